@@ -1,0 +1,77 @@
+//! Email addresses.
+
+use std::{fmt, str::FromStr};
+
+use email_address::{EmailAddress, Options};
+
+use crate::Malformed;
+
+/// An address as its owner wrote it (RFC 5321, section 4.1.2); compared without case.
+#[derive(Debug, Clone)]
+pub struct Email(String);
+
+impl Email {
+    /// # Errors
+    /// When it is no address of the form `local@domain.tld`, or longer than 254 bytes.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        let text = text.trim();
+        if text.len() > 254 || text.chars().any(char::is_control) {
+            return Err(Malformed("not an email address"));
+        }
+        let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
+        EmailAddress::parse_with_options(text, options)
+            .map(|_| Self(text.to_owned()))
+            .map_err(|_| Malformed("not an email address"))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form by which addresses are compared and looked up.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.0.to_lowercase()
+    }
+}
+
+impl PartialEq for Email {
+    fn eq(&self, other: &Self) -> bool {
+        self.folded() == other.folded()
+    }
+}
+
+impl Eq for Email {}
+
+impl fmt::Display for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Email {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_differ_by_more_than_case() {
+        assert_eq!(Email::parse("Ann@Example.org").unwrap(), Email::parse("ann@example.ORG").unwrap());
+        assert_ne!(Email::parse("ann@example.org").unwrap(), Email::parse("ann@example.com").unwrap());
+    }
+
+    #[test]
+    fn what_is_no_address_is_refused() {
+        for bad in ["", "ann", "ann@", "@example.org", "ann@localhost", "a b@example.org", "Ann <ann@example.org>", "ann@[127.0.0.1]", "ann@example.org\r\nBcc: x@y.z"] {
+            assert!(Email::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! What every part of Doorward means by the same word: ids, names, roles, states, error codes, the clock.
+//! A leaf: no async, no I/O, nothing of HTTP, gRPC or SQL.
+
+pub mod clock;
+pub mod email;
+pub mod error;
+pub mod gid;
+pub mod languages;
+pub mod name;
+pub mod status;
+pub mod username;
+pub mod version;
+
+pub use clock::{Clock, SystemClock, Timestamp};
+pub use email::Email;
+pub use error::{ErrorCode, Info};
+pub use gid::{Gid, Ids, RandomIds};
+pub use name::DisplayName;
+pub use status::{MembershipStatus, ProjectStatus, Role, UserStatus};
+pub use username::Username;
+
+/// A value that doesn't fit its type; the text names the rule that it broke and never repeats the value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(pub &'static str);

@@ -1,0 +1,96 @@
+//! Usernames: RFC 8265, profile UsernameCasePreserved.
+
+use std::{fmt, str::FromStr};
+
+use precis_profiles::{UsernameCasePreserved, precis_core::profile::PrecisFastInvocation};
+
+use crate::{Email, Malformed};
+
+/// A normalised username of 1 to 64 characters; case-sensitive.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Username(String);
+
+impl Username {
+    pub const MAX_CHARS: usize = 64;
+
+    /// # Errors
+    /// When the text is no username by RFC 8265, or too long.
+    pub fn parse(text: &str) -> Result<Self, Malformed> {
+        // A character takes at most 4 bytes, and normalisation at most triples them: what is longer can't fit.
+        if text.len() > Self::MAX_CHARS * 12 {
+            return Err(Malformed("has more than 64 characters"));
+        }
+        let normal = UsernameCasePreserved::enforce(text).map_err(|_| Malformed("has characters that no username may have"))?;
+        match normal.chars().count() {
+            0 => Err(Malformed("is empty")),
+            1..=Self::MAX_CHARS => Ok(Self(normal.into_owned())),
+            _ => Err(Malformed("has more than 64 characters")),
+        }
+    }
+
+    /// Whether an account with this verified email may have this name: a name with `@` must be that very address,
+    /// apart from case, or else one could take another's address as a name.
+    #[must_use]
+    pub fn is_allowed_for(&self, email: Option<&Email>) -> bool {
+        !self.0.contains('@') || email.is_some_and(|email| email.folded() == self.0.to_lowercase())
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Username {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for Username {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        Self::parse(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn variants_of_one_name_are_one_name() {
+        assert_eq!(Username::parse("ann").unwrap(), Username::parse("ａｎｎ").unwrap());
+        assert_eq!(Username::parse("Zo\u{eb}").unwrap(), Username::parse("Zoe\u{308}").unwrap());
+        assert_ne!(Username::parse("ann").unwrap(), Username::parse("Ann").unwrap());
+    }
+
+    #[test]
+    fn what_rfc_8265_forbids_is_refused() {
+        for bad in ["", "a b", "a\0", "a\n", "\u{200b}", "\u{202e}nna", "ann\u{1f600}", &"x".repeat(65), &"x".repeat(4000)] {
+            assert!(Username::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(Username::parse(&"é".repeat(64)).is_ok());
+    }
+
+    #[test]
+    fn a_name_with_an_at_sign_is_the_own_address() {
+        let email = Email::parse("Ann@example.org").unwrap();
+        assert!(Username::parse("ann@Example.org").unwrap().is_allowed_for(Some(&email)));
+        assert!(!Username::parse("ben@example.org").unwrap().is_allowed_for(Some(&email)));
+        assert!(!Username::parse("ann@example.org").unwrap().is_allowed_for(None));
+        assert!(Username::parse("ann").unwrap().is_allowed_for(None));
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_never_panics_and_is_stable(text in "\\PC{0,80}") {
+            if let Ok(name) = Username::parse(&text) {
+                prop_assert_eq!(Username::parse(name.as_str()).unwrap(), name);
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Outgoing connections: where a peer is, and what every call to it carries (the service token, the trace context, the
+//! request id, a deadline).
+
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use opentelemetry::propagation::Injector;
+use tokio::{io::DuplexStream, sync::mpsc};
+use tonic::{
+    Request, Status,
+    metadata::{Ascii, MetadataKey, MetadataMap, MetadataValue},
+    service::{Interceptor, interceptor::InterceptedService},
+    transport::{ClientTlsConfig, Endpoint},
+};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::ServiceToken;
+
+/// How long any call may take, queues and hashes included.
+pub const DEADLINE: Duration = Duration::from_secs(10);
+/// Flow control windows: large enough for the largest usual init answer in one go.
+pub(crate) const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
+pub(crate) const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
+/// A bound for messages; an init answer with ten thousand members has about 2 MB.
+pub const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
+const IN_MEMORY_BUFFER_BYTES: usize = 128 * 1024;
+pub(crate) const REQUEST_ID: &str = "x-request-id";
+
+tokio::task_local! {
+    /// The request on whose behalf this task calls peers.
+    pub static CURRENT_REQUEST_ID: String;
+}
+
+/// A connection to a peer, made when first needed and again when lost.
+pub type Channel = InterceptedService<tonic::transport::Channel, CallContext>;
+
+/// Where a service is found.
+#[derive(Clone)]
+pub enum Peer {
+    Url { url: String, tls: Option<ClientTlsConfig> },
+    /// In this process.
+    InMemory(mpsc::Sender<DuplexStream>),
+}
+
+impl Peer {
+    /// Both ends of an in-memory listener.
+    #[must_use]
+    pub fn in_memory() -> (Self, mpsc::Receiver<DuplexStream>) {
+        let (sender, receiver) = mpsc::channel(16);
+        (Self::InMemory(sender), receiver)
+    }
+
+    /// Doesn't connect yet. Must be called within a tokio runtime, which then does the connection's work.
+    ///
+    /// # Errors
+    /// When the URL or the TLS settings make no sense.
+    pub fn connect(&self, token: &ServiceToken) -> Result<Channel, tonic::transport::Error> {
+        let channel = match self {
+            Self::Url { url, tls } => {
+                let endpoint = tuned(Endpoint::from_shared(url.clone())?);
+                match tls {
+                    Some(tls) => endpoint.tls_config(tls.clone())?.connect_lazy(),
+                    None => endpoint.connect_lazy(),
+                }
+            }
+            Self::InMemory(sender) => {
+                let sender = sender.clone();
+                tuned(Endpoint::from_static("http://in-memory")).connect_with_connector_lazy(tower::service_fn(move |_| {
+                    let sender = sender.clone();
+                    async move {
+                        let (ours, theirs) = tokio::io::duplex(IN_MEMORY_BUFFER_BYTES);
+                        sender.send(theirs).await.map_err(std::io::Error::other)?;
+                        Ok::<_, std::io::Error>(TokioIo::new(ours))
+                    }
+                }))
+            }
+        };
+        Ok(InterceptedService::new(channel, CallContext { token: token.metadata() }))
+    }
+}
+
+fn tuned(endpoint: Endpoint) -> Endpoint {
+    endpoint
+        .connect_timeout(Duration::from_secs(2))
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(Duration::from_secs(5))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+}
+
+/// Adds to each call what our services expect of it.
+#[derive(Clone)]
+pub struct CallContext {
+    token: Option<MetadataValue<Ascii>>,
+}
+
+impl Interceptor for CallContext {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if request.metadata().get("grpc-timeout").is_none() {
+            request.set_timeout(DEADLINE);
+        }
+        if let Some(token) = &self.token {
+            request.metadata_mut().insert(crate::service_token::HEADER, token.clone());
+        }
+        if let Ok(Ok(id)) = CURRENT_REQUEST_ID.try_with(|id| id.parse()) {
+            request.metadata_mut().insert(REQUEST_ID, id);
+        }
+        let context = tracing::Span::current().context();
+        opentelemetry::global::get_text_map_propagator(|propagator| {
+            propagator.inject_context(&context, &mut MetadataInjector(request.metadata_mut()));
+        });
+        Ok(request)
+    }
+}
+
+struct MetadataInjector<'a>(&'a mut MetadataMap);
+
+impl Injector for MetadataInjector<'_> {
+    fn set(&mut self, key: &str, value: String) {
+        if let (Ok(key), Ok(value)) = (key.parse::<MetadataKey<Ascii>>(), value.parse()) {
+            self.0.insert(key, value);
+        }
+    }
+}

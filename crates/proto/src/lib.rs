@@ -1,0 +1,39 @@
+//! The gRPC contracts as Rust: generated code, error codes to and from gRPC statuses, and what every connection
+//! between the services has in common. No rules and no storage.
+
+pub mod channel;
+mod convert;
+pub mod failure;
+pub mod server;
+pub mod service_token;
+
+pub use channel::{Channel, Peer};
+pub use convert::{required, unspecified};
+pub use failure::Failure;
+pub use service_token::ServiceToken;
+
+/// The compiled contracts, for gRPC reflection.
+pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+
+#[expect(clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
+pub mod auth {
+    pub mod v1 {
+        tonic::include_proto!("doorward.auth.v1");
+    }
+}
+
+#[expect(clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated")]
+pub mod directory {
+    pub mod v1 {
+        tonic::include_proto!("doorward.directory.v1");
+    }
+}
+
+/// The trace that a context belongs to, for the logs.
+#[must_use]
+pub fn trace_id(context: &opentelemetry::Context) -> Option<String> {
+    use opentelemetry::trace::TraceContextExt;
+    let span = context.span();
+    let context = span.span_context();
+    context.is_valid().then(|| context.trace_id().to_string())
+}

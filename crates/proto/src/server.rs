@@ -1,0 +1,206 @@
+//! What every gRPC server of ours has in common: health, reflection, a span and a measurement for each call, time-outs,
+//! and a shutdown that lets calls finish.
+
+use std::{
+    any::Any,
+    convert::Infallible,
+    future::Future,
+    panic::AssertUnwindSafe,
+    pin::Pin,
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use futures_util::FutureExt;
+use opentelemetry::propagation::Extractor;
+use tokio::{io::DuplexStream, net::TcpListener, sync::{mpsc, watch}};
+use tokio_stream::{StreamExt, wrappers::ReceiverStream};
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Status,
+    body::Body,
+    service::Routes,
+    transport::{Server, ServerTlsConfig, server::TcpIncoming},
+};
+use tower::{Layer, Service};
+use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::{DESCRIPTORS, channel};
+
+/// Where a service listens, any of these.
+#[derive(Default)]
+pub struct Listeners {
+    pub tcp: Option<(TcpListener, Option<ServerTlsConfig>)>,
+    pub in_memory: Option<mpsc::Receiver<DuplexStream>>,
+}
+
+/// Serves until `shutdown`, then lets calls in flight finish. `name` is the service's full gRPC name, whose health
+/// follows `is_ready`.
+///
+/// # Errors
+/// When a listener fails or the TLS settings make no sense.
+pub async fn serve(
+    name: &'static str,
+    routes: Routes,
+    listeners: Listeners,
+    is_ready: watch::Receiver<bool>,
+    shutdown: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let (reporter, health) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1();
+    let mut routes = routes.add_service(health);
+    match reflection {
+        Ok(reflection) => routes = routes.add_service(reflection),
+        Err(error) => tracing::error!(%error, "no gRPC reflection"),
+    }
+    let report = report_health(name, reporter, is_ready, shutdown.clone());
+    let tcp = serve_tcp(routes.clone(), listeners.tcp, shutdown.clone());
+    let in_memory = serve_in_memory(routes, listeners.in_memory, shutdown);
+    let ((), tcp, in_memory) = tokio::join!(report, tcp, in_memory);
+    tcp.and(in_memory)
+}
+
+async fn serve_tcp(
+    routes: Routes,
+    listener: Option<(TcpListener, Option<ServerTlsConfig>)>,
+    shutdown: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let Some((listener, tls)) = listener else { return Ok(()) };
+    let mut server = Server::builder();
+    if let Some(tls) = tls {
+        server = server.tls_config(tls)?;
+    }
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    tuned(server).layer(CallLayer).add_routes(routes).serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await
+}
+
+async fn serve_in_memory(
+    routes: Routes,
+    connections: Option<mpsc::Receiver<DuplexStream>>,
+    shutdown: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let Some(connections) = connections else { return Ok(()) };
+    let incoming = ReceiverStream::new(connections).map(Ok::<_, std::io::Error>);
+    tuned(Server::builder()).layer(CallLayer).add_routes(routes).serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await
+}
+
+fn tuned(server: Server) -> Server {
+    server
+        .timeout(channel::DEADLINE + Duration::from_secs(5))
+        .http2_keepalive_interval(Some(Duration::from_secs(10)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .max_concurrent_streams(Some(4096))
+        .initial_stream_window_size(channel::STREAM_WINDOW)
+        .initial_connection_window_size(channel::CONNECTION_WINDOW)
+}
+
+async fn report_health(
+    name: &'static str,
+    mut reporter: tonic_health::server::HealthReporter,
+    mut is_ready: watch::Receiver<bool>,
+    shutdown: CancellationToken,
+) {
+    use tonic_health::ServingStatus;
+    loop {
+        let status = if *is_ready.borrow_and_update() { ServingStatus::Serving } else { ServingStatus::NotServing };
+        reporter.set_service_status(name, status).await;
+        reporter.set_service_status("", status).await;
+        tokio::select! {
+            () = shutdown.cancelled() => break,
+            changed = is_ready.changed() => if changed.is_err() { break },
+        }
+    }
+    reporter.set_service_status(name, ServingStatus::NotServing).await;
+    reporter.set_service_status("", ServingStatus::NotServing).await;
+    // Open health watches would keep the server from stopping.
+    reporter.clear_service_status(name).await;
+    reporter.clear_service_status("").await;
+}
+
+/// A span and a measurement for each call; a panic in one call is that call's error and no other's.
+#[derive(Clone, Copy)]
+struct CallLayer;
+
+impl<S> Layer<S> for CallLayer {
+    type Service = CallService<S>;
+
+    fn layer(&self, inner: S) -> CallService<S> {
+        CallService { inner }
+    }
+}
+
+#[derive(Clone)]
+struct CallService<S> {
+    inner: S,
+}
+
+impl<S> Service<http::Request<Body>> for CallService<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let started = Instant::now();
+        let method = request.uri().path().trim_start_matches('/').to_owned();
+        let span = call_span(&method, request.headers());
+        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        Box::pin(
+            async move {
+                let response = match answer.await {
+                    Ok(response) => response,
+                    Err(panic) => Ok(panicked(panic.as_ref())),
+                };
+                let label = if is_unknown(&response) { "unknown".to_owned() } else { method };
+                metrics::histogram!("doorward_grpc_request_duration_seconds", "method" => label).record(started.elapsed());
+                response
+            }
+            .instrument(span),
+        )
+    }
+}
+
+/// Whether the method doesn't exist: such names are the caller's, and labels must be few.
+fn is_unknown(response: &Result<http::Response<Body>, Infallible>) -> bool {
+    response.as_ref().is_ok_and(|response| response.headers().get("grpc-status").is_some_and(|status| status == "12"))
+}
+
+fn call_span(method: &str, headers: &http::HeaderMap) -> tracing::Span {
+    let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(headers)));
+    let request_id = headers.get(channel::REQUEST_ID).and_then(|id| id.to_str().ok());
+    let trace_id = crate::trace_id(&parent);
+    let span = tracing::info_span!("rpc", otel.kind = "server", method, request_id, trace_id);
+    if let Err(error) = span.set_parent(parent) {
+        tracing::trace!(%error, "no trace context");
+    }
+    span
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> http::Response<Body> {
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    tracing::error!(panic = text.unwrap_or("of unknown kind"), "a call panicked");
+    Status::internal("").into_http()
+}
+
+struct HeaderExtractor<'a>(&'a http::HeaderMap);
+
+impl Extractor for HeaderExtractor<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(http::HeaderName::as_str).collect()
+    }
+}

@@ -1,0 +1,50 @@
+//! A connection to either database, and how it is set up.
+
+use diesel::{Connection as _, ConnectionError, PgConnection, SqliteConnection, connection::SimpleConnection};
+
+use crate::DatabaseUrl;
+
+/// Either database. What both say alike is written once in diesel; the rest is a `match` in one small function.
+#[derive(diesel::MultiConnection)]
+pub enum AnyConnection {
+    Postgres(PgConnection),
+    Sqlite(SqliteConnection),
+}
+
+/// Waiting for a lock ends before the deadline of the call that waits.
+const POSTGRES_SETUP: &str = "SET statement_timeout = '8s'; SET lock_timeout = '5s'; \
+     SET idle_in_transaction_session_timeout = '15s'; SET TIME ZONE 'UTC'";
+/// `busy_timeout` first: switching to WAL takes a lock. `synchronous = FULL` keeps what was acknowledged through a
+/// power cut too. The cache is in KiB when negative.
+const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+     PRAGMA foreign_keys = ON; PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY";
+
+impl AnyConnection {
+    pub(crate) fn open(url: &DatabaseUrl) -> Result<Self, ConnectionError> {
+        match url {
+            DatabaseUrl::Sqlite(path) => {
+                let path = path.to_str().ok_or_else(|| ConnectionError::BadConnection("the path is not UTF-8".to_owned()))?;
+                let mut connection = SqliteConnection::establish(path)?;
+                connection.batch_execute(SQLITE_SETUP).map_err(ConnectionError::CouldntSetupConfiguration)?;
+                Ok(Self::Sqlite(connection))
+            }
+            DatabaseUrl::Postgres(url) => {
+                let mut connection = PgConnection::establish(&with_timeouts(url))?;
+                connection.batch_execute(POSTGRES_SETUP).map_err(ConnectionError::CouldntSetupConfiguration)?;
+                Ok(Self::Postgres(connection))
+            }
+        }
+    }
+}
+
+/// A server that vanishes is noticed within seconds, unless the URL says otherwise.
+fn with_timeouts(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (name, value) in [("connect_timeout", "2"), ("tcp_user_timeout", "8000"), ("application_name", "doorward")] {
+        if !url.contains(&format!("{name}=")) {
+            let separator = if url.contains('?') { '&' } else { '?' };
+            url.push_str(&format!("{separator}{name}={value}"));
+        }
+    }
+    url
+}

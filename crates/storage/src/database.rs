@@ -1,0 +1,207 @@
+//! A database as the services use it: short pieces of blocking work, each in one transaction, off the async threads.
+
+use std::{sync::Arc, time::Duration};
+
+use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    AnyConnection, DatabaseUrl, Error,
+    pool::{self, Pool, Pooled},
+};
+
+/// How long a piece of work waits for a connection, before it fails as unavailable.
+const WAIT: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Whose it is, in metrics.
+    pub name: &'static str,
+    pub url: DatabaseUrl,
+    pub pool_size: u32,
+}
+
+#[derive(Clone)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    options: Options,
+    pool: Pool,
+    /// Fair queueing before the pool, which has none.
+    permits: Arc<Semaphore>,
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    /// All that is read is of one moment.
+    Snapshot,
+    Write,
+}
+
+impl Database {
+    /// Doesn't connect yet.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let size = options.pool_size.max(1);
+        let pool = pool::open(&options.url, size, WAIT);
+        let permits = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
+        Self { inner: Arc::new(Inner { options, pool, permits }) }
+    }
+
+    #[must_use]
+    pub fn url(&self) -> &DatabaseUrl {
+        &self.inner.options.url
+    }
+
+    /// Runs `work` on one snapshot. It must not write.
+    ///
+    /// # Errors
+    /// Those of `work`; [`Error::Unavailable`] when there is no connection in time.
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.run(Kind::Snapshot, work).await
+    }
+
+    /// Runs `work` in a transaction that is committed when it succeeds, and undone when it fails.
+    ///
+    /// # Errors
+    /// Those of `work`; [`Error::Unavailable`] when there is no connection in time.
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.run(Kind::Write, work).await
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// When it doesn't.
+    pub async fn ping(&self) -> Result<(), Error> {
+        self.read(|_| Ok(())).await
+    }
+
+    /// Sets the gauges of the pool to what they are now.
+    pub fn record_metrics(&self) {
+        let Options { name, .. } = self.inner.options;
+        let state = self.inner.pool.state();
+        let size = self.inner.pool.max_size();
+        let used = f64::from(size) - f64::from(u32::try_from(self.inner.permits.available_permits()).unwrap_or(size));
+        metrics::gauge!("doorward_database_pool_size", "database" => name).set(f64::from(size));
+        metrics::gauge!("doorward_database_pool_connections", "database" => name).set(f64::from(state.connections));
+        metrics::gauge!("doorward_database_pool_in_use", "database" => name).set(used);
+    }
+
+    async fn run<T, E, F>(&self, kind: Kind, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        let permit = self.permit().await?;
+        let inner = self.inner.clone();
+        let span = tracing::Span::current();
+        let task = tokio::task::spawn_blocking(move || {
+            let _entered = span.entered();
+            let _permit = permit;
+            inner.begin(kind)?.finish(work)
+        });
+        task.await.map_err(|error| Error::Other(format!("database work ended early: {error}")))?
+    }
+
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
+        let name = self.inner.options.name;
+        let permit = tokio::time::timeout(WAIT, self.inner.permits.clone().acquire_owned()).await;
+        if permit.is_err() {
+            metrics::counter!("doorward_database_pool_timeouts_total", "database" => name).increment(1);
+        }
+        permit
+            .map_err(|_| Error::Unavailable("no connection became free in time".to_owned()))?
+            .map_err(|_| Error::Unavailable("closed".to_owned()))
+    }
+}
+
+impl Inner {
+    /// A connection with an open transaction. Connections that died while they lay in the pool are dropped on the way;
+    /// there are at most as many of these as the pool is large.
+    fn begin(&self, kind: Kind) -> Result<Open, Error> {
+        let mut tries_left = self.options.pool_size;
+        loop {
+            let mut pooled = self.pool.get().map_err(|error| Error::Unavailable(error.to_string()))?;
+            pooled.is_broken = true;
+            match begin(&mut pooled.connection, kind).map_err(Error::from) {
+                Ok(()) => return Ok(Open { pooled }),
+                Err(Error::Unavailable(_)) if tries_left > 0 => tries_left -= 1,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+struct Open {
+    pooled: r2d2::PooledConnection<pool::Manager>,
+}
+
+impl Open {
+    fn finish<T, E: From<Error>>(mut self, work: impl FnOnce(&mut AnyConnection) -> Result<T, E>) -> Result<T, E> {
+        let Pooled { connection, is_broken } = &mut *self.pooled;
+        match work(connection) {
+            Ok(value) => {
+                commit(connection).map_err(Error::from)?;
+                *is_broken = false;
+                Ok(value)
+            }
+            Err(error) => {
+                *is_broken = rollback(connection).is_err();
+                Err(error)
+            }
+        }
+    }
+}
+
+fn begin(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> {
+    match (connection, kind) {
+        (AnyConnection::Postgres(connection), Kind::Snapshot) => {
+            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        }
+        (AnyConnection::Postgres(connection), Kind::Write) => AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN"),
+        (AnyConnection::Sqlite(connection), Kind::Snapshot) => AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN"),
+        // A plain BEGIN takes the write lock at the first write, too late to wait for it.
+        (AnyConnection::Sqlite(connection), Kind::Write) => AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE"),
+    }
+}
+
+fn commit(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
+    <AnyConnection as diesel::Connection>::TransactionManager::commit_transaction(connection)
+}
+
+fn rollback(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
+    <AnyConnection as diesel::Connection>::TransactionManager::rollback_transaction(connection)
+}
+
+/// For work outside the pool: migrations.
+pub(crate) fn write_transaction<T>(
+    connection: &mut AnyConnection,
+    work: impl FnOnce(&mut AnyConnection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    begin(connection, Kind::Write)?;
+    match work(connection) {
+        Ok(value) => {
+            commit(connection)?;
+            Ok(value)
+        }
+        Err(error) => {
+            rollback(connection)?;
+            Err(error)
+        }
+    }
+}
+

@@ -1,0 +1,22 @@
+//! Database plumbing: one connection type for SQLite and PostgreSQL, a bounded pool off the async threads, snapshots and
+//! transactions, migrations, and what errors mean. It knows no table; those belong to the services.
+
+mod connection;
+mod database;
+mod error;
+mod migrate;
+mod pool;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod url;
+
+// Linked for the C libraries that they compile in.
+use libsqlite3_sys as _;
+use openssl_sys as _;
+use pq_sys as _;
+
+pub use connection::{AnyConnection, MultiBackend};
+pub use database::{Database, Options};
+pub use error::{Error, Result};
+pub use migrate::{MigrationSet, Migrations, check, migrate};
+pub use url::DatabaseUrl;

@@ -1,0 +1,83 @@
+//! A real database for each test, of both kinds.
+
+use std::path::PathBuf;
+
+use diesel::{RunQueryDsl, connection::SimpleConnection};
+use doorward_domain::{Gid, Ids, RandomIds};
+
+use crate::{AnyConnection, Database, DatabaseUrl, Migrations, Options, migrate};
+
+/// A database that goes away with this value.
+pub struct TestDatabase {
+    pub database: Database,
+    clean_up: CleanUp,
+}
+
+enum CleanUp {
+    Directory(PathBuf),
+    Postgres { server: DatabaseUrl, name: String },
+}
+
+/// Where tests find a PostgreSQL server whose superuser they may be; `make test` starts one.
+pub const POSTGRES_VARIABLE: &str = "DOORWARD_TEST_POSTGRES_URL";
+
+impl TestDatabase {
+    /// One on SQLite, one on PostgreSQL, migrated.
+    #[must_use]
+    pub fn both(migrations: &Migrations) -> [Self; 2] {
+        [Self::sqlite(migrations), Self::postgres(migrations)]
+    }
+
+    #[must_use]
+    pub fn sqlite(migrations: &Migrations) -> Self {
+        let directory = std::env::temp_dir().join(format!("doorward-test-{}", RandomIds.gid()));
+        or_stop(std::fs::create_dir_all(&directory));
+        let url = DatabaseUrl::Sqlite(directory.join("test.db"));
+        Self::open(url, migrations, CleanUp::Directory(directory))
+    }
+
+    #[must_use]
+    pub fn postgres(migrations: &Migrations) -> Self {
+        let (server, url, name) = create_postgres_database();
+        Self::open(url, migrations, CleanUp::Postgres { server, name })
+    }
+
+    fn open(url: DatabaseUrl, migrations: &Migrations, clean_up: CleanUp) -> Self {
+        or_stop(migrate(&url, migrations));
+        let database = Database::new(Options { name: "test", url, pool_size: 8 });
+        Self { database, clean_up }
+    }
+}
+
+/// A new, empty database on the test server: the server, its URL and its name.
+#[must_use]
+pub fn create_postgres_database() -> (DatabaseUrl, DatabaseUrl, String) {
+    #[expect(clippy::disallowed_methods, reason = "tests have no settings")]
+    let server = std::env::var(POSTGRES_VARIABLE);
+    let server = or_stop(server.map_err(|_| format!("{POSTGRES_VARIABLE} is not set: run the tests by `make test`")));
+    let gid: Gid = RandomIds.gid();
+    let name = format!("test_{}", gid.to_string().replace('-', "_"));
+    let base = server.rsplit_once('/').map_or(server.as_str(), |(base, _)| base).to_owned();
+    let server: DatabaseUrl = or_stop(server.parse());
+    or_stop(or_stop(AnyConnection::open(&server)).batch_execute(&format!("CREATE DATABASE {name}")));
+    (server, or_stop(format!("{base}/{name}").parse()), name)
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        match &self.clean_up {
+            CleanUp::Directory(directory) => drop(std::fs::remove_dir_all(directory)),
+            CleanUp::Postgres { server, name } => {
+                if let Ok(mut connection) = AnyConnection::open(server) {
+                    let drop_database = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                    drop(diesel::sql_query(drop_database).execute(&mut connection));
+                }
+            }
+        }
+    }
+}
+
+#[expect(clippy::panic, reason = "a test that has no database fails")]
+fn or_stop<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| panic!("{error}"))
+}

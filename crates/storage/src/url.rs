@@ -1,0 +1,68 @@
+//! Which database, by its URL.
+
+use std::{fmt, path::PathBuf, str::FromStr};
+
+use doorward_domain::Malformed;
+
+/// `sqlite://<path>` or `postgres://...`. Prints without password.
+#[derive(Clone, PartialEq, Eq)]
+pub enum DatabaseUrl {
+    Sqlite(PathBuf),
+    /// As libpq takes it: `sslmode=verify-full` and the rest of its parameters work.
+    Postgres(String),
+}
+
+impl FromStr for DatabaseUrl {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        if let Some(path) = text.strip_prefix("sqlite://") {
+            if path.is_empty() || path.contains(":memory:") {
+                return Err(Malformed("an SQLite database needs a file: sqlite://<path>"));
+            }
+            return Ok(Self::Sqlite(PathBuf::from(path)));
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            return Ok(Self::Postgres(text.to_owned()));
+        }
+        Err(Malformed("a database URL starts with sqlite:// or postgres://"))
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::Postgres(url) => {
+                let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
+                let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
+                write!(f, "{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_prints_without_its_password() {
+        let url: DatabaseUrl = "postgres://ann:p%40ss@db.example.org:5432/auth?password=x".parse().unwrap();
+        assert_eq!(url.to_string(), "postgres://db.example.org:5432/auth");
+        assert_eq!(format!("{url:?}"), url.to_string());
+    }
+
+    #[test]
+    fn other_databases_are_refused() {
+        for bad in ["", "mysql://x", "sqlite://", "sqlite://:memory:", "/path"] {
+            assert!(bad.parse::<DatabaseUrl>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! The claims of a token.
+
+use doorward_domain::Gid;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Times are seconds since 1970 (NumericDate, whole).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claims {
+    pub iss: String,
+    pub aud: String,
+    /// Whose token it is: a user or an API user.
+    #[serde(serialize_with = "write", deserialize_with = "read")]
+    pub sub: Gid,
+    pub iat: i64,
+    pub exp: i64,
+    /// This token.
+    pub jti: String,
+    /// The login that it and its renewals come from.
+    pub sid: String,
+    /// When that login was.
+    pub auth_time: i64,
+    pub kind: Kind,
+    /// The project of an API user's key.
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "write_option", deserialize_with = "read_option")]
+    pub project: Option<Gid>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    User,
+    Api,
+}
+
+fn write<S: Serializer>(gid: &Gid, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(gid)
+}
+
+fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gid, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+fn write_option<S: Serializer>(gid: &Option<Gid>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&gid.map(|gid| gid.to_string()).unwrap_or_default())
+}
+
+fn read_option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gid>, D::Error> {
+    read(deserializer).map(Some)
+}

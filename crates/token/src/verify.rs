@@ -1,0 +1,238 @@
+//! Whether a token may be believed.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use doorward_domain::Timestamp;
+use jsonwebtoken::{Algorithm, Validation};
+use serde::Deserialize;
+
+use crate::{AUDIENCE, Claims, KeySet};
+
+/// Ours have about 600 bytes.
+pub const MAX_TOKEN_BYTES: usize = 4096;
+/// How far `iat` may lie ahead: clocks differ.
+const MAX_AHEAD_SECONDS: i64 = 5;
+
+/// Why a token is not believed. For the log only: whoever sent it is told nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    #[error("too long")]
+    TooLong,
+    #[error("not a token of ours by its header")]
+    Header,
+    #[error("signed with a key that we don't know")]
+    UnknownKey,
+    #[error("signature or claims are wrong")]
+    Invalid,
+    #[error("expired")]
+    Expired,
+    #[error("issued in the future")]
+    Future,
+}
+
+/// Exactly what our tokens' headers have. Another member (`jku`, `jwk`, `x5u`, `crit` ...) means that it isn't ours.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OurHeader {
+    typ: String,
+    alg: String,
+    kid: String,
+}
+
+pub struct Verifier {
+    validation: Validation,
+}
+
+impl Verifier {
+    #[must_use]
+    pub fn new(issuer: &str) -> Self {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[AUDIENCE]);
+        validation.set_required_spec_claims(&["iss", "aud", "sub", "exp"]);
+        // By our own clock, below.
+        validation.validate_exp = false;
+        Self { validation }
+    }
+
+    /// # Errors
+    /// When the token is not to be believed.
+    pub fn verify(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<Claims, Refused> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(Refused::TooLong);
+        }
+        let key = keys.find(&kid(token)?).ok_or(Refused::UnknownKey)?;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Refused::Invalid)?.claims;
+        check_times(&claims, now)?;
+        Ok(claims)
+    }
+}
+
+/// For claims that were verified before: whether they still hold.
+///
+/// # Errors
+/// When they don't.
+pub(crate) fn check_times(claims: &Claims, now: Timestamp) -> Result<(), Refused> {
+    if claims.exp <= now.as_seconds() {
+        return Err(Refused::Expired);
+    }
+    if claims.iat > now.as_seconds().saturating_add(MAX_AHEAD_SECONDS) {
+        return Err(Refused::Future);
+    }
+    Ok(())
+}
+
+fn kid(token: &str) -> Result<String, Refused> {
+    let (header, _) = token.split_once('.').ok_or(Refused::Header)?;
+    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refused::Header)?;
+    let header: OurHeader = serde_json::from_slice(&header).map_err(|_| Refused::Header)?;
+    if header.typ != "JWT" || header.alg != "EdDSA" {
+        return Err(Refused::Header);
+    }
+    Ok(header.kid)
+}
+
+impl Claims {
+    /// Whether claims that were verified before still hold at `now`.
+    #[must_use]
+    pub fn hold_at(&self, now: Timestamp) -> bool {
+        check_times(self, now).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::{rand::SystemRandom, signature::Ed25519KeyPair};
+    use proptest::prelude::*;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{PublicKey, Signer};
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn pkcs8() -> Vec<u8> {
+        Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap().as_ref().to_vec()
+    }
+
+    fn claims() -> Value {
+        json!({"iss": "doorward", "aud": "doorward", "sub": "0f8fad5b-d9cb-469f-a165-70867728950e", "iat": NOW.as_seconds(),
+            "exp": NOW.as_seconds() + 60, "jti": "j", "sid": "s", "auth_time": NOW.as_seconds(), "kind": "user"})
+    }
+
+    /// A token with this header and payload, signed by the key.
+    fn forge(pkcs8: &[u8], header: &Value, payload: &str) -> String {
+        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(payload));
+        let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).unwrap();
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes())))
+    }
+
+    fn verify(pkcs8: &[u8], token: &str) -> Result<Claims, Refused> {
+        let keys = KeySet::new(vec![Signer::new("k", pkcs8).unwrap().public().clone()]);
+        Verifier::new("doorward").verify(token, &keys, NOW)
+    }
+
+    fn header() -> Value {
+        json!({"typ": "JWT", "alg": "EdDSA", "kid": "k"})
+    }
+
+    #[test]
+    fn what_we_sign_we_believe() {
+        let key = pkcs8();
+        let signer = Signer::new("k", &key).unwrap();
+        let claims: Claims = serde_json::from_value(claims()).unwrap();
+        assert_eq!(verify(&key, &signer.sign(&claims).unwrap()), Ok(claims));
+        assert!(verify(&key, &forge(&key, &header(), &self::claims().to_string())).is_ok());
+    }
+
+    #[test]
+    fn headers_of_others_are_refused() {
+        let key = pkcs8();
+        for (name, value) in [
+            ("alg", json!("none")), ("alg", json!("None")), ("alg", json!("NONE")), ("alg", json!("HS256")), ("alg", json!("eddsa")),
+            ("alg", json!("ES256")), ("alg", json!(null)), ("typ", json!("at+jwt")), ("typ", json!(1)), ("kid", json!("other")),
+            ("kid", json!("../../etc/passwd")), ("kid", json!("' OR 1=1 --")), ("kid", json!("https://example.org/key")), ("kid", json!(7)),
+            ("kid", json!("k".repeat(2000))), ("jku", json!("https://example.org")), ("jwk", json!({})), ("x5u", json!("https://example.org")),
+            ("crit", json!(["exp"])), ("b64", json!(false)),
+        ] {
+            let mut header = header();
+            header[name] = value;
+            assert!(verify(&key, &forge(&key, &header, &claims().to_string())).is_err(), "{header}");
+        }
+    }
+
+    #[test]
+    fn claims_of_other_types_or_values_are_refused() {
+        let key = pkcs8();
+        let far = NOW.as_seconds() + 6;
+        let wrong = [json!("1900000000"), json!(null), json!(1_900_000_000.5), json!([1_900_000_000]), json!({}), json!(true)];
+        for name in ["exp", "iat", "auth_time"] {
+            for value in &wrong {
+                let mut claims = claims();
+                claims[name] = value.clone();
+                assert!(verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(), "{name} {value}");
+            }
+        }
+        for (name, value) in [
+            ("exp", json!(NOW.as_seconds())), ("exp", json!(0)), ("exp", json!(-1)), ("exp", json!(u64::MAX)), ("iat", json!(far)),
+            ("iss", json!("other")), ("iss", json!(null)), ("iss", json!(1)), ("aud", json!("other")), ("aud", json!(["other"])),
+            ("sub", json!("ann")), ("sub", json!(1)), ("kind", json!("admin")), ("project", json!("x")),
+        ] {
+            let mut claims = claims();
+            claims[name] = value.clone();
+            assert!(verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(), "{name} {value}");
+        }
+        for name in ["iss", "aud", "sub", "exp", "iat", "jti", "sid", "auth_time", "kind"] {
+            let mut claims = claims();
+            claims.as_object_mut().unwrap().remove(name);
+            assert!(verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(), "without {name}");
+        }
+    }
+
+    #[test]
+    fn another_key_or_an_edited_payload_is_refused() {
+        let (key, other) = (pkcs8(), pkcs8());
+        let good = forge(&key, &header(), &claims().to_string());
+        assert!(verify(&other, &good).is_err());
+        let parts: Vec<&str> = good.split('.').collect();
+        let mut edited = claims();
+        edited["sub"] = json!("1f8fad5b-d9cb-469f-a165-70867728950e");
+        let edited = URL_SAFE_NO_PAD.encode(edited.to_string());
+        for bad in [
+            format!("{}.{edited}.{}", parts[0], parts[2]),
+            format!("{}.{}.", parts[0], parts[1]),
+            format!("{}.{}", parts[0], parts[1]),
+            format!("{good}A"),
+            format!("{good}.{}", parts[2]),
+            good[..good.len() - 4].to_owned(),
+            "x".repeat(1_000_000),
+            String::new(),
+        ] {
+            assert!(verify(&key, &bad).is_err());
+        }
+    }
+
+    #[test]
+    fn hmac_with_the_public_key_is_refused() {
+        let key = pkcs8();
+        let public = Signer::new("k", &key).unwrap().public().x.clone();
+        let mut header = jsonwebtoken::Header::new(Algorithm::HS256);
+        header.kid = Some("k".to_owned());
+        let token = jsonwebtoken::encode(&header, &claims(), &jsonwebtoken::EncodingKey::from_secret(&public)).unwrap();
+        assert_eq!(verify(&key, &token), Err(Refused::Header));
+    }
+
+    #[test]
+    fn keys_of_another_length_are_left_out() {
+        assert!(KeySet::new(vec![PublicKey { kid: "k".to_owned(), x: vec![1; 31] }]).public().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_believed_or_panics(text in "\\PC{0,200}", header in "\\PC{0,40}") {
+            let key = pkcs8();
+            prop_assert!(verify(&key, &text).is_err());
+            let token = format!("{}.{text}.{text}", URL_SAFE_NO_PAD.encode(header));
+            prop_assert!(verify(&key, &token).is_err());
+        }
+    }
+}
