@@ -1,1 +1,66 @@
-//! wip
+//! The directory: people and projects, who is in what, and the feed of every change. It knows no password and no token.
+
+mod convert;
+mod error;
+mod init;
+mod members;
+pub mod model;
+mod projects;
+mod service;
+mod store;
+mod users;
+mod watch;
+
+use std::sync::Arc;
+
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use doorward_domain::{Clock, Ids};
+use doorward_proto::{ServiceToken, directory::v1::directory_server::DirectoryServer, server::{self, Listeners}};
+use doorward_storage::{Database, Migrations};
+use tokio_util::sync::CancellationToken;
+use tonic::service::{Routes, interceptor::InterceptedService};
+
+pub use error::Error;
+pub use init::Init;
+pub use users::NewUser;
+
+const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
+const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
+pub const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE };
+
+/// The rules of the directory over its database: for its own gRPC service and for administration.
+#[derive(Clone)]
+pub struct Directory {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+}
+
+impl Directory {
+    #[must_use]
+    pub fn new(database: Database, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        Self { database, clock, ids }
+    }
+
+    #[must_use]
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+}
+
+/// Serves the directory over gRPC until `shutdown`.
+///
+/// # Errors
+/// When a listener fails.
+pub async fn serve(
+    directory: Directory,
+    listeners: Listeners,
+    token: ServiceToken,
+    shutdown: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let database = directory.database.clone();
+    let is_ready = server::readiness(move || { let database = database.clone(); async move { database.ping().await.is_ok() } }, &shutdown);
+    let service = DirectoryServer::new(service::Service { directory, shutdown: shutdown.clone() });
+    let routes = Routes::new(InterceptedService::new(service, token));
+    server::serve("doorward.directory.v1.Directory", routes, listeners, is_ready, shutdown).await
+}

@@ -11,6 +11,9 @@ use crate::Malformed;
 pub struct Gid(Uuid);
 
 impl Gid {
+    /// Nobody's.
+    pub const NIL: Self = Self(Uuid::nil());
+
     #[must_use]
     pub const fn from_uuid(uuid: Uuid) -> Self {
         Self(uuid)

@@ -8,6 +8,7 @@ pub mod gid;
 pub mod languages;
 pub mod name;
 pub mod status;
+pub mod timezone;
 pub mod username;
 pub mod version;
 
@@ -17,6 +18,7 @@ pub use error::{ErrorCode, Info};
 pub use gid::{Gid, Ids, RandomIds};
 pub use name::DisplayName;
 pub use status::{MembershipStatus, ProjectStatus, Role, UserStatus};
+pub use timezone::Timezone;
 pub use username::Username;
 
 /// A value that doesn't fit its type; the text names the rule that it broke and never repeats the value.

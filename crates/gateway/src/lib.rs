@@ -1,1 +1,113 @@
-//! wip
+//! The gateway: JSON in, calls to the peers, JSON out. It keeps no state but what auth streams to it, and has no rules and
+//! no SQL.
+
+mod app;
+mod body;
+mod caller;
+mod client_address;
+mod cors;
+mod entries;
+mod envelope;
+mod open;
+mod peers;
+mod request;
+mod start;
+mod trust;
+
+use std::{net::TcpListener, sync::Arc, time::Duration};
+
+use actix_web::{
+    App, FromRequest, HttpServer,
+    http::header::HeaderValue,
+    middleware::{Condition, from_fn},
+    web::Data,
+};
+use doorward_domain::{Clock, Ids};
+use ipnet::IpNet;
+use tokio_util::sync::CancellationToken;
+
+pub use peers::{PeerSettings, Peers};
+
+/// For a request's head to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// For requests in flight at a shutdown.
+const SHUTDOWN_SECONDS: u64 = 20;
+/// Per worker.
+const MAX_CONNECTIONS: usize = 8192;
+
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Expected in tokens.
+    pub issuer: String,
+    /// In `WWW-Authenticate`.
+    pub realm: String,
+    pub trusted_proxies: Vec<IpNet>,
+    /// `*`, or origins such as `https://app.example.org`.
+    pub cors_origins: Vec<String>,
+}
+
+/// What every request may use.
+pub struct Gateway {
+    pub(crate) config: Config,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) trust: Arc<trust::Trust>,
+    pub(crate) version: String,
+    pub(crate) languages: entries::Languages,
+    /// The value of `WWW-Authenticate`.
+    pub(crate) challenge: HeaderValue,
+}
+
+impl Gateway {
+    /// # Errors
+    /// When the realm can't stand in a header.
+    pub fn new(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> std::io::Result<Self> {
+        let challenge = HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm)).map_err(std::io::Error::other)?;
+        let trust = Arc::new(trust::Trust::new(&config.issuer));
+        let languages = entries::Languages::load().map_err(std::io::Error::other)?;
+        Ok(Self { config, clock, ids, trust, version: doorward_domain::version::release(), languages, challenge })
+    }
+
+    /// Whether the keys and revocations are known, and known to be current.
+    pub fn check_trust(&self) -> Result<(), String> {
+        if self.trust.is_fresh() { Ok(()) } else { Err("auth is not heard of".to_owned()) }
+    }
+}
+
+/// Serves HTTP until `shutdown`, then lets requests in flight finish.
+///
+/// # Errors
+/// When the listener fails or the peers' settings make no sense.
+pub async fn serve(listener: TcpListener, gateway: Arc<Gateway>, peers: PeerSettings, shutdown: CancellationToken) -> std::io::Result<()> {
+    let own = Peers::connect(&peers).map_err(std::io::Error::other)?;
+    let clock = gateway.clock.clone();
+    tokio::spawn(gateway.trust.clone().follow(own.auth, move || clock.now(), shutdown.clone()));
+    let gateway = Data::from(gateway);
+    let server = HttpServer::new(move || {
+        let cors = Condition::new(!gateway.config.cors_origins.is_empty(), cors::policy(&gateway.config.cors_origins));
+        let app = App::new().app_data(gateway.clone()).configure(app::routes).wrap(cors).wrap(from_fn(request::around));
+        match Peers::connect(&peers) {
+            Ok(peers) => app.app_data(Data::new(peers)),
+            Err(error) => {
+                tracing::error!(%error, "can't set up the connections to the peers");
+                app
+            }
+        }
+    })
+    .client_request_timeout(HEAD_TIMEOUT)
+    .client_disconnect_timeout(Duration::from_secs(5))
+    .keep_alive(KEEP_ALIVE)
+    .max_connections(MAX_CONNECTIONS)
+    .tcp_nodelay(true)
+    .shutdown_timeout(SHUTDOWN_SECONDS)
+    .disable_signals()
+    .listen(listener)?
+    .run();
+    let handle = server.handle();
+    tokio::spawn(async move {
+        shutdown.cancelled().await;
+        handle.stop(true).await;
+    });
+    server.await
+}

@@ -124,3 +124,17 @@ impl Injector for MetadataInjector<'_> {
         }
     }
 }
+
+/// Asks a peer's health service about one of its services by full name.
+///
+/// # Errors
+/// When it can't be reached or says that it doesn't serve.
+pub async fn check_health(channel: Channel, service: &str) -> Result<(), String> {
+    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+    let request = HealthCheckRequest { service: service.to_owned() };
+    match HealthClient::new(channel).check(request).await {
+        Ok(answer) if answer.get_ref().status() == ServingStatus::Serving => Ok(()),
+        Ok(_) => Err("not serving".to_owned()),
+        Err(status) => Err(format!("{:?}", status.code())),
+    }
+}

@@ -204,3 +204,24 @@ impl Extractor for HeaderExtractor<'_> {
         self.0.keys().map(http::HeaderName::as_str).collect()
     }
 }
+
+/// Asks each second whether the service can do its work.
+pub fn readiness<F, R>(check: F, shutdown: &CancellationToken) -> watch::Receiver<bool>
+where
+    F: Fn() -> R + Send + 'static,
+    R: Future<Output = bool> + Send,
+{
+    let (sender, receiver) = watch::channel(false);
+    let shutdown = shutdown.clone();
+    tokio::spawn(async move {
+        while !shutdown.is_cancelled() {
+            let is_ready = check().await;
+            sender.send_if_modified(|was_ready| std::mem::replace(was_ready, is_ready) != is_ready);
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            }
+        }
+    });
+    receiver
+}

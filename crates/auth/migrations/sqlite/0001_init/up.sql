@@ -1,0 +1,48 @@
+-- Times are microseconds since 1970-01-01 UTC unless a name says seconds; gids are lower-case UUIDs.
+CREATE TABLE credentials (
+    user_gid      TEXT   NOT NULL PRIMARY KEY,
+    -- A PHC string, or a foreign form until the user's next login.
+    password_hash TEXT   NOT NULL,
+    updated_at    BIGINT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE signing_keys (
+    kid                TEXT   NOT NULL PRIMARY KEY,
+    state              TEXT   NOT NULL CHECK (state IN ('next', 'active', 'previous', 'retired')),
+    -- 32 bytes, base64url.
+    public_key         TEXT   NOT NULL,
+    -- PKCS #8, sealed with the master key, base64; '' once retired.
+    sealed_private_key TEXT   NOT NULL,
+    created_at         BIGINT NOT NULL,
+    -- Of a previous key: when its last token has expired.
+    verify_until       BIGINT
+) WITHOUT ROWID;
+
+-- Tokens of a subject, or of a login (sid), issued before a moment are dead.
+CREATE TABLE revocations (
+    kind               TEXT   NOT NULL CHECK (kind IN ('subject', 'sid')),
+    id                 TEXT   NOT NULL,
+    not_before_seconds BIGINT NOT NULL,
+    -- From then on every token that this covers has expired.
+    expires_at_seconds BIGINT NOT NULL,
+    revoked_at         BIGINT NOT NULL,
+    version            BIGINT NOT NULL,
+    PRIMARY KEY (kind, id)
+) WITHOUT ROWID;
+CREATE INDEX revocations_by_version ON revocations (version);
+CREATE INDEX revocations_by_expiry ON revocations (expires_at_seconds);
+
+-- Counts the changes of keys and revocations. Whoever changes them locks this row until the commit, so versions are
+-- committed in their order.
+CREATE TABLE trust_head (
+    id      INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    version BIGINT  NOT NULL
+);
+INSERT INTO trust_head (id, version) VALUES (1, 0);
+
+-- How far the directory's change feed has been followed.
+CREATE TABLE feed_position (
+    id     INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    cursor BIGINT  NOT NULL
+);
+INSERT INTO feed_position (id, cursor) VALUES (1, 0);

@@ -1,0 +1,124 @@
+//! Passwords: set, checked, replaced by better hashes.
+
+use std::sync::Arc;
+
+use doorward_domain::{Clock, Gid, Timestamp};
+use doorward_storage::Database;
+
+use crate::{
+    Config, Error, Password,
+    hashing::{self, Hasher, StoredHash},
+    revocation::{self, Covers, Revocation},
+    store,
+};
+
+/// Looked up when there is no user, so that both take the same steps.
+const NOBODY: Gid = Gid::NIL;
+
+/// The credentials of users, for logins and for administration.
+#[derive(Clone)]
+pub struct Credentials {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    config: Arc<Config>,
+    hasher: Hasher,
+    dummy: Arc<StoredHash>,
+}
+
+impl Credentials {
+    /// # Errors
+    /// When the hashing threads can't be started or the parameters are impossible.
+    pub fn new(database: Database, clock: Arc<dyn Clock>, config: Arc<Config>) -> Result<Self, Error> {
+        let hasher = Hasher::start(&config.hashing).map_err(|_| Error::Internal("can't start the hashing threads"))?;
+        let dummy = Arc::new(StoredHash::dummy(&config.hashing)?);
+        Ok(Self { database, clock, config, hasher, dummy })
+    }
+
+    #[must_use]
+    pub fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+
+    /// Checks a password: one hash, whether or not there is such a user. A hash that is outdated is replaced.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`], [`Error::HashQueueFull`], and those of the database.
+    pub async fn verify(&self, user: Option<Gid>, password: &str) -> Result<Gid, Error> {
+        let Ok(password) = Password::parse(password) else { return Err(Error::UnknownUser) };
+        let looked_up = user.unwrap_or(NOBODY);
+        let text = self.database.read(move |connection| Ok::<_, Error>(store::credential::find_hash(connection, looked_up)?)).await?;
+        let stored = text.as_deref().and_then(|text| StoredHash::parse(text).ok()).map(Arc::new);
+        let checked = stored.clone().unwrap_or_else(|| self.dummy.clone());
+        let typed = password.clone();
+        let matches = self.hasher.run(move |memory| checked.matches(typed.as_bytes(), memory)).await?;
+        let (true, Some(user), Some(stored), Some(text)) = (matches, user, stored, text) else {
+            return Err(Error::UnknownUser);
+        };
+        if stored.is_outdated(&self.config.hashing) {
+            self.upgrade(user, text, password).await;
+        }
+        Ok(user)
+    }
+
+    /// Sets a password and ends every earlier token of the user.
+    ///
+    /// # Errors
+    /// When the password is too short, and those of the database.
+    pub async fn set_password(&self, user: Gid, password: Password) -> Result<(), Error> {
+        password.check_length(self.config.password_min_chars)?;
+        let hash = self.hash(password).await?;
+        self.put(user, hash).await
+    }
+
+    /// Sets a password by its hash and ends every earlier token of the user.
+    ///
+    /// # Errors
+    /// When the hash is of no known kind or costs too much to check, and those of the database.
+    pub async fn set_hash(&self, user: Gid, hash: String) -> Result<(), Error> {
+        StoredHash::parse(&hash)?;
+        self.put(user, hash).await
+    }
+
+    /// Stores the hashes of new users, in one transaction.
+    ///
+    /// # Errors
+    /// Those of the database, and then none is stored.
+    pub async fn insert_hashes(&self, new: Vec<(Gid, String)>) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.database.write(move |connection| Ok(store::credential::insert_many(connection, new, now)?)).await
+    }
+
+    /// # Errors
+    /// Those of the database.
+    pub async fn delete(&self, user: Gid) -> Result<(), Error> {
+        self.database.write(move |connection| Ok(store::credential::delete(connection, user)?)).await
+    }
+
+    async fn hash(&self, password: Password) -> Result<String, Error> {
+        let config = self.config.hashing;
+        self.hasher.run(move |memory| hashing::hash(password.as_bytes(), &config, memory)).await?
+    }
+
+    async fn put(&self, user: Gid, hash: String) -> Result<(), Error> {
+        let now = self.clock.now();
+        let ended = Revocation::new(Covers::Subject(user), now, self.config.lifetime);
+        self.database
+            .write(move |connection| {
+                store::credential::put(connection, user, hash, now)?;
+                revocation::revoke(connection, &[ended])
+            })
+            .await
+    }
+
+    /// The login succeeds all the same when this fails; the next one tries again.
+    async fn upgrade(&self, user: Gid, old: String, password: Password) {
+        let now: Timestamp = self.clock.now();
+        let done = async {
+            let new = self.hash(password).await?;
+            self.database.write(move |connection| Ok::<_, Error>(store::credential::upgrade(connection, user, &old, &new, now)?)).await
+        };
+        if let Err(error) = done.await {
+            tracing::warn!(%error, %user, "an outdated password hash stays for now");
+        }
+    }
+}

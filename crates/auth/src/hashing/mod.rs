@@ -1,0 +1,10 @@
+//! Password hashes, and the threads that compute them.
+
+mod foreign;
+mod pool;
+mod stored;
+
+pub use pool::Hasher;
+pub(crate) use pool::Memory;
+pub use stored::StoredHash;
+pub(crate) use stored::hash;

@@ -1,0 +1,96 @@
+//! The hashing threads: few, each with its own memory, behind a bounded queue. So the memory for hashing is bounded, the
+//! async threads never block, and an overload is answered at once.
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use argon2::Block;
+use crossbeam_channel::{Receiver, Sender, TrySendError};
+use tokio::sync::oneshot;
+
+use crate::{Error, config::HashingConfig};
+
+/// A worker's memory blocks, allocated at its first hash and kept.
+#[derive(Default)]
+pub(crate) struct Memory {
+    blocks: Vec<Block>,
+    /// What the worker keeps; hashes of others may need more for once.
+    kept: usize,
+}
+
+impl Memory {
+    /// At least `count` blocks.
+    pub(crate) fn with_blocks<T>(&mut self, count: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
+        if count > self.kept {
+            return work(&mut vec![Block::default(); count]);
+        }
+        if self.blocks.len() < self.kept {
+            self.blocks = vec![Block::default(); self.kept];
+        }
+        work(self.blocks.get_mut(..count).unwrap_or_default())
+    }
+}
+
+type Job = Box<dyn FnOnce(&mut Memory) + Send>;
+
+/// Runs hashing work on its own threads, which end when this goes away.
+#[derive(Clone)]
+pub struct Hasher {
+    jobs: Sender<Job>,
+}
+
+impl Hasher {
+    /// # Errors
+    /// When the threads can't be started.
+    pub fn start(config: &HashingConfig) -> std::io::Result<Self> {
+        let (jobs, queue) = crossbeam_channel::bounded::<Job>(config.queue.max(1));
+        for number in 0..config.workers.max(1) {
+            let queue = queue.clone();
+            let memory = Memory { blocks: Vec::new(), kept: usize::try_from(config.memory_kib).unwrap_or(usize::MAX) };
+            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work_off(&queue, memory))?;
+        }
+        Ok(Self { jobs })
+    }
+
+    /// How much work waits.
+    #[must_use]
+    pub fn queue_length(&self) -> usize {
+        self.jobs.len()
+    }
+
+    /// Runs `work` on a hashing thread. When the caller goes away before its turn, the work is skipped.
+    pub(crate) async fn run<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Memory) -> T + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let span = tracing::Span::current();
+        let job: Job = Box::new(move |memory| {
+            let _entered = span.entered();
+            if reply.is_closed() {
+                return;
+            }
+            let started = Instant::now();
+            let value = work(memory);
+            metrics::histogram!("doorward_hash_duration_seconds").record(started.elapsed());
+            drop(reply.send(value));
+        });
+        match self.jobs.try_send(job) {
+            Ok(()) => {}
+            Err(TrySendError::Full(_)) => {
+                metrics::counter!("doorward_hash_rejected_total").increment(1);
+                return Err(Error::HashQueueFull);
+            }
+            Err(TrySendError::Disconnected(_)) => return Err(Error::Internal("the hashing threads are gone")),
+        }
+        answer.await.map_err(|_| Error::Internal("a hash failed"))
+    }
+}
+
+fn work_off(queue: &Receiver<Job>, mut memory: Memory) {
+    while let Ok(job) = queue.recv() {
+        if std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
+            tracing::error!("a hash panicked");
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! A stored password hash: ours (argon2id as a PHC string), or a foreign one that an import brought.
+
+use argon2::{Algorithm, Argon2, Params, Version};
+use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
+use password_hash::phc::{Output, PasswordHash, Salt};
+
+use super::{Memory, foreign::Foreign};
+use crate::{Error, config::HashingConfig};
+
+const SALT_BYTES: usize = 16;
+const OUTPUT_BYTES: usize = 32;
+/// No stored hash may cost more than this to check: 256 MiB, and as much work as 64 passes over 64 MiB.
+const MAX_MEMORY_KIB: u32 = 256 * 1024;
+const MAX_WORK_KIB: u64 = 64 * 64 * 1024;
+const MAX_LANES: u32 = 64;
+
+/// A hash that can be checked at a bounded cost.
+pub struct StoredHash {
+    form: Form,
+}
+
+enum Form {
+    Argon2 { algorithm: Algorithm, version: Version, params: Params, salt: Vec<u8>, output: Vec<u8> },
+    Foreign(Foreign),
+}
+
+impl StoredHash {
+    /// Takes PHC strings of argon2, scrypt and pbkdf2, bcrypt's `$2a$`, `$2b$`, `$2y$`, and Django's `pbkdf2_sha256$`.
+    ///
+    /// # Errors
+    /// When the form is another, or the hash would cost too much to check.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if text.starts_with("$argon2") { parse_argon2(text) } else { Foreign::parse(text).map(Form::Foreign) }.map(|form| Self { form })
+    }
+
+    /// One that no password matches, as costly to check as a new one.
+    pub(crate) fn dummy(config: &HashingConfig) -> Result<Self, Error> {
+        let form = Form::Argon2 {
+            algorithm: Algorithm::Argon2id,
+            version: Version::V0x13,
+            params: params(config)?,
+            salt: random(SALT_BYTES)?,
+            output: random(OUTPUT_BYTES)?,
+        };
+        Ok(Self { form })
+    }
+
+    /// Whether `password` is the one, in constant time.
+    pub(crate) fn matches(&self, password: &[u8], memory: &mut Memory) -> bool {
+        match &self.form {
+            Form::Argon2 { algorithm, version, params, salt, output } => {
+                let argon2 = Argon2::new(*algorithm, *version, params.clone());
+                let mut computed = vec![0; output.len()];
+                let done = memory.with_blocks(params.block_count(), |blocks| {
+                    argon2.hash_password_into_with_memory(password, salt, &mut computed, blocks)
+                });
+                done.is_ok() && verify_slices_are_equal(&computed, output).is_ok()
+            }
+            Form::Foreign(foreign) => foreign.matches(password),
+        }
+    }
+
+    /// Whether a new hash of the same password would be better.
+    pub(crate) fn is_outdated(&self, config: &HashingConfig) -> bool {
+        match &self.form {
+            Form::Argon2 { algorithm, version, params, output, .. } => {
+                *algorithm != Algorithm::Argon2id
+                    || *version != Version::V0x13
+                    || params.m_cost() < config.memory_kib
+                    || params.t_cost() < config.passes
+                    || params.p_cost() != config.lanes
+                    || output.len() < OUTPUT_BYTES
+            }
+            Form::Foreign(_) => true,
+        }
+    }
+}
+
+/// A new hash, as a PHC string.
+pub(crate) fn hash(password: &[u8], config: &HashingConfig, memory: &mut Memory) -> Result<String, Error> {
+    let params = params(config)?;
+    let salt = random(SALT_BYTES)?;
+    let mut output = [0; OUTPUT_BYTES];
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
+    memory
+        .with_blocks(params.block_count(), |blocks| argon2.hash_password_into_with_memory(password, &salt, &mut output, blocks))
+        .map_err(|_| Error::Internal("argon2id failed"))?;
+    let unwritable = |_| Error::Internal("a hash that can't be written");
+    let phc = PasswordHash {
+        algorithm: Algorithm::Argon2id.into(),
+        version: Some(Version::V0x13.into()),
+        params: (&params).try_into().map_err(|_| Error::Internal("parameters that can't be written"))?,
+        salt: Some(Salt::new(&salt).map_err(unwritable)?),
+        hash: Some(Output::new(&output).map_err(unwritable)?),
+    };
+    Ok(phc.to_string())
+}
+
+fn params(config: &HashingConfig) -> Result<Params, Error> {
+    Params::new(config.memory_kib, config.passes, config.lanes, Some(OUTPUT_BYTES))
+        .map_err(|_| Error::Internal("impossible argon2id parameters"))
+}
+
+fn random(bytes: usize) -> Result<Vec<u8>, Error> {
+    let mut random = vec![0; bytes];
+    rand::fill(&mut random).map_err(|_| Error::Internal("no random numbers"))?;
+    Ok(random)
+}
+
+fn parse_argon2(text: &str) -> Result<Form, Error> {
+    let malformed = Error::UnusableHash("not a PHC string of argon2");
+    let Ok(phc) = PasswordHash::new(text) else { return Err(malformed) };
+    let (Ok(algorithm), Ok(params), Some(salt), Some(output)) =
+        (Algorithm::try_from(phc.algorithm.as_str()), Params::try_from(&phc), phc.salt, phc.hash)
+    else {
+        return Err(malformed);
+    };
+    let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| malformed)?;
+    let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
+    if params.m_cost() > MAX_MEMORY_KIB || work > MAX_WORK_KIB || params.p_cost() > MAX_LANES {
+        return Err(Error::UnusableHash("the argon2 hash costs too much to check"));
+    }
+    Ok(Form::Argon2 { algorithm, version, params, salt: salt.as_ref().to_vec(), output: output.as_bytes().to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: HashingConfig = HashingConfig { memory_kib: 64, passes: 1, lanes: 1, workers: 1, queue: 1 };
+
+    #[test]
+    fn a_hash_matches_its_password_alone() {
+        let mut memory = Memory::default();
+        let text = hash(b"correct horse", &CONFIG, &mut memory).unwrap();
+        assert!(text.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{text}");
+        let stored = StoredHash::parse(&text).unwrap();
+        assert!(stored.matches(b"correct horse", &mut memory));
+        assert!(!stored.matches(b"correct horsf", &mut memory));
+        assert!(!stored.is_outdated(&CONFIG));
+        assert!(stored.is_outdated(&HashingConfig { passes: 2, ..CONFIG }));
+        assert!(!StoredHash::dummy(&CONFIG).unwrap().matches(b"", &mut memory));
+    }
+
+    #[test]
+    fn the_reference_implementations_hashes_match() {
+        // From the argon2 command of the reference implementation: echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1
+        let stored = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
+        let stored = StoredHash::parse(stored).unwrap();
+        assert!(stored.matches(b"password", &mut Memory::default()));
+        assert!(!stored.matches(b"Password", &mut Memory::default()));
+    }
+
+    #[test]
+    fn hashes_that_cost_too_much_are_refused() {
+        for text in [
+            "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+            "$argon2id$v=19$m=65536,t=4000,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+            "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ",
+            "$argon2x$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
+            "$argon2id$",
+        ] {
+            assert!(StoredHash::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,194 @@
+//! Signing keys. There is always one that signs (`active`) and one that is already published to sign next (`next`), so a
+//! rotation needs no waiting: every verifier knows the next key before it signs.
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use aws_lc_rs::{digest, rand::SystemRandom, signature::Ed25519KeyPair};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use doorward_domain::{Clock, Malformed, Timestamp};
+use doorward_storage::{AnyConnection, Database};
+use doorward_token::{PublicKey, Signer};
+
+use crate::{Error, Sealer, store};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyState {
+    /// Published, signs after the next rotation.
+    Next,
+    Active,
+    /// Verifies what it has signed, until the last of that has expired.
+    Previous,
+    /// Verifies nothing any more; its private part is gone.
+    Retired,
+}
+
+impl KeyState {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Active => "active",
+            Self::Previous => "previous",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+impl FromStr for KeyState {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        [Self::Next, Self::Active, Self::Previous, Self::Retired]
+            .into_iter()
+            .find(|state| state.as_str() == text)
+            .ok_or(Malformed("is no state of a key"))
+    }
+}
+
+#[derive(Debug, Clone)]
+pub struct SigningKey {
+    /// The key's thumbprint (RFC 7638).
+    pub kid: String,
+    pub state: KeyState,
+    /// 32 bytes, base64url.
+    pub public_key: String,
+    pub(crate) sealed_private_key: String,
+    pub created_at: Timestamp,
+    /// Of a previous key: when its last token has expired.
+    pub verify_until: Option<Timestamp>,
+}
+
+impl SigningKey {
+    /// Whether it may verify a token at `now`.
+    #[must_use]
+    pub fn verifies_at(&self, now: Timestamp) -> bool {
+        match self.state {
+            KeyState::Next | KeyState::Active => true,
+            KeyState::Previous => self.verify_until.is_some_and(|until| now < until),
+            KeyState::Retired => false,
+        }
+    }
+
+    pub(crate) fn to_public(&self) -> Option<PublicKey> {
+        Some(PublicKey { kid: self.kid.clone(), x: URL_SAFE_NO_PAD.decode(&self.public_key).ok()? })
+    }
+
+    pub(crate) fn to_signer(&self, sealer: &Sealer) -> Result<Signer, Error> {
+        let pkcs8 = sealer.open(&place(&self.kid), &self.sealed_private_key)?;
+        Signer::new(&self.kid, &pkcs8).map_err(|_| Error::Internal("a stored signing key is no Ed25519 key"))
+    }
+
+    fn generate(sealer: &Sealer, state: KeyState, now: Timestamp) -> Result<Self, Error> {
+        let broken = |_| Error::Internal("can't make a signing key");
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(broken)?;
+        let signer = Signer::new("", pkcs8.as_ref()).map_err(|_| Error::Internal("can't make a signing key"))?;
+        let public_key = URL_SAFE_NO_PAD.encode(&signer.public().x);
+        let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{public_key}"}}"#);
+        let kid = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jwk.as_bytes()));
+        let sealed_private_key = sealer.seal(&place(&kid), pkcs8.as_ref())?;
+        Ok(Self { kid, state, public_key, sealed_private_key, created_at: now, verify_until: None })
+    }
+}
+
+fn place(kid: &str) -> String {
+    format!("signing_key/{kid}")
+}
+
+/// The signing keys, for the service and for administration.
+#[derive(Clone)]
+pub struct Keys {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    sealer: Arc<Sealer>,
+    /// Of a token.
+    lifetime: Duration,
+}
+
+impl Keys {
+    #[must_use]
+    pub fn new(database: Database, clock: Arc<dyn Clock>, sealer: Arc<Sealer>, lifetime: Duration) -> Self {
+        Self { database, clock, sealer, lifetime }
+    }
+
+    /// Makes the keys that are missing, and checks that the master key opens those that sign.
+    ///
+    /// # Errors
+    /// When the master key is not the one that sealed them, and those of the database.
+    pub async fn ensure(&self) -> Result<(), Error> {
+        let (sealer, now) = (self.sealer.clone(), self.clock.now());
+        self.database
+            .write(move |connection| {
+                let keys = list_locked(connection)?;
+                for key in keys.iter().filter(|key| matches!(key.state, KeyState::Active | KeyState::Next)) {
+                    key.to_signer(&sealer)?;
+                }
+                for state in [KeyState::Active, KeyState::Next] {
+                    if !keys.iter().any(|key| key.state == state) {
+                        store::signing_key::insert(connection, SigningKey::generate(&sealer, state, now)?)?;
+                    }
+                }
+                Ok(())
+            })
+            .await
+    }
+
+    /// Lets the next key sign, publishes one to come after it, and keeps the old one for verifying.
+    ///
+    /// # Errors
+    /// When the master key is not the one that sealed the keys, and those of the database.
+    pub async fn rotate(&self) -> Result<Vec<SigningKey>, Error> {
+        self.ensure().await?;
+        let (sealer, now) = (self.sealer.clone(), self.clock.now());
+        // A minute more: replicas switch within a second, and clocks differ.
+        let verify_until = now.plus(self.lifetime).plus(Duration::from_secs(60));
+        self.database
+            .write(move |connection| {
+                for key in list_locked(connection)? {
+                    match key.state {
+                        KeyState::Active => {
+                            store::signing_key::set_state(connection, &key.kid, KeyState::Previous, Some(verify_until))?;
+                        }
+                        KeyState::Next => store::signing_key::set_state(connection, &key.kid, KeyState::Active, None)?,
+                        KeyState::Previous if !key.verifies_at(now) => store::signing_key::retire(connection, &key.kid)?,
+                        KeyState::Previous | KeyState::Retired => {}
+                    }
+                }
+                store::signing_key::insert(connection, SigningKey::generate(&sealer, KeyState::Next, now)?)?;
+                Ok(store::signing_key::list(connection)?)
+            })
+            .await
+    }
+
+    /// Ends a key: what it has signed is refused from now on. The next key is replaced by another.
+    ///
+    /// # Errors
+    /// [`Error::KeyNotFound`]; [`Error::KeyActive`] for the key that signs; those of the database.
+    pub async fn retire(&self, kid: &str) -> Result<Vec<SigningKey>, Error> {
+        let (sealer, now, kid) = (self.sealer.clone(), self.clock.now(), kid.to_owned());
+        self.database
+            .write(move |connection| {
+                let keys = list_locked(connection)?;
+                let key = keys.iter().find(|key| key.kid == kid).ok_or(Error::KeyNotFound)?;
+                match key.state {
+                    KeyState::Active => return Err(Error::KeyActive),
+                    KeyState::Next => store::signing_key::insert(connection, SigningKey::generate(&sealer, KeyState::Next, now)?)?,
+                    KeyState::Previous | KeyState::Retired => {}
+                }
+                store::signing_key::retire(connection, &kid)?;
+                Ok(store::signing_key::list(connection)?)
+            })
+            .await
+    }
+
+    /// # Errors
+    /// Those of the database.
+    pub async fn list(database: &Database) -> Result<Vec<SigningKey>, Error> {
+        database.read(|connection| Ok(store::signing_key::list(connection)?)).await
+    }
+}
+
+/// Takes the lock under which keys change.
+fn list_locked(connection: &mut AnyConnection) -> Result<Vec<SigningKey>, Error> {
+    store::trust_head::next_version(connection)?;
+    Ok(store::signing_key::list(connection)?)
+}

@@ -1,0 +1,60 @@
+//! Revocations: which tokens are dead before they expire.
+
+use std::time::Duration;
+
+use doorward_domain::{Gid, Timestamp};
+use doorward_storage::AnyConnection;
+
+use crate::{Error, store};
+
+/// Whose tokens a revocation covers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Covers {
+    /// Everything of a user or API user.
+    Subject(Gid),
+    /// One login and its renewals.
+    Sid(String),
+}
+
+impl Covers {
+    pub(crate) fn key(&self) -> (&'static str, String) {
+        match self {
+            Self::Subject(gid) => ("subject", gid.to_string()),
+            Self::Sid(sid) => ("sid", sid.clone()),
+        }
+    }
+}
+
+/// Tokens with an `iat` before `not_before_seconds` are dead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Revocation {
+    pub covers: Covers,
+    pub not_before_seconds: i64,
+    pub expires_at_seconds: i64,
+    /// When what it stands for happened.
+    pub revoked_at: Timestamp,
+}
+
+impl Revocation {
+    /// Covers what was issued up to the end of the second of `revoked_at`, for `iat` has whole seconds. A token that is
+    /// issued later in that second is dated ahead, to `not_before_seconds`.
+    pub(crate) fn new(covers: Covers, revoked_at: Timestamp, lifetime: Duration) -> Self {
+        let not_before_seconds = revoked_at.as_seconds() + 1;
+        let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+        // A minute more, for clocks that differ.
+        let expires_at_seconds = not_before_seconds.saturating_add(lifetime).saturating_add(60);
+        Self { covers, not_before_seconds, expires_at_seconds, revoked_at }
+    }
+}
+
+/// Records revocations within the caller's transaction.
+pub(crate) fn revoke(connection: &mut AnyConnection, revocations: &[Revocation]) -> Result<(), Error> {
+    if revocations.is_empty() {
+        return Ok(());
+    }
+    let version = store::trust_head::next_version(connection)?;
+    for revocation in revocations {
+        store::revocation::put(connection, revocation, version)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! The tables of auth: short functions over a connection, one file a noun. Rows stay inside.
+
+pub(crate) mod credential;
+pub(crate) mod feed_position;
+pub(crate) mod revocation;
+mod schema;
+pub(crate) mod signing_key;
+pub(crate) mod trust_head;

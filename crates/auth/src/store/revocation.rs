@@ -1,0 +1,75 @@
+//! Revocations that may still cover a token.
+
+use diesel::prelude::*;
+use doorward_domain::Timestamp;
+use doorward_storage::{AnyConnection, Error, Result};
+
+use super::schema::revocations;
+use crate::revocation::{Covers, Revocation};
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = revocations)]
+struct Row {
+    kind: String,
+    id: String,
+    not_before_seconds: i64,
+    expires_at_seconds: i64,
+    revoked_at: i64,
+    version: i64,
+}
+
+impl TryFrom<Row> for Revocation {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let covers = if row.kind == "sid" { Covers::Sid(row.id) } else { Covers::Subject(row.id.parse()?) };
+        Ok(Self {
+            covers,
+            not_before_seconds: row.not_before_seconds,
+            expires_at_seconds: row.expires_at_seconds,
+            revoked_at: Timestamp::from_micros(row.revoked_at),
+        })
+    }
+}
+
+pub(crate) fn find(connection: &mut AnyConnection, covers: &Covers) -> Result<Option<Revocation>> {
+    let (kind, id) = covers.key();
+    let row = revocations::table.find((kind, id)).select(Row::as_select()).first(connection).optional()?;
+    row.map(Revocation::try_from).transpose()
+}
+
+/// Widens the one that is there, or adds it. The caller holds the lock of the trust head.
+pub(crate) fn put(connection: &mut AnyConnection, revocation: &Revocation, version: i64) -> Result<()> {
+    let (kind, id) = revocation.covers.key();
+    let known = find(connection, &revocation.covers)?;
+    let not_before = known.as_ref().map_or(i64::MIN, |known| known.not_before_seconds);
+    let expires = known.as_ref().map_or(i64::MIN, |known| known.expires_at_seconds);
+    let row = Row {
+        kind: kind.to_owned(),
+        id: id.clone(),
+        not_before_seconds: revocation.not_before_seconds.max(not_before),
+        expires_at_seconds: revocation.expires_at_seconds.max(expires),
+        revoked_at: revocation.revoked_at.as_micros(),
+        version,
+    };
+    if known.is_some() {
+        diesel::update(revocations::table.find((kind, id))).set(&row).execute(connection)?;
+    } else {
+        diesel::insert_into(revocations::table).values(&row).execute(connection)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn list_since(connection: &mut AnyConnection, version: i64) -> Result<Vec<Revocation>> {
+    let rows: Vec<Row> = revocations::table
+        .filter(revocations::version.gt(version))
+        .order(revocations::version)
+        .select(Row::as_select())
+        .load(connection)?;
+    rows.into_iter().map(Revocation::try_from).collect()
+}
+
+pub(crate) fn delete_expired(connection: &mut AnyConnection, now: Timestamp) -> Result<()> {
+    diesel::delete(revocations::table.filter(revocations::expires_at_seconds.lt(now.as_seconds()))).execute(connection)?;
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! Signing keys.
+
+use diesel::prelude::*;
+use doorward_domain::Timestamp;
+use doorward_storage::{AnyConnection, Error, Result};
+
+use super::schema::signing_keys;
+use crate::keys::{KeyState, SigningKey};
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = signing_keys)]
+struct Row {
+    kid: String,
+    state: String,
+    public_key: String,
+    sealed_private_key: String,
+    created_at: i64,
+    verify_until: Option<i64>,
+}
+
+impl TryFrom<Row> for SigningKey {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            kid: row.kid,
+            state: row.state.parse()?,
+            public_key: row.public_key,
+            sealed_private_key: row.sealed_private_key,
+            created_at: Timestamp::from_micros(row.created_at),
+            verify_until: row.verify_until.map(Timestamp::from_micros),
+        })
+    }
+}
+
+pub(crate) fn list(connection: &mut AnyConnection) -> Result<Vec<SigningKey>> {
+    let rows: Vec<Row> =
+        signing_keys::table.order((signing_keys::created_at, signing_keys::kid)).select(Row::as_select()).load(connection)?;
+    rows.into_iter().map(SigningKey::try_from).collect()
+}
+
+pub(crate) fn insert(connection: &mut AnyConnection, key: SigningKey) -> Result<()> {
+    let row = Row {
+        kid: key.kid,
+        state: key.state.as_str().to_owned(),
+        public_key: key.public_key,
+        sealed_private_key: key.sealed_private_key,
+        created_at: key.created_at.as_micros(),
+        verify_until: key.verify_until.map(Timestamp::as_micros),
+    };
+    diesel::insert_into(signing_keys::table).values(&row).execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn set_state(connection: &mut AnyConnection, kid: &str, state: KeyState, verify_until: Option<Timestamp>) -> Result<()> {
+    diesel::update(signing_keys::table.find(kid))
+        .set((signing_keys::state.eq(state.as_str()), signing_keys::verify_until.eq(verify_until.map(Timestamp::as_micros))))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// A retired key's private part is gone for good.
+pub(crate) fn retire(connection: &mut AnyConnection, kid: &str) -> Result<()> {
+    diesel::update(signing_keys::table.find(kid))
+        .set((
+            signing_keys::state.eq(KeyState::Retired.as_str()),
+            signing_keys::sealed_private_key.eq(""),
+            signing_keys::verify_until.eq(None::<i64>),
+        ))
+        .execute(connection)?;
+    Ok(())
+}

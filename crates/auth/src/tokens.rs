@@ -1,0 +1,80 @@
+//! Issuing and renewing tokens.
+
+use std::{sync::Arc, time::Duration};
+
+use doorward_domain::{Clock, Gid, Ids, Timestamp};
+use doorward_storage::Database;
+use doorward_token::{AUDIENCE, Claims, Kind, Verifier};
+
+use crate::{Config, Error, revocation::Covers, store, trust::Trust};
+
+pub(crate) struct Tokens {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    ids: Arc<dyn Ids>,
+    config: Arc<Config>,
+    verifier: Verifier,
+    trust: Arc<Trust>,
+}
+
+impl Tokens {
+    pub(crate) fn new(database: Database, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, config: Arc<Config>, trust: Arc<Trust>) -> Self {
+        let verifier = Verifier::new(&config.issuer);
+        Self { database, clock, ids, config, verifier, trust }
+    }
+
+    /// The first token of a login that began at `begun`. Whatever was revoked since then covers it too: it isn't issued.
+    pub(crate) async fn issue(&self, subject: Gid, begun: Timestamp) -> Result<String, Error> {
+        let covers = Covers::Subject(subject);
+        let revocation = self.database.read(move |connection| Ok::<_, Error>(store::revocation::find(connection, &covers)?)).await?;
+        if revocation.as_ref().is_some_and(|revocation| revocation.revoked_at >= begun) {
+            return Err(Error::UnknownUser);
+        }
+        let iat = begun.as_seconds().max(revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds));
+        let claims = Claims {
+            iss: self.config.issuer.clone(),
+            aud: AUDIENCE.to_owned(),
+            sub: subject,
+            iat,
+            exp: iat.saturating_add(seconds(self.config.lifetime.min(self.config.max_session))),
+            jti: self.ids.gid().to_string(),
+            sid: self.ids.gid().to_string(),
+            auth_time: iat,
+            kind: Kind::User,
+            project: None,
+        };
+        self.sign(&claims)
+    }
+
+    /// The next token of the same login.
+    pub(crate) fn renew(&self, token: &str) -> Result<String, Error> {
+        let now = self.clock.now();
+        let old = self.verifier.verify(token, &self.trust.keys(), now).map_err(|_| Error::TokenRefused)?;
+        if self.trust.is_revoked(&old) {
+            return Err(Error::TokenRefused);
+        }
+        // Never older than what it replaces, which may be dated ahead.
+        let iat = now.as_seconds().max(old.iat);
+        let session_end = old.auth_time.saturating_add(seconds(self.config.max_session));
+        let exp = iat.saturating_add(seconds(self.config.lifetime)).min(session_end);
+        if exp <= iat {
+            return Err(Error::TokenRefused);
+        }
+        self.sign(&Claims { iat, exp, jti: self.ids.gid().to_string(), ..old })
+    }
+
+    /// Signs and verifies once, so that a crypto library that can't fails at the start and not at the first login.
+    pub(crate) async fn self_test(&self) -> Result<(), Error> {
+        let token = self.issue(self.ids.gid(), self.clock.now()).await?;
+        self.renew(&token).map(drop)
+    }
+
+    fn sign(&self, claims: &Claims) -> Result<String, Error> {
+        let signer = self.trust.signer().ok_or(Error::Internal("there is no signing key"))?;
+        signer.sign(claims).map_err(|_| Error::Internal("signing failed"))
+    }
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,191 @@
+//! What this process knows of keys and revocations, kept in step with the database, and told to those who listen.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use doorward_domain::{Clock, Timestamp};
+use doorward_storage::Database;
+use doorward_token::{Claims, KeySet, PublicKey, Signer};
+use tokio::{sync::broadcast, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Error, Sealer,
+    keys::{KeyState, SigningKey},
+    revocation::{Covers, Revocation},
+    store,
+};
+
+/// How often the database is asked for changes by other processes.
+const POLL: Duration = Duration::from_millis(200);
+/// How often keys and revocations that have run out are dropped.
+const SWEEP: Duration = Duration::from_secs(60);
+/// Without news from the database for longer, this process vouches for nothing.
+const MAX_AGE: Duration = Duration::from_secs(3);
+
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    Keys(Vec<PublicKey>),
+    Revoked(Revocation),
+}
+
+pub(crate) struct Trust {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    sealer: Arc<Sealer>,
+    state: RwLock<State>,
+    events: broadcast::Sender<Event>,
+    /// One refresh at a time.
+    refreshing: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    version: i64,
+    signer: Option<Signer>,
+    keys: Arc<KeySet>,
+    revocations: HashMap<Covers, Revocation>,
+    refreshed_at: Instant,
+}
+
+impl Trust {
+    pub(crate) fn new(database: Database, clock: Arc<dyn Clock>, sealer: Arc<Sealer>) -> Self {
+        let (events, _) = broadcast::channel(1024);
+        let state = State {
+            version: -1,
+            signer: None,
+            keys: Arc::default(),
+            revocations: HashMap::new(),
+            refreshed_at: Instant::now(),
+        };
+        Self { database, clock, sealer, state: RwLock::new(state), events, refreshing: tokio::sync::Mutex::default() }
+    }
+
+    pub(crate) fn signer(&self) -> Option<Signer> {
+        self.read(|state| state.signer.clone())
+    }
+
+    pub(crate) fn keys(&self) -> Arc<KeySet> {
+        self.read(|state| state.keys.clone())
+    }
+
+    pub(crate) fn is_revoked(&self, claims: &Claims) -> bool {
+        self.read(|state| {
+            [Covers::Subject(claims.sub), Covers::Sid(claims.sid.clone())]
+                .iter()
+                .any(|covers| state.revocations.get(covers).is_some_and(|revocation| claims.iat < revocation.not_before_seconds))
+        })
+    }
+
+    /// Whether the database was heard of lately.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.read(|state| state.refreshed_at.elapsed() < MAX_AGE)
+    }
+
+    /// What comes from now on, and what is there: in this order, so that nothing falls between.
+    pub(crate) fn subscribe(&self) -> (broadcast::Receiver<Event>, Vec<PublicKey>, Vec<Revocation>) {
+        let events = self.events.subscribe();
+        let (keys, revocations) = self.snapshot();
+        (events, keys, revocations)
+    }
+
+    pub(crate) fn snapshot(&self) -> (Vec<PublicKey>, Vec<Revocation>) {
+        self.read(|state| (state.keys.public().to_vec(), state.revocations.values().cloned().collect()))
+    }
+
+    /// Takes over what has changed in the database.
+    pub(crate) async fn refresh(&self) -> Result<(), Error> {
+        self.refresh_if(|known, version| known != version).await
+    }
+
+    /// Keeps in step until `shutdown`.
+    pub(crate) async fn follow(&self, shutdown: CancellationToken) {
+        let mut swept_at = Instant::now();
+        while !shutdown.is_cancelled() {
+            if swept_at.elapsed() >= SWEEP {
+                swept_at = Instant::now();
+                log_failure("can't drop expired keys and revocations", self.sweep().await);
+            }
+            log_failure("can't learn of keys and revocations", self.refresh().await);
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(POLL) => {}
+            }
+        }
+    }
+
+    async fn sweep(&self) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.write(|state| state.revocations.retain(|_, revocation| revocation.expires_at_seconds >= now.as_seconds()));
+        self.database.write(move |connection| Ok::<_, Error>(store::revocation::delete_expired(connection, now)?)).await?;
+        self.refresh_if(|_, _| true).await
+    }
+
+    async fn refresh_if(&self, is_due: impl Fn(i64, i64) -> bool + Send + 'static) -> Result<(), Error> {
+        let _one = self.refreshing.lock().await;
+        let known = self.read(|state| state.version);
+        let news = self
+            .database
+            .read(move |connection| {
+                let version = store::trust_head::version(connection)?;
+                if !is_due(known, version) {
+                    return Ok::<_, Error>(None);
+                }
+                let keys = store::signing_key::list(connection)?;
+                Ok(Some((version, keys, store::revocation::list_since(connection, known)?)))
+            })
+            .await?;
+        if let Some((version, keys, revocations)) = news {
+            self.take_over(version, &keys, revocations)?;
+        }
+        self.write(|state| state.refreshed_at = Instant::now());
+        Ok(())
+    }
+
+    fn take_over(&self, version: i64, keys: &[SigningKey], revocations: Vec<Revocation>) -> Result<(), Error> {
+        let now: Timestamp = self.clock.now();
+        let public: Vec<PublicKey> = keys.iter().filter(|key| key.verifies_at(now)).filter_map(SigningKey::to_public).collect();
+        let active = keys.iter().find(|key| key.state == KeyState::Active);
+        let signs_already = self.read(|state| state.signer.as_ref().map(|signer| signer.public().kid.clone()));
+        let signer = match active {
+            Some(key) if signs_already.as_ref() != Some(&key.kid) => Some(key.to_signer(&self.sealer)?),
+            _ => None,
+        };
+        let keys_changed = self.write(|state| {
+            state.version = version;
+            state.signer = signer.or(state.signer.take());
+            for revocation in &revocations {
+                state.revocations.insert(revocation.covers.clone(), revocation.clone());
+            }
+            let keys_changed = state.keys.public() != public;
+            if keys_changed {
+                state.keys = Arc::new(KeySet::new(public.clone()));
+            }
+            keys_changed
+        });
+        // Nobody listening is no error.
+        if keys_changed {
+            drop(self.events.send(Event::Keys(public)));
+        }
+        for revocation in revocations {
+            drop(self.events.send(Event::Revoked(revocation)));
+        }
+        Ok(())
+    }
+
+    fn read<T>(&self, get: impl FnOnce(&State) -> T) -> T {
+        get(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn write<T>(&self, set: impl FnOnce(&mut State) -> T) -> T {
+        set(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn log_failure(what: &str, done: Result<(), Error>) {
+    if let Err(error) = done {
+        tracing::warn!(%error, "{what}");
+    }
+}

@@ -1,0 +1,61 @@
+//! What the directory refuses, in its own words.
+
+use doorward_domain::{ErrorCode, Malformed};
+use doorward_proto::Failure;
+
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Storage(#[from] doorward_storage::Error),
+    #[error("no such user")]
+    UserNotFound,
+    #[error("no such project")]
+    ProjectNotFound,
+    #[error("the username is taken")]
+    UsernameTaken,
+    #[error("the gid is taken")]
+    GidTaken,
+    #[error("a username with @ must be the account's own email")]
+    UsernameNotOwnEmail,
+    #[error("the user still owns a project")]
+    OwnsProjects,
+    #[error("the user is not active")]
+    UserNotActive,
+    #[error("the user is a member already")]
+    AlreadyMember,
+    #[error("{0} {1}")]
+    Malformed(&'static str, Malformed),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let unprocessable = |reason| Self::new(ErrorCode::Unprocessable).with_info("reason", reason);
+        let validation = |field, reason| Self::new(ErrorCode::Validation).with_info(field, reason);
+        match error {
+            Error::Storage(error) => from_storage(&error),
+            Error::UserNotFound => unprocessable("user_not_found"),
+            Error::ProjectNotFound => unprocessable("project_not_found"),
+            Error::UsernameTaken => validation("username", "unavailable"),
+            Error::GidTaken => validation("gid", "unavailable"),
+            Error::UsernameNotOwnEmail => validation("username", "invalid"),
+            Error::OwnsProjects => unprocessable("owns_projects"),
+            Error::UserNotActive => unprocessable("user_not_active"),
+            Error::AlreadyMember => unprocessable("already_member"),
+            Error::Malformed(field, _) => validation(field, "invalid"),
+        }
+    }
+}
+
+fn from_storage(error: &doorward_storage::Error) -> Failure {
+    use doorward_storage::Error as Storage;
+    match error {
+        Storage::Unavailable(_) => {
+            tracing::warn!(%error, "the directory's database is unavailable");
+            Failure::unavailable()
+        }
+        Storage::Unique(_) | Storage::Newer(_) | Storage::Outdated(_) | Storage::Migration(_) | Storage::Other(_) => {
+            tracing::error!(%error, "the directory's database failed");
+            Failure::new(ErrorCode::Internal)
+        }
+    }
+}

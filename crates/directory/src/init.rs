@@ -1,0 +1,86 @@
+//! What an app needs to start: all that one user may see, and the position in the change feed, of one moment.
+
+use std::collections::HashSet;
+
+use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Role, UserStatus};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Directory, Error,
+    model::{Membership, Person, Project, User},
+    store,
+};
+
+#[derive(Debug)]
+pub struct Init {
+    pub caller: User,
+    pub people: Vec<Person>,
+    pub projects: Vec<Project>,
+    pub own_memberships: Vec<Membership>,
+    /// Of the other members of the caller's projects.
+    pub other_memberships: Vec<Membership>,
+    /// Projects that the caller owns: there, the options of other members are theirs to see.
+    pub owned: HashSet<Gid>,
+    pub cursor: i64,
+}
+
+impl Init {
+    /// The active projects that the caller owns or is an active member of, to their role.
+    pub fn user_projects(&self) -> impl Iterator<Item = (Gid, Role)> {
+        let active: HashSet<Gid> =
+            self.projects.iter().filter(|project| project.status == ProjectStatus::Active).map(|project| project.gid).collect();
+        self.own_memberships
+            .iter()
+            .filter(move |membership| membership.status == MembershipStatus::Active && active.contains(&membership.project))
+            .map(|membership| (membership.project, membership.role))
+    }
+}
+
+impl Directory {
+    /// None when there is no such active user.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_init(&self, user: Gid) -> Result<Option<Init>, Error> {
+        self.database.read(move |connection| find(connection, user)).await
+    }
+}
+
+fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<Init>, Error> {
+    let cursor = store::feed::head(connection)?;
+    let Some(caller) = store::user::find(connection, user)?.filter(|user| user.status == UserStatus::Active) else {
+        return Ok(None);
+    };
+    let (own_memberships, projects): (Vec<Membership>, Vec<Project>) = store::init::own(connection, user)?
+        .into_iter()
+        .filter(|(membership, project)| is_seen_by_holder(membership, project))
+        .unzip();
+    let mut people = Vec::new();
+    let mut other_memberships = Vec::new();
+    let mut seen = HashSet::new();
+    for (membership, person) in store::init::others(connection, user)? {
+        if shows_person(membership.status) && seen.insert(person.gid) {
+            people.push(person);
+        }
+        other_memberships.push(membership);
+    }
+    let owned = own_memberships.iter().filter(|own| own.role == Role::Owner).map(|own| own.project).collect();
+    Ok(Some(Init { caller, people, projects, own_memberships, other_memberships, owned, cursor }))
+}
+
+/// Deleted projects are seen by their owner alone; a membership that is not active only while it is an invitation.
+fn is_seen_by_holder(membership: &Membership, project: &Project) -> bool {
+    match (project.status, membership.status) {
+        (ProjectStatus::Deleted, _) => membership.role == Role::Owner,
+        (ProjectStatus::Active, MembershipStatus::Active | MembershipStatus::Invited) => true,
+        (ProjectStatus::Active, MembershipStatus::Declined | MembershipStatus::Inactive) => false,
+    }
+}
+
+/// Members see each other's memberships in every state, but only the people behind these.
+fn shows_person(status: MembershipStatus) -> bool {
+    match status {
+        MembershipStatus::Active | MembershipStatus::Invited => true,
+        MembershipStatus::Declined | MembershipStatus::Inactive => false,
+    }
+}

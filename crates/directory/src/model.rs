@@ -1,0 +1,92 @@
+//! The entries of the directory, as its rules speak of them.
+
+use std::{fmt, str::FromStr};
+
+use doorward_domain::{Gid, Malformed, MembershipStatus, ProjectStatus, Role, Timestamp, UserStatus};
+
+/// A user, complete: for themself and for administrators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    pub gid: Gid,
+    /// None for API users and for invitees without an account.
+    pub username: Option<String>,
+    pub email: Option<String>,
+    pub name: String,
+    /// `<gid>.<ext>`.
+    pub avatar: Option<String>,
+    pub status: UserStatus,
+    pub language: String,
+    pub timezone: String,
+}
+
+/// A user as others see them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    pub gid: Gid,
+    pub username: Option<String>,
+    pub name: String,
+    pub avatar: Option<String>,
+    pub status: UserStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    pub gid: Gid,
+    pub name: String,
+    /// `<gid>.<ext>`.
+    pub icon: Option<String>,
+    pub owner: Gid,
+    pub status: ProjectStatus,
+    pub timezone: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    pub project: Gid,
+    pub user: Gid,
+    pub role: Role,
+    pub status: MembershipStatus,
+    pub rate_limit_per_second: Option<u32>,
+}
+
+/// A row of the change feed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    pub cursor: i64,
+    pub action: Action,
+    pub data_type: String,
+    pub data_key: String,
+    /// The status of the entry after the change; empty when it is gone.
+    pub entry_status: String,
+    pub changed_at: Timestamp,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    Insert,
+    Update,
+    Delete,
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Insert => "INSERT",
+            Self::Update => "UPDATE",
+            Self::Delete => "DELETE",
+        })
+    }
+}
+
+impl FromStr for Action {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        match text {
+            "INSERT" => Ok(Self::Insert),
+            "UPDATE" => Ok(Self::Update),
+            "DELETE" => Ok(Self::Delete),
+            _ => Err(Malformed("not an action")),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Projects.
+
+use doorward_domain::{DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timestamp, Timezone, UserStatus};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Directory, Error,
+    members,
+    model::{Action, Membership, Project},
+    store::{
+        self,
+        feed::{self, NewChange},
+    },
+};
+
+impl Directory {
+    /// Makes a project, with its owner as the first member.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`], [`Error::UserNotActive`], and those of the database.
+    pub async fn create_project(&self, owner: Gid, name: DisplayName) -> Result<Project, Error> {
+        let now = self.clock.now();
+        let project = Project {
+            gid: self.ids.gid(),
+            name: name.to_string(),
+            icon: None,
+            owner,
+            status: ProjectStatus::Active,
+            timezone: Timezone::default().to_string(),
+        };
+        self.database.write(move |connection| create(connection, project, now)).await
+    }
+
+    /// # Errors
+    /// [`Error::ProjectNotFound`], and those of the database.
+    pub async fn get_project(&self, gid: Gid) -> Result<Project, Error> {
+        self.database.read(move |connection| store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound)).await
+    }
+
+    /// A page in the order of gids.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list_projects(&self, after: Option<Gid>, limit: i64) -> Result<Vec<Project>, Error> {
+        self.database.read(move |connection| Ok(store::project::list(connection, after, limit)?)).await
+    }
+}
+
+fn create(connection: &mut AnyConnection, project: Project, now: Timestamp) -> Result<Project, Error> {
+    let owner = store::user::find(connection, project.owner)?.ok_or(Error::UserNotFound)?;
+    if owner.status != UserStatus::Active {
+        return Err(Error::UserNotActive);
+    }
+    let membership = Membership {
+        project: project.gid,
+        user: owner.gid,
+        role: Role::Owner,
+        status: MembershipStatus::Active,
+        rate_limit_per_second: None,
+    };
+    store::project::insert(connection, &project, now)?;
+    store::membership::insert(connection, &membership, now)?;
+    let changes = vec![
+        change(Action::Insert, project.gid, project.status.as_str()),
+        members::change(Action::Insert, &membership, membership.status.as_str()),
+    ];
+    feed::append(connection, changes, now)?;
+    Ok(project)
+}
+
+fn change(action: Action, gid: Gid, entry_status: &'static str) -> NewChange {
+    NewChange { action, data_type: "cc.projects", data_key: gid.to_string(), entry_status }
+}

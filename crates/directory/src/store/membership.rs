@@ -1,0 +1,88 @@
+//! Who is in which project.
+
+use diesel::prelude::*;
+use doorward_domain::{Gid, Timestamp};
+use doorward_storage::{AnyConnection, Error, Result};
+
+use super::schema::memberships;
+use crate::model::Membership;
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = memberships)]
+pub(super) struct Row {
+    project_gid: String,
+    user_gid: String,
+    role: String,
+    status: String,
+    rate_limit_per_second: Option<i64>,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl TryFrom<Row> for Membership {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            project: row.project_gid.parse()?,
+            user: row.user_gid.parse()?,
+            role: row.role.parse()?,
+            status: row.status.parse()?,
+            rate_limit_per_second: row.rate_limit_per_second.and_then(|limit| u32::try_from(limit).ok()),
+        })
+    }
+}
+
+pub(crate) fn insert(connection: &mut AnyConnection, membership: &Membership, now: Timestamp) -> Result<()> {
+    let row = Row {
+        project_gid: membership.project.to_string(),
+        user_gid: membership.user.to_string(),
+        role: membership.role.to_string(),
+        status: membership.status.to_string(),
+        rate_limit_per_second: membership.rate_limit_per_second.map(i64::from),
+        created_at: now.as_micros(),
+        updated_at: now.as_micros(),
+    };
+    diesel::insert_into(memberships::table).values(&row).execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Option<Membership>> {
+    let row = memberships::table
+        .find((project.to_string(), user.to_string()))
+        .select(Row::as_select())
+        .first(connection)
+        .optional()?;
+    row.map(Membership::try_from).transpose()
+}
+
+pub(crate) fn activate(connection: &mut AnyConnection, project: Gid, user: Gid, now: Timestamp) -> Result<()> {
+    diesel::update(memberships::table.find((project.to_string(), user.to_string())))
+        .set((memberships::status.eq("active"), memberships::updated_at.eq(now.as_micros())))
+        .execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn list_of_user(connection: &mut AnyConnection, user: Gid) -> Result<Vec<Membership>> {
+    let rows: Vec<Row> =
+        memberships::table.filter(memberships::user_gid.eq(user.to_string())).select(Row::as_select()).load(connection)?;
+    rows.into_iter().map(Membership::try_from).collect()
+}
+
+/// A page in the order of user gids, after the last of the page before.
+pub(crate) fn list_of_project(connection: &mut AnyConnection, project: Gid, after: Option<Gid>, limit: i64) -> Result<Vec<Membership>> {
+    let after = after.map(|gid| gid.to_string()).unwrap_or_default();
+    let rows: Vec<Row> = memberships::table
+        .filter(memberships::project_gid.eq(project.to_string()))
+        .filter(memberships::user_gid.gt(after))
+        .order(memberships::user_gid)
+        .limit(limit)
+        .select(Row::as_select())
+        .load(connection)?;
+    rows.into_iter().map(Membership::try_from).collect()
+}
+
+pub(crate) fn delete_all_of_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
+    diesel::delete(memberships::table.filter(memberships::user_gid.eq(user.to_string()))).execute(connection)?;
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! The tables of the directory: short functions over a connection, one file a noun. Rows stay inside.
+
+pub(crate) mod feed;
+pub(crate) mod init;
+pub(crate) mod membership;
+pub(crate) mod project;
+mod schema;
+pub(crate) mod user;

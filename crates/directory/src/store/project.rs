@@ -1,0 +1,69 @@
+//! Projects.
+
+use diesel::prelude::*;
+use doorward_domain::{Gid, Timestamp};
+use doorward_storage::{AnyConnection, Error, Result};
+
+use super::schema::projects;
+use crate::model::Project;
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = projects)]
+pub(super) struct Row {
+    gid: String,
+    name: String,
+    icon: Option<String>,
+    owner_gid: String,
+    status: String,
+    timezone: String,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl TryFrom<Row> for Project {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            gid: row.gid.parse()?,
+            name: row.name,
+            icon: row.icon,
+            owner: row.owner_gid.parse()?,
+            status: row.status.parse()?,
+            timezone: row.timezone,
+        })
+    }
+}
+
+pub(crate) fn insert(connection: &mut AnyConnection, project: &Project, now: Timestamp) -> Result<()> {
+    let row = Row {
+        gid: project.gid.to_string(),
+        name: project.name.clone(),
+        icon: project.icon.clone(),
+        owner_gid: project.owner.to_string(),
+        status: project.status.to_string(),
+        timezone: project.timezone.clone(),
+        created_at: now.as_micros(),
+        updated_at: now.as_micros(),
+    };
+    diesel::insert_into(projects::table).values(&row).execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn find(connection: &mut AnyConnection, gid: Gid) -> Result<Option<Project>> {
+    let row = projects::table.find(gid.to_string()).select(Row::as_select()).first(connection).optional()?;
+    row.map(Project::try_from).transpose()
+}
+
+/// A page in the order of gids, after the last of the page before.
+pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<Project>> {
+    let after = after.map(|gid| gid.to_string()).unwrap_or_default();
+    let rows: Vec<Row> =
+        projects::table.filter(projects::gid.gt(after)).order(projects::gid).limit(limit).select(Row::as_select()).load(connection)?;
+    rows.into_iter().map(Project::try_from).collect()
+}
+
+pub(crate) fn is_owner_of_any(connection: &mut AnyConnection, user: Gid) -> Result<bool> {
+    let count: i64 = projects::table.filter(projects::owner_gid.eq(user.to_string())).count().get_result(connection)?;
+    Ok(count > 0)
+}

@@ -1,0 +1,64 @@
+//! The tables, as `migrations/` makes them on both databases.
+
+diesel::table! {
+    users (gid) {
+        gid -> Text,
+        username -> Nullable<Text>,
+        email -> Nullable<Text>,
+        email_folded -> Nullable<Text>,
+        name -> Text,
+        avatar -> Nullable<Text>,
+        status -> Text,
+        language -> Text,
+        timezone -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    projects (gid) {
+        gid -> Text,
+        name -> Text,
+        icon -> Nullable<Text>,
+        owner_gid -> Text,
+        status -> Text,
+        timezone -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    memberships (project_gid, user_gid) {
+        project_gid -> Text,
+        user_gid -> Text,
+        role -> Text,
+        status -> Text,
+        rate_limit_per_second -> Nullable<BigInt>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    feed (cursor) {
+        cursor -> BigInt,
+        action -> Text,
+        data_type -> Text,
+        data_key -> Text,
+        entry_status -> Text,
+        changed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    feed_head (id) {
+        id -> Integer,
+        cursor -> BigInt,
+    }
+}
+
+diesel::joinable!(memberships -> projects (project_gid));
+diesel::joinable!(memberships -> users (user_gid));
+diesel::allow_tables_to_appear_in_same_query!(users, projects, memberships);

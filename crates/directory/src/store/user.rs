@@ -1,0 +1,105 @@
+//! Users.
+
+use diesel::prelude::*;
+use doorward_domain::{Gid, Timestamp, UserStatus};
+use doorward_storage::{AnyConnection, Error, Result};
+
+use super::schema::users;
+use crate::model::User;
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = users)]
+struct Row {
+    gid: String,
+    username: Option<String>,
+    email: Option<String>,
+    email_folded: Option<String>,
+    name: String,
+    avatar: Option<String>,
+    status: String,
+    language: String,
+    timezone: String,
+    created_at: i64,
+    updated_at: i64,
+}
+
+impl Row {
+    fn new(user: &User, now: Timestamp) -> Self {
+        Self {
+            gid: user.gid.to_string(),
+            username: user.username.clone(),
+            email: user.email.clone(),
+            email_folded: user.email.as_ref().map(|email| email.to_lowercase()),
+            name: user.name.clone(),
+            avatar: user.avatar.clone(),
+            status: user.status.to_string(),
+            language: user.language.clone(),
+            timezone: user.timezone.clone(),
+            created_at: now.as_micros(),
+            updated_at: now.as_micros(),
+        }
+    }
+}
+
+impl TryFrom<Row> for User {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            gid: row.gid.parse()?,
+            username: row.username,
+            email: row.email,
+            name: row.name,
+            avatar: row.avatar,
+            status: row.status.parse()?,
+            language: row.language,
+            timezone: row.timezone,
+        })
+    }
+}
+
+pub(crate) fn insert_many(connection: &mut AnyConnection, new: &[User], now: Timestamp) -> Result<()> {
+    let rows: Vec<Row> = new.iter().map(|user| Row::new(user, now)).collect();
+    match connection {
+        AnyConnection::Postgres(connection) => diesel::insert_into(users::table).values(&rows).execute(connection)?,
+        AnyConnection::Sqlite(connection) => diesel::insert_into(users::table).values(&rows).execute(connection)?,
+    };
+    Ok(())
+}
+
+pub(crate) fn find(connection: &mut AnyConnection, gid: Gid) -> Result<Option<User>> {
+    let row = users::table.find(gid.to_string()).select(Row::as_select()).first(connection).optional()?;
+    row.map(User::try_from).transpose()
+}
+
+pub(crate) fn find_by_username(connection: &mut AnyConnection, username: &str) -> Result<Option<User>> {
+    let row = users::table.filter(users::username.eq(username)).select(Row::as_select()).first(connection).optional()?;
+    row.map(User::try_from).transpose()
+}
+
+/// Which of these usernames or gids exist.
+pub(crate) fn taken(connection: &mut AnyConnection, usernames: &[&str], gids: &[String]) -> Result<(Vec<String>, Vec<String>)> {
+    let names = users::table.filter(users::username.eq_any(usernames)).select(users::username.assume_not_null()).load(connection)?;
+    let gids = users::table.filter(users::gid.eq_any(gids)).select(users::gid).load(connection)?;
+    Ok((names, gids))
+}
+
+/// A page in the order of gids, after the last of the page before.
+pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<User>> {
+    let after = after.map(|gid| gid.to_string()).unwrap_or_default();
+    let rows: Vec<Row> =
+        users::table.filter(users::gid.gt(after)).order(users::gid).limit(limit).select(Row::as_select()).load(connection)?;
+    rows.into_iter().map(User::try_from).collect()
+}
+
+pub(crate) fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, now: Timestamp) -> Result<()> {
+    diesel::update(users::table.find(gid.to_string()))
+        .set((users::status.eq(status.as_str()), users::updated_at.eq(now.as_micros())))
+        .execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid) -> Result<()> {
+    diesel::delete(users::table.find(gid.to_string())).execute(connection)?;
+    Ok(())
+}

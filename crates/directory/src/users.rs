@@ -1,0 +1,195 @@
+//! Users: made, found, activated, deactivated, deleted.
+
+use std::collections::HashSet;
+
+use doorward_domain::{DisplayName, Email, Gid, Timestamp, Timezone, UserStatus, Username, languages};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Directory, Error,
+    model::{Action, User},
+    store::{
+        self,
+        feed::{self, NewChange},
+    },
+};
+
+/// What a user is made of.
+#[derive(Debug, Clone)]
+pub struct NewUser {
+    pub gid: Gid,
+    pub username: Username,
+    /// Taken as verified.
+    pub email: Option<Email>,
+    pub name: DisplayName,
+    pub status: UserStatus,
+    /// A code of the global list.
+    pub language: String,
+    pub timezone: Timezone,
+}
+
+impl NewUser {
+    /// An active user with the defaults of the API.
+    #[must_use]
+    pub fn new(gid: Gid, username: Username, email: Option<Email>, name: DisplayName) -> Self {
+        Self { gid, username, email, name, status: UserStatus::Active, language: "en".to_owned(), timezone: Timezone::default() }
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if !self.username.is_allowed_for(self.email.as_ref()) {
+            return Err(Error::UsernameNotOwnEmail);
+        }
+        if !languages::is_known(&self.language) {
+            return Err(Error::Malformed("language", doorward_domain::Malformed("is not in the global list")));
+        }
+        Ok(())
+    }
+
+    fn into_user(self) -> User {
+        User {
+            gid: self.gid,
+            username: Some(self.username.to_string()),
+            email: self.email.map(|email| email.to_string()),
+            name: self.name.to_string(),
+            avatar: None,
+            status: self.status,
+            language: self.language,
+            timezone: self.timezone.to_string(),
+        }
+    }
+}
+
+impl Directory {
+    /// # Errors
+    /// [`Error::UsernameTaken`], [`Error::GidTaken`], [`Error::UsernameNotOwnEmail`], and those of the database.
+    pub async fn create_user(&self, new: NewUser) -> Result<User, Error> {
+        let mut made = self.create_users(vec![new]).await?;
+        made.pop().unwrap_or(Err(Error::UserNotFound))
+    }
+
+    /// Makes those that can be made, in one transaction; one answer for each, in order.
+    ///
+    /// # Errors
+    /// Those of the database, and then none is made.
+    pub async fn create_users(&self, new: Vec<NewUser>) -> Result<Vec<Result<User, Error>>, Error> {
+        let now = self.clock.now();
+        self.database.write(move |connection| create_many(connection, new, now)).await
+    }
+
+    /// By username or by gid.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`], and those of the database.
+    pub async fn get_user(&self, name: &str) -> Result<User, Error> {
+        let name = name.to_owned();
+        self.database.read(move |connection| find_by_any_name(connection, &name)?.ok_or(Error::UserNotFound)).await
+    }
+
+    /// For a login: finding nobody is no error.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_login(&self, username: &str) -> Result<Option<User>, Error> {
+        let Ok(username) = Username::parse(username) else { return Ok(None) };
+        self.database.read(move |connection| Ok(store::user::find_by_username(connection, username.as_str())?)).await
+    }
+
+    /// A page in the order of gids.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list_users(&self, after: Option<Gid>, limit: i64) -> Result<Vec<User>, Error> {
+        self.database.read(move |connection| Ok(store::user::list(connection, after, limit)?)).await
+    }
+
+    /// Activates or deactivates. A user who has the status already is left as they are.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`], and those of the database.
+    pub async fn set_user_status(&self, gid: Gid, status: UserStatus) -> Result<User, Error> {
+        let now = self.clock.now();
+        self.database.write(move |connection| set_status(connection, gid, status, now)).await
+    }
+
+    /// Deletes a user and their memberships.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`], [`Error::OwnsProjects`], and those of the database.
+    pub async fn delete_user(&self, gid: Gid) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.database.write(move |connection| delete(connection, gid, now)).await
+    }
+}
+
+fn find_by_any_name(connection: &mut AnyConnection, name: &str) -> Result<Option<User>, Error> {
+    if let Ok(gid) = name.parse()
+        && let Some(user) = store::user::find(connection, gid)?
+    {
+        return Ok(Some(user));
+    }
+    let Ok(username) = Username::parse(name) else { return Ok(None) };
+    Ok(store::user::find_by_username(connection, username.as_str())?)
+}
+
+fn create_many(connection: &mut AnyConnection, new: Vec<NewUser>, now: Timestamp) -> Result<Vec<Result<User, Error>>, Error> {
+    let usernames: Vec<&str> = new.iter().map(|user| user.username.as_str()).collect();
+    let gids: Vec<String> = new.iter().map(|user| user.gid.to_string()).collect();
+    let (usernames, gids) = store::user::taken(connection, &usernames, &gids)?;
+    let (mut usernames, mut gids): (HashSet<String>, HashSet<String>) = (usernames.into_iter().collect(), gids.into_iter().collect());
+    let answers: Vec<Result<User, Error>> = new
+        .into_iter()
+        .map(|user| {
+            user.check()?;
+            if usernames.contains(user.username.as_str()) {
+                return Err(Error::UsernameTaken);
+            }
+            if !gids.insert(user.gid.to_string()) {
+                return Err(Error::GidTaken);
+            }
+            usernames.insert(user.username.to_string());
+            Ok(user.into_user())
+        })
+        .collect();
+    let made: Vec<User> = answers.iter().filter_map(|answer| answer.as_ref().ok().cloned()).collect();
+    if made.is_empty() {
+        return Ok(answers);
+    }
+    match store::user::insert_many(connection, &made, now) {
+        // Somebody else took a name between our look and our insert.
+        Err(doorward_storage::Error::Unique(_)) if made.len() == 1 => return Err(Error::UsernameTaken),
+        done => done?,
+    }
+    let changes = made.iter().map(|user| change(Action::Insert, user.gid, user.status.as_str())).collect();
+    feed::append(connection, changes, now)?;
+    Ok(answers)
+}
+
+fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, now: Timestamp) -> Result<User, Error> {
+    let mut user = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
+    if user.status != status {
+        store::user::set_status(connection, gid, status, now)?;
+        feed::append(connection, vec![change(Action::Update, gid, status.as_str())], now)?;
+        user.status = status;
+    }
+    Ok(user)
+}
+
+fn delete(connection: &mut AnyConnection, gid: Gid, now: Timestamp) -> Result<(), Error> {
+    store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
+    if store::project::is_owner_of_any(connection, gid)? {
+        return Err(Error::OwnsProjects);
+    }
+    let mut changes = Vec::new();
+    for membership in store::membership::list_of_user(connection, gid)? {
+        changes.push(crate::members::change(Action::Delete, &membership, ""));
+    }
+    changes.push(change(Action::Delete, gid, ""));
+    store::membership::delete_all_of_user(connection, gid)?;
+    store::user::delete(connection, gid)?;
+    feed::append(connection, changes, now)?;
+    Ok(())
+}
+
+fn change(action: Action, gid: Gid, entry_status: &'static str) -> NewChange {
+    NewChange { action, data_type: "cc.users", data_key: gid.to_string(), entry_status }
+}

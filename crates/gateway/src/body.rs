@@ -1,0 +1,127 @@
+//! Request bodies: JSON objects, bounded in size, depth and time, and their parameters.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use actix_web::{
+    FromRequest, HttpMessage, HttpRequest,
+    dev::Payload,
+    http::{Method, header::CONTENT_LENGTH},
+    web::BytesMut,
+};
+use futures_util::StreamExt;
+use serde_json::{Map, Value};
+
+use crate::envelope::Problem;
+
+const MAX_BYTES: usize = 1024 * 1024;
+/// For the whole body.
+const MAX_TIME: Duration = Duration::from_secs(10);
+
+/// The JSON object of a POST.
+pub(crate) struct Body(Map<String, Value>);
+
+/// As [`Body`], but nothing at all stands for `{}`, as does a GET.
+pub(crate) struct OptionalBody;
+
+impl Body {
+    /// A required string.
+    pub(crate) fn string(&self, name: &str) -> Result<&str, Problem> {
+        match self.0.get(name) {
+            None => Err(Problem::missing_parameter(name)),
+            Some(Value::String(text)) => Ok(text),
+            Some(_) => Err(Problem::invalid_parameter(name)),
+        }
+    }
+}
+
+type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+
+impl FromRequest for Body {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move { parse(&read(&request, payload).await?).map(Self) })
+    }
+}
+
+impl FromRequest for OptionalBody {
+    type Error = Problem;
+    type Future = Extraction<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let (request, payload) = (request.clone(), payload.take());
+        Box::pin(async move {
+            if request.method() == Method::GET {
+                return Ok(Self);
+            }
+            let bytes = read(&request, payload).await?;
+            if !bytes.is_empty() {
+                parse(&bytes)?;
+            }
+            Ok(Self)
+        })
+    }
+}
+
+async fn read(request: &HttpRequest, payload: Payload) -> Result<BytesMut, Problem> {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    if length.is_some_and(|length| length > MAX_BYTES as u64) {
+        return Err(Problem::PayloadTooLarge);
+    }
+    let bytes = tokio::time::timeout(MAX_TIME, collect(payload)).await.map_err(|_| Problem::SlowBody)??;
+    let says_type = !request.content_type().is_empty();
+    if (says_type || !bytes.is_empty()) && !request.content_type().eq_ignore_ascii_case("application/json") {
+        return Err(Problem::UnsupportedMediaType);
+    }
+    Ok(bytes)
+}
+
+async fn collect(mut payload: Payload) -> Result<BytesMut, Problem> {
+    let mut bytes = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_| Problem::invalid_body("it ended early"))?;
+        if bytes.len() + chunk.len() > MAX_BYTES {
+            return Err(Problem::PayloadTooLarge);
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(bytes)
+}
+
+/// serde_json bounds the depth.
+fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+    if bytes.is_empty() {
+        return Err(Problem::invalid_body("it is empty"));
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| Problem::invalid_body("it is not UTF-8"))?;
+    match serde_json::from_str(text) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(_) => Err(Problem::invalid_body("it is not a JSON object")),
+        Err(_) => Err(Problem::invalid_body("it is not JSON, or nested too deeply")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_missing_or_of_the_wrong_type() {
+        let body = Body(parse(br#"{"a": "x", "b": 1, "c": null, "a": "y"}"#).unwrap());
+        assert_eq!(body.string("a").unwrap(), "y");
+        for (name, text) in [("b", "Invalid parameter"), ("c", "Invalid parameter"), ("d", "Missing parameter")] {
+            let Err(Problem::Failure(failure)) = body.string(name) else { panic!("{name}") };
+            assert_eq!(failure.info.get(text).map(String::as_str), Some(name));
+        }
+    }
+
+    #[test]
+    fn only_json_objects_are_bodies() {
+        let deep = "{\"a\":".repeat(50_000);
+        for bad in [&b""[..], b"[]", b"\"x\"", b"1", b"null", b"{", b"{\"a\":\"\xff\"}", b"{} {}", deep.as_bytes()] {
+            assert!(parse(bad).is_err());
+        }
+    }
+}

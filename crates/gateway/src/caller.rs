@@ -1,0 +1,64 @@
+//! Who calls: a handler with `caller: Caller` in its signature answers to nobody without a good token.
+
+use std::future::{Ready, ready};
+
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
+use doorward_proto::Failure;
+use doorward_token::Claims;
+
+use crate::{Gateway, envelope::Problem, trust::Distrust};
+
+pub(crate) struct Caller {
+    pub(crate) claims: Claims,
+    /// As it was sent.
+    pub(crate) token: String,
+}
+
+impl FromRequest for Caller {
+    type Error = Problem;
+    type Future = Ready<Result<Self, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(authenticate(request))
+    }
+}
+
+fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
+    let gateway = request.app_data::<Data<Gateway>>().ok_or_else(Problem::internal)?;
+    let token = bearer_token(request).ok_or_else(Problem::unauthenticated)?;
+    match gateway.trust.check(token, gateway.clock.now()) {
+        Ok(claims) => Ok(Caller { claims, token: token.to_owned() }),
+        Err(Distrust::Token) => Err(Problem::unauthenticated()),
+        Err(Distrust::Unknown) => Err(Failure::unavailable().into()),
+    }
+}
+
+/// RFC 6750, section 2.1, and exactly one such header.
+fn bearer_token(request: &HttpRequest) -> Option<&str> {
+    let mut headers = request.headers().get_all(AUTHORIZATION);
+    let (Some(header), None) = (headers.next(), headers.next()) else { return None };
+    let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn token(headers: &[&str]) -> Option<String> {
+        let request = headers.iter().fold(TestRequest::default(), |request, header| request.append_header((AUTHORIZATION, *header)));
+        bearer_token(&request.to_http_request()).map(str::to_owned)
+    }
+
+    #[test]
+    fn one_bearer_token_is_a_token() {
+        assert_eq!(token(&["Bearer abc"]).as_deref(), Some("abc"));
+        assert_eq!(token(&["bEARER  abc "]).as_deref(), Some("abc"));
+        assert_eq!(token(&[]), None);
+        assert_eq!(token(&["abc"]), None);
+        assert_eq!(token(&["Basic abc"]), None);
+        assert_eq!(token(&["Bearer abc", "Bearer abc"]), None);
+    }
+}

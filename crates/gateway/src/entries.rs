@@ -1,0 +1,191 @@
+//! The entries of the API (`cc.users`, `cc.projects`, `cc.projects_members`) as JSON.
+
+use doorward_proto::directory::v1 as pb;
+use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::value::RawValue;
+
+/// `{"<gid>": {...}}`: the caller complete, others short.
+pub(crate) struct Users<'a> {
+    pub(crate) caller: Option<&'a pb::User>,
+    pub(crate) others: &'a [pb::User],
+}
+
+pub(crate) struct Projects<'a>(pub(crate) &'a [pb::Project]);
+
+pub(crate) struct Memberships<'a>(pub(crate) &'a [pb::Membership]);
+
+/// `{"<gid>": ["owner"]}`.
+pub(crate) struct UserProjects<'a>(pub(crate) &'a [pb::UserProject]);
+
+/// The global list, written once.
+pub(crate) struct Languages {
+    pub(crate) codes: Vec<&'static str>,
+    pub(crate) names: Box<RawValue>,
+}
+
+impl Languages {
+    pub(crate) fn load() -> serde_json::Result<Self> {
+        let names: serde_json::Map<String, serde_json::Value> =
+            doorward_domain::languages::all().map(|(code, name)| (code.to_owned(), name.into())).collect();
+        Ok(Self {
+            codes: doorward_domain::languages::all().map(|(code, _)| code).collect(),
+            names: serde_json::value::to_raw_value(&names)?,
+        })
+    }
+}
+
+#[derive(Serialize)]
+struct User<'a> {
+    gid: &'a str,
+    username: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<Option<&'a str>>,
+    name: &'a str,
+    avatar: Option<&'a str>,
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<UserOptions<'a>>,
+}
+
+#[derive(Serialize)]
+struct UserOptions<'a> {
+    language: &'a str,
+    timezone: &'a str,
+}
+
+impl<'a> User<'a> {
+    fn new(user: &'a pb::User) -> Self {
+        let complete = user.complete.as_ref();
+        Self {
+            gid: &user.gid,
+            username: user.username.as_deref(),
+            email: complete.map(|complete| complete.email.as_deref()),
+            name: &user.name,
+            avatar: user.avatar.as_deref(),
+            status: user_status(user.status()),
+            options: complete.map(|complete| UserOptions { language: &complete.language, timezone: &complete.timezone }),
+        }
+    }
+}
+
+impl Serialize for Users<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for user in self.caller.into_iter().chain(self.others) {
+            map.serialize_entry(&user.gid, &User::new(user))?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Project<'a> {
+    gid: &'a str,
+    name: &'a str,
+    icon: Option<&'a str>,
+    owner: &'a str,
+    status: &'static str,
+}
+
+impl Serialize for Projects<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|project| {
+            let entry = Project {
+                gid: &project.gid,
+                name: &project.name,
+                icon: project.icon.as_deref(),
+                owner: &project.owner,
+                status: match project.status() {
+                    pb::ProjectStatus::Active => "active",
+                    pb::ProjectStatus::Deleted | pb::ProjectStatus::Unspecified => "deleted",
+                },
+            };
+            (&project.gid, entry)
+        }))
+    }
+}
+
+#[derive(Serialize)]
+struct Membership<'a> {
+    project_gid: &'a str,
+    user_gid: &'a str,
+    status: &'static str,
+    roles: Vec<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    options: Option<MembershipOptions<'a>>,
+}
+
+#[derive(Serialize)]
+struct MembershipOptions<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    notifications: Option<Notifications<'a>>,
+    rate_limit_per_second: Option<u32>,
+}
+
+#[derive(Serialize)]
+struct Notifications<'a> {
+    email: Option<&'a str>,
+    events: &'a [String],
+    frequency: &'a str,
+}
+
+impl<'a> Membership<'a> {
+    fn new(membership: &'a pb::Membership) -> Self {
+        Self {
+            project_gid: &membership.project_gid,
+            user_gid: &membership.user_gid,
+            status: membership_status(membership.status()),
+            roles: membership.roles().filter_map(role).collect(),
+            options: membership.options.as_ref().map(|options| MembershipOptions {
+                notifications: options.notifications.as_ref().map(|notifications| Notifications {
+                    email: notifications.email.as_deref(),
+                    events: &notifications.events,
+                    frequency: &notifications.frequency,
+                }),
+                rate_limit_per_second: options.rate_limit_per_second,
+            }),
+        }
+    }
+}
+
+impl Serialize for Memberships<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Membership::new))
+    }
+}
+
+impl Serialize for UserProjects<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(
+            self.0.iter().map(|project| (&project.project_gid, project.roles().filter_map(role).collect::<Vec<_>>())),
+        )
+    }
+}
+
+/// What a peer of a newer release means, we can't know: it counts as not active.
+const fn user_status(status: pb::UserStatus) -> &'static str {
+    match status {
+        pb::UserStatus::Active => "active",
+        pb::UserStatus::Invited => "invited",
+        pb::UserStatus::Inactive | pb::UserStatus::Unspecified => "inactive",
+        pb::UserStatus::Deleted => "deleted",
+    }
+}
+
+const fn membership_status(status: pb::MembershipStatus) -> &'static str {
+    match status {
+        pb::MembershipStatus::Active => "active",
+        pb::MembershipStatus::Invited => "invited",
+        pb::MembershipStatus::Declined => "declined",
+        pb::MembershipStatus::Inactive | pb::MembershipStatus::Unspecified => "inactive",
+    }
+}
+
+const fn role(role: pb::Role) -> Option<&'static str> {
+    match role {
+        pb::Role::Owner => Some("owner"),
+        pb::Role::Member => Some("member"),
+        pb::Role::Api => Some("api"),
+        pb::Role::Unspecified => None,
+    }
+}

@@ -1,0 +1,198 @@
+//! The envelope of every answer, and what goes wrong, in HTTP's terms. Nothing else knows either.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    body::BoxBody,
+    http::{
+        StatusCode,
+        header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER},
+    },
+};
+use doorward_domain::{ErrorCode, Info};
+use doorward_proto::Failure;
+use serde::Serialize;
+
+#[derive(Serialize)]
+struct Success<'a, R, D> {
+    success: bool,
+    result: &'a R,
+    data: &'a D,
+}
+
+#[derive(Serialize)]
+struct Refusal<'a> {
+    success: bool,
+    result: RefusalResult<'a>,
+    data: Empty,
+}
+
+#[derive(Serialize)]
+struct RefusalResult<'a> {
+    code: u16,
+    message: &'static str,
+    info: &'a Info,
+}
+
+/// `{}`.
+#[derive(Serialize)]
+pub(crate) struct Empty {}
+
+/// An answer of what was asked for.
+pub(crate) fn success<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<HttpResponse, Problem> {
+    let body = serde_json::to_vec(&Success { success: true, result, data }).map_err(|error| {
+        tracing::error!(%error, "an answer can't be written as JSON");
+        Problem::from(Failure::new(ErrorCode::Internal))
+    })?;
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body))
+}
+
+/// What a caller gets instead.
+#[derive(Debug)]
+pub(crate) enum Problem {
+    Failure(Failure),
+    /// With the methods that there are.
+    MethodNotAllowed(&'static str),
+    PayloadTooLarge,
+    UnsupportedMediaType,
+    /// A body that didn't come in time; the connection is of no more use.
+    SlowBody,
+}
+
+impl Problem {
+    pub(crate) fn invalid_body(reason: &str) -> Self {
+        Failure::new(ErrorCode::InvalidRequest).with_info("Invalid body", reason).into()
+    }
+
+    pub(crate) fn missing_parameter(name: &str) -> Self {
+        Failure::new(ErrorCode::InvalidRequest).with_info("Missing parameter", name).into()
+    }
+
+    pub(crate) fn invalid_parameter(name: &str) -> Self {
+        Failure::new(ErrorCode::InvalidRequest).with_info("Invalid parameter", name).into()
+    }
+
+    pub(crate) fn unauthenticated() -> Self {
+        Failure::new(ErrorCode::Unauthenticated).into()
+    }
+
+    pub(crate) fn not_found() -> Self {
+        Failure::new(ErrorCode::NotFound).into()
+    }
+
+    pub(crate) fn internal() -> Self {
+        Failure::new(ErrorCode::Internal).into()
+    }
+
+    /// The code and message of the contract.
+    fn code_and_message(&self) -> (u16, &'static str) {
+        match self {
+            Self::Failure(failure) => code_and_message(failure.code),
+            Self::MethodNotAllowed(_) => (405, "Method not allowed"),
+            Self::PayloadTooLarge => (413, "Payload too large"),
+            Self::UnsupportedMediaType => (415, "Unsupported media type"),
+            Self::SlowBody => (400, "Bad request"),
+        }
+    }
+}
+
+const fn code_and_message(code: ErrorCode) -> (u16, &'static str) {
+    match code {
+        ErrorCode::InvalidRequest => (400, "Bad request"),
+        ErrorCode::Unauthenticated => (401, "Permission denied"),
+        ErrorCode::UnknownUser => (403, "Unknown user"),
+        ErrorCode::Forbidden => (403, "Forbidden"),
+        ErrorCode::NotFound => (404, "Not found"),
+        ErrorCode::Unprocessable => (422, "Unprocessable entity"),
+        ErrorCode::Throttled => (429, "Too many requests"),
+        ErrorCode::Internal => (500, "Internal server error"),
+        ErrorCode::Unavailable => (503, "Service unavailable"),
+        ErrorCode::Validation => (1001, "Validation error"),
+        ErrorCode::InviteInvalid => (1004, "Invite invalid"),
+    }
+}
+
+impl From<Failure> for Problem {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+
+impl From<tonic::Status> for Problem {
+    fn from(status: tonic::Status) -> Self {
+        Self::Failure(status.into())
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code_and_message().1)
+    }
+}
+
+impl ResponseError for Problem {
+    /// The code, when it is one of HTTP's.
+    fn status_code(&self) -> StatusCode {
+        let (code, _) = self.code_and_message();
+        if code < 1000 { StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR) } else { StatusCode::UNPROCESSABLE_ENTITY }
+    }
+
+    fn error_response(&self) -> HttpResponse<BoxBody> {
+        let (code, message) = self.code_and_message();
+        let mut response = HttpResponse::build(self.status_code());
+        let mut info = Info::new();
+        match self {
+            Self::Failure(failure) => {
+                info.clone_from(&failure.info);
+                if let Some(wait) = retry_after(failure) {
+                    response.insert_header((RETRY_AFTER, wait));
+                }
+            }
+            Self::MethodNotAllowed(methods) => drop(response.insert_header((ALLOW, *methods))),
+            Self::SlowBody => {
+                info = BTreeMap::from([("Invalid body".to_owned(), "it didn't come in time".to_owned())]);
+                response.insert_header((CONNECTION, "close"));
+            }
+            // What is left of the body is not read.
+            Self::PayloadTooLarge => drop(response.insert_header((CONNECTION, "close"))),
+            Self::UnsupportedMediaType => {}
+        }
+        response.json(Refusal { success: false, result: RefusalResult { code, message, info: &info }, data: Empty {} })
+    }
+}
+
+/// In whole seconds (RFC 9110, section 10.2.3), at least one.
+fn retry_after(failure: &Failure) -> Option<String> {
+    let wait = match failure.code {
+        ErrorCode::Throttled | ErrorCode::Unavailable => failure.retry_after.unwrap_or(Duration::from_secs(1)),
+        _ => failure.retry_after?,
+    };
+    Some(wait.as_millis().div_ceil(1000).max(1).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_status_and_a_message() {
+        for &code in ErrorCode::ALL {
+            let problem = Problem::from(Failure::new(code));
+            let (number, message) = problem.code_and_message();
+            let status = problem.error_response().status().as_u16();
+            assert_eq!(status, if number < 1000 { number } else { 422 }, "{message}");
+        }
+    }
+
+    #[test]
+    fn who_must_wait_is_told_how_long() {
+        let wait = |failure: Failure| {
+            Problem::from(failure).error_response().headers().get(RETRY_AFTER).map(|wait| wait.to_str().unwrap().to_owned())
+        };
+        assert_eq!(wait(Failure::new(ErrorCode::Unavailable)).as_deref(), Some("1"));
+        let throttled = Failure::new(ErrorCode::Throttled).with_retry_after(Duration::from_millis(2100));
+        assert_eq!(wait(throttled).as_deref(), Some("3"));
+        assert_eq!(wait(Failure::new(ErrorCode::UnknownUser)), None);
+    }
+}

@@ -1,0 +1,41 @@
+//! The services behind the gateway.
+
+use doorward_proto::{
+    Channel, Peer, ServiceToken,
+    auth::v1::auth_client::AuthClient,
+    channel::MAX_MESSAGE_BYTES,
+    directory::v1::directory_client::DirectoryClient,
+};
+
+/// Connections to the peers; each HTTP worker has its own, so that a call stays on one thread.
+#[derive(Clone)]
+pub struct Peers {
+    pub(crate) auth: Channel,
+    pub(crate) directory: Channel,
+}
+
+/// How to reach the peers.
+#[derive(Clone)]
+pub struct PeerSettings {
+    pub auth: Peer,
+    pub directory: Peer,
+    pub token: ServiceToken,
+}
+
+impl Peers {
+    /// Doesn't connect yet. To be called within a runtime, which then does the connections' work.
+    ///
+    /// # Errors
+    /// When the settings make no sense.
+    pub fn connect(settings: &PeerSettings) -> Result<Self, tonic::transport::Error> {
+        Ok(Self { auth: settings.auth.connect(&settings.token)?, directory: settings.directory.connect(&settings.token)? })
+    }
+
+    pub(crate) fn auth(&self) -> AuthClient<Channel> {
+        AuthClient::new(self.auth.clone())
+    }
+
+    pub(crate) fn directory(&self) -> DirectoryClient<Channel> {
+        DirectoryClient::new(self.directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES)
+    }
+}

@@ -1,0 +1,124 @@
+//! What happens around every request: an id, a span, a measurement, headers, and a panic that stays its own.
+
+use std::{panic::AssertUnwindSafe, time::Instant};
+
+use actix_web::{
+    Error, ResponseError,
+    body::{BoxBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    error::InternalError,
+    http::{
+        StatusCode,
+        header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS},
+    },
+    middleware::Next,
+    web::Data,
+};
+use doorward_proto::channel::CURRENT_REQUEST_ID;
+use futures_util::FutureExt;
+use opentelemetry::propagation::Extractor;
+use tracing::{Instrument, Span, field::Empty};
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+use crate::{Gateway, envelope::Problem};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_ID_BYTES: usize = 128;
+
+pub(crate) async fn around(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
+    let started = Instant::now();
+    let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(Problem::internal)?;
+    let method = request.method().clone();
+    let id = request_id(request.headers(), &gateway);
+    let span = request_span(&request, &id);
+    let answer = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone());
+    let Ok(answer) = CURRENT_REQUEST_ID.scope(id.clone(), answer).await else {
+        span.in_scope(|| tracing::error!("a request panicked"));
+        record(&Outcome { method: method.as_str(), path: "panicked", status: 500 }, started, &span);
+        let mut response = Problem::internal().error_response();
+        add_headers(response.headers_mut(), StatusCode::INTERNAL_SERVER_ERROR, &id, &gateway);
+        return Err(InternalError::from_response("panic", response).into());
+    };
+    let mut response = answer?.map_into_boxed_body();
+    let status = response.status();
+    add_headers(response.headers_mut(), status, &id, &gateway);
+    let path = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    record(&Outcome { method: method.as_str(), path: &path, status: status.as_u16() }, started, &span);
+    Ok(response)
+}
+
+struct Outcome<'a> {
+    method: &'a str,
+    /// As it stands in the list of routes: labels must be few.
+    path: &'a str,
+    status: u16,
+}
+
+fn record(outcome: &Outcome<'_>, started: Instant, span: &Span) {
+    let elapsed = started.elapsed();
+    let method = match outcome.method {
+        known @ ("GET" | "POST" | "OPTIONS" | "HEAD" | "PUT" | "DELETE" | "PATCH") => known.to_owned(),
+        _ => "other".to_owned(),
+    };
+    let labels = [("method", method), ("path", outcome.path.to_owned()), ("status", outcome.status.to_string())];
+    metrics::counter!("doorward_http_requests_total", &labels).increment(1);
+    metrics::histogram!("doorward_http_request_duration_seconds", "path" => outcome.path.to_owned()).record(elapsed);
+    span.record("status", outcome.status);
+    let milliseconds = elapsed.as_secs_f64() * 1000.0;
+    span.in_scope(|| {
+        if outcome.status >= 500 {
+            tracing::warn!(status = outcome.status, milliseconds, "answered");
+        } else {
+            tracing::debug!(status = outcome.status, milliseconds, "answered");
+        }
+    });
+}
+
+fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: &str, gateway: &Gateway) {
+    if let Ok(id) = HeaderValue::from_str(id) {
+        headers.insert(REQUEST_ID, id);
+    }
+    if !headers.contains_key(CACHE_CONTROL) {
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if status == StatusCode::UNAUTHORIZED {
+        headers.insert(WWW_AUTHENTICATE, gateway.challenge.clone());
+    }
+}
+
+/// The caller's own id, if it is a sane one; else a new one.
+fn request_id(headers: &HeaderMap, gateway: &Gateway) -> String {
+    let is_sane = |id: &&str| {
+        (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
+    };
+    let sent = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_sane);
+    sent.map_or_else(|| gateway.ids.gid().to_string(), str::to_owned)
+}
+
+fn request_span(request: &ServiceRequest, id: &str) -> Span {
+    let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(request.headers())));
+    let span = tracing::info_span!(
+        "request", otel.kind = "server", method = %request.method(), path = request.path(), request_id = id,
+        trace_id = Empty, status = Empty,
+    );
+    if let Err(error) = span.set_parent(parent) {
+        tracing::trace!(%error, "no trace context");
+    }
+    if let Some(trace_id) = doorward_proto::trace_id(&span.context()) {
+        span.record("trace_id", trace_id);
+    }
+    span
+}
+
+struct HeaderExtractor<'a>(&'a HeaderMap);
+
+impl Extractor for HeaderExtractor<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(|value| value.to_str().ok())
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}

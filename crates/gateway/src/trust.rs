@@ -1,0 +1,168 @@
+//! Which tokens are good: keys and revocations as auth streams them, held in memory, so that checking a token costs no
+//! call. Without the stream for too long, nothing is vouched for.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwap;
+use doorward_domain::{Gid, Timestamp};
+use doorward_proto::{
+    Channel,
+    auth::v1::{
+        Revocation, WatchTrustRequest, WatchTrustResponse, auth_client::AuthClient, revocation::Covers, watch_trust_response::Event,
+    },
+    channel::MAX_MESSAGE_BYTES,
+};
+use doorward_token::{Claims, KeySet, PublicKey, Verifier};
+use tokio_util::sync::CancellationToken;
+
+/// Without news for longer, authorised calls are answered 503.
+const MAX_SILENCE: Duration = Duration::from_secs(10);
+/// Auth sends a heartbeat each second; without one for longer, the connection is given up.
+const STREAM_SILENCE: Duration = Duration::from_secs(4);
+const PAUSE: Duration = Duration::from_millis(300);
+/// Revocations that cover nothing any more are dropped when the map has grown by so many.
+const SWEEP_EVERY: usize = 1024;
+
+pub(crate) struct Trust {
+    verifier: Verifier,
+    keys: ArcSwap<KeySet>,
+    revocations: RwLock<Revocations>,
+    /// When auth was last heard of.
+    heard_at: RwLock<Option<Instant>>,
+}
+
+#[derive(Default)]
+struct Revocations {
+    by_subject: HashMap<Gid, Cut>,
+    by_sid: HashMap<String, Cut>,
+    swept_size: usize,
+}
+
+/// What was issued earlier is dead. In seconds since 1970.
+#[derive(Clone, Copy)]
+struct Cut {
+    not_before: i64,
+    expires_at: i64,
+}
+
+/// Why there is no caller.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Distrust {
+    /// The token is not to be believed.
+    Token,
+    /// Auth hasn't been heard of: nobody can say.
+    Unknown,
+}
+
+impl Trust {
+    pub(crate) fn new(issuer: &str) -> Self {
+        Self {
+            verifier: Verifier::new(issuer),
+            keys: ArcSwap::default(),
+            revocations: RwLock::default(),
+            heard_at: RwLock::default(),
+        }
+    }
+
+    pub(crate) fn check(&self, token: &str, now: Timestamp) -> Result<Claims, Distrust> {
+        if !self.is_fresh() {
+            return Err(Distrust::Unknown);
+        }
+        let claims = self.verifier.verify(token, &self.keys.load(), now).map_err(|refused| {
+            tracing::debug!(%refused, "a token was refused");
+            Distrust::Token
+        })?;
+        if self.is_revoked(&claims) { Err(Distrust::Token) } else { Ok(claims) }
+    }
+
+    pub(crate) fn is_fresh(&self) -> bool {
+        let heard_at = *self.heard_at.read().unwrap_or_else(PoisonError::into_inner);
+        heard_at.is_some_and(|heard_at| heard_at.elapsed() < MAX_SILENCE)
+    }
+
+    pub(crate) fn public_keys(&self) -> Vec<PublicKey> {
+        self.keys.load().public().to_vec()
+    }
+
+    fn is_revoked(&self, claims: &Claims) -> bool {
+        let revocations = self.revocations.read().unwrap_or_else(PoisonError::into_inner);
+        let cuts = [revocations.by_subject.get(&claims.sub), revocations.by_sid.get(&claims.sid)];
+        cuts.into_iter().flatten().any(|cut| claims.iat < cut.not_before)
+    }
+
+    /// Follows auth's stream until `shutdown`.
+    pub(crate) async fn follow(self: Arc<Self>, auth: Channel, now: impl Fn() -> Timestamp, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                ended = self.listen(auth.clone(), &now) => if let Err(reason) = ended {
+                    tracing::warn!(reason, "auth is not heard of");
+                }
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(PAUSE) => {}
+            }
+        }
+    }
+
+    async fn listen(&self, auth: Channel, now: &impl Fn() -> Timestamp) -> Result<(), String> {
+        let mut client = AuthClient::new(auth).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let mut stream = client.watch_trust(WatchTrustRequest {}).await.map_err(|status| format!("{:?}", status.code()))?.into_inner();
+        loop {
+            let next = tokio::time::timeout(STREAM_SILENCE, stream.message()).await.map_err(|_| "silence".to_owned())?;
+            let Some(message) = next.map_err(|status| format!("{:?}", status.code()))? else { return Ok(()) };
+            self.take_over(message, now());
+            *self.heard_at.write().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+    }
+
+    fn take_over(&self, message: WatchTrustResponse, now: Timestamp) {
+        let mut revocations = self.revocations.write().unwrap_or_else(PoisonError::into_inner);
+        match message.event {
+            Some(Event::Snapshot(snapshot)) => {
+                self.set_keys(snapshot.keys.unwrap_or_default());
+                *revocations = Revocations::default();
+                for revocation in snapshot.revocations {
+                    revocations.add(revocation, now);
+                }
+            }
+            Some(Event::Keys(keys)) => self.set_keys(keys),
+            Some(Event::Revocation(revocation)) => revocations.add(revocation, now),
+            Some(Event::Heartbeat(_)) | None => {}
+        }
+    }
+
+    fn set_keys(&self, keys: doorward_proto::auth::v1::KeySet) {
+        let keys = keys.keys.into_iter().map(|key| PublicKey { kid: key.kid, x: key.x }).collect();
+        self.keys.store(Arc::new(KeySet::new(keys)));
+    }
+}
+
+impl Revocations {
+    fn add(&mut self, revocation: Revocation, now: Timestamp) {
+        let cut = Cut { not_before: revocation.not_before, expires_at: revocation.expires_at };
+        match revocation.covers {
+            Some(Covers::Subject(gid)) => {
+                if let Ok(gid) = gid.parse() {
+                    self.by_subject.insert(gid, cut);
+                }
+            }
+            Some(Covers::Sid(sid)) => drop(self.by_sid.insert(sid, cut)),
+            None => {}
+        }
+        if self.len() > self.swept_size + SWEEP_EVERY {
+            self.by_subject.retain(|_, cut| cut.expires_at > now.as_seconds());
+            self.by_sid.retain(|_, cut| cut.expires_at > now.as_seconds());
+            self.swept_size = self.len();
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.by_subject.len() + self.by_sid.len()
+    }
+}
