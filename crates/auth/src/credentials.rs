@@ -28,10 +28,21 @@ pub struct Credentials {
 impl Credentials {
     /// # Errors
     /// When the hashing threads can't be started or the parameters are impossible.
-    pub fn new(database: Database, clock: Arc<dyn Clock>, config: Arc<Config>) -> Result<Self, Error> {
-        let hasher = Hasher::start(&config.hashing).map_err(|_| Error::Internal("can't start the hashing threads"))?;
+    pub fn new(
+        database: Database,
+        clock: Arc<dyn Clock>,
+        config: Arc<Config>,
+    ) -> Result<Self, Error> {
+        let hasher = Hasher::start(&config.hashing)
+            .map_err(|_| Error::Internal("can't start the hashing threads"))?;
         let dummy = Arc::new(StoredHash::dummy(&config.hashing)?);
-        Ok(Self { database, clock, config, hasher, dummy })
+        Ok(Self {
+            database,
+            clock,
+            config,
+            hasher,
+            dummy,
+        })
     }
 
     #[must_use]
@@ -44,13 +55,26 @@ impl Credentials {
     /// # Errors
     /// [`Error::UnknownUser`], [`Error::HashQueueFull`], and those of the database.
     pub async fn verify(&self, user: Option<Gid>, password: &str) -> Result<Gid, Error> {
-        let Ok(password) = Password::parse(password) else { return Err(Error::UnknownUser) };
+        let Ok(password) = Password::parse(password) else {
+            return Err(Error::UnknownUser);
+        };
         let looked_up = user.unwrap_or(NOBODY);
-        let text = self.database.read(move |connection| Ok::<_, Error>(store::credential::find_hash(connection, looked_up)?)).await?;
-        let stored = text.as_deref().and_then(|text| StoredHash::parse(text).ok()).map(Arc::new);
+        let text = self
+            .database
+            .read(move |connection| {
+                Ok::<_, Error>(store::credential::find_hash(connection, looked_up)?)
+            })
+            .await?;
+        let stored = text
+            .as_deref()
+            .and_then(|text| StoredHash::parse(text).ok())
+            .map(Arc::new);
         let checked = stored.clone().unwrap_or_else(|| self.dummy.clone());
         let typed = password.clone();
-        let matches = self.hasher.run(move |memory| checked.matches(typed.as_bytes(), memory)).await?;
+        let matches = self
+            .hasher
+            .run(move |memory| checked.matches(typed.as_bytes(), memory))
+            .await?;
         let (true, Some(user), Some(stored), Some(text)) = (matches, user, stored, text) else {
             return Err(Error::UnknownUser);
         };
@@ -85,18 +109,24 @@ impl Credentials {
     /// Those of the database, and then none is stored.
     pub async fn insert_hashes(&self, new: Vec<(Gid, String)>) -> Result<(), Error> {
         let now = self.clock.now();
-        self.database.write(move |connection| Ok(store::credential::insert_many(connection, new, now)?)).await
+        self.database
+            .write(move |connection| Ok(store::credential::insert_many(connection, new, now)?))
+            .await
     }
 
     /// # Errors
     /// Those of the database.
     pub async fn delete(&self, user: Gid) -> Result<(), Error> {
-        self.database.write(move |connection| Ok(store::credential::delete(connection, user)?)).await
+        self.database
+            .write(move |connection| Ok(store::credential::delete(connection, user)?))
+            .await
     }
 
     async fn hash(&self, password: Password) -> Result<String, Error> {
         let config = self.config.hashing;
-        self.hasher.run(move |memory| hashing::hash(password.as_bytes(), &config, memory)).await?
+        self.hasher
+            .run(move |memory| hashing::hash(password.as_bytes(), &config, memory))
+            .await?
     }
 
     async fn put(&self, user: Gid, hash: String) -> Result<(), Error> {
@@ -115,7 +145,13 @@ impl Credentials {
         let now: Timestamp = self.clock.now();
         let done = async {
             let new = self.hash(password).await?;
-            self.database.write(move |connection| Ok::<_, Error>(store::credential::upgrade(connection, user, &old, &new, now)?)).await
+            self.database
+                .write(move |connection| {
+                    Ok::<_, Error>(store::credential::upgrade(
+                        connection, user, &old, &new, now,
+                    )?)
+                })
+                .await
         };
         if let Err(error) = done.await {
             tracing::warn!(%error, %user, "an outdated password hash stays for now");

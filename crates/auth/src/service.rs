@@ -6,8 +6,9 @@ use doorward_domain::{Clock, Gid, Timestamp};
 use doorward_proto::{
     Failure,
     auth::v1::{
-        Heartbeat, KeySet, PublicKey, RenewTokenRequest, RenewTokenResponse, Revocation, TrustSnapshot, VerifyPasswordRequest,
-        VerifyPasswordResponse, WatchTrustRequest, WatchTrustResponse, auth_server, revocation::Covers as PbCovers,
+        Heartbeat, KeySet, PublicKey, RenewTokenRequest, RenewTokenResponse, Revocation,
+        TrustSnapshot, VerifyPasswordRequest, VerifyPasswordResponse, WatchTrustRequest,
+        WatchTrustResponse, auth_server, revocation::Covers as PbCovers,
         watch_trust_response::Event as PbEvent,
     },
 };
@@ -35,23 +36,45 @@ pub(crate) struct Service {
 
 #[tonic::async_trait]
 impl auth_server::Auth for Service {
-    async fn verify_password(&self, request: Request<VerifyPasswordRequest>) -> Result<Response<VerifyPasswordResponse>, Status> {
+    async fn verify_password(
+        &self,
+        request: Request<VerifyPasswordRequest>,
+    ) -> Result<Response<VerifyPasswordResponse>, Status> {
         let request = request.into_inner();
-        let user = request.user_gid.as_deref().map(|gid| gid.parse::<Gid>().map_err(|_| Failure::invalid("user_gid"))).transpose()?;
+        let user = request
+            .user_gid
+            .as_deref()
+            .map(|gid| gid.parse::<Gid>().map_err(|_| Failure::invalid("user_gid")))
+            .transpose()?;
         // Not later than now, whatever the directory's clock says.
-        let begun = self.clock.now().min(Timestamp::from_micros(request.user_checked_at));
-        let token = self.log_in(user, &request.password, begun).await.map_err(Failure::from)?;
+        let begun = self
+            .clock
+            .now()
+            .min(Timestamp::from_micros(request.user_checked_at));
+        let token = self
+            .log_in(user, &request.password, begun)
+            .await
+            .map_err(Failure::from)?;
         Ok(Response::new(VerifyPasswordResponse { token }))
     }
 
-    async fn renew_token(&self, request: Request<RenewTokenRequest>) -> Result<Response<RenewTokenResponse>, Status> {
-        let token = self.tokens.renew(&request.get_ref().token).map_err(Failure::from)?;
+    async fn renew_token(
+        &self,
+        request: Request<RenewTokenRequest>,
+    ) -> Result<Response<RenewTokenResponse>, Status> {
+        let token = self
+            .tokens
+            .renew(&request.get_ref().token)
+            .map_err(Failure::from)?;
         Ok(Response::new(RenewTokenResponse { token }))
     }
 
     type WatchTrustStream = ReceiverStream<Result<WatchTrustResponse, Status>>;
 
-    async fn watch_trust(&self, _: Request<WatchTrustRequest>) -> Result<Response<Self::WatchTrustStream>, Status> {
+    async fn watch_trust(
+        &self,
+        _: Request<WatchTrustRequest>,
+    ) -> Result<Response<Self::WatchTrustStream>, Status> {
         let (sender, receiver) = mpsc::channel(64);
         tokio::spawn(tell(self.trust.clone(), sender, self.shutdown.clone()));
         Ok(Response::new(ReceiverStream::new(receiver)))
@@ -59,20 +82,32 @@ impl auth_server::Auth for Service {
 }
 
 impl Service {
-    async fn log_in(&self, user: Option<Gid>, password: &str, begun: Timestamp) -> Result<String, Error> {
+    async fn log_in(
+        &self,
+        user: Option<Gid>,
+        password: &str,
+        begun: Timestamp,
+    ) -> Result<String, Error> {
         let user = self.credentials.verify(user, password).await?;
         self.tokens.issue(user, begun).await
     }
 }
 
 /// Tells one listener of keys and revocations until it goes away.
-async fn tell(trust: Arc<Trust>, sender: mpsc::Sender<Result<WatchTrustResponse, Status>>, shutdown: CancellationToken) {
+async fn tell(
+    trust: Arc<Trust>,
+    sender: mpsc::Sender<Result<WatchTrustResponse, Status>>,
+    shutdown: CancellationToken,
+) {
     let (mut events, keys, revocations) = trust.subscribe();
     let mut next = Some(snapshot(keys, revocations));
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
         if let Some(event) = next.take()
-            && sender.send(Ok(WatchTrustResponse { event: Some(event) })).await.is_err()
+            && sender
+                .send(Ok(WatchTrustResponse { event: Some(event) }))
+                .await
+                .is_err()
         {
             return;
         }
@@ -94,12 +129,26 @@ async fn tell(trust: Arc<Trust>, sender: mpsc::Sender<Result<WatchTrustResponse,
     }
 }
 
-fn snapshot(keys: Vec<doorward_token::PublicKey>, revocations: Vec<revocation::Revocation>) -> PbEvent {
-    PbEvent::Snapshot(TrustSnapshot { keys: Some(key_set(keys)), revocations: revocations.into_iter().map(to_pb).collect() })
+fn snapshot(
+    keys: Vec<doorward_token::PublicKey>,
+    revocations: Vec<revocation::Revocation>,
+) -> PbEvent {
+    PbEvent::Snapshot(TrustSnapshot {
+        keys: Some(key_set(keys)),
+        revocations: revocations.into_iter().map(to_pb).collect(),
+    })
 }
 
 fn key_set(keys: Vec<doorward_token::PublicKey>) -> KeySet {
-    KeySet { keys: keys.into_iter().map(|key| PublicKey { kid: key.kid, x: key.x }).collect() }
+    KeySet {
+        keys: keys
+            .into_iter()
+            .map(|key| PublicKey {
+                kid: key.kid,
+                x: key.x,
+            })
+            .collect(),
+    }
 }
 
 fn to_pb(revocation: revocation::Revocation) -> Revocation {
@@ -107,5 +156,9 @@ fn to_pb(revocation: revocation::Revocation) -> Revocation {
         Covers::Subject(gid) => PbCovers::Subject(gid.to_string()),
         Covers::Sid(sid) => PbCovers::Sid(sid),
     };
-    Revocation { covers: Some(covers), not_before: revocation.not_before_seconds, expires_at: revocation.expires_at_seconds }
+    Revocation {
+        covers: Some(covers),
+        not_before: revocation.not_before_seconds,
+        expires_at: revocation.expires_at_seconds,
+    }
 }

@@ -27,11 +27,18 @@ pub struct Init {
 impl Init {
     /// The active projects that the caller owns or is an active member of, to their role.
     pub fn user_projects(&self) -> impl Iterator<Item = (Gid, Role)> {
-        let active: HashSet<Gid> =
-            self.projects.iter().filter(|project| project.status == ProjectStatus::Active).map(|project| project.gid).collect();
+        let active: HashSet<Gid> = self
+            .projects
+            .iter()
+            .filter(|project| project.status == ProjectStatus::Active)
+            .map(|project| project.gid)
+            .collect();
         self.own_memberships
             .iter()
-            .filter(move |membership| membership.status == MembershipStatus::Active && active.contains(&membership.project))
+            .filter(move |membership| {
+                membership.status == MembershipStatus::Active
+                    && active.contains(&membership.project)
+            })
             .map(|membership| (membership.project, membership.role))
     }
 }
@@ -42,19 +49,24 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn find_init(&self, user: Gid) -> Result<Option<Init>, Error> {
-        self.database.read(move |connection| find(connection, user)).await
+        self.database
+            .read(move |connection| find(connection, user))
+            .await
     }
 }
 
 fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<Init>, Error> {
     let cursor = store::feed::head(connection)?;
-    let Some(caller) = store::user::find(connection, user)?.filter(|user| user.status == UserStatus::Active) else {
+    let Some(caller) =
+        store::user::find(connection, user)?.filter(|user| user.status == UserStatus::Active)
+    else {
         return Ok(None);
     };
-    let (own_memberships, projects): (Vec<Membership>, Vec<Project>) = store::init::own(connection, user)?
-        .into_iter()
-        .filter(|(membership, project)| is_seen_by_holder(membership, project))
-        .unzip();
+    let (own_memberships, projects): (Vec<Membership>, Vec<Project>) =
+        store::init::own(connection, user)?
+            .into_iter()
+            .filter(|(membership, project)| is_seen_by_holder(membership, project))
+            .unzip();
     let mut people = Vec::new();
     let mut other_memberships = Vec::new();
     let mut seen = HashSet::new();
@@ -64,8 +76,20 @@ fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<Init>, Error
         }
         other_memberships.push(membership);
     }
-    let owned = own_memberships.iter().filter(|own| own.role == Role::Owner).map(|own| own.project).collect();
-    Ok(Some(Init { caller, people, projects, own_memberships, other_memberships, owned, cursor }))
+    let owned = own_memberships
+        .iter()
+        .filter(|own| own.role == Role::Owner)
+        .map(|own| own.project)
+        .collect();
+    Ok(Some(Init {
+        caller,
+        people,
+        projects,
+        own_memberships,
+        other_memberships,
+        owned,
+        cursor,
+    }))
 }
 
 /// Deleted projects are seen by their owner alone; a membership that is not active only while it is an invitation.

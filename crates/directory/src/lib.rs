@@ -15,7 +15,11 @@ use std::sync::Arc;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use doorward_domain::{Clock, Ids};
-use doorward_proto::{ServiceToken, directory::v1::directory_server::DirectoryServer, server::{self, Listeners}};
+use doorward_proto::{
+    ServiceToken,
+    directory::v1::directory_server::DirectoryServer,
+    server::{self, Listeners},
+};
 use doorward_storage::{Database, Migrations};
 use tokio_util::sync::CancellationToken;
 use tonic::service::{Routes, interceptor::InterceptedService};
@@ -26,7 +30,10 @@ pub use users::NewUser;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-pub const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE };
+pub const MIGRATIONS: Migrations = Migrations {
+    postgres: POSTGRES,
+    sqlite: SQLITE,
+};
 
 /// The rules of the directory over its database: for its own gRPC service and for administration.
 #[derive(Clone)]
@@ -39,7 +46,11 @@ pub struct Directory {
 impl Directory {
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { database, clock, ids }
+        Self {
+            database,
+            clock,
+            ids,
+        }
     }
 
     #[must_use]
@@ -59,8 +70,24 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let database = directory.database.clone();
-    let is_ready = server::readiness(move || { let database = database.clone(); async move { database.ping().await.is_ok() } }, &shutdown);
-    let service = DirectoryServer::new(service::Service { directory, shutdown: shutdown.clone() });
+    let is_ready = server::readiness(
+        move || {
+            let database = database.clone();
+            async move { database.ping().await.is_ok() }
+        },
+        &shutdown,
+    );
+    let service = DirectoryServer::new(service::Service {
+        directory,
+        shutdown: shutdown.clone(),
+    });
     let routes = Routes::new(InterceptedService::new(service, token));
-    server::serve("doorward.directory.v1.Directory", routes, listeners, is_ready, shutdown).await
+    server::serve(
+        "doorward.directory.v1.Directory",
+        routes,
+        listeners,
+        is_ready,
+        shutdown,
+    )
+    .await
 }

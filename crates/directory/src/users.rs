@@ -2,7 +2,9 @@
 
 use std::collections::HashSet;
 
-use doorward_domain::{DisplayName, Email, Gid, Timestamp, Timezone, UserStatus, Username, languages};
+use doorward_domain::{
+    DisplayName, Email, Gid, Timestamp, Timezone, UserStatus, Username, languages,
+};
 use doorward_storage::AnyConnection;
 
 use crate::{
@@ -32,7 +34,15 @@ impl NewUser {
     /// An active user with the defaults of the API.
     #[must_use]
     pub fn new(gid: Gid, username: Username, email: Option<Email>, name: DisplayName) -> Self {
-        Self { gid, username, email, name, status: UserStatus::Active, language: "en".to_owned(), timezone: Timezone::default() }
+        Self {
+            gid,
+            username,
+            email,
+            name,
+            status: UserStatus::Active,
+            language: "en".to_owned(),
+            timezone: Timezone::default(),
+        }
     }
 
     fn check(&self) -> Result<(), Error> {
@@ -40,7 +50,10 @@ impl NewUser {
             return Err(Error::UsernameNotOwnEmail);
         }
         if !languages::is_known(&self.language) {
-            return Err(Error::Malformed("language", doorward_domain::Malformed("is not in the global list")));
+            return Err(Error::Malformed(
+                "language",
+                doorward_domain::Malformed("is not in the global list"),
+            ));
         }
         Ok(())
     }
@@ -73,7 +86,9 @@ impl Directory {
     /// Those of the database, and then none is made.
     pub async fn create_users(&self, new: Vec<NewUser>) -> Result<Vec<Result<User, Error>>, Error> {
         let now = self.clock.now();
-        self.database.write(move |connection| create_many(connection, new, now)).await
+        self.database
+            .write(move |connection| create_many(connection, new, now))
+            .await
     }
 
     /// By username or by gid.
@@ -82,7 +97,9 @@ impl Directory {
     /// [`Error::UserNotFound`], and those of the database.
     pub async fn get_user(&self, name: &str) -> Result<User, Error> {
         let name = name.to_owned();
-        self.database.read(move |connection| find_by_any_name(connection, &name)?.ok_or(Error::UserNotFound)).await
+        self.database
+            .read(move |connection| find_by_any_name(connection, &name)?.ok_or(Error::UserNotFound))
+            .await
     }
 
     /// For a login: finding nobody is no error.
@@ -90,8 +107,17 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn find_login(&self, username: &str) -> Result<Option<User>, Error> {
-        let Ok(username) = Username::parse(username) else { return Ok(None) };
-        self.database.read(move |connection| Ok(store::user::find_by_username(connection, username.as_str())?)).await
+        let Ok(username) = Username::parse(username) else {
+            return Ok(None);
+        };
+        self.database
+            .read(move |connection| {
+                Ok(store::user::find_by_username(
+                    connection,
+                    username.as_str(),
+                )?)
+            })
+            .await
     }
 
     /// A page in the order of gids.
@@ -99,7 +125,9 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn list_users(&self, after: Option<Gid>, limit: i64) -> Result<Vec<User>, Error> {
-        self.database.read(move |connection| Ok(store::user::list(connection, after, limit)?)).await
+        self.database
+            .read(move |connection| Ok(store::user::list(connection, after, limit)?))
+            .await
     }
 
     /// Activates or deactivates. A user who has the status already is left as they are.
@@ -108,7 +136,9 @@ impl Directory {
     /// [`Error::UserNotFound`], and those of the database.
     pub async fn set_user_status(&self, gid: Gid, status: UserStatus) -> Result<User, Error> {
         let now = self.clock.now();
-        self.database.write(move |connection| set_status(connection, gid, status, now)).await
+        self.database
+            .write(move |connection| set_status(connection, gid, status, now))
+            .await
     }
 
     /// Deletes a user and their memberships.
@@ -117,7 +147,9 @@ impl Directory {
     /// [`Error::UserNotFound`], [`Error::OwnsProjects`], and those of the database.
     pub async fn delete_user(&self, gid: Gid) -> Result<(), Error> {
         let now = self.clock.now();
-        self.database.write(move |connection| delete(connection, gid, now)).await
+        self.database
+            .write(move |connection| delete(connection, gid, now))
+            .await
     }
 }
 
@@ -127,15 +159,25 @@ fn find_by_any_name(connection: &mut AnyConnection, name: &str) -> Result<Option
     {
         return Ok(Some(user));
     }
-    let Ok(username) = Username::parse(name) else { return Ok(None) };
-    Ok(store::user::find_by_username(connection, username.as_str())?)
+    let Ok(username) = Username::parse(name) else {
+        return Ok(None);
+    };
+    Ok(store::user::find_by_username(
+        connection,
+        username.as_str(),
+    )?)
 }
 
-fn create_many(connection: &mut AnyConnection, new: Vec<NewUser>, now: Timestamp) -> Result<Vec<Result<User, Error>>, Error> {
+fn create_many(
+    connection: &mut AnyConnection,
+    new: Vec<NewUser>,
+    now: Timestamp,
+) -> Result<Vec<Result<User, Error>>, Error> {
     let usernames: Vec<&str> = new.iter().map(|user| user.username.as_str()).collect();
     let gids: Vec<String> = new.iter().map(|user| user.gid.to_string()).collect();
     let (usernames, gids) = store::user::taken(connection, &usernames, &gids)?;
-    let (mut usernames, mut gids): (HashSet<String>, HashSet<String>) = (usernames.into_iter().collect(), gids.into_iter().collect());
+    let (mut usernames, mut gids): (HashSet<String>, HashSet<String>) =
+        (usernames.into_iter().collect(), gids.into_iter().collect());
     let answers: Vec<Result<User, Error>> = new
         .into_iter()
         .map(|user| {
@@ -150,25 +192,42 @@ fn create_many(connection: &mut AnyConnection, new: Vec<NewUser>, now: Timestamp
             Ok(user.into_user())
         })
         .collect();
-    let made: Vec<User> = answers.iter().filter_map(|answer| answer.as_ref().ok().cloned()).collect();
+    let made: Vec<User> = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().ok().cloned())
+        .collect();
     if made.is_empty() {
         return Ok(answers);
     }
     match store::user::insert_many(connection, &made, now) {
         // Somebody else took a name between our look and our insert.
-        Err(doorward_storage::Error::Unique(_)) if made.len() == 1 => return Err(Error::UsernameTaken),
+        Err(doorward_storage::Error::Unique(_)) if made.len() == 1 => {
+            return Err(Error::UsernameTaken);
+        }
         done => done?,
     }
-    let changes = made.iter().map(|user| change(Action::Insert, user.gid, user.status.as_str())).collect();
+    let changes = made
+        .iter()
+        .map(|user| change(Action::Insert, user.gid, user.status.as_str()))
+        .collect();
     feed::append(connection, changes, now)?;
     Ok(answers)
 }
 
-fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, now: Timestamp) -> Result<User, Error> {
+fn set_status(
+    connection: &mut AnyConnection,
+    gid: Gid,
+    status: UserStatus,
+    now: Timestamp,
+) -> Result<User, Error> {
     let mut user = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
     if user.status != status {
         store::user::set_status(connection, gid, status, now)?;
-        feed::append(connection, vec![change(Action::Update, gid, status.as_str())], now)?;
+        feed::append(
+            connection,
+            vec![change(Action::Update, gid, status.as_str())],
+            now,
+        )?;
         user.status = status;
     }
     Ok(user)
@@ -191,5 +250,10 @@ fn delete(connection: &mut AnyConnection, gid: Gid, now: Timestamp) -> Result<()
 }
 
 fn change(action: Action, gid: Gid, entry_status: &'static str) -> NewChange {
-    NewChange { action, data_type: "cc.users", data_key: gid.to_string(), entry_status }
+    NewChange {
+        action,
+        data_type: "cc.users",
+        data_key: gid.to_string(),
+        entry_status,
+    }
 }

@@ -18,7 +18,10 @@ impl Email {
         if text.len() > 254 || text.chars().any(char::is_control) {
             return Err(Malformed("not an email address"));
         }
-        let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
+        let options = Options::default()
+            .with_required_tld()
+            .without_display_text()
+            .without_domain_literal();
         EmailAddress::parse_with_options(text, options)
             .map(|_| Self(text.to_owned()))
             .map_err(|_| Malformed("not an email address"))
@@ -64,13 +67,29 @@ mod tests {
 
     #[test]
     fn addresses_differ_by_more_than_case() {
-        assert_eq!(Email::parse("Ann@Example.org").unwrap(), Email::parse("ann@example.ORG").unwrap());
-        assert_ne!(Email::parse("ann@example.org").unwrap(), Email::parse("ann@example.com").unwrap());
+        assert_eq!(
+            Email::parse("Ann@Example.org").unwrap(),
+            Email::parse("ann@example.ORG").unwrap()
+        );
+        assert_ne!(
+            Email::parse("ann@example.org").unwrap(),
+            Email::parse("ann@example.com").unwrap()
+        );
     }
 
     #[test]
     fn what_is_no_address_is_refused() {
-        for bad in ["", "ann", "ann@", "@example.org", "ann@localhost", "a b@example.org", "Ann <ann@example.org>", "ann@[127.0.0.1]", "ann@example.org\r\nBcc: x@y.z"] {
+        for bad in [
+            "",
+            "ann",
+            "ann@",
+            "@example.org",
+            "ann@localhost",
+            "a b@example.org",
+            "Ann <ann@example.org>",
+            "ann@[127.0.0.1]",
+            "ann@example.org\r\nBcc: x@y.z",
+        ] {
             assert!(Email::parse(bad).is_err(), "{bad}");
         }
     }

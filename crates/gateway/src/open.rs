@@ -27,8 +27,16 @@ struct LanguagesData<'a> {
 }
 
 /// `GET|POST /api/languages/get`.
-pub(crate) async fn languages(_: OptionalBody, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
-    envelope::success(&json!({"languages": gateway.languages.codes}), &LanguagesData { languages: &gateway.languages.names })
+pub(crate) async fn languages(
+    _: OptionalBody,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    envelope::success(
+        &json!({"languages": gateway.languages.codes}),
+        &LanguagesData {
+            languages: &gateway.languages.names,
+        },
+    )
 }
 
 /// `GET /.well-known/jwks.json` (RFC 7517): the public keys that may verify a token today. Keys are published long before
@@ -37,7 +45,12 @@ pub(crate) async fn jwks(gateway: Data<Gateway>) -> Result<HttpResponse, Problem
     if !gateway.trust.is_fresh() {
         return Err(Failure::unavailable().into());
     }
-    let keys: Vec<_> = gateway.trust.public_keys().iter().map(doorward_token::PublicKey::to_jwk).collect();
+    let keys: Vec<_> = gateway
+        .trust
+        .public_keys()
+        .iter()
+        .map(doorward_token::PublicKey::to_jwk)
+        .collect();
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=300"))
         .insert_header((CONTENT_TYPE, "application/jwk-set+json"))

@@ -1,9 +1,7 @@
 //! The services behind the gateway.
 
 use doorward_proto::{
-    Channel, Peer, ServiceToken,
-    auth::v1::auth_client::AuthClient,
-    channel::MAX_MESSAGE_BYTES,
+    Channel, Peer, ServiceToken, auth::v1::auth_client::AuthClient, channel::MAX_MESSAGE_BYTES,
     directory::v1::directory_client::DirectoryClient,
 };
 
@@ -28,7 +26,10 @@ impl Peers {
     /// # Errors
     /// When the settings make no sense.
     pub fn connect(settings: &PeerSettings) -> Result<Self, tonic::transport::Error> {
-        Ok(Self { auth: settings.auth.connect(&settings.token)?, directory: settings.directory.connect(&settings.token)? })
+        Ok(Self {
+            auth: settings.auth.connect(&settings.token)?,
+            directory: settings.directory.connect(&settings.token)?,
+        })
     }
 
     pub(crate) fn auth(&self) -> AuthClient<Channel> {

@@ -9,7 +9,10 @@ use actix_web::{
     error::InternalError,
     http::{
         StatusCode,
-        header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS},
+        header::{
+            CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+            X_CONTENT_TYPE_OPTIONS,
+        },
     },
     middleware::Next,
     web::Data,
@@ -25,25 +28,57 @@ use crate::{Gateway, envelope::Problem};
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 128;
 
-pub(crate) async fn around(request: ServiceRequest, next: Next<impl MessageBody + 'static>) -> Result<ServiceResponse<BoxBody>, Error> {
+pub(crate) async fn around(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
-    let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(Problem::internal)?;
+    let gateway = request
+        .app_data::<Data<Gateway>>()
+        .cloned()
+        .ok_or_else(Problem::internal)?;
     let method = request.method().clone();
     let id = request_id(request.headers(), &gateway);
     let span = request_span(&request, &id);
-    let answer = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone());
+    let answer = AssertUnwindSafe(next.call(request))
+        .catch_unwind()
+        .instrument(span.clone());
     let Ok(answer) = CURRENT_REQUEST_ID.scope(id.clone(), answer).await else {
         span.in_scope(|| tracing::error!("a request panicked"));
-        record(&Outcome { method: method.as_str(), path: "panicked", status: 500 }, started, &span);
+        record(
+            &Outcome {
+                method: method.as_str(),
+                path: "panicked",
+                status: 500,
+            },
+            started,
+            &span,
+        );
         let mut response = Problem::internal().error_response();
-        add_headers(response.headers_mut(), StatusCode::INTERNAL_SERVER_ERROR, &id, &gateway);
+        add_headers(
+            response.headers_mut(),
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &id,
+            &gateway,
+        );
         return Err(InternalError::from_response("panic", response).into());
     };
     let mut response = answer?.map_into_boxed_body();
     let status = response.status();
     add_headers(response.headers_mut(), status, &id, &gateway);
-    let path = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    record(&Outcome { method: method.as_str(), path: &path, status: status.as_u16() }, started, &span);
+    let path = response
+        .request()
+        .match_pattern()
+        .unwrap_or_else(|| "unmatched".to_owned());
+    record(
+        &Outcome {
+            method: method.as_str(),
+            path: &path,
+            status: status.as_u16(),
+        },
+        started,
+        &span,
+    );
     Ok(response)
 }
 
@@ -57,10 +92,16 @@ struct Outcome<'a> {
 fn record(outcome: &Outcome<'_>, started: Instant, span: &Span) {
     let elapsed = started.elapsed();
     let method = match outcome.method {
-        known @ ("GET" | "POST" | "OPTIONS" | "HEAD" | "PUT" | "DELETE" | "PATCH") => known.to_owned(),
+        known @ ("GET" | "POST" | "OPTIONS" | "HEAD" | "PUT" | "DELETE" | "PATCH") => {
+            known.to_owned()
+        }
         _ => "other".to_owned(),
     };
-    let labels = [("method", method), ("path", outcome.path.to_owned()), ("status", outcome.status.to_string())];
+    let labels = [
+        ("method", method),
+        ("path", outcome.path.to_owned()),
+        ("status", outcome.status.to_string()),
+    ];
     metrics::counter!("doorward_http_requests_total", &labels).increment(1);
     metrics::histogram!("doorward_http_request_duration_seconds", "path" => outcome.path.to_owned()).record(elapsed);
     span.record("status", outcome.status);
@@ -90,14 +131,22 @@ fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: &str, gateway: &
 /// The caller's own id, if it is a sane one; else a new one.
 fn request_id(headers: &HeaderMap, gateway: &Gateway) -> String {
     let is_sane = |id: &&str| {
-        (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
+        (1..=MAX_ID_BYTES).contains(&id.len())
+            && id
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
     };
-    let sent = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_sane);
+    let sent = headers
+        .get(REQUEST_ID)
+        .and_then(|id| id.to_str().ok())
+        .filter(is_sane);
     sent.map_or_else(|| gateway.ids.gid().to_string(), str::to_owned)
 }
 
 fn request_span(request: &ServiceRequest, id: &str) -> Span {
-    let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(request.headers())));
+    let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
+        propagator.extract(&HeaderExtractor(request.headers()))
+    });
     let span = tracing::info_span!(
         "request", otel.kind = "server", method = %request.method(), path = request.path(), request_id = id,
         trace_id = Empty, status = Empty,

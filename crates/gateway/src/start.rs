@@ -1,6 +1,10 @@
 //! The answers from which an app starts: `login` and `init`.
 
-use actix_web::{HttpRequest, HttpResponse, http::header::{AUTHORIZATION, HeaderValue}, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{AUTHORIZATION, HeaderValue},
+    web::Data,
+};
 use doorward_domain::ErrorCode;
 use doorward_proto::{
     Failure,
@@ -21,9 +25,21 @@ use crate::{
 };
 
 /// `POST /api/login`: the data is read while the password is hashed.
-pub(crate) async fn login(request: HttpRequest, body: Body, peers: Data<Peers>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
-    let (username, password) = (body.string("username")?.to_owned(), body.string("password")?.to_owned());
-    let found = peers.directory().find_login(FindLoginRequest { username }).await?.into_inner();
+pub(crate) async fn login(
+    request: HttpRequest,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    let (username, password) = (
+        body.string("username")?.to_owned(),
+        body.string("password")?.to_owned(),
+    );
+    let found = peers
+        .directory()
+        .find_login(FindLoginRequest { username })
+        .await?
+        .into_inner();
     let is_active = found.status() == UserStatus::Active;
     let user_gid = found.user_gid.filter(|_| is_active);
     let verify = VerifyPasswordRequest {
@@ -35,7 +51,10 @@ pub(crate) async fn login(request: HttpRequest, body: Body, peers: Data<Peers>, 
     let (mut auth, mut directory) = (peers.auth(), peers.directory());
     let init = async {
         match user_gid {
-            Some(user_gid) => directory.get_init(GetInitRequest { user_gid }).await.map(Some),
+            Some(user_gid) => directory
+                .get_init(GetInitRequest { user_gid })
+                .await
+                .map(Some),
             None => Ok(None),
         }
     };
@@ -44,17 +63,30 @@ pub(crate) async fn login(request: HttpRequest, body: Body, peers: Data<Peers>, 
     match init.map_err(Failure::from) {
         Ok(Some(init)) => answer(&gateway, init.get_ref(), &token),
         // Deactivated or deleted since we looked.
-        Ok(None) | Err(Failure { code: ErrorCode::Unauthenticated, .. }) => Err(Failure::new(ErrorCode::UnknownUser).into()),
+        Ok(None)
+        | Err(Failure {
+            code: ErrorCode::Unauthenticated,
+            ..
+        }) => Err(Failure::new(ErrorCode::UnknownUser).into()),
         Err(failure) => Err(failure.into()),
     }
 }
 
 /// `GET|POST /api/init`.
-pub(crate) async fn init(caller: Caller, _: OptionalBody, peers: Data<Peers>, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn init(
+    caller: Caller,
+    _: OptionalBody,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
     let (mut auth, mut directory) = (peers.auth(), peers.directory());
     let (init, renewed) = tokio::join!(
-        directory.get_init(GetInitRequest { user_gid: caller.claims.sub.to_string() }),
-        auth.renew_token(RenewTokenRequest { token: caller.token }),
+        directory.get_init(GetInitRequest {
+            user_gid: caller.claims.sub.to_string()
+        }),
+        auth.renew_token(RenewTokenRequest {
+            token: caller.token
+        }),
     );
     answer(&gateway, init?.get_ref(), &renewed?.get_ref().token)
 }
@@ -89,7 +121,10 @@ fn answer(gateway: &Gateway, init: &GetInitResponse, token: &str) -> Result<Http
         cursor: init.cursor,
     };
     let data = StartData {
-        users: Users { caller: init.user.as_ref(), others: &init.users },
+        users: Users {
+            caller: init.user.as_ref(),
+            others: &init.users,
+        },
         projects: Projects(&init.projects),
         memberships: Memberships(&init.memberships),
         languages: &gateway.languages.names,

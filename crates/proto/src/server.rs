@@ -13,7 +13,11 @@ use std::{
 
 use futures_util::FutureExt;
 use opentelemetry::propagation::Extractor;
-use tokio::{io::DuplexStream, net::TcpListener, sync::{mpsc, watch}};
+use tokio::{
+    io::DuplexStream,
+    net::TcpListener,
+    sync::{mpsc, watch},
+};
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -69,13 +73,19 @@ async fn serve_tcp(
     listener: Option<(TcpListener, Option<ServerTlsConfig>)>,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let Some((listener, tls)) = listener else { return Ok(()) };
+    let Some((listener, tls)) = listener else {
+        return Ok(());
+    };
     let mut server = Server::builder();
     if let Some(tls) = tls {
         server = server.tls_config(tls)?;
     }
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    tuned(server).layer(CallLayer).add_routes(routes).serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await
+    tuned(server)
+        .layer(CallLayer)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
+        .await
 }
 
 async fn serve_in_memory(
@@ -83,9 +93,15 @@ async fn serve_in_memory(
     connections: Option<mpsc::Receiver<DuplexStream>>,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let Some(connections) = connections else { return Ok(()) };
+    let Some(connections) = connections else {
+        return Ok(());
+    };
     let incoming = ReceiverStream::new(connections).map(Ok::<_, std::io::Error>);
-    tuned(Server::builder()).layer(CallLayer).add_routes(routes).serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned()).await
+    tuned(Server::builder())
+        .layer(CallLayer)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
+        .await
 }
 
 fn tuned(server: Server) -> Server {
@@ -106,7 +122,11 @@ async fn report_health(
 ) {
     use tonic_health::ServingStatus;
     loop {
-        let status = if *is_ready.borrow_and_update() { ServingStatus::Serving } else { ServingStatus::NotServing };
+        let status = if *is_ready.borrow_and_update() {
+            ServingStatus::Serving
+        } else {
+            ServingStatus::NotServing
+        };
         reporter.set_service_status(name, status).await;
         reporter.set_service_status("", status).await;
         tokio::select! {
@@ -114,8 +134,12 @@ async fn report_health(
             changed = is_ready.changed() => if changed.is_err() { break },
         }
     }
-    reporter.set_service_status(name, ServingStatus::NotServing).await;
-    reporter.set_service_status("", ServingStatus::NotServing).await;
+    reporter
+        .set_service_status(name, ServingStatus::NotServing)
+        .await;
+    reporter
+        .set_service_status("", ServingStatus::NotServing)
+        .await;
     // Open health watches would keep the server from stopping.
     reporter.clear_service_status(name).await;
     reporter.clear_service_status("").await;
@@ -162,8 +186,13 @@ where
                     Ok(response) => response,
                     Err(panic) => Ok(panicked(panic.as_ref())),
                 };
-                let label = if is_unknown(&response) { "unknown".to_owned() } else { method };
-                metrics::histogram!("doorward_grpc_request_duration_seconds", "method" => label).record(started.elapsed());
+                let label = if is_unknown(&response) {
+                    "unknown".to_owned()
+                } else {
+                    method
+                };
+                metrics::histogram!("doorward_grpc_request_duration_seconds", "method" => label)
+                    .record(started.elapsed());
                 response
             }
             .instrument(span),
@@ -173,12 +202,21 @@ where
 
 /// Whether the method doesn't exist: such names are the caller's, and labels must be few.
 fn is_unknown(response: &Result<http::Response<Body>, Infallible>) -> bool {
-    response.as_ref().is_ok_and(|response| response.headers().get("grpc-status").is_some_and(|status| status == "12"))
+    response.as_ref().is_ok_and(|response| {
+        response
+            .headers()
+            .get("grpc-status")
+            .is_some_and(|status| status == "12")
+    })
 }
 
 fn call_span(method: &str, headers: &http::HeaderMap) -> tracing::Span {
-    let parent = opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(headers)));
-    let request_id = headers.get(channel::REQUEST_ID).and_then(|id| id.to_str().ok());
+    let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
+        propagator.extract(&HeaderExtractor(headers))
+    });
+    let request_id = headers
+        .get(channel::REQUEST_ID)
+        .and_then(|id| id.to_str().ok());
     let trace_id = crate::trace_id(&parent);
     let span = tracing::info_span!("rpc", otel.kind = "server", method, request_id, trace_id);
     if let Err(error) = span.set_parent(parent) {
@@ -188,7 +226,10 @@ fn call_span(method: &str, headers: &http::HeaderMap) -> tracing::Span {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> http::Response<Body> {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("of unknown kind"), "a call panicked");
     Status::internal("").into_http()
 }

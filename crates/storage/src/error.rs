@@ -12,7 +12,9 @@ pub enum Error {
     /// A row with the same key exists.
     #[error("a row with the same key exists: {0}")]
     Unique(String),
-    #[error("the database has migrations that this release doesn't know ({0}): it belongs to a newer release")]
+    #[error(
+        "the database has migrations that this release doesn't know ({0}): it belongs to a newer release"
+    )]
     Newer(String),
     #[error("the database lacks migrations ({0}): run `doorward migrate`, or start with --migrate")]
     Outdated(String),
@@ -50,7 +52,9 @@ impl From<Diesel> for Error {
         match &error {
             Diesel::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Self::Unique(text),
             Diesel::DatabaseError(
-                DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::UnableToSendCommand | DatabaseErrorKind::SerializationFailure,
+                DatabaseErrorKind::ClosedConnection
+                | DatabaseErrorKind::UnableToSendCommand
+                | DatabaseErrorKind::SerializationFailure,
                 _,
             )
             | Diesel::BrokenTransactionManager

@@ -21,7 +21,12 @@ pub struct Claims {
     pub auth_time: i64,
     pub kind: Kind,
     /// The project of an API user's key.
-    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "write_option", deserialize_with = "read_option")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "write_option",
+        deserialize_with = "read_option"
+    )]
     pub project: Option<Gid>,
 }
 
@@ -37,7 +42,9 @@ fn write<S: Serializer>(gid: &Gid, serializer: S) -> Result<S::Ok, S::Error> {
 }
 
 fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gid, D::Error> {
-    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    String::deserialize(deserializer)?
+        .parse()
+        .map_err(serde::de::Error::custom)
 }
 
 fn write_option<S: Serializer>(gid: &Option<Gid>, serializer: S) -> Result<S::Ok, S::Error> {

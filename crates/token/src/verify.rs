@@ -61,7 +61,9 @@ impl Verifier {
             return Err(Refused::TooLong);
         }
         let key = keys.find(&kid(token)?).ok_or(Refused::UnknownKey)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Refused::Invalid)?.claims;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
+            .map_err(|_| Refused::Invalid)?
+            .claims;
         check_times(&claims, now)?;
         Ok(claims)
     }
@@ -83,7 +85,9 @@ pub(crate) fn check_times(claims: &Claims, now: Timestamp) -> Result<(), Refused
 
 fn kid(token: &str) -> Result<String, Refused> {
     let (header, _) = token.split_once('.').ok_or(Refused::Header)?;
-    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refused::Header)?;
+    let header = URL_SAFE_NO_PAD
+        .decode(header)
+        .map_err(|_| Refused::Header)?;
     let header: OurHeader = serde_json::from_slice(&header).map_err(|_| Refused::Header)?;
     if header.typ != "JWT" || header.alg != "EdDSA" {
         return Err(Refused::Header);
@@ -111,7 +115,10 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
     fn pkcs8() -> Vec<u8> {
-        Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap().as_ref().to_vec()
+        Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
+            .unwrap()
+            .as_ref()
+            .to_vec()
     }
 
     fn claims() -> Value {
@@ -121,9 +128,16 @@ mod tests {
 
     /// A token with this header and payload, signed by the key.
     fn forge(pkcs8: &[u8], header: &Value, payload: &str) -> String {
-        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(payload));
+        let signed = format!(
+            "{}.{}",
+            URL_SAFE_NO_PAD.encode(header.to_string()),
+            URL_SAFE_NO_PAD.encode(payload)
+        );
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).unwrap();
-        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes())))
+        format!(
+            "{signed}.{}",
+            URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes()))
+        )
     }
 
     fn verify(pkcs8: &[u8], token: &str) -> Result<Claims, Refused> {
@@ -148,15 +162,33 @@ mod tests {
     fn headers_of_others_are_refused() {
         let key = pkcs8();
         for (name, value) in [
-            ("alg", json!("none")), ("alg", json!("None")), ("alg", json!("NONE")), ("alg", json!("HS256")), ("alg", json!("eddsa")),
-            ("alg", json!("ES256")), ("alg", json!(null)), ("typ", json!("at+jwt")), ("typ", json!(1)), ("kid", json!("other")),
-            ("kid", json!("../../etc/passwd")), ("kid", json!("' OR 1=1 --")), ("kid", json!("https://example.org/key")), ("kid", json!(7)),
-            ("kid", json!("k".repeat(2000))), ("jku", json!("https://example.org")), ("jwk", json!({})), ("x5u", json!("https://example.org")),
-            ("crit", json!(["exp"])), ("b64", json!(false)),
+            ("alg", json!("none")),
+            ("alg", json!("None")),
+            ("alg", json!("NONE")),
+            ("alg", json!("HS256")),
+            ("alg", json!("eddsa")),
+            ("alg", json!("ES256")),
+            ("alg", json!(null)),
+            ("typ", json!("at+jwt")),
+            ("typ", json!(1)),
+            ("kid", json!("other")),
+            ("kid", json!("../../etc/passwd")),
+            ("kid", json!("' OR 1=1 --")),
+            ("kid", json!("https://example.org/key")),
+            ("kid", json!(7)),
+            ("kid", json!("k".repeat(2000))),
+            ("jku", json!("https://example.org")),
+            ("jwk", json!({})),
+            ("x5u", json!("https://example.org")),
+            ("crit", json!(["exp"])),
+            ("b64", json!(false)),
         ] {
             let mut header = header();
             header[name] = value;
-            assert!(verify(&key, &forge(&key, &header, &claims().to_string())).is_err(), "{header}");
+            assert!(
+                verify(&key, &forge(&key, &header, &claims().to_string())).is_err(),
+                "{header}"
+            );
         }
     }
 
@@ -164,27 +196,64 @@ mod tests {
     fn claims_of_other_types_or_values_are_refused() {
         let key = pkcs8();
         let far = NOW.as_seconds() + 6;
-        let wrong = [json!("1900000000"), json!(null), json!(1_900_000_000.5), json!([1_900_000_000]), json!({}), json!(true)];
+        let wrong = [
+            json!("1900000000"),
+            json!(null),
+            json!(1_900_000_000.5),
+            json!([1_900_000_000]),
+            json!({}),
+            json!(true),
+        ];
         for name in ["exp", "iat", "auth_time"] {
             for value in &wrong {
                 let mut claims = claims();
                 claims[name] = value.clone();
-                assert!(verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(), "{name} {value}");
+                assert!(
+                    verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(),
+                    "{name} {value}"
+                );
             }
         }
         for (name, value) in [
-            ("exp", json!(NOW.as_seconds())), ("exp", json!(0)), ("exp", json!(-1)), ("exp", json!(u64::MAX)), ("iat", json!(far)),
-            ("iss", json!("other")), ("iss", json!(null)), ("iss", json!(1)), ("aud", json!("other")), ("aud", json!(["other"])),
-            ("sub", json!("ann")), ("sub", json!(1)), ("kind", json!("admin")), ("project", json!("x")),
+            ("exp", json!(NOW.as_seconds())),
+            ("exp", json!(0)),
+            ("exp", json!(-1)),
+            ("exp", json!(u64::MAX)),
+            ("iat", json!(far)),
+            ("iss", json!("other")),
+            ("iss", json!(null)),
+            ("iss", json!(1)),
+            ("aud", json!("other")),
+            ("aud", json!(["other"])),
+            ("sub", json!("ann")),
+            ("sub", json!(1)),
+            ("kind", json!("admin")),
+            ("project", json!("x")),
         ] {
             let mut claims = claims();
             claims[name] = value.clone();
-            assert!(verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(), "{name} {value}");
+            assert!(
+                verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(),
+                "{name} {value}"
+            );
         }
-        for name in ["iss", "aud", "sub", "exp", "iat", "jti", "sid", "auth_time", "kind"] {
+        for name in [
+            "iss",
+            "aud",
+            "sub",
+            "exp",
+            "iat",
+            "jti",
+            "sid",
+            "auth_time",
+            "kind",
+        ] {
             let mut claims = claims();
             claims.as_object_mut().unwrap().remove(name);
-            assert!(verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(), "without {name}");
+            assert!(
+                verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(),
+                "without {name}"
+            );
         }
     }
 
@@ -217,13 +286,25 @@ mod tests {
         let public = Signer::new("k", &key).unwrap().public().x.clone();
         let mut header = jsonwebtoken::Header::new(Algorithm::HS256);
         header.kid = Some("k".to_owned());
-        let token = jsonwebtoken::encode(&header, &claims(), &jsonwebtoken::EncodingKey::from_secret(&public)).unwrap();
+        let token = jsonwebtoken::encode(
+            &header,
+            &claims(),
+            &jsonwebtoken::EncodingKey::from_secret(&public),
+        )
+        .unwrap();
         assert_eq!(verify(&key, &token), Err(Refused::Header));
     }
 
     #[test]
     fn keys_of_another_length_are_left_out() {
-        assert!(KeySet::new(vec![PublicKey { kid: "k".to_owned(), x: vec![1; 31] }]).public().is_empty());
+        assert!(
+            KeySet::new(vec![PublicKey {
+                kid: "k".to_owned(),
+                x: vec![1; 31]
+            }])
+            .public()
+            .is_empty()
+        );
     }
 
     proptest! {

@@ -19,7 +19,11 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// At least `count` blocks.
-    pub(crate) fn with_blocks<T>(&mut self, count: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
+    pub(crate) fn with_blocks<T>(
+        &mut self,
+        count: usize,
+        work: impl FnOnce(&mut [Block]) -> T,
+    ) -> T {
         if count > self.kept {
             return work(&mut vec![Block::default(); count]);
         }
@@ -45,8 +49,13 @@ impl Hasher {
         let (jobs, queue) = crossbeam_channel::bounded::<Job>(config.queue.max(1));
         for number in 0..config.workers.max(1) {
             let queue = queue.clone();
-            let memory = Memory { blocks: Vec::new(), kept: usize::try_from(config.memory_kib).unwrap_or(usize::MAX) };
-            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work_off(&queue, memory))?;
+            let memory = Memory {
+                blocks: Vec::new(),
+                kept: usize::try_from(config.memory_kib).unwrap_or(usize::MAX),
+            };
+            std::thread::Builder::new()
+                .name(format!("hash-{number}"))
+                .spawn(move || work_off(&queue, memory))?;
         }
         Ok(Self { jobs })
     }
@@ -81,7 +90,9 @@ impl Hasher {
                 metrics::counter!("doorward_hash_rejected_total").increment(1);
                 return Err(Error::HashQueueFull);
             }
-            Err(TrySendError::Disconnected(_)) => return Err(Error::Internal("the hashing threads are gone")),
+            Err(TrySendError::Disconnected(_)) => {
+                return Err(Error::Internal("the hashing threads are gone"));
+            }
         }
         answer.await.map_err(|_| Error::Internal("a hash failed"))
     }

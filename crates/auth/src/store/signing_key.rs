@@ -34,8 +34,10 @@ impl TryFrom<Row> for SigningKey {
 }
 
 pub(crate) fn list(connection: &mut AnyConnection) -> Result<Vec<SigningKey>> {
-    let rows: Vec<Row> =
-        signing_keys::table.order((signing_keys::created_at, signing_keys::kid)).select(Row::as_select()).load(connection)?;
+    let rows: Vec<Row> = signing_keys::table
+        .order((signing_keys::created_at, signing_keys::kid))
+        .select(Row::as_select())
+        .load(connection)?;
     rows.into_iter().map(SigningKey::try_from).collect()
 }
 
@@ -48,13 +50,23 @@ pub(crate) fn insert(connection: &mut AnyConnection, key: SigningKey) -> Result<
         created_at: key.created_at.as_micros(),
         verify_until: key.verify_until.map(Timestamp::as_micros),
     };
-    diesel::insert_into(signing_keys::table).values(&row).execute(connection)?;
+    diesel::insert_into(signing_keys::table)
+        .values(&row)
+        .execute(connection)?;
     Ok(())
 }
 
-pub(crate) fn set_state(connection: &mut AnyConnection, kid: &str, state: KeyState, verify_until: Option<Timestamp>) -> Result<()> {
+pub(crate) fn set_state(
+    connection: &mut AnyConnection,
+    kid: &str,
+    state: KeyState,
+    verify_until: Option<Timestamp>,
+) -> Result<()> {
     diesel::update(signing_keys::table.find(kid))
-        .set((signing_keys::state.eq(state.as_str()), signing_keys::verify_until.eq(verify_until.map(Timestamp::as_micros))))
+        .set((
+            signing_keys::state.eq(state.as_str()),
+            signing_keys::verify_until.eq(verify_until.map(Timestamp::as_micros)),
+        ))
         .execute(connection)?;
     Ok(())
 }

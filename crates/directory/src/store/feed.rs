@@ -44,9 +44,15 @@ pub(crate) struct NewChange {
 }
 
 /// Appends the changes of this transaction. To be called last in it: from here to the commit, other writers wait.
-pub(crate) fn append(connection: &mut AnyConnection, changes: Vec<NewChange>, now: Timestamp) -> Result<i64> {
+pub(crate) fn append(
+    connection: &mut AnyConnection,
+    changes: Vec<NewChange>,
+    now: Timestamp,
+) -> Result<i64> {
     let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-    diesel::update(feed_head::table.find(1)).set(feed_head::cursor.eq(feed_head::cursor + count)).execute(connection)?;
+    diesel::update(feed_head::table.find(1))
+        .set(feed_head::cursor.eq(feed_head::cursor + count))
+        .execute(connection)?;
     let last = head(connection)?;
     let rows: Vec<Row> = changes
         .into_iter()
@@ -61,20 +67,142 @@ pub(crate) fn append(connection: &mut AnyConnection, changes: Vec<NewChange>, no
         })
         .collect();
     match connection {
-        AnyConnection::Postgres(connection) => diesel::insert_into(feed::table).values(&rows).execute(connection)?,
-        AnyConnection::Sqlite(connection) => diesel::insert_into(feed::table).values(&rows).execute(connection)?,
+        AnyConnection::Postgres(connection) => diesel::insert_into(feed::table)
+            .values(&rows)
+            .execute(connection)?,
+        AnyConnection::Sqlite(connection) => diesel::insert_into(feed::table)
+            .values(&rows)
+            .execute(connection)?,
     };
     Ok(last)
 }
 
 /// The last cursor that was given out, as of this snapshot.
 pub(crate) fn head(connection: &mut AnyConnection) -> Result<i64> {
-    Ok(feed_head::table.find(1).select(feed_head::cursor).first(connection)?)
+    Ok(feed_head::table
+        .find(1)
+        .select(feed_head::cursor)
+        .first(connection)?)
 }
 
 /// The changes after a cursor, in order.
 pub(crate) fn list(connection: &mut AnyConnection, after: i64, limit: i64) -> Result<Vec<Change>> {
-    let rows: Vec<Row> =
-        feed::table.filter(feed::cursor.gt(after)).order(feed::cursor).limit(limit).select(Row::as_select()).load(connection)?;
+    let rows: Vec<Row> = feed::table
+        .filter(feed::cursor.gt(after))
+        .order(feed::cursor)
+        .limit(limit)
+        .select(Row::as_select())
+        .load(connection)?;
     rows.into_iter().map(Change::try_from).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::Arc,
+        sync::atomic::{AtomicBool, Ordering},
+        time::Duration,
+    };
+
+    use doorward_storage::{Database, testing::TestDatabase};
+
+    use super::*;
+    use crate::MIGRATIONS;
+
+    const WRITERS: usize = 8;
+    const ROUNDS: usize = 125;
+
+    /// Appends one to three rows, and is slow to commit now and then; every seventh writer changes its mind.
+    async fn write(database: &Database, writer: usize, round: usize) -> usize {
+        let count = 1 + (writer + round) % 3;
+        let gives_up = (writer * ROUNDS + round) % 7 == 0;
+        let done = database
+            .write(move |connection| {
+                let change = |number| NewChange {
+                    action: Action::Insert,
+                    data_type: "cc.users",
+                    data_key: format!("{writer}/{round}/{number}"),
+                    entry_status: "active",
+                };
+                append(
+                    connection,
+                    (0..count).map(change).collect(),
+                    Timestamp::from_micros(1),
+                )?;
+                if (writer + round) % 5 == 0 {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a writer that is slow to commit, on a thread that may block"
+                    )]
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                if gives_up {
+                    Err(Error::Other("changed its mind".to_owned()))
+                } else {
+                    Ok(())
+                }
+            })
+            .await;
+        assert_eq!(done.is_err(), gives_up);
+        if gives_up { 0 } else { count }
+    }
+
+    /// Reads on from where it is, as followers do, and notes what it saw.
+    async fn tail(database: Database, writers_are_done: Arc<AtomicBool>) -> Vec<Change> {
+        let mut seen: Vec<Change> = Vec::new();
+        loop {
+            let was_last_look = writers_are_done.load(Ordering::SeqCst);
+            let after = seen.last().map_or(0, |change| change.cursor);
+            let (mut news, head) = database
+                .read(move |connection| {
+                    Ok::<_, Error>((list(connection, after, 1000)?, head(connection)?))
+                })
+                .await
+                .unwrap();
+            assert_eq!(
+                news.last().map_or(after, |change| change.cursor),
+                head,
+                "the head is the last row of the same snapshot"
+            );
+            if news.is_empty() && was_last_look {
+                return seen;
+            }
+            seen.append(&mut news);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_reader_that_follows_concurrent_writers_misses_nothing_and_sees_no_gap() {
+        for test in TestDatabase::both(&MIGRATIONS) {
+            let database = test.database.clone();
+            let writers_are_done = Arc::new(AtomicBool::new(false));
+            let reader = tokio::spawn(tail(database.clone(), writers_are_done.clone()));
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|writer| {
+                    let database = database.clone();
+                    tokio::spawn(async move {
+                        let mut written = 0;
+                        for round in 0..ROUNDS {
+                            written += write(&database, writer, round).await;
+                        }
+                        written
+                    })
+                })
+                .collect();
+            let mut written = 0;
+            for writer in writers {
+                written += writer.await.unwrap();
+            }
+            writers_are_done.store(true, Ordering::SeqCst);
+            let seen = reader.await.unwrap();
+            let cursors: Vec<i64> = seen.iter().map(|change| change.cursor).collect();
+            assert_eq!(
+                cursors,
+                (1..=i64::try_from(written).unwrap()).collect::<Vec<_>>()
+            );
+            let keys: std::collections::HashSet<_> =
+                seen.iter().map(|change| change.data_key.as_str()).collect();
+            assert_eq!(keys.len(), written);
+        }
+    }
 }

@@ -28,12 +28,18 @@ impl TryFrom<Row> for Membership {
             user: row.user_gid.parse()?,
             role: row.role.parse()?,
             status: row.status.parse()?,
-            rate_limit_per_second: row.rate_limit_per_second.and_then(|limit| u32::try_from(limit).ok()),
+            rate_limit_per_second: row
+                .rate_limit_per_second
+                .and_then(|limit| u32::try_from(limit).ok()),
         })
     }
 }
 
-pub(crate) fn insert(connection: &mut AnyConnection, membership: &Membership, now: Timestamp) -> Result<()> {
+pub(crate) fn insert(
+    connection: &mut AnyConnection,
+    membership: &Membership,
+    now: Timestamp,
+) -> Result<()> {
     let row = Row {
         project_gid: membership.project.to_string(),
         user_gid: membership.user.to_string(),
@@ -43,11 +49,17 @@ pub(crate) fn insert(connection: &mut AnyConnection, membership: &Membership, no
         created_at: now.as_micros(),
         updated_at: now.as_micros(),
     };
-    diesel::insert_into(memberships::table).values(&row).execute(connection)?;
+    diesel::insert_into(memberships::table)
+        .values(&row)
+        .execute(connection)?;
     Ok(())
 }
 
-pub(crate) fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Option<Membership>> {
+pub(crate) fn find(
+    connection: &mut AnyConnection,
+    project: Gid,
+    user: Gid,
+) -> Result<Option<Membership>> {
     let row = memberships::table
         .find((project.to_string(), user.to_string()))
         .select(Row::as_select())
@@ -56,21 +68,36 @@ pub(crate) fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> R
     row.map(Membership::try_from).transpose()
 }
 
-pub(crate) fn activate(connection: &mut AnyConnection, project: Gid, user: Gid, now: Timestamp) -> Result<()> {
+pub(crate) fn activate(
+    connection: &mut AnyConnection,
+    project: Gid,
+    user: Gid,
+    now: Timestamp,
+) -> Result<()> {
     diesel::update(memberships::table.find((project.to_string(), user.to_string())))
-        .set((memberships::status.eq("active"), memberships::updated_at.eq(now.as_micros())))
+        .set((
+            memberships::status.eq("active"),
+            memberships::updated_at.eq(now.as_micros()),
+        ))
         .execute(connection)?;
     Ok(())
 }
 
 pub(crate) fn list_of_user(connection: &mut AnyConnection, user: Gid) -> Result<Vec<Membership>> {
-    let rows: Vec<Row> =
-        memberships::table.filter(memberships::user_gid.eq(user.to_string())).select(Row::as_select()).load(connection)?;
+    let rows: Vec<Row> = memberships::table
+        .filter(memberships::user_gid.eq(user.to_string()))
+        .select(Row::as_select())
+        .load(connection)?;
     rows.into_iter().map(Membership::try_from).collect()
 }
 
 /// A page in the order of user gids, after the last of the page before.
-pub(crate) fn list_of_project(connection: &mut AnyConnection, project: Gid, after: Option<Gid>, limit: i64) -> Result<Vec<Membership>> {
+pub(crate) fn list_of_project(
+    connection: &mut AnyConnection,
+    project: Gid,
+    after: Option<Gid>,
+    limit: i64,
+) -> Result<Vec<Membership>> {
     let after = after.map(|gid| gid.to_string()).unwrap_or_default();
     let rows: Vec<Row> = memberships::table
         .filter(memberships::project_gid.eq(project.to_string()))
@@ -83,6 +110,7 @@ pub(crate) fn list_of_project(connection: &mut AnyConnection, project: Gid, afte
 }
 
 pub(crate) fn delete_all_of_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
-    diesel::delete(memberships::table.filter(memberships::user_gid.eq(user.to_string()))).execute(connection)?;
+    diesel::delete(memberships::table.filter(memberships::user_gid.eq(user.to_string())))
+        .execute(connection)?;
     Ok(())
 }

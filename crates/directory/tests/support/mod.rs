@@ -1,0 +1,61 @@
+//! A directory over each database, and what fills it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "tests stop where something fails"
+)]
+
+use std::sync::Arc;
+
+use doorward_directory::{
+    Directory, MIGRATIONS, NewUser,
+    model::{Project, User},
+};
+use doorward_domain::{DisplayName, Email, Ids, RandomIds, SystemClock, Username};
+use doorward_storage::testing::TestDatabase;
+
+pub(crate) struct Fixture {
+    pub(crate) directory: Directory,
+    _database: TestDatabase,
+}
+
+/// One on SQLite, one on PostgreSQL.
+pub(crate) fn both() -> Vec<Fixture> {
+    TestDatabase::both(&MIGRATIONS)
+        .into_iter()
+        .map(|test| Fixture {
+            directory: Directory::new(
+                test.database.clone(),
+                Arc::new(SystemClock),
+                Arc::new(RandomIds),
+            ),
+            _database: test,
+        })
+        .collect()
+}
+
+pub(crate) fn new_user(username: &str) -> NewUser {
+    let email = Email::parse(&format!("{username}@example.org")).unwrap();
+    NewUser::new(
+        RandomIds.gid(),
+        Username::parse(username).unwrap(),
+        Some(email),
+        DisplayName::parse(username).unwrap(),
+    )
+}
+
+impl Fixture {
+    pub(crate) async fn user(&self, username: &str) -> User {
+        self.directory
+            .create_user(new_user(username))
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn project(&self, owner: &User, name: &str) -> Project {
+        self.directory
+            .create_project(owner.gid, DisplayName::parse(name).unwrap())
+            .await
+            .unwrap()
+    }
+}

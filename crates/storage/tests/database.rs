@@ -1,0 +1,186 @@
+//! Transactions, snapshots, the pool and migrations, on both databases.
+
+use std::sync::Arc;
+
+use diesel::{RunQueryDsl, connection::SimpleConnection, sql_query, sql_types::BigInt};
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use doorward_storage::{
+    AnyConnection, Database, DatabaseUrl, Error, Migrations, Options, check, migrate,
+    testing::{TestDatabase, create_postgres_database},
+};
+
+const SET: EmbeddedMigrations = embed_migrations!("tests/migrations");
+const MIGRATIONS: Migrations = Migrations {
+    postgres: SET,
+    sqlite: SET,
+};
+
+#[derive(diesel::QueryableByName)]
+struct Count {
+    #[diesel(sql_type = BigInt)]
+    count: i64,
+}
+
+fn count(connection: &mut AnyConnection) -> Result<i64, Error> {
+    let row: Count = match connection {
+        AnyConnection::Postgres(connection) => {
+            sql_query("SELECT value AS count FROM counter").get_result(connection)?
+        }
+        AnyConnection::Sqlite(connection) => {
+            sql_query("SELECT value AS count FROM counter").get_result(connection)?
+        }
+    };
+    Ok(row.count)
+}
+
+fn add(connection: &mut AnyConnection) -> Result<(), Error> {
+    let next = count(connection)? + 1;
+    Ok(connection.batch_execute(&format!("UPDATE counter SET value = {next}"))?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sqlite_writers_that_read_first_lose_no_update() {
+    let test = TestDatabase::sqlite(&MIGRATIONS);
+    let writers = (0..400).map(|_| {
+        let database = test.database.clone();
+        tokio::spawn(async move { database.write(add).await })
+    });
+    let done = futures_util::future::join_all(writers).await;
+    assert!(done.into_iter().all(|done| done.unwrap().is_ok()));
+    assert_eq!(test.database.read(count).await.unwrap(), 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failed_or_panicked_transaction_leaves_nothing_behind() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        let failed = test
+            .database
+            .write(|connection| {
+                add(connection)?;
+                Err::<(), _>(Error::Other("no".to_owned()))
+            })
+            .await;
+        assert!(failed.is_err());
+        let panicked = test
+            .database
+            .write(|connection| {
+                add(connection)?;
+                panic!("on purpose");
+                #[expect(unreachable_code, reason = "gives the type")]
+                Ok::<(), Error>(())
+            })
+            .await;
+        assert!(panicked.is_err());
+        assert_eq!(test.database.read(count).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_read_is_of_one_moment() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        let database = test.database.clone();
+        let (first_read, has_read) = std::sync::mpsc::channel();
+        let (written, has_written) = std::sync::mpsc::channel::<()>();
+        let reader = tokio::spawn(async move {
+            database
+                .read(move |connection| {
+                    let before = count(connection)?;
+                    first_read.send(()).unwrap();
+                    has_written.recv().unwrap();
+                    Ok::<_, Error>((before, count(connection)?))
+                })
+                .await
+        });
+        tokio::task::spawn_blocking(move || has_read.recv().unwrap())
+            .await
+            .unwrap();
+        test.database.write(add).await.unwrap();
+        written.send(()).unwrap();
+        assert_eq!(reader.await.unwrap().unwrap(), (0, 0));
+        assert_eq!(test.database.read(count).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_pool_is_unavailable_and_not_a_hang() {
+    let test = TestDatabase::sqlite(&MIGRATIONS);
+    let database = Database::new(Options {
+        name: "small",
+        url: test.database.url().clone(),
+        pool_size: 1,
+    });
+    let (release, released) = std::sync::mpsc::channel::<()>();
+    let (took, taken) = tokio::sync::oneshot::channel();
+    let holder = tokio::spawn({
+        let database = database.clone();
+        async move {
+            database
+                .read(move |_| {
+                    took.send(()).unwrap();
+                    released.recv().unwrap();
+                    Ok::<_, Error>(())
+                })
+                .await
+        }
+    });
+    taken.await.unwrap();
+    assert!(matches!(database.ping().await, Err(Error::Unavailable(_))));
+    release.send(()).unwrap();
+    holder.await.unwrap().unwrap();
+    database.ping().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_database_that_is_away_is_unavailable() {
+    let url: DatabaseUrl = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
+    let database = Database::new(Options {
+        name: "away",
+        url,
+        pool_size: 2,
+    });
+    assert!(matches!(database.ping().await, Err(Error::Unavailable(_))));
+}
+
+fn empty_databases() -> Vec<DatabaseUrl> {
+    let file = std::env::temp_dir().join(format!("doorward-migrate-{}.db", std::process::id()));
+    drop(std::fs::remove_file(&file));
+    let (_, postgres, _) = create_postgres_database();
+    vec![DatabaseUrl::Sqlite(file), postgres]
+}
+
+#[test]
+fn four_that_migrate_at_once_migrate_once_and_a_newer_database_is_refused() {
+    for url in empty_databases() {
+        assert!(matches!(check(&url, &MIGRATIONS), Err(Error::Outdated(_))));
+        let url = Arc::new(url);
+        let threads: Vec<_> = (0..4)
+            .map(|_| {
+                let url = url.clone();
+                std::thread::spawn(move || migrate(&url, &MIGRATIONS).unwrap().len())
+            })
+            .collect();
+        let ran: usize = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum();
+        assert_eq!(ran, 1);
+        check(&url, &MIGRATIONS).unwrap();
+        let database = Database::new(Options {
+            name: "test",
+            url: (*url).clone(),
+            pool_size: 1,
+        });
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        runtime
+            .block_on(database.write(|connection| {
+                Ok::<_, Error>(connection.batch_execute(
+                    "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')",
+                )?)
+            }))
+            .unwrap();
+        assert!(
+            matches!(check(&url, &MIGRATIONS), Err(Error::Newer(unknown)) if unknown == "9999")
+        );
+        assert!(matches!(migrate(&url, &MIGRATIONS), Err(Error::Newer(_))));
+    }
+}

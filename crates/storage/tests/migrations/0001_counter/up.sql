@@ -1,0 +1,1 @@
+CREATE TABLE counter (value BIGINT NOT NULL); INSERT INTO counter VALUES (0);

@@ -1,0 +1,135 @@
+#!/usr/bin/env bash
+# Makes stand-ins for the base images, under the same names, where no image registry can be reached: from Debian's
+# packages and this machine's Rust toolchain, and only as like the real ones as Dockerfile and docker-compose.yml need.
+#   scripts/image-stand-ins.sh IMAGE...
+# Needs root (debootstrap) and what scripts/setup.sh compose installs.
+set -euo pipefail
+
+mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+trusted=/etc/ssl/certs/ca-certificates.crt
+
+say() { echo "image-stand-ins: $*" >&2; }
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# A stand-in made by another version of this script, or from other things, is made again; a real image is never replaced.
+is_current() {
+    local label
+    label=$(docker image inspect --format '{{with .Config.Labels}}{{index . "stand-in"}}{{end}}' "$1" 2>/dev/null) || return 1
+    [ -z "$label" ] || [ "$label" = "$2" ]
+}
+script_version=$(cksum <"$0")
+
+debian() {
+    local label="$script_version"
+    ! is_current debian:bookworm-slim "$label" || return 0
+    say "debian:bookworm-slim"
+    debootstrap --variant=minbase bookworm "$work/debian" "$mirror" >"$work/debootstrap.log" 2>&1 ||
+        { tail -n 20 "$work/debootstrap.log" >&2; return 1; }
+    rm -rf "$work"/debian/var/cache/apt/* "$work"/debian/var/lib/apt/lists/* \
+        "$work"/debian/usr/share/{doc,man,locale,info}/*
+    # The machine's resolver and name belong to it, not to the image.
+    rm -f "$work"/debian/etc/{resolv.conf,hostname}
+    tar -C "$work/debian" -c . |
+        docker import --change 'CMD ["bash"]' --change "LABEL stand-in=\"$label\"" - debian:bookworm-slim >/dev/null
+    rm -rf --one-file-system "$work/debian"
+}
+
+# Like the official image: cargo on the PATH, gcc, make, perl, and who is to be trusted. The latter as on this machine,
+# for where a proxy signs the registries' answers with a certificate of its own.
+rust() {
+    debian
+    local sysroot label
+    sysroot=$(rustc --print sysroot)
+    label="$script_version $(rustc --version) $(cksum <"$trusted")"
+    ! is_current rust:1-bookworm "$label" || return 0
+    say "rust:1-bookworm, with $(rustc --version)"
+    mkdir "$work/rust"
+    cp "$trusted" "$work/rust/ca-certificates.crt"
+    cat >"$work/rust/Dockerfile" <<DOCKERFILE
+FROM debian:bookworm-slim
+RUN apt-get update -qq \\
+    && apt-get install -y -qq --no-install-recommends gcc libc6-dev make perl \\
+    && rm -rf /var/lib/apt/lists/*
+COPY bin /usr/local/bin
+COPY lib /usr/local/lib
+COPY ca-certificates.crt $trusted
+ENV CARGO_HOME=/usr/local/cargo PATH=/usr/local/cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+LABEL stand-in="$label"
+DOCKERFILE
+    tar -c -C "$work/rust" . -C "$sysroot" --exclude lib/rustlib/src bin lib |
+        docker build --quiet --tag rust:1-bookworm - >"$work/rust.log" 2>&1 || { tail -n 20 "$work/rust.log" >&2; return 1; }
+}
+
+# Of the official image: POSTGRES_PASSWORD(_FILE), POSTGRES_USER, PGDATA, /docker-entrypoint-initdb.d on first start (with
+# a server on the socket alone), all addresses, SCRAM, the user's number, the stop signal. Debian's version of PostgreSQL.
+postgres() {
+    debian
+    local label="$script_version"
+    ! is_current postgres:17-bookworm "$label" || return 0
+    say "postgres:17-bookworm, with PostgreSQL 15"
+    mkdir "$work/postgres"
+    cat >"$work/postgres/Dockerfile" <<DOCKERFILE
+FROM debian:bookworm-slim
+RUN groupadd --gid 999 postgres \\
+    && useradd --uid 999 --gid 999 --home-dir /var/lib/postgresql --shell /bin/bash postgres \\
+    && mkdir -p /etc/postgresql-common \\
+    && echo 'create_main_cluster = false' >/etc/postgresql-common/createcluster.conf \\
+    && apt-get update -qq \\
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-15 \\
+    && rm -rf /var/lib/apt/lists/* \\
+    && install -d -o postgres -g postgres -m 1777 /var/lib/postgresql/data /var/run/postgresql \\
+    && mkdir /docker-entrypoint-initdb.d
+COPY docker-entrypoint.sh /usr/local/bin/
+ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/postgresql/15/bin \\
+    PGDATA=/var/lib/postgresql/data LANG=C.UTF-8
+VOLUME /var/lib/postgresql/data
+EXPOSE 5432
+STOPSIGNAL SIGINT
+ENTRYPOINT ["docker-entrypoint.sh"]
+CMD ["postgres"]
+LABEL stand-in="$label"
+DOCKERFILE
+    cat >"$work/postgres/docker-entrypoint.sh" <<'ENTRYPOINT'
+#!/bin/bash
+set -euo pipefail
+[ "${1:-}" = postgres ] || exec "$@"
+
+if [ "$(id -u)" = 0 ]; then
+    install -d -o postgres -g postgres -m 0700 "$PGDATA"
+    exec setpriv --reuid=postgres --regid=postgres --init-groups "$0" "$@"
+fi
+
+export POSTGRES_USER=${POSTGRES_USER:-postgres}
+if [ ! -s "$PGDATA/PG_VERSION" ]; then
+    password=${POSTGRES_PASSWORD:-$(cat "$POSTGRES_PASSWORD_FILE")}
+    chmod 0700 "$PGDATA"
+    initdb --username="$POSTGRES_USER" --pwfile=<(echo "$password") --auth-local=trust --auth-host=scram-sha-256
+    echo 'host all all all scram-sha-256' >>"$PGDATA/pg_hba.conf"
+    echo "listen_addresses = '*'" >>"$PGDATA/postgresql.conf"
+    pg_ctl --wait --options="-c listen_addresses=''" start
+    for file in /docker-entrypoint-initdb.d/*; do
+        case "$file" in
+            *.sh) if [ -x "$file" ]; then "$file"; else . "$file"; fi ;;
+            *.sql) psql --set=ON_ERROR_STOP=1 --no-psqlrc --username="$POSTGRES_USER" --file="$file" ;;
+        esac
+    done
+    pg_ctl --wait --mode=fast stop
+fi
+exec "$@"
+ENTRYPOINT
+    chmod +x "$work/postgres/docker-entrypoint.sh"
+    docker build --quiet --tag postgres:17-bookworm "$work/postgres" >"$work/postgres.log" 2>&1 ||
+        { tail -n 20 "$work/postgres.log" >&2; return 1; }
+}
+
+[ "$#" -gt 0 ] || { sed -n '2,5s/^# \?//p' "$0" >&2; exit 2; }
+for image in "$@"; do
+    case "$image" in
+        debian:bookworm-slim) debian ;;
+        rust:1-bookworm) rust ;;
+        postgres:17-bookworm) postgres ;;
+        *) say "no stand-in for $image"; exit 2 ;;
+    esac
+done

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Proves, from what cargo resolves, who depends on whom (docs/architecture.md).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bad=0
+
+# The names of what cargo lists; a tree that can't be had must not look like an empty one.
+tree() {
+    local listing
+    listing=$(cargo tree --locked --offline --edges normal,build --prefix none "$@") || exit 1
+    sed '/^$/d; s/ .*//' <<<"$listing" | sort -u
+}
+
+# never RULE EXPRESSION "PACKAGES" [TREE-OPTION...]: none of the packages depends on a name that matches in full.
+never() {
+    local rule=$1 expression=$2 packages=$3 package names lines found=''
+    shift 3
+    for package in $packages; do
+        names=$(tree --package "$package" "$@")
+        lines=$(grep -vx "$package" <<<"$names" | grep -xE "$expression" | sed "s/^/    $package -> /" || true)
+        found+=${lines:+$'\n'$lines}
+    done
+    if [ -z "$found" ]; then
+        echo "ok  $rule"
+    else
+        echo "BAD $rule$found"
+        bad=1
+    fi
+}
+
+# All members but those named, and but what looks at the house from outside: tests and benchmark use what they like.
+all_but() {
+    local others
+    others=$(IFS='|'; echo "$*")
+    grep -vxE "doorward-tests|doorward-bench|$others" <<<"$members"
+}
+
+members=$(tree --workspace --depth 0)
+
+never 'domain depends on no other crate of ours' 'doorward.*' doorward-domain
+never 'domain knows no tokio, tonic, diesel, actix-web' 'tokio|tonic|diesel|actix-web' doorward-domain
+never 'auth does not depend on directory' 'doorward-directory' doorward-auth
+never 'directory does not depend on auth' 'doorward-auth' doorward-directory
+never 'gateway does not depend on storage, auth, directory' 'doorward-(storage|auth|directory)' doorward-gateway
+never 'diesel is used by storage, auth, directory alone' 'diesel.*' \
+    "$(all_but doorward-storage doorward-auth doorward-directory)" --depth 1
+never 'diesel reaches only them and the server' 'diesel.*' \
+    "$(all_but doorward-storage doorward-auth doorward-directory doorward)"
+never 'actix is used by gateway alone' '(.*-)?actix.*' "$(all_but doorward-gateway)" --depth 1
+never 'actix reaches only gateway and the server' 'actix-web' "$(all_but doorward-gateway doorward)"
+
+exit "$bad"

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# Makes the secrets that docker-compose.yml mounts, once: what exists is never changed, a missing file is added.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+dir=${DOORWARD_SECRETS_DIR:-secrets}
+
+hex() { od -An -v -tx1 -N"$1" /dev/urandom | tr -d ' \n'; }
+
+# `ln` never replaces a file, and none is seen half-written.
+keep() {
+    [ ! -e "$dir/$1" ] || return 0
+    local new
+    new=$(mktemp "$dir/.new.XXXXXX")
+    printf '%s' "$2" >"$new"
+    # File secrets are bind mounts that keep the host's owner and mode, and the containers' users (10001, postgres) are
+    # none of the host's: so all may read the files, but the directory lets no other user of the host reach them.
+    chmod 0444 "$new"
+    ln "$new" "$dir/$1" 2>/dev/null || [ -e "$dir/$1" ]
+    rm -f "$new"
+    echo "secrets: created $dir/$1" >&2
+}
+
+url() { printf 'postgres://doorward_%s:%s@postgres:5432/doorward_%s' "$1" "$(cat "$dir/$1_database_password")" "$1"; }
+
+mkdir -p "$(dirname "$dir")"
+[ -d "$dir" ] || mkdir -m 0700 "$dir"
+keep master_key "$(head -c 32 /dev/urandom | base64)"
+keep service_token "$(hex 32)"
+keep postgres_password "$(hex 24)"
+for service in auth directory; do
+    keep "${service}_database_password" "$(hex 24)"
+    keep "${service}_database_url" "$(url "$service")"
+done

