@@ -28,21 +28,10 @@ pub struct Credentials {
 impl Credentials {
     /// # Errors
     /// When the hashing threads can't be started or the parameters are impossible.
-    pub fn new(
-        database: Database,
-        clock: Arc<dyn Clock>,
-        config: Arc<Config>,
-    ) -> Result<Self, Error> {
-        let hasher = Hasher::start(&config.hashing)
-            .map_err(|_| Error::Internal("can't start the hashing threads"))?;
+    pub fn new(database: Database, clock: Arc<dyn Clock>, config: Arc<Config>) -> Result<Self, Error> {
+        let hasher = Hasher::start(&config.hashing).map_err(|_| Error::Internal("can't start the hashing threads"))?;
         let dummy = Arc::new(StoredHash::dummy(&config.hashing)?);
-        Ok(Self {
-            database,
-            clock,
-            config,
-            hasher,
-            dummy,
-        })
+        Ok(Self { database, clock, config, hasher, dummy })
     }
 
     #[must_use]
@@ -61,20 +50,12 @@ impl Credentials {
         let looked_up = user.unwrap_or(NOBODY);
         let text = self
             .database
-            .read(move |connection| {
-                Ok::<_, Error>(store::credential::find_hash(connection, looked_up)?)
-            })
+            .read(move |connection| Ok::<_, Error>(store::credential::find_hash(connection, looked_up)?))
             .await?;
-        let stored = text
-            .as_deref()
-            .and_then(|text| StoredHash::parse(text).ok())
-            .map(Arc::new);
+        let stored = text.as_deref().and_then(|text| StoredHash::parse(text).ok()).map(Arc::new);
         let checked = stored.clone().unwrap_or_else(|| self.dummy.clone());
         let typed = password.clone();
-        let matches = self
-            .hasher
-            .run(move |memory| checked.matches(typed.as_bytes(), memory))
-            .await?;
+        let matches = self.hasher.run(move |memory| checked.matches(typed.as_bytes(), memory)).await?;
         let (true, Some(user), Some(stored), Some(text)) = (matches, user, stored, text) else {
             return Err(Error::UnknownUser);
         };
@@ -89,8 +70,7 @@ impl Credentials {
     /// # Errors
     /// When the password is too short, and those of the database.
     pub async fn set_password(&self, user: Gid, password: Password) -> Result<(), Error> {
-        password.check_length(self.config.password_min_chars)?;
-        let hash = self.hash(password).await?;
+        let hash = self.hash_new(password).await?;
         self.put(user, hash).await
     }
 
@@ -103,30 +83,40 @@ impl Credentials {
         self.put(user, hash).await
     }
 
-    /// Stores the hashes of new users, in one transaction.
+    /// Stores the hashes of users who are about to be made, in one transaction. What an earlier try left under the same
+    /// gids is replaced.
     ///
     /// # Errors
     /// Those of the database, and then none is stored.
-    pub async fn insert_hashes(&self, new: Vec<(Gid, String)>) -> Result<(), Error> {
+    pub async fn put_hashes(&self, new: Vec<(Gid, String)>) -> Result<(), Error> {
         let now = self.clock.now();
         self.database
-            .write(move |connection| Ok(store::credential::insert_many(connection, new, now)?))
+            .write(move |connection| {
+                let users: Vec<Gid> = new.iter().map(|(user, _)| *user).collect();
+                store::credential::delete_many(connection, &users)?;
+                Ok(store::credential::insert_many(connection, new, now)?)
+            })
             .await
+    }
+
+    /// The hash of a password that is about to be set.
+    ///
+    /// # Errors
+    /// When the password is too short.
+    pub async fn hash_new(&self, password: Password) -> Result<String, Error> {
+        password.check_length(self.config.password_min_chars)?;
+        self.hash(password).await
     }
 
     /// # Errors
     /// Those of the database.
-    pub async fn delete(&self, user: Gid) -> Result<(), Error> {
-        self.database
-            .write(move |connection| Ok(store::credential::delete(connection, user)?))
-            .await
+    pub async fn delete_all(&self, users: Vec<Gid>) -> Result<(), Error> {
+        self.database.write(move |connection| Ok(store::credential::delete_many(connection, &users)?)).await
     }
 
     async fn hash(&self, password: Password) -> Result<String, Error> {
         let config = self.config.hashing;
-        self.hasher
-            .run(move |memory| hashing::hash(password.as_bytes(), &config, memory))
-            .await?
+        self.hasher.run(move |memory| hashing::hash(password.as_bytes(), &config, memory)).await?
     }
 
     async fn put(&self, user: Gid, hash: String) -> Result<(), Error> {
@@ -146,11 +136,7 @@ impl Credentials {
         let done = async {
             let new = self.hash(password).await?;
             self.database
-                .write(move |connection| {
-                    Ok::<_, Error>(store::credential::upgrade(
-                        connection, user, &old, &new, now,
-                    )?)
-                })
+                .write(move |connection| Ok::<_, Error>(store::credential::upgrade(connection, user, &old, &new, now)?))
                 .await
         };
         if let Err(error) = done.await {

@@ -52,12 +52,8 @@ impl From<Error> for Failure {
             Error::PasswordTooShort(_) => validation("weak"),
             Error::PasswordTooLong(_) => validation("too_long"),
             Error::PasswordInvalid | Error::UnusableHash(_) => validation("invalid"),
-            Error::KeyNotFound => {
-                Self::new(ErrorCode::Unprocessable).with_info("reason", "key_not_found")
-            }
-            Error::KeyActive => {
-                Self::new(ErrorCode::Unprocessable).with_info("reason", "key_active")
-            }
+            Error::KeyNotFound => Self::new(ErrorCode::Unprocessable).with_info("reason", "key_not_found"),
+            Error::KeyActive => Self::new(ErrorCode::Unprocessable).with_info("reason", "key_active"),
         }
     }
 }

@@ -7,9 +7,7 @@ use doorward_domain::{Gid, Timestamp, UserStatus};
 use doorward_proto::{
     Channel,
     channel::MAX_MESSAGE_BYTES,
-    directory::v1::{
-        Action, Change, WatchRequest, WatchResponse, directory_client::DirectoryClient,
-    },
+    directory::v1::{Action, Change, WatchRequest, WatchResponse, directory_client::DirectoryClient},
 };
 use doorward_storage::{AnyConnection, Database};
 use tokio_util::sync::CancellationToken;
@@ -51,31 +49,17 @@ impl Follower {
     }
 
     async fn follow(&self) -> Result<(), String> {
-        let cursor = self
-            .database
-            .read(|connection| Ok::<_, Error>(store::feed_position::get(connection)?))
-            .await;
+        let cursor = self.database.read(|connection| Ok::<_, Error>(store::feed_position::get(connection)?)).await;
         let cursor = cursor.map_err(|error| error.to_string())?;
-        let mut client = DirectoryClient::new(self.directory.clone())
-            .max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let request = WatchRequest {
-            cursor: Some(cursor),
-        };
-        let mut stream = client
-            .watch(request)
-            .await
-            .map_err(|status| status.to_string())?
-            .into_inner();
+        let mut client = DirectoryClient::new(self.directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let request = WatchRequest { cursor: Some(cursor) };
+        let mut stream = client.watch(request).await.map_err(|status| status.to_string())?.into_inner();
         loop {
-            let next = tokio::time::timeout(SILENCE, stream.message())
-                .await
-                .map_err(|_| "silence".to_owned())?;
+            let next = tokio::time::timeout(SILENCE, stream.message()).await.map_err(|_| "silence".to_owned())?;
             let Some(message) = next.map_err(|status| status.to_string())? else {
                 return Ok(());
             };
-            self.take_over(message)
-                .await
-                .map_err(|error| error.to_string())?;
+            self.take_over(message).await.map_err(|error| error.to_string())?;
         }
     }
 
@@ -84,43 +68,25 @@ impl Follower {
             return Ok(());
         }
         let lifetime = self.lifetime;
-        let has_revoked = self
-            .database
-            .write(move |connection| apply(connection, &message, lifetime))
-            .await?;
-        if has_revoked {
-            self.trust.refresh().await
-        } else {
-            Ok(())
-        }
+        let has_revoked = self.database.write(move |connection| apply(connection, &message, lifetime)).await?;
+        if has_revoked { self.trust.refresh().await } else { Ok(()) }
     }
 }
 
 /// Idempotent: replicas follow the same feed, and one that crashed starts again a little earlier.
-fn apply(
-    connection: &mut AnyConnection,
-    message: &WatchResponse,
-    lifetime: Duration,
-) -> Result<bool, Error> {
-    let gone: Vec<(Gid, &Change)> = message
-        .changes
-        .iter()
-        .filter_map(|change| Some((user_who_is_gone(change)?, change)))
-        .collect();
+fn apply(connection: &mut AnyConnection, message: &WatchResponse, lifetime: Duration) -> Result<bool, Error> {
+    let gone: Vec<(Gid, &Change)> =
+        message.changes.iter().filter_map(|change| Some((user_who_is_gone(change)?, change))).collect();
     let revocations: Vec<Revocation> = gone
         .iter()
         .map(|(user, change)| {
-            Revocation::new(
-                Covers::Subject(*user),
-                Timestamp::from_micros(change.changed_at),
-                lifetime,
-            )
+            Revocation::new(Covers::Subject(*user), Timestamp::from_micros(change.changed_at), lifetime)
         })
         .collect();
     revocation::revoke(connection, &revocations)?;
     for (user, change) in &gone {
         if change.action() == Action::Delete {
-            store::credential::delete(connection, *user)?;
+            store::credential::delete_many(connection, &[*user])?;
         }
     }
     store::feed_position::advance(connection, message.cursor)?;
@@ -129,8 +95,7 @@ fn apply(
 
 /// The user of a change after which they may have no tokens.
 fn user_who_is_gone(change: &Change) -> Option<Gid> {
-    let may_have_tokens =
-        change.status == UserStatus::Active.as_str() || change.action() == Action::Insert;
+    let may_have_tokens = change.status == UserStatus::Active.as_str() || change.action() == Action::Insert;
     if change.data_type != "cc.users" || may_have_tokens {
         return None;
     }

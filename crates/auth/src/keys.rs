@@ -70,35 +70,23 @@ impl SigningKey {
     }
 
     pub(crate) fn to_public(&self) -> Option<PublicKey> {
-        Some(PublicKey {
-            kid: self.kid.clone(),
-            x: URL_SAFE_NO_PAD.decode(&self.public_key).ok()?,
-        })
+        Some(PublicKey { kid: self.kid.clone(), x: URL_SAFE_NO_PAD.decode(&self.public_key).ok()? })
     }
 
     pub(crate) fn to_signer(&self, sealer: &Sealer) -> Result<Signer, Error> {
         let pkcs8 = sealer.open(&place(&self.kid), &self.sealed_private_key)?;
-        Signer::new(&self.kid, &pkcs8)
-            .map_err(|_| Error::Internal("a stored signing key is no Ed25519 key"))
+        Signer::new(&self.kid, &pkcs8).map_err(|_| Error::Internal("a stored signing key is no Ed25519 key"))
     }
 
     fn generate(sealer: &Sealer, state: KeyState, now: Timestamp) -> Result<Self, Error> {
         let broken = |_| Error::Internal("can't make a signing key");
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(broken)?;
-        let signer = Signer::new("", pkcs8.as_ref())
-            .map_err(|_| Error::Internal("can't make a signing key"))?;
+        let signer = Signer::new("", pkcs8.as_ref()).map_err(|_| Error::Internal("can't make a signing key"))?;
         let public_key = URL_SAFE_NO_PAD.encode(&signer.public().x);
         let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{public_key}"}}"#);
         let kid = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jwk.as_bytes()));
         let sealed_private_key = sealer.seal(&place(&kid), pkcs8.as_ref())?;
-        Ok(Self {
-            kid,
-            state,
-            public_key,
-            sealed_private_key,
-            created_at: now,
-            verify_until: None,
-        })
+        Ok(Self { kid, state, public_key, sealed_private_key, created_at: now, verify_until: None })
     }
 }
 
@@ -118,18 +106,8 @@ pub struct Keys {
 
 impl Keys {
     #[must_use]
-    pub fn new(
-        database: Database,
-        clock: Arc<dyn Clock>,
-        sealer: Arc<Sealer>,
-        lifetime: Duration,
-    ) -> Self {
-        Self {
-            database,
-            clock,
-            sealer,
-            lifetime,
-        }
+    pub fn new(database: Database, clock: Arc<dyn Clock>, sealer: Arc<Sealer>, lifetime: Duration) -> Self {
+        Self { database, clock, sealer, lifetime }
     }
 
     /// Makes the keys that are missing, and checks that the master key opens those that sign.
@@ -141,18 +119,12 @@ impl Keys {
         self.database
             .write(move |connection| {
                 let keys = list_locked(connection)?;
-                for key in keys
-                    .iter()
-                    .filter(|key| matches!(key.state, KeyState::Active | KeyState::Next))
-                {
+                for key in keys.iter().filter(|key| matches!(key.state, KeyState::Active | KeyState::Next)) {
                     key.to_signer(&sealer)?;
                 }
                 for state in [KeyState::Active, KeyState::Next] {
                     if !keys.iter().any(|key| key.state == state) {
-                        store::signing_key::insert(
-                            connection,
-                            SigningKey::generate(&sealer, state, now)?,
-                        )?;
+                        store::signing_key::insert(connection, SigningKey::generate(&sealer, state, now)?)?;
                     }
                 }
                 Ok(())
@@ -181,22 +153,14 @@ impl Keys {
                                 Some(verify_until),
                             )?;
                         }
-                        KeyState::Next => store::signing_key::set_state(
-                            connection,
-                            &key.kid,
-                            KeyState::Active,
-                            None,
-                        )?,
+                        KeyState::Next => store::signing_key::set_state(connection, &key.kid, KeyState::Active, None)?,
                         KeyState::Previous if !key.verifies_at(now) => {
                             store::signing_key::retire(connection, &key.kid)?
                         }
                         KeyState::Previous | KeyState::Retired => {}
                     }
                 }
-                store::signing_key::insert(
-                    connection,
-                    SigningKey::generate(&sealer, KeyState::Next, now)?,
-                )?;
+                store::signing_key::insert(connection, SigningKey::generate(&sealer, KeyState::Next, now)?)?;
                 Ok(store::signing_key::list(connection)?)
             })
             .await
@@ -211,16 +175,12 @@ impl Keys {
         self.database
             .write(move |connection| {
                 let keys = list_locked(connection)?;
-                let key = keys
-                    .iter()
-                    .find(|key| key.kid == kid)
-                    .ok_or(Error::KeyNotFound)?;
+                let key = keys.iter().find(|key| key.kid == kid).ok_or(Error::KeyNotFound)?;
                 match key.state {
                     KeyState::Active => return Err(Error::KeyActive),
-                    KeyState::Next => store::signing_key::insert(
-                        connection,
-                        SigningKey::generate(&sealer, KeyState::Next, now)?,
-                    )?,
+                    KeyState::Next => {
+                        store::signing_key::insert(connection, SigningKey::generate(&sealer, KeyState::Next, now)?)?
+                    }
                     KeyState::Previous | KeyState::Retired => {}
                 }
                 store::signing_key::retire(connection, &kid)?;
@@ -232,9 +192,7 @@ impl Keys {
     /// # Errors
     /// Those of the database.
     pub async fn list(database: &Database) -> Result<Vec<SigningKey>, Error> {
-        database
-            .read(|connection| Ok(store::signing_key::list(connection)?))
-            .await
+        database.read(|connection| Ok(store::signing_key::list(connection)?)).await
     }
 }
 

@@ -38,10 +38,7 @@ pub use sealing::{SealError, Sealer};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-pub const MIGRATIONS: Migrations = Migrations {
-    postgres: POSTGRES,
-    sqlite: SQLITE,
-};
+pub const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE };
 
 /// What the service stands on.
 pub struct Deps {
@@ -67,53 +64,19 @@ impl Auth {
     ///
     /// # Errors
     /// When the database can't be reached, or the master key is not the one that sealed the signing keys.
-    pub async fn start(
-        deps: Deps,
-        config: Config,
-        shutdown: CancellationToken,
-    ) -> Result<Self, Error> {
-        let Deps {
-            database,
-            clock,
-            ids,
-            sealer,
-            directory,
-        } = deps;
+    pub async fn start(deps: Deps, config: Config, shutdown: CancellationToken) -> Result<Self, Error> {
+        let Deps { database, clock, ids, sealer, directory } = deps;
         let config = Arc::new(config);
-        Keys::new(
-            database.clone(),
-            clock.clone(),
-            sealer.clone(),
-            config.lifetime,
-        )
-        .ensure()
-        .await?;
+        Keys::new(database.clone(), clock.clone(), sealer.clone(), config.lifetime).ensure().await?;
         let trust = Arc::new(trust::Trust::new(database.clone(), clock.clone(), sealer));
         trust.refresh().await?;
         let credentials = Credentials::new(database.clone(), clock.clone(), config.clone())?;
-        let follower = follow::Follower {
-            database: database.clone(),
-            directory,
-            trust: trust.clone(),
-            lifetime: config.lifetime,
-        };
-        let tokens =
-            tokens::Tokens::new(database.clone(), clock.clone(), ids, config, trust.clone());
+        let follower =
+            follow::Follower { database: database.clone(), directory, trust: trust.clone(), lifetime: config.lifetime };
+        let tokens = tokens::Tokens::new(database.clone(), clock.clone(), ids, config, trust.clone());
         tokens.self_test().await?;
-        let service = service::Service {
-            credentials,
-            tokens,
-            trust: trust.clone(),
-            clock,
-            shutdown: shutdown.clone(),
-        };
-        Ok(Self {
-            database,
-            service,
-            follower,
-            trust,
-            shutdown,
-        })
+        let service = service::Service { credentials, tokens, trust: trust.clone(), clock, shutdown: shutdown.clone() };
+        Ok(Self { database, service, follower, trust, shutdown })
     }
 
     #[must_use]
@@ -125,18 +88,8 @@ impl Auth {
     ///
     /// # Errors
     /// When a listener fails.
-    pub async fn serve(
-        self,
-        listeners: Listeners,
-        token: ServiceToken,
-    ) -> Result<(), tonic::transport::Error> {
-        let Self {
-            database,
-            service,
-            follower,
-            trust,
-            shutdown,
-        } = self;
+    pub async fn serve(self, listeners: Listeners, token: ServiceToken) -> Result<(), tonic::transport::Error> {
+        let Self { database, service, follower, trust, shutdown } = self;
         tokio::spawn(follower.run(shutdown.clone()));
         tokio::spawn({
             let shutdown = shutdown.clone();
@@ -150,13 +103,6 @@ impl Auth {
             &shutdown,
         );
         let routes = Routes::new(InterceptedService::new(AuthServer::new(service), token));
-        server::serve(
-            "doorward.auth.v1.Auth",
-            routes,
-            listeners,
-            is_ready,
-            shutdown,
-        )
-        .await
+        server::serve("doorward.auth.v1.Auth", routes, listeners, is_ready, shutdown).await
     }
 }

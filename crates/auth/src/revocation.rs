@@ -42,23 +42,13 @@ impl Revocation {
         let not_before_seconds = revoked_at.as_seconds() + 1;
         let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
         // A minute more, for clocks that differ.
-        let expires_at_seconds = not_before_seconds
-            .saturating_add(lifetime)
-            .saturating_add(60);
-        Self {
-            covers,
-            not_before_seconds,
-            expires_at_seconds,
-            revoked_at,
-        }
+        let expires_at_seconds = not_before_seconds.saturating_add(lifetime).saturating_add(60);
+        Self { covers, not_before_seconds, expires_at_seconds, revoked_at }
     }
 }
 
 /// Records revocations within the caller's transaction.
-pub(crate) fn revoke(
-    connection: &mut AnyConnection,
-    revocations: &[Revocation],
-) -> Result<(), Error> {
+pub(crate) fn revoke(connection: &mut AnyConnection, revocations: &[Revocation]) -> Result<(), Error> {
     if revocations.is_empty() {
         return Ok(());
     }

@@ -6,10 +6,9 @@ use doorward_domain::{Clock, Gid, Timestamp};
 use doorward_proto::{
     Failure,
     auth::v1::{
-        Heartbeat, KeySet, PublicKey, RenewTokenRequest, RenewTokenResponse, Revocation,
-        TrustSnapshot, VerifyPasswordRequest, VerifyPasswordResponse, WatchTrustRequest,
-        WatchTrustResponse, auth_server, revocation::Covers as PbCovers,
-        watch_trust_response::Event as PbEvent,
+        Heartbeat, KeySet, PublicKey, RenewTokenRequest, RenewTokenResponse, Revocation, TrustSnapshot,
+        VerifyPasswordRequest, VerifyPasswordResponse, WatchTrustRequest, WatchTrustResponse, auth_server,
+        revocation::Covers as PbCovers, watch_trust_response::Event as PbEvent,
     },
 };
 use tokio::sync::{broadcast, mpsc};
@@ -47,34 +46,19 @@ impl auth_server::Auth for Service {
             .map(|gid| gid.parse::<Gid>().map_err(|_| Failure::invalid("user_gid")))
             .transpose()?;
         // Not later than now, whatever the directory's clock says.
-        let begun = self
-            .clock
-            .now()
-            .min(Timestamp::from_micros(request.user_checked_at));
-        let token = self
-            .log_in(user, &request.password, begun)
-            .await
-            .map_err(Failure::from)?;
+        let begun = self.clock.now().min(Timestamp::from_micros(request.user_checked_at));
+        let token = self.log_in(user, &request.password, begun).await.map_err(Failure::from)?;
         Ok(Response::new(VerifyPasswordResponse { token }))
     }
 
-    async fn renew_token(
-        &self,
-        request: Request<RenewTokenRequest>,
-    ) -> Result<Response<RenewTokenResponse>, Status> {
-        let token = self
-            .tokens
-            .renew(&request.get_ref().token)
-            .map_err(Failure::from)?;
+    async fn renew_token(&self, request: Request<RenewTokenRequest>) -> Result<Response<RenewTokenResponse>, Status> {
+        let token = self.tokens.renew(&request.get_ref().token).map_err(Failure::from)?;
         Ok(Response::new(RenewTokenResponse { token }))
     }
 
     type WatchTrustStream = ReceiverStream<Result<WatchTrustResponse, Status>>;
 
-    async fn watch_trust(
-        &self,
-        _: Request<WatchTrustRequest>,
-    ) -> Result<Response<Self::WatchTrustStream>, Status> {
+    async fn watch_trust(&self, _: Request<WatchTrustRequest>) -> Result<Response<Self::WatchTrustStream>, Status> {
         let (sender, receiver) = mpsc::channel(64);
         tokio::spawn(tell(self.trust.clone(), sender, self.shutdown.clone()));
         Ok(Response::new(ReceiverStream::new(receiver)))
@@ -82,12 +66,7 @@ impl auth_server::Auth for Service {
 }
 
 impl Service {
-    async fn log_in(
-        &self,
-        user: Option<Gid>,
-        password: &str,
-        begun: Timestamp,
-    ) -> Result<String, Error> {
+    async fn log_in(&self, user: Option<Gid>, password: &str, begun: Timestamp) -> Result<String, Error> {
         let user = self.credentials.verify(user, password).await?;
         self.tokens.issue(user, begun).await
     }
@@ -104,10 +83,7 @@ async fn tell(
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
         if let Some(event) = next.take()
-            && sender
-                .send(Ok(WatchTrustResponse { event: Some(event) }))
-                .await
-                .is_err()
+            && sender.send(Ok(WatchTrustResponse { event: Some(event) })).await.is_err()
         {
             return;
         }
@@ -129,10 +105,7 @@ async fn tell(
     }
 }
 
-fn snapshot(
-    keys: Vec<doorward_token::PublicKey>,
-    revocations: Vec<revocation::Revocation>,
-) -> PbEvent {
+fn snapshot(keys: Vec<doorward_token::PublicKey>, revocations: Vec<revocation::Revocation>) -> PbEvent {
     PbEvent::Snapshot(TrustSnapshot {
         keys: Some(key_set(keys)),
         revocations: revocations.into_iter().map(to_pb).collect(),
@@ -140,15 +113,7 @@ fn snapshot(
 }
 
 fn key_set(keys: Vec<doorward_token::PublicKey>) -> KeySet {
-    KeySet {
-        keys: keys
-            .into_iter()
-            .map(|key| PublicKey {
-                kid: key.kid,
-                x: key.x,
-            })
-            .collect(),
-    }
+    KeySet { keys: keys.into_iter().map(|key| PublicKey { kid: key.kid, x: key.x }).collect() }
 }
 
 fn to_pb(revocation: revocation::Revocation) -> Revocation {

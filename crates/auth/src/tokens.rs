@@ -26,32 +26,18 @@ impl Tokens {
         trust: Arc<Trust>,
     ) -> Self {
         let verifier = Verifier::new(&config.issuer);
-        Self {
-            database,
-            clock,
-            ids,
-            config,
-            verifier,
-            trust,
-        }
+        Self { database, clock, ids, config, verifier, trust }
     }
 
     /// The first token of a login that began at `begun`. Whatever was revoked since then covers it too: it isn't issued.
     pub(crate) async fn issue(&self, subject: Gid, begun: Timestamp) -> Result<String, Error> {
         let covers = Covers::Subject(subject);
-        let revocation = self
-            .database
-            .read(move |connection| Ok::<_, Error>(store::revocation::find(connection, &covers)?))
-            .await?;
-        if revocation
-            .as_ref()
-            .is_some_and(|revocation| revocation.revoked_at >= begun)
-        {
+        let revocation =
+            self.database.read(move |connection| Ok::<_, Error>(store::revocation::find(connection, &covers)?)).await?;
+        if revocation.as_ref().is_some_and(|revocation| revocation.revoked_at >= begun) {
             return Err(Error::UnknownUser);
         }
-        let iat = begun
-            .as_seconds()
-            .max(revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds));
+        let iat = begun.as_seconds().max(revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds));
         let claims = Claims {
             iss: self.config.issuer.clone(),
             aud: AUDIENCE.to_owned(),
@@ -70,30 +56,18 @@ impl Tokens {
     /// The next token of the same login.
     pub(crate) fn renew(&self, token: &str) -> Result<String, Error> {
         let now = self.clock.now();
-        let old = self
-            .verifier
-            .verify(token, &self.trust.keys(), now)
-            .map_err(|_| Error::TokenRefused)?;
+        let old = self.verifier.verify(token, &self.trust.keys(), now).map_err(|_| Error::TokenRefused)?;
         if self.trust.is_revoked(&old) {
             return Err(Error::TokenRefused);
         }
         // Never older than what it replaces, which may be dated ahead.
         let iat = now.as_seconds().max(old.iat);
-        let session_end = old
-            .auth_time
-            .saturating_add(seconds(self.config.max_session));
-        let exp = iat
-            .saturating_add(seconds(self.config.lifetime))
-            .min(session_end);
+        let session_end = old.auth_time.saturating_add(seconds(self.config.max_session));
+        let exp = iat.saturating_add(seconds(self.config.lifetime)).min(session_end);
         if exp <= iat {
             return Err(Error::TokenRefused);
         }
-        self.sign(&Claims {
-            iat,
-            exp,
-            jti: self.ids.gid().to_string(),
-            ..old
-        })
+        self.sign(&Claims { iat, exp, jti: self.ids.gid().to_string(), ..old })
     }
 
     /// Signs and verifies once, so that a crypto library that can't fails at the start and not at the first login.
@@ -103,13 +77,8 @@ impl Tokens {
     }
 
     fn sign(&self, claims: &Claims) -> Result<String, Error> {
-        let signer = self
-            .trust
-            .signer()
-            .ok_or(Error::Internal("there is no signing key"))?;
-        signer
-            .sign(claims)
-            .map_err(|_| Error::Internal("signing failed"))
+        let signer = self.trust.signer().ok_or(Error::Internal("there is no signing key"))?;
+        signer.sign(claims).map_err(|_| Error::Internal("signing failed"))
     }
 }
 

@@ -60,14 +60,7 @@ impl Trust {
             revocations: HashMap::new(),
             refreshed_at: Instant::now(),
         };
-        Self {
-            database,
-            clock,
-            sealer,
-            state: RwLock::new(state),
-            events,
-            refreshing: tokio::sync::Mutex::default(),
-        }
+        Self { database, clock, sealer, state: RwLock::new(state), events, refreshing: tokio::sync::Mutex::default() }
     }
 
     pub(crate) fn signer(&self) -> Option<Signer> {
@@ -80,14 +73,9 @@ impl Trust {
 
     pub(crate) fn is_revoked(&self, claims: &Claims) -> bool {
         self.read(|state| {
-            [Covers::Subject(claims.sub), Covers::Sid(claims.sid.clone())]
-                .iter()
-                .any(|covers| {
-                    state
-                        .revocations
-                        .get(covers)
-                        .is_some_and(|revocation| claims.iat < revocation.not_before_seconds)
-                })
+            [Covers::Subject(claims.sub), Covers::Sid(claims.sid.clone())].iter().any(|covers| {
+                state.revocations.get(covers).is_some_and(|revocation| claims.iat < revocation.not_before_seconds)
+            })
         })
     }
 
@@ -97,21 +85,14 @@ impl Trust {
     }
 
     /// What comes from now on, and what is there: in this order, so that nothing falls between.
-    pub(crate) fn subscribe(
-        &self,
-    ) -> (broadcast::Receiver<Event>, Vec<PublicKey>, Vec<Revocation>) {
+    pub(crate) fn subscribe(&self) -> (broadcast::Receiver<Event>, Vec<PublicKey>, Vec<Revocation>) {
         let events = self.events.subscribe();
         let (keys, revocations) = self.snapshot();
         (events, keys, revocations)
     }
 
     pub(crate) fn snapshot(&self) -> (Vec<PublicKey>, Vec<Revocation>) {
-        self.read(|state| {
-            (
-                state.keys.public().to_vec(),
-                state.revocations.values().cloned().collect(),
-            )
-        })
+        self.read(|state| (state.keys.public().to_vec(), state.revocations.values().cloned().collect()))
     }
 
     /// Takes over what has changed in the database.
@@ -125,10 +106,7 @@ impl Trust {
         while !shutdown.is_cancelled() {
             if swept_at.elapsed() >= SWEEP {
                 swept_at = Instant::now();
-                log_failure(
-                    "can't drop expired keys and revocations",
-                    self.sweep().await,
-                );
+                log_failure("can't drop expired keys and revocations", self.sweep().await);
             }
             log_failure("can't learn of keys and revocations", self.refresh().await);
             tokio::select! {
@@ -140,23 +118,14 @@ impl Trust {
 
     async fn sweep(&self) -> Result<(), Error> {
         let now = self.clock.now();
-        self.write(|state| {
-            state
-                .revocations
-                .retain(|_, revocation| revocation.expires_at_seconds >= now.as_seconds())
-        });
+        self.write(|state| state.revocations.retain(|_, revocation| revocation.expires_at_seconds >= now.as_seconds()));
         self.database
-            .write(move |connection| {
-                Ok::<_, Error>(store::revocation::delete_expired(connection, now)?)
-            })
+            .write(move |connection| Ok::<_, Error>(store::revocation::delete_expired(connection, now)?))
             .await?;
         self.refresh_if(|_, _| true).await
     }
 
-    async fn refresh_if(
-        &self,
-        is_due: impl Fn(i64, i64) -> bool + Send + 'static,
-    ) -> Result<(), Error> {
+    async fn refresh_if(&self, is_due: impl Fn(i64, i64) -> bool + Send + 'static) -> Result<(), Error> {
         let _one = self.refreshing.lock().await;
         let known = self.read(|state| state.version);
         let news = self
@@ -167,11 +136,7 @@ impl Trust {
                     return Ok::<_, Error>(None);
                 }
                 let keys = store::signing_key::list(connection)?;
-                Ok(Some((
-                    version,
-                    keys,
-                    store::revocation::list_since(connection, known)?,
-                )))
+                Ok(Some((version, keys, store::revocation::list_since(connection, known)?)))
             })
             .await?;
         if let Some((version, keys, revocations)) = news {
@@ -181,38 +146,21 @@ impl Trust {
         Ok(())
     }
 
-    fn take_over(
-        &self,
-        version: i64,
-        keys: &[SigningKey],
-        revocations: Vec<Revocation>,
-    ) -> Result<(), Error> {
+    fn take_over(&self, version: i64, keys: &[SigningKey], revocations: Vec<Revocation>) -> Result<(), Error> {
         let now: Timestamp = self.clock.now();
-        let public: Vec<PublicKey> = keys
-            .iter()
-            .filter(|key| key.verifies_at(now))
-            .filter_map(SigningKey::to_public)
-            .collect();
+        let public: Vec<PublicKey> =
+            keys.iter().filter(|key| key.verifies_at(now)).filter_map(SigningKey::to_public).collect();
         let active = keys.iter().find(|key| key.state == KeyState::Active);
-        let signs_already = self.read(|state| {
-            state
-                .signer
-                .as_ref()
-                .map(|signer| signer.public().kid.clone())
-        });
+        let signs_already = self.read(|state| state.signer.as_ref().map(|signer| signer.public().kid.clone()));
         let signer = match active {
-            Some(key) if signs_already.as_ref() != Some(&key.kid) => {
-                Some(key.to_signer(&self.sealer)?)
-            }
+            Some(key) if signs_already.as_ref() != Some(&key.kid) => Some(key.to_signer(&self.sealer)?),
             _ => None,
         };
         let keys_changed = self.write(|state| {
             state.version = version;
             state.signer = signer.or(state.signer.take());
             for revocation in &revocations {
-                state
-                    .revocations
-                    .insert(revocation.covers.clone(), revocation.clone());
+                state.revocations.insert(revocation.covers.clone(), revocation.clone());
             }
             let keys_changed = state.keys.public() != public;
             if keys_changed {

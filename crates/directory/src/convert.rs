@@ -17,16 +17,11 @@ pub(crate) fn init(init: Init) -> pb::GetInitResponse {
         })
         .collect();
     let email = init.caller.email.clone();
-    let own = init
-        .own_memberships
+    let own = init.own_memberships.iter().map(|own| membership(own, Some(own_options(own, email.as_deref()))));
+    let others = init
+        .other_memberships
         .iter()
-        .map(|own| membership(own, Some(own_options(own, email.as_deref()))));
-    let others = init.other_memberships.iter().map(|other| {
-        membership(
-            other,
-            owner_options(other, init.owned.contains(&other.project)),
-        )
-    });
+        .map(|other| membership(other, owner_options(other, init.owned.contains(&other.project))));
     pb::GetInitResponse {
         user_projects,
         memberships: own.chain(others).collect(),
@@ -44,11 +39,7 @@ fn user(user: User) -> pb::User {
         name: user.name,
         avatar: user.avatar,
         status: pb::UserStatus::from(user.status).into(),
-        complete: Some(pb::UserComplete {
-            email: user.email,
-            language: user.language,
-            timezone: user.timezone,
-        }),
+        complete: Some(pb::UserComplete { email: user.email, language: user.language, timezone: user.timezone }),
     }
 }
 
@@ -90,18 +81,13 @@ fn own_options(own: &Membership, email: Option<&str>) -> pb::MembershipOptions {
         events: vec!["all".to_owned()],
         frequency: "immediate".to_owned(),
     });
-    pb::MembershipOptions {
-        notifications,
-        rate_limit_per_second: own.rate_limit_per_second,
-    }
+    pb::MembershipOptions { notifications, rate_limit_per_second: own.rate_limit_per_second }
 }
 
 /// An owner sees the limits of other members, never their addresses.
 fn owner_options(other: &Membership, is_owned: bool) -> Option<pb::MembershipOptions> {
-    is_owned.then_some(pb::MembershipOptions {
-        notifications: None,
-        rate_limit_per_second: other.rate_limit_per_second,
-    })
+    is_owned
+        .then_some(pb::MembershipOptions { notifications: None, rate_limit_per_second: other.rate_limit_per_second })
 }
 
 pub(crate) fn change(change: Change) -> pb::Change {
@@ -121,6 +107,5 @@ pub(crate) fn change(change: Change) -> pb::Change {
 }
 
 pub(crate) fn gid(text: &str, parameter: &str) -> Result<Gid, doorward_proto::Failure> {
-    text.parse()
-        .map_err(|_| doorward_proto::Failure::invalid(parameter))
+    text.parse().map_err(|_| doorward_proto::Failure::invalid(parameter))
 }

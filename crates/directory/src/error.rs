@@ -29,8 +29,7 @@ pub enum Error {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let unprocessable =
-            |reason| Self::new(ErrorCode::Unprocessable).with_info("reason", reason);
+        let unprocessable = |reason| Self::new(ErrorCode::Unprocessable).with_info("reason", reason);
         let validation = |field, reason| Self::new(ErrorCode::Validation).with_info(field, reason);
         match error {
             Error::Storage(error) => from_storage(&error),
@@ -54,11 +53,7 @@ fn from_storage(error: &doorward_storage::Error) -> Failure {
             tracing::warn!(%error, "the directory's database is unavailable");
             Failure::unavailable()
         }
-        Storage::Unique(_)
-        | Storage::Newer(_)
-        | Storage::Outdated(_)
-        | Storage::Migration(_)
-        | Storage::Other(_) => {
+        Storage::Unique(_) | Storage::Newer(_) | Storage::Outdated(_) | Storage::Migration(_) | Storage::Other(_) => {
             tracing::error!(%error, "the directory's database failed");
             Failure::new(ErrorCode::Internal)
         }

@@ -36,8 +36,7 @@ impl Init {
         self.own_memberships
             .iter()
             .filter(move |membership| {
-                membership.status == MembershipStatus::Active
-                    && active.contains(&membership.project)
+                membership.status == MembershipStatus::Active && active.contains(&membership.project)
             })
             .map(|membership| (membership.project, membership.role))
     }
@@ -49,24 +48,19 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn find_init(&self, user: Gid) -> Result<Option<Init>, Error> {
-        self.database
-            .read(move |connection| find(connection, user))
-            .await
+        self.database.read(move |connection| find(connection, user)).await
     }
 }
 
 fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<Init>, Error> {
     let cursor = store::feed::head(connection)?;
-    let Some(caller) =
-        store::user::find(connection, user)?.filter(|user| user.status == UserStatus::Active)
-    else {
+    let Some(caller) = store::user::find(connection, user)?.filter(|user| user.status == UserStatus::Active) else {
         return Ok(None);
     };
-    let (own_memberships, projects): (Vec<Membership>, Vec<Project>) =
-        store::init::own(connection, user)?
-            .into_iter()
-            .filter(|(membership, project)| is_seen_by_holder(membership, project))
-            .unzip();
+    let (own_memberships, projects): (Vec<Membership>, Vec<Project>) = store::init::own(connection, user)?
+        .into_iter()
+        .filter(|(membership, project)| is_seen_by_holder(membership, project))
+        .unzip();
     let mut people = Vec::new();
     let mut other_memberships = Vec::new();
     let mut seen = HashSet::new();
@@ -76,20 +70,8 @@ fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<Init>, Error
         }
         other_memberships.push(membership);
     }
-    let owned = own_memberships
-        .iter()
-        .filter(|own| own.role == Role::Owner)
-        .map(|own| own.project)
-        .collect();
-    Ok(Some(Init {
-        caller,
-        people,
-        projects,
-        own_memberships,
-        other_memberships,
-        owned,
-        cursor,
-    }))
+    let owned = own_memberships.iter().filter(|own| own.role == Role::Owner).map(|own| own.project).collect();
+    Ok(Some(Init { caller, people, projects, own_memberships, other_memberships, owned, cursor }))
 }
 
 /// Deleted projects are seen by their owner alone; a membership that is not active only while it is an invitation.

@@ -30,10 +30,7 @@ pub use users::NewUser;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-pub const MIGRATIONS: Migrations = Migrations {
-    postgres: POSTGRES,
-    sqlite: SQLITE,
-};
+pub const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE };
 
 /// The rules of the directory over its database: for its own gRPC service and for administration.
 #[derive(Clone)]
@@ -46,11 +43,7 @@ pub struct Directory {
 impl Directory {
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self {
-            database,
-            clock,
-            ids,
-        }
+        Self { database, clock, ids }
     }
 
     #[must_use]
@@ -77,17 +70,7 @@ pub async fn serve(
         },
         &shutdown,
     );
-    let service = DirectoryServer::new(service::Service {
-        directory,
-        shutdown: shutdown.clone(),
-    });
+    let service = DirectoryServer::new(service::Service { directory, shutdown: shutdown.clone() });
     let routes = Routes::new(InterceptedService::new(service, token));
-    server::serve(
-        "doorward.directory.v1.Directory",
-        routes,
-        listeners,
-        is_ready,
-        shutdown,
-    )
-    .await
+    server::serve("doorward.directory.v1.Directory", routes, listeners, is_ready, shutdown).await
 }

@@ -20,38 +20,24 @@ impl Directory {
     /// of the database.
     pub async fn add_member(&self, project: Gid, user: Gid) -> Result<Membership, Error> {
         let now = self.clock.now();
-        self.database
-            .write(move |connection| add(connection, project, user, now))
-            .await
+        self.database.write(move |connection| add(connection, project, user, now)).await
     }
 
     /// A page in the order of user gids.
     ///
     /// # Errors
     /// [`Error::ProjectNotFound`], and those of the database.
-    pub async fn list_members(
-        &self,
-        project: Gid,
-        after: Option<Gid>,
-        limit: i64,
-    ) -> Result<Vec<Membership>, Error> {
+    pub async fn list_members(&self, project: Gid, after: Option<Gid>, limit: i64) -> Result<Vec<Membership>, Error> {
         self.database
             .read(move |connection| {
                 store::project::find(connection, project)?.ok_or(Error::ProjectNotFound)?;
-                Ok(store::membership::list_of_project(
-                    connection, project, after, limit,
-                )?)
+                Ok(store::membership::list_of_project(connection, project, after, limit)?)
             })
             .await
     }
 }
 
-fn add(
-    connection: &mut AnyConnection,
-    project: Gid,
-    user: Gid,
-    now: Timestamp,
-) -> Result<Membership, Error> {
+fn add(connection: &mut AnyConnection, project: Gid, user: Gid, now: Timestamp) -> Result<Membership, Error> {
     let project = store::project::find(connection, project)?
         .filter(|project| project.status == ProjectStatus::Active)
         .ok_or(Error::ProjectNotFound)?;
@@ -81,24 +67,11 @@ fn add(
             done => done?,
         }
     }
-    feed::append(
-        connection,
-        vec![change(action, &membership, membership.status.as_str())],
-        now,
-    )?;
+    feed::append(connection, vec![change(action, &membership, membership.status.as_str())], now)?;
     Ok(membership)
 }
 
-pub(crate) fn change(
-    action: Action,
-    membership: &Membership,
-    entry_status: &'static str,
-) -> NewChange {
+pub(crate) fn change(action: Action, membership: &Membership, entry_status: &'static str) -> NewChange {
     let data_key = format!("{}/{}", membership.project, membership.user);
-    NewChange {
-        action,
-        data_type: "cc.projects_members",
-        data_key,
-        entry_status,
-    }
+    NewChange { action, data_type: "cc.projects_members", data_key, entry_status }
 }

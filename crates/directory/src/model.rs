@@ -2,9 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use doorward_domain::{
-    Gid, Malformed, MembershipStatus, ProjectStatus, Role, Timestamp, UserStatus,
-};
+use doorward_domain::{Gid, Malformed, MembershipStatus, ProjectStatus, Role, Timestamp, UserStatus};
 
 /// A user, complete: for themself and for administrators.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,8 +1,6 @@
 //! Projects.
 
-use doorward_domain::{
-    DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timestamp, Timezone, UserStatus,
-};
+use doorward_domain::{DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timestamp, Timezone, UserStatus};
 use doorward_storage::AnyConnection;
 
 use crate::{
@@ -29,41 +27,25 @@ impl Directory {
             status: ProjectStatus::Active,
             timezone: Timezone::default().to_string(),
         };
-        self.database
-            .write(move |connection| create(connection, project, now))
-            .await
+        self.database.write(move |connection| create(connection, project, now)).await
     }
 
     /// # Errors
     /// [`Error::ProjectNotFound`], and those of the database.
     pub async fn get_project(&self, gid: Gid) -> Result<Project, Error> {
-        self.database
-            .read(move |connection| {
-                store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound)
-            })
-            .await
+        self.database.read(move |connection| store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound)).await
     }
 
     /// A page in the order of gids.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn list_projects(
-        &self,
-        after: Option<Gid>,
-        limit: i64,
-    ) -> Result<Vec<Project>, Error> {
-        self.database
-            .read(move |connection| Ok(store::project::list(connection, after, limit)?))
-            .await
+    pub async fn list_projects(&self, after: Option<Gid>, limit: i64) -> Result<Vec<Project>, Error> {
+        self.database.read(move |connection| Ok(store::project::list(connection, after, limit)?)).await
     }
 }
 
-fn create(
-    connection: &mut AnyConnection,
-    project: Project,
-    now: Timestamp,
-) -> Result<Project, Error> {
+fn create(connection: &mut AnyConnection, project: Project, now: Timestamp) -> Result<Project, Error> {
     let owner = store::user::find(connection, project.owner)?.ok_or(Error::UserNotFound)?;
     if owner.status != UserStatus::Active {
         return Err(Error::UserNotActive);
@@ -86,10 +68,5 @@ fn create(
 }
 
 fn change(action: Action, gid: Gid, entry_status: &'static str) -> NewChange {
-    NewChange {
-        action,
-        data_type: "cc.projects",
-        data_key: gid.to_string(),
-        entry_status,
-    }
+    NewChange { action, data_type: "cc.projects", data_key: gid.to_string(), entry_status }
 }

@@ -2,9 +2,7 @@
 
 use std::collections::HashSet;
 
-use doorward_domain::{
-    DisplayName, Email, Gid, Timestamp, Timezone, UserStatus, Username, languages,
-};
+use doorward_domain::{DisplayName, Email, Gid, Timestamp, Timezone, UserStatus, Username, languages};
 use doorward_storage::AnyConnection;
 
 use crate::{
@@ -50,10 +48,7 @@ impl NewUser {
             return Err(Error::UsernameNotOwnEmail);
         }
         if !languages::is_known(&self.language) {
-            return Err(Error::Malformed(
-                "language",
-                doorward_domain::Malformed("is not in the global list"),
-            ));
+            return Err(Error::Malformed("language", doorward_domain::Malformed("is not in the global list")));
         }
         Ok(())
     }
@@ -86,9 +81,16 @@ impl Directory {
     /// Those of the database, and then none is made.
     pub async fn create_users(&self, new: Vec<NewUser>) -> Result<Vec<Result<User, Error>>, Error> {
         let now = self.clock.now();
-        self.database
-            .write(move |connection| create_many(connection, new, now))
-            .await
+        self.database.write(move |connection| create_many(connection, new, now)).await
+    }
+
+    /// What stands against making each of these, in order; nothing is made.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn check_users(&self, new: Vec<NewUser>) -> Result<Vec<Option<Error>>, Error> {
+        let answers = self.database.read(move |connection| makeable(connection, new)).await?;
+        Ok(answers.into_iter().map(Result::err).collect())
     }
 
     /// By username or by gid.
@@ -97,9 +99,7 @@ impl Directory {
     /// [`Error::UserNotFound`], and those of the database.
     pub async fn get_user(&self, name: &str) -> Result<User, Error> {
         let name = name.to_owned();
-        self.database
-            .read(move |connection| find_by_any_name(connection, &name)?.ok_or(Error::UserNotFound))
-            .await
+        self.database.read(move |connection| find_by_any_name(connection, &name)?.ok_or(Error::UserNotFound)).await
     }
 
     /// For a login: finding nobody is no error.
@@ -110,14 +110,7 @@ impl Directory {
         let Ok(username) = Username::parse(username) else {
             return Ok(None);
         };
-        self.database
-            .read(move |connection| {
-                Ok(store::user::find_by_username(
-                    connection,
-                    username.as_str(),
-                )?)
-            })
-            .await
+        self.database.read(move |connection| Ok(store::user::find_by_username(connection, username.as_str())?)).await
     }
 
     /// A page in the order of gids.
@@ -125,9 +118,7 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn list_users(&self, after: Option<Gid>, limit: i64) -> Result<Vec<User>, Error> {
-        self.database
-            .read(move |connection| Ok(store::user::list(connection, after, limit)?))
-            .await
+        self.database.read(move |connection| Ok(store::user::list(connection, after, limit)?)).await
     }
 
     /// Activates or deactivates. A user who has the status already is left as they are.
@@ -136,9 +127,7 @@ impl Directory {
     /// [`Error::UserNotFound`], and those of the database.
     pub async fn set_user_status(&self, gid: Gid, status: UserStatus) -> Result<User, Error> {
         let now = self.clock.now();
-        self.database
-            .write(move |connection| set_status(connection, gid, status, now))
-            .await
+        self.database.write(move |connection| set_status(connection, gid, status, now)).await
     }
 
     /// Deletes a user and their memberships.
@@ -147,9 +136,7 @@ impl Directory {
     /// [`Error::UserNotFound`], [`Error::OwnsProjects`], and those of the database.
     pub async fn delete_user(&self, gid: Gid) -> Result<(), Error> {
         let now = self.clock.now();
-        self.database
-            .write(move |connection| delete(connection, gid, now))
-            .await
+        self.database.write(move |connection| delete(connection, gid, now)).await
     }
 }
 
@@ -162,10 +149,28 @@ fn find_by_any_name(connection: &mut AnyConnection, name: &str) -> Result<Option
     let Ok(username) = Username::parse(name) else {
         return Ok(None);
     };
-    Ok(store::user::find_by_username(
-        connection,
-        username.as_str(),
-    )?)
+    Ok(store::user::find_by_username(connection, username.as_str())?)
+}
+
+/// Each as a user, or what stands against it.
+fn makeable(connection: &mut AnyConnection, new: Vec<NewUser>) -> Result<Vec<Result<User, Error>>, Error> {
+    let usernames: Vec<&str> = new.iter().map(|user| user.username.as_str()).collect();
+    let gids: Vec<String> = new.iter().map(|user| user.gid.to_string()).collect();
+    let (usernames, gids) = store::user::taken(connection, &usernames, &gids)?;
+    let mut usernames: HashSet<String> = usernames.into_iter().collect();
+    let mut gids: HashSet<String> = gids.into_iter().collect();
+    let answers = new.into_iter().map(|user| {
+        user.check()?;
+        if usernames.contains(user.username.as_str()) {
+            return Err(Error::UsernameTaken);
+        }
+        if !gids.insert(user.gid.to_string()) {
+            return Err(Error::GidTaken);
+        }
+        usernames.insert(user.username.to_string());
+        Ok(user.into_user())
+    });
+    Ok(answers.collect())
 }
 
 fn create_many(
@@ -173,29 +178,8 @@ fn create_many(
     new: Vec<NewUser>,
     now: Timestamp,
 ) -> Result<Vec<Result<User, Error>>, Error> {
-    let usernames: Vec<&str> = new.iter().map(|user| user.username.as_str()).collect();
-    let gids: Vec<String> = new.iter().map(|user| user.gid.to_string()).collect();
-    let (usernames, gids) = store::user::taken(connection, &usernames, &gids)?;
-    let (mut usernames, mut gids): (HashSet<String>, HashSet<String>) =
-        (usernames.into_iter().collect(), gids.into_iter().collect());
-    let answers: Vec<Result<User, Error>> = new
-        .into_iter()
-        .map(|user| {
-            user.check()?;
-            if usernames.contains(user.username.as_str()) {
-                return Err(Error::UsernameTaken);
-            }
-            if !gids.insert(user.gid.to_string()) {
-                return Err(Error::GidTaken);
-            }
-            usernames.insert(user.username.to_string());
-            Ok(user.into_user())
-        })
-        .collect();
-    let made: Vec<User> = answers
-        .iter()
-        .filter_map(|answer| answer.as_ref().ok().cloned())
-        .collect();
+    let answers = makeable(connection, new)?;
+    let made: Vec<User> = answers.iter().filter_map(|answer| answer.as_ref().ok().cloned()).collect();
     if made.is_empty() {
         return Ok(answers);
     }
@@ -206,28 +190,16 @@ fn create_many(
         }
         done => done?,
     }
-    let changes = made
-        .iter()
-        .map(|user| change(Action::Insert, user.gid, user.status.as_str()))
-        .collect();
+    let changes = made.iter().map(|user| change(Action::Insert, user.gid, user.status.as_str())).collect();
     feed::append(connection, changes, now)?;
     Ok(answers)
 }
 
-fn set_status(
-    connection: &mut AnyConnection,
-    gid: Gid,
-    status: UserStatus,
-    now: Timestamp,
-) -> Result<User, Error> {
+fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, now: Timestamp) -> Result<User, Error> {
     let mut user = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
     if user.status != status {
         store::user::set_status(connection, gid, status, now)?;
-        feed::append(
-            connection,
-            vec![change(Action::Update, gid, status.as_str())],
-            now,
-        )?;
+        feed::append(connection, vec![change(Action::Update, gid, status.as_str())], now)?;
         user.status = status;
     }
     Ok(user)
@@ -250,10 +222,5 @@ fn delete(connection: &mut AnyConnection, gid: Gid, now: Timestamp) -> Result<()
 }
 
 fn change(action: Action, gid: Gid, entry_status: &'static str) -> NewChange {
-    NewChange {
-        action,
-        data_type: "cc.users",
-        data_key: gid.to_string(),
-        entry_status,
-    }
+    NewChange { action, data_type: "cc.users", data_key: gid.to_string(), entry_status }
 }

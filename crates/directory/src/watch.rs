@@ -20,9 +20,7 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn feed_head(&self) -> Result<i64, Error> {
-        self.database
-            .read(|connection| Ok(store::feed::head(connection)?))
-            .await
+        self.database.read(|connection| Ok(store::feed::head(connection)?)).await
     }
 
     /// The changes after a cursor, in order, at most 1,000.
@@ -30,19 +28,12 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn list_changes(&self, after: i64) -> Result<Vec<Change>, Error> {
-        self.database
-            .read(move |connection| Ok(store::feed::list(connection, after, PAGE)?))
-            .await
+        self.database.read(move |connection| Ok(store::feed::list(connection, after, PAGE)?)).await
     }
 }
 
 /// Sends what comes after `cursor` until the receiver goes away, the database does, or `shutdown`.
-pub(crate) async fn follow(
-    directory: Directory,
-    mut cursor: i64,
-    sender: Sender,
-    shutdown: CancellationToken,
-) {
+pub(crate) async fn follow(directory: Directory, mut cursor: i64, sender: Sender, shutdown: CancellationToken) {
     let mut last_sent: Option<Instant> = None;
     loop {
         let changes = match directory.list_changes(cursor).await {
@@ -57,10 +48,7 @@ pub(crate) async fn follow(
             cursor = last.cursor;
         }
         if !is_idle || last_sent.is_none_or(|sent| sent.elapsed() >= HEARTBEAT) {
-            let message = pb::WatchResponse {
-                changes: changes.into_iter().map(convert::change).collect(),
-                cursor,
-            };
+            let message = pb::WatchResponse { changes: changes.into_iter().map(convert::change).collect(), cursor };
             if sender.send(Ok(message)).await.is_err() {
                 return;
             }

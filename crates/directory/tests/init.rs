@@ -25,19 +25,11 @@ async fn a_user_sees_the_members_of_their_projects_and_nobody_else() {
             fixture.project(&carl, "Three").await,
         );
         for (project, member) in [(&one, &ben), (&two, &ann), (&two, &dora)] {
-            fixture
-                .directory
-                .add_member(project.gid, member.gid)
-                .await
-                .unwrap();
+            fixture.directory.add_member(project.gid, member.gid).await.unwrap();
         }
         let seen = init(&fixture, ann.gid).await;
         assert_eq!(seen.caller, ann);
-        let mut people: Vec<_> = seen
-            .people
-            .iter()
-            .filter_map(|person| person.username.clone())
-            .collect();
+        let mut people: Vec<_> = seen.people.iter().filter_map(|person| person.username.clone()).collect();
         people.sort();
         assert_eq!(people, ["ben", "dora"], "each once");
         let mut roles: Vec<_> = seen.user_projects().collect();
@@ -62,31 +54,10 @@ async fn a_user_sees_the_members_of_their_projects_and_nobody_else() {
 async fn who_is_not_active_gets_nothing() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
-        fixture
-            .directory
-            .set_user_status(ann.gid, UserStatus::Inactive)
-            .await
-            .unwrap();
-        assert!(
-            fixture
-                .directory
-                .find_init(ann.gid)
-                .await
-                .unwrap()
-                .is_none()
-        );
-        assert!(
-            fixture
-                .directory
-                .find_init(Gid::NIL)
-                .await
-                .unwrap()
-                .is_none()
-        );
-        assert!(matches!(
-            fixture.directory.add_member(Gid::NIL, ann.gid).await,
-            Err(Error::ProjectNotFound)
-        ));
+        fixture.directory.set_user_status(ann.gid, UserStatus::Inactive).await.unwrap();
+        assert!(fixture.directory.find_init(ann.gid).await.unwrap().is_none());
+        assert!(fixture.directory.find_init(Gid::NIL).await.unwrap().is_none());
+        assert!(matches!(fixture.directory.add_member(Gid::NIL, ann.gid).await, Err(Error::ProjectNotFound)));
     }
 }
 
@@ -95,28 +66,11 @@ async fn an_inactive_member_is_still_seen_as_inactive() {
     for fixture in both() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         let project = fixture.project(&ann, "One").await;
-        fixture
-            .directory
-            .add_member(project.gid, ben.gid)
-            .await
-            .unwrap();
-        assert!(matches!(
-            fixture.directory.add_member(project.gid, ben.gid).await,
-            Err(Error::AlreadyMember)
-        ));
-        fixture
-            .directory
-            .set_user_status(ben.gid, UserStatus::Inactive)
-            .await
-            .unwrap();
+        fixture.directory.add_member(project.gid, ben.gid).await.unwrap();
+        assert!(matches!(fixture.directory.add_member(project.gid, ben.gid).await, Err(Error::AlreadyMember)));
+        fixture.directory.set_user_status(ben.gid, UserStatus::Inactive).await.unwrap();
         let seen = init(&fixture, ann.gid).await;
-        assert_eq!(
-            seen.people
-                .iter()
-                .map(|person| person.status)
-                .collect::<Vec<_>>(),
-            [UserStatus::Inactive]
-        );
+        assert_eq!(seen.people.iter().map(|person| person.status).collect::<Vec<_>>(), [UserStatus::Inactive]);
     }
 }
 
@@ -140,10 +94,7 @@ async fn the_cursor_is_of_the_same_moment_as_the_data() {
         loop {
             let is_done = writer.is_finished();
             let seen = init(&fixture, ann.gid).await;
-            assert_eq!(
-                i64::try_from(seen.other_memberships.len()).unwrap(),
-                seen.cursor - before
-            );
+            assert_eq!(i64::try_from(seen.other_memberships.len()).unwrap(), seen.cursor - before);
             if is_done {
                 break;
             }

@@ -10,28 +10,11 @@ use support::{both, new_user};
 async fn a_user_is_found_by_username_in_any_form_and_by_gid() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
-        assert_eq!(
-            fixture.directory.find_login("ann").await.unwrap(),
-            Some(ann.clone())
-        );
-        assert_eq!(
-            fixture.directory.find_login("ａｎｎ").await.unwrap(),
-            Some(ann.clone())
-        );
-        assert_eq!(
-            fixture
-                .directory
-                .get_user(&ann.gid.to_string())
-                .await
-                .unwrap(),
-            ann
-        );
+        assert_eq!(fixture.directory.find_login("ann").await.unwrap(), Some(ann.clone()));
+        assert_eq!(fixture.directory.find_login("ａｎｎ").await.unwrap(), Some(ann.clone()));
+        assert_eq!(fixture.directory.get_user(&ann.gid.to_string()).await.unwrap(), ann);
         for stranger in ["Ann", "ben", "", "a b", &"x".repeat(4000)] {
-            assert_eq!(
-                fixture.directory.find_login(stranger).await.unwrap(),
-                None,
-                "{stranger}"
-            );
+            assert_eq!(fixture.directory.find_login(stranger).await.unwrap(), None, "{stranger}");
         }
     }
 }
@@ -65,21 +48,12 @@ async fn of_many_users_those_that_can_be_made_are_made() {
         let twin = new_user("dora");
         let answers = fixture
             .directory
-            .create_users(vec![
-                new_user("ann"),
-                new_user("ben"),
-                thief,
-                twin.clone(),
-                twin,
-            ])
+            .create_users(vec![new_user("ann"), new_user("ben"), thief, twin.clone(), twin])
             .await
             .unwrap();
         let made: Vec<bool> = answers.iter().map(Result::is_ok).collect();
         assert_eq!(made, [false, true, false, true, false]);
-        assert_eq!(
-            fixture.directory.list_users(None, 10).await.unwrap().len(),
-            3
-        );
+        assert_eq!(fixture.directory.list_users(None, 10).await.unwrap().len(), 3);
     }
 }
 
@@ -87,22 +61,11 @@ async fn of_many_users_those_that_can_be_made_are_made() {
 async fn each_change_is_in_the_feed_and_no_change_is_not() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
-        for status in [
-            UserStatus::Inactive,
-            UserStatus::Inactive,
-            UserStatus::Active,
-        ] {
-            fixture
-                .directory
-                .set_user_status(ann.gid, status)
-                .await
-                .unwrap();
+        for status in [UserStatus::Inactive, UserStatus::Inactive, UserStatus::Active] {
+            fixture.directory.set_user_status(ann.gid, status).await.unwrap();
         }
         fixture.directory.delete_user(ann.gid).await.unwrap();
-        assert!(matches!(
-            fixture.directory.delete_user(ann.gid).await,
-            Err(Error::UserNotFound)
-        ));
+        assert!(matches!(fixture.directory.delete_user(ann.gid).await, Err(Error::UserNotFound)));
         let rows: Vec<_> = fixture
             .directory
             .list_changes(0)
@@ -117,10 +80,7 @@ async fn each_change_is_in_the_feed_and_no_change_is_not() {
             (3, Action::Update, "active"),
             (4, Action::Delete, ""),
         ];
-        assert_eq!(
-            rows,
-            expected.map(|(cursor, action, status)| (cursor, action, status.to_owned()))
-        );
+        assert_eq!(rows, expected.map(|(cursor, action, status)| (cursor, action, status.to_owned())));
     }
 }
 
@@ -129,36 +89,13 @@ async fn an_owner_is_not_deleted_and_a_member_takes_their_membership_along() {
     for fixture in both() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         let project = fixture.project(&ann, "One").await;
-        fixture
-            .directory
-            .add_member(project.gid, ben.gid)
-            .await
-            .unwrap();
-        assert!(matches!(
-            fixture.directory.delete_user(ann.gid).await,
-            Err(Error::OwnsProjects)
-        ));
+        fixture.directory.add_member(project.gid, ben.gid).await.unwrap();
+        assert!(matches!(fixture.directory.delete_user(ann.gid).await, Err(Error::OwnsProjects)));
         fixture.directory.delete_user(ben.gid).await.unwrap();
-        let members = fixture
-            .directory
-            .list_members(project.gid, None, 10)
-            .await
-            .unwrap();
-        assert_eq!(
-            members.iter().map(|member| member.user).collect::<Vec<_>>(),
-            [ann.gid]
-        );
+        let members = fixture.directory.list_members(project.gid, None, 10).await.unwrap();
+        assert_eq!(members.iter().map(|member| member.user).collect::<Vec<_>>(), [ann.gid]);
         let again = fixture.user("ben").await;
         assert_ne!(again.gid, ben.gid);
-        assert!(
-            fixture
-                .directory
-                .find_init(again.gid)
-                .await
-                .unwrap()
-                .unwrap()
-                .projects
-                .is_empty()
-        );
+        assert!(fixture.directory.find_init(again.gid).await.unwrap().unwrap().projects.is_empty());
     }
 }

@@ -18,10 +18,7 @@ impl Email {
         if text.len() > 254 || text.chars().any(char::is_control) {
             return Err(Malformed("not an email address"));
         }
-        let options = Options::default()
-            .with_required_tld()
-            .without_display_text()
-            .without_domain_literal();
+        let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
         EmailAddress::parse_with_options(text, options)
             .map(|_| Self(text.to_owned()))
             .map_err(|_| Malformed("not an email address"))
@@ -67,14 +64,8 @@ mod tests {
 
     #[test]
     fn addresses_differ_by_more_than_case() {
-        assert_eq!(
-            Email::parse("Ann@Example.org").unwrap(),
-            Email::parse("ann@example.ORG").unwrap()
-        );
-        assert_ne!(
-            Email::parse("ann@example.org").unwrap(),
-            Email::parse("ann@example.com").unwrap()
-        );
+        assert_eq!(Email::parse("Ann@Example.org").unwrap(), Email::parse("ann@example.ORG").unwrap());
+        assert_ne!(Email::parse("ann@example.org").unwrap(), Email::parse("ann@example.com").unwrap());
     }
 
     #[test]

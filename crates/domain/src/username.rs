@@ -20,8 +20,8 @@ impl Username {
         if text.len() > Self::MAX_CHARS * 12 {
             return Err(Malformed("has more than 64 characters"));
         }
-        let normal = UsernameCasePreserved::enforce(text)
-            .map_err(|_| Malformed("has characters that no username may have"))?;
+        let normal =
+            UsernameCasePreserved::enforce(text).map_err(|_| Malformed("has characters that no username may have"))?;
         match normal.chars().count() {
             0 => Err(Malformed("is empty")),
             1..=Self::MAX_CHARS => Ok(Self(normal.into_owned())),
@@ -64,33 +64,16 @@ mod tests {
 
     #[test]
     fn variants_of_one_name_are_one_name() {
-        assert_eq!(
-            Username::parse("ann").unwrap(),
-            Username::parse("ａｎｎ").unwrap()
-        );
-        assert_eq!(
-            Username::parse("Zo\u{eb}").unwrap(),
-            Username::parse("Zoe\u{308}").unwrap()
-        );
-        assert_ne!(
-            Username::parse("ann").unwrap(),
-            Username::parse("Ann").unwrap()
-        );
+        assert_eq!(Username::parse("ann").unwrap(), Username::parse("ａｎｎ").unwrap());
+        assert_eq!(Username::parse("Zo\u{eb}").unwrap(), Username::parse("Zoe\u{308}").unwrap());
+        assert_ne!(Username::parse("ann").unwrap(), Username::parse("Ann").unwrap());
     }
 
     #[test]
     fn what_rfc_8265_forbids_is_refused() {
-        for bad in [
-            "",
-            "a b",
-            "a\0",
-            "a\n",
-            "\u{200b}",
-            "\u{202e}nna",
-            "ann\u{1f600}",
-            &"x".repeat(65),
-            &"x".repeat(4000),
-        ] {
+        for bad in
+            ["", "a b", "a\0", "a\n", "\u{200b}", "\u{202e}nna", "ann\u{1f600}", &"x".repeat(65), &"x".repeat(4000)]
+        {
             assert!(Username::parse(bad).is_err(), "{bad:?}");
         }
         assert!(Username::parse(&"é".repeat(64)).is_ok());
@@ -99,21 +82,9 @@ mod tests {
     #[test]
     fn a_name_with_an_at_sign_is_the_own_address() {
         let email = Email::parse("Ann@example.org").unwrap();
-        assert!(
-            Username::parse("ann@Example.org")
-                .unwrap()
-                .is_allowed_for(Some(&email))
-        );
-        assert!(
-            !Username::parse("ben@example.org")
-                .unwrap()
-                .is_allowed_for(Some(&email))
-        );
-        assert!(
-            !Username::parse("ann@example.org")
-                .unwrap()
-                .is_allowed_for(None)
-        );
+        assert!(Username::parse("ann@Example.org").unwrap().is_allowed_for(Some(&email)));
+        assert!(!Username::parse("ben@example.org").unwrap().is_allowed_for(Some(&email)));
+        assert!(!Username::parse("ann@example.org").unwrap().is_allowed_for(None));
         assert!(Username::parse("ann").unwrap().is_allowed_for(None));
     }
 

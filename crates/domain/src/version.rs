@@ -4,12 +4,7 @@
 #[must_use]
 pub fn release() -> String {
     let mut parts = env!("CARGO_PKG_VERSION").split(['.', '-', '+']);
-    let mut next = || {
-        parts
-            .next()
-            .and_then(|part| part.parse::<u32>().ok())
-            .unwrap_or_default()
-    };
+    let mut next = || parts.next().and_then(|part| part.parse::<u32>().ok()).unwrap_or_default();
     format!("{:04}.{:02}.{:03}", next(), next(), next())
 }
 

@@ -26,9 +26,7 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    web::resource(path)
-        .get(handler)
-        .default_service(not_allowed("GET"))
+    web::resource(path).get(handler).default_service(not_allowed("GET"))
 }
 
 fn post<F, Args>(path: &str, handler: F) -> Resource
@@ -37,9 +35,7 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    web::resource(path)
-        .post(handler)
-        .default_service(not_allowed("POST"))
+    web::resource(path).post(handler).default_service(not_allowed("POST"))
 }
 
 fn get_or_post<F, Args>(path: &str, handler: F) -> Resource
@@ -48,10 +44,7 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    web::resource(path)
-        .get(handler.clone())
-        .post(handler)
-        .default_service(not_allowed("GET, POST"))
+    web::resource(path).get(handler.clone()).post(handler).default_service(not_allowed("GET, POST"))
 }
 
 fn not_allowed(methods: &'static str) -> actix_web::Route {

@@ -66,22 +66,13 @@ impl FromRequest for OptionalBody {
 }
 
 async fn read(request: &HttpRequest, payload: Payload) -> Result<BytesMut, Problem> {
-    let length = request
-        .headers()
-        .get(CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > MAX_BYTES as u64) {
         return Err(Problem::PayloadTooLarge);
     }
-    let bytes = tokio::time::timeout(MAX_TIME, collect(payload))
-        .await
-        .map_err(|_| Problem::SlowBody)??;
+    let bytes = tokio::time::timeout(MAX_TIME, collect(payload)).await.map_err(|_| Problem::SlowBody)??;
     let says_type = !request.content_type().is_empty();
-    if (says_type || !bytes.is_empty())
-        && !request
-            .content_type()
-            .eq_ignore_ascii_case("application/json")
-    {
+    if (says_type || !bytes.is_empty()) && !request.content_type().eq_ignore_ascii_case("application/json") {
         return Err(Problem::UnsupportedMediaType);
     }
     Ok(bytes)
@@ -108,9 +99,7 @@ fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(_) => Err(Problem::invalid_body("it is not a JSON object")),
-        Err(_) => Err(Problem::invalid_body(
-            "it is not JSON, or nested too deeply",
-        )),
+        Err(_) => Err(Problem::invalid_body("it is not JSON, or nested too deeply")),
     }
 }
 
@@ -122,14 +111,8 @@ mod tests {
     fn parameters_are_missing_or_of_the_wrong_type() {
         let body = Body(parse(br#"{"a": "x", "b": 1, "c": null, "a": "y"}"#).unwrap());
         assert_eq!(body.string("a").unwrap(), "y");
-        for (name, text) in [
-            ("b", "Invalid parameter"),
-            ("c", "Invalid parameter"),
-            ("d", "Missing parameter"),
-        ] {
-            let Err(Problem::Failure(failure)) = body.string(name) else {
-                panic!("{name}")
-            };
+        for (name, text) in [("b", "Invalid parameter"), ("c", "Invalid parameter"), ("d", "Missing parameter")] {
+            let Err(Problem::Failure(failure)) = body.string(name) else { panic!("{name}") };
             assert_eq!(failure.info.get(text).map(String::as_str), Some(name));
         }
     }
@@ -137,17 +120,7 @@ mod tests {
     #[test]
     fn only_json_objects_are_bodies() {
         let deep = "{\"a\":".repeat(50_000);
-        for bad in [
-            &b""[..],
-            b"[]",
-            b"\"x\"",
-            b"1",
-            b"null",
-            b"{",
-            b"{\"a\":\"\xff\"}",
-            b"{} {}",
-            deep.as_bytes(),
-        ] {
+        for bad in [&b""[..], b"[]", b"\"x\"", b"1", b"null", b"{", b"{\"a\":\"\xff\"}", b"{} {}", deep.as_bytes()] {
             assert!(parse(bad).is_err());
         }
     }

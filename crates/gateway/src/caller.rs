@@ -24,15 +24,10 @@ impl FromRequest for Caller {
 }
 
 fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
-    let gateway = request
-        .app_data::<Data<Gateway>>()
-        .ok_or_else(Problem::internal)?;
+    let gateway = request.app_data::<Data<Gateway>>().ok_or_else(Problem::internal)?;
     let token = bearer_token(request).ok_or_else(Problem::unauthenticated)?;
     match gateway.trust.check(token, gateway.clock.now()) {
-        Ok(claims) => Ok(Caller {
-            claims,
-            token: token.to_owned(),
-        }),
+        Ok(claims) => Ok(Caller { claims, token: token.to_owned() }),
         Err(Distrust::Token) => Err(Problem::unauthenticated()),
         Err(Distrust::Unknown) => Err(Failure::unavailable().into()),
     }
@@ -45,9 +40,7 @@ fn bearer_token(request: &HttpRequest) -> Option<&str> {
         return None;
     };
     let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
-    scheme
-        .eq_ignore_ascii_case("bearer")
-        .then_some(token.trim())
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
 }
 
 #[cfg(test)]
@@ -59,9 +52,7 @@ mod tests {
     fn token(headers: &[&str]) -> Option<String> {
         let request = headers
             .iter()
-            .fold(TestRequest::default(), |request, header| {
-                request.append_header((AUTHORIZATION, *header))
-            });
+            .fold(TestRequest::default(), |request, header| request.append_header((AUTHORIZATION, *header)));
         bearer_token(&request.to_http_request()).map(str::to_owned)
     }
 

@@ -8,18 +8,9 @@ use ipnet::IpNet;
 /// The address of the client: the peer of the connection, unless that is a trusted proxy; then the rightmost address in
 /// `X-Forwarded-For` that is none.
 pub(crate) fn of(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
-    let peer = request
-        .peer_addr()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip())
-        .to_canonical();
-    let headers = request
-        .headers()
-        .get_all("x-forwarded-for")
-        .filter_map(|value| value.to_str().ok());
-    let forwarded: Vec<&str> = headers
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .collect();
+    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();
+    let headers = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+    let forwarded: Vec<&str> = headers.flat_map(|value| value.split(',')).map(str::trim).collect();
     find(peer, &forwarded, trusted)
 }
 
@@ -39,17 +30,9 @@ fn find(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr {
 
 /// With or without a port.
 fn parse(hop: &str) -> Option<IpAddr> {
-    let with_port = || {
-        hop.parse::<std::net::SocketAddr>()
-            .ok()
-            .map(|address| address.ip())
-    };
+    let with_port = || hop.parse::<std::net::SocketAddr>().ok().map(|address| address.ip());
     let bracketed = || hop.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
-    hop.parse()
-        .ok()
-        .or_else(with_port)
-        .or_else(bracketed)
-        .map(|address: IpAddr| address.to_canonical())
+    hop.parse().ok().or_else(with_port).or_else(bracketed).map(|address: IpAddr| address.to_canonical())
 }
 
 #[cfg(test)]
@@ -57,10 +40,7 @@ mod tests {
     use super::*;
 
     fn client(peer: &str, forwarded: &[&str]) -> String {
-        let trusted: Vec<IpNet> = ["10.0.0.0/8", "::1/128"]
-            .iter()
-            .map(|net| net.parse().unwrap())
-            .collect();
+        let trusted: Vec<IpNet> = ["10.0.0.0/8", "::1/128"].iter().map(|net| net.parse().unwrap()).collect();
         find(peer.parse().unwrap(), forwarded, &trusted).to_string()
     }
 
@@ -68,10 +48,7 @@ mod tests {
     fn only_trusted_proxies_are_believed_from_the_right_end() {
         assert_eq!(client("192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
         assert_eq!(client("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
-        assert_eq!(
-            client("10.0.0.1", &["198.51.100.7", "203.0.113.9", "10.2.3.4"]),
-            "203.0.113.9"
-        );
+        assert_eq!(client("10.0.0.1", &["198.51.100.7", "203.0.113.9", "10.2.3.4"]), "203.0.113.9");
         assert_eq!(client("10.0.0.1", &["203.0.113.9:4711"]), "203.0.113.9");
         assert_eq!(client("::1", &["[2001:db8::1]"]), "2001:db8::1");
         assert_eq!(client("10.0.0.1", &["203.0.113.9", "garbage"]), "10.0.0.1");

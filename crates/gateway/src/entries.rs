@@ -25,13 +25,10 @@ pub(crate) struct Languages {
 
 impl Languages {
     pub(crate) fn load() -> serde_json::Result<Self> {
-        let names: serde_json::Map<String, serde_json::Value> = doorward_domain::languages::all()
-            .map(|(code, name)| (code.to_owned(), name.into()))
-            .collect();
+        let names: serde_json::Map<String, serde_json::Value> =
+            doorward_domain::languages::all().map(|(code, name)| (code.to_owned(), name.into())).collect();
         Ok(Self {
-            codes: doorward_domain::languages::all()
-                .map(|(code, _)| code)
-                .collect(),
+            codes: doorward_domain::languages::all().map(|(code, _)| code).collect(),
             names: serde_json::value::to_raw_value(&names)?,
         })
     }
@@ -66,10 +63,8 @@ impl<'a> User<'a> {
             name: &user.name,
             avatar: user.avatar.as_deref(),
             status: user_status(user.status()),
-            options: complete.map(|complete| UserOptions {
-                language: &complete.language,
-                timezone: &complete.timezone,
-            }),
+            options: complete
+                .map(|complete| UserOptions { language: &complete.language, timezone: &complete.timezone }),
         }
     }
 }
@@ -142,19 +137,14 @@ impl<'a> Membership<'a> {
             user_gid: &membership.user_gid,
             status: membership_status(membership.status()),
             roles: membership.roles().filter_map(role).collect(),
-            options: membership
-                .options
-                .as_ref()
-                .map(|options| MembershipOptions {
-                    notifications: options.notifications.as_ref().map(|notifications| {
-                        Notifications {
-                            email: notifications.email.as_deref(),
-                            events: &notifications.events,
-                            frequency: &notifications.frequency,
-                        }
-                    }),
-                    rate_limit_per_second: options.rate_limit_per_second,
+            options: membership.options.as_ref().map(|options| MembershipOptions {
+                notifications: options.notifications.as_ref().map(|notifications| Notifications {
+                    email: notifications.email.as_deref(),
+                    events: &notifications.events,
+                    frequency: &notifications.frequency,
                 }),
+                rate_limit_per_second: options.rate_limit_per_second,
+            }),
         }
     }
 }
@@ -167,12 +157,9 @@ impl Serialize for Memberships<'_> {
 
 impl Serialize for UserProjects<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter().map(|project| {
-            (
-                &project.project_gid,
-                project.roles().filter_map(role).collect::<Vec<_>>(),
-            )
-        }))
+        serializer.collect_map(
+            self.0.iter().map(|project| (&project.project_gid, project.roles().filter_map(role).collect::<Vec<_>>())),
+        )
     }
 }
 

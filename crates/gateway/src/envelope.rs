@@ -40,22 +40,12 @@ struct RefusalResult<'a> {
 pub(crate) struct Empty {}
 
 /// An answer of what was asked for.
-pub(crate) fn success<R: Serialize, D: Serialize>(
-    result: &R,
-    data: &D,
-) -> Result<HttpResponse, Problem> {
-    let body = serde_json::to_vec(&Success {
-        success: true,
-        result,
-        data,
-    })
-    .map_err(|error| {
+pub(crate) fn success<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<HttpResponse, Problem> {
+    let body = serde_json::to_vec(&Success { success: true, result, data }).map_err(|error| {
         tracing::error!(%error, "an answer can't be written as JSON");
         Problem::from(Failure::new(ErrorCode::Internal))
     })?;
-    Ok(HttpResponse::Ok()
-        .insert_header((CONTENT_TYPE, "application/json"))
-        .body(body))
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body))
 }
 
 /// What a caller gets instead.
@@ -72,21 +62,15 @@ pub(crate) enum Problem {
 
 impl Problem {
     pub(crate) fn invalid_body(reason: &str) -> Self {
-        Failure::new(ErrorCode::InvalidRequest)
-            .with_info("Invalid body", reason)
-            .into()
+        Failure::new(ErrorCode::InvalidRequest).with_info("Invalid body", reason).into()
     }
 
     pub(crate) fn missing_parameter(name: &str) -> Self {
-        Failure::new(ErrorCode::InvalidRequest)
-            .with_info("Missing parameter", name)
-            .into()
+        Failure::new(ErrorCode::InvalidRequest).with_info("Missing parameter", name).into()
     }
 
     pub(crate) fn invalid_parameter(name: &str) -> Self {
-        Failure::new(ErrorCode::InvalidRequest)
-            .with_info("Invalid parameter", name)
-            .into()
+        Failure::new(ErrorCode::InvalidRequest).with_info("Invalid parameter", name).into()
     }
 
     pub(crate) fn unauthenticated() -> Self {
@@ -171,34 +155,21 @@ impl ResponseError for Problem {
             }
             Self::MethodNotAllowed(methods) => drop(response.insert_header((ALLOW, *methods))),
             Self::SlowBody => {
-                info = BTreeMap::from([(
-                    "Invalid body".to_owned(),
-                    "it didn't come in time".to_owned(),
-                )]);
+                info = BTreeMap::from([("Invalid body".to_owned(), "it didn't come in time".to_owned())]);
                 response.insert_header((CONNECTION, "close"));
             }
             // What is left of the body is not read.
             Self::PayloadTooLarge => drop(response.insert_header((CONNECTION, "close"))),
             Self::UnsupportedMediaType => {}
         }
-        response.json(Refusal {
-            success: false,
-            result: RefusalResult {
-                code,
-                message,
-                info: &info,
-            },
-            data: Empty {},
-        })
+        response.json(Refusal { success: false, result: RefusalResult { code, message, info: &info }, data: Empty {} })
     }
 }
 
 /// In whole seconds (RFC 9110, section 10.2.3), at least one.
 fn retry_after(failure: &Failure) -> Option<String> {
     let wait = match failure.code {
-        ErrorCode::Throttled | ErrorCode::Unavailable => {
-            failure.retry_after.unwrap_or(Duration::from_secs(1))
-        }
+        ErrorCode::Throttled | ErrorCode::Unavailable => failure.retry_after.unwrap_or(Duration::from_secs(1)),
         _ => failure.retry_after?,
     };
     Some(wait.as_millis().div_ceil(1000).max(1).to_string())
@@ -214,11 +185,7 @@ mod tests {
             let problem = Problem::from(Failure::new(code));
             let (number, message) = problem.code_and_message();
             let status = problem.error_response().status().as_u16();
-            assert_eq!(
-                status,
-                if number < 1000 { number } else { 422 },
-                "{message}"
-            );
+            assert_eq!(status, if number < 1000 { number } else { 422 }, "{message}");
         }
     }
 
@@ -231,12 +198,8 @@ mod tests {
                 .get(RETRY_AFTER)
                 .map(|wait| wait.to_str().unwrap().to_owned())
         };
-        assert_eq!(
-            wait(Failure::new(ErrorCode::Unavailable)).as_deref(),
-            Some("1")
-        );
-        let throttled =
-            Failure::new(ErrorCode::Throttled).with_retry_after(Duration::from_millis(2100));
+        assert_eq!(wait(Failure::new(ErrorCode::Unavailable)).as_deref(), Some("1"));
+        let throttled = Failure::new(ErrorCode::Throttled).with_retry_after(Duration::from_millis(2100));
         assert_eq!(wait(throttled).as_deref(), Some("3"));
         assert_eq!(wait(Failure::new(ErrorCode::UnknownUser)), None);
     }

@@ -63,28 +63,16 @@ impl Gateway {
     /// # Errors
     /// When the realm can't stand in a header.
     pub fn new(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> std::io::Result<Self> {
-        let challenge = HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm))
-            .map_err(std::io::Error::other)?;
+        let challenge =
+            HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm)).map_err(std::io::Error::other)?;
         let trust = Arc::new(trust::Trust::new(&config.issuer));
         let languages = entries::Languages::load().map_err(std::io::Error::other)?;
-        Ok(Self {
-            config,
-            clock,
-            ids,
-            trust,
-            version: doorward_domain::version::release(),
-            languages,
-            challenge,
-        })
+        Ok(Self { config, clock, ids, trust, version: doorward_domain::version::release(), languages, challenge })
     }
 
     /// Whether the keys and revocations are known, and known to be current.
     pub fn check_trust(&self) -> Result<(), String> {
-        if self.trust.is_fresh() {
-            Ok(())
-        } else {
-            Err("auth is not heard of".to_owned())
-        }
+        if self.trust.is_fresh() { Ok(()) } else { Err("auth is not heard of".to_owned()) }
     }
 }
 
@@ -100,23 +88,11 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let own = Peers::connect(&peers).map_err(std::io::Error::other)?;
     let clock = gateway.clock.clone();
-    tokio::spawn(
-        gateway
-            .trust
-            .clone()
-            .follow(own.auth, move || clock.now(), shutdown.clone()),
-    );
+    tokio::spawn(gateway.trust.clone().follow(own.auth, move || clock.now(), shutdown.clone()));
     let gateway = Data::from(gateway);
     let server = HttpServer::new(move || {
-        let cors = Condition::new(
-            !gateway.config.cors_origins.is_empty(),
-            cors::policy(&gateway.config.cors_origins),
-        );
-        let app = App::new()
-            .app_data(gateway.clone())
-            .configure(app::routes)
-            .wrap(cors)
-            .wrap(from_fn(request::around));
+        let cors = Condition::new(!gateway.config.cors_origins.is_empty(), cors::policy(&gateway.config.cors_origins));
+        let app = App::new().app_data(gateway.clone()).configure(app::routes).wrap(cors).wrap(from_fn(request::around));
         match Peers::connect(&peers) {
             Ok(peers) => app.app_data(Data::new(peers)),
             Err(error) => {

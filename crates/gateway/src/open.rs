@@ -27,15 +27,10 @@ struct LanguagesData<'a> {
 }
 
 /// `GET|POST /api/languages/get`.
-pub(crate) async fn languages(
-    _: OptionalBody,
-    gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+pub(crate) async fn languages(_: OptionalBody, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
     envelope::success(
         &json!({"languages": gateway.languages.codes}),
-        &LanguagesData {
-            languages: &gateway.languages.names,
-        },
+        &LanguagesData { languages: &gateway.languages.names },
     )
 }
 
@@ -45,12 +40,7 @@ pub(crate) async fn jwks(gateway: Data<Gateway>) -> Result<HttpResponse, Problem
     if !gateway.trust.is_fresh() {
         return Err(Failure::unavailable().into());
     }
-    let keys: Vec<_> = gateway
-        .trust
-        .public_keys()
-        .iter()
-        .map(doorward_token::PublicKey::to_jwk)
-        .collect();
+    let keys: Vec<_> = gateway.trust.public_keys().iter().map(doorward_token::PublicKey::to_jwk).collect();
     Ok(HttpResponse::Ok()
         .insert_header((CACHE_CONTROL, "public, max-age=300"))
         .insert_header((CONTENT_TYPE, "application/jwk-set+json"))

@@ -9,10 +9,7 @@ use actix_web::{
     error::InternalError,
     http::{
         StatusCode,
-        header::{
-            CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE,
-            X_CONTENT_TYPE_OPTIONS,
-        },
+        header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS},
     },
     middleware::Next,
     web::Data,
@@ -33,52 +30,23 @@ pub(crate) async fn around(
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
-    let gateway = request
-        .app_data::<Data<Gateway>>()
-        .cloned()
-        .ok_or_else(Problem::internal)?;
+    let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(Problem::internal)?;
     let method = request.method().clone();
     let id = request_id(request.headers(), &gateway);
     let span = request_span(&request, &id);
-    let answer = AssertUnwindSafe(next.call(request))
-        .catch_unwind()
-        .instrument(span.clone());
+    let answer = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone());
     let Ok(answer) = CURRENT_REQUEST_ID.scope(id.clone(), answer).await else {
         span.in_scope(|| tracing::error!("a request panicked"));
-        record(
-            &Outcome {
-                method: method.as_str(),
-                path: "panicked",
-                status: 500,
-            },
-            started,
-            &span,
-        );
+        record(&Outcome { method: method.as_str(), path: "panicked", status: 500 }, started, &span);
         let mut response = Problem::internal().error_response();
-        add_headers(
-            response.headers_mut(),
-            StatusCode::INTERNAL_SERVER_ERROR,
-            &id,
-            &gateway,
-        );
+        add_headers(response.headers_mut(), StatusCode::INTERNAL_SERVER_ERROR, &id, &gateway);
         return Err(InternalError::from_response("panic", response).into());
     };
     let mut response = answer?.map_into_boxed_body();
     let status = response.status();
     add_headers(response.headers_mut(), status, &id, &gateway);
-    let path = response
-        .request()
-        .match_pattern()
-        .unwrap_or_else(|| "unmatched".to_owned());
-    record(
-        &Outcome {
-            method: method.as_str(),
-            path: &path,
-            status: status.as_u16(),
-        },
-        started,
-        &span,
-    );
+    let path = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
+    record(&Outcome { method: method.as_str(), path: &path, status: status.as_u16() }, started, &span);
     Ok(response)
 }
 
@@ -92,16 +60,10 @@ struct Outcome<'a> {
 fn record(outcome: &Outcome<'_>, started: Instant, span: &Span) {
     let elapsed = started.elapsed();
     let method = match outcome.method {
-        known @ ("GET" | "POST" | "OPTIONS" | "HEAD" | "PUT" | "DELETE" | "PATCH") => {
-            known.to_owned()
-        }
+        known @ ("GET" | "POST" | "OPTIONS" | "HEAD" | "PUT" | "DELETE" | "PATCH") => known.to_owned(),
         _ => "other".to_owned(),
     };
-    let labels = [
-        ("method", method),
-        ("path", outcome.path.to_owned()),
-        ("status", outcome.status.to_string()),
-    ];
+    let labels = [("method", method), ("path", outcome.path.to_owned()), ("status", outcome.status.to_string())];
     metrics::counter!("doorward_http_requests_total", &labels).increment(1);
     metrics::histogram!("doorward_http_request_duration_seconds", "path" => outcome.path.to_owned()).record(elapsed);
     span.record("status", outcome.status);
@@ -132,14 +94,9 @@ fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: &str, gateway: &
 fn request_id(headers: &HeaderMap, gateway: &Gateway) -> String {
     let is_sane = |id: &&str| {
         (1..=MAX_ID_BYTES).contains(&id.len())
-            && id
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
     };
-    let sent = headers
-        .get(REQUEST_ID)
-        .and_then(|id| id.to_str().ok())
-        .filter(is_sane);
+    let sent = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_sane);
     sent.map_or_else(|| gateway.ids.gid().to_string(), str::to_owned)
 }
 

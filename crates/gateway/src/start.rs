@@ -31,15 +31,8 @@ pub(crate) async fn login(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
-    let (username, password) = (
-        body.string("username")?.to_owned(),
-        body.string("password")?.to_owned(),
-    );
-    let found = peers
-        .directory()
-        .find_login(FindLoginRequest { username })
-        .await?
-        .into_inner();
+    let (username, password) = (body.string("username")?.to_owned(), body.string("password")?.to_owned());
+    let found = peers.directory().find_login(FindLoginRequest { username }).await?.into_inner();
     let is_active = found.status() == UserStatus::Active;
     let user_gid = found.user_gid.filter(|_| is_active);
     let verify = VerifyPasswordRequest {
@@ -51,10 +44,7 @@ pub(crate) async fn login(
     let (mut auth, mut directory) = (peers.auth(), peers.directory());
     let init = async {
         match user_gid {
-            Some(user_gid) => directory
-                .get_init(GetInitRequest { user_gid })
-                .await
-                .map(Some),
+            Some(user_gid) => directory.get_init(GetInitRequest { user_gid }).await.map(Some),
             None => Ok(None),
         }
     };
@@ -63,11 +53,9 @@ pub(crate) async fn login(
     match init.map_err(Failure::from) {
         Ok(Some(init)) => answer(&gateway, init.get_ref(), &token),
         // Deactivated or deleted since we looked.
-        Ok(None)
-        | Err(Failure {
-            code: ErrorCode::Unauthenticated,
-            ..
-        }) => Err(Failure::new(ErrorCode::UnknownUser).into()),
+        Ok(None) | Err(Failure { code: ErrorCode::Unauthenticated, .. }) => {
+            Err(Failure::new(ErrorCode::UnknownUser).into())
+        }
         Err(failure) => Err(failure.into()),
     }
 }
@@ -81,12 +69,8 @@ pub(crate) async fn init(
 ) -> Result<HttpResponse, Problem> {
     let (mut auth, mut directory) = (peers.auth(), peers.directory());
     let (init, renewed) = tokio::join!(
-        directory.get_init(GetInitRequest {
-            user_gid: caller.claims.sub.to_string()
-        }),
-        auth.renew_token(RenewTokenRequest {
-            token: caller.token
-        }),
+        directory.get_init(GetInitRequest { user_gid: caller.claims.sub.to_string() }),
+        auth.renew_token(RenewTokenRequest { token: caller.token }),
     );
     answer(&gateway, init?.get_ref(), &renewed?.get_ref().token)
 }
@@ -121,10 +105,7 @@ fn answer(gateway: &Gateway, init: &GetInitResponse, token: &str) -> Result<Http
         cursor: init.cursor,
     };
     let data = StartData {
-        users: Users {
-            caller: init.user.as_ref(),
-            others: &init.users,
-        },
+        users: Users { caller: init.user.as_ref(), others: &init.users },
         projects: Projects(&init.projects),
         memberships: Memberships(&init.memberships),
         languages: &gateway.languages.names,

@@ -12,8 +12,8 @@ use doorward_domain::{Gid, Timestamp};
 use doorward_proto::{
     Channel,
     auth::v1::{
-        Revocation, WatchTrustRequest, WatchTrustResponse, auth_client::AuthClient,
-        revocation::Covers, watch_trust_response::Event,
+        Revocation, WatchTrustRequest, WatchTrustResponse, auth_client::AuthClient, revocation::Covers,
+        watch_trust_response::Event,
     },
     channel::MAX_MESSAGE_BYTES,
 };
@@ -73,18 +73,11 @@ impl Trust {
         if !self.is_fresh() {
             return Err(Distrust::Unknown);
         }
-        let claims = self
-            .verifier
-            .verify(token, &self.keys.load(), now)
-            .map_err(|refused| {
-                tracing::debug!(%refused, "a token was refused");
-                Distrust::Token
-            })?;
-        if self.is_revoked(&claims) {
-            Err(Distrust::Token)
-        } else {
-            Ok(claims)
-        }
+        let claims = self.verifier.verify(token, &self.keys.load(), now).map_err(|refused| {
+            tracing::debug!(%refused, "a token was refused");
+            Distrust::Token
+        })?;
+        if self.is_revoked(&claims) { Err(Distrust::Token) } else { Ok(claims) }
     }
 
     pub(crate) fn is_fresh(&self) -> bool {
@@ -97,17 +90,9 @@ impl Trust {
     }
 
     fn is_revoked(&self, claims: &Claims) -> bool {
-        let revocations = self
-            .revocations
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let cuts = [
-            revocations.by_subject.get(&claims.sub),
-            revocations.by_sid.get(&claims.sid),
-        ];
-        cuts.into_iter()
-            .flatten()
-            .any(|cut| claims.iat < cut.not_before)
+        let revocations = self.revocations.read().unwrap_or_else(PoisonError::into_inner);
+        let cuts = [revocations.by_subject.get(&claims.sub), revocations.by_sid.get(&claims.sid)];
+        cuts.into_iter().flatten().any(|cut| claims.iat < cut.not_before)
     }
 
     /// Follows auth's stream until `shutdown`.
@@ -139,25 +124,18 @@ impl Trust {
             .map_err(|status| format!("{:?}", status.code()))?
             .into_inner();
         loop {
-            let next = tokio::time::timeout(STREAM_SILENCE, stream.message())
-                .await
-                .map_err(|_| "silence".to_owned())?;
+            let next =
+                tokio::time::timeout(STREAM_SILENCE, stream.message()).await.map_err(|_| "silence".to_owned())?;
             let Some(message) = next.map_err(|status| format!("{:?}", status.code()))? else {
                 return Ok(());
             };
             self.take_over(message, now());
-            *self
-                .heard_at
-                .write()
-                .unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            *self.heard_at.write().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         }
     }
 
     fn take_over(&self, message: WatchTrustResponse, now: Timestamp) {
-        let mut revocations = self
-            .revocations
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut revocations = self.revocations.write().unwrap_or_else(PoisonError::into_inner);
         match message.event {
             Some(Event::Snapshot(snapshot)) => {
                 self.set_keys(snapshot.keys.unwrap_or_default());
@@ -173,24 +151,14 @@ impl Trust {
     }
 
     fn set_keys(&self, keys: doorward_proto::auth::v1::KeySet) {
-        let keys = keys
-            .keys
-            .into_iter()
-            .map(|key| PublicKey {
-                kid: key.kid,
-                x: key.x,
-            })
-            .collect();
+        let keys = keys.keys.into_iter().map(|key| PublicKey { kid: key.kid, x: key.x }).collect();
         self.keys.store(Arc::new(KeySet::new(keys)));
     }
 }
 
 impl Revocations {
     fn add(&mut self, revocation: Revocation, now: Timestamp) {
-        let cut = Cut {
-            not_before: revocation.not_before,
-            expires_at: revocation.expires_at,
-        };
+        let cut = Cut { not_before: revocation.not_before, expires_at: revocation.expires_at };
         match revocation.covers {
             Some(Covers::Subject(gid)) => {
                 if let Ok(gid) = gid.parse() {
@@ -201,10 +169,8 @@ impl Revocations {
             None => {}
         }
         if self.len() > self.swept_size + SWEEP_EVERY {
-            self.by_subject
-                .retain(|_, cut| cut.expires_at > now.as_seconds());
-            self.by_sid
-                .retain(|_, cut| cut.expires_at > now.as_seconds());
+            self.by_subject.retain(|_, cut| cut.expires_at > now.as_seconds());
+            self.by_sid.retain(|_, cut| cut.expires_at > now.as_seconds());
             self.swept_size = self.len();
         }
     }

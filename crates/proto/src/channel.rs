@@ -68,24 +68,19 @@ impl Peer {
             }
             Self::InMemory(sender) => {
                 let sender = sender.clone();
-                tuned(Endpoint::from_static("http://in-memory")).connect_with_connector_lazy(
-                    tower::service_fn(move |_| {
+                tuned(Endpoint::from_static("http://in-memory")).connect_with_connector_lazy(tower::service_fn(
+                    move |_| {
                         let sender = sender.clone();
                         async move {
                             let (ours, theirs) = tokio::io::duplex(IN_MEMORY_BUFFER_BYTES);
                             sender.send(theirs).await.map_err(std::io::Error::other)?;
                             Ok::<_, std::io::Error>(TokioIo::new(ours))
                         }
-                    }),
-                )
+                    },
+                ))
             }
         };
-        Ok(InterceptedService::new(
-            channel,
-            CallContext {
-                token: token.metadata(),
-            },
-        ))
+        Ok(InterceptedService::new(channel, CallContext { token: token.metadata() }))
     }
 }
 
@@ -112,9 +107,7 @@ impl Interceptor for CallContext {
             request.set_timeout(DEADLINE);
         }
         if let Some(token) = &self.token {
-            request
-                .metadata_mut()
-                .insert(crate::service_token::HEADER, token.clone());
+            request.metadata_mut().insert(crate::service_token::HEADER, token.clone());
         }
         if let Ok(Ok(id)) = CURRENT_REQUEST_ID.try_with(|id| id.parse()) {
             request.metadata_mut().insert(REQUEST_ID, id);
@@ -142,12 +135,8 @@ impl Injector for MetadataInjector<'_> {
 /// # Errors
 /// When it can't be reached or says that it doesn't serve.
 pub async fn check_health(channel: Channel, service: &str) -> Result<(), String> {
-    use tonic_health::pb::{
-        HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient,
-    };
-    let request = HealthCheckRequest {
-        service: service.to_owned(),
-    };
+    use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
+    let request = HealthCheckRequest { service: service.to_owned() };
     match HealthClient::new(channel).check(request).await {
         Ok(answer) if answer.get_ref().status() == ServingStatus::Serving => Ok(()),
         Ok(_) => Err("not serving".to_owned()),

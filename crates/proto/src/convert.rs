@@ -41,12 +41,5 @@ macro_rules! same_words {
 
 same_words!(UserStatus, UserStatus, Active, Invited, Inactive, Deleted);
 same_words!(ProjectStatus, ProjectStatus, Active, Deleted);
-same_words!(
-    MembershipStatus,
-    MembershipStatus,
-    Active,
-    Invited,
-    Declined,
-    Inactive
-);
+same_words!(MembershipStatus, MembershipStatus, Active, Invited, Declined, Inactive);
 same_words!(Role, Role, Owner, Member, Api);

@@ -21,11 +21,7 @@ pub struct Failure {
 impl Failure {
     #[must_use]
     pub fn new(code: ErrorCode) -> Self {
-        Self {
-            code,
-            info: Info::new(),
-            retry_after: None,
-        }
+        Self { code, info: Info::new(), retry_after: None }
     }
 
     #[must_use]
@@ -83,9 +79,7 @@ impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         let details = status.get_error_details();
         let ours = details.error_info().filter(|info| info.domain == DOMAIN);
-        if let Some((info, code)) =
-            ours.and_then(|info| info.reason.parse().ok().map(|code| (info, code)))
-        {
+        if let Some((info, code)) = ours.and_then(|info| info.reason.parse().ok().map(|code| (info, code))) {
             return Self {
                 code,
                 info: info.metadata.clone().into_iter().collect(),
@@ -122,29 +116,16 @@ mod tests {
     #[test]
     fn every_code_survives_the_wire() {
         for &code in ErrorCode::ALL {
-            let sent = Failure::new(code)
-                .with_info("username", "unavailable")
-                .with_retry_after(Duration::from_secs(3));
+            let sent = Failure::new(code).with_info("username", "unavailable").with_retry_after(Duration::from_secs(3));
             assert_eq!(Failure::from(Status::from(sent.clone())), sent);
         }
     }
 
     #[test]
     fn a_peer_that_is_away_is_unavailable_and_never_a_missing_login() {
-        for code in [
-            Code::Unavailable,
-            Code::DeadlineExceeded,
-            Code::Cancelled,
-            Code::Unauthenticated,
-        ] {
-            assert_eq!(
-                Failure::from(Status::new(code, "")).code,
-                ErrorCode::Unavailable
-            );
+        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Unauthenticated] {
+            assert_eq!(Failure::from(Status::new(code, "")).code, ErrorCode::Unavailable);
         }
-        assert_eq!(
-            Failure::from(Status::internal("x")).code,
-            ErrorCode::Internal
-        );
+        assert_eq!(Failure::from(Status::internal("x")).code, ErrorCode::Internal);
     }
 }

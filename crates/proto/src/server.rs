@@ -122,11 +122,7 @@ async fn report_health(
 ) {
     use tonic_health::ServingStatus;
     loop {
-        let status = if *is_ready.borrow_and_update() {
-            ServingStatus::Serving
-        } else {
-            ServingStatus::NotServing
-        };
+        let status = if *is_ready.borrow_and_update() { ServingStatus::Serving } else { ServingStatus::NotServing };
         reporter.set_service_status(name, status).await;
         reporter.set_service_status("", status).await;
         tokio::select! {
@@ -134,12 +130,8 @@ async fn report_health(
             changed = is_ready.changed() => if changed.is_err() { break },
         }
     }
-    reporter
-        .set_service_status(name, ServingStatus::NotServing)
-        .await;
-    reporter
-        .set_service_status("", ServingStatus::NotServing)
-        .await;
+    reporter.set_service_status(name, ServingStatus::NotServing).await;
+    reporter.set_service_status("", ServingStatus::NotServing).await;
     // Open health watches would keep the server from stopping.
     reporter.clear_service_status(name).await;
     reporter.clear_service_status("").await;
@@ -186,11 +178,7 @@ where
                     Ok(response) => response,
                     Err(panic) => Ok(panicked(panic.as_ref())),
                 };
-                let label = if is_unknown(&response) {
-                    "unknown".to_owned()
-                } else {
-                    method
-                };
+                let label = if is_unknown(&response) { "unknown".to_owned() } else { method };
                 metrics::histogram!("doorward_grpc_request_duration_seconds", "method" => label)
                     .record(started.elapsed());
                 response
@@ -202,21 +190,13 @@ where
 
 /// Whether the method doesn't exist: such names are the caller's, and labels must be few.
 fn is_unknown(response: &Result<http::Response<Body>, Infallible>) -> bool {
-    response.as_ref().is_ok_and(|response| {
-        response
-            .headers()
-            .get("grpc-status")
-            .is_some_and(|status| status == "12")
-    })
+    response.as_ref().is_ok_and(|response| response.headers().get("grpc-status").is_some_and(|status| status == "12"))
 }
 
 fn call_span(method: &str, headers: &http::HeaderMap) -> tracing::Span {
-    let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
-        propagator.extract(&HeaderExtractor(headers))
-    });
-    let request_id = headers
-        .get(channel::REQUEST_ID)
-        .and_then(|id| id.to_str().ok());
+    let parent =
+        opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(headers)));
+    let request_id = headers.get(channel::REQUEST_ID).and_then(|id| id.to_str().ok());
     let trace_id = crate::trace_id(&parent);
     let span = tracing::info_span!("rpc", otel.kind = "server", method, request_id, trace_id);
     if let Err(error) = span.set_parent(parent) {
@@ -226,10 +206,7 @@ fn call_span(method: &str, headers: &http::HeaderMap) -> tracing::Span {
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> http::Response<Body> {
-    let text = panic
-        .downcast_ref::<&str>()
-        .copied()
-        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("of unknown kind"), "a call panicked");
     Status::internal("").into_http()
 }

@@ -34,15 +34,9 @@ impl Interceptor for ServiceToken {
         let Some(expected) = &self.0 else {
             return Ok(request);
         };
-        let sent = request
-            .metadata()
-            .get(HEADER)
-            .map_or(&b""[..], MetadataValue::as_bytes);
-        aws_lc_rs::constant_time::verify_slices_are_equal(
-            expected.expose_secret().as_bytes(),
-            sent,
-        )
-        .map_err(|_| Status::unauthenticated("x-service-token is missing or wrong"))?;
+        let sent = request.metadata().get(HEADER).map_or(&b""[..], MetadataValue::as_bytes);
+        aws_lc_rs::constant_time::verify_slices_are_equal(expected.expose_secret().as_bytes(), sent)
+            .map_err(|_| Status::unauthenticated("x-service-token is missing or wrong"))?;
         Ok(request)
     }
 }
@@ -56,14 +50,10 @@ mod tests {
         let mut token = ServiceToken::new(Some("secret".to_owned().into()));
         let mut request = Request::new(());
         assert!(token.call(Request::new(())).is_err());
-        request
-            .metadata_mut()
-            .insert(HEADER, "secreT".parse().unwrap());
+        request.metadata_mut().insert(HEADER, "secreT".parse().unwrap());
         assert!(token.call(request).is_err());
         let mut request = Request::new(());
-        request
-            .metadata_mut()
-            .insert(HEADER, token.metadata().unwrap());
+        request.metadata_mut().insert(HEADER, token.metadata().unwrap());
         assert!(token.call(request).is_ok());
         assert!(ServiceToken::new(None).call(Request::new(())).is_ok());
     }

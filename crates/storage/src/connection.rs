@@ -1,8 +1,6 @@
 //! A connection to either database, and how it is set up.
 
-use diesel::{
-    Connection as _, ConnectionError, PgConnection, SqliteConnection, connection::SimpleConnection,
-};
+use diesel::{Connection as _, ConnectionError, PgConnection, SqliteConnection, connection::SimpleConnection};
 
 use crate::DatabaseUrl;
 
@@ -25,20 +23,15 @@ impl AnyConnection {
     pub(crate) fn open(url: &DatabaseUrl) -> Result<Self, ConnectionError> {
         match url {
             DatabaseUrl::Sqlite(path) => {
-                let path = path.to_str().ok_or_else(|| {
-                    ConnectionError::BadConnection("the path is not UTF-8".to_owned())
-                })?;
+                let path =
+                    path.to_str().ok_or_else(|| ConnectionError::BadConnection("the path is not UTF-8".to_owned()))?;
                 let mut connection = SqliteConnection::establish(path)?;
-                connection
-                    .batch_execute(SQLITE_SETUP)
-                    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+                connection.batch_execute(SQLITE_SETUP).map_err(ConnectionError::CouldntSetupConfiguration)?;
                 Ok(Self::Sqlite(connection))
             }
             DatabaseUrl::Postgres(url) => {
                 let mut connection = PgConnection::establish(&with_timeouts(url))?;
-                connection
-                    .batch_execute(POSTGRES_SETUP)
-                    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+                connection.batch_execute(POSTGRES_SETUP).map_err(ConnectionError::CouldntSetupConfiguration)?;
                 Ok(Self::Postgres(connection))
             }
         }
@@ -48,11 +41,7 @@ impl AnyConnection {
 /// A server that vanishes is noticed within seconds, unless the URL says otherwise.
 fn with_timeouts(url: &str) -> String {
     let mut url = url.to_owned();
-    for (name, value) in [
-        ("connect_timeout", "2"),
-        ("tcp_user_timeout", "8000"),
-        ("application_name", "doorward"),
-    ] {
+    for (name, value) in [("connect_timeout", "2"), ("tcp_user_timeout", "8000"), ("application_name", "doorward")] {
         if !url.contains(&format!("{name}=")) {
             let separator = if url.contains('?') { '&' } else { '?' };
             url.push_str(&format!("{separator}{name}={value}"));

@@ -47,13 +47,7 @@ impl Database {
         let size = options.pool_size.max(1);
         let pool = pool::open(&options.url, size, WAIT);
         let permits = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
-        Self {
-            inner: Arc::new(Inner {
-                options,
-                pool,
-                permits,
-            }),
-        }
+        Self { inner: Arc::new(Inner { options, pool, permits }) }
     }
 
     #[must_use]
@@ -100,11 +94,9 @@ impl Database {
         let Options { name, .. } = self.inner.options;
         let state = self.inner.pool.state();
         let size = self.inner.pool.max_size();
-        let used = f64::from(size)
-            - f64::from(u32::try_from(self.inner.permits.available_permits()).unwrap_or(size));
+        let used = f64::from(size) - f64::from(u32::try_from(self.inner.permits.available_permits()).unwrap_or(size));
         metrics::gauge!("doorward_database_pool_size", "database" => name).set(f64::from(size));
-        metrics::gauge!("doorward_database_pool_connections", "database" => name)
-            .set(f64::from(state.connections));
+        metrics::gauge!("doorward_database_pool_connections", "database" => name).set(f64::from(state.connections));
         metrics::gauge!("doorward_database_pool_in_use", "database" => name).set(used);
     }
 
@@ -122,16 +114,14 @@ impl Database {
             let _permit = permit;
             inner.begin(kind)?.finish(work)
         });
-        task.await
-            .map_err(|error| Error::Other(format!("database work ended early: {error}")))?
+        task.await.map_err(|error| Error::Other(format!("database work ended early: {error}")))?
     }
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
         let name = self.inner.options.name;
         let permit = tokio::time::timeout(WAIT, self.inner.permits.clone().acquire_owned()).await;
         if permit.is_err() {
-            metrics::counter!("doorward_database_pool_timeouts_total", "database" => name)
-                .increment(1);
+            metrics::counter!("doorward_database_pool_timeouts_total", "database" => name).increment(1);
         }
         permit
             .map_err(|_| Error::Unavailable("no connection became free in time".to_owned()))?
@@ -145,10 +135,7 @@ impl Inner {
     fn begin(&self, kind: Kind) -> Result<Open, Error> {
         let mut tries_left = self.options.pool_size;
         loop {
-            let mut pooled = self
-                .pool
-                .get()
-                .map_err(|error| Error::Unavailable(error.to_string()))?;
+            let mut pooled = self.pool.get().map_err(|error| Error::Unavailable(error.to_string()))?;
             pooled.is_broken = true;
             match begin(&mut pooled.connection, kind).map_err(Error::from) {
                 Ok(()) => return Ok(Open { pooled }),
@@ -164,14 +151,8 @@ struct Open {
 }
 
 impl Open {
-    fn finish<T, E: From<Error>>(
-        mut self,
-        work: impl FnOnce(&mut AnyConnection) -> Result<T, E>,
-    ) -> Result<T, E> {
-        let Pooled {
-            connection,
-            is_broken,
-        } = &mut *self.pooled;
+    fn finish<T, E: From<Error>>(mut self, work: impl FnOnce(&mut AnyConnection) -> Result<T, E>) -> Result<T, E> {
+        let Pooled { connection, is_broken } = &mut *self.pooled;
         match work(connection) {
             Ok(value) => {
                 commit(connection).map_err(Error::from)?;
@@ -189,10 +170,7 @@ impl Open {
 fn begin(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> {
     match (connection, kind) {
         (AnyConnection::Postgres(connection), Kind::Snapshot) => {
-            AnsiTransactionManager::begin_transaction_sql(
-                connection,
-                "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-            )
+            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
         }
         (AnyConnection::Postgres(connection), Kind::Write) => {
             AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN")

@@ -12,9 +12,7 @@ pub enum Error {
     /// A row with the same key exists.
     #[error("a row with the same key exists: {0}")]
     Unique(String),
-    #[error(
-        "the database has migrations that this release doesn't know ({0}): it belongs to a newer release"
-    )]
+    #[error("the database has migrations that this release doesn't know ({0}): it belongs to a newer release")]
     Newer(String),
     #[error("the database lacks migrations ({0}): run `doorward migrate`, or start with --migrate")]
     Outdated(String),
@@ -48,19 +46,21 @@ const PASSING: &[&str] = &[
 
 impl From<Diesel> for Error {
     fn from(error: Diesel) -> Self {
+        use DatabaseErrorKind as Kind;
         let text = error.to_string();
-        match &error {
-            Diesel::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => Self::Unique(text),
-            Diesel::DatabaseError(
-                DatabaseErrorKind::ClosedConnection
-                | DatabaseErrorKind::UnableToSendCommand
-                | DatabaseErrorKind::SerializationFailure,
-                _,
-            )
-            | Diesel::BrokenTransactionManager
-            | Diesel::RollbackErrorOnCommit { .. } => Self::Unavailable(text),
-            _ if PASSING.iter().any(|passing| text.contains(passing)) => Self::Unavailable(text),
-            _ => Self::Other(text),
+        if let Diesel::DatabaseError(Kind::UniqueViolation, _) = error {
+            return Self::Unique(text);
+        }
+        let is_passing = matches!(
+            error,
+            Diesel::DatabaseError(Kind::ClosedConnection | Kind::UnableToSendCommand | Kind::SerializationFailure, _)
+                | Diesel::BrokenTransactionManager
+                | Diesel::RollbackErrorOnCommit { .. }
+        );
+        if is_passing || PASSING.iter().any(|passing| text.contains(passing)) {
+            Self::Unavailable(text)
+        } else {
+            Self::Other(text)
         }
     }
 }

@@ -18,5 +18,5 @@ use pq_sys as _;
 pub use connection::{AnyConnection, MultiBackend};
 pub use database::{Database, Options};
 pub use error::{Error, Result};
-pub use migrate::{MigrationSet, Migrations, check, migrate};
+pub use migrate::{MigrationSet, Migrations, check, migrate, prepare};
 pub use url::DatabaseUrl;

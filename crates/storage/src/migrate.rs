@@ -31,11 +31,21 @@ pub fn migrate(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>
             diesel::sql_query(LOCK).execute(connection)?;
         }
         refuse_newer(connection, set)?;
-        let ran = connection
-            .run_pending_migrations(CopySet(set))
-            .map_err(|error| Error::Migration(error.to_string()))?;
+        let ran =
+            connection.run_pending_migrations(CopySet(set)).map_err(|error| Error::Migration(error.to_string()))?;
         Ok(ran.iter().map(ToString::to_string).collect())
     })
+}
+
+/// Brings an empty database up to date, where there is nothing that older processes could still use; any other is
+/// only [checked](check).
+///
+/// # Errors
+/// Those of [`migrate`] and [`check`].
+pub fn prepare(url: &DatabaseUrl, migrations: &Migrations) -> Result<(), Error> {
+    let applied =
+        AnyConnection::open(url)?.applied_migrations().map_err(|error| Error::Migration(error.to_string()))?;
+    if applied.is_empty() { migrate(url, migrations).map(drop) } else { check(url, migrations) }
 }
 
 /// # Errors
@@ -44,15 +54,11 @@ pub fn check(url: &DatabaseUrl, migrations: &Migrations) -> Result<(), Error> {
     let mut connection = AnyConnection::open(url)?;
     let set = migrations.of(&connection);
     refuse_newer(&mut connection, set)?;
-    let pending = connection
-        .pending_migrations(CopySet(set))
-        .map_err(|error| Error::Migration(error.to_string()))?;
+    let pending = connection.pending_migrations(CopySet(set)).map_err(|error| Error::Migration(error.to_string()))?;
     if pending.is_empty() {
         Ok(())
     } else {
-        Err(Error::Outdated(join(
-            pending.iter().map(|migration| migration.name().to_string()),
-        )))
+        Err(Error::Outdated(join(pending.iter().map(|migration| migration.name().to_string()))))
     }
 }
 
@@ -66,24 +72,13 @@ impl Migrations {
 }
 
 fn refuse_newer(connection: &mut AnyConnection, set: &MigrationSet) -> Result<(), Error> {
-    let failed =
-        |error: Box<dyn std::error::Error + Send + Sync>| Error::Migration(error.to_string());
+    let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::Migration(error.to_string());
     let known = MigrationSource::<MultiBackend>::migrations(set).map_err(failed)?;
-    let known: Vec<MigrationVersion<'_>> = known
-        .iter()
-        .map(|migration| migration.name().version())
-        .collect();
+    let known: Vec<MigrationVersion<'_>> = known.iter().map(|migration| migration.name().version()).collect();
     let applied = connection.applied_migrations().map_err(failed)?;
-    let unknown: Vec<String> = applied
-        .iter()
-        .filter(|version| !known.contains(version))
-        .map(ToString::to_string)
-        .collect();
-    if unknown.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Newer(join(unknown)))
-    }
+    let unknown: Vec<String> =
+        applied.iter().filter(|version| !known.contains(version)).map(ToString::to_string).collect();
+    if unknown.is_empty() { Ok(()) } else { Err(Error::Newer(join(unknown))) }
 }
 
 fn join(names: impl IntoIterator<Item = String>) -> String {

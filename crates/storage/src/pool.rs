@@ -25,10 +25,7 @@ impl r2d2::ManageConnection for Manager {
     type Error = Error;
 
     fn connect(&self) -> Result<Pooled, Error> {
-        Ok(Pooled {
-            connection: AnyConnection::open(&self.url)?,
-            is_broken: false,
-        })
+        Ok(Pooled { connection: AnyConnection::open(&self.url)?, is_broken: false })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Error> {
@@ -49,10 +46,7 @@ pub(crate) fn open(url: &DatabaseUrl, size: u32, wait: Duration) -> Pool {
         .test_on_check_out(false)
         .connection_timeout(wait)
         .thread_pool(Arc::new(
-            ScheduledThreadPool::builder()
-                .num_threads(1)
-                .thread_name_pattern("database-pool-{}")
-                .build(),
+            ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("database-pool-{}").build(),
         ))
         .error_handler(Box::new(LogErrors))
         .build_unchecked(Manager { url: url.clone() })

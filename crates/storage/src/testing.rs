@@ -44,11 +44,7 @@ impl TestDatabase {
 
     fn open(url: DatabaseUrl, migrations: &Migrations, clean_up: CleanUp) -> Self {
         or_stop(migrate(&url, migrations));
-        let database = Database::new(Options {
-            name: "test",
-            url,
-            pool_size: 8,
-        });
+        let database = Database::new(Options { name: "test", url, pool_size: 8 });
         Self { database, clean_up }
     }
 }
@@ -58,19 +54,12 @@ impl TestDatabase {
 pub fn create_postgres_database() -> (DatabaseUrl, DatabaseUrl, String) {
     #[expect(clippy::disallowed_methods, reason = "tests have no settings")]
     let server = std::env::var(POSTGRES_VARIABLE);
-    let server = or_stop(
-        server.map_err(|_| format!("{POSTGRES_VARIABLE} is not set: run the tests by `make test`")),
-    );
+    let server = or_stop(server.map_err(|_| format!("{POSTGRES_VARIABLE} is not set: run the tests by `make test`")));
     let gid: Gid = RandomIds.gid();
     let name = format!("test_{}", gid.to_string().replace('-', "_"));
-    let base = server
-        .rsplit_once('/')
-        .map_or(server.as_str(), |(base, _)| base)
-        .to_owned();
+    let base = server.rsplit_once('/').map_or(server.as_str(), |(base, _)| base).to_owned();
     let server: DatabaseUrl = or_stop(server.parse());
-    or_stop(
-        or_stop(AnyConnection::open(&server)).batch_execute(&format!("CREATE DATABASE {name}")),
-    );
+    or_stop(or_stop(AnyConnection::open(&server)).batch_execute(&format!("CREATE DATABASE {name}")));
     (server, or_stop(format!("{base}/{name}").parse()), name)
 }
 

@@ -18,18 +18,14 @@ impl FromStr for DatabaseUrl {
     fn from_str(text: &str) -> Result<Self, Malformed> {
         if let Some(path) = text.strip_prefix("sqlite://") {
             if path.is_empty() || path.contains(":memory:") {
-                return Err(Malformed(
-                    "an SQLite database needs a file: sqlite://<path>",
-                ));
+                return Err(Malformed("an SQLite database needs a file: sqlite://<path>"));
             }
             return Ok(Self::Sqlite(PathBuf::from(path)));
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             return Ok(Self::Postgres(text.to_owned()));
         }
-        Err(Malformed(
-            "a database URL starts with sqlite:// or postgres://",
-        ))
+        Err(Malformed("a database URL starts with sqlite:// or postgres://"))
     }
 }
 
@@ -40,11 +36,7 @@ impl fmt::Display for DatabaseUrl {
             Self::Postgres(url) => {
                 let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", ""));
                 let rest = rest.split_once('?').map_or(rest, |(rest, _)| rest);
-                write!(
-                    f,
-                    "{scheme}://{}",
-                    rest.rsplit_once('@').map_or(rest, |(_, host)| host)
-                )
+                write!(f, "{scheme}://{}", rest.rsplit_once('@').map_or(rest, |(_, host)| host))
             }
         }
     }
@@ -62,9 +54,7 @@ mod tests {
 
     #[test]
     fn a_url_prints_without_its_password() {
-        let url: DatabaseUrl = "postgres://ann:p%40ss@db.example.org:5432/auth?password=x"
-            .parse()
-            .unwrap();
+        let url: DatabaseUrl = "postgres://ann:p%40ss@db.example.org:5432/auth?password=x".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://db.example.org:5432/auth");
         assert_eq!(format!("{url:?}"), url.to_string());
     }

@@ -10,10 +10,7 @@ use doorward_storage::{
 };
 
 const SET: EmbeddedMigrations = embed_migrations!("tests/migrations");
-const MIGRATIONS: Migrations = Migrations {
-    postgres: SET,
-    sqlite: SET,
-};
+const MIGRATIONS: Migrations = Migrations { postgres: SET, sqlite: SET };
 
 #[derive(diesel::QueryableByName)]
 struct Count {
@@ -26,9 +23,7 @@ fn count(connection: &mut AnyConnection) -> Result<i64, Error> {
         AnyConnection::Postgres(connection) => {
             sql_query("SELECT value AS count FROM counter").get_result(connection)?
         }
-        AnyConnection::Sqlite(connection) => {
-            sql_query("SELECT value AS count FROM counter").get_result(connection)?
-        }
+        AnyConnection::Sqlite(connection) => sql_query("SELECT value AS count FROM counter").get_result(connection)?,
     };
     Ok(row.count)
 }
@@ -91,9 +86,7 @@ async fn a_read_is_of_one_moment() {
                 })
                 .await
         });
-        tokio::task::spawn_blocking(move || has_read.recv().unwrap())
-            .await
-            .unwrap();
+        tokio::task::spawn_blocking(move || has_read.recv().unwrap()).await.unwrap();
         test.database.write(add).await.unwrap();
         written.send(()).unwrap();
         assert_eq!(reader.await.unwrap().unwrap(), (0, 0));
@@ -104,11 +97,7 @@ async fn a_read_is_of_one_moment() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_empty_pool_is_unavailable_and_not_a_hang() {
     let test = TestDatabase::sqlite(&MIGRATIONS);
-    let database = Database::new(Options {
-        name: "small",
-        url: test.database.url().clone(),
-        pool_size: 1,
-    });
+    let database = Database::new(Options { name: "small", url: test.database.url().clone(), pool_size: 1 });
     let (release, released) = std::sync::mpsc::channel::<()>();
     let (took, taken) = tokio::sync::oneshot::channel();
     let holder = tokio::spawn({
@@ -133,11 +122,7 @@ async fn an_empty_pool_is_unavailable_and_not_a_hang() {
 #[tokio::test]
 async fn a_database_that_is_away_is_unavailable() {
     let url: DatabaseUrl = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
-    let database = Database::new(Options {
-        name: "away",
-        url,
-        pool_size: 2,
-    });
+    let database = Database::new(Options { name: "away", url, pool_size: 2 });
     assert!(matches!(database.ping().await, Err(Error::Unavailable(_))));
 }
 
@@ -159,28 +144,19 @@ fn four_that_migrate_at_once_migrate_once_and_a_newer_database_is_refused() {
                 std::thread::spawn(move || migrate(&url, &MIGRATIONS).unwrap().len())
             })
             .collect();
-        let ran: usize = threads
-            .into_iter()
-            .map(|thread| thread.join().unwrap())
-            .sum();
+        let ran: usize = threads.into_iter().map(|thread| thread.join().unwrap()).sum();
         assert_eq!(ran, 1);
         check(&url, &MIGRATIONS).unwrap();
-        let database = Database::new(Options {
-            name: "test",
-            url: (*url).clone(),
-            pool_size: 1,
-        });
+        let database = Database::new(Options { name: "test", url: (*url).clone(), pool_size: 1 });
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime
             .block_on(database.write(|connection| {
-                Ok::<_, Error>(connection.batch_execute(
-                    "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')",
-                )?)
+                Ok::<_, Error>(
+                    connection.batch_execute("INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')")?,
+                )
             }))
             .unwrap();
-        assert!(
-            matches!(check(&url, &MIGRATIONS), Err(Error::Newer(unknown)) if unknown == "9999")
-        );
+        assert!(matches!(check(&url, &MIGRATIONS), Err(Error::Newer(unknown)) if unknown == "9999"));
         assert!(matches!(migrate(&url, &MIGRATIONS), Err(Error::Newer(_))));
     }
 }

@@ -42,9 +42,7 @@ fn write<S: Serializer>(gid: &Gid, serializer: S) -> Result<S::Ok, S::Error> {
 }
 
 fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gid, D::Error> {
-    String::deserialize(deserializer)?
-        .parse()
-        .map_err(serde::de::Error::custom)
+    String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
 fn write_option<S: Serializer>(gid: &Option<Gid>, serializer: S) -> Result<S::Ok, S::Error> {

@@ -39,8 +39,7 @@ impl KeySet {
         let by_kid = public
             .iter()
             .filter_map(|key| {
-                let decoding =
-                    DecodingKey::from_ed_components(&URL_SAFE_NO_PAD.encode(&key.x)).ok()?;
+                let decoding = DecodingKey::from_ed_components(&URL_SAFE_NO_PAD.encode(&key.x)).ok()?;
                 Some((key.kid.clone(), decoding))
             })
             .collect();

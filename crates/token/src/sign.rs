@@ -23,15 +23,8 @@ impl Signer {
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)?;
         let mut header = Header::new(Algorithm::EdDSA);
         header.kid = Some(kid.to_owned());
-        let public = PublicKey {
-            kid: kid.to_owned(),
-            x: pair.public_key().as_ref().to_vec(),
-        };
-        Ok(Self {
-            header,
-            key: EncodingKey::from_ed_der(pkcs8),
-            public,
-        })
+        let public = PublicKey { kid: kid.to_owned(), x: pair.public_key().as_ref().to_vec() };
+        Ok(Self { header, key: EncodingKey::from_ed_der(pkcs8), public })
     }
 
     #[must_use]

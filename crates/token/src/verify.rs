@@ -61,9 +61,7 @@ impl Verifier {
             return Err(Refused::TooLong);
         }
         let key = keys.find(&kid(token)?).ok_or(Refused::UnknownKey)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation)
-            .map_err(|_| Refused::Invalid)?
-            .claims;
+        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Refused::Invalid)?.claims;
         check_times(&claims, now)?;
         Ok(claims)
     }
@@ -85,9 +83,7 @@ pub(crate) fn check_times(claims: &Claims, now: Timestamp) -> Result<(), Refused
 
 fn kid(token: &str) -> Result<String, Refused> {
     let (header, _) = token.split_once('.').ok_or(Refused::Header)?;
-    let header = URL_SAFE_NO_PAD
-        .decode(header)
-        .map_err(|_| Refused::Header)?;
+    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refused::Header)?;
     let header: OurHeader = serde_json::from_slice(&header).map_err(|_| Refused::Header)?;
     if header.typ != "JWT" || header.alg != "EdDSA" {
         return Err(Refused::Header);
@@ -115,10 +111,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
     fn pkcs8() -> Vec<u8> {
-        Ed25519KeyPair::generate_pkcs8(&SystemRandom::new())
-            .unwrap()
-            .as_ref()
-            .to_vec()
+        Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap().as_ref().to_vec()
     }
 
     fn claims() -> Value {
@@ -128,16 +121,9 @@ mod tests {
 
     /// A token with this header and payload, signed by the key.
     fn forge(pkcs8: &[u8], header: &Value, payload: &str) -> String {
-        let signed = format!(
-            "{}.{}",
-            URL_SAFE_NO_PAD.encode(header.to_string()),
-            URL_SAFE_NO_PAD.encode(payload)
-        );
+        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(payload));
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).unwrap();
-        format!(
-            "{signed}.{}",
-            URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes()))
-        )
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(pair.sign(signed.as_bytes())))
     }
 
     fn verify(pkcs8: &[u8], token: &str) -> Result<Claims, Refused> {
@@ -185,10 +171,7 @@ mod tests {
         ] {
             let mut header = header();
             header[name] = value;
-            assert!(
-                verify(&key, &forge(&key, &header, &claims().to_string())).is_err(),
-                "{header}"
-            );
+            assert!(verify(&key, &forge(&key, &header, &claims().to_string())).is_err(), "{header}");
         }
     }
 
@@ -196,22 +179,13 @@ mod tests {
     fn claims_of_other_types_or_values_are_refused() {
         let key = pkcs8();
         let far = NOW.as_seconds() + 6;
-        let wrong = [
-            json!("1900000000"),
-            json!(null),
-            json!(1_900_000_000.5),
-            json!([1_900_000_000]),
-            json!({}),
-            json!(true),
-        ];
+        let wrong =
+            [json!("1900000000"), json!(null), json!(1_900_000_000.5), json!([1_900_000_000]), json!({}), json!(true)];
         for name in ["exp", "iat", "auth_time"] {
             for value in &wrong {
                 let mut claims = claims();
                 claims[name] = value.clone();
-                assert!(
-                    verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(),
-                    "{name} {value}"
-                );
+                assert!(verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(), "{name} {value}");
             }
         }
         for (name, value) in [
@@ -232,28 +206,12 @@ mod tests {
         ] {
             let mut claims = claims();
             claims[name] = value.clone();
-            assert!(
-                verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(),
-                "{name} {value}"
-            );
+            assert!(verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(), "{name} {value}");
         }
-        for name in [
-            "iss",
-            "aud",
-            "sub",
-            "exp",
-            "iat",
-            "jti",
-            "sid",
-            "auth_time",
-            "kind",
-        ] {
+        for name in ["iss", "aud", "sub", "exp", "iat", "jti", "sid", "auth_time", "kind"] {
             let mut claims = claims();
             claims.as_object_mut().unwrap().remove(name);
-            assert!(
-                verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(),
-                "without {name}"
-            );
+            assert!(verify(&key, &forge(&key, &header(), &claims.to_string())).is_err(), "without {name}");
         }
     }
 
@@ -286,25 +244,13 @@ mod tests {
         let public = Signer::new("k", &key).unwrap().public().x.clone();
         let mut header = jsonwebtoken::Header::new(Algorithm::HS256);
         header.kid = Some("k".to_owned());
-        let token = jsonwebtoken::encode(
-            &header,
-            &claims(),
-            &jsonwebtoken::EncodingKey::from_secret(&public),
-        )
-        .unwrap();
+        let token = jsonwebtoken::encode(&header, &claims(), &jsonwebtoken::EncodingKey::from_secret(&public)).unwrap();
         assert_eq!(verify(&key, &token), Err(Refused::Header));
     }
 
     #[test]
     fn keys_of_another_length_are_left_out() {
-        assert!(
-            KeySet::new(vec![PublicKey {
-                kid: "k".to_owned(),
-                x: vec![1; 31]
-            }])
-            .public()
-            .is_empty()
-        );
+        assert!(KeySet::new(vec![PublicKey { kid: "k".to_owned(), x: vec![1; 31] }]).public().is_empty());
     }
 
     proptest! {

@@ -16,17 +16,8 @@ const MAX_TEXT_BYTES: usize = 1024;
 
 pub(super) enum Foreign {
     Bcrypt(String),
-    Pbkdf2 {
-        algorithm: pbkdf2::Algorithm,
-        rounds: NonZeroU32,
-        salt: Vec<u8>,
-        output: Vec<u8>,
-    },
-    Scrypt {
-        params: scrypt::Params,
-        salt: Vec<u8>,
-        output: Vec<u8>,
-    },
+    Pbkdf2 { algorithm: pbkdf2::Algorithm, rounds: NonZeroU32, salt: Vec<u8>, output: Vec<u8> },
+    Scrypt { params: scrypt::Params, salt: Vec<u8>, output: Vec<u8> },
 }
 
 impl Foreign {
@@ -37,34 +28,22 @@ impl Foreign {
         if let Some(rest) = text.strip_prefix("pbkdf2_sha256$") {
             return parse_django(rest);
         }
-        if ["$2a$", "$2b$", "$2y$"]
-            .iter()
-            .any(|prefix| text.starts_with(prefix))
-        {
+        if ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix)) {
             return parse_bcrypt(text);
         }
         if text.starts_with("$scrypt$") || text.starts_with("$pbkdf2") {
             return parse_phc(text);
         }
-        Err(Error::UnusableHash(
-            "not a hash of a kind that is known here",
-        ))
+        Err(Error::UnusableHash("not a hash of a kind that is known here"))
     }
 
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         match self {
             Self::Bcrypt(text) => bcrypt::verify(password, text).unwrap_or(false),
-            Self::Pbkdf2 {
-                algorithm,
-                rounds,
-                salt,
-                output,
-            } => pbkdf2::verify(*algorithm, *rounds, salt, password, output).is_ok(),
-            Self::Scrypt {
-                params,
-                salt,
-                output,
-            } => {
+            Self::Pbkdf2 { algorithm, rounds, salt, output } => {
+                pbkdf2::verify(*algorithm, *rounds, salt, password, output).is_ok()
+            }
+            Self::Scrypt { params, salt, output } => {
                 let mut computed = vec![0; output.len()];
                 scrypt::scrypt(password, salt, params, &mut computed).is_ok()
                     && aws_lc_rs::constant_time::verify_slices_are_equal(&computed, output).is_ok()
@@ -80,9 +59,7 @@ fn parse_bcrypt(text: &str) -> Result<Foreign, Error> {
         return Err(malformed());
     }
     if parts.get_cost() > MAX_BCRYPT_COST {
-        return Err(Error::UnusableHash(
-            "the bcrypt hash costs too much to check",
-        ));
+        return Err(Error::UnusableHash("the bcrypt hash costs too much to check"));
     }
     Ok(Foreign::Bcrypt(text.to_owned()))
 }
@@ -91,21 +68,12 @@ fn parse_bcrypt(text: &str) -> Result<Foreign, Error> {
 fn parse_django(rest: &str) -> Result<Foreign, Error> {
     use base64::{Engine, engine::general_purpose::STANDARD};
     let malformed = || Error::UnusableHash("not a hash of Django's pbkdf2_sha256");
-    let [rounds, salt, output] = rest
-        .split('$')
-        .collect::<Vec<_>>()
-        .try_into()
-        .map_err(|_| malformed())?;
+    let [rounds, salt, output] = rest.split('$').collect::<Vec<_>>().try_into().map_err(|_| malformed())?;
     let output = STANDARD.decode(output).map_err(|_| malformed())?;
     if output.len() != 32 || salt.is_empty() {
         return Err(malformed());
     }
-    pbkdf2(
-        PBKDF2_HMAC_SHA256,
-        rounds.parse().map_err(|_| malformed())?,
-        salt.as_bytes(),
-        &output,
-    )
+    pbkdf2(PBKDF2_HMAC_SHA256, rounds.parse().map_err(|_| malformed())?, salt.as_bytes(), &output)
 }
 
 fn parse_phc(text: &str) -> Result<Foreign, Error> {
@@ -131,46 +99,23 @@ fn parse_phc(text: &str) -> Result<Foreign, Error> {
     pbkdf2(algorithm, rounds, salt.as_ref(), output.as_bytes())
 }
 
-fn pbkdf2(
-    algorithm: pbkdf2::Algorithm,
-    rounds: u32,
-    salt: &[u8],
-    output: &[u8],
-) -> Result<Foreign, Error> {
+fn pbkdf2(algorithm: pbkdf2::Algorithm, rounds: u32, salt: &[u8], output: &[u8]) -> Result<Foreign, Error> {
     let rounds = NonZeroU32::new(rounds).ok_or(Error::UnusableHash("a hash of no rounds"))?;
     if rounds.get() > MAX_PBKDF2_ROUNDS {
-        return Err(Error::UnusableHash(
-            "the pbkdf2 hash costs too much to check",
-        ));
+        return Err(Error::UnusableHash("the pbkdf2 hash costs too much to check"));
     }
-    Ok(Foreign::Pbkdf2 {
-        algorithm,
-        rounds,
-        salt: salt.to_vec(),
-        output: output.to_vec(),
-    })
+    Ok(Foreign::Pbkdf2 { algorithm, rounds, salt: salt.to_vec(), output: output.to_vec() })
 }
 
 fn parse_scrypt(log_n: u32, r: u32, p: u32, salt: &[u8], output: &[u8]) -> Result<Foreign, Error> {
     let too_much = Error::UnusableHash("the scrypt hash costs too much to check");
-    let Some(bytes) = 1u64
-        .checked_shl(log_n)
-        .and_then(|n| n.checked_mul(128 * u64::from(r)))
-    else {
+    let Some(bytes) = 1u64.checked_shl(log_n).and_then(|n| n.checked_mul(128 * u64::from(r))) else {
         return Err(too_much);
     };
-    if log_n > 30
-        || bytes > MAX_SCRYPT_BYTES
-        || bytes.saturating_mul(u64::from(p)) > MAX_SCRYPT_WORK
-    {
+    if log_n > 30 || bytes > MAX_SCRYPT_BYTES || bytes.saturating_mul(u64::from(p)) > MAX_SCRYPT_WORK {
         return Err(too_much);
     }
     let log_n = u8::try_from(log_n).unwrap_or(u8::MAX);
-    let params = scrypt::Params::new(log_n, r, p)
-        .map_err(|_| Error::UnusableHash("impossible scrypt parameters"))?;
-    Ok(Foreign::Scrypt {
-        params,
-        salt: salt.to_vec(),
-        output: output.to_vec(),
-    })
+    let params = scrypt::Params::new(log_n, r, p).map_err(|_| Error::UnusableHash("impossible scrypt parameters"))?;
+    Ok(Foreign::Scrypt { params, salt: salt.to_vec(), output: output.to_vec() })
 }

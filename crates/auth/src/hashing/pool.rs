@@ -19,11 +19,7 @@ pub(crate) struct Memory {
 
 impl Memory {
     /// At least `count` blocks.
-    pub(crate) fn with_blocks<T>(
-        &mut self,
-        count: usize,
-        work: impl FnOnce(&mut [Block]) -> T,
-    ) -> T {
+    pub(crate) fn with_blocks<T>(&mut self, count: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
         if count > self.kept {
             return work(&mut vec![Block::default(); count]);
         }
@@ -49,13 +45,8 @@ impl Hasher {
         let (jobs, queue) = crossbeam_channel::bounded::<Job>(config.queue.max(1));
         for number in 0..config.workers.max(1) {
             let queue = queue.clone();
-            let memory = Memory {
-                blocks: Vec::new(),
-                kept: usize::try_from(config.memory_kib).unwrap_or(usize::MAX),
-            };
-            std::thread::Builder::new()
-                .name(format!("hash-{number}"))
-                .spawn(move || work_off(&queue, memory))?;
+            let memory = Memory { blocks: Vec::new(), kept: usize::try_from(config.memory_kib).unwrap_or(usize::MAX) };
+            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work_off(&queue, memory))?;
         }
         Ok(Self { jobs })
     }

@@ -20,13 +20,7 @@ pub struct StoredHash {
 }
 
 enum Form {
-    Argon2 {
-        algorithm: Algorithm,
-        version: Version,
-        params: Params,
-        salt: Vec<u8>,
-        output: Vec<u8>,
-    },
+    Argon2 { algorithm: Algorithm, version: Version, params: Params, salt: Vec<u8>, output: Vec<u8> },
     Foreign(Foreign),
 }
 
@@ -36,12 +30,8 @@ impl StoredHash {
     /// # Errors
     /// When the form is another, or the hash would cost too much to check.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        if text.starts_with("$argon2") {
-            parse_argon2(text)
-        } else {
-            Foreign::parse(text).map(Form::Foreign)
-        }
-        .map(|form| Self { form })
+        if text.starts_with("$argon2") { parse_argon2(text) } else { Foreign::parse(text).map(Form::Foreign) }
+            .map(|form| Self { form })
     }
 
     /// One that no password matches, as costly to check as a new one.
@@ -59,13 +49,7 @@ impl StoredHash {
     /// Whether `password` is the one, in constant time.
     pub(crate) fn matches(&self, password: &[u8], memory: &mut Memory) -> bool {
         match &self.form {
-            Form::Argon2 {
-                algorithm,
-                version,
-                params,
-                salt,
-                output,
-            } => {
+            Form::Argon2 { algorithm, version, params, salt, output } => {
                 let argon2 = Argon2::new(*algorithm, *version, params.clone());
                 let mut computed = vec![0; output.len()];
                 let done = memory.with_blocks(params.block_count(), |blocks| {
@@ -80,13 +64,7 @@ impl StoredHash {
     /// Whether a new hash of the same password would be better.
     pub(crate) fn is_outdated(&self, config: &HashingConfig) -> bool {
         match &self.form {
-            Form::Argon2 {
-                algorithm,
-                version,
-                params,
-                output,
-                ..
-            } => {
+            Form::Argon2 { algorithm, version, params, output, .. } => {
                 *algorithm != Algorithm::Argon2id
                     || *version != Version::V0x13
                     || params.m_cost() < config.memory_kib
@@ -100,11 +78,7 @@ impl StoredHash {
 }
 
 /// A new hash, as a PHC string.
-pub(crate) fn hash(
-    password: &[u8],
-    config: &HashingConfig,
-    memory: &mut Memory,
-) -> Result<String, Error> {
+pub(crate) fn hash(password: &[u8], config: &HashingConfig, memory: &mut Memory) -> Result<String, Error> {
     let params = params(config)?;
     let salt = random(SALT_BYTES)?;
     let mut output = [0; OUTPUT_BYTES];
@@ -118,9 +92,7 @@ pub(crate) fn hash(
     let phc = PasswordHash {
         algorithm: Algorithm::Argon2id.into(),
         version: Some(Version::V0x13.into()),
-        params: (&params)
-            .try_into()
-            .map_err(|_| Error::Internal("parameters that can't be written"))?,
+        params: (&params).try_into().map_err(|_| Error::Internal("parameters that can't be written"))?,
         salt: Some(Salt::new(&salt).map_err(unwritable)?),
         hash: Some(Output::new(&output).map_err(unwritable)?),
     };
@@ -128,13 +100,8 @@ pub(crate) fn hash(
 }
 
 fn params(config: &HashingConfig) -> Result<Params, Error> {
-    Params::new(
-        config.memory_kib,
-        config.passes,
-        config.lanes,
-        Some(OUTPUT_BYTES),
-    )
-    .map_err(|_| Error::Internal("impossible argon2id parameters"))
+    Params::new(config.memory_kib, config.passes, config.lanes, Some(OUTPUT_BYTES))
+        .map_err(|_| Error::Internal("impossible argon2id parameters"))
 }
 
 fn random(bytes: usize) -> Result<Vec<u8>, Error> {
@@ -148,44 +115,24 @@ fn parse_argon2(text: &str) -> Result<Form, Error> {
     let Ok(phc) = PasswordHash::new(text) else {
         return Err(malformed);
     };
-    let (Ok(algorithm), Ok(params), Some(salt), Some(output)) = (
-        Algorithm::try_from(phc.algorithm.as_str()),
-        Params::try_from(&phc),
-        phc.salt,
-        phc.hash,
-    ) else {
+    let (Ok(algorithm), Ok(params), Some(salt), Some(output)) =
+        (Algorithm::try_from(phc.algorithm.as_str()), Params::try_from(&phc), phc.salt, phc.hash)
+    else {
         return Err(malformed);
     };
-    let version = phc
-        .version
-        .map_or(Ok(Version::V0x10), Version::try_from)
-        .map_err(|_| malformed)?;
+    let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| malformed)?;
     let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
     if params.m_cost() > MAX_MEMORY_KIB || work > MAX_WORK_KIB || params.p_cost() > MAX_LANES {
-        return Err(Error::UnusableHash(
-            "the argon2 hash costs too much to check",
-        ));
+        return Err(Error::UnusableHash("the argon2 hash costs too much to check"));
     }
-    Ok(Form::Argon2 {
-        algorithm,
-        version,
-        params,
-        salt: salt.as_ref().to_vec(),
-        output: output.as_bytes().to_vec(),
-    })
+    Ok(Form::Argon2 { algorithm, version, params, salt: salt.as_ref().to_vec(), output: output.as_bytes().to_vec() })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const CONFIG: HashingConfig = HashingConfig {
-        memory_kib: 64,
-        passes: 1,
-        lanes: 1,
-        workers: 1,
-        queue: 1,
-    };
+    const CONFIG: HashingConfig = HashingConfig { memory_kib: 64, passes: 1, lanes: 1, workers: 1, queue: 1 };
 
     #[test]
     fn a_hash_matches_its_password_alone() {
@@ -196,15 +143,8 @@ mod tests {
         assert!(stored.matches(b"correct horse", &mut memory));
         assert!(!stored.matches(b"correct horsf", &mut memory));
         assert!(!stored.is_outdated(&CONFIG));
-        assert!(stored.is_outdated(&HashingConfig {
-            passes: 2,
-            ..CONFIG
-        }));
-        assert!(
-            !StoredHash::dummy(&CONFIG)
-                .unwrap()
-                .matches(b"", &mut memory)
-        );
+        assert!(stored.is_outdated(&HashingConfig { passes: 2, ..CONFIG }));
+        assert!(!StoredHash::dummy(&CONFIG).unwrap().matches(b"", &mut memory));
     }
 
     #[test]

@@ -15,78 +15,42 @@ struct Row {
 }
 
 pub(crate) fn find_hash(connection: &mut AnyConnection, user: Gid) -> Result<Option<String>> {
-    Ok(credentials::table
-        .find(user.to_string())
-        .select(credentials::password_hash)
-        .first(connection)
-        .optional()?)
+    Ok(credentials::table.find(user.to_string()).select(credentials::password_hash).first(connection).optional()?)
 }
 
-pub(crate) fn put(
-    connection: &mut AnyConnection,
-    user: Gid,
-    password_hash: String,
-    now: Timestamp,
-) -> Result<()> {
+pub(crate) fn put(connection: &mut AnyConnection, user: Gid, password_hash: String, now: Timestamp) -> Result<()> {
     let changed = diesel::update(credentials::table.find(user.to_string()))
-        .set((
-            credentials::password_hash.eq(&password_hash),
-            credentials::updated_at.eq(now.as_micros()),
-        ))
+        .set((credentials::password_hash.eq(&password_hash), credentials::updated_at.eq(now.as_micros())))
         .execute(connection)?;
-    if changed == 0 {
-        insert_many(connection, vec![(user, password_hash)], now)
-    } else {
-        Ok(())
-    }
+    if changed == 0 { insert_many(connection, vec![(user, password_hash)], now) } else { Ok(()) }
 }
 
-pub(crate) fn insert_many(
-    connection: &mut AnyConnection,
-    new: Vec<(Gid, String)>,
-    now: Timestamp,
-) -> Result<()> {
+pub(crate) fn insert_many(connection: &mut AnyConnection, new: Vec<(Gid, String)>, now: Timestamp) -> Result<()> {
     let rows: Vec<Row> = new
         .into_iter()
-        .map(|(user, password_hash)| Row {
-            user_gid: user.to_string(),
-            password_hash,
-            updated_at: now.as_micros(),
-        })
+        .map(|(user, password_hash)| Row { user_gid: user.to_string(), password_hash, updated_at: now.as_micros() })
         .collect();
     match connection {
-        AnyConnection::Postgres(connection) => diesel::insert_into(credentials::table)
-            .values(&rows)
-            .execute(connection)?,
-        AnyConnection::Sqlite(connection) => diesel::insert_into(credentials::table)
-            .values(&rows)
-            .execute(connection)?,
+        AnyConnection::Postgres(connection) => {
+            diesel::insert_into(credentials::table).values(&rows).execute(connection)?
+        }
+        AnyConnection::Sqlite(connection) => {
+            diesel::insert_into(credentials::table).values(&rows).execute(connection)?
+        }
     };
     Ok(())
 }
 
 /// Replaces a hash by a better one of the same password, unless the password has changed meanwhile.
-pub(crate) fn upgrade(
-    connection: &mut AnyConnection,
-    user: Gid,
-    old: &str,
-    new: &str,
-    now: Timestamp,
-) -> Result<()> {
-    diesel::update(
-        credentials::table
-            .find(user.to_string())
-            .filter(credentials::password_hash.eq(old)),
-    )
-    .set((
-        credentials::password_hash.eq(new),
-        credentials::updated_at.eq(now.as_micros()),
-    ))
-    .execute(connection)?;
+pub(crate) fn upgrade(connection: &mut AnyConnection, user: Gid, old: &str, new: &str, now: Timestamp) -> Result<()> {
+    diesel::update(credentials::table.find(user.to_string()).filter(credentials::password_hash.eq(old)))
+        .set((credentials::password_hash.eq(new), credentials::updated_at.eq(now.as_micros())))
+        .execute(connection)?;
     Ok(())
 }
 
-pub(crate) fn delete(connection: &mut AnyConnection, user: Gid) -> Result<()> {
-    diesel::delete(credentials::table.find(user.to_string())).execute(connection)?;
+pub(crate) fn delete_many(connection: &mut AnyConnection, users: &[Gid]) -> Result<()> {
+    let users: Vec<String> = users.iter().map(Gid::to_string).collect();
+    diesel::delete(credentials::table.filter(credentials::user_gid.eq_any(users))).execute(connection)?;
     Ok(())
 }

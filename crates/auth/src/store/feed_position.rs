@@ -6,20 +6,13 @@ use doorward_storage::{AnyConnection, Result};
 use super::schema::feed_position;
 
 pub(crate) fn get(connection: &mut AnyConnection) -> Result<i64> {
-    Ok(feed_position::table
-        .find(1)
-        .select(feed_position::cursor)
-        .first(connection)?)
+    Ok(feed_position::table.find(1).select(feed_position::cursor).first(connection)?)
 }
 
 /// Never backwards: several replicas follow the same feed.
 pub(crate) fn advance(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
-    diesel::update(
-        feed_position::table
-            .find(1)
-            .filter(feed_position::cursor.lt(cursor)),
-    )
-    .set(feed_position::cursor.eq(cursor))
-    .execute(connection)?;
+    diesel::update(feed_position::table.find(1).filter(feed_position::cursor.lt(cursor)))
+        .set(feed_position::cursor.eq(cursor))
+        .execute(connection)?;
     Ok(())
 }

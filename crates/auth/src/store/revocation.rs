@@ -22,11 +22,7 @@ impl TryFrom<Row> for Revocation {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
-        let covers = if row.kind == "sid" {
-            Covers::Sid(row.id)
-        } else {
-            Covers::Subject(row.id.parse()?)
-        };
+        let covers = if row.kind == "sid" { Covers::Sid(row.id) } else { Covers::Subject(row.id.parse()?) };
         Ok(Self {
             covers,
             not_before_seconds: row.not_before_seconds,
@@ -38,28 +34,16 @@ impl TryFrom<Row> for Revocation {
 
 pub(crate) fn find(connection: &mut AnyConnection, covers: &Covers) -> Result<Option<Revocation>> {
     let (kind, id) = covers.key();
-    let row = revocations::table
-        .find((kind, id))
-        .select(Row::as_select())
-        .first(connection)
-        .optional()?;
+    let row = revocations::table.find((kind, id)).select(Row::as_select()).first(connection).optional()?;
     row.map(Revocation::try_from).transpose()
 }
 
 /// Widens the one that is there, or adds it. The caller holds the lock of the trust head.
-pub(crate) fn put(
-    connection: &mut AnyConnection,
-    revocation: &Revocation,
-    version: i64,
-) -> Result<()> {
+pub(crate) fn put(connection: &mut AnyConnection, revocation: &Revocation, version: i64) -> Result<()> {
     let (kind, id) = revocation.covers.key();
     let known = find(connection, &revocation.covers)?;
-    let not_before = known
-        .as_ref()
-        .map_or(i64::MIN, |known| known.not_before_seconds);
-    let expires = known
-        .as_ref()
-        .map_or(i64::MIN, |known| known.expires_at_seconds);
+    let not_before = known.as_ref().map_or(i64::MIN, |known| known.not_before_seconds);
+    let expires = known.as_ref().map_or(i64::MIN, |known| known.expires_at_seconds);
     let row = Row {
         kind: kind.to_owned(),
         id: id.clone(),
@@ -69,13 +53,9 @@ pub(crate) fn put(
         version,
     };
     if known.is_some() {
-        diesel::update(revocations::table.find((kind, id)))
-            .set(&row)
-            .execute(connection)?;
+        diesel::update(revocations::table.find((kind, id))).set(&row).execute(connection)?;
     } else {
-        diesel::insert_into(revocations::table)
-            .values(&row)
-            .execute(connection)?;
+        diesel::insert_into(revocations::table).values(&row).execute(connection)?;
     }
     Ok(())
 }

@@ -50,9 +50,7 @@ pub(crate) fn insert(connection: &mut AnyConnection, key: SigningKey) -> Result<
         created_at: key.created_at.as_micros(),
         verify_until: key.verify_until.map(Timestamp::as_micros),
     };
-    diesel::insert_into(signing_keys::table)
-        .values(&row)
-        .execute(connection)?;
+    diesel::insert_into(signing_keys::table).values(&row).execute(connection)?;
     Ok(())
 }
 

@@ -6,10 +6,7 @@ use doorward_storage::{AnyConnection, Result};
 use super::schema::trust_head;
 
 pub(crate) fn version(connection: &mut AnyConnection) -> Result<i64> {
-    Ok(trust_head::table
-        .find(1)
-        .select(trust_head::version)
-        .first(connection)?)
+    Ok(trust_head::table.find(1).select(trust_head::version).first(connection)?)
 }
 
 /// The version of the change that this transaction makes. From here to the commit, other writers of trust wait.

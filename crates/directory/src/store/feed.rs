@@ -44,11 +44,7 @@ pub(crate) struct NewChange {
 }
 
 /// Appends the changes of this transaction. To be called last in it: from here to the commit, other writers wait.
-pub(crate) fn append(
-    connection: &mut AnyConnection,
-    changes: Vec<NewChange>,
-    now: Timestamp,
-) -> Result<i64> {
+pub(crate) fn append(connection: &mut AnyConnection, changes: Vec<NewChange>, now: Timestamp) -> Result<i64> {
     let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
     diesel::update(feed_head::table.find(1))
         .set(feed_head::cursor.eq(feed_head::cursor + count))
@@ -67,22 +63,15 @@ pub(crate) fn append(
         })
         .collect();
     match connection {
-        AnyConnection::Postgres(connection) => diesel::insert_into(feed::table)
-            .values(&rows)
-            .execute(connection)?,
-        AnyConnection::Sqlite(connection) => diesel::insert_into(feed::table)
-            .values(&rows)
-            .execute(connection)?,
+        AnyConnection::Postgres(connection) => diesel::insert_into(feed::table).values(&rows).execute(connection)?,
+        AnyConnection::Sqlite(connection) => diesel::insert_into(feed::table).values(&rows).execute(connection)?,
     };
     Ok(last)
 }
 
 /// The last cursor that was given out, as of this snapshot.
 pub(crate) fn head(connection: &mut AnyConnection) -> Result<i64> {
-    Ok(feed_head::table
-        .find(1)
-        .select(feed_head::cursor)
-        .first(connection)?)
+    Ok(feed_head::table.find(1).select(feed_head::cursor).first(connection)?)
 }
 
 /// The changes after a cursor, in order.
@@ -124,11 +113,7 @@ mod tests {
                     data_key: format!("{writer}/{round}/{number}"),
                     entry_status: "active",
                 };
-                append(
-                    connection,
-                    (0..count).map(change).collect(),
-                    Timestamp::from_micros(1),
-                )?;
+                append(connection, (0..count).map(change).collect(), Timestamp::from_micros(1))?;
                 if (writer + round) % 5 == 0 {
                     #[expect(
                         clippy::disallowed_methods,
@@ -136,11 +121,7 @@ mod tests {
                     )]
                     std::thread::sleep(Duration::from_millis(2));
                 }
-                if gives_up {
-                    Err(Error::Other("changed its mind".to_owned()))
-                } else {
-                    Ok(())
-                }
+                if gives_up { Err(Error::Other("changed its mind".to_owned())) } else { Ok(()) }
             })
             .await;
         assert_eq!(done.is_err(), gives_up);
@@ -154,9 +135,7 @@ mod tests {
             let was_last_look = writers_are_done.load(Ordering::SeqCst);
             let after = seen.last().map_or(0, |change| change.cursor);
             let (mut news, head) = database
-                .read(move |connection| {
-                    Ok::<_, Error>((list(connection, after, 1000)?, head(connection)?))
-                })
+                .read(move |connection| Ok::<_, Error>((list(connection, after, 1000)?, head(connection)?)))
                 .await
                 .unwrap();
             assert_eq!(
@@ -196,12 +175,8 @@ mod tests {
             writers_are_done.store(true, Ordering::SeqCst);
             let seen = reader.await.unwrap();
             let cursors: Vec<i64> = seen.iter().map(|change| change.cursor).collect();
-            assert_eq!(
-                cursors,
-                (1..=i64::try_from(written).unwrap()).collect::<Vec<_>>()
-            );
-            let keys: std::collections::HashSet<_> =
-                seen.iter().map(|change| change.data_key.as_str()).collect();
+            assert_eq!(cursors, (1..=i64::try_from(written).unwrap()).collect::<Vec<_>>());
+            let keys: std::collections::HashSet<_> = seen.iter().map(|change| change.data_key.as_str()).collect();
             assert_eq!(keys.len(), written);
         }
     }

@@ -20,24 +20,16 @@ pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Memb
         .order(memberships::project_gid)
         .select((membership::Row::as_select(), project::Row::as_select()))
         .load(connection)?;
-    rows.into_iter()
-        .map(|(membership, project)| Ok((membership.try_into()?, project.try_into()?)))
-        .collect()
+    rows.into_iter().map(|(membership, project)| Ok((membership.try_into()?, project.try_into()?))).collect()
 }
 
 /// The memberships of others in the active projects of which the user is an active member, with the people. A person in
 /// several of these projects comes several times.
-pub(crate) fn others(
-    connection: &mut AnyConnection,
-    user: Gid,
-) -> Result<Vec<(Membership, Person)>> {
+pub(crate) fn others(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Membership, Person)>> {
     type PersonRow = (String, Option<String>, String, Option<String>, String);
     let rows: Vec<(membership::Row, PersonRow)> = mine
         .inner_join(projects::table.on(projects::gid.eq(mine.field(memberships::project_gid))))
-        .inner_join(
-            memberships::table
-                .on(memberships::project_gid.eq(mine.field(memberships::project_gid))),
-        )
+        .inner_join(memberships::table.on(memberships::project_gid.eq(mine.field(memberships::project_gid))))
         .inner_join(users::table.on(users::gid.eq(memberships::user_gid)))
         .filter(mine.field(memberships::user_gid).eq(user.to_string()))
         .filter(mine.field(memberships::status).eq("active"))
@@ -46,24 +38,12 @@ pub(crate) fn others(
         .order((memberships::project_gid, memberships::user_gid))
         .select((
             membership::Row::as_select(),
-            (
-                users::gid,
-                users::username,
-                users::name,
-                users::avatar,
-                users::status,
-            ),
+            (users::gid, users::username, users::name, users::avatar, users::status),
         ))
         .load(connection)?;
     rows.into_iter()
         .map(|(membership, (gid, username, name, avatar, status))| {
-            let person = Person {
-                gid: gid.parse()?,
-                username,
-                name,
-                avatar,
-                status: status.parse()?,
-            };
+            let person = Person { gid: gid.parse()?, username, name, avatar, status: status.parse()? };
             Ok((membership.try_into()?, person))
         })
         .collect()

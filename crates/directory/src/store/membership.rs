@@ -28,18 +28,12 @@ impl TryFrom<Row> for Membership {
             user: row.user_gid.parse()?,
             role: row.role.parse()?,
             status: row.status.parse()?,
-            rate_limit_per_second: row
-                .rate_limit_per_second
-                .and_then(|limit| u32::try_from(limit).ok()),
+            rate_limit_per_second: row.rate_limit_per_second.and_then(|limit| u32::try_from(limit).ok()),
         })
     }
 }
 
-pub(crate) fn insert(
-    connection: &mut AnyConnection,
-    membership: &Membership,
-    now: Timestamp,
-) -> Result<()> {
+pub(crate) fn insert(connection: &mut AnyConnection, membership: &Membership, now: Timestamp) -> Result<()> {
     let row = Row {
         project_gid: membership.project.to_string(),
         user_gid: membership.user.to_string(),
@@ -49,17 +43,11 @@ pub(crate) fn insert(
         created_at: now.as_micros(),
         updated_at: now.as_micros(),
     };
-    diesel::insert_into(memberships::table)
-        .values(&row)
-        .execute(connection)?;
+    diesel::insert_into(memberships::table).values(&row).execute(connection)?;
     Ok(())
 }
 
-pub(crate) fn find(
-    connection: &mut AnyConnection,
-    project: Gid,
-    user: Gid,
-) -> Result<Option<Membership>> {
+pub(crate) fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Option<Membership>> {
     let row = memberships::table
         .find((project.to_string(), user.to_string()))
         .select(Row::as_select())
@@ -68,17 +56,9 @@ pub(crate) fn find(
     row.map(Membership::try_from).transpose()
 }
 
-pub(crate) fn activate(
-    connection: &mut AnyConnection,
-    project: Gid,
-    user: Gid,
-    now: Timestamp,
-) -> Result<()> {
+pub(crate) fn activate(connection: &mut AnyConnection, project: Gid, user: Gid, now: Timestamp) -> Result<()> {
     diesel::update(memberships::table.find((project.to_string(), user.to_string())))
-        .set((
-            memberships::status.eq("active"),
-            memberships::updated_at.eq(now.as_micros()),
-        ))
+        .set((memberships::status.eq("active"), memberships::updated_at.eq(now.as_micros())))
         .execute(connection)?;
     Ok(())
 }
@@ -110,7 +90,6 @@ pub(crate) fn list_of_project(
 }
 
 pub(crate) fn delete_all_of_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
-    diesel::delete(memberships::table.filter(memberships::user_gid.eq(user.to_string())))
-        .execute(connection)?;
+    diesel::delete(memberships::table.filter(memberships::user_gid.eq(user.to_string()))).execute(connection)?;
     Ok(())
 }

@@ -35,11 +35,7 @@ impl TryFrom<Row> for Project {
     }
 }
 
-pub(crate) fn insert(
-    connection: &mut AnyConnection,
-    project: &Project,
-    now: Timestamp,
-) -> Result<()> {
+pub(crate) fn insert(connection: &mut AnyConnection, project: &Project, now: Timestamp) -> Result<()> {
     let row = Row {
         gid: project.gid.to_string(),
         name: project.name.clone(),
@@ -50,27 +46,17 @@ pub(crate) fn insert(
         created_at: now.as_micros(),
         updated_at: now.as_micros(),
     };
-    diesel::insert_into(projects::table)
-        .values(&row)
-        .execute(connection)?;
+    diesel::insert_into(projects::table).values(&row).execute(connection)?;
     Ok(())
 }
 
 pub(crate) fn find(connection: &mut AnyConnection, gid: Gid) -> Result<Option<Project>> {
-    let row = projects::table
-        .find(gid.to_string())
-        .select(Row::as_select())
-        .first(connection)
-        .optional()?;
+    let row = projects::table.find(gid.to_string()).select(Row::as_select()).first(connection).optional()?;
     row.map(Project::try_from).transpose()
 }
 
 /// A page in the order of gids, after the last of the page before.
-pub(crate) fn list(
-    connection: &mut AnyConnection,
-    after: Option<Gid>,
-    limit: i64,
-) -> Result<Vec<Project>> {
+pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<Project>> {
     let after = after.map(|gid| gid.to_string()).unwrap_or_default();
     let rows: Vec<Row> = projects::table
         .filter(projects::gid.gt(after))
@@ -82,9 +68,6 @@ pub(crate) fn list(
 }
 
 pub(crate) fn is_owner_of_any(connection: &mut AnyConnection, user: Gid) -> Result<bool> {
-    let count: i64 = projects::table
-        .filter(projects::owner_gid.eq(user.to_string()))
-        .count()
-        .get_result(connection)?;
+    let count: i64 = projects::table.filter(projects::owner_gid.eq(user.to_string())).count().get_result(connection)?;
     Ok(count > 0)
 }

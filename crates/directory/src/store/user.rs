@@ -58,41 +58,23 @@ impl TryFrom<Row> for User {
     }
 }
 
-pub(crate) fn insert_many(
-    connection: &mut AnyConnection,
-    new: &[User],
-    now: Timestamp,
-) -> Result<()> {
+pub(crate) fn insert_many(connection: &mut AnyConnection, new: &[User], now: Timestamp) -> Result<()> {
     let rows: Vec<Row> = new.iter().map(|user| Row::new(user, now)).collect();
     match connection {
-        AnyConnection::Postgres(connection) => diesel::insert_into(users::table)
-            .values(&rows)
-            .execute(connection)?,
-        AnyConnection::Sqlite(connection) => diesel::insert_into(users::table)
-            .values(&rows)
-            .execute(connection)?,
+        AnyConnection::Postgres(connection) => diesel::insert_into(users::table).values(&rows).execute(connection)?,
+        AnyConnection::Sqlite(connection) => diesel::insert_into(users::table).values(&rows).execute(connection)?,
     };
     Ok(())
 }
 
 pub(crate) fn find(connection: &mut AnyConnection, gid: Gid) -> Result<Option<User>> {
-    let row = users::table
-        .find(gid.to_string())
-        .select(Row::as_select())
-        .first(connection)
-        .optional()?;
+    let row = users::table.find(gid.to_string()).select(Row::as_select()).first(connection).optional()?;
     row.map(User::try_from).transpose()
 }
 
-pub(crate) fn find_by_username(
-    connection: &mut AnyConnection,
-    username: &str,
-) -> Result<Option<User>> {
-    let row = users::table
-        .filter(users::username.eq(username))
-        .select(Row::as_select())
-        .first(connection)
-        .optional()?;
+pub(crate) fn find_by_username(connection: &mut AnyConnection, username: &str) -> Result<Option<User>> {
+    let row =
+        users::table.filter(users::username.eq(username)).select(Row::as_select()).first(connection).optional()?;
     row.map(User::try_from).transpose()
 }
 
@@ -106,19 +88,12 @@ pub(crate) fn taken(
         .filter(users::username.eq_any(usernames))
         .select(users::username.assume_not_null())
         .load(connection)?;
-    let gids = users::table
-        .filter(users::gid.eq_any(gids))
-        .select(users::gid)
-        .load(connection)?;
+    let gids = users::table.filter(users::gid.eq_any(gids)).select(users::gid).load(connection)?;
     Ok((names, gids))
 }
 
 /// A page in the order of gids, after the last of the page before.
-pub(crate) fn list(
-    connection: &mut AnyConnection,
-    after: Option<Gid>,
-    limit: i64,
-) -> Result<Vec<User>> {
+pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<User>> {
     let after = after.map(|gid| gid.to_string()).unwrap_or_default();
     let rows: Vec<Row> = users::table
         .filter(users::gid.gt(after))
@@ -129,17 +104,9 @@ pub(crate) fn list(
     rows.into_iter().map(User::try_from).collect()
 }
 
-pub(crate) fn set_status(
-    connection: &mut AnyConnection,
-    gid: Gid,
-    status: UserStatus,
-    now: Timestamp,
-) -> Result<()> {
+pub(crate) fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, now: Timestamp) -> Result<()> {
     diesel::update(users::table.find(gid.to_string()))
-        .set((
-            users::status.eq(status.as_str()),
-            users::updated_at.eq(now.as_micros()),
-        ))
+        .set((users::status.eq(status.as_str()), users::updated_at.eq(now.as_micros())))
         .execute(connection)?;
     Ok(())
 }

@@ -1,9 +1,5 @@
 //! A directory over each database, and what fills it.
-#![expect(
-    clippy::unwrap_used,
-    clippy::missing_panics_doc,
-    reason = "tests stop where something fails"
-)]
+#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests stop where something fails")]
 
 use std::sync::Arc;
 
@@ -24,11 +20,7 @@ pub(crate) fn both() -> Vec<Fixture> {
     TestDatabase::both(&MIGRATIONS)
         .into_iter()
         .map(|test| Fixture {
-            directory: Directory::new(
-                test.database.clone(),
-                Arc::new(SystemClock),
-                Arc::new(RandomIds),
-            ),
+            directory: Directory::new(test.database.clone(), Arc::new(SystemClock), Arc::new(RandomIds)),
             _database: test,
         })
         .collect()
@@ -46,16 +38,10 @@ pub(crate) fn new_user(username: &str) -> NewUser {
 
 impl Fixture {
     pub(crate) async fn user(&self, username: &str) -> User {
-        self.directory
-            .create_user(new_user(username))
-            .await
-            .unwrap()
+        self.directory.create_user(new_user(username)).await.unwrap()
     }
 
     pub(crate) async fn project(&self, owner: &User, name: &str) -> Project {
-        self.directory
-            .create_project(owner.gid, DisplayName::parse(name).unwrap())
-            .await
-            .unwrap()
+        self.directory.create_project(owner.gid, DisplayName::parse(name).unwrap()).await.unwrap()
     }
 }

@@ -10,9 +10,7 @@ use table::TABLE;
 /// The English name of the language with this exact, lower-case code.
 #[must_use]
 pub fn name(code: &str) -> Option<&'static str> {
-    let index = TABLE
-        .binary_search_by(|(known, _)| (*known).cmp(code))
-        .ok()?;
+    let index = TABLE.binary_search_by(|(known, _)| (*known).cmp(code)).ok()?;
     TABLE.get(index).map(|(_, name)| *name)
 }
 
@@ -38,8 +36,7 @@ mod tests {
 
     #[test]
     fn codes_are_a_lower_case_language_and_perhaps_a_territory() {
-        let two_letters =
-            |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_lowercase());
+        let two_letters = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_lowercase());
         for (code, _) in all() {
             let (language, territory) = code.split_once('-').unwrap_or((code, "xx"));
             assert!(two_letters(language) && two_letters(territory), "{code}");
@@ -67,10 +64,7 @@ mod tests {
         for (code, english) in all() {
             if let Some((language, _)) = code.split_once('-') {
                 let expected = name(language).map(|language| format!("{language} ("));
-                assert!(
-                    expected.is_some_and(|start| english.starts_with(&start)),
-                    "{code}"
-                );
+                assert!(expected.is_some_and(|start| english.starts_with(&start)), "{code}");
                 assert!(english.ends_with(')'), "{code}");
             }
         }

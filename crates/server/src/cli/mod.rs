@@ -1,0 +1,111 @@
+//! The command line. Flags of settings come from their table, on every command.
+
+mod keys;
+mod projects;
+mod users;
+
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::settings::{self, Role};
+
+pub(crate) use keys::KeysCommand;
+pub(crate) use projects::{CreateProject, MemberCommand, ProjectCommand};
+pub(crate) use users::{CreateUser, NewPassword, PasswordSource, UserCommand};
+
+/// The front door of a multi-user, multi-project application: logins, projects, members.
+#[derive(Debug, Parser)]
+#[command(name = "doorward", arg_required_else_help = true, subcommand_required = true)]
+#[command(after_help = "Examples:\n  doorward demo\n  doorward serve --config doorward.toml\n\n\
+    Settings: defaults, then --config, then DOORWARD_* variables, then flags; `--help` lists them all.")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Try it out: everything in one process over SQLite, with a few users and projects
+    #[command(after_help = "Example:\n  doorward demo --data-dir /tmp/doorward")]
+    Demo,
+    Serve(Serve),
+    /// Bring the databases up to date, and exit
+    ///
+    /// Safe to run from several places at once.
+    #[command(after_help = "Example:\n  doorward migrate --config doorward.toml")]
+    Migrate,
+    /// Administer users
+    #[command(subcommand, after_help = "Example:\n  doorward user list")]
+    User(UserCommand),
+    /// Administer projects
+    #[command(subcommand, after_help = "Example:\n  doorward project list")]
+    Project(ProjectCommand),
+    /// Administer the members of projects
+    #[command(subcommand, after_help = "Example:\n  doorward member add --project P --user ann")]
+    Member(MemberCommand),
+    /// Administer the keys that sign tokens
+    #[command(subcommand, after_help = "Example:\n  doorward keys rotate")]
+    Keys(KeysCommand),
+    Healthcheck(Healthcheck),
+}
+
+/// Run one service, or all of them in one process
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  doorward serve\n  doorward serve auth --migrate\n  doorward serve gateway --print-config"
+)]
+pub(crate) struct Serve {
+    #[arg(value_enum, default_value_t = Service::All)]
+    pub service: Service,
+    /// Print the effective settings as TOML, without secrets, and exit
+    #[arg(long)]
+    pub print_config: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Service {
+    All,
+    Gateway,
+    Auth,
+    Directory,
+}
+
+/// Exit 0 when a server is ready, else 1
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  doorward healthcheck\n  doorward healthcheck http://10.0.0.5:9090/health/ready")]
+pub(crate) struct Healthcheck {
+    /// [default: /health/ready of this machine's operations listener]
+    pub url: Option<String>,
+}
+
+impl Command {
+    pub(crate) const fn role(&self) -> Role {
+        match self {
+            Self::Demo => Role::Demo,
+            Self::Serve(Serve { service: Service::All, .. }) => Role::All,
+            Self::Serve(Serve { service: Service::Gateway, .. }) => Role::Gateway,
+            Self::Serve(Serve { service: Service::Auth, .. }) => Role::Auth,
+            Self::Serve(Serve { service: Service::Directory, .. }) => Role::Directory,
+            Self::Migrate => Role::Migrate,
+            Self::User(_) | Self::Project(_) | Self::Member(_) | Self::Keys(_) | Self::Healthcheck(_) => Role::Admin,
+        }
+    }
+}
+
+/// The command, and the matches that hold the flags of settings.
+///
+/// # Errors
+/// On wrong usage, and when help or the version is asked for; the error knows its text and exit code.
+pub(crate) fn parse(
+    arguments: impl IntoIterator<Item = std::ffi::OsString>,
+) -> Result<(Command, ArgMatches), clap::Error> {
+    let matches = command().try_get_matches_from(arguments)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?;
+    Ok((cli.command, matches))
+}
+
+fn command() -> clap::Command {
+    settings::flags::add_to(Cli::command().version(doorward_domain::version::release()))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! `doorward demo`: everything, with something in it.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+};
+
+use anyhow::Context;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use doorward_auth::{Credentials, Password};
+use doorward_directory::{Directory, NewUser, model::User};
+use doorward_domain::{DisplayName, Email, Ids, RandomIds, Username};
+
+use super::serve;
+use crate::{settings::Settings, wiring};
+
+/// The password of all demo users, made on first start: even a demo has no password that the world knows.
+const PASSWORD_FILE: &str = "demo-password";
+const PEOPLE: [(&str, &str); 4] =
+    [("ann", "Ann Smit"), ("ben", "Ben de Vries"), ("carla", "Carla Jansen"), ("dmitri", "Дмитрий Орлов")];
+/// Name, owner, other members.
+const PROJECTS: [(&str, &str, &[&str]); 3] =
+    [("Spring catalogue", "ann", &["ben", "carla"]), ("Webshop", "ben", &["ann", "dmitri"]), ("Archive", "carla", &[])];
+
+pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
+    let running = serve::start(&settings).await?;
+    let path = settings.data_dir.join(PASSWORD_FILE);
+    let password = match fs::read_to_string(&path) {
+        Ok(password) => password.trim_end().to_owned(),
+        Err(_) => {
+            let password = new_password()?;
+            fill(&wiring::directory(&settings), &wiring::credentials(&settings)?, &password).await?;
+            keep(&path, &password).with_context(|| format!("can't write {}", path.display()))?;
+            password
+        }
+    };
+    introduce(&settings, &password);
+    running.finish().await
+}
+
+fn new_password() -> anyhow::Result<String> {
+    let mut random = [0; 12];
+    aws_lc_rs::rand::fill(&mut random).ok().context("this machine has no randomness")?;
+    Ok(format!("demo-{}", URL_SAFE_NO_PAD.encode(random)))
+}
+
+/// Written last: a first start that was interrupted starts over, with what is there already.
+fn keep(path: &Path, password: &str) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    writeln!(file, "{password}")
+}
+
+async fn fill(directory: &Directory, credentials: &Credentials, password: &str) -> anyhow::Result<()> {
+    for (username, name) in PEOPLE {
+        let user = match directory.find_login(username).await? {
+            Some(user) => user,
+            None => create_user(directory, username, name).await?,
+        };
+        credentials.set_password(user.gid, Password::parse(password)?).await?;
+    }
+    if !directory.list_projects(None, 1).await?.is_empty() {
+        return Ok(());
+    }
+    for (name, owner, members) in PROJECTS {
+        let owner = directory.get_user(owner).await?;
+        let project = directory.create_project(owner.gid, DisplayName::parse(name)?).await?;
+        for member in members {
+            directory.add_member(project.gid, directory.get_user(member).await?.gid).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn create_user(directory: &Directory, username: &str, name: &str) -> anyhow::Result<User> {
+    let email = Email::parse(&format!("{username}@example.org"))?;
+    let new = NewUser::new(RandomIds.gid(), Username::parse(username)?, Some(email), DisplayName::parse(name)?);
+    Ok(directory.create_user(new).await?)
+}
+
+fn introduce(settings: &Settings, password: &str) {
+    let (listen, ops) = (settings.gateway.listen, settings.ops_listen);
+    let people = PEOPLE.map(|(username, _)| username).join(", ");
+    let text = format!(
+        "\nDoorward is running, with demo data in {}.\n\n  HTTP API      http://{listen}\n  operations    \
+         http://{ops}/health/ready, http://{ops}/metrics\n  users         {people}\n  password      {password}\n\nLog in:\n\n  \
+         curl -i http://{listen}/api/login -H 'Content-Type: application/json' -d \
+         '{{\"username\": \"ann\", \"password\": \"{password}\"}}'\n\nStop with Ctrl-C.\n\n",
+        settings.data_dir.display(),
+    );
+    let mut stderr = std::io::stderr();
+    // Where stderr is gone, nobody looks.
+    let _ = stderr.write_all(text.as_bytes());
+}

@@ -1,0 +1,163 @@
+//! `doorward user import`: users of another system, with their password hashes.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader, IsTerminal, Read, Write},
+    path::Path,
+};
+
+use anyhow::{Context, bail};
+use doorward_auth::{Credentials, StoredHash};
+use doorward_directory::{Directory, NewUser};
+use doorward_domain::{DisplayName, Email, Gid, Ids, RandomIds, UserStatus, Username, languages};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::stdout;
+
+/// Lines in one transaction.
+const BATCH: usize = 500;
+const MAX_LINE_BYTES: u64 = 64 * 1024;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    username: String,
+    email: Option<String>,
+    name: Option<String>,
+    password_hash: String,
+    gid: Option<String>,
+    status: Option<String>,
+    language: Option<String>,
+    timezone: Option<String>,
+}
+
+struct Candidate {
+    number: usize,
+    user: NewUser,
+    hash: String,
+}
+
+#[derive(Default)]
+struct Report {
+    lines: usize,
+    imported: usize,
+    failed: Vec<Value>,
+}
+
+impl Report {
+    fn fail(&mut self, number: usize, error: &str) {
+        self.failed.push(json!({"line": number, "error": error}));
+    }
+}
+
+/// A line is imported as a whole or not at all. The report goes to stdout; an import with failed lines fails.
+pub(super) async fn run(directory: &Directory, credentials: &Credentials, path: &Path) -> anyhow::Result<()> {
+    let file = File::open(path).with_context(|| format!("can't read {}", path.display()))?;
+    let mut reader = BufReader::new(file);
+    let mut report = Report::default();
+    let mut batch = Vec::with_capacity(BATCH);
+    while let Some(line) = next_line(&mut reader)? {
+        report.lines += 1;
+        if line.iter().all(u8::is_ascii_whitespace) {
+            continue;
+        }
+        match parse(&line) {
+            Ok((user, hash)) => batch.push(Candidate { number: report.lines, user, hash }),
+            Err(error) => report.fail(report.lines, &format!("{error:#}")),
+        }
+        if batch.len() == BATCH {
+            import(directory, credentials, std::mem::take(&mut batch), &mut report).await?;
+            show_progress(&report);
+        }
+    }
+    import(directory, credentials, batch, &mut report).await?;
+    report.failed.sort_by_key(|failed| failed.get("line").and_then(Value::as_u64));
+    let failed = report.failed.len();
+    stdout::json(&json!({"imported": report.imported, "failed": report.failed}))?;
+    if failed > 0 {
+        bail!("{failed} lines were not imported");
+    }
+    Ok(())
+}
+
+/// Without its end; a line that is too long is an error of its own.
+fn next_line(reader: &mut BufReader<File>) -> anyhow::Result<Option<Vec<u8>>> {
+    let mut line = Vec::new();
+    let read = reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
+    if read as u64 == MAX_LINE_BYTES && line.last() != Some(&b'\n') {
+        bail!("a line has more than {MAX_LINE_BYTES} bytes: this is no JSON lines file");
+    }
+    Ok((read > 0).then_some(line))
+}
+
+fn parse(line: &[u8]) -> anyhow::Result<(NewUser, String)> {
+    let line: Line = serde_json::from_slice(line).context("not the expected JSON object")?;
+    let gid: Gid = line.gid.map_or_else(|| Ok(RandomIds.gid()), |gid| gid.parse()).context("gid")?;
+    let username = Username::parse(&line.username).context("username")?;
+    let email = line.email.as_deref().map(Email::parse).transpose().context("email")?;
+    let name = DisplayName::parse_or_empty(line.name.as_deref().unwrap_or_default()).context("name")?;
+    let mut user = NewUser::new(gid, username, email, name);
+    match line.status.as_deref().map(str::parse).transpose().context("status")? {
+        None | Some(UserStatus::Active) => {}
+        Some(UserStatus::Inactive) => user.status = UserStatus::Inactive,
+        Some(UserStatus::Invited | UserStatus::Deleted) => bail!("status: only active and inactive users are imported"),
+    }
+    if let Some(language) = line.language {
+        if !languages::is_known(&language) {
+            bail!("language: is not in the global list");
+        }
+        user.language = language;
+    }
+    if let Some(timezone) = line.timezone {
+        user.timezone = timezone.parse().context("timezone")?;
+    }
+    StoredHash::parse(&line.password_hash).context("password_hash")?;
+    Ok((user, line.password_hash))
+}
+
+/// Credentials first: a crash in between leaves some that belong to nobody, and the lines can be imported again.
+async fn import(
+    directory: &Directory,
+    credentials: &Credentials,
+    batch: Vec<Candidate>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let users: Vec<NewUser> = batch.iter().map(|candidate| candidate.user.clone()).collect();
+    let refusals = directory.check_users(users).await?;
+    let (mut users, mut hashes) = (Vec::new(), Vec::new());
+    for (candidate, refusal) in batch.into_iter().zip(refusals) {
+        match refusal {
+            Some(refusal) => report.fail(candidate.number, &refusal.to_string()),
+            None => {
+                hashes.push((candidate.user.gid, candidate.hash));
+                users.push((candidate.number, candidate.user));
+            }
+        }
+    }
+    if users.is_empty() {
+        return Ok(());
+    }
+    credentials.put_hashes(hashes).await?;
+    let (numbers, users): (Vec<usize>, Vec<NewUser>) = users.into_iter().unzip();
+    let gids: Vec<Gid> = users.iter().map(|user| user.gid).collect();
+    let mut orphans = Vec::new();
+    for ((number, gid), made) in numbers.into_iter().zip(gids).zip(directory.create_users(users).await?) {
+        match made {
+            Ok(_) => report.imported += 1,
+            Err(error) => {
+                report.fail(number, &error.to_string());
+                orphans.push(gid);
+            }
+        }
+    }
+    if orphans.is_empty() { Ok(()) } else { Ok(credentials.delete_all(orphans).await?) }
+}
+
+fn show_progress(report: &Report) {
+    let mut stderr = std::io::stderr();
+    if stderr.is_terminal() {
+        // Where stderr is gone, nobody looks.
+        let _ = write!(stderr, "\r{} lines, {} imported", report.lines, report.imported);
+    }
+}

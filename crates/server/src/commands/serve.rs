@@ -1,0 +1,225 @@
+//! `doorward serve`: one service, or all of them in one process, wired through the same gRPC.
+
+use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+
+use anyhow::{Context, anyhow};
+use doorward_auth::{Auth, Deps};
+use doorward_directory::Directory;
+use doorward_domain::{RandomIds, SystemClock};
+use doorward_gateway::{Gateway, PeerSettings};
+use doorward_proto::{Peer, ServiceToken, channel::check_health, server::Listeners};
+use doorward_storage::Database;
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    data_dir, keys_file,
+    ops::{self, Check},
+    settings::{Role, Settings},
+    shutdown, tls,
+    wiring::{self, Preparation},
+};
+
+/// For everything to end after a signal; calls in flight have less.
+const END_WITHIN: Duration = Duration::from_secs(30);
+
+type Serving = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
+    start(settings).await?.finish().await
+}
+
+/// A process that serves.
+pub(super) struct Running {
+    /// What takes requests from outside ends first.
+    front: Option<Serving>,
+    back: JoinSet<anyhow::Result<()>>,
+    signal: CancellationToken,
+    /// Ends the services behind, when the front has ended.
+    end: CancellationToken,
+    _lock: Option<data_dir::Lock>,
+}
+
+impl Running {
+    /// Until a signal, or until something fails.
+    pub(super) async fn finish(mut self) -> anyhow::Result<()> {
+        let served = tokio::select! {
+            served = async { match self.front.take() {
+                Some(front) => front.await,
+                None => { self.signal.cancelled().await; Ok(()) }
+            } } => served,
+            ended = first_end(&mut self.back) => ended,
+        };
+        self.signal.cancel();
+        self.end.cancel();
+        let ended = tokio::time::timeout(END_WITHIN, all_ends(&mut self.back)).await;
+        let ended = ended.unwrap_or_else(|_| Err(anyhow!("not everything ended within {} s", END_WITHIN.as_secs())));
+        served.and(ended)
+    }
+}
+
+async fn first_end(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+    match tasks.join_next().await {
+        Some(ended) => ended.context("a service panicked")?.and_then(|()| Err(anyhow!("a service ended by itself"))),
+        None => std::future::pending().await,
+    }
+}
+
+async fn all_ends(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut all = Ok(());
+    while let Some(ended) = tasks.join_next().await {
+        all = all.and(ended.context("a service panicked")?);
+    }
+    all
+}
+
+/// Binds all listeners before anything else starts, so that what connects early waits instead of failing.
+pub(super) async fn start(settings: &Settings) -> anyhow::Result<Running> {
+    let signal = shutdown::on_signals()?;
+    let lock = if settings.role.is_whole() && settings.uses_sqlite() {
+        data_dir::create(&settings.data_dir)?;
+        Some(data_dir::lock(&settings.data_dir)?)
+    } else {
+        None
+    };
+    let metrics = ops::install_metrics()?;
+    let mut process = Process::new(settings, signal.clone())?;
+    let ops_listener = bind(settings.ops_listen, "DOORWARD_OPS_LISTEN").await?;
+    let http = serves_gateway(settings.role).then(|| std::net::TcpListener::bind(settings.gateway.listen));
+    let http =
+        http.transpose().with_context(|| format!("can't listen on {} (DOORWARD_LISTEN)", settings.gateway.listen))?;
+    let preparation = if settings.migrate { Preparation::Migrate } else { Preparation::Check };
+    if settings.role.serves_directory() {
+        wiring::prepare_directory(settings, preparation).await?;
+        process.start_directory().await?;
+    }
+    if settings.role.serves_auth() {
+        wiring::prepare_auth(settings, preparation).await?;
+        process.start_auth().await?;
+    }
+    let front = http.map(|listener| process.gateway(listener)).transpose()?;
+    let (checks, gauges) = (process.checks, process.gauges);
+    let end = process.end.clone();
+    process.tasks.spawn(async move {
+        let set_gauges = move || gauges.iter().for_each(|set| set());
+        Ok(ops::serve(ops_listener, checks, metrics, set_gauges, end).await?)
+    });
+    tracing::info!(role = settings.role.as_str(), ops = %settings.ops_listen, "serving");
+    Ok(Running { front, back: process.tasks, signal, end: process.end, _lock: lock })
+}
+
+fn serves_gateway(role: Role) -> bool {
+    role.is_whole() || role == Role::Gateway
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| format!("can't listen on {address} ({setting})"))
+}
+
+/// The services of a process, as they are put together.
+struct Process<'a> {
+    settings: &'a Settings,
+    token: ServiceToken,
+    peers: PeerSettings,
+    /// The ends at which services in this process are reached.
+    auth_listeners: Listeners,
+    directory_listeners: Listeners,
+    signal: CancellationToken,
+    end: CancellationToken,
+    tasks: JoinSet<anyhow::Result<()>>,
+    checks: Vec<(&'static str, Check)>,
+    gauges: Vec<Box<dyn Fn() + Send + Sync>>,
+}
+
+impl<'a> Process<'a> {
+    fn new(settings: &'a Settings, signal: CancellationToken) -> anyhow::Result<Self> {
+        let token = ServiceToken::new(keys_file::service_token(settings)?);
+        let tls = settings.grpc_tls.as_ref().map(tls::client).transpose()?;
+        let peer = |url: &Option<String>| match url {
+            Some(url) => (Peer::Url { url: url.clone(), tls: tls.clone() }, None),
+            None => {
+                let (peer, incoming) = Peer::in_memory();
+                (peer, Some(incoming))
+            }
+        };
+        let (auth, auth_incoming) = peer(&settings.peers.auth_url);
+        let (directory, directory_incoming) = peer(&settings.peers.directory_url);
+        Ok(Self {
+            settings,
+            peers: PeerSettings { auth, directory, token: token.clone() },
+            token,
+            auth_listeners: Listeners { in_memory: auth_incoming, tcp: None },
+            directory_listeners: Listeners { in_memory: directory_incoming, tcp: None },
+            // A process without a gateway has no front: its services end at the signal.
+            end: if serves_gateway(settings.role) { CancellationToken::new() } else { signal.clone() },
+            signal,
+            tasks: JoinSet::new(),
+            checks: Vec::new(),
+            gauges: Vec::new(),
+        })
+    }
+
+    async fn start_directory(&mut self) -> anyhow::Result<()> {
+        let mut listeners = std::mem::take(&mut self.directory_listeners);
+        if let Some(address) = self.settings.directory.listen {
+            let listener = bind(address, "DOORWARD_DIRECTORY_LISTEN").await?;
+            listeners.tcp = Some((listener, self.settings.grpc_tls.as_ref().map(tls::server).transpose()?));
+        }
+        let directory: Directory = wiring::directory(self.settings);
+        self.watch_database("directory_database", directory.database().clone());
+        let (token, end) = (self.token.clone(), self.end.clone());
+        self.tasks.spawn(async move { Ok(doorward_directory::serve(directory, listeners, token, end).await?) });
+        Ok(())
+    }
+
+    async fn start_auth(&mut self) -> anyhow::Result<()> {
+        let mut listeners = std::mem::take(&mut self.auth_listeners);
+        if let Some(address) = self.settings.auth.listen {
+            let listener = bind(address, "DOORWARD_AUTH_LISTEN").await?;
+            listeners.tcp = Some((listener, self.settings.grpc_tls.as_ref().map(tls::server).transpose()?));
+        }
+        let database = wiring::auth_database(self.settings);
+        self.watch_database("auth_database", database.clone());
+        let deps = Deps {
+            database,
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds),
+            sealer: Arc::new(wiring::sealer(self.settings)?),
+            directory: self.peers.directory.connect(&self.token)?,
+        };
+        let auth = Auth::start(deps, wiring::auth_config(self.settings), self.end.clone()).await?;
+        let hasher = auth.hasher().clone();
+        #[expect(clippy::cast_precision_loss, reason = "a queue is shorter than 2^52")]
+        let set = move || metrics::gauge!("doorward_hash_queue_length").set(hasher.queue_length() as f64);
+        self.gauges.push(Box::new(set));
+        let token = self.token.clone();
+        self.tasks.spawn(async move { Ok(auth.serve(listeners, token).await?) });
+        Ok(())
+    }
+
+    fn gateway(&mut self, listener: std::net::TcpListener) -> anyhow::Result<Serving> {
+        let config = wiring::gateway_config(self.settings);
+        let gateway = Arc::new(Gateway::new(config, Arc::new(SystemClock), Arc::new(RandomIds))?);
+        let trusting = gateway.clone();
+        self.checks.push(("trust", Check::new(move || std::future::ready(trusting.check_trust()))));
+        for (name, peer, service) in [
+            ("auth", &self.peers.auth, "doorward.auth.v1.Auth"),
+            ("directory", &self.peers.directory, "doorward.directory.v1.Directory"),
+        ] {
+            let channel = peer.connect(&self.token)?;
+            self.checks.push((name, Check::new(move || check_health(channel.clone(), service))));
+        }
+        let (peers, signal) = (self.peers.clone(), self.signal.clone());
+        Ok(Box::pin(async move { Ok(doorward_gateway::serve(listener, gateway, peers, signal).await?) }))
+    }
+
+    fn watch_database(&mut self, name: &'static str, database: Database) {
+        let asked = database.clone();
+        let check = move || {
+            let database = asked.clone();
+            async move { database.ping().await.map_err(|error| error.to_string()) }
+        };
+        self.checks.push((name, Check::new(check)));
+        self.gauges.push(Box::new(move || database.record_metrics()));
+    }
+}

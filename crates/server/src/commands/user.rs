@@ -1,0 +1,117 @@
+//! `doorward user`.
+
+use std::io::Read;
+
+use anyhow::{Context, bail};
+use doorward_auth::{Credentials, Password, StoredHash};
+use doorward_directory::{Directory, NewUser, model::User};
+use doorward_domain::{DisplayName, Gid, Ids, RandomIds, UserStatus};
+use secrecy::ExposeSecret;
+
+use super::{Listing, import};
+use crate::{
+    cli::{CreateUser, NewPassword, PasswordSource, UserCommand},
+    json,
+    settings::Settings,
+    stdout,
+    wiring::{self, Preparation},
+};
+
+/// Of a password on stdin.
+const MAX_PASSWORD_BYTES: u64 = 4096;
+
+pub(super) async fn run(command: UserCommand, settings: &Settings) -> anyhow::Result<()> {
+    wiring::prepare_both(settings, Preparation::Prepare).await?;
+    let directory = wiring::directory(settings);
+    match command {
+        UserCommand::Create(create) => print(&create_user(&directory, &wiring::credentials(settings)?, create).await?),
+        UserCommand::List => list(&directory).await,
+        UserCommand::Show { user } => print(&directory.get_user(&user).await?),
+        UserCommand::SetPassword { user, password } => {
+            let user = directory.get_user(&user).await?;
+            set_password(&wiring::credentials(settings)?, user.gid, password).await?;
+            print(&user)
+        }
+        UserCommand::Deactivate { user } => set_status(&directory, &user, UserStatus::Inactive).await,
+        UserCommand::Activate { user } => set_status(&directory, &user, UserStatus::Active).await,
+        UserCommand::Delete { user } => {
+            let user = directory.get_user(&user).await?;
+            directory.delete_user(user.gid).await?;
+            wiring::credentials(settings)?.delete_all(vec![user.gid]).await?;
+            print(&User { status: UserStatus::Deleted, ..user })
+        }
+        UserCommand::Import { file } => import::run(&directory, &wiring::credentials(settings)?, &file).await,
+    }
+}
+
+fn print(user: &User) -> anyhow::Result<()> {
+    Ok(stdout::json(&json::user(user))?)
+}
+
+/// The credential first: a crash in between leaves one that belongs to nobody, and no user who can't log in.
+async fn create_user(directory: &Directory, credentials: &Credentials, create: CreateUser) -> anyhow::Result<User> {
+    let name = create.name.map_or_else(|| DisplayName::parse_or_empty(""), Ok)?;
+    let mut new = NewUser::new(RandomIds.gid(), create.username, create.email, name);
+    if let Some(language) = create.language {
+        new.language = language;
+    }
+    if let Some(timezone) = create.timezone {
+        new.timezone = timezone;
+    }
+    let hash = match create.password.into() {
+        NewPassword::Stdin => credentials.hash_new(read_password()?).await?,
+        NewPassword::Hash(hash) => hash.expose_secret().to_owned(),
+    };
+    StoredHash::parse(&hash)?;
+    if let Some(Some(refusal)) = directory.check_users(vec![new.clone()]).await?.into_iter().next() {
+        return Err(refusal.into());
+    }
+    credentials.put_hashes(vec![(new.gid, hash)]).await?;
+    let gid = new.gid;
+    match directory.create_user(new).await {
+        Ok(user) => Ok(user),
+        Err(error) => {
+            credentials.delete_all(vec![gid]).await?;
+            Err(error.into())
+        }
+    }
+}
+
+async fn set_password(credentials: &Credentials, user: Gid, source: PasswordSource) -> anyhow::Result<()> {
+    match source.into() {
+        NewPassword::Stdin => credentials.set_password(user, read_password()?).await?,
+        NewPassword::Hash(hash) => credentials.set_hash(user, hash.expose_secret().to_owned()).await?,
+    }
+    Ok(())
+}
+
+async fn set_status(directory: &Directory, user: &str, status: UserStatus) -> anyhow::Result<()> {
+    let user = directory.get_user(user).await?;
+    print(&directory.set_user_status(user.gid, status).await?)
+}
+
+/// All of stdin, without the end of its line.
+fn read_password() -> anyhow::Result<Password> {
+    let mut text = String::new();
+    std::io::stdin()
+        .take(MAX_PASSWORD_BYTES)
+        .read_to_string(&mut text)
+        .context("can't read the password from stdin")?;
+    let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    if text.is_empty() {
+        bail!("there is no password on stdin");
+    }
+    Ok(Password::parse(text)?)
+}
+
+async fn list(directory: &Directory) -> anyhow::Result<()> {
+    let mut listing = Listing::default();
+    let mut after = None;
+    loop {
+        let page = directory.list_users(after, Listing::PAGE).await?;
+        after = page.last().map(|user| user.gid);
+        if !listing.add(page.iter().map(json::user))? {
+            return Ok(());
+        }
+    }
+}

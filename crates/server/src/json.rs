@@ -1,0 +1,44 @@
+//! Entries as the command line prints them: by the names of the HTTP API.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+use doorward_auth::keys::SigningKey;
+use doorward_directory::model::{Membership, Project, User};
+use doorward_domain::Timestamp;
+use serde_json::{Value, json};
+
+pub(crate) fn user(user: &User) -> Value {
+    json!({
+        "gid": user.gid.to_string(), "username": user.username, "email": user.email, "name": user.name,
+        "avatar": user.avatar, "status": user.status.as_str(),
+        "options": {"language": user.language, "timezone": user.timezone},
+    })
+}
+
+pub(crate) fn project(project: &Project) -> Value {
+    json!({
+        "gid": project.gid.to_string(), "name": project.name, "icon": project.icon,
+        "owner": project.owner.to_string(), "status": project.status.as_str(),
+    })
+}
+
+pub(crate) fn membership(membership: &Membership) -> Value {
+    json!({
+        "project_gid": membership.project.to_string(), "user_gid": membership.user.to_string(),
+        "status": membership.status.as_str(), "roles": [membership.role.as_str()],
+        "options": {"rate_limit_per_second": membership.rate_limit_per_second},
+    })
+}
+
+/// Times by RFC 3339.
+pub(crate) fn signing_key(key: &SigningKey) -> Value {
+    json!({
+        "kid": key.kid, "state": key.state.as_str(), "public_key": key.public_key,
+        "created_at": time(key.created_at), "verify_until": key.verify_until.map(time),
+    })
+}
+
+fn time(at: Timestamp) -> String {
+    let micros = u64::try_from(at.as_micros()).unwrap_or_default();
+    humantime::format_rfc3339_micros(UNIX_EPOCH + Duration::from_micros(micros)).to_string()
+}

@@ -1,0 +1,194 @@
+//! Secrets that nobody set: the master key, kept in the data directory, and the service token, which a process that is
+//! its own peer keeps to itself.
+
+use std::{
+    fmt,
+    fs::{self, OpenOptions},
+    io::{ErrorKind, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::Path,
+    str::FromStr,
+};
+
+use anyhow::Context;
+use aws_lc_rs::rand;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use doorward_domain::Malformed;
+use secrecy::{ExposeSecret, SecretBox, SecretString, zeroize::Zeroizing};
+
+use crate::settings::{Role, Settings};
+
+const FILE: &str = "master.key";
+const MODE: u32 = 0o600;
+
+/// 32 bytes, from base64. Doesn't print.
+pub(crate) struct MasterKey(SecretBox<[u8; 32]>);
+
+impl MasterKey {
+    pub(crate) fn expose(&self) -> &[u8; 32] {
+        self.0.expose_secret()
+    }
+
+    fn generate() -> anyhow::Result<Self> {
+        Ok(Self(SecretBox::new(Box::new(random()?))))
+    }
+}
+
+impl Clone for MasterKey {
+    fn clone(&self) -> Self {
+        Self(SecretBox::new(Box::new(*self.expose())))
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey([REDACTED])")
+    }
+}
+
+impl FromStr for MasterKey {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let malformed = Malformed("expected 32 bytes in base64");
+        let bytes = Zeroizing::new(STANDARD.decode(text).map_err(|_| malformed)?);
+        let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| malformed)?;
+        Ok(Self(SecretBox::new(Box::new(bytes))))
+    }
+}
+
+/// The key that is set, or else the one in the data directory, which `demo` and `all` make on first start (over
+/// PostgreSQL settings are wrong without one). None where there is neither.
+///
+/// # Errors
+/// When the file can't be read or written, or holds something else.
+pub(crate) fn master_key(settings: &Settings) -> anyhow::Result<Option<MasterKey>> {
+    if let Some(key) = &settings.auth.master_key {
+        return Ok(Some(key.clone()));
+    }
+    let path = settings.data_dir.join(FILE);
+    match settings.role {
+        Role::Demo | Role::All => find_or_create(&path).map(Some),
+        Role::Auth | Role::Migrate | Role::Admin => find(&path),
+        Role::Gateway | Role::Directory => Ok(None),
+    }
+}
+
+/// The token that is set, or a new one for a process that is its own peer.
+///
+/// # Errors
+/// When the machine has no randomness.
+pub(crate) fn service_token(settings: &Settings) -> anyhow::Result<Option<SecretString>> {
+    match &settings.service_token {
+        Some(token) => Ok(Some(token.clone())),
+        None if settings.role.is_whole() => Ok(Some(STANDARD.encode(random()?).into())),
+        None => Ok(None),
+    }
+}
+
+fn find(path: &Path) -> anyhow::Result<Option<MasterKey>> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("can't read the master key {}", path.display())),
+    };
+    let key = text.trim_end().parse().with_context(|| format!("wrong master key in {}", path.display()))?;
+    Ok(Some(key))
+}
+
+fn find_or_create(path: &Path) -> anyhow::Result<MasterKey> {
+    if let Some(key) = find(path)? {
+        return Ok(key);
+    }
+    let key = MasterKey::generate()?;
+    create(path, &key).with_context(|| format!("can't write the master key {}", path.display()))?;
+    tracing::info!(path = %path.display(), "generated the master key: without it the database's keys can't be read, so keep a copy");
+    // Of two processes at once one has written the key, and both use it.
+    find(path)?.with_context(|| format!("the master key {} went away", path.display()))
+}
+
+/// The file appears whole or not at all, and never replaces another.
+fn create(path: &Path, key: &MasterKey) -> std::io::Result<()> {
+    let draft = path.with_extension(format!("key.{}", std::process::id()));
+    let _ = fs::remove_file(&draft);
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&draft)?;
+    let text = Zeroizing::new(STANDARD.encode(key.expose()));
+    let linked = writeln!(file, "{}", *text).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
+    fs::remove_file(&draft)?;
+    match linked {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        Ok(()) | Err(_) => path.parent().map_or(Ok(()), |directory| fs::File::open(directory)?.sync_all()),
+    }
+}
+
+fn random() -> anyhow::Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    rand::fill(&mut bytes).ok().context("this machine has no randomness")?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::{data_dir::tests::Scratch, settings::tests::load};
+
+    #[test]
+    fn a_generated_key_is_private_and_stays() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join(FILE);
+        let key = find_or_create(&path).unwrap();
+        assert_eq!(find_or_create(&path).unwrap().expose(), key.expose());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, MODE);
+        assert_eq!(fs::read_dir(scratch.path()).unwrap().count(), 1);
+        // The file's text is what the setting takes.
+        let text = fs::read_to_string(&path).unwrap();
+        assert_eq!(text.trim_end().parse::<MasterKey>().unwrap().expose(), key.expose());
+        assert!(!format!("{key:?}").contains(text.trim_end()));
+    }
+
+    #[test]
+    fn only_processes_that_are_whole_make_secrets() {
+        let scratch = Scratch::new();
+        let directory = scratch.path().display().to_string();
+        let settings = |role| load(role, &[("DOORWARD_DATA_DIR", &directory)], &[]).unwrap();
+        for role in [Role::Gateway, Role::Directory, Role::Migrate, Role::Admin] {
+            assert!(master_key(&settings(role)).unwrap().is_none(), "{role:?}");
+            assert!(service_token(&settings(role)).unwrap().is_none(), "{role:?}");
+        }
+        let key = master_key(&settings(Role::Demo)).unwrap().unwrap();
+        assert_eq!(master_key(&settings(Role::Admin)).unwrap().unwrap().expose(), key.expose());
+        let tokens = [Role::All, Role::Demo].map(|role| service_token(&settings(role)).unwrap().unwrap());
+        let [first, second] = tokens.each_ref().map(ExposeSecret::expose_secret);
+        assert!(first != second && first.len() == 44);
+        let set = load(Role::All, &[("DOORWARD_SERVICE_TOKEN", first)], &[]).unwrap();
+        assert_eq!(service_token(&set).unwrap().unwrap().expose_secret(), first);
+    }
+
+    #[test]
+    fn a_key_that_lost_a_race_gives_way() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join(FILE);
+        let (first, second) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
+        create(&path, &first).unwrap();
+        create(&path, &second).unwrap();
+        assert_eq!(find(&path).unwrap().unwrap().expose(), first.expose());
+    }
+
+    #[test]
+    fn a_file_that_holds_something_else_is_named_and_kept() {
+        let scratch = Scratch::new();
+        let path = scratch.path().join(FILE);
+        fs::write(&path, "c2hvcnQ=\n").unwrap();
+        let error = format!("{:#}", find_or_create(&path).unwrap_err());
+        assert!(error.contains("master.key") && !error.contains("c2hvcnQ"), "{error}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), "c2hvcnQ=\n");
+    }
+
+    #[test]
+    fn a_directory_that_is_missing_is_named() {
+        let error = format!("{:#}", find_or_create(Path::new("/nowhere/at/all/master.key")).unwrap_err());
+        assert!(error.contains("can't write the master key /nowhere/at/all/master.key"), "{error}");
+    }
+}

@@ -1,0 +1,41 @@
+//! The binary `doorward`: commands, settings, and what wires the services together.
+
+mod cli;
+mod commands;
+mod data_dir;
+mod json;
+mod keys_file;
+mod ops;
+mod settings;
+mod shutdown;
+mod stdout;
+mod telemetry;
+mod tls;
+mod wiring;
+
+use std::{io::Write, process::ExitCode};
+
+use settings::{Mistakes, Settings};
+
+fn main() -> ExitCode {
+    let (command, flags) = cli::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
+    let Err(error) = run(command, &flags) else { return ExitCode::SUCCESS };
+    // Where stderr is gone, the exit code says it.
+    let _ = writeln!(std::io::stderr(), "doorward: {error:#}");
+    ExitCode::from(if error.is::<Mistakes>() { 2 } else { 1 })
+}
+
+fn run(command: cli::Command, flags: &clap::ArgMatches) -> anyhow::Result<()> {
+    let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+    let environment = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value)));
+    let settings = Settings::load(command.role(), environment, flags)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let entered = runtime.enter();
+    let telemetry = telemetry::start(&settings.log, settings.role)?;
+    settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
+    let done = runtime.block_on(commands::run(command, settings));
+    drop(telemetry);
+    drop(entered);
+    runtime.shutdown_background();
+    done
+}

@@ -1,0 +1,142 @@
+//! The operations listener: liveness, readiness, metrics. For orchestrators and Prometheus, never for the public.
+
+use std::{fmt, future::Future, io, sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+    serve::ListenerExt,
+};
+use futures_util::future::{BoxFuture, join_all};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use serde_json::{Map, Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+const CHECK_LIMIT: Duration = Duration::from_secs(1);
+/// How long a shutdown waits for answers in flight.
+const GRACE: Duration = Duration::from_secs(2);
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// From a fast read to the deadline of calls; dense where one password hash lies.
+const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const HISTOGRAMS: &[&str] = &[
+    "doorward_http_request_duration_seconds",
+    "doorward_grpc_request_duration_seconds",
+    "doorward_hash_duration_seconds",
+];
+
+/// Whether something that this process needs is there; the error says why not, to operators.
+#[derive(Clone)]
+pub(crate) struct Check(Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>);
+
+impl Check {
+    pub(crate) fn new<F, R>(check: F) -> Self
+    where
+        F: Fn() -> R + Send + Sync + 'static,
+        R: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        Self(Arc::new(move || Box::pin(check())))
+    }
+
+    async fn run(&self) -> Result<(), String> {
+        let limit = || format!("no answer within {} s", CHECK_LIMIT.as_secs());
+        tokio::time::timeout(CHECK_LIMIT, (self.0)()).await.unwrap_or_else(|_| Err(limit()))
+    }
+}
+
+impl fmt::Debug for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Check")
+    }
+}
+
+/// Makes the `metrics` macros count. Once per process.
+///
+/// # Errors
+/// The second time.
+pub(crate) fn install_metrics() -> Result<PrometheusHandle, BuildError> {
+    let builder = HISTOGRAMS.iter().try_fold(PrometheusBuilder::new(), |builder, name| {
+        builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), SECONDS)
+    });
+    let handle = builder?.install_recorder()?;
+    metrics::gauge!("doorward_build_info", "version" => doorward_domain::version::release()).set(1.0);
+    Ok(handle)
+}
+
+/// Serves until `shutdown`. `before_scrape` sets gauges to what they are now.
+///
+/// # Errors
+/// When the listener fails.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    checks: Vec<(&'static str, Check)>,
+    metrics: PrometheusHandle,
+    before_scrape: impl Fn() + Send + Sync + 'static,
+    shutdown: CancellationToken,
+) -> io::Result<()> {
+    let upkeep = tokio::spawn(upkeep(metrics.clone(), shutdown.clone()));
+    let before_scrape = Arc::new(before_scrape);
+    let scrape = move || {
+        before_scrape();
+        let text = metrics.render();
+        async { ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], text) }
+    };
+    let app = Router::new()
+        .route("/health/live", get(|| async { json_answer(StatusCode::OK, &json!({"status": "live"})) }))
+        .route("/health/ready", get(ready).with_state(Arc::new(checks)))
+        .route("/metrics", get(scrape))
+        .fallback(|| async { json_answer(StatusCode::NOT_FOUND, &json!({"error": "not found"})) })
+        .method_not_allowed_fallback(|| async {
+            json_answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "method not allowed"}))
+        });
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "no TCP_NODELAY");
+        }
+    });
+    let serving = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let too_late = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    let served = tokio::select! {
+        served = serving => served,
+        // A client that doesn't read its answer doesn't hold up the process.
+        () = too_late => Ok(()),
+    };
+    upkeep.abort();
+    served
+}
+
+async fn ready(State(checks): State<Arc<Vec<(&'static str, Check)>>>) -> Response {
+    let results = join_all(checks.iter().map(|(_, check)| check.run())).await;
+    let is_ready = results.iter().all(Result::is_ok);
+    let names = checks.iter().map(|(name, _)| (*name).to_owned());
+    let results = results.into_iter().map(|result| Value::from(result.err().unwrap_or_else(|| "ok".to_owned())));
+    let checks: Map<String, Value> = names.zip(results).collect();
+    let (code, status) =
+        if is_ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
+    json_answer(code, &json!({"status": status, "checks": checks}))
+}
+
+fn json_answer(code: StatusCode, body: &Value) -> Response {
+    let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
+    (code, headers, body.to_string()).into_response()
+}
+
+/// Histograms gather what was recorded until someone looks: without scrapes, this does.
+async fn upkeep(metrics: PrometheusHandle, shutdown: CancellationToken) {
+    let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
+    while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
+        metrics.run_upkeep();
+    }
+}
+
+#[cfg(test)]
+#[path = "ops_tests.rs"]
+mod tests;

@@ -1,0 +1,139 @@
+//! Settings of auth.
+
+use std::{net::SocketAddr, time::Duration};
+
+use doorward_storage::DatabaseUrl;
+
+use super::{Machine, parse, reader::Reader, role::Role};
+use crate::keys_file::MasterKey;
+
+#[derive(Debug, Clone)]
+pub(crate) struct AuthSettings {
+    pub listen: Option<SocketAddr>,
+    pub database: DatabaseUrl,
+    pub master_key: Option<MasterKey>,
+    pub token: TokenSettings,
+    pub passwords: PasswordSettings,
+    pub argon2: Argon2Settings,
+    pub hash_workers: usize,
+    pub hash_queue: usize,
+    pub throttle: ThrottleSettings,
+    pub audit_retention: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) struct TokenSettings {
+    pub issuer: String,
+    pub lifetime: Duration,
+    pub renew_after: Duration,
+    pub max_session: Duration,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PasswordSettings {
+    /// In characters.
+    pub min_length: usize,
+    pub require_current: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Argon2Settings {
+    pub memory_kib: u32,
+    pub passes: u32,
+    pub lanes: u32,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ThrottleSettings {
+    pub failures: u32,
+    pub backoff: Duration,
+    pub backoff_max: Duration,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+const MILLISECOND: Duration = Duration::from_millis(1);
+
+impl AuthSettings {
+    pub(super) fn read(reader: &mut Reader<'_>, role: Role, machine: &Machine) -> Option<Self> {
+        let cores = machine.cores;
+        let listen = if role.is_whole() {
+            reader.optional("auth_listen", parse::socket)
+        } else {
+            reader.value_or("auth_listen", "127.0.0.1:50051", parse::socket)
+        };
+        Some(Self {
+            listen,
+            database: reader.value_or("auth_database_url", &machine.sqlite_url("auth.db"), parse::database_url)?,
+            master_key: reader.optional("master_key", |text| {
+                text.parse().map_err(|error: doorward_domain::Malformed| error.to_string())
+            }),
+            token: TokenSettings::read(reader)?,
+            passwords: PasswordSettings {
+                min_length: reader.value("password_min_length", parse::number(1..=256))?,
+                require_current: reader.value("require_current_password", parse::switch)?,
+            },
+            argon2: Argon2Settings::read(reader)?,
+            hash_workers: reader.value_or("hash_workers", &cores.to_string(), parse::number(1..=1024))?,
+            hash_queue: reader.value_or("hash_queue", &(64 * cores).to_string(), parse::number(1..=1_000_000))?,
+            throttle: ThrottleSettings::read(reader)?,
+            audit_retention: reader.value("audit_retention", parse::duration(SECOND))?,
+        })
+    }
+}
+
+impl TokenSettings {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let token = Self {
+            issuer: reader.value("token_issuer", issuer)?,
+            lifetime: reader.value("token_lifetime", parse::duration(SECOND))?,
+            renew_after: reader.value("token_renew_after", parse::duration(Duration::ZERO))?,
+            max_session: reader.value("token_max_session", parse::duration(SECOND))?,
+        };
+        if token.renew_after >= token.lifetime {
+            let lifetime = reader.name("token_lifetime");
+            reader.mistake::<()>("token_renew_after", &format!("expected a shorter time than {lifetime}"));
+        }
+        if token.lifetime > token.max_session {
+            let max_session = reader.name("token_max_session");
+            reader.mistake::<()>("token_lifetime", &format!("expected no longer time than {max_session}"));
+        }
+        Some(token)
+    }
+}
+
+impl Argon2Settings {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let argon2 = Self {
+            memory_kib: reader.value("argon2_memory_kib", parse::number(8..=1024 * 1024))?,
+            passes: reader.value("argon2_passes", parse::number(1..=100))?,
+            lanes: reader.value("argon2_lanes", parse::number(1..=64))?,
+        };
+        if argon2.memory_kib < 8 * argon2.lanes {
+            let lanes = reader.name("argon2_lanes");
+            reader.mistake::<()>("argon2_memory_kib", &format!("expected at least 8 times {lanes}"));
+        }
+        Some(argon2)
+    }
+}
+
+impl ThrottleSettings {
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let throttle = Self {
+            failures: reader.value("login_failures", parse::number(1..=1_000_000))?,
+            backoff: reader.value("login_backoff", parse::duration(MILLISECOND))?,
+            backoff_max: reader.value("login_backoff_max", parse::duration(MILLISECOND))?,
+        };
+        if throttle.backoff > throttle.backoff_max {
+            let backoff_max = reader.name("login_backoff_max");
+            reader.mistake::<()>("login_backoff", &format!("expected no longer time than {backoff_max}"));
+        }
+        Some(throttle)
+    }
+}
+
+fn issuer(text: &str) -> Result<String, String> {
+    if (1..=255).contains(&text.len()) && text.chars().all(|char| char.is_ascii_graphic()) {
+        return Ok(text.to_owned());
+    }
+    Err("expected a name or a URL, without spaces".to_owned())
+}

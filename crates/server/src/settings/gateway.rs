@@ -1,0 +1,95 @@
+//! Settings of the gateway.
+
+use std::net::SocketAddr;
+
+use hyper::Uri;
+use ipnet::IpNet;
+
+use super::{parse, reader::Reader};
+
+#[derive(Debug, Clone)]
+pub(crate) struct GatewaySettings {
+    pub listen: SocketAddr,
+    pub trusted_proxies: Vec<IpNet>,
+    /// `*`, or `scheme://host[:port]` in small letters.
+    pub cors_origins: Vec<String>,
+    /// Fits in a quoted-string of HTTP.
+    pub realm: String,
+    /// Without a slash at the end.
+    pub app_url: String,
+}
+
+impl GatewaySettings {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let listen = reader.value("listen", parse::socket)?;
+        Some(Self {
+            listen,
+            trusted_proxies: reader.value_or("trusted_proxies", "", parse::list(parse::network))?,
+            cors_origins: reader.value_or("cors_origins", "", parse::list(origin))?,
+            realm: reader.value("realm", realm)?,
+            app_url: reader.value_or("app_url", &format!("http://{listen}"), app_url)?,
+        })
+    }
+}
+
+fn origin(text: &str) -> Result<String, String> {
+    let is_origin = |uri: &Uri| {
+        let authority = uri.authority().filter(|authority| parse::is_host_and_port(authority));
+        let written = uri.scheme_str().zip(authority).map(|(scheme, authority)| format!("{scheme}://{authority}"));
+        written.is_some_and(|written| written.eq_ignore_ascii_case(text))
+    };
+    if text == "*" || text.parse().is_ok_and(|uri| is_origin(&uri)) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err("expected * or origins, such as https://app.example.org (no path, no slash), with commas between them"
+        .to_owned())
+}
+
+fn realm(text: &str) -> Result<String, String> {
+    let fits = |char: char| (char == ' ' || char.is_ascii_graphic()) && char != '"' && char != '\\';
+    if !text.is_empty() && text.chars().all(fits) {
+        return Ok(text.to_owned());
+    }
+    Err("expected ASCII text without quotes, backslashes and control characters".to_owned())
+}
+
+fn app_url(text: &str) -> Result<String, String> {
+    parse::http_url(text, true).ok_or_else(|| "expected http:// or https://, a host and perhaps a path".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn origins_are_as_browsers_send_them() {
+        for (good, written) in [
+            ("*", "*"),
+            ("https://App.example.org", "https://app.example.org"),
+            ("capacitor://localhost", "capacitor://localhost"),
+        ] {
+            assert_eq!(origin(good).as_deref(), Ok(written));
+        }
+        assert!(origin("http://localhost:3000").is_ok());
+        for bad in [
+            "",
+            "null",
+            "example.org",
+            "https://example.org/",
+            "https://example.org/x",
+            "https://u@example.org",
+            "https://x:99999",
+            "https://*.example.org/",
+        ] {
+            assert!(origin(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_realm_fits_in_a_quoted_string() {
+        assert!(realm("JWT access to Doorward.").is_ok());
+        for bad in ["", "a\"b", "a\\b", "a\r\nSet-Cookie: x", "\u{7f}", "\u{e4}"] {
+            assert!(realm(bad).is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,49 @@
+//! Settings of the log and of traces, the ones that every tool calls alike: `RUST_LOG` and OpenTelemetry's.
+
+use tracing_subscriber::EnvFilter;
+
+use super::reader::Reader;
+
+#[derive(Debug, Clone)]
+pub(crate) struct LogSettings {
+    /// In the syntax of `RUST_LOG`.
+    pub filter: String,
+    pub format: LogFormat,
+    /// The URL of the collector that spans go to, if any. The exporter's further variables it reads by itself.
+    pub collector: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LogFormat {
+    Text,
+    Json,
+    /// Text on a terminal, else JSON.
+    Auto,
+}
+
+const FILTER: &str = "RUST_LOG";
+/// The one for traces alone goes before the general one.
+const ENDPOINTS: [&str; 2] = ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"];
+const DISABLED: &str = "OTEL_SDK_DISABLED";
+
+impl LogSettings {
+    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let variable = |name: &str| reader.environment.get(name).filter(|value| !value.is_empty());
+        let filter = variable(FILTER).map_or("info", String::as_str).to_owned();
+        let is_disabled = variable(DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true"));
+        let collector = ENDPOINTS.into_iter().find_map(variable).filter(|_| !is_disabled).cloned();
+        if EnvFilter::builder().parse(&filter).is_err() {
+            reader.mistakes.add(FILTER, "expected levels, such as info or info,doorward_auth=debug");
+        }
+        Some(Self { filter, format: reader.value("log_format", format)?, collector })
+    }
+}
+
+fn format(text: &str) -> Result<LogFormat, String> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        "auto" => Ok(LogFormat::Auto),
+        _ => Err("expected text, json or auto".to_owned()),
+    }
+}

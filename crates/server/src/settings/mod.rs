@@ -1,0 +1,169 @@
+//! Settings: defaults, then a TOML file, then `DOORWARD_*` variables, then flags. All mistakes are found at once.
+
+mod auth;
+mod checks;
+mod directory;
+mod file;
+pub(crate) mod flags;
+mod gateway;
+mod layers;
+mod log;
+mod mail;
+mod mistakes;
+mod parse;
+mod peers;
+mod print;
+mod reader;
+mod role;
+mod table;
+#[cfg(test)]
+pub(crate) mod tests;
+mod variables;
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use clap::ArgMatches;
+use doorward_storage::DatabaseUrl;
+use secrecy::SecretString;
+
+pub(crate) use auth::AuthSettings;
+pub(crate) use directory::DirectorySettings;
+pub(crate) use gateway::GatewaySettings;
+pub(crate) use log::{LogFormat, LogSettings};
+pub(crate) use mail::MailSettings;
+pub(crate) use mistakes::Mistakes;
+pub(crate) use peers::{GrpcTls, PeerSettings};
+pub(crate) use role::Role;
+
+use layers::{AllGiven, overlay};
+use reader::{Effective, Reader};
+use variables::Environment;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub role: Role,
+    pub gateway: GatewaySettings,
+    pub auth: AuthSettings,
+    pub directory: DirectorySettings,
+    pub peers: PeerSettings,
+    pub grpc_tls: Option<GrpcTls>,
+    /// As given; see [`crate::keys_file::service_token`].
+    pub service_token: Option<SecretString>,
+    pub mail: MailSettings,
+    pub log: LogSettings,
+    pub data_dir: PathBuf,
+    /// Of each database.
+    pub pool_size: u32,
+    pub ops_listen: SocketAddr,
+    /// Whether to bring the databases up to date before serving.
+    pub migrate: bool,
+    /// For the log, once there is one.
+    pub warnings: Vec<String>,
+    effective: Effective,
+}
+
+impl Settings {
+    /// # Errors
+    /// All mistakes there are, in one.
+    pub(crate) fn load(
+        role: Role,
+        environment: impl IntoIterator<Item = (String, String)>,
+        flags: &ArgMatches,
+    ) -> Result<Self, Mistakes> {
+        let environment: Environment = environment.into_iter().collect();
+        let (mut mistakes, mut warnings) = (Mistakes::default(), Vec::new());
+        let given = given(&environment, flags, &mut mistakes, &mut warnings);
+        let effective = Effective::new();
+        let mut reader = Reader { given: &given, environment: &environment, mistakes: &mut mistakes, effective };
+        let settings = Self::read(&mut reader, role);
+        if let Some(settings) = &settings {
+            checks::check(&mut reader, settings);
+        }
+        warnings.extend(checks::without_effect(&reader, role));
+        let effective = reader.effective;
+        match settings {
+            Some(settings) if mistakes.is_empty() => Ok(Self { effective, warnings, ..settings }),
+            Some(_) | None => Err(mistakes),
+        }
+    }
+
+    /// Whether a database lies in a file.
+    pub(crate) fn uses_sqlite(&self) -> bool {
+        [&self.auth.database, &self.directory.database].iter().any(|url| matches!(url, DatabaseUrl::Sqlite(_)))
+    }
+
+    /// The effective settings, which another process can take as its file; without secrets.
+    pub(crate) fn to_toml(&self) -> String {
+        print::to_toml(&self.effective)
+    }
+
+    fn read(reader: &mut Reader<'_>, role: Role) -> Option<Self> {
+        let data_dir = reader.value("data_dir", parse::path)?;
+        let machine = Machine::new(&data_dir);
+        let grpc_tls = GrpcTls::read(reader);
+        let has_tls = reader.is_given("grpc_tls_ca");
+        let migrate = reader.value_or("migrate", "false", parse::switch)?;
+        if role.is_whole() {
+            reader.fix("migrate", "true");
+        }
+        Some(Self {
+            role,
+            gateway: GatewaySettings::read(reader)?,
+            auth: AuthSettings::read(reader, role, &machine)?,
+            directory: DirectorySettings::read(reader, role, &machine)?,
+            peers: PeerSettings::read(reader, role, has_tls),
+            grpc_tls,
+            service_token: reader.optional("service_token", peers::service_token),
+            mail: MailSettings::read(reader, role)?,
+            log: LogSettings::read(reader)?,
+            pool_size: reader.value_or(
+                "database_pool_size",
+                &(4 * machine.cores).to_string(),
+                parse::number(1..=1000),
+            )?,
+            ops_listen: reader.value("ops_listen", parse::socket)?,
+            migrate: migrate || role.is_whole(),
+            data_dir,
+            warnings: Vec::new(),
+            effective: Effective::new(),
+        })
+    }
+}
+
+/// File, variables and flags, each over the one before.
+fn given(
+    environment: &Environment,
+    flags: &ArgMatches,
+    mistakes: &mut Mistakes,
+    warnings: &mut Vec<String>,
+) -> AllGiven {
+    let mut given = AllGiven::new();
+    let config = flags::config(flags).or_else(|| environment.get(variables::CONFIG).map(String::as_str));
+    if let Some(path) = config.filter(|path| !path.is_empty()) {
+        let unknown = overlay(&mut given, file::layer(Path::new(path), mistakes), mistakes);
+        unknown.values().for_each(|entry| mistakes.add(&entry.name, "expected a setting, but none is called so"));
+    }
+    let unknown = overlay(&mut given, variables::layer(environment), mistakes);
+    warnings.extend(unknown.into_values().map(|entry| format!("{} is set, but no setting is called so", entry.name)));
+    overlay(&mut given, flags::layer(flags), mistakes);
+    given
+}
+
+/// What defaults depend on.
+struct Machine<'a> {
+    cores: usize,
+    data_dir: &'a Path,
+}
+
+impl<'a> Machine<'a> {
+    fn new(data_dir: &'a Path) -> Self {
+        Self { cores: std::thread::available_parallelism().map_or(1, usize::from), data_dir }
+    }
+
+    fn sqlite_url(&self, file: &str) -> String {
+        format!("sqlite://{}", self.data_dir.join(file).display())
+    }
+}

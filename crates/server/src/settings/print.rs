@@ -1,0 +1,37 @@
+//! The effective settings as TOML.
+
+use std::fmt::Write;
+
+use toml::Value;
+
+use super::{
+    reader::{Effective, Shown},
+    table::{Kind, TABLE},
+};
+
+/// What isn't the default says where it comes from.
+pub(super) fn to_toml(effective: &Effective) -> String {
+    let mut toml = String::new();
+    for setting in TABLE {
+        let Some(Shown { text, name }) = effective.get(setting.key) else { continue };
+        let value = value(setting.kind, text);
+        let comment = name.as_ref().map(|name| format!(" # {name}")).unwrap_or_default();
+        // Writing to a String can't fail.
+        let _ = writeln!(toml, "{} = {value}{comment}", setting.key);
+    }
+    toml
+}
+
+fn value(kind: Kind, text: &str) -> Value {
+    let string = || Value::String(text.to_owned());
+    match kind {
+        Kind::Text | Kind::Address | Kind::Path | Kind::Url | Kind::Duration | Kind::Secret | Kind::DatabaseUrl => {
+            string()
+        }
+        Kind::Number => text.parse().map_or_else(|_| string(), Value::Integer),
+        Kind::Switch => Value::Boolean(super::parse::switch(text).unwrap_or_default()),
+        Kind::List => {
+            Value::Array(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect())
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What a process is there for; defaults and checks of settings depend on it.
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Demo,
+    All,
+    Gateway,
+    Auth,
+    Directory,
+    Migrate,
+    /// A command on the databases or on a running server.
+    Admin,
+}
+
+impl Role {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Demo => "demo",
+            Self::All => "all",
+            Self::Gateway => "gateway",
+            Self::Auth => "auth",
+            Self::Directory => "directory",
+            Self::Migrate => "migrate",
+            Self::Admin => "admin",
+        }
+    }
+
+    /// Whether all services run in this process.
+    pub(crate) const fn is_whole(self) -> bool {
+        matches!(self, Self::Demo | Self::All)
+    }
+
+    pub(crate) const fn serves_auth(self) -> bool {
+        self.is_whole() || matches!(self, Self::Auth)
+    }
+
+    pub(crate) const fn serves_directory(self) -> bool {
+        self.is_whole() || matches!(self, Self::Directory)
+    }
+}

@@ -1,0 +1,33 @@
+//! What other programs read. Everything else goes to stderr.
+
+use std::io::{self, ErrorKind, Write};
+
+use serde::Serialize;
+use serde_json::Value;
+
+/// # Errors
+/// When stdout can't be written. That its reader has seen enough is no error.
+pub(crate) fn text(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        written => written,
+    }
+}
+
+/// One line of JSON.
+///
+/// # Errors
+/// When stdout can't be written.
+pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
+    text(&format!("{}\n", serde_json::to_string(value)?))
+}
+
+/// A JSON array, an entry a line.
+///
+/// # Errors
+/// When stdout can't be written.
+pub(crate) fn list(entries: impl Iterator<Item = Value>) -> io::Result<()> {
+    let entries: Vec<String> = entries.map(|entry| entry.to_string()).collect();
+    if entries.is_empty() { text("[]\n") } else { text(&format!("[\n{}\n]\n", entries.join(",\n"))) }
+}

@@ -1,0 +1,193 @@
+//! Logs to stderr, and spans with trace ids that travel between the services, exported where a collector is configured.
+
+use std::{
+    io::{IsTerminal, stderr},
+    time::Duration,
+};
+
+use anyhow::Context;
+use opentelemetry::{KeyValue, trace::TracerProvider};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+use opentelemetry_sdk::{
+    Resource,
+    propagation::TraceContextPropagator,
+    trace::{Sampler, SdkTracerProvider},
+};
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer,
+    filter::{FilterFn, LevelFilter},
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
+
+use crate::settings::{LogFormat, LogSettings, Mistakes, Role};
+
+/// How long an exit waits for a collector.
+const FLUSH_LIMIT: Duration = Duration::from_secs(3);
+
+/// Hands over the last spans when dropped. Must go before the runtime does.
+#[must_use]
+pub(crate) struct Guard(SdkTracerProvider);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.shutdown_with_timeout(FLUSH_LIMIT) {
+            tracing::warn!(%error, "the last spans were not exported");
+        }
+    }
+}
+
+/// Once per process, within a tokio runtime.
+///
+/// # Errors
+/// When the exporter's settings make no sense, or the second time.
+pub(crate) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<Guard> {
+    let provider = provider(settings, role)?;
+    opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
+    tracing_subscriber::registry()
+        .with(log(settings).with_filter(EnvFilter::builder().parse(&settings.filter)?))
+        .with(spans(&provider))
+        .try_init()
+        .context("can't start the log")?;
+    Ok(Guard(provider))
+}
+
+fn log<S>(settings: &LogSettings) -> Box<dyn Layer<S> + Send + Sync>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let is_terminal = stderr().is_terminal();
+    let layer = tracing_subscriber::fmt::layer().with_writer(stderr).log_internal_errors(false);
+    match settings.format {
+        LogFormat::Auto if is_terminal => layer.boxed(),
+        LogFormat::Text => layer.with_ansi(is_terminal).boxed(),
+        LogFormat::Json | LogFormat::Auto => layer.json().flatten_event(true).with_current_span(false).boxed(),
+    }
+}
+
+/// Spans of our own crates, whatever the log leaves out. Those of libraries stay away: the exporter's own connection
+/// would report about itself without end.
+fn spans<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let is_ours =
+        |metadata: &Metadata<'_>| metadata.target().starts_with("doorward") && *metadata.level() <= Level::INFO;
+    tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("doorward"))
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false)
+        .with_filter(FilterFn::new(is_ours).with_max_level_hint(LevelFilter::INFO))
+}
+
+fn provider(settings: &LogSettings, role: Role) -> anyhow::Result<SdkTracerProvider> {
+    let Some(collector) = &settings.collector else {
+        // Ids are made and passed on, and nothing is gathered.
+        let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
+        return Ok(SdkTracerProvider::builder().with_sampler(sampler).build());
+    };
+    let exporter = SpanExporter::builder().with_tonic().with_endpoint(collector).build();
+    let exporter = exporter.map_err(|error| Mistakes::one("OTEL_EXPORTER_OTLP_ENDPOINT", &error.to_string()))?;
+    Ok(SdkTracerProvider::builder().with_resource(resource(role)).with_batch_exporter(exporter).build())
+}
+
+/// What `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say goes before what we say.
+fn resource(role: Role) -> Resource {
+    let version = KeyValue::new("service.version", doorward_domain::version::release());
+    let resource = Resource::builder().with_attribute(version).build();
+    let is_named =
+        resource.get(&"service.name".into()).is_some_and(|name| !name.as_str().starts_with("unknown_service"));
+    if is_named {
+        return resource;
+    }
+    let ours = Resource::builder().with_service_name(format!("doorward-{}", role.as_str()));
+    let others = resource.iter().filter(|(key, _)| key.as_str() != "service.name");
+    ours.with_attributes(others.map(|(key, value)| KeyValue::new(key.clone(), value.clone()))).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use axum::body::Bytes;
+    use opentelemetry::propagation::TextMapPropagator;
+    use tokio::net::TcpListener;
+    use tracing::info_span;
+    use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+    use super::*;
+
+    fn settings(collector: Option<String>) -> LogSettings {
+        LogSettings { filter: "info".to_owned(), format: LogFormat::Auto, collector }
+    }
+
+    #[test]
+    fn trace_ids_exist_and_travel_without_a_collector() {
+        let provider = provider(&settings(None), Role::All).unwrap();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(spans(&provider)), || {
+            let span = info_span!("request");
+            let trace_id = doorward_proto::trace_id(&span.context()).unwrap();
+            let mut headers = std::collections::HashMap::new();
+            TraceContextPropagator::new().inject_context(&span.context(), &mut headers);
+            assert!(
+                headers["traceparent"].contains(&trace_id) && headers["traceparent"].ends_with("-00"),
+                "{headers:?}"
+            );
+            let peer = info_span!("rpc");
+            peer.set_parent(TraceContextPropagator::new().extract(&headers)).unwrap();
+            assert_eq!(doorward_proto::trace_id(&peer.context()), Some(trace_id));
+            assert_eq!(doorward_proto::trace_id(&info_span!(target: "h2", "frame").context()), None);
+        });
+    }
+
+    /// Spans reach a collector, at the latest when the guard is dropped, under the name of the role.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn spans_are_exported_before_the_process_ends() {
+        let received = Arc::new(Mutex::new(Vec::new()));
+        let collected = received.clone();
+        let collector = axum::Router::new().fallback(move |uri: axum::http::Uri, body: Bytes| async move {
+            collected.lock().unwrap().push((uri.path().to_owned(), body));
+            [("content-type", "application/grpc"), ("grpc-status", "0")]
+        });
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let incoming = tonic::transport::server::TcpIncoming::from(listener);
+        let server = tonic::transport::Server::builder().add_routes(collector.into());
+        tokio::spawn(server.serve_with_incoming(incoming));
+
+        let provider = provider(&settings(Some(url)), Role::Gateway).unwrap();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(spans(&provider)), || {
+            info_span!("a request to be seen").in_scope(|| info_span!(target: "h2", "a frame").in_scope(|| ()));
+        });
+        drop(Guard(provider));
+
+        let received = received.lock().unwrap();
+        let (path, body) = received.first().unwrap();
+        let body = String::from_utf8_lossy(body);
+        assert_eq!(path, "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+        assert!(body.contains("a request to be seen") && body.contains("doorward-gateway"), "{body}");
+        assert!(!body.contains("a frame"), "{body}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_collector_that_is_silent_holds_up_the_end_for_a_bounded_time() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let provider = provider(&settings(Some(url)), Role::Gateway).unwrap();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(spans(&provider)), || {
+            drop(info_span!("x").entered())
+        });
+        let started = std::time::Instant::now();
+        drop(Guard(provider));
+        assert!(started.elapsed() < FLUSH_LIMIT * 2, "{:?}", started.elapsed());
+    }
+
+    #[tokio::test]
+    async fn a_collector_that_is_no_url_is_a_mistake() {
+        let error = provider(&settings(Some("::".to_owned())), Role::All).unwrap_err();
+        assert!(error.is::<Mistakes>() && error.to_string().contains("OTEL_EXPORTER_OTLP_ENDPOINT: "), "{error}");
+    }
+}

@@ -1,0 +1,137 @@
+//! From settings to the parts of the services.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context, bail};
+use doorward_auth::{Credentials, HashingConfig, Keys, Sealer};
+use doorward_directory::Directory;
+use doorward_domain::{RandomIds, SystemClock};
+use doorward_storage::{Database, DatabaseUrl, Error, Migrations, Options};
+
+use crate::{data_dir, keys_file, settings::Settings};
+
+/// How long a start waits for a database that is away.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What is to be done to a database before it is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Preparation {
+    Migrate,
+    /// Refuse one that is not of this release.
+    Check,
+    /// As `Check`, but an empty one is migrated: for administration before the first start.
+    Prepare,
+}
+
+pub(crate) fn directory_database(settings: &Settings) -> Database {
+    database("directory", &settings.directory.database, settings.pool_size)
+}
+
+pub(crate) fn auth_database(settings: &Settings) -> Database {
+    database("auth", &settings.auth.database, settings.pool_size)
+}
+
+fn database(name: &'static str, url: &DatabaseUrl, pool_size: u32) -> Database {
+    Database::new(Options { name, url: url.clone(), pool_size })
+}
+
+pub(crate) fn directory(settings: &Settings) -> Directory {
+    Directory::new(directory_database(settings), Arc::new(SystemClock), Arc::new(RandomIds))
+}
+
+/// For administration: one hash at a time is enough.
+pub(crate) fn credentials(settings: &Settings) -> anyhow::Result<Credentials> {
+    let mut config = auth_config(settings);
+    config.hashing.workers = 1;
+    Ok(Credentials::new(auth_database(settings), Arc::new(SystemClock), Arc::new(config))?)
+}
+
+pub(crate) fn keys(settings: &Settings) -> anyhow::Result<Keys> {
+    let sealer = Arc::new(sealer(settings)?);
+    Ok(Keys::new(auth_database(settings), Arc::new(SystemClock), sealer, settings.auth.token.lifetime))
+}
+
+pub(crate) fn sealer(settings: &Settings) -> anyhow::Result<Sealer> {
+    let Some(key) = keys_file::master_key(settings)? else {
+        bail!("there is no master key: set DOORWARD_MASTER_KEY or DOORWARD_MASTER_KEY_FILE");
+    };
+    Ok(Sealer::new(&key.expose().to_vec().into())?)
+}
+
+pub(crate) fn auth_config(settings: &Settings) -> doorward_auth::Config {
+    let auth = &settings.auth;
+    doorward_auth::Config {
+        issuer: auth.token.issuer.clone(),
+        lifetime: auth.token.lifetime,
+        renew_after: auth.token.renew_after,
+        max_session: auth.token.max_session,
+        hashing: HashingConfig {
+            memory_kib: auth.argon2.memory_kib,
+            passes: auth.argon2.passes,
+            lanes: auth.argon2.lanes,
+            workers: auth.hash_workers,
+            queue: auth.hash_queue,
+        },
+        password_min_chars: auth.passwords.min_length,
+    }
+}
+
+pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {
+    doorward_gateway::Config {
+        issuer: settings.auth.token.issuer.clone(),
+        realm: settings.gateway.realm.clone(),
+        trusted_proxies: settings.gateway.trusted_proxies.clone(),
+        cors_origins: settings.gateway.cors_origins.clone(),
+    }
+}
+
+/// Makes sure that both databases are there and of this release.
+pub(crate) async fn prepare_both(settings: &Settings, preparation: Preparation) -> anyhow::Result<()> {
+    prepare_directory(settings, preparation).await?;
+    prepare_auth(settings, preparation).await
+}
+
+pub(crate) async fn prepare_directory(settings: &Settings, preparation: Preparation) -> anyhow::Result<()> {
+    prepare("directory", &settings.directory.database, &doorward_directory::MIGRATIONS, preparation).await
+}
+
+pub(crate) async fn prepare_auth(settings: &Settings, preparation: Preparation) -> anyhow::Result<()> {
+    prepare("auth", &settings.auth.database, &doorward_auth::MIGRATIONS, preparation).await
+}
+
+/// Waits a little for a database that is away.
+async fn prepare(
+    name: &'static str,
+    url: &DatabaseUrl,
+    migrations: &'static Migrations,
+    preparation: Preparation,
+) -> anyhow::Result<()> {
+    if let DatabaseUrl::Sqlite(path) = url {
+        data_dir::create(path.parent().unwrap_or(Path::new(".")))?;
+    }
+    let give_up_at = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let task_url = url.clone();
+        let done = tokio::task::spawn_blocking(move || run(&task_url, migrations, preparation)).await?;
+        match done {
+            Ok(ran) => {
+                ran.iter().for_each(|migration| tracing::info!(database = name, migration, "migrated"));
+                return Ok(());
+            }
+            Err(Error::Unavailable(reason)) if tokio::time::Instant::now() < give_up_at => {
+                tracing::info!(database = name, reason, "waiting for the database");
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error).with_context(|| format!("the {name} database ({url}) can't be used")),
+        }
+    }
+}
+
+fn run(url: &DatabaseUrl, migrations: &Migrations, preparation: Preparation) -> Result<Vec<String>, Error> {
+    match preparation {
+        Preparation::Migrate => doorward_storage::migrate(url, migrations),
+        Preparation::Check => doorward_storage::check(url, migrations).map(|()| Vec::new()),
+        Preparation::Prepare => doorward_storage::prepare(url, migrations).map(|()| Vec::new()),
+    }
+}
