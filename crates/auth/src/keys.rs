@@ -155,7 +155,7 @@ impl Keys {
                         }
                         KeyState::Next => store::signing_key::set_state(connection, &key.kid, KeyState::Active, None)?,
                         KeyState::Previous if !key.verifies_at(now) => {
-                            store::signing_key::retire(connection, &key.kid)?
+                            store::signing_key::retire(connection, &key.kid)?;
                         }
                         KeyState::Previous | KeyState::Retired => {}
                     }
@@ -179,7 +179,7 @@ impl Keys {
                 match key.state {
                     KeyState::Active => return Err(Error::KeyActive),
                     KeyState::Next => {
-                        store::signing_key::insert(connection, SigningKey::generate(&sealer, KeyState::Next, now)?)?
+                        store::signing_key::insert(connection, SigningKey::generate(&sealer, KeyState::Next, now)?)?;
                     }
                     KeyState::Previous | KeyState::Retired => {}
                 }

@@ -1,5 +1,7 @@
 //! What one user may see, on both databases.
 
+#![expect(clippy::unwrap_used, reason = "tests stop where something fails")]
+
 mod support;
 
 use doorward_directory::{Error, Init};

@@ -170,7 +170,15 @@ impl ResponseError for Problem {
 fn retry_after(failure: &Failure) -> Option<String> {
     let wait = match failure.code {
         ErrorCode::Throttled | ErrorCode::Unavailable => failure.retry_after.unwrap_or(Duration::from_secs(1)),
-        _ => failure.retry_after?,
+        ErrorCode::InvalidRequest
+        | ErrorCode::Unauthenticated
+        | ErrorCode::UnknownUser
+        | ErrorCode::Forbidden
+        | ErrorCode::NotFound
+        | ErrorCode::Unprocessable
+        | ErrorCode::Validation
+        | ErrorCode::InviteInvalid
+        | ErrorCode::Internal => failure.retry_after?,
     };
     Some(wait.as_millis().div_ceil(1000).max(1).to_string())
 }

@@ -178,7 +178,7 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let provider = provider(&settings(Some(url)), Role::Gateway).unwrap();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(spans(&provider)), || {
-            drop(info_span!("x").entered())
+            drop(info_span!("x").entered());
         });
         let started = std::time::Instant::now();
         drop(Guard(provider));

@@ -104,7 +104,7 @@ mod tests {
     /// Appends one to three rows, and is slow to commit now and then; every seventh writer changes its mind.
     async fn write(database: &Database, writer: usize, round: usize) -> usize {
         let count = 1 + (writer + round) % 3;
-        let gives_up = (writer * ROUNDS + round) % 7 == 0;
+        let gives_up = (writer * ROUNDS + round).is_multiple_of(7);
         let done = database
             .write(move |connection| {
                 let change = |number| NewChange {
@@ -114,7 +114,7 @@ mod tests {
                     entry_status: "active",
                 };
                 append(connection, (0..count).map(change).collect(), Timestamp::from_micros(1))?;
-                if (writer + round) % 5 == 0 {
+                if (writer + round).is_multiple_of(5) {
                     #[expect(
                         clippy::disallowed_methods,
                         reason = "a writer that is slow to commit, on a thread that may block"

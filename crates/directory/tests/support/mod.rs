@@ -1,5 +1,5 @@
 //! A directory over each database, and what fills it.
-#![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests stop where something fails")]
+#![expect(clippy::unwrap_used, reason = "tests stop where something fails")]
 
 use std::sync::Arc;
 

@@ -8,8 +8,10 @@ use super::{parse, reader::Reader, role::Role};
 
 #[derive(Debug, Clone)]
 pub(crate) struct MailSettings {
+    #[expect(dead_code, reason = "checked already; what it steers comes with a later release")]
     pub smtp_url: Option<SecretString>,
     /// `Name <address>` or an address.
+    #[expect(dead_code, reason = "checked already; what it steers comes with a later release")]
     pub from: Option<String>,
     /// Whether mails go to the log where there is no mail server.
     pub is_logged: bool,

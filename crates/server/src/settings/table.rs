@@ -41,10 +41,6 @@ impl Setting {
         TABLE.iter().find(|setting| setting.key == key)
     }
 
-    pub(crate) fn variable(&self) -> String {
-        variable(self.key)
-    }
-
     pub(crate) const fn is_secret(&self) -> bool {
         matches!(self.kind, Kind::Secret | Kind::DatabaseUrl)
     }
