@@ -1,13 +1,13 @@
 //! Passwords: set, checked, replaced by better hashes.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use doorward_domain::{Clock, Gid, Timestamp};
 use doorward_storage::Database;
 
 use crate::{
     Config, Error, Password,
-    hashing::{self, Hasher, StoredHash},
+    hashing::{self, Hasher, Pace, StoredHash},
     revocation::{self, Covers, Revocation},
     store,
 };
@@ -23,6 +23,7 @@ pub struct Credentials {
     config: Arc<Config>,
     hasher: Hasher,
     dummy: Arc<StoredHash>,
+    pace: Arc<Pace>,
 }
 
 impl Credentials {
@@ -31,7 +32,7 @@ impl Credentials {
     pub fn new(database: Database, clock: Arc<dyn Clock>, config: Arc<Config>) -> Result<Self, Error> {
         let hasher = Hasher::start(&config.hashing).map_err(|_| Error::Internal("can't start the hashing threads"))?;
         let dummy = Arc::new(StoredHash::dummy(&config.hashing)?);
-        Ok(Self { database, clock, config, hasher, dummy })
+        Ok(Self { database, clock, config, hasher, dummy, pace: Arc::default() })
     }
 
     #[must_use]
@@ -55,8 +56,16 @@ impl Credentials {
         let stored = text.as_deref().and_then(|text| StoredHash::parse(text).ok()).map(Arc::new);
         let checked = stored.clone().unwrap_or_else(|| self.dummy.clone());
         let typed = password.clone();
-        let matches = self.hasher.run(move |memory| checked.matches(typed.as_bytes(), memory)).await?;
+        let (matches, kind, took) = self
+            .hasher
+            .run(move |memory| {
+                let started = Instant::now();
+                (checked.matches(typed.as_bytes(), memory), checked.kind(), started.elapsed())
+            })
+            .await?;
+        self.pace.note(kind, took);
         let (true, Some(user), Some(stored), Some(text)) = (matches, user, stored, text) else {
+            tokio::time::sleep(self.pace.rest(took)).await;
             return Err(Error::UnknownUser);
         };
         if stored.is_outdated(&self.config.hashing) {

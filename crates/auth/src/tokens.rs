@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use doorward_domain::{Clock, Gid, Ids, Timestamp};
 use doorward_storage::Database;
-use doorward_token::{AUDIENCE, Claims, Kind, Verifier};
+use doorward_token::{AUDIENCE, CachingVerifier, Claims, Kind};
 
 use crate::{Config, Error, revocation::Covers, store, trust::Trust};
 
@@ -13,7 +13,7 @@ pub(crate) struct Tokens {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     config: Arc<Config>,
-    verifier: Verifier,
+    verifier: CachingVerifier,
     trust: Arc<Trust>,
 }
 
@@ -25,7 +25,7 @@ impl Tokens {
         config: Arc<Config>,
         trust: Arc<Trust>,
     ) -> Self {
-        let verifier = Verifier::new(&config.issuer);
+        let verifier = CachingVerifier::new(&config.issuer);
         Self { database, clock, ids, config, verifier, trust }
     }
 

@@ -17,7 +17,7 @@ use doorward_proto::{
     },
     channel::MAX_MESSAGE_BYTES,
 };
-use doorward_token::{Claims, KeySet, PublicKey, Verifier};
+use doorward_token::{CachingVerifier, Claims, KeySet, PublicKey};
 use tokio_util::sync::CancellationToken;
 
 /// Without news for longer, authorised calls are answered 503.
@@ -29,7 +29,7 @@ const PAUSE: Duration = Duration::from_millis(300);
 const SWEEP_EVERY: usize = 1024;
 
 pub(crate) struct Trust {
-    verifier: Verifier,
+    verifier: CachingVerifier,
     keys: ArcSwap<KeySet>,
     revocations: RwLock<Revocations>,
     /// When auth was last heard of.
@@ -62,7 +62,7 @@ pub(crate) enum Distrust {
 impl Trust {
     pub(crate) fn new(issuer: &str) -> Self {
         Self {
-            verifier: Verifier::new(issuer),
+            verifier: CachingVerifier::new(issuer),
             keys: ArcSwap::default(),
             revocations: RwLock::default(),
             heard_at: RwLock::default(),

@@ -1,11 +1,13 @@
 //! What a Doorward token is (RFC 7519, signed with Ed25519 by RFC 8037) and when it may be believed (RFC 8725). Pure: keys,
 //! the time and the expected issuer are given; revocation is for the caller to ask about.
 
+mod cache;
 mod claims;
 mod keys;
 mod sign;
 mod verify;
 
+pub use cache::CachingVerifier;
 pub use claims::{Claims, Kind};
 pub use keys::{KeySet, PublicKey};
 pub use sign::Signer;

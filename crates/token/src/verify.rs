@@ -57,28 +57,37 @@ impl Verifier {
     /// # Errors
     /// When the token is not to be believed.
     pub fn verify(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<Claims, Refused> {
+        self.verify_with_kid(token, keys, now).map(|(_, claims)| claims)
+    }
+
+    pub(crate) fn verify_with_kid(
+        &self,
+        token: &str,
+        keys: &KeySet,
+        now: Timestamp,
+    ) -> Result<(String, Claims), Refused> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Refused::TooLong);
         }
-        let key = keys.find(&kid(token)?).ok_or(Refused::UnknownKey)?;
+        let kid = kid(token)?;
+        let key = keys.find(&kid).ok_or(Refused::UnknownKey)?;
         let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Refused::Invalid)?.claims;
-        check_times(&claims, now)?;
-        Ok(claims)
+        claims.check_times(now)?;
+        Ok((kid, claims))
     }
 }
 
-/// For claims that were verified before: whether they still hold.
-///
-/// # Errors
-/// When they don't.
-pub(crate) fn check_times(claims: &Claims, now: Timestamp) -> Result<(), Refused> {
-    if claims.exp <= now.as_seconds() {
-        return Err(Refused::Expired);
+impl Claims {
+    /// Whether claims that were verified hold at `now`.
+    pub(crate) fn check_times(&self, now: Timestamp) -> Result<(), Refused> {
+        if self.exp <= now.as_seconds() {
+            return Err(Refused::Expired);
+        }
+        if self.iat > now.as_seconds().saturating_add(MAX_AHEAD_SECONDS) {
+            return Err(Refused::Future);
+        }
+        Ok(())
     }
-    if claims.iat > now.as_seconds().saturating_add(MAX_AHEAD_SECONDS) {
-        return Err(Refused::Future);
-    }
-    Ok(())
 }
 
 fn kid(token: &str) -> Result<String, Refused> {
@@ -89,14 +98,6 @@ fn kid(token: &str) -> Result<String, Refused> {
         return Err(Refused::Header);
     }
     Ok(header.kid)
-}
-
-impl Claims {
-    /// Whether claims that were verified before still hold at `now`.
-    #[must_use]
-    pub fn hold_at(&self, now: Timestamp) -> bool {
-        check_times(self, now).is_ok()
-    }
 }
 
 #[cfg(test)]
@@ -142,6 +143,27 @@ mod tests {
         let claims: Claims = serde_json::from_value(claims()).unwrap();
         assert_eq!(verify(&key, &signer.sign(&claims).unwrap()), Ok(claims));
         assert!(verify(&key, &forge(&key, &header(), &self::claims().to_string())).is_ok());
+    }
+
+    #[test]
+    fn a_remembered_token_expires_and_goes_with_its_key() {
+        let key = pkcs8();
+        let signer = Signer::new("k", &key).unwrap();
+        let keys = KeySet::new(vec![signer.public().clone()]);
+        let token = signer.sign(&serde_json::from_value(claims()).unwrap()).unwrap();
+        let verifier = crate::CachingVerifier::new("doorward");
+        for _ in 0..2 {
+            assert!(verifier.verify(&token, &keys, NOW).is_ok());
+            assert_eq!(verifier.verify(&token, &KeySet::default(), NOW), Err(Refused::UnknownKey));
+            assert_eq!(
+                verifier.verify(&token, &keys, NOW.plus(std::time::Duration::from_secs(60))),
+                Err(Refused::Expired)
+            );
+            assert_eq!(
+                verifier.verify(&token, &keys, NOW.minus(std::time::Duration::from_secs(6))),
+                Err(Refused::Future)
+            );
+        }
     }
 
     #[test]

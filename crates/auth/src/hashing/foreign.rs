@@ -14,9 +14,19 @@ const MAX_SCRYPT_BYTES: u64 = 256 * 1024 * 1024;
 const MAX_SCRYPT_WORK: u64 = 1024 * 1024 * 1024;
 const MAX_TEXT_BYTES: usize = 1024;
 
+#[derive(Clone, Copy)]
+pub(super) struct Algorithm {
+    name: &'static str,
+    prf: pbkdf2::Algorithm,
+}
+
+const SHA1: Algorithm = Algorithm { name: "sha1", prf: PBKDF2_HMAC_SHA1 };
+const SHA256: Algorithm = Algorithm { name: "sha256", prf: PBKDF2_HMAC_SHA256 };
+const SHA512: Algorithm = Algorithm { name: "sha512", prf: PBKDF2_HMAC_SHA512 };
+
 pub(super) enum Foreign {
     Bcrypt(String),
-    Pbkdf2 { algorithm: pbkdf2::Algorithm, rounds: NonZeroU32, salt: Vec<u8>, output: Vec<u8> },
+    Pbkdf2 { algorithm: Algorithm, rounds: NonZeroU32, salt: Vec<u8>, output: Vec<u8> },
     Scrypt { params: scrypt::Params, salt: Vec<u8>, output: Vec<u8> },
 }
 
@@ -37,11 +47,20 @@ impl Foreign {
         Err(Error::UnusableHash("not a hash of a kind that is known here"))
     }
 
+    pub(super) fn kind(&self) -> String {
+        match self {
+            // `$2b$12$`: the version and the cost.
+            Self::Bcrypt(text) => text.chars().take(7).collect(),
+            Self::Pbkdf2 { algorithm, rounds, .. } => format!("pbkdf2-{} {rounds}", algorithm.name),
+            Self::Scrypt { params, .. } => format!("scrypt {params:?}"),
+        }
+    }
+
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         match self {
             Self::Bcrypt(text) => bcrypt::verify(password, text).unwrap_or(false),
             Self::Pbkdf2 { algorithm, rounds, salt, output } => {
-                pbkdf2::verify(*algorithm, *rounds, salt, password, output).is_ok()
+                pbkdf2::verify(algorithm.prf, *rounds, salt, password, output).is_ok()
             }
             Self::Scrypt { params, salt, output } => {
                 let mut computed = vec![0; output.len()];
@@ -73,7 +92,7 @@ fn parse_django(rest: &str) -> Result<Foreign, Error> {
     if output.len() != 32 || salt.is_empty() {
         return Err(malformed());
     }
-    pbkdf2(PBKDF2_HMAC_SHA256, rounds.parse().map_err(|_| malformed())?, salt.as_bytes(), &output)
+    pbkdf2(SHA256, rounds.parse().map_err(|_| malformed())?, salt.as_bytes(), &output)
 }
 
 fn parse_phc(text: &str) -> Result<Foreign, Error> {
@@ -90,16 +109,16 @@ fn parse_phc(text: &str) -> Result<Foreign, Error> {
             };
             return parse_scrypt(log_n, r, p, salt.as_ref(), output.as_bytes());
         }
-        "pbkdf2" | "pbkdf2-sha1" => PBKDF2_HMAC_SHA1,
-        "pbkdf2-sha256" => PBKDF2_HMAC_SHA256,
-        "pbkdf2-sha512" => PBKDF2_HMAC_SHA512,
+        "pbkdf2" | "pbkdf2-sha1" => SHA1,
+        "pbkdf2-sha256" => SHA256,
+        "pbkdf2-sha512" => SHA512,
         _ => return Err(malformed()),
     };
     let rounds = number("i").ok_or_else(malformed)?;
     pbkdf2(algorithm, rounds, salt.as_ref(), output.as_bytes())
 }
 
-fn pbkdf2(algorithm: pbkdf2::Algorithm, rounds: u32, salt: &[u8], output: &[u8]) -> Result<Foreign, Error> {
+fn pbkdf2(algorithm: Algorithm, rounds: u32, salt: &[u8], output: &[u8]) -> Result<Foreign, Error> {
     let rounds = NonZeroU32::new(rounds).ok_or(Error::UnusableHash("a hash of no rounds"))?;
     if rounds.get() > MAX_PBKDF2_ROUNDS {
         return Err(Error::UnusableHash("the pbkdf2 hash costs too much to check"));

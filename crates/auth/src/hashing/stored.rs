@@ -61,6 +61,16 @@ impl StoredHash {
         }
     }
 
+    /// What it costs to check: hashes of one kind take the same time.
+    pub(crate) fn kind(&self) -> String {
+        match &self.form {
+            Form::Argon2 { algorithm, params, .. } => {
+                format!("{algorithm} m={} t={} p={}", params.m_cost(), params.t_cost(), params.p_cost())
+            }
+            Form::Foreign(foreign) => foreign.kind(),
+        }
+    }
+
     /// Whether a new hash of the same password would be better.
     pub(crate) fn is_outdated(&self, config: &HashingConfig) -> bool {
         match &self.form {

@@ -1,0 +1,49 @@
+//! Remembering which tokens were verified: a signature is checked once, what changes with time each time.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use doorward_domain::Timestamp;
+use moka::sync::Cache;
+
+use crate::{Claims, KeySet, Refused, Verifier};
+
+/// About 1 KiB each.
+const MAX_TOKENS: u64 = 10_000;
+
+/// A [`Verifier`] with a bounded memory. Tokens are remembered by their hash, so the memory holds none.
+pub struct CachingVerifier {
+    verifier: Verifier,
+    verified: Cache<[u8; 32], Verified>,
+}
+
+#[derive(Clone)]
+struct Verified {
+    /// The thumbprint of the key, and so the very key.
+    kid: String,
+    claims: Claims,
+}
+
+impl CachingVerifier {
+    #[must_use]
+    pub fn new(issuer: &str) -> Self {
+        Self { verifier: Verifier::new(issuer), verified: Cache::new(MAX_TOKENS) }
+    }
+
+    /// As [`Verifier::verify`]: a key that is gone and a time that has come count at once.
+    ///
+    /// # Errors
+    /// When the token is not to be believed.
+    pub fn verify(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<Claims, Refused> {
+        let hash: Option<[u8; 32]> = digest(&SHA256, token.as_bytes()).as_ref().try_into().ok();
+        if let Some(verified) = hash.and_then(|hash| self.verified.get(&hash))
+            && keys.find(&verified.kid).is_some()
+        {
+            verified.claims.check_times(now)?;
+            return Ok(verified.claims);
+        }
+        let (kid, claims) = self.verifier.verify_with_kid(token, keys, now)?;
+        if let Some(hash) = hash {
+            self.verified.insert(hash, Verified { kid, claims: claims.clone() });
+        }
+        Ok(claims)
+    }
+}
