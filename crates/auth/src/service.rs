@@ -59,6 +59,9 @@ impl auth_server::Auth for Service {
     type WatchTrustStream = ReceiverStream<Result<WatchTrustResponse, Status>>;
 
     async fn watch_trust(&self, _: Request<WatchTrustRequest>) -> Result<Response<Self::WatchTrustStream>, Status> {
+        if !self.trust.is_fresh() {
+            return Err(Failure::unavailable().into());
+        }
         let (sender, receiver) = mpsc::channel(64);
         tokio::spawn(tell(self.trust.clone(), sender, self.shutdown.clone()));
         Ok(Response::new(ReceiverStream::new(receiver)))
@@ -95,11 +98,8 @@ async fn tell(
             event = events.recv() => next = match event {
                 Ok(Event::Keys(keys)) => Some(PbEvent::Keys(key_set(keys))),
                 Ok(Event::Revoked(revocation)) => Some(PbEvent::Revocation(to_pb(revocation))),
-                Err(broadcast::error::RecvError::Lagged(_)) => {
-                    let (keys, revocations) = trust.snapshot();
-                    Some(snapshot(keys, revocations))
-                }
-                Err(broadcast::error::RecvError::Closed) => return,
+                // The listener starts over, with a snapshot.
+                Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => return,
             },
         }
     }

@@ -87,12 +87,9 @@ impl Trust {
     /// What comes from now on, and what is there: in this order, so that nothing falls between.
     pub(crate) fn subscribe(&self) -> (broadcast::Receiver<Event>, Vec<PublicKey>, Vec<Revocation>) {
         let events = self.events.subscribe();
-        let (keys, revocations) = self.snapshot();
+        let (keys, revocations) =
+            self.read(|state| (state.keys.public().to_vec(), state.revocations.values().cloned().collect()));
         (events, keys, revocations)
-    }
-
-    pub(crate) fn snapshot(&self) -> (Vec<PublicKey>, Vec<Revocation>) {
-        self.read(|state| (state.keys.public().to_vec(), state.revocations.values().cloned().collect()))
     }
 
     /// Takes over what has changed in the database.

@@ -5,18 +5,18 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use crate::{FromRequest, envelope::Problem, open, start};
+use crate::{FromRequest, envelope::Problem, init, jwks, languages, login, ping};
 
 /// Method, path, function.
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         // Open to anybody.
-        .service(post("/api/login", start::login))
-        .service(get_or_post("/api/ping", open::ping))
-        .service(get_or_post("/api/languages/get", open::languages))
-        .service(get("/.well-known/jwks.json", open::jwks))
+        .service(post("/api/login", login::login))
+        .service(get_or_post("/api/ping", ping::ping))
+        .service(get_or_post("/api/languages/get", languages::get))
+        .service(get("/.well-known/jwks.json", jwks::jwks))
         // With a token.
-        .service(get_or_post("/api/init", start::init))
+        .service(get_or_post("/api/init", init::init))
         .default_service(web::to(|| async { Err::<String, _>(Problem::not_found()) }));
 }
 

@@ -42,7 +42,13 @@ impl FromRequest for Body {
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
-        Box::pin(async move { parse(&read(&request, payload).await?).map(Self) })
+        Box::pin(async move {
+            let bytes = read(&request, payload).await?;
+            if !bytes.is_empty() || !request.content_type().is_empty() {
+                check_type(&request)?;
+            }
+            parse(&bytes).map(Self)
+        })
     }
 }
 
@@ -58,11 +64,18 @@ impl FromRequest for OptionalBody {
             }
             let bytes = read(&request, payload).await?;
             if !bytes.is_empty() {
+                check_type(&request)?;
                 parse(&bytes)?;
             }
             Ok(Self)
         })
     }
+}
+
+/// RFC 9110, section 8.3; parameters such as `charset` don't matter, for JSON is UTF-8.
+fn check_type(request: &HttpRequest) -> Result<(), Problem> {
+    let is_json = request.content_type().eq_ignore_ascii_case("application/json");
+    if is_json { Ok(()) } else { Err(Problem::UnsupportedMediaType) }
 }
 
 async fn read(request: &HttpRequest, payload: Payload) -> Result<BytesMut, Problem> {
@@ -71,10 +84,6 @@ async fn read(request: &HttpRequest, payload: Payload) -> Result<BytesMut, Probl
         return Err(Problem::PayloadTooLarge);
     }
     let bytes = tokio::time::timeout(MAX_TIME, collect(payload)).await.map_err(|_| Problem::SlowBody)??;
-    let says_type = !request.content_type().is_empty();
-    if (says_type || !bytes.is_empty()) && !request.content_type().eq_ignore_ascii_case("application/json") {
-        return Err(Problem::UnsupportedMediaType);
-    }
     Ok(bytes)
 }
 

@@ -2,7 +2,6 @@
 
 use doorward_proto::directory::v1 as pb;
 use serde::{Serialize, Serializer, ser::SerializeMap};
-use serde_json::value::RawValue;
 
 /// `{"<gid>": {...}}`: the caller complete, others short.
 pub(crate) struct Users<'a> {
@@ -16,23 +15,6 @@ pub(crate) struct Memberships<'a>(pub(crate) &'a [pb::Membership]);
 
 /// `{"<gid>": ["owner"]}`.
 pub(crate) struct UserProjects<'a>(pub(crate) &'a [pb::UserProject]);
-
-/// The global list, written once.
-pub(crate) struct Languages {
-    pub(crate) codes: Vec<&'static str>,
-    pub(crate) names: Box<RawValue>,
-}
-
-impl Languages {
-    pub(crate) fn load() -> serde_json::Result<Self> {
-        let names: serde_json::Map<String, serde_json::Value> =
-            doorward_domain::languages::all().map(|(code, name)| (code.to_owned(), name.into())).collect();
-        Ok(Self {
-            codes: doorward_domain::languages::all().map(|(code, _)| code).collect(),
-            names: serde_json::value::to_raw_value(&names)?,
-        })
-    }
-}
 
 #[derive(Serialize)]
 struct User<'a> {

@@ -8,10 +8,13 @@ mod client_address;
 mod cors;
 mod entries;
 mod envelope;
-mod open;
+mod init;
+mod jwks;
+mod languages;
+mod login;
 mod peers;
+mod ping;
 mod request;
-mod start;
 mod trust;
 
 use std::{net::TcpListener, sync::Arc, time::Duration};
@@ -54,7 +57,7 @@ pub struct Gateway {
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) trust: Arc<trust::Trust>,
     pub(crate) version: String,
-    pub(crate) languages: entries::Languages,
+    pub(crate) languages: languages::Languages,
     /// The value of `WWW-Authenticate`.
     pub(crate) challenge: HeaderValue,
 }
@@ -66,7 +69,7 @@ impl Gateway {
         let challenge =
             HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm)).map_err(std::io::Error::other)?;
         let trust = Arc::new(trust::Trust::new(&config.issuer));
-        let languages = entries::Languages::load().map_err(std::io::Error::other)?;
+        let languages = languages::Languages::load().map_err(std::io::Error::other)?;
         Ok(Self { config, clock, ids, trust, version: doorward_domain::version::release(), languages, challenge })
     }
 

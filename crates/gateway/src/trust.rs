@@ -81,8 +81,11 @@ impl Trust {
     }
 
     pub(crate) fn is_fresh(&self) -> bool {
-        let heard_at = *self.heard_at.read().unwrap_or_else(PoisonError::into_inner);
-        heard_at.is_some_and(|heard_at| heard_at.elapsed() < MAX_SILENCE)
+        self.heard_at().is_some_and(|heard_at| heard_at.elapsed() < MAX_SILENCE)
+    }
+
+    fn heard_at(&self) -> Option<Instant> {
+        *self.heard_at.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn public_keys(&self) -> Vec<PublicKey> {
@@ -102,11 +105,16 @@ impl Trust {
         now: impl Fn() -> Timestamp,
         shutdown: CancellationToken,
     ) {
+        let mut logged_at = None;
         while !shutdown.is_cancelled() {
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                ended = self.listen(auth.clone(), &now) => if let Err(reason) = ended {
-                    tracing::warn!(reason, "auth is not heard of");
+                ended = self.listen(auth.clone(), &now) => {
+                    let heard_at = Some(self.heard_at());
+                    if let Err(reason) = ended && logged_at != heard_at {
+                        tracing::warn!(reason, "auth is not heard of; trying on");
+                        logged_at = heard_at;
+                    }
                 }
             }
             tokio::select! {

@@ -47,11 +47,18 @@ pub(crate) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<Guard>
     let provider = provider(settings, role)?;
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     tracing_subscriber::registry()
-        .with(log(settings).with_filter(EnvFilter::builder().parse(&settings.filter)?))
+        .with(log(settings).with_filter(filter(&settings.filter)?))
         .with(spans(&provider))
         .try_init()
         .context("can't start the log")?;
     Ok(Guard(provider))
+}
+
+/// What clients send that is no HTTP is an error to actix; it would let anybody fill the log. Naming `actix_http` in the
+/// filter shows it.
+fn filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+    let quiet = if text.contains("actix_http") { "" } else { ",actix_http=off" };
+    EnvFilter::builder().parse(format!("{text}{quiet}"))
 }
 
 fn log<S>(settings: &LogSettings) -> Box<dyn Layer<S> + Send + Sync>

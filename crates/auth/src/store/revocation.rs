@@ -44,12 +44,13 @@ pub(crate) fn put(connection: &mut AnyConnection, revocation: &Revocation, versi
     let known = find(connection, &revocation.covers)?;
     let not_before = known.as_ref().map_or(i64::MIN, |known| known.not_before_seconds);
     let expires = known.as_ref().map_or(i64::MIN, |known| known.expires_at_seconds);
+    let revoked_at = known.as_ref().map_or(i64::MIN, |known| known.revoked_at.as_micros());
     let row = Row {
         kind: kind.to_owned(),
         id: id.clone(),
         not_before_seconds: revocation.not_before_seconds.max(not_before),
         expires_at_seconds: revocation.expires_at_seconds.max(expires),
-        revoked_at: revocation.revoked_at.as_micros(),
+        revoked_at: revocation.revoked_at.as_micros().max(revoked_at),
         version,
     };
     if known.is_some() {

@@ -71,7 +71,7 @@ pub(crate) struct CreateUser {
     pub name: Option<DisplayName>,
     #[command(flatten)]
     pub password: PasswordSource,
-    /// Such as en or pt-BR
+    /// Such as en or pt-br
     #[arg(long, value_parser = language)]
     pub language: Option<String>,
     /// Such as Europe/Amsterdam

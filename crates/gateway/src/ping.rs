@@ -1,0 +1,15 @@
+//! `GET|POST /api/ping`.
+
+use actix_web::{HttpResponse, web::Data};
+use serde_json::json;
+
+use crate::{
+    Gateway,
+    body::OptionalBody,
+    envelope::{self, Empty, Problem},
+};
+
+/// Says that the gateway is up, and asks no peer.
+pub(crate) async fn ping(_: OptionalBody, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+    envelope::success(&json!({"cc.version": gateway.version}), &Empty {})
+}
