@@ -45,6 +45,20 @@ impl Revocation {
         let expires_at_seconds = not_before_seconds.saturating_add(lifetime).saturating_add(60);
         Self { covers, not_before_seconds, expires_at_seconds, revoked_at }
     }
+
+    /// Both in one. A later one in the same second must also cover what was issued in between, which is dated to the very
+    /// `not_before_seconds` of the earlier one. The same or an earlier one again changes nothing.
+    pub(crate) fn widened_by(&self, other: &Self) -> Self {
+        let after_this = if other.revoked_at > self.revoked_at { self.not_before_seconds + 1 } else { i64::MIN };
+        let not_before_seconds = self.not_before_seconds.max(other.not_before_seconds).max(after_this);
+        let ahead = not_before_seconds - other.not_before_seconds.min(not_before_seconds);
+        Self {
+            covers: self.covers.clone(),
+            not_before_seconds,
+            expires_at_seconds: self.expires_at_seconds.max(other.expires_at_seconds.saturating_add(ahead)),
+            revoked_at: self.revoked_at.max(other.revoked_at),
+        }
+    }
 }
 
 /// Records revocations within the caller's transaction.
@@ -57,4 +71,25 @@ pub(crate) fn revoke(connection: &mut AnyConnection, revocations: &[Revocation])
         store::revocation::put(connection, revocation, version)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: i64) -> Revocation {
+        Revocation::new(Covers::Subject(Gid::NIL), Timestamp::from_micros(micros), Duration::from_secs(60))
+    }
+
+    #[test]
+    fn a_second_one_in_the_same_second_covers_what_was_issued_in_between() {
+        let (first, second, later) = (at(10_100_000), at(10_200_000), at(15_000_000));
+        assert_eq!(first.not_before_seconds, 11);
+        let both = first.widened_by(&second);
+        assert_eq!(both.not_before_seconds, 12);
+        assert!(both.expires_at_seconds > first.expires_at_seconds);
+        assert_eq!(both.widened_by(&second), both, "the same again");
+        assert_eq!(both.widened_by(&first), both, "an earlier one again");
+        assert_eq!(both.widened_by(&later).not_before_seconds, 16);
+    }
 }

@@ -23,7 +23,15 @@ pub(crate) struct Lock {
 /// When it can't be created.
 pub(crate) fn create(path: &Path) -> anyhow::Result<()> {
     let created = DirBuilder::new().recursive(true).mode(0o700).create(path);
-    created.with_context(|| format!("can't create the data directory {}", path.display()))?;
+    created.with_context(|| format!("can't create the directory {}", path.display()))
+}
+
+/// Creates the data directory, and warns where it is not private.
+///
+/// # Errors
+/// When it can't be created.
+pub(crate) fn create_private(path: &Path) -> anyhow::Result<()> {
+    create(path)?;
     let mode = fs::metadata(path).map(|metadata| metadata.permissions().mode());
     if mode.is_ok_and(|mode| mode & 0o007 != 0) {
         tracing::warn!(path = %path.display(), "every user of this machine can look into the data directory");

@@ -110,7 +110,10 @@ async fn prepare(
     if let DatabaseUrl::Sqlite(path) = url {
         data_dir::create(path.parent().unwrap_or(Path::new(".")))?;
     }
-    let give_up_at = tokio::time::Instant::now() + PATIENCE;
+    // An administrator would rather know at once.
+    let patience = if preparation == Preparation::Prepare { Duration::ZERO } else { PATIENCE };
+    let give_up_at = tokio::time::Instant::now() + patience;
+    let mut is_first_try = true;
     loop {
         let task_url = url.clone();
         let done = tokio::task::spawn_blocking(move || run(&task_url, migrations, preparation)).await?;
@@ -120,7 +123,9 @@ async fn prepare(
                 return Ok(());
             }
             Err(Error::Unavailable(reason)) if tokio::time::Instant::now() < give_up_at => {
-                tracing::info!(database = name, reason, "waiting for the database");
+                if std::mem::take(&mut is_first_try) {
+                    tracing::info!(database = name, reason, "waiting for the database");
+                }
                 tokio::time::sleep(PAUSE).await;
             }
             Err(error) => return Err(error).with_context(|| format!("the {name} database ({url}) can't be used")),

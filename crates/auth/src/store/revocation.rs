@@ -42,15 +42,13 @@ pub(crate) fn find(connection: &mut AnyConnection, covers: &Covers) -> Result<Op
 pub(crate) fn put(connection: &mut AnyConnection, revocation: &Revocation, version: i64) -> Result<()> {
     let (kind, id) = revocation.covers.key();
     let known = find(connection, &revocation.covers)?;
-    let not_before = known.as_ref().map_or(i64::MIN, |known| known.not_before_seconds);
-    let expires = known.as_ref().map_or(i64::MIN, |known| known.expires_at_seconds);
-    let revoked_at = known.as_ref().map_or(i64::MIN, |known| known.revoked_at.as_micros());
+    let widened = known.as_ref().map_or_else(|| revocation.clone(), |known| known.widened_by(revocation));
     let row = Row {
         kind: kind.to_owned(),
         id: id.clone(),
-        not_before_seconds: revocation.not_before_seconds.max(not_before),
-        expires_at_seconds: revocation.expires_at_seconds.max(expires),
-        revoked_at: revocation.revoked_at.as_micros().max(revoked_at),
+        not_before_seconds: widened.not_before_seconds,
+        expires_at_seconds: widened.expires_at_seconds,
+        revoked_at: widened.revoked_at.as_micros(),
         version,
     };
     if known.is_some() {

@@ -43,12 +43,24 @@ pub(super) struct Running {
 impl Running {
     /// Until a signal, or until something fails.
     pub(super) async fn finish(mut self) -> anyhow::Result<()> {
-        let served = tokio::select! {
-            served = async { match self.front.take() {
+        let front = self.front.take();
+        let signal = self.signal.clone();
+        let serve = async move {
+            match front {
                 Some(front) => front.await,
-                None => { self.signal.cancelled().await; Ok(()) }
-            } } => served,
-            ended = first_end(&mut self.back) => ended,
+                None => {
+                    signal.cancelled().await;
+                    Ok(())
+                }
+            }
+        };
+        let served = tokio::select! {
+            served = serve => served,
+            ended = first_end(&mut self.back) => match ended {
+                // Where there is no front, the signal ends the services.
+                Ok(()) if !self.signal.is_cancelled() => Err(anyhow!("a service ended by itself")),
+                ended => ended,
+            },
         };
         self.signal.cancel();
         self.end.cancel();
@@ -60,7 +72,7 @@ impl Running {
 
 async fn first_end(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
     match tasks.join_next().await {
-        Some(ended) => ended.context("a service panicked")?.and_then(|()| Err(anyhow!("a service ended by itself"))),
+        Some(ended) => ended.context("a service panicked")?,
         None => std::future::pending().await,
     }
 }
@@ -77,7 +89,7 @@ async fn all_ends(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()>
 pub(super) async fn start(settings: &Settings) -> anyhow::Result<Running> {
     let signal = shutdown::on_signals()?;
     let lock = if settings.role.is_whole() && settings.uses_sqlite() {
-        data_dir::create(&settings.data_dir)?;
+        data_dir::create_private(&settings.data_dir)?;
         Some(data_dir::lock(&settings.data_dir)?)
     } else {
         None

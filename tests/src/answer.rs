@@ -1,0 +1,101 @@
+//! An answer as it came, and what the contract says of every answer of its kind.
+
+use http::{HeaderMap, HeaderValue};
+use hyper::body::Bytes;
+use serde_json::{Value, json};
+
+#[derive(Debug, Clone)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+impl Answer {
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("no JSON: {error}\n{self:?}"))
+    }
+
+    /// A header that is there at most once.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let values: Vec<&HeaderValue> = self.headers.get_all(name).iter().collect();
+        assert!(values.len() <= 1, "{name} comes {} times", values.len());
+        values.first().map(|value| value.to_str().expect("ASCII"))
+    }
+
+    /// The bare token of a login-like answer.
+    pub fn token(&self) -> String {
+        assert_eq!(self.status, 200, "{self:?}");
+        let token = self.header("authorization").unwrap_or_else(|| panic!("no token: {self:?}"));
+        assert_eq!(
+            token.split('.').filter(|part| !part.is_empty() && !part.contains(' ')).count(),
+            3,
+            "{token} is no bare token"
+        );
+        token.to_owned()
+    }
+
+    /// A success in the envelope: its `result` and `data`.
+    pub fn success(&self) -> (Value, Value) {
+        assert_eq!(self.status, 200, "{self:?}");
+        self.assert_envelope();
+        let json = self.json();
+        assert_eq!(json["success"], json!(true));
+        (json["result"].clone(), json["data"].clone())
+    }
+
+    /// An error: the whole answer.
+    pub fn assert_error(&self, status: u16, message: &str, info: &Value) {
+        let result = json!({"code": status, "message": message, "info": info});
+        assert_eq!(self.status, status, "{self:?}");
+        assert_eq!(self.json(), json!({"success": false, "result": result, "data": {}}));
+        self.assert_envelope();
+        assert_eq!(self.header("authorization"), None);
+        if [429, 503].contains(&status) {
+            let wait = self.header("retry-after").unwrap_or_else(|| panic!("no Retry-After: {self:?}"));
+            assert!(wait.parse::<u32>().is_ok(), "Retry-After: {wait}");
+        }
+    }
+
+    /// 400 for a body that is no JSON object; the reason is free.
+    pub fn assert_invalid_body(&self) {
+        let json = self.json();
+        let reason = json["result"]["info"]["Invalid body"].as_str().unwrap_or_else(|| panic!("no reason: {self:?}"));
+        assert!(!reason.is_empty());
+        self.assert_error(400, "Bad request", &json!({"Invalid body": reason}));
+    }
+
+    /// 401 as every refusal of a token looks.
+    pub fn assert_denied(&self) {
+        self.assert_error(401, "Permission denied", &json!({}));
+        assert_eq!(self.header("www-authenticate"), Some(r#"Bearer realm="JWT access to Doorward.""#));
+    }
+
+    /// 403 as every failed login looks.
+    pub fn assert_unknown_user(&self) {
+        self.assert_error(403, "Unknown user", &json!({}));
+    }
+
+    /// 503, with a time to come back.
+    pub fn assert_unavailable(&self) {
+        self.assert_error(503, "Service unavailable", &json!({}));
+    }
+
+    /// What every answer of `/api` has.
+    fn assert_envelope(&self) {
+        let media_type = self.header("content-type").unwrap_or_default();
+        assert!(media_type.split(';').next() == Some("application/json"), "Content-Type: {media_type}");
+        assert_eq!(self.header("cache-control"), Some("no-store"), "{self:?}");
+        assert!(self.header("x-request-id").is_some_and(|id| !id.is_empty()), "no x-request-id: {self:?}");
+        let json = self.json();
+        let members: Vec<&String> = json.as_object().expect("an object").keys().collect();
+        assert_eq!(members, ["success", "result", "data"]);
+    }
+}

@@ -1,0 +1,88 @@
+//! `doorward serve`, everything in one process.
+
+use std::time::Duration;
+
+use crate::{Answer, Backend, Http, Installation, PASSWORD, Process, eventually};
+
+/// How long a server may take until it is ready, also on a busy machine.
+pub const START: Duration = Duration::from_secs(20);
+
+pub struct App {
+    pub process: Process,
+    pub installation: Installation,
+    pub http: Http,
+    /// Health and metrics.
+    pub ops: Http,
+}
+
+/// A user who has logged in.
+pub struct User {
+    pub gid: String,
+    pub username: String,
+    pub token: String,
+    pub http: Http,
+}
+
+impl App {
+    pub async fn start(backend: Backend) -> Self {
+        Self::with(backend, &[]).await
+    }
+
+    /// With these settings besides.
+    pub async fn with(backend: Backend, variables: &[(&str, &str)]) -> Self {
+        Self::of(Installation::new(backend).with(variables)).await
+    }
+
+    /// With this installation.
+    pub async fn of(installation: Installation) -> Self {
+        let process = installation.spawn(&["serve"], &[]);
+        let http = Http::new(&installation.variable("DOORWARD_LISTEN"));
+        let ops = Http::new(&installation.variable("DOORWARD_OPS_LISTEN"));
+        let mut app = Self { process, installation, http, ops };
+        app.ready().await;
+        app
+    }
+
+    /// Starts it again, on the same ports.
+    pub async fn restart(&mut self) {
+        self.process.kill();
+        self.process = self.installation.spawn(&["serve"], &[]);
+        self.ready().await;
+    }
+
+    async fn ready(&mut self) {
+        wait_until_ready(&mut self.process, &self.ops).await;
+    }
+
+    /// Creates a user by the command line, and logs in.
+    pub async fn user(&self, username: &str) -> User {
+        let gid = self.installation.create_user(username).await;
+        let token = self.http.login(username, PASSWORD).await.token();
+        User { gid, username: username.to_owned(), token, http: self.http.clone() }
+    }
+}
+
+impl User {
+    pub async fn init(&self) -> Answer {
+        self.http.init(&self.token).await
+    }
+
+    /// Waits until the token is refused, within the second that the contract gives.
+    pub async fn denied_within_a_second(&self) {
+        let what = format!("401 for {}", self.username);
+        let answer = eventually(&what, Duration::from_secs(1), async || {
+            Some(self.init().await).filter(|answer| answer.status != 200)
+        })
+        .await;
+        answer.assert_denied();
+    }
+}
+
+/// Polls the health of a server until it is ready; fails at once when it ends instead.
+pub async fn wait_until_ready(process: &mut Process, ops: &Http) {
+    eventually("ready", START, async || {
+        assert!(process.is_running(), "it ended: {}", process.log());
+        (ops.status("/health/ready").await == Some(200)).then_some(())
+    })
+    .await;
+}

@@ -1,0 +1,99 @@
+//! Databases of an installation's own, on either backend, and how a test looks into them.
+
+use std::path::Path;
+
+use diesel::{
+    Connection, PgConnection, QueryableByName, RunQueryDsl, SqliteConnection, connection::SimpleConnection,
+    sql_types::Text,
+};
+use doorward_storage::{AnyConnection, DatabaseUrl, testing::create_postgres_database};
+
+use crate::Postgres;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+/// One database for each service that has one.
+pub struct Databases {
+    pub auth: DatabaseUrl,
+    pub directory: DatabaseUrl,
+    /// Where to drop what, at the end.
+    drop_on: Option<(DatabaseUrl, [String; 2])>,
+}
+
+impl Databases {
+    #[must_use]
+    pub fn new(backend: Backend, directory: &Path) -> Self {
+        match backend {
+            Backend::Sqlite => Self {
+                auth: DatabaseUrl::Sqlite(directory.join("auth.db")),
+                directory: DatabaseUrl::Sqlite(directory.join("directory.db")),
+                drop_on: None,
+            },
+            Backend::Postgres => {
+                let (server, auth, auth_name) = create_postgres_database();
+                let (_, directory, directory_name) = create_postgres_database();
+                Self { auth, directory, drop_on: Some((server, [auth_name, directory_name])) }
+            }
+        }
+    }
+
+    /// On a server that is stopped and thrown away by the test.
+    #[must_use]
+    pub fn on(server: &Postgres) -> Self {
+        Self { auth: server.create_database("auth"), directory: server.create_database("directory"), drop_on: None }
+    }
+}
+
+impl Drop for Databases {
+    fn drop(&mut self) {
+        if let Some((server, names)) = &self.drop_on {
+            for name in names {
+                execute(server, &format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+            }
+        }
+    }
+}
+
+/// The URL as settings take it; `Display` leaves out the password.
+#[must_use]
+pub fn url_text(url: &DatabaseUrl) -> String {
+    match url {
+        DatabaseUrl::Sqlite(path) => format!("sqlite://{}", path.display()),
+        DatabaseUrl::Postgres(text) => text.clone(),
+    }
+}
+
+/// Runs SQL that answers nothing.
+pub fn execute(url: &DatabaseUrl, sql: &str) {
+    connect(url).batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));
+}
+
+/// The first column of a query, which must be text and be called `text`.
+#[must_use]
+pub fn texts(url: &DatabaseUrl, sql: &str) -> Vec<String> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        text: String,
+    }
+    let rows: Vec<Row> =
+        diesel::sql_query(sql).load(&mut connect(url)).unwrap_or_else(|error| panic!("{sql}: {error}"));
+    rows.into_iter().map(|row| row.text).collect()
+}
+
+fn connect(url: &DatabaseUrl) -> AnyConnection {
+    match url {
+        DatabaseUrl::Sqlite(path) => {
+            let mut connection = SqliteConnection::establish(&path.display().to_string()).expect("the SQLite file");
+            connection.batch_execute("PRAGMA busy_timeout = 5000").expect("a setting");
+            AnyConnection::Sqlite(connection)
+        }
+        DatabaseUrl::Postgres(url) => {
+            AnyConnection::Postgres(PgConnection::establish(url).expect("the PostgreSQL server"))
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! An HTTP client that shows answers as they came: no redirects, no retries, a connection for each request.
+
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde_json::{Value, json};
+
+use crate::Answer;
+
+/// Longer than any answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Clone)]
+pub struct Http {
+    address: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+impl Http {
+    #[must_use]
+    pub fn new(address: &str) -> Self {
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
+        Self { address: address.to_owned(), client }
+    }
+
+    /// Host and port.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    pub fn call(&self, method: Method, path: &str) -> Call {
+        let (http, path) = (self.clone(), path.to_owned());
+        Call { http, method, path, headers: HeaderMap::new(), body: Bytes::new() }
+    }
+
+    pub fn get(&self, path: &str) -> Call {
+        self.call(Method::GET, path)
+    }
+
+    pub fn post(&self, path: &str) -> Call {
+        self.call(Method::POST, path)
+    }
+
+    pub fn login_call(&self, username: &str, password: &str) -> Call {
+        self.post("/api/login").json(&json!({"username": username, "password": password}))
+    }
+
+    pub async fn login(&self, username: &str, password: &str) -> Answer {
+        self.login_call(username, password).send().await
+    }
+
+    pub async fn init(&self, token: &str) -> Answer {
+        self.get("/api/init").bearer(token).send().await
+    }
+
+    /// The status of a request that may also fail to reach the server.
+    pub async fn status(&self, path: &str) -> Option<u16> {
+        self.get(path).try_send().await.ok().map(|answer| answer.status)
+    }
+}
+
+/// A request in the making.
+#[must_use]
+pub struct Call {
+    http: Http,
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+impl Call {
+    /// Adds a header; another one of the same name stays. Any text goes, as UTF-8.
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        let name: HeaderName = name.parse().expect("a header name");
+        self.headers.append(name, HeaderValue::from_bytes(value.as_bytes()).expect("a header value"));
+        self
+    }
+
+    pub fn bearer(self, token: &str) -> Self {
+        self.header("authorization", &format!("Bearer {token}"))
+    }
+
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    pub fn json(self, body: &Value) -> Self {
+        self.header("content-type", "application/json").body(body.to_string())
+    }
+
+    pub async fn send(self) -> Answer {
+        let what = format!("{} {}", self.method, self.path);
+        self.try_send().await.unwrap_or_else(|error| panic!("{what}: {error}"))
+    }
+
+    /// # Errors
+    /// When there is no answer.
+    pub async fn try_send(self) -> Result<Answer, String> {
+        let uri = format!("http://{}{}", self.http.address, self.path);
+        let mut request = http::Request::new(Full::new(self.body));
+        *request.method_mut() = self.method;
+        *request.uri_mut() = uri.parse().expect("a URI");
+        *request.headers_mut() = self.headers;
+        let exchange = async {
+            let response = self.http.client.request(request).await.map_err(|error| format!("{error:?}"))?;
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
+            Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        };
+        tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| format!("no answer in {PATIENCE:?}"))?
+    }
+}

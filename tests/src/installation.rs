@@ -1,0 +1,135 @@
+//! An installation of Doorward: a directory, two databases, settings; and its command line.
+
+use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
+
+use tempfile::TempDir;
+
+use crate::{
+    Backend, Output, Process,
+    backend::{Databases, url_text},
+    ports,
+    process::binary,
+};
+
+/// Of everyone whom the tests create.
+pub const PASSWORD: &str = "correct horse battery staple 9";
+pub const MASTER_KEY: &str = "ZG9vcndhcmQtdGVzdHM6IGl0cyBtYXN0ZXIga2V5ISE=";
+pub const SERVICE_TOKEN: &str = "the-service-token-of-the-tests";
+/// How long a command, or the end of a server, may take.
+pub const COMMAND: Duration = Duration::from_secs(20);
+
+pub struct Installation {
+    directory: TempDir,
+    pub databases: Databases,
+    variables: BTreeMap<String, String>,
+}
+
+impl Installation {
+    #[must_use]
+    pub fn new(backend: Backend) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let databases = Databases::new(backend, directory.path());
+        Self::over(databases, directory)
+    }
+
+    #[must_use]
+    pub fn over(databases: Databases, directory: TempDir) -> Self {
+        let data = directory.path().join("data").display().to_string();
+        let (auth, directory_url) = (url_text(&databases.auth), url_text(&databases.directory));
+        let installation = Self { directory, databases, variables: BTreeMap::new() };
+        installation.with(&[
+            ("DOORWARD_DATA_DIR", &data),
+            ("DOORWARD_LISTEN", &ports::free_address()),
+            ("DOORWARD_OPS_LISTEN", &ports::free_address()),
+            ("DOORWARD_AUTH_DATABASE_URL", &auth),
+            ("DOORWARD_DIRECTORY_DATABASE_URL", &directory_url),
+            ("DOORWARD_DATABASE_POOL_SIZE", "4"),
+            ("DOORWARD_MASTER_KEY", MASTER_KEY),
+            ("DOORWARD_LOG_FORMAT", "text"),
+            // Cheap, so that tests are fast; those about hashing say otherwise.
+            ("DOORWARD_ARGON2_MEMORY_KIB", "256"),
+            ("DOORWARD_ARGON2_PASSES", "1"),
+            // Tests fail to log in more often than people do.
+            ("DOORWARD_LOGIN_FAILURES", "1000000"),
+        ])
+    }
+
+    /// With these settings added or replaced.
+    #[must_use]
+    pub fn with(mut self, variables: &[(&str, &str)]) -> Self {
+        self.variables.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self
+    }
+
+    /// With these settings left to their defaults.
+    #[must_use]
+    pub fn without(mut self, names: &[&str]) -> Self {
+        self.variables.retain(|name, _| !names.contains(&name.as_str()));
+        self
+    }
+
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The value of a setting.
+    #[must_use]
+    pub fn variable(&self, name: &str) -> String {
+        self.variables.get(name).cloned().unwrap_or_else(|| panic!("{name} is not set"))
+    }
+
+    /// Starts `doorward` with these words.
+    #[must_use]
+    pub fn spawn(&self, words: &[&str], variables: &[(&str, &str)]) -> Process {
+        self.spawn_with_input(words, variables, "")
+    }
+
+    /// A command of the administration, to its end.
+    pub async fn cli(&self, words: &[&str], stdin: &str) -> Output {
+        self.spawn_with_input(words, &[], stdin).exit(COMMAND).await
+    }
+
+    /// Creates a user with [`PASSWORD`] and `<username>@example.org`: their gid.
+    pub async fn create_user(&self, username: &str) -> String {
+        let email = format!("{username}@example.org");
+        let mut name = username.to_owned();
+        name[..1].make_ascii_uppercase();
+        let words = ["user", "create", "--username", username, "--email", &email, "--name", &name, "--password-stdin"];
+        gid(&self.cli(&words, PASSWORD).await.succeeded())
+    }
+
+    /// Creates a project: its gid.
+    pub async fn create_project(&self, owner: &str, name: &str) -> String {
+        gid(&self.cli(&["project", "create", "--owner", owner, "--name", name], "").await.succeeded())
+    }
+
+    pub async fn add_member(&self, project: &str, user: &str) {
+        self.cli(&["member", "add", "--project", project, "--user", user], "").await.succeeded();
+    }
+
+    /// A command on one user that must succeed, such as `deactivate`.
+    pub async fn change_user(&self, change: &str, user: &str) {
+        self.cli(&["user", change, user], "").await.succeeded();
+    }
+
+    fn spawn_with_input(&self, words: &[&str], variables: &[(&str, &str)], stdin: &str) -> Process {
+        let mut command = Command::new(binary());
+        command.env_clear().envs(&self.variables).envs(variables.iter().copied()).args(words).current_dir(self.path());
+        for name in ["PATH", "TMPDIR", "RUST_LOG", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        Process::spawn(command, self.path(), stdin)
+    }
+}
+
+/// The gid of what a command printed.
+#[must_use]
+pub fn gid(output: &Output) -> String {
+    let json = output.json();
+    let gid = json["gid"].as_str().unwrap_or_else(|| panic!("no gid in {json}"));
+    assert_eq!(gid.parse::<doorward_domain::Gid>().map(|gid| gid.to_string()).ok().as_deref(), Some(gid));
+    gid.to_owned()
+}

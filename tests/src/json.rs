@@ -1,0 +1,43 @@
+//! Whole answers as text that stays the same: ids by the names that a test gives them.
+
+use serde_json::{Value, json};
+
+/// The value with each of these ids, wherever it stands, replaced by its name.
+#[must_use]
+pub fn named(value: &Value, names: &[(&str, &str)]) -> Value {
+    let text = names.iter().fold(value.to_string(), |text, (id, name)| text.replace(id, name));
+    serde_json::from_str(&text).expect("still JSON")
+}
+
+/// A login-like answer with what differs from run to run, and the long list of languages, replaced: cursor and release
+/// by their form, memberships in an order of ours (the contract leaves it open).
+#[must_use]
+pub fn redacted(answer: &Value, names: &[(&str, &str)]) -> Value {
+    let mut answer = named(answer, names);
+    let cursor = &mut answer["result"]["cc.cursor"];
+    assert!(cursor.as_i64().is_some_and(|cursor| cursor >= 0), "cc.cursor {cursor}");
+    *cursor = json!("<cursor>");
+    let version = &mut answer["result"]["cc.version"];
+    assert!(is_release(version), "cc.version {version}");
+    *version = json!("<version>");
+    let languages = &mut answer["data"]["cc.languages"];
+    assert_eq!(languages["nl"], json!("Dutch"));
+    *languages = json!("<languages>");
+    if let Some(memberships) = answer["data"]["cc.projects_members"].as_array_mut() {
+        memberships.sort_by_key(|membership| format!("{} {}", membership["project_gid"], membership["user_gid"]));
+    }
+    answer
+}
+
+/// `YYYY.MM.NNN`.
+#[must_use]
+pub fn is_release(version: &Value) -> bool {
+    let parts: Vec<&str> = version.as_str().unwrap_or_default().split('.').collect();
+    parts.iter().map(|part| part.len()).eq([4, 2, 3])
+        && parts.iter().all(|part| part.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Equality with a message that shows both in full.
+pub fn assert_same(actual: &Value, expected: &Value) {
+    assert!(actual == expected, "got {actual:#}\nexpected {expected:#}");
+}

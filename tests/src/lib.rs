@@ -1,0 +1,43 @@
+//! The harness of the end-to-end tests: starts the real `doorward` in installations of its own and talks to it from
+//! outside, by HTTP, gRPC and the command line. It knows the contract (`docs/`, `proto/`) and nothing of the inside.
+
+pub mod answer;
+pub mod app;
+pub mod backend;
+pub mod http;
+pub mod installation;
+pub mod json;
+pub mod ports;
+pub mod postgres;
+pub mod process;
+pub mod raw;
+pub mod split;
+pub mod wait;
+
+pub use answer::Answer;
+pub use app::{App, User};
+pub use backend::Backend;
+pub use http::Http;
+pub use installation::{Installation, PASSWORD};
+pub use postgres::Postgres;
+pub use process::{Output, Process};
+pub use split::{Role, Split};
+pub use wait::eventually;
+
+/// Makes of each `async fn name(backend: Backend)` two tests, one on SQLite and one on PostgreSQL.
+#[macro_export]
+macro_rules! on_both_databases {
+    ($($name:ident),+ $(,)?) => {$(
+        mod $name {
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_sqlite() {
+                super::$name($crate::Backend::Sqlite).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread")]
+            async fn on_postgres() {
+                super::$name($crate::Backend::Postgres).await;
+            }
+        }
+    )+};
+}

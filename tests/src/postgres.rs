@@ -1,0 +1,106 @@
+//! A private PostgreSQL server that a test may stop and start.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use doorward_storage::DatabaseUrl;
+use tempfile::TempDir;
+
+use crate::{backend::execute, ports};
+
+/// Where the programs of PostgreSQL are; `scripts/with-postgres.sh` says.
+pub const BIN_VARIABLE: &str = "DOORWARD_TEST_POSTGRES_BIN";
+const PASSWORD: &str = "of-a-throw-away-server";
+
+pub struct Postgres {
+    directory: TempDir,
+    bin: PathBuf,
+    port: u16,
+}
+
+impl Postgres {
+    #[must_use]
+    pub fn start() -> Self {
+        let bin = std::env::var_os(BIN_VARIABLE)
+            .unwrap_or_else(|| panic!("{BIN_VARIABLE} is not set: run the tests by `make test`"));
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("password"), PASSWORD).expect("a file");
+        let postgres = Self { directory, bin: bin.into(), port: ports::free() };
+        if is_root() {
+            // It refuses to run as root.
+            run(Command::new("chown").arg("-R").arg("postgres").arg(postgres.path()));
+        }
+        let password_file = format!("--pwfile={}", postgres.path().join("password").display());
+        let options = ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"];
+        run(postgres.program("initdb").arg("--pgdata").arg(postgres.data()).arg(password_file).args(options));
+        postgres.start_again();
+        postgres
+    }
+
+    /// Starts it after [`stop`](Self::stop), on the same port, and waits until it accepts connections.
+    pub fn start_again(&self) {
+        let settings =
+            format!("-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync=off", self.port, self.path().display());
+        let log = self.path().join("log");
+        run(self.pg_ctl().args(["--wait", "--options", &settings, "--log"]).arg(log).arg("start"));
+    }
+
+    /// Stops it at once: connections are cut in the middle of what they do.
+    pub fn stop(&self) {
+        run(self.pg_ctl().args(["--wait", "--mode", "immediate", "stop"]));
+    }
+
+    #[must_use]
+    pub fn create_database(&self, name: &str) -> DatabaseUrl {
+        execute(&self.url("postgres"), &format!("CREATE DATABASE {name}"));
+        self.url(name)
+    }
+
+    fn url(&self, database: &str) -> DatabaseUrl {
+        DatabaseUrl::Postgres(format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/{database}", self.port))
+    }
+
+    fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn data(&self) -> PathBuf {
+        self.path().join("data")
+    }
+
+    fn pg_ctl(&self) -> Command {
+        let mut command = self.program("pg_ctl");
+        command.arg("--pgdata").arg(self.data()).arg("--silent");
+        command
+    }
+
+    fn program(&self, name: &str) -> Command {
+        let path = self.bin.join(name);
+        let mut command = if is_root() {
+            let mut command = Command::new("setpriv");
+            command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(path);
+            command
+        } else {
+            Command::new(path)
+        };
+        command.current_dir(self.path());
+        command
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        drop(self.pg_ctl().args(["--mode", "immediate", "stop"]).stderr(Stdio::null()).status());
+    }
+}
+
+fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
+fn run(command: &mut Command) {
+    let status = command.stdout(Stdio::null()).status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    assert!(status.success(), "{command:?}: {status}");
+}

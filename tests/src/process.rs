@@ -1,0 +1,146 @@
+//! A running `doorward`: what it writes is kept for failure messages, and it ends with this value.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use doorward_domain::{Ids, RandomIds};
+
+use crate::eventually;
+
+/// How much of a process's log a failure message shows.
+const LOG_LINES: usize = 40;
+
+/// The binary under test: `DOORWARD_BIN`, or the one that was built beside the tests.
+#[must_use]
+pub fn binary() -> PathBuf {
+    if let Some(path) = std::env::var_os("DOORWARD_BIN") {
+        return path.into();
+    }
+    let test = std::env::current_exe().expect("the path of this test");
+    let built = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>").join("doorward");
+    assert!(built.exists(), "no {}: `cargo build --bin doorward` first, or set DOORWARD_BIN", built.display());
+    built
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub struct Output {
+    /// Absent when a signal ended it.
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Output {
+    pub fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self}");
+        self
+    }
+
+    /// Fails with this code and says why on stderr.
+    pub fn failed(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{self}");
+        assert!(!self.stderr.trim().is_empty(), "nothing on stderr");
+        self
+    }
+
+    /// All of stdout: JSON and nothing else. A list and JSON lines are the same here.
+    pub fn items(&self) -> Vec<serde_json::Value> {
+        let values = serde_json::Deserializer::from_str(&self.stdout).into_iter();
+        let values: Vec<_> =
+            values.collect::<Result<_, _>>().unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{self}"));
+        match values.as_slice() {
+            [serde_json::Value::Array(items)] => items.clone(),
+            _ => values,
+        }
+    }
+
+    /// The one JSON value on stdout.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("stdout is no JSON: {error}\n{self}"))
+    }
+}
+
+impl std::fmt::Display for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "code {:?}\nstdout:\n{}\nstderr:\n{}", self.code, self.stdout, self.stderr)
+    }
+}
+
+pub struct Process {
+    child: Child,
+    name: String,
+    stdout: PathBuf,
+    stderr: PathBuf,
+}
+
+impl Process {
+    /// Starts it with `stdin` to read; what it writes goes to files in `directory`.
+    #[must_use]
+    pub fn spawn(mut command: Command, directory: &Path, stdin: &str) -> Self {
+        let id = RandomIds.gid();
+        let file = |kind: &str| directory.join(format!("{id}.{kind}"));
+        let (input, stdout, stderr) = (file("stdin"), file("stdout"), file("stderr"));
+        let create = |path: &PathBuf| Stdio::from(File::create(path).expect("a file for output"));
+        std::fs::write(&input, stdin).expect("a file for input");
+        command.stdin(File::open(input).expect("input")).stdout(create(&stdout)).stderr(create(&stderr));
+        let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+        let name = format!("doorward {}", words.join(" "));
+        let child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self { child, name, stdout, stderr }
+    }
+
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.stdout).unwrap_or_default()).into_owned()
+    }
+
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(&self.stderr).unwrap_or_default()).into_owned()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("a child").is_none()
+    }
+
+    /// Asks it to stop.
+    pub fn terminate(&self) {
+        let sent = Command::new("sh").arg("-c").arg(format!("kill -TERM {}", self.child.id())).status();
+        assert!(sent.expect("sh").success(), "{} is gone", self.name);
+    }
+
+    /// SIGKILL: it has no chance to put anything in order.
+    pub fn kill(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+
+    /// Its end, by itself.
+    pub async fn exit(&mut self, within: Duration) -> Output {
+        let what = format!("the end of {}", self.name);
+        let status = eventually(&what, within, async || self.child.try_wait().expect("a child")).await;
+        Output { code: status.code(), stdout: self.stdout(), stderr: self.stderr() }
+    }
+
+    /// The end of its log, for failure messages.
+    #[must_use]
+    pub fn log(&self) -> String {
+        let stderr = self.stderr();
+        let lines: Vec<&str> = stderr.lines().collect();
+        format!("{}\n{}", self.name, lines[lines.len().saturating_sub(LOG_LINES)..].join("\n"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- {}", self.log());
+        }
+    }
+}

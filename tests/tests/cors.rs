@@ -1,0 +1,65 @@
+//! What browsers of other origins may do.
+
+use doorward_tests::{Answer, App, Backend, Http, PASSWORD, on_both_databases};
+use http::Method;
+use serde_json::json;
+
+on_both_databases![a_configured_origin_may_call_and_read_the_token, by_default_no_other_origin_may_call];
+
+const OURS: &str = "https://app.example.org";
+const SECOND: &str = "http://localhost:3000";
+
+async fn a_configured_origin_may_call_and_read_the_token(backend: Backend) {
+    let app = App::with(backend, &[("DOORWARD_CORS_ORIGINS", &format!("{OURS},{SECOND}"))]).await;
+    app.user("ann").await;
+    for origin in [OURS, SECOND] {
+        let preflight = preflight(&app.http, origin).await;
+        assert!((200..300).contains(&preflight.status), "{preflight:?}");
+        assert_eq!(preflight.header("access-control-allow-origin"), Some(origin));
+        assert!(lists(&preflight, "access-control-allow-methods", "POST"), "{preflight:?}");
+        for header in ["authorization", "content-type"] {
+            assert!(lists(&preflight, "access-control-allow-headers", header), "{preflight:?}");
+        }
+        let login = app.http.login_call("ann", PASSWORD).header("origin", origin).send().await;
+        login.token();
+        assert_eq!(login.header("access-control-allow-origin"), Some(origin));
+        assert!(lists(&login, "access-control-expose-headers", "authorization"), "{login:?}");
+        // A page must be able to read errors too.
+        let denied = app.http.get("/api/init").header("origin", origin).send().await;
+        denied.assert_denied();
+        assert_eq!(denied.header("access-control-allow-origin"), Some(origin));
+    }
+    for other in [
+        "https://evil.example.org",
+        "https://app.example.org.evil.com",
+        "http://app.example.org",
+        "https://app.example.org:8443",
+        "null",
+    ] {
+        nothing_is_allowed(&app.http, other).await;
+    }
+}
+
+async fn by_default_no_other_origin_may_call(backend: Backend) {
+    let app = App::start(backend).await;
+    nothing_is_allowed(&app.http, OURS).await;
+}
+
+async fn preflight(http: &Http, origin: &str) -> Answer {
+    let call = http.call(Method::OPTIONS, "/api/login").header("origin", origin);
+    let call = call.header("access-control-request-method", "POST");
+    call.header("access-control-request-headers", "authorization,content-type").send().await
+}
+
+async fn nothing_is_allowed(http: &Http, origin: &str) {
+    let call = http.post("/api/login").json(&json!({})).header("origin", origin).send();
+    for answer in [preflight(http, origin).await, call.await] {
+        let granted = answer.headers.keys().find(|name| name.as_str().starts_with("access-control-allow"));
+        assert_eq!(granted, None, "{origin}: {answer:?}");
+        assert!(answer.status < 500);
+    }
+}
+
+fn lists(answer: &Answer, header: &str, item: &str) -> bool {
+    answer.header(header).is_some_and(|list| list.split(',').any(|listed| listed.trim().eq_ignore_ascii_case(item)))
+}

@@ -1,0 +1,194 @@
+//! Tokens that somebody made: all refused, none a fault (RFC 8725).
+
+use aws_lc_rs::hmac;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use doorward_tests::{App, Backend, Http, on_both_databases};
+use serde_json::{Value, json};
+
+use super::tokens::{header_of, now, part, published_keys};
+
+on_both_databases![
+    a_token_of_another_algorithm_is_refused,
+    a_token_with_an_edited_header_is_refused,
+    a_token_with_edited_claims_is_refused,
+    a_token_that_is_not_whole_is_refused,
+];
+
+fn encoded(value: &Value) -> String {
+    URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+/// SECURITY-CASES: algorithm confusion (Keycloak CVE-2026-11800).
+async fn a_token_of_another_algorithm_is_refused(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let header = header_of(&ann.token);
+    let claims = ann.token.split('.').nth(1).expect("claims");
+    let with_algorithm = |algorithm: &str| {
+        let mut header = header.clone();
+        header["alg"] = json!(algorithm);
+        format!("{}.{claims}", encoded(&header))
+    };
+    let mut hostile = Vec::new();
+    for none in ["none", "None", "NONE", "nOnE", "", "null"] {
+        let signed = with_algorithm(none);
+        let signature = ann.token.rsplit('.').next().expect("a signature");
+        hostile.extend([format!("{signed}."), signed.clone(), format!("{signed}.{signature}")]);
+    }
+    for other in ["RS256", "ES256", "PS256", "ES384", "HS256", "eddsa", "EDDSA", "Ed448"] {
+        let signature = ann.token.rsplit('.').next().expect("a signature");
+        hostile.push(format!("{}.{signature}", with_algorithm(other)));
+    }
+    for secret in public_key_as_secrets(&app.http, &header["kid"]).await {
+        for (name, algorithm) in
+            [("HS256", hmac::HMAC_SHA256), ("HS384", hmac::HMAC_SHA384), ("HS512", hmac::HMAC_SHA512)]
+        {
+            let signed = with_algorithm(name);
+            let signature = hmac::sign(&hmac::Key::new(algorithm, &secret), signed.as_bytes());
+            hostile.push(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)));
+        }
+    }
+    all_are_refused(&app.http, &hostile).await;
+    assert_eq!(ann.init().await.status, 200);
+}
+
+/// The public key in all the forms in which a verifier might take it for a shared secret: raw, base64url, JWK, DER, PEM.
+async fn public_key_as_secrets(http: &Http, kid: &Value) -> Vec<Vec<u8>> {
+    let keys = published_keys(http).await;
+    let key = keys.iter().find(|key| key["kid"] == *kid).expect("the key");
+    let x = key["x"].as_str().expect("x");
+    let raw = URL_SAFE_NO_PAD.decode(x).expect("base64url");
+    // SubjectPublicKeyInfo of Ed25519 (RFC 8410).
+    let der = [b"\x30\x2a\x30\x05\x06\x03\x2b\x65\x70\x03\x21\x00".as_slice(), &raw].concat();
+    let body = base64::engine::general_purpose::STANDARD.encode(&der);
+    let pem = format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n");
+    vec![
+        raw,
+        x.as_bytes().to_vec(),
+        key.to_string().into_bytes(),
+        der,
+        pem.trim().as_bytes().to_vec(),
+        pem.into_bytes(),
+    ]
+}
+
+async fn a_token_with_an_edited_header_is_refused(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let mut edits = vec![
+        ("typ", json!("at+jwt")),
+        ("typ", json!("JWS")),
+        ("typ", json!(null)),
+        ("typ", json!(1)),
+        ("crit", json!(["exp"])),
+    ];
+    for kid in [
+        "",
+        "unknown",
+        "../../../../dev/null",
+        "/dev/null",
+        "' OR '1'='1",
+        "https://evil.example.org/key",
+        "\u{0}",
+        "%00",
+    ] {
+        edits.push(("kid", json!(kid)));
+    }
+    edits.extend(
+        [json!(null), json!(0), json!(true), json!([]), json!({}), json!("x".repeat(10_000))].map(|kid| ("kid", kid)),
+    );
+    for (name, url) in
+        [("jku", "https://evil.example.org/jwks.json"), ("x5u", "http://127.0.0.1:1/"), ("zip", "DEF"), ("b64", "")]
+    {
+        edits.push((name, json!(url)));
+    }
+    edits.push(("jwk", json!({"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"})));
+    let (_, rest) = ann.token.split_once('.').expect("a header");
+    let mut hostile: Vec<String> = edits
+        .into_iter()
+        .map(|(name, value)| {
+            let mut header = header_of(&ann.token);
+            header[name] = value;
+            format!("{}.{rest}", encoded(&header))
+        })
+        .collect();
+    for header in [json!({}), json!([]), json!(null), json!("x"), json!({"alg": "EdDSA"}), json!({"typ": "JWT"})] {
+        hostile.push(format!("{}.{rest}", encoded(&header)));
+    }
+    all_are_refused(&app.http, &hostile).await;
+}
+
+/// SECURITY-CASES: claim types (jsonwebtoken CVE-2026-25537).
+async fn a_token_with_edited_claims_is_refused(backend: Backend) {
+    let app = App::start(backend).await;
+    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let parts: Vec<&str> = ann.token.split('.').collect();
+    let later = now() + 100_000;
+    let mut edits = vec![
+        ("sub", json!(ben.gid)),
+        ("exp", json!(later)),
+        ("exp", json!(later.to_string())),
+        ("iat", json!(later)),
+        ("kind", json!("api")),
+    ];
+    for claim in ["exp", "iat", "iss", "aud", "sub", "sid", "jti", "auth_time", "nbf", "kind"] {
+        for value in
+            [json!(null), json!("x"), json!(1.5), json!([]), json!({}), json!(-1), json!(u64::MAX), json!(1e300)]
+        {
+            edits.push((claim, value));
+        }
+    }
+    let mut hostile = Vec::new();
+    for (claim, value) in edits {
+        let mut claims = part(&ann.token, 1);
+        claims[claim] = value;
+        hostile.push(format!("{}.{}.{}", parts[0], encoded(&claims), parts[2]));
+    }
+    for claim in ["exp", "iat", "iss", "aud", "sub", "sid"] {
+        let mut claims = part(&ann.token, 1);
+        claims.as_object_mut().expect("an object").shift_remove(claim);
+        hostile.push(format!("{}.{}.{}", parts[0], encoded(&claims), parts[2]));
+    }
+    // Of another token of the same key.
+    let other: Vec<&str> = ben.token.split('.').collect();
+    hostile.push(format!("{}.{}.{}", parts[0], parts[1], other[2]));
+    hostile.push(format!("{}.{}.{}", parts[0], other[1], parts[2]));
+    all_are_refused(&app.http, &hostile).await;
+}
+
+async fn a_token_that_is_not_whole_is_refused(backend: Backend) {
+    let app = App::start(backend).await;
+    let token = app.user("ann").await.token;
+    let parts: Vec<&str> = token.split('.').collect();
+    let signature = URL_SAFE_NO_PAD.decode(parts[2]).expect("base64url");
+    let with_signature = |bytes: &[u8]| format!("{}.{}.{}", parts[0], parts[1], URL_SAFE_NO_PAD.encode(bytes));
+    let mut flipped = signature.clone();
+    flipped[10] ^= 1;
+    let longer = [signature.as_slice(), b"x"].concat();
+    let mut hostile = vec![
+        with_signature(&flipped),
+        with_signature(&longer),
+        with_signature(&signature[..63]),
+        with_signature(&[0; 64]),
+        with_signature(&[]),
+        format!("{token}="),
+        format!("{token}."),
+        format!(".{token}"),
+        format!("{token}.{token}"),
+        format!("\"{token}\""),
+        token.replace('.', ".."),
+        token.replace('.', "%2e"),
+        token.to_lowercase(),
+        parts[1..].join("."),
+    ];
+    hostile.extend((0..token.len()).step_by(7).map(|length| token[..length].to_owned()));
+    all_are_refused(&app.http, &hostile).await;
+}
+
+async fn all_are_refused(http: &Http, tokens: &[String]) {
+    for token in tokens {
+        let answer = http.init(token).await;
+        assert_eq!(answer.status, 401, "{token}: {answer:?}");
+        answer.assert_denied();
+    }
+}

@@ -1,0 +1,136 @@
+//! `GET|POST /api/init`: the same picture again, by a token; and when a token stops working.
+
+use std::time::Duration;
+
+use doorward_tests::{
+    App, Backend, PASSWORD, eventually,
+    json::{assert_same, redacted},
+    on_both_databases,
+};
+use serde_json::json;
+
+on_both_databases![
+    init_answers_what_login_answered_with_a_fresh_token,
+    init_shows_what_has_changed_since,
+    without_a_good_token_there_is_no_init,
+    a_deactivated_user_is_refused_within_a_second_and_their_tokens_stay_dead,
+    each_deactivation_ends_the_tokens_of_before_also_several_in_a_second,
+    a_deleted_user_is_refused_within_a_second_also_when_the_name_is_taken_again,
+];
+
+async fn init_answers_what_login_answered_with_a_fresh_token(backend: Backend) {
+    let app = App::start(backend).await;
+    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    app.installation.add_member(&project, "ben").await;
+    let names = [(ann.gid.as_str(), "1-ann"), (&ben.gid, "2-ben"), (&project, "1-herbarium")];
+    let login = app.http.login("ann", PASSWORD).await;
+    let mut token = login.token();
+    let calls = [
+        app.http.get("/api/init"),
+        app.http.post("/api/init"),
+        app.http.post("/api/init").json(&json!({})),
+        app.http.post("/api/init").json(&json!({"omit_extended_definitions": true})),
+    ];
+    for call in calls {
+        let answer = call.bearer(&token).send().await;
+        answer.success();
+        assert_same(&redacted(&answer.json(), &names), &redacted(&login.json(), &names));
+        assert_eq!(answer.json()["result"]["cc.cursor"], login.json()["result"]["cc.cursor"]);
+        assert_ne!(answer.token(), token, "not a fresh token");
+        token = answer.token();
+    }
+    // Renewing a token doesn't end the earlier one.
+    assert_eq!(app.http.init(&login.token()).await.status, 200);
+}
+
+async fn init_shows_what_has_changed_since(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let (before, _) = ann.init().await.success();
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    let (after, data) = ann.init().await.success();
+    assert_eq!(after["user_projects"], json!({&project: ["owner"]}));
+    assert_eq!(data["cc.projects"][&project]["name"], json!("Herbarium"));
+    assert!(after["cc.cursor"].as_i64() > before["cc.cursor"].as_i64(), "{before} {after}");
+}
+
+async fn without_a_good_token_there_is_no_init(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let token = &ann.token;
+    let init = || app.http.get("/api/init");
+    let credentials = |value: &str| init().header("authorization", value);
+    let refused = [
+        init(),
+        app.http.post("/api/init").json(&json!({"token": token, "JWT": token})),
+        app.http.get(&format!("/api/init?token={token}&access_token={token}&JWT={token}")),
+        init().header("cookie", &format!("token={token}; JWT={token}")),
+        credentials(""),
+        credentials("Bearer"),
+        credentials("Bearer "),
+        credentials(token),
+        credentials(&format!("Basic {token}")),
+        credentials(&format!("Bearer{token}")),
+        credentials(&format!("Bearer {token} {token}")),
+        credentials(&format!("Bearer {token}, Bearer {token}")),
+        credentials("Bearer garbage"),
+        credentials("Bearer a.b.c"),
+        credentials("Bearer ..."),
+        credentials("Bearer \u{e9}\u{e9}"),
+        credentials(&format!("Bearer {}", "x".repeat(100 * 1024))),
+        credentials(&format!("Bearer {token}")).bearer(token),
+        init().bearer("garbage").bearer(token),
+        init().header("x-authorization", &format!("Bearer {token}")),
+    ];
+    for (number, call) in refused.into_iter().enumerate() {
+        let answer = call.send().await;
+        assert_eq!(answer.status, 401, "number {number}");
+        answer.assert_denied();
+    }
+    for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
+        assert_eq!(credentials(&format!("{scheme} {token}")).send().await.status, 200, "{scheme}");
+    }
+}
+
+async fn a_deactivated_user_is_refused_within_a_second_and_their_tokens_stay_dead(backend: Backend) {
+    let app = App::start(backend).await;
+    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    app.installation.change_user("deactivate", "ann").await;
+    ann.denied_within_a_second().await;
+    app.http.login("ann", PASSWORD).await.assert_unknown_user();
+    assert_eq!(ben.init().await.status, 200);
+
+    app.installation.change_user("activate", "ann").await;
+    ann.denied_within_a_second().await;
+    let login = app.http.login("ann", PASSWORD).await;
+    assert_eq!(app.http.init(&login.token()).await.status, 200);
+    ann.init().await.assert_denied();
+}
+
+/// A token's `iat` has whole seconds, and what happens in one of them still has an order.
+async fn each_deactivation_ends_the_tokens_of_before_also_several_in_a_second(backend: Backend) {
+    let app = App::start(backend).await;
+    app.installation.create_user("ann").await;
+    for round in 1..=3 {
+        let token = app.http.login("ann", PASSWORD).await.token();
+        assert_eq!(app.http.init(&token).await.status, 200, "round {round}");
+        app.installation.change_user("deactivate", "ann").await;
+        app.installation.change_user("activate", "ann").await;
+        let refused = async || (app.http.init(&token).await.status == 401).then_some(());
+        eventually(&format!("401 in round {round}"), Duration::from_secs(1), refused).await;
+    }
+}
+
+async fn a_deleted_user_is_refused_within_a_second_also_when_the_name_is_taken_again(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    app.installation.change_user("delete", "ann").await;
+    ann.denied_within_a_second().await;
+    app.http.login("ann", PASSWORD).await.assert_unknown_user();
+
+    let other = app.user("ann").await;
+    assert_ne!(other.gid, ann.gid);
+    ann.init().await.assert_denied();
+    assert_eq!(other.init().await.status, 200);
+}

@@ -1,0 +1,79 @@
+//! `doorward keys`: signing keys come and go without anyone noticing, unless they were retired.
+
+use std::time::Duration;
+
+use doorward_tests::{App, Backend, PASSWORD, eventually, on_both_databases};
+use serde_json::Value;
+
+use super::tokens::{header_of, published_keys};
+
+on_both_databases![
+    keys_rotate_without_interruption_for_tokens_in_use,
+    the_tokens_of_a_retired_key_are_refused_within_a_second,
+    no_command_shows_a_private_key,
+    the_same_keys_are_there_after_a_restart,
+];
+
+async fn keys_rotate_without_interruption_for_tokens_in_use(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let old = header_of(&ann.token)["kid"].clone();
+    app.installation.cli(&["keys", "rotate"], "").await.succeeded();
+
+    // Every token that is handed out meanwhile must be good at once.
+    eventually("a token of another key", Duration::from_secs(1), async || {
+        let token = app.http.login("ann", PASSWORD).await.token();
+        assert_eq!(app.http.init(&token).await.status, 200);
+        assert_eq!(ann.init().await.status, 200);
+        (header_of(&token)["kid"] != old).then_some(())
+    })
+    .await;
+
+    let renewed = ann.init().await;
+    assert_ne!(header_of(&renewed.token())["kid"], old);
+    let published = published_keys(&app.http).await;
+    for kid in [&old, &header_of(&renewed.token())["kid"]] {
+        assert!(published.iter().any(|key| key["kid"] == *kid), "{kid} is not published");
+    }
+}
+
+async fn the_tokens_of_a_retired_key_are_refused_within_a_second(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let old = header_of(&ann.token)["kid"].as_str().expect("a kid").to_owned();
+    app.installation.cli(&["keys", "rotate"], "").await.succeeded();
+    let fresh = eventually("a token of another key", Duration::from_secs(1), async || {
+        Some(app.http.login("ann", PASSWORD).await.token()).filter(|token| header_of(token)["kid"] != *old)
+    })
+    .await;
+
+    app.installation.cli(&["keys", "retire", &old], "").await.succeeded();
+
+    ann.denied_within_a_second().await;
+    assert_eq!(app.http.init(&fresh).await.status, 200);
+    assert!(published_keys(&app.http).await.iter().all(|key| key["kid"] != *old));
+    let again = app.http.login("ann", PASSWORD).await.token();
+    assert_ne!(header_of(&again)["kid"], *old);
+    app.installation.cli(&["keys", "retire", "no-such-key"], "").await.failed(1);
+}
+
+async fn no_command_shows_a_private_key(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let listed = app.installation.cli(&["keys", "list"], "").await.succeeded().items();
+    assert!(listed.iter().any(|key| key["kid"] == header_of(&ann.token)["kid"]), "{listed:?}");
+    let is_secret = |name: &str| ["d", "private", "seed", "sealed", "secret"].contains(&name);
+    for key in &listed {
+        let secret = key.as_object().expect("an object").keys().find(|name| is_secret(name));
+        assert_eq!(secret, None);
+    }
+    let published: Vec<Value> = published_keys(&app.http).await.into_iter().map(|key| key["kid"].clone()).collect();
+    assert!(published.iter().all(|kid| listed.iter().any(|key| key["kid"] == *kid)));
+}
+
+async fn the_same_keys_are_there_after_a_restart(backend: Backend) {
+    let mut app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    app.restart().await;
+    assert_eq!(ann.init().await.status, 200);
+}

@@ -1,0 +1,119 @@
+//! The operations listener, the health check, and how a server stops.
+
+use std::time::Duration;
+
+use doorward_tests::{
+    App, Backend, Http, PASSWORD, Split, eventually, installation::COMMAND, on_both_databases, raw, split::Role,
+};
+use serde_json::json;
+
+on_both_databases![
+    health_and_metrics_are_on_a_listener_of_their_own,
+    the_health_check_command_says_by_its_code_whether_the_server_is_ready,
+];
+
+const METRICS: [&str; 4] = [
+    "doorward_http_requests_total",
+    "doorward_http_request_duration_seconds",
+    "doorward_hash_queue_length",
+    "doorward_database_pool_size",
+];
+
+async fn health_and_metrics_are_on_a_listener_of_their_own(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    ann.init().await;
+    app.http.get("/api/no-such-path-as-this-one").send().await;
+    for path in ["/health/live", "/health/ready"] {
+        assert_eq!(app.ops.status(path).await, Some(200), "{path}");
+    }
+    let metrics = app.ops.get("/metrics").send().await;
+    assert_eq!(metrics.status, 200);
+    let text = metrics.text();
+    for name in METRICS {
+        assert!(text.lines().any(|line| line.starts_with(name)), "{name} is not in\n{text}");
+    }
+    // Labels are few and hold nothing of a caller's.
+    for secret in ["no-such-path", "ann", ann.gid.as_str(), ann.token.as_str()] {
+        assert!(!text.contains(secret), "{secret} is in\n{text}");
+    }
+    assert_eq!(app.ops.status("/api/ping").await, Some(404));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_service_has_health_and_metrics() {
+    let split = Split::start(Backend::Sqlite).await;
+    let needed = [
+        (Role::Gateway, METRICS[0]),
+        (Role::Auth, METRICS[2]),
+        (Role::Auth, METRICS[3]),
+        (Role::Directory, METRICS[3]),
+    ];
+    split.http.login("nobody", PASSWORD).await;
+    for (role, metric) in needed {
+        let ops = split.ops(role);
+        assert_eq!(
+            (ops.status("/health/live").await, ops.status("/health/ready").await),
+            (Some(200), Some(200)),
+            "{role:?}"
+        );
+        let text = ops.get("/metrics").send().await.text();
+        assert!(text.contains(metric), "{role:?}: {metric} is not in\n{text}");
+    }
+}
+
+async fn the_health_check_command_says_by_its_code_whether_the_server_is_ready(backend: Backend) {
+    let mut app = App::start(backend).await;
+    let url = format!("http://{}/health/ready", app.ops.address());
+    app.installation.cli(&["healthcheck"], "").await.succeeded();
+    app.installation.cli(&["healthcheck", &url], "").await.succeeded();
+    app.process.kill();
+    app.installation.cli(&["healthcheck"], "").await.failed(1);
+    app.installation.cli(&["healthcheck", &url], "").await.failed(1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_asked_to_stop_finishes_what_is_in_flight() {
+    // A login of about a second.
+    let mut app =
+        App::with(Backend::Sqlite, &[("DOORWARD_ARGON2_MEMORY_KIB", "65536"), ("DOORWARD_ARGON2_PASSES", "25")]).await;
+    app.installation.create_user("ann").await;
+    let (head, body) = raw::post("/api/login", &json!({"username": "ann", "password": PASSWORD}).to_string());
+    let mut login = raw::Connection::open(app.http.address()).await;
+    login.send(format!("{head}{body}").as_bytes()).await;
+    hash_is_running(&app.ops).await;
+
+    app.process.terminate();
+
+    let answer = login.rest(Duration::from_secs(15)).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    app.process.exit(COMMAND).await.succeeded();
+    assert_eq!(app.http.status("/api/ping").await, None);
+}
+
+/// Until a request of a login has surely arrived: the server has answered one that came after it.
+async fn hash_is_running(ops: &Http) {
+    for _ in 0..3 {
+        assert_eq!(ops.status("/health/live").await, Some(200));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_idle_server_stops_at_once_also_with_open_connections() {
+    let mut app = App::start(Backend::Sqlite).await;
+    let mut idle = raw::Connection::open(app.http.address()).await;
+    idle.send(b"GET /api/ping HTTP/1.1\r\nHost: doorward\r\n\r\n").await;
+    eventually("an answer", COMMAND, async || app.http.status("/api/ping").await).await;
+    app.process.terminate();
+    app.process.exit(Duration::from_secs(10)).await.succeeded();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_service_stops_when_asked_whether_or_not_its_peers_are_there() {
+    for role in Role::ALL {
+        let mut split = Split::start(Backend::Sqlite).await;
+        let output = split.terminate(role, Duration::from_secs(10)).await;
+        assert_eq!(output.code, Some(0), "{role:?}: {output}");
+    }
+}
