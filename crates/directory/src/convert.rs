@@ -29,6 +29,7 @@ pub(crate) fn init(init: Init) -> pb::GetInitResponse {
         users: init.people.into_iter().map(person).collect(),
         projects: init.projects.into_iter().map(project).collect(),
         cursor: init.cursor,
+        is_unchanged: false,
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod convert;
 mod error;
+mod head;
 mod init;
 mod members;
 pub mod model;
@@ -38,12 +39,13 @@ pub struct Directory {
     database: Database,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
+    head: Arc<head::Head>,
 }
 
 impl Directory {
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { database, clock, ids }
+        Self { database, clock, ids, head: Arc::default() }
     }
 
     #[must_use]

@@ -34,6 +34,11 @@ impl directory_server::Directory for Service {
 
     async fn get_init(&self, request: Request<GetInitRequest>) -> Result<Response<GetInitResponse>, Status> {
         let user = convert::gid(&request.get_ref().user_gid, "user_gid")?;
+        if let Some(known) = request.get_ref().known_cursor
+            && self.directory.feed_head().await.map_err(Failure::from)? == known
+        {
+            return Ok(Response::new(GetInitResponse { cursor: known, is_unchanged: true, ..Default::default() }));
+        }
         let init = self.directory.find_init(user).await.map_err(Failure::from)?;
         let init = init.ok_or_else(|| Failure::new(ErrorCode::Unauthenticated))?;
         Ok(Response::new(convert::init(init)))

@@ -17,12 +17,6 @@ const PAGE: i64 = 1000;
 type Sender = mpsc::Sender<Result<pb::WatchResponse, Status>>;
 
 impl Directory {
-    /// # Errors
-    /// Those of the database.
-    pub async fn feed_head(&self) -> Result<i64, Error> {
-        self.database.read(|connection| Ok(store::feed::head(connection)?)).await
-    }
-
     /// The changes after a cursor, in order, at most 1,000.
     ///
     /// # Errors

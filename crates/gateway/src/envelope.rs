@@ -9,6 +9,7 @@ use actix_web::{
         StatusCode,
         header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER},
     },
+    web::Bytes,
 };
 use doorward_domain::{ErrorCode, Info};
 use doorward_proto::Failure;
@@ -41,11 +42,21 @@ pub(crate) struct Empty {}
 
 /// An answer of what was asked for.
 pub(crate) fn success<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<HttpResponse, Problem> {
+    Ok(written(write(result, data)?))
+}
+
+/// The body of such an answer.
+pub(crate) fn write<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<Bytes, Failure> {
     let body = serde_json::to_vec(&Success { success: true, result, data }).map_err(|error| {
         tracing::error!(%error, "an answer can't be written as JSON");
-        Problem::from(Failure::new(ErrorCode::Internal))
+        Failure::new(ErrorCode::Internal)
     })?;
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body))
+    Ok(body.into())
+}
+
+/// The answer with a body that was written.
+pub(crate) fn written(body: Bytes) -> HttpResponse {
+    HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body)
 }
 
 /// What a caller gets instead.

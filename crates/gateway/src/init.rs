@@ -3,10 +3,11 @@
 use actix_web::{
     HttpResponse,
     http::header::{AUTHORIZATION, HeaderValue},
-    web::Data,
+    web::{Bytes, Data},
 };
+use doorward_domain::Gid;
 use doorward_proto::{
-    auth::v1::RenewTokenRequest,
+    Failure,
     directory::v1::{GetInitRequest, GetInitResponse},
 };
 use serde::Serialize;
@@ -18,6 +19,7 @@ use crate::{
     caller::Caller,
     entries::{Memberships, Projects, UserProjects, Users},
     envelope::{self, Problem},
+    inits::Init,
     peers::Peers,
 };
 
@@ -27,12 +29,30 @@ pub(crate) async fn init(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
-    let (mut auth, mut directory) = (peers.auth(), peers.directory());
-    let (init, renewed) = tokio::join!(
-        directory.get_init(GetInitRequest { user_gid: caller.claims.sub.to_string() }),
-        auth.renew_token(RenewTokenRequest { token: caller.token }),
-    );
-    answer(&gateway, init?.get_ref(), &renewed?.get_ref().token)
+    let (init, token) =
+        tokio::join!(fetch(&gateway, &peers, caller.claims.sub), gateway.renewals.renew(&peers, caller.token));
+    answer(init?, &token?)
+}
+
+/// All that an app of this user needs to start, as the body of the answer.
+pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, user: Gid) -> Result<Bytes, Failure> {
+    let known = gateway.inits.find(user);
+    let request = GetInitRequest { user_gid: user.to_string(), known_cursor: known.as_ref().map(|known| known.cursor) };
+    let init = peers.directory().get_init(request).await?.into_inner();
+    if let Some(known) = known.filter(|known| init.is_unchanged && init.cursor == known.cursor) {
+        return Ok(known.body);
+    }
+    let body = write(gateway, &init)?;
+    gateway.inits.keep(user, Init { cursor: init.cursor, body: body.clone() });
+    Ok(body)
+}
+
+/// Of a login and of an init: the body and a token.
+pub(crate) fn answer(body: Bytes, token: &str) -> Result<HttpResponse, Problem> {
+    let token = HeaderValue::from_str(token).map_err(|_| Problem::internal())?;
+    let mut response = envelope::written(body);
+    response.headers_mut().insert(AUTHORIZATION, token);
+    Ok(response)
 }
 
 #[derive(Serialize)]
@@ -57,8 +77,7 @@ struct StartData<'a> {
     languages: &'a RawValue,
 }
 
-/// Of a login and of an init: all that an app needs to start, and a token.
-pub(crate) fn answer(gateway: &Gateway, init: &GetInitResponse, token: &str) -> Result<HttpResponse, Problem> {
+fn write(gateway: &Gateway, init: &GetInitResponse) -> Result<Bytes, Failure> {
     let result = StartResult {
         user: init.user.as_ref().map_or("", |user| &user.gid),
         user_projects: UserProjects(&init.user_projects),
@@ -71,8 +90,5 @@ pub(crate) fn answer(gateway: &Gateway, init: &GetInitResponse, token: &str) -> 
         memberships: Memberships(&init.memberships),
         languages: &gateway.languages.names,
     };
-    let mut response = envelope::success(&result, &data)?;
-    let token = HeaderValue::from_str(token).map_err(|_| Problem::internal())?;
-    response.headers_mut().insert(AUTHORIZATION, token);
-    Ok(response)
+    envelope::write(&result, &data)
 }

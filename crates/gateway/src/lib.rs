@@ -9,11 +9,13 @@ mod cors;
 mod entries;
 mod envelope;
 mod init;
+mod inits;
 mod jwks;
 mod languages;
 mod login;
 mod peers;
 mod ping;
+mod renewals;
 mod request;
 mod trust;
 
@@ -56,6 +58,8 @@ pub struct Gateway {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     pub(crate) trust: Arc<trust::Trust>,
+    pub(crate) inits: inits::Inits,
+    pub(crate) renewals: renewals::Renewals,
     pub(crate) version: String,
     pub(crate) languages: languages::Languages,
     /// The value of `WWW-Authenticate`.
@@ -70,7 +74,17 @@ impl Gateway {
             HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm)).map_err(std::io::Error::other)?;
         let trust = Arc::new(trust::Trust::new(&config.issuer));
         let languages = languages::Languages::load().map_err(std::io::Error::other)?;
-        Ok(Self { config, clock, ids, trust, version: doorward_domain::version::release(), languages, challenge })
+        Ok(Self {
+            config,
+            clock,
+            ids,
+            trust,
+            inits: inits::Inits::new(),
+            renewals: renewals::Renewals::new(),
+            version: doorward_domain::version::release(),
+            languages,
+            challenge,
+        })
     }
 
     /// Whether the keys and revocations are known, and known to be current.

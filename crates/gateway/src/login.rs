@@ -1,14 +1,21 @@
 //! `POST /api/login`.
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use doorward_domain::ErrorCode;
+use doorward_domain::{ErrorCode, Gid};
 use doorward_proto::{
     Failure,
     auth::v1::VerifyPasswordRequest,
-    directory::v1::{FindLoginRequest, GetInitRequest, UserStatus},
+    directory::v1::{FindLoginRequest, UserStatus},
 };
 
-use crate::{Gateway, body::Body, client_address, envelope::Problem, init::answer, peers::Peers};
+use crate::{
+    Gateway,
+    body::Body,
+    client_address,
+    envelope::Problem,
+    init::{answer, fetch},
+    peers::Peers,
+};
 
 /// The data is read while the password is hashed.
 pub(crate) async fn login(
@@ -21,23 +28,24 @@ pub(crate) async fn login(
     let found = peers.directory().find_login(FindLoginRequest { username }).await?.into_inner();
     let is_active = found.status() == UserStatus::Active;
     let user_gid = found.user_gid.filter(|_| is_active);
+    let user = user_gid.as_deref().map(str::parse::<Gid>).transpose().map_err(|_| Problem::internal())?;
     let verify = VerifyPasswordRequest {
-        user_gid: user_gid.clone(),
+        user_gid,
         password,
         client_address: client_address::of(&request, &gateway.config.trusted_proxies).to_string(),
         user_checked_at: found.checked_at,
     };
-    let (mut auth, mut directory) = (peers.auth(), peers.directory());
     let init = async {
-        match user_gid {
-            Some(user_gid) => directory.get_init(GetInitRequest { user_gid }).await.map(Some),
+        match user {
+            Some(user) => fetch(&gateway, &peers, user).await.map(Some),
             None => Ok(None),
         }
     };
+    let mut auth = peers.auth();
     let (verified, init) = tokio::join!(auth.verify_password(verify), init);
     let token = verified?.into_inner().token;
-    match init.map_err(Failure::from) {
-        Ok(Some(init)) => answer(&gateway, init.get_ref(), &token),
+    match init {
+        Ok(Some(body)) => answer(body, &token),
         // Deactivated or deleted since we looked.
         Ok(None) | Err(Failure { code: ErrorCode::Unauthenticated, .. }) => {
             Err(Failure::new(ErrorCode::UnknownUser).into())

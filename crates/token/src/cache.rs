@@ -9,7 +9,7 @@ use crate::{Claims, KeySet, Refused, Verifier};
 /// About 1 KiB each.
 const MAX_TOKENS: u64 = 10_000;
 
-/// A [`Verifier`] with a bounded memory. Tokens are remembered by their hash, so the memory holds none.
+/// A [`Verifier`] with a bounded memory. It holds fingerprints, no tokens.
 pub struct CachingVerifier {
     verifier: Verifier,
     verified: Cache<[u8; 32], Verified>,
@@ -33,17 +33,25 @@ impl CachingVerifier {
     /// # Errors
     /// When the token is not to be believed.
     pub fn verify(&self, token: &str, keys: &KeySet, now: Timestamp) -> Result<Claims, Refused> {
-        let hash: Option<[u8; 32]> = digest(&SHA256, token.as_bytes()).as_ref().try_into().ok();
-        if let Some(verified) = hash.and_then(|hash| self.verified.get(&hash))
+        let fingerprint = fingerprint(token);
+        if let Some(verified) = self.verified.get(&fingerprint)
             && keys.find(&verified.kid).is_some()
         {
             verified.claims.check_times(now)?;
             return Ok(verified.claims);
         }
         let (kid, claims) = self.verifier.verify_with_kid(token, keys, now)?;
-        if let Some(hash) = hash {
-            self.verified.insert(hash, Verified { kid, claims: claims.clone() });
-        }
+        self.verified.insert(fingerprint, Verified { kid, claims: claims.clone() });
         Ok(claims)
     }
+}
+
+/// By which a token is remembered, so that a memory of tokens holds none: SHA-256.
+#[must_use]
+pub fn fingerprint(token: &str) -> [u8; 32] {
+    let mut fingerprint = [0; 32];
+    for (byte, hashed) in fingerprint.iter_mut().zip(digest(&SHA256, token.as_bytes()).as_ref()) {
+        *byte = *hashed;
+    }
+    fingerprint
 }

@@ -7,7 +7,7 @@ mod keys;
 mod sign;
 mod verify;
 
-pub use cache::CachingVerifier;
+pub use cache::{CachingVerifier, fingerprint};
 pub use claims::{Claims, Kind};
 pub use keys::{KeySet, PublicKey};
 pub use sign::Signer;

@@ -1,0 +1,44 @@
+//! The position of the change feed, asked for by many at once: one read of the database answers all who asked before it
+//! began.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::sync::Mutex;
+
+use crate::{Directory, Error, store};
+
+#[derive(Default)]
+pub(crate) struct Head {
+    asked: AtomicU64,
+    last: Mutex<Read>,
+}
+
+/// A read that began after so many had asked. None when it failed.
+#[derive(Default)]
+struct Read {
+    answers: u64,
+    cursor: Option<i64>,
+}
+
+impl Directory {
+    /// The last cursor that was given out, as of some moment after the call.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn feed_head(&self) -> Result<i64, Error> {
+        let number = self.head.asked.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut last = self.head.last.lock().await;
+        if last.answers >= number {
+            return last.cursor.ok_or_else(failed_for_all);
+        }
+        let answers = self.head.asked.load(Ordering::SeqCst);
+        let read = self.database.read(|connection| Ok::<_, Error>(store::feed::head(connection)?)).await;
+        // Only now: who goes away in the middle of a read leaves it to the next.
+        *last = Read { answers, cursor: read.as_ref().ok().copied() };
+        read
+    }
+}
+
+fn failed_for_all() -> Error {
+    doorward_storage::Error::Unavailable("the read that this one shares has failed".to_owned()).into()
+}
