@@ -45,7 +45,7 @@ impl Peers {
     }
 
     async fn init(&mut self, gid: &str) -> Result<GetInitResponse, Code> {
-        let request = GetInitRequest { user_gid: gid.to_owned() };
+        let request = GetInitRequest { user_gid: gid.to_owned(), known_cursor: None };
         self.directory.get_init(trusted(request)).await.map(Response::into_inner).map_err(|status| status.code())
     }
 
@@ -104,7 +104,7 @@ async fn a_call_without_the_service_token_is_unauthenticated(backend: Backend) {
         let verify = verification(Some(&gid), PASSWORD, checked_at);
         let renew = RenewTokenRequest { token: "x".to_owned() };
         let login = FindLoginRequest { username: "ann".to_owned() };
-        let init = GetInitRequest { user_gid: gid.clone() };
+        let init = GetInitRequest { user_gid: gid.clone(), known_cursor: None };
         let codes = [
             code(auth.verify_password(request(verify, token)).await),
             code(auth.renew_token(request(renew, token)).await),

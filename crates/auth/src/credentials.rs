@@ -3,12 +3,12 @@
 use std::{sync::Arc, time::Instant};
 
 use doorward_domain::{Clock, Gid, Timestamp};
-use doorward_storage::Database;
+use doorward_storage::{AnyConnection, Database};
 
 use crate::{
     Config, Error, Password,
     hashing::{self, Hasher, Pace, StoredHash},
-    revocation::{self, Covers, Revocation},
+    revocation::{self, Covers},
     store,
 };
 
@@ -44,7 +44,7 @@ impl Credentials {
     ///
     /// # Errors
     /// [`Error::UnknownUser`], [`Error::HashQueueFull`], and those of the database.
-    pub async fn verify(&self, user: Option<Gid>, password: &str) -> Result<Gid, Error> {
+    pub async fn verify(&self, user: Option<Gid>, password: &str) -> Result<Verified, Error> {
         let Ok(password) = Password::parse(password) else {
             return Err(Error::UnknownUser);
         };
@@ -68,10 +68,12 @@ impl Credentials {
             tokio::time::sleep(self.pace.rest(took)).await;
             return Err(Error::UnknownUser);
         };
-        if stored.is_outdated(&self.config.hashing) {
-            self.upgrade(user, text, password).await;
+        if stored.is_outdated(&self.config.hashing)
+            && let Some(hash) = self.upgrade(user, text.clone(), password).await
+        {
+            return Ok(Verified { user, hash });
         }
-        Ok(user)
+        Ok(Verified { user, hash: text })
     }
 
     /// Sets a password and ends every earlier token of the user.
@@ -129,27 +131,39 @@ impl Credentials {
     }
 
     async fn put(&self, user: Gid, hash: String) -> Result<(), Error> {
-        let now = self.clock.now();
-        let ended = Revocation::new(Covers::Subject(user), now, self.config.lifetime);
+        let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
         self.database
             .write(move |connection| {
+                store::trust_head::next_version(connection)?;
+                // Not before the lock is held: a login that began while we waited for it is covered too.
+                let now = clock.now();
                 store::credential::put(connection, user, hash, now)?;
-                revocation::revoke(connection, &[ended])
+                revocation::revoke(connection, vec![(Covers::Subject(user), now)], lifetime)
             })
             .await
     }
 
     /// The login succeeds all the same when this fails; the next one tries again.
-    async fn upgrade(&self, user: Gid, old: String, password: Password) {
+    async fn upgrade(&self, user: Gid, old: String, password: Password) -> Option<String> {
         let now: Timestamp = self.clock.now();
         let done = async {
             let new = self.hash(password).await?;
-            self.database
-                .write(move |connection| Ok::<_, Error>(store::credential::upgrade(connection, user, &old, &new, now)?))
-                .await
+            let stored = new.clone();
+            let write = move |connection: &mut AnyConnection| {
+                Ok::<_, Error>(store::credential::upgrade(connection, user, &old, &stored, now)?)
+            };
+            self.database.write(write).await?;
+            Ok::<_, Error>(new)
         };
-        if let Err(error) = done.await {
-            tracing::warn!(%error, %user, "an outdated password hash stays for now");
-        }
+        done.await.inspect_err(|error| tracing::warn!(%error, %user, "an outdated password hash stays for now")).ok()
     }
+}
+
+/// A user whose password was right.
+#[derive(Debug)]
+pub struct Verified {
+    pub user: Gid,
+    /// That the password was checked against, or that has replaced it: where another is stored by now, the password was
+    /// changed meanwhile.
+    pub(crate) hash: String,
 }

@@ -22,7 +22,7 @@ pub enum Error {
     PasswordTooShort(usize),
     #[error("the password has more than {0} characters")]
     PasswordTooLong(usize),
-    #[error("the password has control characters, or is empty")]
+    #[error("the password is empty")]
     PasswordInvalid,
     #[error("{0}")]
     UnusableHash(&'static str),

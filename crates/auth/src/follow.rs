@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
-    revocation::{self, Covers, Revocation},
+    revocation::{self, Covers},
     store,
     trust::Trust,
 };
@@ -34,13 +34,16 @@ pub(crate) struct Follower {
 
 impl Follower {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let mut is_logged = false;
         while !shutdown.is_cancelled() {
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                ended = self.follow() => if let Err(reason) = ended {
-                    tracing::debug!(reason, "lost the directory's feed");
+                ended = self.follow(&mut is_logged) => if let Err(reason) = ended && !is_logged {
+                    tracing::warn!(reason, "the directory's changes are not heard of: nobody's tokens are revoked by them");
+                    is_logged = true;
                 }
             }
+            metrics::gauge!("doorward_feed_followed").set(0.0);
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = tokio::time::sleep(PAUSE) => {}
@@ -48,7 +51,7 @@ impl Follower {
         }
     }
 
-    async fn follow(&self) -> Result<(), String> {
+    async fn follow(&self, is_logged: &mut bool) -> Result<(), String> {
         let cursor = self.database.read(|connection| Ok::<_, Error>(store::feed_position::get(connection)?)).await;
         let cursor = cursor.map_err(|error| error.to_string())?;
         let mut client = DirectoryClient::new(self.directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -60,6 +63,8 @@ impl Follower {
                 return Ok(());
             };
             self.take_over(message).await.map_err(|error| error.to_string())?;
+            *is_logged = false;
+            metrics::gauge!("doorward_feed_followed").set(1.0);
         }
     }
 
@@ -77,20 +82,17 @@ impl Follower {
 fn apply(connection: &mut AnyConnection, message: &WatchResponse, lifetime: Duration) -> Result<bool, Error> {
     let gone: Vec<(Gid, &Change)> =
         message.changes.iter().filter_map(|change| Some((user_who_is_gone(change)?, change))).collect();
-    let revocations: Vec<Revocation> = gone
-        .iter()
-        .map(|(user, change)| {
-            Revocation::new(Covers::Subject(*user), Timestamp::from_micros(change.changed_at), lifetime)
-        })
-        .collect();
-    revocation::revoke(connection, &revocations)?;
+    let has_revoked = !gone.is_empty();
+    let at = |change: &Change| Timestamp::from_micros(change.changed_at);
+    let covered = gone.iter().map(|(user, change)| (Covers::Subject(*user), at(change))).collect();
+    revocation::revoke(connection, covered, lifetime)?;
     for (user, change) in &gone {
         if change.action() == Action::Delete {
-            store::credential::delete_many(connection, &[*user])?;
+            store::credential::delete_older(connection, *user, at(change))?;
         }
     }
     store::feed_position::advance(connection, message.cursor)?;
-    Ok(!revocations.is_empty())
+    Ok(has_revoked)
 }
 
 /// The user of a change after which they may have no tokens.

@@ -139,11 +139,14 @@ impl Keys {
     pub async fn rotate(&self) -> Result<Vec<SigningKey>, Error> {
         self.ensure().await?;
         let (sealer, now) = (self.sealer.clone(), self.clock.now());
-        // A minute more: replicas switch within a second, and clocks differ.
-        let verify_until = now.plus(self.lifetime).plus(Duration::from_secs(60));
+        let lifetime = self.lifetime;
         self.database
             .write(move |connection| {
-                for key in list_locked(connection)? {
+                let keys = list_locked(connection)?;
+                let lifetime = store::trust_head::longest_lifetime(connection, lifetime)?;
+                // A minute more: replicas switch within a second, and clocks differ.
+                let verify_until = now.plus(lifetime).plus(Duration::from_secs(60));
+                for key in keys {
                     match key.state {
                         KeyState::Active => {
                             store::signing_key::set_state(

@@ -29,16 +29,16 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::{Routes, interceptor::InterceptedService};
 
 pub use config::{Config, HashingConfig};
-pub use credentials::Credentials;
+pub use credentials::{Credentials, Verified};
 pub use error::Error;
-pub use hashing::{Hasher, StoredHash};
+pub use hashing::{Hasher, StoredHash, is_affordable};
 pub use keys::Keys;
 pub use password::Password;
 pub use sealing::{SealError, Sealer};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-pub const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE };
+pub const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "trust_head" };
 
 /// What the service stands on.
 pub struct Deps {
@@ -68,13 +68,17 @@ impl Auth {
         let Deps { database, clock, ids, sealer, directory } = deps;
         let config = Arc::new(config);
         Keys::new(database.clone(), clock.clone(), sealer.clone(), config.lifetime).ensure().await?;
+        let lifetime = config.lifetime;
+        database
+            .write(move |connection| Ok::<_, Error>(store::trust_head::note_lifetime(connection, lifetime)?))
+            .await?;
         let trust = Arc::new(trust::Trust::new(database.clone(), clock.clone(), sealer));
         trust.refresh().await?;
         let credentials = Credentials::new(database.clone(), clock.clone(), config.clone())?;
         let follower =
             follow::Follower { database: database.clone(), directory, trust: trust.clone(), lifetime: config.lifetime };
         let tokens = tokens::Tokens::new(database.clone(), clock.clone(), ids, config, trust.clone());
-        tokens.self_test().await?;
+        tokens.self_test()?;
         let service = service::Service { credentials, tokens, trust: trust.clone(), clock, shutdown: shutdown.clone() };
         Ok(Self { database, service, follower, trust, shutdown })
     }

@@ -1,11 +1,12 @@
 //! A password as typed.
 
-use precis_profiles::{OpaqueString, precis_core::profile::PrecisFastInvocation};
 use secrecy::{ExposeSecret, SecretString};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::Error;
 
-/// In the form of RFC 8265, OpaqueString: NFC, other spaces as plain ones, nothing trimmed, case kept.
+/// Any Unicode, mapped as RFC 8265 does for OpaqueString (other spaces to plain ones, then NFC), nothing trimmed, case kept.
+/// Unlike there no character is refused: what is new in Unicode, or a control character, is as good as any.
 #[derive(Clone)]
 pub struct Password(SecretString);
 
@@ -13,13 +14,16 @@ impl Password {
     pub const MAX_CHARS: usize = 256;
 
     /// # Errors
-    /// When it is longer than 256 characters, is empty, or has control characters.
+    /// When it is longer than 256 characters, or empty.
     pub fn parse(text: &str) -> Result<Self, Error> {
         if text.len() > Self::MAX_CHARS * 4 || text.chars().count() > Self::MAX_CHARS {
             return Err(Error::PasswordTooLong(Self::MAX_CHARS));
         }
-        let normal = OpaqueString::enforce(text).map_err(|_| Error::PasswordInvalid)?;
-        Ok(Self(normal.into_owned().into()))
+        if text.is_empty() {
+            return Err(Error::PasswordInvalid);
+        }
+        let normal: String = text.chars().map(|char| if is_space(char) { ' ' } else { char }).nfc().collect();
+        Ok(Self(normal.into()))
     }
 
     /// # Errors
@@ -37,6 +41,11 @@ impl Password {
     }
 }
 
+/// The general category Zs.
+const fn is_space(char: char) -> bool {
+    matches!(char, ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -46,7 +55,8 @@ mod tests {
         assert_eq!(Password::parse(" Pa ss ").unwrap().as_bytes(), b" Pa ss ");
         assert_eq!(Password::parse("e\u{301}").unwrap().as_bytes(), "é".as_bytes());
         assert_eq!(Password::parse("a\u{a0}b").unwrap().as_bytes(), b"a b");
-        assert!(Password::parse("").is_err() && Password::parse("a\0b").is_err());
+        assert_eq!(Password::parse("🦀🤯\t").unwrap().as_bytes(), "🦀🤯\t".as_bytes());
+        assert!(Password::parse("").is_err());
         assert!(Password::parse(&"é".repeat(256)).is_ok());
         assert!(Password::parse(&"x".repeat(257)).is_err());
         assert!(Password::parse("1234567").unwrap().check_length(8).is_err());

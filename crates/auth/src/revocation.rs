@@ -25,7 +25,7 @@ impl Covers {
     }
 }
 
-/// Tokens with an `iat` before `not_before_seconds` are dead.
+/// Tokens of logins (`auth_time`) before `not_before_seconds` are dead, and so are their renewals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Revocation {
     pub covers: Covers,
@@ -36,8 +36,8 @@ pub(crate) struct Revocation {
 }
 
 impl Revocation {
-    /// Covers what was issued up to the end of the second of `revoked_at`, for `iat` has whole seconds. A token that is
-    /// issued later in that second is dated ahead, to `not_before_seconds`.
+    /// Covers logins up to the end of the second of `revoked_at`, for `auth_time` has whole seconds. A login later in that
+    /// second is dated ahead, to `not_before_seconds`.
     pub(crate) fn new(covers: Covers, revoked_at: Timestamp, lifetime: Duration) -> Self {
         let not_before_seconds = revoked_at.as_seconds() + 1;
         let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
@@ -61,14 +61,20 @@ impl Revocation {
     }
 }
 
-/// Records revocations within the caller's transaction.
-pub(crate) fn revoke(connection: &mut AnyConnection, revocations: &[Revocation]) -> Result<(), Error> {
-    if revocations.is_empty() {
+/// Records revocations within the caller's transaction, each with when it happened. `own_lifetime` is what this process
+/// would give a token.
+pub(crate) fn revoke(
+    connection: &mut AnyConnection,
+    covered: Vec<(Covers, Timestamp)>,
+    own_lifetime: Duration,
+) -> Result<(), Error> {
+    if covered.is_empty() {
         return Ok(());
     }
     let version = store::trust_head::next_version(connection)?;
-    for revocation in revocations {
-        store::revocation::put(connection, revocation, version)?;
+    let lifetime = store::trust_head::longest_lifetime(connection, own_lifetime)?;
+    for (covers, revoked_at) in covered {
+        store::revocation::put(connection, &Revocation::new(covers, revoked_at, lifetime), version)?;
     }
     Ok(())
 }

@@ -70,8 +70,8 @@ impl auth_server::Auth for Service {
 
 impl Service {
     async fn log_in(&self, user: Option<Gid>, password: &str, begun: Timestamp) -> Result<String, Error> {
-        let user = self.credentials.verify(user, password).await?;
-        self.tokens.issue(user, begun).await
+        let verified = self.credentials.verify(user, password).await?;
+        self.tokens.issue(verified, begun).await
     }
 }
 

@@ -3,10 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_domain::{Clock, Gid, Ids, Timestamp};
-use doorward_storage::Database;
+use doorward_storage::{AnyConnection, Database};
 use doorward_token::{AUDIENCE, CachingVerifier, Claims, Kind};
 
-use crate::{Config, Error, revocation::Covers, store, trust::Trust};
+use crate::{Config, Error, Verified, revocation::Covers, store, trust::Trust};
 
 pub(crate) struct Tokens {
     database: Database,
@@ -29,15 +29,24 @@ impl Tokens {
         Self { database, clock, ids, config, verifier, trust }
     }
 
-    /// The first token of a login that began at `begun`. Whatever was revoked since then covers it too: it isn't issued.
-    pub(crate) async fn issue(&self, subject: Gid, begun: Timestamp) -> Result<String, Error> {
-        let covers = Covers::Subject(subject);
-        let revocation =
-            self.database.read(move |connection| Ok::<_, Error>(store::revocation::find(connection, &covers)?)).await?;
-        if revocation.as_ref().is_some_and(|revocation| revocation.revoked_at >= begun) {
+    /// The first token of a login that began at `begun`. Whatever was revoked since then covers it too, and a password that
+    /// has changed since it was checked is none: it isn't issued.
+    pub(crate) async fn issue(&self, verified: Verified, begun: Timestamp) -> Result<String, Error> {
+        let Verified { user, hash } = verified;
+        let read = move |connection: &mut AnyConnection| {
+            let stored = store::credential::find_hash(connection, user)?;
+            Ok::<_, Error>((stored, store::revocation::find(connection, &Covers::Subject(user))?))
+        };
+        let (stored, revocation) = self.database.read(read).await?;
+        let is_revoked = revocation.as_ref().is_some_and(|revocation| revocation.revoked_at >= begun);
+        if is_revoked || stored.as_ref() != Some(&hash) {
             return Err(Error::UnknownUser);
         }
-        let iat = begun.as_seconds().max(revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds));
+        self.sign_first(user, begun, revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds))
+    }
+
+    fn sign_first(&self, subject: Gid, begun: Timestamp, not_before_seconds: i64) -> Result<String, Error> {
+        let iat = begun.as_seconds().max(not_before_seconds);
         let claims = Claims {
             iss: self.config.issuer.clone(),
             aud: AUDIENCE.to_owned(),
@@ -55,6 +64,9 @@ impl Tokens {
 
     /// The next token of the same login.
     pub(crate) fn renew(&self, token: &str) -> Result<String, Error> {
+        if !self.trust.is_fresh() {
+            return Err(doorward_storage::Error::Unavailable("revocations may be missing".to_owned()).into());
+        }
         let now = self.clock.now();
         let old = self.verifier.verify(token, &self.trust.keys(), now).map_err(|_| Error::TokenRefused)?;
         if self.trust.is_revoked(&old) {
@@ -71,8 +83,8 @@ impl Tokens {
     }
 
     /// Signs and verifies once, so that a crypto library that can't fails at the start and not at the first login.
-    pub(crate) async fn self_test(&self) -> Result<(), Error> {
-        let token = self.issue(self.ids.gid(), self.clock.now()).await?;
+    pub(crate) fn self_test(&self) -> Result<(), Error> {
+        let token = self.sign_first(self.ids.gid(), self.clock.now(), i64::MIN)?;
         self.renew(&token).map(drop)
     }
 

@@ -74,7 +74,7 @@ impl Trust {
     pub(crate) fn is_revoked(&self, claims: &Claims) -> bool {
         self.read(|state| {
             [Covers::Subject(claims.sub), Covers::Sid(claims.sid.clone())].iter().any(|covers| {
-                state.revocations.get(covers).is_some_and(|revocation| claims.iat < revocation.not_before_seconds)
+                state.revocations.get(covers).is_some_and(|revocation| claims.auth_time < revocation.not_before_seconds)
             })
         })
     }

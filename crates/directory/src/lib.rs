@@ -31,7 +31,7 @@ pub use users::NewUser;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-pub const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE };
+pub const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "feed_head" };
 
 /// The rules of the directory over its database: for its own gRPC service and for administration.
 #[derive(Clone)]

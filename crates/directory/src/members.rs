@@ -1,6 +1,6 @@
 //! Members of projects.
 
-use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Role, Timestamp, UserStatus};
+use doorward_domain::{Clock, Gid, MembershipStatus, ProjectStatus, Role, UserStatus};
 use doorward_storage::AnyConnection;
 
 use crate::{
@@ -19,8 +19,8 @@ impl Directory {
     /// [`Error::ProjectNotFound`], [`Error::UserNotFound`], [`Error::UserNotActive`], [`Error::AlreadyMember`], and those
     /// of the database.
     pub async fn add_member(&self, project: Gid, user: Gid) -> Result<Membership, Error> {
-        let now = self.clock.now();
-        self.database.write(move |connection| add(connection, project, user, now)).await
+        let clock = self.clock.clone();
+        self.database.write(move |connection| add(connection, project, user, &*clock)).await
     }
 
     /// A page in the order of user gids.
@@ -37,7 +37,8 @@ impl Directory {
     }
 }
 
-fn add(connection: &mut AnyConnection, project: Gid, user: Gid, now: Timestamp) -> Result<Membership, Error> {
+fn add(connection: &mut AnyConnection, project: Gid, user: Gid, clock: &dyn Clock) -> Result<Membership, Error> {
+    feed::lock(connection)?;
     let project = store::project::find(connection, project)?
         .filter(|project| project.status == ProjectStatus::Active)
         .ok_or(Error::ProjectNotFound)?;
@@ -60,14 +61,14 @@ fn add(connection: &mut AnyConnection, project: Gid, user: Gid, now: Timestamp) 
         rate_limit_per_second: None,
     };
     if action == Action::Update {
-        store::membership::activate(connection, project.gid, user.gid, now)?;
+        store::membership::activate(connection, project.gid, user.gid, clock.now())?;
     } else {
-        match store::membership::insert(connection, &membership, now) {
+        match store::membership::insert(connection, &membership, clock.now()) {
             Err(doorward_storage::Error::Unique(_)) => return Err(Error::AlreadyMember),
             done => done?,
         }
     }
-    feed::append(connection, vec![change(action, &membership, membership.status.as_str())], now)?;
+    feed::append(connection, vec![change(action, &membership, membership.status.as_str())], clock)?;
     Ok(membership)
 }
 

@@ -1,6 +1,6 @@
 //! Projects.
 
-use doorward_domain::{DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timestamp, Timezone, UserStatus};
+use doorward_domain::{Clock, DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus};
 use doorward_storage::AnyConnection;
 
 use crate::{
@@ -18,7 +18,7 @@ impl Directory {
     /// # Errors
     /// [`Error::UserNotFound`], [`Error::UserNotActive`], and those of the database.
     pub async fn create_project(&self, owner: Gid, name: DisplayName) -> Result<Project, Error> {
-        let now = self.clock.now();
+        let clock = self.clock.clone();
         let project = Project {
             gid: self.ids.gid(),
             name: name.to_string(),
@@ -27,7 +27,7 @@ impl Directory {
             status: ProjectStatus::Active,
             timezone: Timezone::default().to_string(),
         };
-        self.database.write(move |connection| create(connection, project, now)).await
+        self.database.write(move |connection| create(connection, project, &*clock)).await
     }
 
     /// # Errors
@@ -45,7 +45,8 @@ impl Directory {
     }
 }
 
-fn create(connection: &mut AnyConnection, project: Project, now: Timestamp) -> Result<Project, Error> {
+fn create(connection: &mut AnyConnection, project: Project, clock: &dyn Clock) -> Result<Project, Error> {
+    feed::lock(connection)?;
     let owner = store::user::find(connection, project.owner)?.ok_or(Error::UserNotFound)?;
     if owner.status != UserStatus::Active {
         return Err(Error::UserNotActive);
@@ -57,13 +58,13 @@ fn create(connection: &mut AnyConnection, project: Project, now: Timestamp) -> R
         status: MembershipStatus::Active,
         rate_limit_per_second: None,
     };
-    store::project::insert(connection, &project, now)?;
-    store::membership::insert(connection, &membership, now)?;
+    store::project::insert(connection, &project, clock.now())?;
+    store::membership::insert(connection, &membership, clock.now())?;
     let changes = vec![
         change(Action::Insert, project.gid, project.status.as_str()),
         members::change(Action::Insert, &membership, membership.status.as_str()),
     ];
-    feed::append(connection, changes, now)?;
+    feed::append(connection, changes, clock)?;
     Ok(project)
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use doorward_domain::{DisplayName, Email, Gid, Timestamp, Timezone, UserStatus, Username, languages};
+use doorward_domain::{Clock, DisplayName, Email, Gid, Timezone, UserStatus, Username, languages};
 use doorward_storage::AnyConnection;
 
 use crate::{
@@ -80,8 +80,8 @@ impl Directory {
     /// # Errors
     /// Those of the database, and then none is made.
     pub async fn create_users(&self, new: Vec<NewUser>) -> Result<Vec<Result<User, Error>>, Error> {
-        let now = self.clock.now();
-        self.database.write(move |connection| create_many(connection, new, now)).await
+        let clock = self.clock.clone();
+        self.database.write(move |connection| create_many(connection, new, &*clock)).await
     }
 
     /// What stands against making each of these, in order; nothing is made.
@@ -126,8 +126,8 @@ impl Directory {
     /// # Errors
     /// [`Error::UserNotFound`], and those of the database.
     pub async fn set_user_status(&self, gid: Gid, status: UserStatus) -> Result<User, Error> {
-        let now = self.clock.now();
-        self.database.write(move |connection| set_status(connection, gid, status, now)).await
+        let clock = self.clock.clone();
+        self.database.write(move |connection| set_status(connection, gid, status, &*clock)).await
     }
 
     /// Deletes a user and their memberships.
@@ -135,8 +135,8 @@ impl Directory {
     /// # Errors
     /// [`Error::UserNotFound`], [`Error::OwnsProjects`], and those of the database.
     pub async fn delete_user(&self, gid: Gid) -> Result<(), Error> {
-        let now = self.clock.now();
-        self.database.write(move |connection| delete(connection, gid, now)).await
+        let clock = self.clock.clone();
+        self.database.write(move |connection| delete(connection, gid, &*clock)).await
     }
 }
 
@@ -176,14 +176,14 @@ fn makeable(connection: &mut AnyConnection, new: Vec<NewUser>) -> Result<Vec<Res
 fn create_many(
     connection: &mut AnyConnection,
     new: Vec<NewUser>,
-    now: Timestamp,
+    clock: &dyn Clock,
 ) -> Result<Vec<Result<User, Error>>, Error> {
     let answers = makeable(connection, new)?;
     let made: Vec<User> = answers.iter().filter_map(|answer| answer.as_ref().ok().cloned()).collect();
     if made.is_empty() {
         return Ok(answers);
     }
-    match store::user::insert_many(connection, &made, now) {
+    match store::user::insert_many(connection, &made, clock.now()) {
         // Somebody else took a name between our look and our insert.
         Err(doorward_storage::Error::Unique(_)) if made.len() == 1 => {
             return Err(Error::UsernameTaken);
@@ -191,21 +191,22 @@ fn create_many(
         done => done?,
     }
     let changes = made.iter().map(|user| change(Action::Insert, user.gid, user.status.as_str())).collect();
-    feed::append(connection, changes, now)?;
+    feed::append(connection, changes, clock)?;
     Ok(answers)
 }
 
-fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, now: Timestamp) -> Result<User, Error> {
+fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, clock: &dyn Clock) -> Result<User, Error> {
     let mut user = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
     if user.status != status {
-        store::user::set_status(connection, gid, status, now)?;
-        feed::append(connection, vec![change(Action::Update, gid, status.as_str())], now)?;
+        store::user::set_status(connection, gid, status, clock.now())?;
+        feed::append(connection, vec![change(Action::Update, gid, status.as_str())], clock)?;
         user.status = status;
     }
     Ok(user)
 }
 
-fn delete(connection: &mut AnyConnection, gid: Gid, now: Timestamp) -> Result<(), Error> {
+fn delete(connection: &mut AnyConnection, gid: Gid, clock: &dyn Clock) -> Result<(), Error> {
+    feed::lock(connection)?;
     store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
     if store::project::is_owner_of_any(connection, gid)? {
         return Err(Error::OwnsProjects);
@@ -217,7 +218,7 @@ fn delete(connection: &mut AnyConnection, gid: Gid, now: Timestamp) -> Result<()
     changes.push(change(Action::Delete, gid, ""));
     store::membership::delete_all_of_user(connection, gid)?;
     store::user::delete(connection, gid)?;
-    feed::append(connection, changes, now)?;
+    feed::append(connection, changes, clock)?;
     Ok(())
 }
 

@@ -29,8 +29,10 @@ pub(crate) async fn init(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
-    let (init, token) =
-        tokio::join!(fetch(&gateway, &peers, caller.claims.sub), gateway.renewals.renew(&peers, caller.token));
+    let (init, token) = tokio::join!(
+        fetch(&gateway, &peers, caller.claims.sub),
+        gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation())
+    );
     answer(init?, &token?)
 }
 

@@ -1,5 +1,7 @@
 //! `POST /api/login`.
 
+use std::pin::pin;
+
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use doorward_domain::{ErrorCode, Gid};
 use doorward_proto::{
@@ -7,6 +9,8 @@ use doorward_proto::{
     auth::v1::VerifyPasswordRequest,
     directory::v1::{FindLoginRequest, UserStatus},
 };
+
+use futures_util::FutureExt;
 
 use crate::{
     Gateway,
@@ -35,21 +39,25 @@ pub(crate) async fn login(
         client_address: client_address::of(&request, &gateway.config.trusted_proxies).to_string(),
         user_checked_at: found.checked_at,
     };
-    let init = async {
-        match user {
-            Some(user) => fetch(&gateway, &peers, user).await.map(Some),
-            None => Ok(None),
+    let mut auth = peers.auth();
+    // Nobody's init is asked for too, and none is waited for when the password is wrong: the time tells nothing.
+    let mut init = pin!(fetch(&gateway, &peers, user.unwrap_or(Gid::NIL)).fuse());
+    let mut verified = pin!(auth.verify_password(verify));
+    let mut early = None;
+    let token = loop {
+        tokio::select! {
+            verified = &mut verified => break verified?.into_inner().token,
+            init = &mut init, if early.is_none() => early = Some(init),
         }
     };
-    let mut auth = peers.auth();
-    let (verified, init) = tokio::join!(auth.verify_password(verify), init);
-    let token = verified?.into_inner().token;
+    let init = match early {
+        Some(init) => init,
+        None => init.await,
+    };
     match init {
-        Ok(Some(body)) => answer(body, &token),
+        Ok(body) => answer(body, &token),
         // Deactivated or deleted since we looked.
-        Ok(None) | Err(Failure { code: ErrorCode::Unauthenticated, .. }) => {
-            Err(Failure::new(ErrorCode::UnknownUser).into())
-        }
+        Err(Failure { code: ErrorCode::Unauthenticated, .. }) => Err(Failure::new(ErrorCode::UnknownUser).into()),
         Err(failure) => Err(failure.into()),
     }
 }

@@ -12,7 +12,8 @@ const SHARED_FOR: Duration = Duration::from_millis(500);
 const MAX_TOKENS: u64 = 10_000;
 
 pub(crate) struct Renewals {
-    by_old: Cache<[u8; 32], Arc<str>>,
+    /// By the old token and the keys of that moment: after a rotation, the new key signs at once.
+    by_old: Cache<([u8; 32], u64), Arc<str>>,
 }
 
 impl Renewals {
@@ -20,13 +21,13 @@ impl Renewals {
         Self { by_old: Cache::builder().max_capacity(MAX_TOKENS).time_to_live(SHARED_FOR).build() }
     }
 
-    pub(crate) async fn renew(&self, peers: &Peers, token: String) -> Result<Arc<str>, Failure> {
+    pub(crate) async fn renew(&self, peers: &Peers, token: String, keys: u64) -> Result<Arc<str>, Failure> {
         let call = async {
             let renewed = peers.auth().renew_token(RenewTokenRequest { token: token.clone() }).await?;
             Ok::<_, Failure>(renewed.into_inner().token.into())
         };
         self.by_old
-            .try_get_with(doorward_token::fingerprint(&token), call)
+            .try_get_with((doorward_token::fingerprint(&token), keys), call)
             .await
             .map_err(|failure| failure.as_ref().clone())
     }

@@ -9,12 +9,15 @@ use actix_web::{
     error::InternalError,
     http::{
         StatusCode,
-        header::{CACHE_CONTROL, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS},
+        header::{
+            CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+        },
     },
     middleware::Next,
     web::Data,
 };
-use doorward_proto::channel::CURRENT_REQUEST_ID;
+use doorward_domain::ErrorCode;
+use doorward_proto::{Failure, channel::CURRENT_REQUEST_ID};
 use futures_util::FutureExt;
 use opentelemetry::propagation::Extractor;
 use tracing::{Instrument, Span, field::Empty};
@@ -42,12 +45,26 @@ pub(crate) async fn around(
         add_headers(response.headers_mut(), StatusCode::INTERNAL_SERVER_ERROR, &id, &gateway);
         return Err(InternalError::from_response("panic", response).into());
     };
-    let mut response = answer?.map_into_boxed_body();
+    let mut response = in_envelope(answer?.map_into_boxed_body());
     let status = response.status();
     add_headers(response.headers_mut(), status, &id, &gateway);
     let path = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     record(&Outcome { method: method.as_str(), path: &path, status: status.as_u16() }, started, &span);
     Ok(response)
+}
+
+/// What the CORS library refuses, it refuses in plain text.
+fn in_envelope(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+    if !response.status().is_client_error() || response.headers().contains_key(CONTENT_TYPE) {
+        return response;
+    }
+    let problem: Problem = Failure::new(ErrorCode::InvalidRequest).into();
+    let (request, refused) = response.into_parts();
+    let mut answer = problem.error_response();
+    for (name, value) in refused.headers() {
+        answer.headers_mut().append(name.clone(), value.clone());
+    }
+    ServiceResponse::new(request, answer)
 }
 
 struct Outcome<'a> {

@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -31,6 +34,8 @@ const SWEEP_EVERY: usize = 1024;
 pub(crate) struct Trust {
     verifier: CachingVerifier,
     keys: ArcSwap<KeySet>,
+    /// Counts the changes of the keys.
+    keys_generation: AtomicU64,
     revocations: RwLock<Revocations>,
     /// When auth was last heard of.
     heard_at: RwLock<Option<Instant>>,
@@ -43,7 +48,7 @@ struct Revocations {
     swept_size: usize,
 }
 
-/// What was issued earlier is dead. In seconds since 1970.
+/// What comes from an earlier login is dead. In seconds since 1970.
 #[derive(Clone, Copy)]
 struct Cut {
     not_before: i64,
@@ -64,6 +69,7 @@ impl Trust {
         Self {
             verifier: CachingVerifier::new(issuer),
             keys: ArcSwap::default(),
+            keys_generation: AtomicU64::default(),
             revocations: RwLock::default(),
             heard_at: RwLock::default(),
         }
@@ -88,6 +94,10 @@ impl Trust {
         *self.heard_at.read().unwrap_or_else(PoisonError::into_inner)
     }
 
+    pub(crate) fn keys_generation(&self) -> u64 {
+        self.keys_generation.load(Ordering::Acquire)
+    }
+
     pub(crate) fn public_keys(&self) -> Vec<PublicKey> {
         self.keys.load().public().to_vec()
     }
@@ -95,7 +105,7 @@ impl Trust {
     fn is_revoked(&self, claims: &Claims) -> bool {
         let revocations = self.revocations.read().unwrap_or_else(PoisonError::into_inner);
         let cuts = [revocations.by_subject.get(&claims.sub), revocations.by_sid.get(&claims.sid)];
-        cuts.into_iter().flatten().any(|cut| claims.iat < cut.not_before)
+        cuts.into_iter().flatten().any(|cut| claims.auth_time < cut.not_before)
     }
 
     /// Follows auth's stream until `shutdown`.
@@ -161,6 +171,7 @@ impl Trust {
     fn set_keys(&self, keys: doorward_proto::auth::v1::KeySet) {
         let keys = keys.keys.into_iter().map(|key| PublicKey { kid: key.kid, x: key.x }).collect();
         self.keys.store(Arc::new(KeySet::new(keys)));
+        self.keys_generation.fetch_add(1, Ordering::Release);
     }
 }
 

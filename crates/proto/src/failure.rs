@@ -93,9 +93,11 @@ impl From<Status> for Failure {
             | Code::Cancelled
             | Code::ResourceExhausted
             | Code::Aborted
-            | Code::Unauthenticated => Self::unavailable(),
-            Code::Ok
+            | Code::Unauthenticated
+            // What h2 says of a connection that broke.
             | Code::Unknown
+            | Code::Internal => Self::unavailable(),
+            Code::Ok
             | Code::InvalidArgument
             | Code::NotFound
             | Code::AlreadyExists
@@ -103,7 +105,6 @@ impl From<Status> for Failure {
             | Code::FailedPrecondition
             | Code::OutOfRange
             | Code::Unimplemented
-            | Code::Internal
             | Code::DataLoss => Self::new(ErrorCode::Internal),
         }
     }
@@ -123,9 +124,9 @@ mod tests {
 
     #[test]
     fn a_peer_that_is_away_is_unavailable_and_never_a_missing_login() {
-        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Unauthenticated] {
+        for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Unauthenticated, Code::Unknown] {
             assert_eq!(Failure::from(Status::new(code, "")).code, ErrorCode::Unavailable);
         }
-        assert_eq!(Failure::from(Status::internal("x")).code, ErrorCode::Internal);
+        assert_eq!(Failure::from(Status::unimplemented("x")).code, ErrorCode::Internal);
     }
 }

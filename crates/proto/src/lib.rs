@@ -8,7 +8,6 @@ pub mod server;
 pub mod service_token;
 
 pub use channel::{Channel, Peer};
-pub use convert::{required, unspecified};
 pub use failure::Failure;
 pub use service_token::ServiceToken;
 

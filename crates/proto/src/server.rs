@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use doorward_domain::ErrorCode;
 use futures_util::FutureExt;
 use opentelemetry::propagation::Extractor;
 use tokio::{
@@ -30,7 +31,11 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::{DESCRIPTORS, channel};
+use crate::{DESCRIPTORS, Failure, channel};
+
+/// How long a shutdown waits for calls in flight, all of which end by their deadline.
+const GRACE: Duration = channel::DEADLINE;
+const CHECK_LIMIT: Duration = Duration::from_secs(1);
 
 /// Where a service listens, any of these.
 #[derive(Default)]
@@ -63,9 +68,20 @@ pub async fn serve(
     }
     let report = report_health(name, reporter, is_ready, shutdown.clone());
     let tcp = serve_tcp(routes.clone(), listeners.tcp, shutdown.clone());
-    let in_memory = serve_in_memory(routes, listeners.in_memory, shutdown);
-    let ((), tcp, in_memory) = tokio::join!(report, tcp, in_memory);
-    tcp.and(in_memory)
+    let in_memory = serve_in_memory(routes, listeners.in_memory, shutdown.clone());
+    let serving = async {
+        let ((), tcp, in_memory) = tokio::join!(report, tcp, in_memory);
+        tcp.and(in_memory)
+    };
+    let too_late = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = serving => served,
+        // Connections on which nothing happens don't hold up the process.
+        () = too_late => Ok(()),
+    }
 }
 
 async fn serve_tcp(
@@ -208,7 +224,7 @@ fn call_span(method: &str, headers: &http::HeaderMap) -> tracing::Span {
 fn panicked(panic: &(dyn Any + Send)) -> http::Response<Body> {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("of unknown kind"), "a call panicked");
-    Status::internal("").into_http()
+    Status::from(Failure::new(ErrorCode::Internal)).into_http()
 }
 
 struct HeaderExtractor<'a>(&'a http::HeaderMap);
@@ -233,7 +249,7 @@ where
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
         while !shutdown.is_cancelled() {
-            let is_ready = check().await;
+            let is_ready = tokio::time::timeout(CHECK_LIMIT, check()).await.unwrap_or(false);
             sender.send_if_modified(|was_ready| std::mem::replace(was_ready, is_ready) != is_ready);
             tokio::select! {
                 () = shutdown.cancelled() => {}

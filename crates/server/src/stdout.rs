@@ -3,7 +3,6 @@
 use std::io::{self, ErrorKind, Write};
 
 use serde::Serialize;
-use serde_json::Value;
 
 /// # Errors
 /// When stdout can't be written. That its reader has seen enough is no error.
@@ -21,13 +20,4 @@ pub(crate) fn text(text: &str) -> io::Result<()> {
 /// When stdout can't be written.
 pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
     text(&format!("{}\n", serde_json::to_string(value)?))
-}
-
-/// A JSON array, an entry a line.
-///
-/// # Errors
-/// When stdout can't be written.
-pub(crate) fn list(entries: impl Iterator<Item = Value>) -> io::Result<()> {
-    let entries: Vec<String> = entries.map(|entry| entry.to_string()).collect();
-    if entries.is_empty() { text("[]\n") } else { text(&format!("[\n{}\n]\n", entries.join(",\n"))) }
 }

@@ -137,6 +137,6 @@ fn run(url: &DatabaseUrl, migrations: &Migrations, preparation: Preparation) -> 
     match preparation {
         Preparation::Migrate => doorward_storage::migrate(url, migrations),
         Preparation::Check => doorward_storage::check(url, migrations).map(|()| Vec::new()),
-        Preparation::Prepare => doorward_storage::prepare(url, migrations).map(|()| Vec::new()),
+        Preparation::Prepare => doorward_storage::prepare(url, migrations),
     }
 }

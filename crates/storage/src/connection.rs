@@ -1,8 +1,8 @@
 //! A connection to either database, and how it is set up.
 
-use diesel::{Connection as _, ConnectionError, PgConnection, SqliteConnection, connection::SimpleConnection};
+use diesel::{Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection};
 
-use crate::DatabaseUrl;
+use crate::{DatabaseUrl, Error};
 
 /// Either database. What both say alike is written once in diesel; the rest is a `match` in one small function.
 #[derive(diesel::MultiConnection)]
@@ -20,18 +20,19 @@ const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WA
      PRAGMA foreign_keys = ON; PRAGMA cache_size = -1024; PRAGMA temp_store = MEMORY";
 
 impl AnyConnection {
-    pub(crate) fn open(url: &DatabaseUrl) -> Result<Self, ConnectionError> {
+    pub(crate) fn open(url: &DatabaseUrl) -> Result<Self, Error> {
         match url {
             DatabaseUrl::Sqlite(path) => {
-                let path =
-                    path.to_str().ok_or_else(|| ConnectionError::BadConnection("the path is not UTF-8".to_owned()))?;
-                let mut connection = SqliteConnection::establish(path)?;
-                connection.batch_execute(SQLITE_SETUP).map_err(ConnectionError::CouldntSetupConfiguration)?;
+                let path = path.to_str().ok_or_else(|| Error::Other("the path is not UTF-8".to_owned()))?;
+                // A file that can't be opened now can't be opened later.
+                let opened = SqliteConnection::establish(path).map_err(|error| Error::Other(error.to_string()));
+                let mut connection = opened?;
+                connection.batch_execute(SQLITE_SETUP)?;
                 Ok(Self::Sqlite(connection))
             }
             DatabaseUrl::Postgres(url) => {
                 let mut connection = PgConnection::establish(&with_timeouts(url))?;
-                connection.batch_execute(POSTGRES_SETUP).map_err(ConnectionError::CouldntSetupConfiguration)?;
+                connection.batch_execute(POSTGRES_SETUP)?;
                 Ok(Self::Postgres(connection))
             }
         }

@@ -53,8 +53,13 @@ impl From<Diesel> for Error {
         }
         let is_passing = matches!(
             error,
-            Diesel::DatabaseError(Kind::ClosedConnection | Kind::UnableToSendCommand | Kind::SerializationFailure, _)
-                | Diesel::BrokenTransactionManager
+            Diesel::DatabaseError(
+                Kind::ClosedConnection
+                    | Kind::UnableToSendCommand
+                    | Kind::SerializationFailure
+                    | Kind::ReadOnlyTransaction,
+                _
+            ) | Diesel::BrokenTransactionManager
                 | Diesel::RollbackErrorOnCommit { .. }
         );
         if is_passing || PASSING.iter().any(|passing| text.contains(passing)) {

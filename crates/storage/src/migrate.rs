@@ -1,7 +1,7 @@
 //! Migrations: each service's own, the same names for both databases, all of them or none.
 
 use diesel::{
-    RunQueryDsl,
+    connection::SimpleConnection,
     migration::{Migration, MigrationSource, MigrationVersion},
 };
 pub use diesel_migrations::EmbeddedMigrations as MigrationSet;
@@ -13,10 +13,13 @@ use crate::{AnyConnection, DatabaseUrl, Error, MultiBackend, database::write_tra
 pub struct Migrations {
     pub postgres: MigrationSet,
     pub sqlite: MigrationSet,
+    /// A table that only this service has.
+    pub own_table: &'static str,
 }
 
-/// Any number will do, as long as all our migrations take the same one.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(7246001950283)";
+/// One at a time; any number will do, as long as all our migrations take the same one. They may take their time.
+const LOCK: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
+     SELECT pg_advisory_xact_lock(7246001950283)";
 
 /// Brings the database up to date, and says which migrations it ran. Blocks; several processes may do this at once.
 ///
@@ -24,17 +27,7 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(7246001950283)";
 /// [`Error::Newer`] when it belongs to a newer release; when it can't be reached or a migration fails, in which case
 /// nothing has changed.
 pub fn migrate(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>, Error> {
-    let mut connection = AnyConnection::open(url)?;
-    let set = migrations.of(&connection);
-    write_transaction(&mut connection, |connection| {
-        if let AnyConnection::Postgres(connection) = connection {
-            diesel::sql_query(LOCK).execute(connection)?;
-        }
-        refuse_newer(connection, set)?;
-        let ran =
-            connection.run_pending_migrations(CopySet(set)).map_err(|error| Error::Migration(error.to_string()))?;
-        Ok(ran.iter().map(ToString::to_string).collect())
-    })
+    alone(url, |connection| migrations.run(connection))
 }
 
 /// Brings an empty database up to date, where there is nothing that older processes could still use; any other is
@@ -42,27 +35,62 @@ pub fn migrate(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>
 ///
 /// # Errors
 /// Those of [`migrate`] and [`check`].
-pub fn prepare(url: &DatabaseUrl, migrations: &Migrations) -> Result<(), Error> {
-    let applied =
-        AnyConnection::open(url)?.applied_migrations().map_err(|error| Error::Migration(error.to_string()))?;
-    if applied.is_empty() { migrate(url, migrations).map(drop) } else { check(url, migrations) }
+pub fn prepare(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>, Error> {
+    alone(url, |connection| {
+        let is_empty = connection.applied_migrations().map_err(failed)?.is_empty();
+        if is_empty { migrations.run(connection) } else { migrations.check(connection).map(|()| Vec::new()) }
+    })
 }
 
 /// # Errors
 /// [`Error::Newer`] or [`Error::Outdated`] when the database is not of this release.
 pub fn check(url: &DatabaseUrl, migrations: &Migrations) -> Result<(), Error> {
+    alone(url, |connection| migrations.check(connection))
+}
+
+/// In a transaction, while no other process looks or migrates: even looking may create the list of migrations.
+fn alone<T>(url: &DatabaseUrl, work: impl FnOnce(&mut AnyConnection) -> Result<T, Error>) -> Result<T, Error> {
     let mut connection = AnyConnection::open(url)?;
-    let set = migrations.of(&connection);
-    refuse_newer(&mut connection, set)?;
-    let pending = connection.pending_migrations(CopySet(set)).map_err(|error| Error::Migration(error.to_string()))?;
-    if pending.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Outdated(join(pending.iter().map(|migration| migration.name().to_string()))))
-    }
+    write_transaction(&mut connection, |connection| {
+        if let AnyConnection::Postgres(connection) = connection {
+            connection.batch_execute(LOCK)?;
+        }
+        work(connection)
+    })
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
+fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::Migration(error.to_string())
 }
 
 impl Migrations {
+    fn run(&self, connection: &mut AnyConnection) -> Result<Vec<String>, Error> {
+        let set = self.of(connection);
+        refuse_newer(connection, set)?;
+        let ran = connection.run_pending_migrations(CopySet(set)).map_err(failed)?;
+        let ran = ran.iter().map(ToString::to_string).collect();
+        self.check_owner(connection)?;
+        Ok(ran)
+    }
+
+    fn check(&self, connection: &mut AnyConnection) -> Result<(), Error> {
+        let set = self.of(connection);
+        refuse_newer(connection, set)?;
+        let pending = connection.pending_migrations(CopySet(set)).map_err(failed)?;
+        if !pending.is_empty() {
+            return Err(Error::Outdated(join(pending.iter().map(|migration| migration.name().to_string()))));
+        }
+        self.check_owner(connection)
+    }
+
+    /// The names of migrations are alike in all services.
+    fn check_owner(&self, connection: &mut AnyConnection) -> Result<(), Error> {
+        let look = format!("SELECT 1 FROM {} WHERE 1 = 0", self.own_table);
+        let is_own = connection.batch_execute(&look).is_ok();
+        if is_own { Ok(()) } else { Err(Error::Migration("it belongs to another service".to_owned())) }
+    }
+
     fn of(&self, connection: &AnyConnection) -> &MigrationSet {
         match connection {
             AnyConnection::Postgres(_) => &self.postgres,
@@ -72,7 +100,6 @@ impl Migrations {
 }
 
 fn refuse_newer(connection: &mut AnyConnection, set: &MigrationSet) -> Result<(), Error> {
-    let failed = |error: Box<dyn std::error::Error + Send + Sync>| Error::Migration(error.to_string());
     let known = MigrationSource::<MultiBackend>::migrations(set).map_err(failed)?;
     let known: Vec<MigrationVersion<'_>> = known.iter().map(|migration| migration.name().version()).collect();
     let applied = connection.applied_migrations().map_err(failed)?;

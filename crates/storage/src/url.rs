@@ -23,10 +23,25 @@ impl FromStr for DatabaseUrl {
             return Ok(Self::Sqlite(PathBuf::from(path)));
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            check_postgres(text)?;
             return Ok(Self::Postgres(text.to_owned()));
         }
         Err(Malformed("a database URL starts with sqlite:// or postgres://"))
     }
+}
+
+/// What libpq would complain of in words that repeat the password, or would take for something else.
+fn check_postgres(url: &str) -> Result<(), Malformed> {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if rest.matches('@').count() > authority.matches('@').count().min(1) || rest.contains('#') {
+        return Err(Malformed("characters such as / ? # @ in a user name or password must be percent-encoded"));
+    }
+    let is_encoded = |part: &str| part.len() >= 2 && part.bytes().take(2).all(|byte| byte.is_ascii_hexdigit());
+    if !rest.split('%').skip(1).all(is_encoded) {
+        return Err(Malformed("a % that encodes nothing must be written %25"));
+    }
+    Ok(())
 }
 
 impl fmt::Display for DatabaseUrl {
@@ -57,11 +72,23 @@ mod tests {
         let url: DatabaseUrl = "postgres://ann:p%40ss@db.example.org:5432/auth?password=x".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://db.example.org:5432/auth");
         assert_eq!(format!("{url:?}"), url.to_string());
+        assert!("postgres:///d?host=/run/postgresql&sslmode=verify-full".parse::<DatabaseUrl>().is_ok());
     }
 
     #[test]
     fn other_databases_are_refused() {
-        for bad in ["", "mysql://x", "sqlite://", "sqlite://:memory:", "/path"] {
+        for bad in [
+            "",
+            "mysql://x",
+            "sqlite://",
+            "sqlite://:memory:",
+            "/path",
+            "postgres://u:a%b@h/d",
+            "postgres://u:a@b@h/d",
+            "postgres://u:a/b@h/d",
+            "postgres://u:a?b@h/d",
+            "postgres://u:a#b@h/d",
+        ] {
             assert!(bad.parse::<DatabaseUrl>().is_err(), "{bad}");
         }
     }

@@ -8,5 +8,5 @@ mod stored;
 pub(crate) use pace::Pace;
 pub use pool::Hasher;
 pub(crate) use pool::Memory;
-pub use stored::StoredHash;
 pub(crate) use stored::hash;
+pub use stored::{StoredHash, is_affordable};

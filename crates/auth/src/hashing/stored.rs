@@ -14,6 +14,13 @@ const MAX_MEMORY_KIB: u32 = 256 * 1024;
 const MAX_WORK_KIB: u64 = 64 * 64 * 1024;
 const MAX_LANES: u32 = 64;
 
+/// Whether an argon2 hash of these parameters is one that would be checked.
+#[must_use]
+pub fn is_affordable(memory_kib: u32, passes: u32, lanes: u32) -> bool {
+    let work = u64::from(memory_kib) * u64::from(passes);
+    memory_kib <= MAX_MEMORY_KIB && work <= MAX_WORK_KIB && lanes <= MAX_LANES
+}
+
 /// A hash that can be checked at a bounded cost.
 pub struct StoredHash {
     form: Form,
@@ -110,6 +117,9 @@ pub(crate) fn hash(password: &[u8], config: &HashingConfig, memory: &mut Memory)
 }
 
 fn params(config: &HashingConfig) -> Result<Params, Error> {
+    if !is_affordable(config.memory_kib, config.passes, config.lanes) {
+        return Err(Error::UnusableHash("the argon2id settings cost more than any stored hash may"));
+    }
     Params::new(config.memory_kib, config.passes, config.lanes, Some(OUTPUT_BYTES))
         .map_err(|_| Error::Internal("impossible argon2id parameters"))
 }
@@ -131,8 +141,7 @@ fn parse_argon2(text: &str) -> Result<Form, Error> {
         return Err(malformed);
     };
     let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| malformed)?;
-    let work = u64::from(params.m_cost()) * u64::from(params.t_cost());
-    if params.m_cost() > MAX_MEMORY_KIB || work > MAX_WORK_KIB || params.p_cost() > MAX_LANES {
+    if !is_affordable(params.m_cost(), params.t_cost(), params.p_cost()) {
         return Err(Error::UnusableHash("the argon2 hash costs too much to check"));
     }
     Ok(Form::Argon2 { algorithm, version, params, salt: salt.as_ref().to_vec(), output: output.as_bytes().to_vec() })

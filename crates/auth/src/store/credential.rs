@@ -54,3 +54,10 @@ pub(crate) fn delete_many(connection: &mut AnyConnection, users: &[Gid]) -> Resu
     diesel::delete(credentials::table.filter(credentials::user_gid.eq_any(users))).execute(connection)?;
     Ok(())
 }
+
+/// Unless it was set later: a gid that was deleted may have been imported again.
+pub(crate) fn delete_older(connection: &mut AnyConnection, user: Gid, than: Timestamp) -> Result<()> {
+    let older = credentials::table.find(user.to_string()).filter(credentials::updated_at.le(than.as_micros()));
+    diesel::delete(older).execute(connection)?;
+    Ok(())
+}

@@ -34,6 +34,7 @@ diesel::table! {
     trust_head (id) {
         id -> Integer,
         version -> BigInt,
+        longest_lifetime_seconds -> BigInt,
     }
 }
 

@@ -1,4 +1,6 @@
-//! The count of changes to keys and revocations.
+//! The count of changes to keys and revocations, and how long these must be kept.
+
+use std::time::Duration;
 
 use diesel::prelude::*;
 use doorward_storage::{AnyConnection, Result};
@@ -15,4 +17,19 @@ pub(crate) fn next_version(connection: &mut AnyConnection) -> Result<i64> {
         .set(trust_head::version.eq(trust_head::version + 1))
         .execute(connection)?;
     version(connection)
+}
+
+/// How long any token may live that was ever issued; `own` is what this process would issue.
+pub(crate) fn longest_lifetime(connection: &mut AnyConnection, own: Duration) -> Result<Duration> {
+    let seconds: i64 = trust_head::table.find(1).select(trust_head::longest_lifetime_seconds).first(connection)?;
+    Ok(own.max(Duration::from_secs(u64::try_from(seconds).unwrap_or_default())))
+}
+
+/// To be called before tokens of this lifetime are issued.
+pub(crate) fn note_lifetime(connection: &mut AnyConnection, lifetime: Duration) -> Result<()> {
+    let seconds = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
+    diesel::update(trust_head::table.find(1).filter(trust_head::longest_lifetime_seconds.lt(seconds)))
+        .set(trust_head::longest_lifetime_seconds.eq(seconds))
+        .execute(connection)?;
+    Ok(())
 }

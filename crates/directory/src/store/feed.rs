@@ -2,7 +2,7 @@
 //! one row of `feed_head`, and holds it until the commit.
 
 use diesel::prelude::*;
-use doorward_domain::Timestamp;
+use doorward_domain::{Clock, Timestamp};
 use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::{feed, feed_head};
@@ -43,12 +43,20 @@ pub(crate) struct NewChange {
     pub(crate) entry_status: &'static str,
 }
 
-/// Appends the changes of this transaction. To be called last in it: from here to the commit, other writers wait.
-pub(crate) fn append(connection: &mut AnyConnection, changes: Vec<NewChange>, now: Timestamp) -> Result<i64> {
+/// Makes other writers wait until the commit: for rules that look before they write.
+pub(crate) fn lock(connection: &mut AnyConnection) -> Result<()> {
+    diesel::update(feed_head::table.find(1)).set(feed_head::cursor.eq(feed_head::cursor)).execute(connection)?;
+    Ok(())
+}
+
+/// Appends the changes of this transaction. To be called last in it: from here to the commit, other writers wait. The
+/// changes are dated when that wait is over, so that what happened before the commit is hardly ever dated after them.
+pub(crate) fn append(connection: &mut AnyConnection, changes: Vec<NewChange>, clock: &dyn Clock) -> Result<i64> {
     let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
     diesel::update(feed_head::table.find(1))
         .set(feed_head::cursor.eq(feed_head::cursor + count))
         .execute(connection)?;
+    let now = clock.now();
     let last = head(connection)?;
     let rows: Vec<Row> = changes
         .into_iter()
@@ -93,6 +101,7 @@ mod tests {
         time::Duration,
     };
 
+    use doorward_domain::SystemClock;
     use doorward_storage::{Database, testing::TestDatabase};
 
     use super::*;
@@ -113,7 +122,7 @@ mod tests {
                     data_key: format!("{writer}/{round}/{number}"),
                     entry_status: "active",
                 };
-                append(connection, (0..count).map(change).collect(), Timestamp::from_micros(1))?;
+                append(connection, (0..count).map(change).collect(), &SystemClock)?;
                 if (writer + round).is_multiple_of(5) {
                     #[expect(
                         clippy::disallowed_methods,

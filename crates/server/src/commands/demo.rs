@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use doorward_auth::{Credentials, Password};
-use doorward_directory::{Directory, NewUser, model::User};
+use doorward_directory::{Directory, Error, NewUser, model::User};
 use doorward_domain::{DisplayName, Email, Ids, RandomIds, Username};
 
 use super::serve;
@@ -25,16 +25,16 @@ const PROJECTS: [(&str, &str, &[&str]); 3] =
     [("Spring catalogue", "ann", &["ben", "carla"]), ("Webshop", "ben", &["ann", "dmitri"]), ("Archive", "carla", &[])];
 
 pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
-    let running = serve::start(&settings).await?;
+    let Some(running) = serve::start(&settings).await? else { return Ok(()) };
     let path = settings.data_dir.join(PASSWORD_FILE);
-    let password = match fs::read_to_string(&path) {
-        Ok(password) => password.trim_end().to_owned(),
-        Err(_) => {
-            let password = new_password()?;
-            fill(&wiring::directory(&settings), &wiring::credentials(&settings)?, &password).await?;
-            keep(&path, &password).with_context(|| format!("can't write {}", path.display()))?;
-            password
-        }
+    let kept = fs::read_to_string(&path).map(|text| text.trim_end().to_owned()).unwrap_or_default();
+    let password = if kept.is_empty() {
+        let password = new_password()?;
+        fill(&wiring::directory(&settings), &wiring::credentials(&settings)?, &password).await?;
+        keep(&path, &password).with_context(|| format!("can't write {}", path.display()))?;
+        password
+    } else {
+        kept
     };
     introduce(&settings, &password);
     running.finish().await
@@ -46,10 +46,13 @@ fn new_password() -> anyhow::Result<String> {
     Ok(format!("demo-{}", URL_SAFE_NO_PAD.encode(random)))
 }
 
-/// Written last: a first start that was interrupted starts over, with what is there already.
+/// Written last, and whole or not at all: a first start that was interrupted starts over, with what is there already.
 fn keep(path: &Path, password: &str) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    writeln!(file, "{password}")
+    let draft = path.with_extension("draft");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    writeln!(file, "{password}")?;
+    file.sync_all()?;
+    fs::rename(draft, path)
 }
 
 async fn fill(directory: &Directory, credentials: &Credentials, password: &str) -> anyhow::Result<()> {
@@ -60,14 +63,20 @@ async fn fill(directory: &Directory, credentials: &Credentials, password: &str) 
         };
         credentials.set_password(user.gid, Password::parse(password)?).await?;
     }
-    if !directory.list_projects(None, 1).await?.is_empty() {
-        return Ok(());
-    }
+    let known = directory.list_projects(None, 100).await?;
     for (name, owner, members) in PROJECTS {
-        let owner = directory.get_user(owner).await?;
-        let project = directory.create_project(owner.gid, DisplayName::parse(name)?).await?;
+        let project = match known.iter().find(|project| project.name == name) {
+            Some(project) => project.clone(),
+            None => {
+                let owner = directory.get_user(owner).await?;
+                directory.create_project(owner.gid, DisplayName::parse(name)?).await?
+            }
+        };
         for member in members {
-            directory.add_member(project.gid, directory.get_user(member).await?.gid).await?;
+            match directory.add_member(project.gid, directory.get_user(member).await?.gid).await {
+                Ok(_) | Err(Error::AlreadyMember) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
     Ok(())

@@ -51,11 +51,28 @@ impl Report {
     }
 }
 
-/// A line is imported as a whole or not at all. The report goes to stdout; an import with failed lines fails.
+/// A line is imported as a whole or not at all. The report goes to stdout, whatever happens; an import with failed lines
+/// fails.
 pub(super) async fn run(directory: &Directory, credentials: &Credentials, path: &Path) -> anyhow::Result<()> {
     let file = File::open(path).with_context(|| format!("can't read {}", path.display()))?;
-    let mut reader = BufReader::new(file);
     let mut report = Report::default();
+    let done = import_all(directory, credentials, BufReader::new(file), &mut report).await;
+    report.failed.sort_by_key(|failed| failed.get("line").and_then(Value::as_u64));
+    let failed = report.failed.len();
+    stdout::json(&json!({"imported": report.imported, "failed": report.failed}))?;
+    done.with_context(|| format!("the import ended early, after {} lines", report.lines))?;
+    if failed > 0 {
+        bail!("{failed} lines were not imported");
+    }
+    Ok(())
+}
+
+async fn import_all(
+    directory: &Directory,
+    credentials: &Credentials,
+    mut reader: BufReader<File>,
+    report: &mut Report,
+) -> anyhow::Result<()> {
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(line) = next_line(&mut reader)? {
         report.lines += 1;
@@ -67,31 +84,30 @@ pub(super) async fn run(directory: &Directory, credentials: &Credentials, path: 
             Err(error) => report.fail(report.lines, &format!("{error:#}")),
         }
         if batch.len() == BATCH {
-            import(directory, credentials, std::mem::take(&mut batch), &mut report).await?;
-            show_progress(&report);
+            import(directory, credentials, std::mem::take(&mut batch), report).await?;
+            show_progress(report);
         }
     }
-    import(directory, credentials, batch, &mut report).await?;
-    report.failed.sort_by_key(|failed| failed.get("line").and_then(Value::as_u64));
-    let failed = report.failed.len();
-    stdout::json(&json!({"imported": report.imported, "failed": report.failed}))?;
-    if failed > 0 {
-        bail!("{failed} lines were not imported");
-    }
-    Ok(())
+    import(directory, credentials, batch, report).await
 }
 
-/// Without its end; a line that is too long is an error of its own.
+/// With its end. Of a line that is too long only the beginning, which no parser takes.
 fn next_line(reader: &mut BufReader<File>) -> anyhow::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
     let read = reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
-    if read as u64 == MAX_LINE_BYTES && line.last() != Some(&b'\n') {
-        bail!("a line has more than {MAX_LINE_BYTES} bytes: this is no JSON lines file");
+    let mut is_whole = (read as u64) < MAX_LINE_BYTES || line.last() == Some(&b'\n');
+    while !is_whole {
+        let mut rest = Vec::new();
+        let read = reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut rest)?;
+        is_whole = read == 0 || rest.last() == Some(&b'\n');
     }
     Ok((read > 0).then_some(line))
 }
 
 fn parse(line: &[u8]) -> anyhow::Result<(NewUser, String)> {
+    if line.len() as u64 >= MAX_LINE_BYTES {
+        bail!("has more than {MAX_LINE_BYTES} bytes");
+    }
     let line: Line = serde_json::from_slice(line).context("not the expected JSON object")?;
     let gid: Gid = line.gid.map_or_else(|| Ok(RandomIds.gid()), |gid| gid.parse()).context("gid")?;
     let username = Username::parse(&line.username).context("username")?;

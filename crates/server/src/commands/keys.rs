@@ -2,11 +2,11 @@
 
 use doorward_auth::Keys;
 
+use super::Listing;
 use crate::{
     cli::KeysCommand,
     json,
     settings::Settings,
-    stdout,
     wiring::{self, Preparation},
 };
 
@@ -17,5 +17,7 @@ pub(super) async fn run(command: KeysCommand, settings: &Settings) -> anyhow::Re
         KeysCommand::Rotate => wiring::keys(settings)?.rotate().await?,
         KeysCommand::Retire { kid } => wiring::keys(settings)?.retire(&kid).await?,
     };
-    Ok(stdout::list(keys.iter().map(json::signing_key))?)
+    let mut listing = Listing::default();
+    listing.add(keys.iter().map(json::signing_key))?;
+    Ok(listing.end()?)
 }

@@ -46,13 +46,16 @@ impl Listing {
     /// Whether there may be more; an empty page ends the list.
     fn add(&mut self, entries: impl ExactSizeIterator<Item = Value>) -> std::io::Result<bool> {
         if entries.len() == 0 {
-            stdout::text(if self.has_entries { "\n]\n" } else { "[]\n" })?;
-            return Ok(false);
+            return self.end().map(|()| false);
         }
         for entry in entries {
             let before = if std::mem::replace(&mut self.has_entries, true) { ",\n" } else { "[\n" };
             stdout::text(&format!("{before}{entry}"))?;
         }
         Ok(true)
+    }
+
+    fn end(&self) -> std::io::Result<()> {
+        stdout::text(if self.has_entries { "\n]\n" } else { "[]\n" })
     }
 }

@@ -26,7 +26,10 @@ const END_WITHIN: Duration = Duration::from_secs(30);
 type Serving = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
-    start(settings).await?.finish().await
+    match start(settings).await? {
+        Some(running) => running.finish().await,
+        None => Ok(()),
+    }
 }
 
 /// A process that serves.
@@ -85,9 +88,17 @@ async fn all_ends(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()>
     all
 }
 
-/// Binds all listeners before anything else starts, so that what connects early waits instead of failing.
-pub(super) async fn start(settings: &Settings) -> anyhow::Result<Running> {
+/// None when a signal came before everything was up.
+pub(super) async fn start(settings: &Settings) -> anyhow::Result<Option<Running>> {
     let signal = shutdown::on_signals()?;
+    tokio::select! {
+        started = start_until(settings, signal.clone()) => started.map(Some),
+        () = signal.cancelled() => Ok(None),
+    }
+}
+
+/// Binds all listeners before anything else starts, so that what connects early waits instead of failing.
+async fn start_until(settings: &Settings, signal: CancellationToken) -> anyhow::Result<Running> {
     let lock = if settings.role.is_whole() && settings.uses_sqlite() {
         data_dir::create_private(&settings.data_dir)?;
         Some(data_dir::lock(&settings.data_dir)?)

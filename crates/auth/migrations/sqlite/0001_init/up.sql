@@ -35,10 +35,12 @@ CREATE INDEX revocations_by_expiry ON revocations (expires_at_seconds);
 -- Counts the changes of keys and revocations. Whoever changes them locks this row until the commit, so versions are
 -- committed in their order.
 CREATE TABLE trust_head (
-    id      INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
-    version BIGINT  NOT NULL
+    id                       INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    version                  BIGINT  NOT NULL,
+    -- Of any token that was ever issued: how long revocations and old keys must be kept.
+    longest_lifetime_seconds BIGINT  NOT NULL
 );
-INSERT INTO trust_head (id, version) VALUES (1, 0);
+INSERT INTO trust_head (id, version, longest_lifetime_seconds) VALUES (1, 0, 0);
 
 -- How far the directory's change feed has been followed.
 CREATE TABLE feed_position (
