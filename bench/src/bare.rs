@@ -1,0 +1,84 @@
+//! The ceiling of `/api/init`: an actix-web handler that checks the token and answers constant bytes.
+
+use std::collections::HashMap;
+
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, http::header::AUTHORIZATION, web};
+use anyhow::{Context, bail};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, Validation, decode, decode_header,
+    jwk::{Jwk, JwkSet},
+};
+use serde::{Deserialize, Serialize};
+
+pub(crate) const HEALTH: &str = "/health";
+const WORKERS: usize = 2;
+
+/// A real answer.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Recorded {
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: String,
+    pub(crate) keys: JwkSet,
+}
+
+struct Bare {
+    headers: Vec<(String, String)>,
+    body: web::Bytes,
+    keys: HashMap<String, DecodingKey>,
+    validation: Validation,
+}
+
+/// What `iat`, `sid` and the others say is the real one's to look at.
+#[derive(Deserialize)]
+struct Claims {
+    #[serde(rename = "sub")]
+    _sub: String,
+}
+
+/// Arguments: the address and the file with the recorded answer.
+pub(crate) fn serve(words: &[String]) -> anyhow::Result<()> {
+    let [address, file] = words else {
+        bail!("usage: doorward-bench bare ADDRESS FILE");
+    };
+    let recorded: Recorded = serde_json::from_slice(&std::fs::read(file)?)?;
+    let mut validation = Validation::new(Algorithm::EdDSA);
+    validation.set_issuer(&["doorward"]);
+    validation.set_audience(&["doorward"]);
+    let keys = recorded.keys.keys.iter().map(key).collect::<anyhow::Result<_>>()?;
+    let bare = web::Data::new(Bare { headers: recorded.headers, body: recorded.body.into(), keys, validation });
+    let app = move || {
+        App::new()
+            .app_data(bare.clone())
+            .route("/api/init", web::get().to(init))
+            .route(HEALTH, web::get().to(HttpResponse::Ok))
+    };
+    let server = HttpServer::new(app).workers(WORKERS).tcp_nodelay(true).bind(address)?;
+    Ok(actix_web::rt::System::new().block_on(server.run())?)
+}
+
+fn key(jwk: &Jwk) -> anyhow::Result<(String, DecodingKey)> {
+    Ok((jwk.common.key_id.clone().context("a key without an id")?, DecodingKey::from_jwk(jwk)?))
+}
+
+async fn init(request: HttpRequest, bare: web::Data<Bare>) -> HttpResponse {
+    if !is_good(&request, &bare) {
+        return HttpResponse::Unauthorized().finish();
+    }
+    let mut response = HttpResponse::Ok();
+    for (name, value) in &bare.headers {
+        response.insert_header((name.as_str(), value.as_str()));
+    }
+    response.body(bare.body.clone())
+}
+
+fn is_good(request: &HttpRequest, bare: &Bare) -> bool {
+    let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
+    let Some(token) = header.and_then(|header| header.strip_prefix("Bearer ")) else {
+        return false;
+    };
+    let kid = decode_header(token).ok().and_then(|header| header.kid);
+    let Some(key) = kid.and_then(|kid| bare.keys.get(&kid)) else {
+        return false;
+    };
+    decode::<Claims>(token, key, &bare.validation).is_ok()
+}

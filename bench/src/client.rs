@@ -1,0 +1,93 @@
+//! An HTTP client that does as little as it can: one connection, kept alive, one request at a time.
+
+use std::net::SocketAddr;
+
+use anyhow::{Context, ensure};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    HeaderMap, Request, StatusCode,
+    body::Bytes,
+    client::conn::http1::{SendRequest, handshake},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
+};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+/// A request that is sent again and again.
+#[derive(Clone)]
+pub(crate) struct Call {
+    method: &'static str,
+    path: &'static str,
+    token: Option<String>,
+    body: Bytes,
+}
+
+impl Call {
+    pub(crate) fn get(path: &'static str) -> Self {
+        Self { method: "GET", path, token: None, body: Bytes::new() }
+    }
+
+    pub(crate) fn login(username: &str, password: &str) -> Self {
+        let body = serde_json::json!({"username": username, "password": password}).to_string().into();
+        Self { method: "POST", path: "/api/login", token: None, body }
+    }
+
+    pub(crate) fn init(token: &str) -> Self {
+        Self { token: Some(format!("Bearer {token}")), ..Self::get("/api/init") }
+    }
+
+    fn request(&self) -> anyhow::Result<Request<Full<Bytes>>> {
+        let mut request = Request::builder().method(self.method).uri(self.path).header(HOST, "bench");
+        if let Some(token) = &self.token {
+            request = request.header(AUTHORIZATION, token);
+        }
+        if !self.body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json");
+        }
+        Ok(request.body(Full::new(self.body.clone()))?)
+    }
+}
+
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Vec<u8>,
+}
+
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+}
+
+impl Connection {
+    pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(connection);
+        Ok(Self { sender })
+    }
+
+    /// Reads the body and throws it away.
+    pub(crate) async fn send(&mut self, call: &Call) -> anyhow::Result<StatusCode> {
+        self.sender.ready().await?;
+        let mut response = self.sender.send_request(call.request()?).await?;
+        while let Some(frame) = response.frame().await {
+            frame?;
+        }
+        Ok(response.status())
+    }
+
+    pub(crate) async fn ask(&mut self, call: &Call) -> anyhow::Result<Answer> {
+        self.sender.ready().await?;
+        let (head, body) = self.sender.send_request(call.request()?).await?.into_parts();
+        Ok(Answer { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes().into() })
+    }
+}
+
+/// A token of this user.
+pub(crate) async fn log_in(address: SocketAddr, username: &str, password: &str) -> anyhow::Result<String> {
+    let answer = Connection::open(address).await?.ask(&Call::login(username, password)).await?;
+    ensure!(answer.status == StatusCode::OK, "{}", String::from_utf8_lossy(&answer.body));
+    let token = answer.headers.get(AUTHORIZATION).context("a login without a token")?;
+    Ok(token.to_str()?.to_owned())
+}

@@ -1,0 +1,91 @@
+//! Who and what is in an installation: many users and projects, and among them the one user who is measured, who always
+//! sees the same.
+
+use std::{
+    io::{BufWriter, Write},
+    time::{Duration, Instant},
+};
+
+use anyhow::ensure;
+use doorward_domain::{Ids, RandomIds};
+use serde_json::json;
+
+use crate::{hash::RawHasher, installation::Installation, sql};
+
+pub(crate) const USERNAME: &str = "bench";
+pub(crate) const PASSWORD: &str = "correct horse battery staple 9";
+/// Of the user who is measured.
+const PROJECTS: usize = 5;
+/// In each of these projects.
+const MEMBERS: usize = 10;
+/// Members of everybody else's projects, besides their owners.
+const OTHERS: usize = 3;
+/// Rows of one INSERT.
+const CHUNK: usize = 500;
+
+#[derive(Clone, Copy)]
+pub(crate) struct Size {
+    pub(crate) users: usize,
+    pub(crate) projects: usize,
+}
+
+impl Size {
+    pub(crate) const SMALL: Self = Self { users: 100, projects: 20 };
+}
+
+/// How long the import of the users took.
+pub(crate) fn fill(installation: &Installation, size: Size) -> anyhow::Result<Duration> {
+    let gids: Vec<String> = (0..size.users).map(|_| RandomIds.gid().to_string()).collect();
+    let file = installation.path().join("users.jsonl");
+    let mut lines = BufWriter::new(std::fs::File::create(&file)?);
+    let own_hash = RawHasher::default_parameters()?.phc(PASSWORD)?;
+    let cheap_hash = RawHasher::new(256, 1)?.phc(PASSWORD)?;
+    for (number, gid) in gids.iter().enumerate() {
+        let (username, hash) =
+            if number == 0 { (USERNAME.to_owned(), &own_hash) } else { (format!("user-{number}"), &cheap_hash) };
+        let email = format!("{username}@example.org");
+        let line =
+            json!({"gid": gid, "username": username, "email": email, "name": "Ann Other", "password_hash": hash});
+        writeln!(lines, "{line}")?;
+    }
+    lines.into_inner()?.sync_all()?;
+    let started = Instant::now();
+    let report = installation.run(&["user", "import", &file.display().to_string()])?;
+    let took = started.elapsed();
+    ensure!(report.contains(&size.users.to_string()), "{report}");
+    sql::execute(&installation.directory_url, &projects(&gids, size.projects))?;
+    sql::analyze(&installation.directory_url)?;
+    Ok(took)
+}
+
+/// Straight into the directory's tables, without a word in the feed: its head stays where it is.
+fn projects(gids: &[String], count: usize) -> String {
+    let (mut projects, mut memberships) = (Vec::new(), Vec::new());
+    let mut add = |owner: &String, members: &[String]| {
+        let project = RandomIds.gid();
+        projects.push(format!("('{project}','A project',NULL,'{owner}','active','Europe/Amsterdam',0,0)"));
+        memberships.push(format!("('{project}','{owner}','owner','active',NULL,0,0)"));
+        let others = members.iter().filter(|gid| *gid != owner);
+        memberships.extend(others.map(|gid| format!("('{project}','{gid}','member','active',NULL,0,0)")));
+    };
+    if let Some((own, others)) = gids.split_first() {
+        for (number, group) in others.chunks_exact(MEMBERS - 1).take(PROJECTS).enumerate() {
+            let members: Vec<String> = group.iter().chain([own]).cloned().collect();
+            // The first two projects are the user's own.
+            if let Some(owner) = if number < 2 { Some(own) } else { group.first() } {
+                add(owner, &members);
+            }
+        }
+        let windows: Vec<&[String]> = others.chunks_exact(OTHERS + 1).collect();
+        for members in windows.iter().cycle().take(count.saturating_sub(PROJECTS)) {
+            if let Some(owner) = members.first() {
+                add(owner, members);
+            }
+        }
+    }
+    format!("BEGIN; {}{}COMMIT;", insert("projects", &projects), insert("memberships", &memberships))
+}
+
+fn insert(table: &str, rows: &[String]) -> String {
+    rows.chunks(CHUNK).map(|rows| format!("INSERT INTO {table} VALUES {};", rows.join(","))).collect()
+}

@@ -1,0 +1,57 @@
+//! Logins: how many a second, and how long one takes, against the hash that each of them has to compute.
+
+use std::time::Duration;
+
+use crate::{
+    Effort,
+    client::{Call, Connection},
+    fill::{PASSWORD, Size, USERNAME, fill},
+    hash::{self, RawHasher},
+    installation::{Backend, Installation},
+    load,
+    report::{Finding, Report},
+    statistics::{median, median_ratio, medians},
+};
+
+/// At concurrency 2 x cores.
+pub(crate) async fn measure_throughput(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+    let installation = Installation::new(backend)?;
+    fill(&installation, Size::SMALL)?;
+    let server = installation.serve().await?;
+    let calls = vec![Call::login(USERNAME, PASSWORD); 2 * hash::cores()];
+    let time = Duration::from_secs(if effort.is_quick { 2 } else { 8 });
+    let mut pairs = Vec::new();
+    let mut note = String::new();
+    for _ in 0..effort.rounds {
+        let ceiling = hash::on_all_cores(time)?;
+        let load = load::closed_loop(&server, &calls, time).await?;
+        pairs.push((load.per_second, ceiling));
+        note = format!("p50 {:.0} ms, p99 {:.0} ms; {}", load.percentile(500), load.percentile(990), load.cpu_note());
+    }
+    let (measured, ceiling) = medians(&pairs);
+    let finding = Finding::new(format!("logins, {backend}"), "/s", measured);
+    report.add(finding.against(ceiling, median_ratio(&pairs)).at_least(0.95).note(note));
+    Ok(())
+}
+
+/// Nothing else going on.
+pub(crate) async fn measure_one(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+    /// Long enough that caches are warm, short enough that both see the same machine.
+    const RUN: usize = 10;
+    let installation = Installation::new(backend)?;
+    fill(&installation, Size::SMALL)?;
+    let server = installation.serve().await?;
+    let mut connection = Connection::open(server.address).await?;
+    let mut hasher = RawHasher::default_parameters()?;
+    let call = Call::login(USERNAME, PASSWORD);
+    load::alone(&mut connection, &call, RUN).await?;
+    let (mut hashes, mut logins) = (Vec::new(), Vec::new());
+    for _ in 0..effort.rounds * 4 {
+        hashes.extend(hash::alone(&mut hasher, RUN)?);
+        logins.extend(load::alone(&mut connection, &call, RUN).await?);
+    }
+    let (hash, login) = (median(&hashes), median(&logins));
+    let finding = Finding::new(format!("one login less one hash, {backend}"), "ms", login - hash);
+    report.add(finding.at_most(3.0).note(format!("login {login:.2} ms, hash {hash:.2} ms")));
+    Ok(())
+}

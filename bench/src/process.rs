@@ -1,0 +1,114 @@
+//! A server as a child process, and what the kernel says about it.
+
+use std::{
+    fs::File,
+    net::{Ipv4Addr, SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
+use hyper::StatusCode;
+
+use crate::client::{Call, Connection};
+
+const START: Duration = Duration::from_secs(30);
+const BETWEEN_POLLS: Duration = Duration::from_millis(2);
+/// `sysconf(_SC_CLK_TCK)`, the same on every Linux.
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// The binary that is measured.
+pub(crate) fn binary() -> PathBuf {
+    std::env::var_os("DOORWARD_BIN").map_or_else(|| "target/release/doorward".into(), PathBuf::from)
+}
+
+/// An address that nothing listens on.
+pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+}
+
+/// Ends with this value.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    /// From its start to its first good answer.
+    pub(crate) started_in: Duration,
+}
+
+impl Server {
+    /// Starts it, with its log in `directory`, and waits until `path` at `health` is answered 200.
+    pub(crate) async fn start(
+        mut command: Command,
+        directory: &Path,
+        address: SocketAddr,
+        (health, path): (SocketAddr, &'static str),
+    ) -> anyhow::Result<Self> {
+        let log = directory.join("log");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
+        let started = Instant::now();
+        let child = command.spawn().with_context(|| format!("can't start {}", command.get_program().display()))?;
+        let mut server = Self { child, address, started_in: Duration::ZERO };
+        while !is_ready(health, path).await {
+            if started.elapsed() > START || server.child.try_wait()?.is_some() {
+                bail!("the server doesn't start: {}", std::fs::read_to_string(&log)?);
+            }
+            tokio::time::sleep(BETWEEN_POLLS).await;
+        }
+        server.started_in = started.elapsed();
+        Ok(server)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Resident memory now, in MiB.
+    pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
+        self.status_mib("VmRSS:")
+    }
+
+    /// The most memory that was ever resident, in MiB.
+    pub(crate) fn peak_mib(&self) -> anyhow::Result<f64> {
+        self.status_mib("VmHWM:")
+    }
+
+    fn status_mib(&self, name: &str) -> anyhow::Result<f64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).context("no such line")?;
+        let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kib / 1024.0)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+async fn is_ready(address: SocketAddr, path: &'static str) -> bool {
+    let Ok(mut connection) = Connection::open(address).await else {
+        return false;
+    };
+    connection.send(&Call::get(path)).await.is_ok_and(|status| status == StatusCode::OK)
+}
+
+/// CPU time that a process has used so far.
+#[derive(Clone, Copy)]
+pub(crate) struct Cpu(Duration);
+
+impl Cpu {
+    pub(crate) fn of(id: u32) -> anyhow::Result<Self> {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+        // User and system time are the 14th and 15th field (proc(5)); the second one may contain anything but `)`.
+        let (_, fields) = stat.rsplit_once(") ").context("an unknown format")?;
+        let ticks: Vec<f64> = fields.split(' ').skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+        Ok(Self(Duration::from_secs_f64(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)))
+    }
+
+    pub(crate) fn since(self, id: u32) -> anyhow::Result<Duration> {
+        Ok(Self::of(id)?.0.saturating_sub(self.0))
+    }
+}
