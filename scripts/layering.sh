@@ -40,6 +40,8 @@ members=$(tree --workspace --depth 0)
 
 never 'domain depends on no other crate of ours' 'doorward.*' doorward-domain
 never 'domain knows no tokio, tonic, diesel, actix-web' 'tokio|tonic|diesel|actix-web' doorward-domain
+never 'proto, token and storage depend on domain alone' 'doorward-(proto|token|storage|auth|directory|gateway)' \
+    "$(printf '%s\n' doorward-proto doorward-token doorward-storage)" --depth 1
 never 'auth does not depend on directory' 'doorward-directory' doorward-auth
 never 'directory does not depend on auth' 'doorward-auth' doorward-directory
 never 'gateway does not depend on storage, auth, directory' 'doorward-(storage|auth|directory)' doorward-gateway

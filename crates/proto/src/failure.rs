@@ -86,7 +86,7 @@ impl From<Status> for Failure {
                 retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
             };
         }
-        tracing::warn!(code = ?status.code(), message = status.message(), "a call to a peer failed");
+        tracing::warn!(code = ?status.code(), detail = status.message(), "a call to a peer failed");
         match status.code() {
             Code::Unavailable
             | Code::DeadlineExceeded

@@ -57,7 +57,7 @@ pub(crate) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<Guard>
 /// What clients send that is no HTTP is an error to actix; it would let anybody fill the log. Naming `actix_http` in the
 /// filter shows it.
 fn filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
-    let quiet = if text.contains("actix_http") { "" } else { ",actix_http=off" };
+    let quiet = if text.contains("actix_http") { "" } else { ",actix_http=off,actix_server=warn" };
     EnvFilter::builder().parse(format!("{text}{quiet}"))
 }
 

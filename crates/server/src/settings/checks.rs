@@ -39,7 +39,7 @@ fn master_key(reader: &mut Reader<'_>, settings: &Settings) {
     if is_needed && !reader.is_given("master_key") {
         reader.mistake::<()>(
             "master_key",
-            "expected 32 bytes in base64, made for example by `head -c 32 /dev/urandom | base64`",
+            "is required: 32 bytes in base64, made for example by `head -c 32 /dev/urandom | base64`",
         );
     }
 }

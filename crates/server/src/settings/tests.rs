@@ -119,7 +119,7 @@ fn an_empty_variable_counts_as_not_set() {
         load(Role::All, &[("DOORWARD_REALM", ""), ("RUST_LOG", "")], &[]).unwrap().gateway.realm,
         "JWT access to Doorward."
     );
-    assert!(mistakes(Role::Auth, &[("DOORWARD_MASTER_KEY", "")], &[]).contains("DOORWARD_MASTER_KEY: expected"));
+    assert!(mistakes(Role::Auth, &[("DOORWARD_MASTER_KEY", "")], &[]).contains("DOORWARD_MASTER_KEY: is required"));
 }
 
 #[test]
@@ -144,7 +144,7 @@ fn all_mistakes_are_reported_at_once_by_name() {
   --login-failures: expected a number from 1 to 1000000, not \"-1\"
   RUST_LOG: expected levels, such as info or info,doorward_auth=debug
   DOORWARD_SERVICE_TOKEN: expected a secret of at least 16 characters, as DOORWARD_AUTH_LISTEN is not on loopback
-  DOORWARD_MASTER_KEY: expected 32 bytes in base64, made for example by `head -c 32 /dev/urandom | base64`"
+  DOORWARD_MASTER_KEY: is required: 32 bytes in base64, made for example by `head -c 32 /dev/urandom | base64`"
     );
     let sorted = |text: &str| {
         let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
@@ -273,7 +273,7 @@ fn roles_need_what_they_use() {
         ("DOORWARD_DIRECTORY_DATABASE_URL", "postgres://db/directory"),
     ];
     let open = [("DOORWARD_AUTH_LISTEN", "[::]:1"), ("DOORWARD_DIRECTORY_LISTEN", "10.0.0.1:2")];
-    let key = "DOORWARD_MASTER_KEY: expected 32 bytes";
+    let key = "DOORWARD_MASTER_KEY: is required: 32 bytes";
     assert!(mistakes(Role::All, &postgres, &[]).contains(key));
     assert!(mistakes(Role::Auth, &[], &[]).contains(key));
     for role in [Role::Gateway, Role::Directory, Role::Migrate, Role::Admin] {
