@@ -15,6 +15,7 @@ use crate::{
     load,
     process::{Server, free_address},
     report::{Finding, Report},
+    sql,
     statistics::{median, median_ratio, medians},
 };
 
@@ -31,32 +32,69 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let mut bare_connection = Connection::open(bare.address).await?;
     ensure!(bare_connection.ask(&call).await?.body.len() == bytes, "the ceiling answers something else");
 
-    let calls = vec![call; CONNECTIONS];
-    let time = Duration::from_secs(if effort.is_quick { 2 } else { 5 });
-    let (mut pairs, mut tails, mut p50s, mut notes) =
-        (Vec::new(), Vec::new(), Vec::new(), (String::new(), String::new()));
-    for _ in 0..effort.rounds {
-        let ceiling = load::closed_loop(&bare, &calls, time).await?;
-        let load = load::closed_loop(&server, &calls, time).await?;
-        pairs.push((load.per_second, ceiling.per_second));
-        p50s.push(load.percentile(500));
-        tails.push((load.percentile(990), load.percentile(500)));
-        let cpu = |cpu: Duration| cpu.as_secs_f64() * 1e6;
-        notes.0 = format!(
-            "{bytes} bytes; {}, ceiling {:.0} us; CPU ratio {:.3}",
-            load.cpu_note(),
-            cpu(ceiling.server_cpu),
-            cpu(ceiling.server_cpu) / cpu(load.server_cpu)
-        );
-        notes.1 = format!("ceiling p50 {:.2} ms, p99 {:.2} ms", ceiling.percentile(500), ceiling.percentile(990));
+    let one = vec![call.clone(); CONNECTIONS];
+    let comparison = compare(&server, &bare, &one, effort).await?;
+    let name = |what: &str| format!("init, {what}, {backend}");
+    let throughput = comparison.throughput(name(&format!("{CONNECTIONS} connections")));
+    report.add(throughput.at_least(0.4).note(format!("{bytes} bytes; {}", comparison.cpu)));
+    report.add(comparison.tail(name("p99 against p50")).at_most(5.0));
+
+    // The promise is about one caller. These tell how much of it is owed to answers and renewals that are shared.
+    let mut many = Vec::new();
+    for _ in 0..CONNECTIONS {
+        many.push(Call::init(&log_in(server.address, USERNAME, PASSWORD).await?));
     }
-    let (measured, ceiling) = medians(&pairs);
-    let finding = Finding::new(format!("init, {CONNECTIONS} connections, {backend}"), "/s", measured);
-    report.add(finding.against(ceiling, median_ratio(&pairs)).at_least(0.4).note(notes.0));
-    let (p99, _) = medians(&tails);
-    let finding = Finding::new(format!("init, p99 against p50, {backend}"), "ms", p99);
-    report.add(finding.against(median(&p50s), median_ratio(&tails)).at_most(5.0).note(notes.1));
+    let comparison = compare(&server, &bare, &many, effort).await?;
+    report.add(comparison.throughput(name("a token for each connection")).note(comparison.cpu));
+    let mut connection = Connection::open(server.address).await?;
+    let (mut unchanged, mut changed) = (Vec::new(), Vec::new());
+    for _ in 0..effort.rounds * 40 {
+        sql::execute(&installation.directory_url, "UPDATE feed_head SET cursor = cursor + 1")?;
+        changed.extend(load::alone(&mut connection, &call, 1).await?);
+        unchanged.extend(load::alone(&mut connection, &call, 1).await?);
+    }
+    let alone = Finding::new(name("alone, after a change"), "ms", median(&changed));
+    report.add(alone.note(format!("{:.2} ms when nothing has changed", median(&unchanged))));
     Ok(())
+}
+
+/// Under the same load, in turns.
+struct Comparison {
+    /// Requests a second: the server, the ceiling.
+    rates: Vec<(f64, f64)>,
+    /// Milliseconds: p99, p50.
+    tails: Vec<(f64, f64)>,
+    ceiling_tail: (f64, f64),
+    cpu: String,
+}
+
+async fn compare(server: &Server, bare: &Server, calls: &[Call], effort: Effort) -> anyhow::Result<Comparison> {
+    let time = Duration::from_secs(if effort.is_quick { 2 } else { 5 });
+    let mut comparison =
+        Comparison { rates: Vec::new(), tails: Vec::new(), ceiling_tail: (0.0, 0.0), cpu: String::new() };
+    for _ in 0..effort.rounds {
+        let ceiling = load::closed_loop(bare, calls, time).await?;
+        let load = load::closed_loop(server, calls, time).await?;
+        comparison.rates.push((load.per_second, ceiling.per_second));
+        comparison.tails.push((load.percentile(990), load.percentile(500)));
+        comparison.ceiling_tail = (ceiling.percentile(990), ceiling.percentile(500));
+        comparison.cpu = format!("{}; ceiling {} us", load.cpu_note(), ceiling.server_cpu.as_micros());
+    }
+    Ok(comparison)
+}
+
+impl Comparison {
+    fn throughput(&self, name: String) -> Finding {
+        let (measured, ceiling) = medians(&self.rates);
+        Finding::new(name, "/s", measured).against(ceiling, median_ratio(&self.rates))
+    }
+
+    fn tail(&self, name: String) -> Finding {
+        let (p99, p50) = medians(&self.tails);
+        let (ceiling_p99, ceiling_p50) = self.ceiling_tail;
+        let note = format!("of the ceiling: {ceiling_p99:.2} and {ceiling_p50:.2} ms");
+        Finding::new(name, "ms", p99).against(p50, median_ratio(&self.tails)).note(note)
+    }
 }
 
 /// An answer, and the keys that verify its token.
