@@ -15,7 +15,11 @@ struct Row {
 }
 
 pub(crate) fn find_hash(connection: &mut AnyConnection, user: Gid) -> Result<Option<String>> {
-    Ok(credentials::table.find(user.to_string()).select(credentials::password_hash).first(connection).optional()?)
+    Ok(credentials::table
+        .find(user.to_string())
+        .select(credentials::password_hash)
+        .get_result(connection)
+        .optional()?)
 }
 
 pub(crate) fn put(connection: &mut AnyConnection, user: Gid, password_hash: String, now: Timestamp) -> Result<()> {

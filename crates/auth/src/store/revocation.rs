@@ -34,7 +34,7 @@ impl TryFrom<Row> for Revocation {
 
 pub(crate) fn find(connection: &mut AnyConnection, covers: &Covers) -> Result<Option<Revocation>> {
     let (kind, id) = covers.key();
-    let row = revocations::table.find((kind, id)).select(Row::as_select()).first(connection).optional()?;
+    let row = revocations::table.find((kind, id)).select(Row::as_select()).get_result(connection).optional()?;
     row.map(Revocation::try_from).transpose()
 }
 
