@@ -78,7 +78,7 @@ impl ApiKeys {
     }
 
     /// By the key's text. Anything else than a key is looked up all the same: the time tells nothing.
-    pub(crate) fn find(&self, connection: &mut AnyConnection, text: &str) -> Result<Option<ApiKey>, Error> {
+    pub(crate) fn find(&self, connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Option<ApiKey>> {
         let end = text.char_indices().nth(MAX_CHARS).map_or(text.len(), |(end, _)| end);
         let lookup = self.lookup_of(text.get(..end).unwrap_or_default());
         let found = store::api_key::find_by_lookup(connection, &lookup)?;

@@ -1,7 +1,9 @@
 //! Auth: the secrets. Password hashes, signing keys, tokens and what ends them. It knows a user by gid alone; who that is,
 //! the directory knows.
 
+mod admission;
 mod api_keys;
+mod api_logins;
 pub mod audit;
 mod config;
 mod credentials;

@@ -17,8 +17,9 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     ApiKeys, Config, Error,
+    api_logins::ApiAttempt,
     audit::{self, Action, Actor, Entry, Origin},
-    logins::{ApiAttempt, Attempt, Logins},
+    logins::{Attempt, Logins},
     revocation::{self, Covers},
     tokens::Tokens,
     trust::Trust,

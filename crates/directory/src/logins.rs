@@ -1,6 +1,7 @@
 //! Who wants to log in.
 
 use doorward_domain::{Gid, UserStatus, Username};
+use doorward_storage::AnyConnection;
 
 use crate::{Directory, Error, members, model::User, policy, store};
 
@@ -30,23 +31,22 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn find_login(&self, who: Who, project: Option<Gid>) -> Result<Option<Gid>, Error> {
-        self.database
-            .read(move |connection| {
-                let user = match who {
-                    Who::Username(text) => match Username::parse(&text) {
-                        Ok(name) => store::user::find_by_username(connection, name.as_str())?,
-                        Err(_) => None,
-                    },
-                    Who::Gid(gid) => store::user::find(connection, gid)?,
-                };
-                let user = user.filter(|user: &User| user.status == UserStatus::Active).map(|user| user.gid);
-                let Some(project) = project else {
-                    return Ok(user);
-                };
-                // Nobody's standing is asked for too: the time tells nothing.
-                let standing = members::standing(connection, project, user.unwrap_or(Gid::NIL))?;
-                Ok(user.filter(|_| policy::allows(standing.map(|own| own.role), policy::Deed::Enter)))
-            })
-            .await
+        let work = move |connection: &mut AnyConnection| {
+            let user = match &who {
+                Who::Username(text) => match Username::parse(text) {
+                    Ok(name) => store::user::find_by_username(connection, name.as_str())?,
+                    Err(_) => None,
+                },
+                Who::Gid(gid) => store::user::find(connection, *gid)?,
+            };
+            let user = user.filter(|user: &User| user.status == UserStatus::Active).map(|user| user.gid);
+            let Some(project) = project else {
+                return Ok(user);
+            };
+            // Nobody's standing is asked for too: the time tells nothing.
+            let standing = members::standing(connection, project, user.unwrap_or(Gid::NIL))?;
+            Ok(user.filter(|_| policy::allows(standing.map(|own| own.role), policy::Deed::Enter)))
+        };
+        Ok(self.database.peek(work).await?)
     }
 }

@@ -32,7 +32,7 @@ impl Directory {
         self.database
             .read(move |connection| {
                 let user = store::user::find(connection, user)?.filter(|user| user.status == UserStatus::Active);
-                user.map_or(Ok(None), |user| standing(connection, project, user.gid))
+                user.map_or(Ok(None), |user| Ok(standing(connection, project, user.gid)?))
             })
             .await
     }
@@ -52,7 +52,11 @@ impl Directory {
 }
 
 /// What somebody is in a project; nothing, unless both the membership and the project are active.
-pub(crate) fn standing(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Option<Membership>, Error> {
+pub(crate) fn standing(
+    connection: &mut AnyConnection,
+    project: Gid,
+    user: Gid,
+) -> Result<Option<Membership>, doorward_storage::Error> {
     let found = store::membership::find_with_project(connection, project, user)?;
     let active = found.filter(|(own, project)| policy::standing(*project, own.status, own.role).is_some());
     Ok(active.map(|(own, _)| own))

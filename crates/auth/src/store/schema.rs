@@ -96,3 +96,4 @@ diesel::table! {
 }
 
 diesel::allow_tables_to_appear_in_same_query!(credentials, known_addresses);
+diesel::allow_tables_to_appear_in_same_query!(credentials, revocations);
