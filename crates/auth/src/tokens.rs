@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_domain::{Clock, Gid, Ids, Timestamp};
-use doorward_token::{AUDIENCE, CachingVerifier, Claims, Kind};
+use doorward_token::{AUDIENCE, CachingVerifier, Claims, Kind, Verifier};
 
 use crate::{Config, Error, trust::Trust};
 
@@ -49,7 +49,7 @@ impl Tokens {
             kind,
             project,
         };
-        self.sign(&claims)
+        self.sign(claims)
     }
 
     /// What a token says, when it is good now.
@@ -72,7 +72,7 @@ impl Tokens {
         if exp <= iat {
             return Err(Error::TokenRefused);
         }
-        self.sign(&Claims { iat, exp, jti: self.ids.gid().to_string(), ..old })
+        self.sign(Claims { iat, exp, jti: self.ids.gid().to_string(), ..old })
     }
 
     /// Signs and verifies once, so that a crypto library that can't fails at the start and not at the first login.
@@ -80,12 +80,18 @@ impl Tokens {
         let kind = (Kind::User, None);
         let login = Login { subject: self.ids.gid(), kind, at: self.clock.now(), not_before: i64::MIN };
         let token = self.issue(&login)?;
-        self.renew(&token).map(drop)
+        Verifier::new(&self.config.issuer)
+            .verify(&token, &self.trust.keys(), self.clock.now())
+            .map(drop)
+            .map_err(|_| Error::Internal("what is signed here can't be verified"))
     }
 
-    fn sign(&self, claims: &Claims) -> Result<String, Error> {
+    fn sign(&self, claims: Claims) -> Result<String, Error> {
         let signer = self.trust.signer().ok_or(Error::Internal("there is no signing key"))?;
-        signer.sign(claims).map_err(|_| Error::Internal("signing failed"))
+        let token = signer.sign(&claims).map_err(|_| Error::Internal("signing failed"))?;
+        // Its renewal then costs one signature, and no check of another.
+        self.verifier.remember(&token, &signer.public().kid, claims);
+        Ok(token)
     }
 }
 
