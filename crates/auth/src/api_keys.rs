@@ -126,6 +126,27 @@ impl ApiKeys {
             .await
     }
 
+    /// What became of an API user, on somebody's behalf. The change feed brings about the same, but later and without a name.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn note(&self, user: Gid, project: Gid, action: Action, origin: Origin) -> Result<(), Error> {
+        let (clock, lifetime) = (self.clock.clone(), self.lifetime);
+        self.database
+            .write(move |connection| {
+                store::trust_head::lock(connection)?;
+                let now = clock.now();
+                if action != Action::ApiKeyActivated {
+                    revocation::revoke(connection, vec![(Covers::Subject(user), now)], lifetime)?;
+                }
+                if action == Action::ApiKeyDeleted {
+                    store::api_key::delete_older(connection, user, now)?;
+                }
+                audit::record(connection, Entry::new(action, Some(user), &origin).in_project(Some(project)), now)
+            })
+            .await
+    }
+
     fn put_new(
         &self,
         connection: &mut AnyConnection,

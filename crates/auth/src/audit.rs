@@ -41,7 +41,14 @@ actions! {
     /// Shown again to its owner.
     ApiKeyRead = "apikey_read",
     ApiKeyRotated = "apikey_rotated",
+    ApiKeyActivated = "apikey_activated",
+    ApiKeyDeactivated = "apikey_deactivated",
     ApiKeyDeleted = "apikey_deleted",
+    /// By an administrator, as the next three.
+    UserCreated = "user_created",
+    UserActivated = "user_activated",
+    UserDeactivated = "user_deactivated",
+    UserDeleted = "user_deleted",
     SigningKeyRotated = "signing_key_rotated",
     SigningKeyRetired = "signing_key_retired",
     MasterKeyReplaced = "master_key_replaced",
@@ -120,6 +127,14 @@ impl Entry {
 /// Writes it down within the caller's transaction.
 pub(crate) fn record(connection: &mut AnyConnection, entry: Entry, now: Timestamp) -> Result<(), Error> {
     Ok(store::audit::append(connection, entry, now)?)
+}
+
+/// Writes down what was done elsewhere.
+///
+/// # Errors
+/// Those of the database.
+pub async fn note(database: &Database, action: Action, user: Gid, origin: Origin, now: Timestamp) -> Result<(), Error> {
+    database.write(move |connection| record(connection, Entry::new(action, Some(user), &origin), now)).await
 }
 
 /// What was written down.

@@ -114,6 +114,25 @@ impl auth_server::Auth for Service {
         Ok(Response::new(pb::RotateApiKeyResponse { api_key }))
     }
 
+    async fn note_api_user(
+        &self,
+        request: Request<pb::NoteApiUserRequest>,
+    ) -> Result<Response<pb::NoteApiUserResponse>, Status> {
+        let request_id = request_id(&request);
+        let request = request.into_inner();
+        let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
+        let action = match request.event() {
+            pb::ApiUserEvent::Activated => Action::ApiKeyActivated,
+            pb::ApiUserEvent::Deactivated => Action::ApiKeyDeactivated,
+            pb::ApiUserEvent::Deleted => Action::ApiKeyDeleted,
+            pb::ApiUserEvent::Unspecified => return Err(Failure::invalid("event").into()),
+        };
+        let origin = by_actor(request.actor, request_id)?;
+        self.api_keys.note(user, project, action, origin).await.map_err(Failure::from)?;
+        self.trust.refresh().await.map_err(Failure::from)?;
+        Ok(Response::new(pb::NoteApiUserResponse {}))
+    }
+
     async fn renew_token(
         &self,
         request: Request<pb::RenewTokenRequest>,

@@ -26,6 +26,8 @@ pub enum Error {
     Forbidden,
     #[error("no API user of this project")]
     NotAnApiUser,
+    #[error("an API user belongs to its own project")]
+    ApiUser,
     #[error("the user is a member already")]
     AlreadyMember,
     #[error("{0} {1}")]
@@ -47,6 +49,7 @@ impl From<Error> for Failure {
             Error::UserNotActive => unprocessable("user_not_active"),
             Error::Forbidden => Self::new(ErrorCode::Forbidden),
             Error::NotAnApiUser => unprocessable("not_an_api_user"),
+            Error::ApiUser => unprocessable("api_user"),
             Error::AlreadyMember => unprocessable("already_member"),
             Error::Malformed(field, malformed) => {
                 validation(field, if malformed == DisplayName::TOO_LONG { "too_long" } else { "invalid" })

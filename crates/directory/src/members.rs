@@ -78,6 +78,9 @@ fn add(connection: &mut AnyConnection, project: Gid, user: Gid, clock: &dyn Cloc
     if user.status != UserStatus::Active {
         return Err(Error::UserNotActive);
     }
+    if user.is_api_user() {
+        return Err(Error::ApiUser);
+    }
     let action = match store::membership::find(connection, project.gid, user.gid)? {
         Some(membership) if membership.status == MembershipStatus::Active => {
             return Err(Error::AlreadyMember);

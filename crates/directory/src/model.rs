@@ -19,6 +19,14 @@ pub struct User {
     pub timezone: String,
 }
 
+impl User {
+    /// A program of a project: it has no name to log in by. (Who is invited by email has none yet either.)
+    #[must_use]
+    pub fn is_api_user(&self) -> bool {
+        self.username.is_none() && matches!(self.status, UserStatus::Active | UserStatus::Inactive)
+    }
+}
+
 /// A user as others see them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {

@@ -78,6 +78,9 @@ fn create(
     if owner.status != UserStatus::Active {
         return Err(Error::UserNotActive);
     }
+    if owner.is_api_user() {
+        return Err(Error::ApiUser);
+    }
     let membership = Membership {
         project: project.gid,
         user: owner.gid,

@@ -5,7 +5,7 @@ use actix_web::{HttpResponse, web::Data};
 use doorward_domain::Gid;
 use doorward_proto::{
     Failure,
-    auth::v1::{Actor, GetApiKeyRequest, RotateApiKeyRequest},
+    auth::v1::{Actor, ApiUserEvent, GetApiKeyRequest, NoteApiUserRequest, RotateApiKeyRequest},
     directory::v1::{
         ApiUserResponse, CreateApiUserRequest, DeleteApiUserRequest, GetApiUserRequest, Membership,
         SetApiUserStatusRequest, UpdateApiUserRequest, User,
@@ -117,7 +117,9 @@ pub(crate) async fn delete(
         caller_gid: caller.claims.sub.to_string(),
         user_gid: body.gid("user")?.to_string(),
     };
+    let user = delete.user_gid.clone();
     peers.directory().delete_api_user(delete).await?;
+    note(&peers, &caller, project, user, ApiUserEvent::Deleted).await;
     envelope::success(&Empty {}, &Empty {})
 }
 
@@ -134,7 +136,24 @@ async fn set_status(
         user_gid: body.gid("user")?.to_string(),
         is_active,
     };
-    answer(&peers.directory().set_api_user_status(set).await?.into_inner(), None)
+    let user = set.user_gid.clone();
+    let changed = peers.directory().set_api_user_status(set).await?.into_inner();
+    let event = if is_active { ApiUserEvent::Activated } else { ApiUserEvent::Deactivated };
+    note(peers, caller, project, user, event).await;
+    answer(&changed, None)
+}
+
+/// It is done already: without auth, the tokens end a little later.
+async fn note(peers: &Peers, caller: &Caller, project: Gid, user_gid: String, event: ApiUserEvent) {
+    let note = NoteApiUserRequest {
+        user_gid,
+        project_gid: project.to_string(),
+        actor: Some(actor(caller)),
+        event: event.into(),
+    };
+    if let Err(status) = peers.auth().note_api_user(note).await {
+        tracing::warn!(code = ?status.code(), ?event, "auth was not told of an API user's change");
+    }
 }
 
 /// The API user, if the caller may manage them.

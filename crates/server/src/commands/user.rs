@@ -3,9 +3,12 @@
 use std::io::Read;
 
 use anyhow::{Context, bail};
-use doorward_auth::{Credentials, Password, StoredHash, audit::Origin};
+use doorward_auth::{
+    Credentials, Password, StoredHash,
+    audit::{self, Action, Origin},
+};
 use doorward_directory::{Directory, NewUser, model::User};
-use doorward_domain::{DisplayName, Gid, Ids, RandomIds, UserStatus};
+use doorward_domain::{Clock, DisplayName, Gid, Ids, RandomIds, SystemClock, UserStatus};
 use secrecy::ExposeSecret;
 
 use super::{Listing, import};
@@ -24,7 +27,11 @@ pub(super) async fn run(command: UserCommand, settings: &Settings) -> anyhow::Re
     wiring::prepare_both(settings, Preparation::Prepare).await?;
     let directory = wiring::directory(settings);
     match command {
-        UserCommand::Create(create) => print(&create_user(&directory, &wiring::credentials(settings)?, create).await?),
+        UserCommand::Create(create) => {
+            let user = create_user(&directory, &wiring::credentials(settings)?, create).await?;
+            note(settings, Action::UserCreated, &user).await?;
+            print(&user)
+        }
         UserCommand::List => list(&directory).await,
         UserCommand::Show { user } => print(&directory.get_user(&user).await?),
         UserCommand::SetPassword { user, password } => {
@@ -32,12 +39,21 @@ pub(super) async fn run(command: UserCommand, settings: &Settings) -> anyhow::Re
             set_password(&wiring::credentials(settings)?, user.gid, password).await?;
             print(&user)
         }
-        UserCommand::Deactivate { user } => set_status(&directory, &user, UserStatus::Inactive).await,
-        UserCommand::Activate { user } => set_status(&directory, &user, UserStatus::Active).await,
+        UserCommand::Deactivate { user } => {
+            let user = set_status(&directory, &user, UserStatus::Inactive).await?;
+            note(settings, Action::UserDeactivated, &user).await?;
+            print(&user)
+        }
+        UserCommand::Activate { user } => {
+            let user = set_status(&directory, &user, UserStatus::Active).await?;
+            note(settings, Action::UserActivated, &user).await?;
+            print(&user)
+        }
         UserCommand::Delete { user } => {
             let user = directory.get_user(&user).await?;
             directory.delete_user(user.gid).await?;
             wiring::credentials(settings)?.delete_all(vec![user.gid]).await?;
+            note(settings, Action::UserDeleted, &user).await?;
             print(&User { status: UserStatus::Deleted, ..user })
         }
         UserCommand::Import { file } => import::run(&directory, &wiring::credentials(settings)?, &file).await,
@@ -87,9 +103,15 @@ async fn set_password(credentials: &Credentials, user: Gid, source: PasswordSour
     Ok(())
 }
 
-async fn set_status(directory: &Directory, user: &str, status: UserStatus) -> anyhow::Result<()> {
+async fn set_status(directory: &Directory, user: &str, status: UserStatus) -> anyhow::Result<User> {
     let user = directory.get_user(user).await?;
-    print(&directory.set_user_status(user.gid, status).await?)
+    Ok(directory.set_user_status(user.gid, status).await?)
+}
+
+/// In the audit trail.
+async fn note(settings: &Settings, action: Action, user: &User) -> anyhow::Result<()> {
+    let now = SystemClock.now();
+    Ok(audit::note(&wiring::auth_database(settings), action, user.gid, Origin::command_line(), now).await?)
 }
 
 /// All of stdin, without the end of its line.
