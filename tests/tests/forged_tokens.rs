@@ -1,6 +1,9 @@
 //! Tokens that somebody made: all refused, none a fault (RFC 8725).
 
-use aws_lc_rs::hmac;
+use aws_lc_rs::{
+    hmac,
+    signature::{Ed25519KeyPair, KeyPair},
+};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use doorward_tests::{App, Backend, Http, on_both_databases};
 use serde_json::{Value, json};
@@ -12,6 +15,9 @@ on_both_databases![
     a_token_with_an_edited_header_is_refused,
     a_token_with_edited_claims_is_refused,
     a_token_that_is_not_whole_is_refused,
+    a_token_that_is_signed_by_somebody_else_is_refused,
+    a_token_counts_only_in_one_authorization_header,
+    an_absurdly_long_token_is_a_plain_401,
 ];
 
 fn encoded(value: &Value) -> String {
@@ -183,6 +189,65 @@ async fn a_token_that_is_not_whole_is_refused(backend: Backend) {
     ];
     hostile.extend((0..token.len()).step_by(7).map(|length| token[..length].to_owned()));
     all_are_refused(&app.http, &hostile).await;
+}
+
+/// With a key of the forger's own, under the name of ours, that is also in the header where some look for it.
+async fn a_token_that_is_signed_by_somebody_else_is_refused(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let forger = Ed25519KeyPair::generate().expect("a key");
+    let x = URL_SAFE_NO_PAD.encode(forger.public_key().as_ref());
+    let claims = ann.token.split('.').nth(1).expect("claims");
+    let hostile: Vec<String> = [None, Some(json!({"kty": "OKP", "crv": "Ed25519", "x": x}))]
+        .into_iter()
+        .map(|jwk| {
+            let mut header = header_of(&ann.token);
+            if let Some(jwk) = jwk {
+                header["jwk"] = jwk;
+            }
+            let signed = format!("{}.{claims}", encoded(&header));
+            format!("{signed}.{}", URL_SAFE_NO_PAD.encode(forger.sign(signed.as_bytes())))
+        })
+        .collect();
+    all_are_refused(&app.http, &hostile).await;
+}
+
+async fn a_token_counts_only_in_one_authorization_header(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let (token, init) = (&ann.token, || app.http.get("/api/init"));
+    let calls = [
+        init(),
+        init().bearer(token).bearer(token),
+        init().bearer(token).header("authorization", "Bearer x"),
+        init().header("authorization", token),
+        init().header("authorization", &format!("Basic {token}")),
+        init().header("authorization", &format!("Bearer{token}")),
+        init().header("authorization", &format!("Bearer {token}, Bearer {token}")),
+        init().header("authorization", &format!("Bearer {token} {token}")),
+        init().header("x-authorization", &format!("Bearer {token}")),
+        init().header("cookie", &format!("authorization=Bearer {token}")),
+        app.http.get(&format!("/api/init?access_token={token}&Authorization={token}&token={token}")),
+    ];
+    for call in calls {
+        call.send().await.assert_denied();
+    }
+    assert_eq!(init().header("authorization", &format!("bEaReR {token}")).send().await.status, 200);
+}
+
+async fn an_absurdly_long_token_is_a_plain_401(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let mut header = header_of(&ann.token);
+    header["kid"] = json!("k".repeat(60_000));
+    let (_, rest) = ann.token.split_once('.').expect("a header");
+    let long = ["x".repeat(120_000), format!("{}.{rest}", encoded(&header)), ".".repeat(100_000)];
+    all_are_refused(&app.http, &long).await;
+    // Beyond what a head may have it is no request any more; whatever the answer, the server stays.
+    header["kid"] = json!("k".repeat(1_000_000));
+    let answer = app.http.get("/api/init").bearer(&format!("{}.{rest}", encoded(&header))).try_send().await;
+    assert!(answer.is_err() || answer.is_ok_and(|answer| answer.status >= 400));
+    assert_eq!(ann.init().await.status, 200);
 }
 
 async fn all_are_refused(http: &Http, tokens: &[String]) {

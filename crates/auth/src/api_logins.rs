@@ -66,12 +66,17 @@ impl Logins {
         let (project, user, begun) = (attempt.project, attempt.user, attempt.begun);
         let (text, origin, api_keys) = (attempt.api_key.clone(), attempt.origin.clone(), self.api_keys.clone());
         let now = self.clock.now();
+        let bucket = Bucket::of_address(&Place::of(attempt.address), &self.config.throttle).key;
         let write = move |connection: &mut AnyConnection| {
+            let counts = store::throttle::list(connection, [&bucket, &bucket, &bucket])?;
+            if let Some(wait) = counts.iter().find_map(|count| throttle::wait(count, now)) {
+                return Err(Error::Throttled(wait));
+            }
             let key = api_keys.find(connection, &text)?;
             let revocation = store::revocation::find(connection, &Covers::Subject(user.unwrap_or(NOBODY)))?;
             let key = key.filter(|key| key.project == project && Some(key.user) == user);
             let Some(key) = key.filter(|_| !is_revoked_since(revocation.as_ref(), begun)) else {
-                return Ok::<_, Error>(None);
+                return Ok(None);
             };
             if key.is_use_due(now) {
                 store::api_key::note_use(connection, key.user, now)?;

@@ -10,7 +10,7 @@ use std::{
     str::FromStr,
 };
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use doorward_domain::Malformed;
@@ -87,9 +87,18 @@ impl GeneratedKey {
     }
 
     /// Writes another key beside it.
+    ///
+    /// # Errors
+    /// When there is one already: what it has sealed would be lost with it.
     pub(crate) fn draft(self, key: &MasterKey) -> anyhow::Result<Draft> {
         let draft = self.0.with_extension("key.new");
-        let _ = fs::remove_file(&draft);
+        if draft.exists() {
+            bail!(
+                "{} is left from a `keys reseal` that was cut off: if the server refuses {}, move it there; else delete it",
+                draft.display(),
+                self.0.display()
+            );
+        }
         create(&draft, key).with_context(|| format!("can't write the new master key {}", draft.display()))?;
         Ok(Draft { draft, path: self.0 })
     }
@@ -102,6 +111,11 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
+    /// Nothing was sealed with it.
+    pub(crate) fn discard(self) {
+        let _ = fs::remove_file(self.draft);
+    }
+
     pub(crate) fn take_over(self) -> anyhow::Result<()> {
         let Self { draft, path } = self;
         fs::rename(&draft, &path).with_context(|| {

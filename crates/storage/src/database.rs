@@ -83,8 +83,8 @@ impl Database {
         self.run(Kind::Write, work).await
     }
 
-    /// As [`write`](Self::write), without waiting for the disk: what was written survives the end of this process, and may be
-    /// lost in the last second before the machine or the database server ends.
+    /// As [`write`](Self::write), without waiting for the disk: what was written survives the end of this process. When the
+    /// machine (or PostgreSQL) ends, what came after the last write that did wait may be lost.
     ///
     /// # Errors
     /// As [`write`](Self::write).

@@ -84,7 +84,7 @@ pub(crate) fn note_told(connection: &mut AnyConnection, bucket: &str, until: Tim
     Ok(diesel::update(untold).set(throttle::told_until.eq(until.as_micros())).execute(connection)? > 0)
 }
 
-/// Those whose last failure was before `cut`, and the oldest beyond `max`, unless they still make somebody wait.
+/// Those whose last failure was before `cut`, unless they still make somebody wait, and the oldest beyond `max`.
 pub(crate) fn delete_old(connection: &mut AnyConnection, cut: Timestamp, max: i64, now: Timestamp) -> Result<()> {
     let beyond: Option<i64> = throttle::table
         .order(throttle::failed_at.desc())

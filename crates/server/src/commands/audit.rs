@@ -37,6 +37,7 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<(
         }
         if let Some(last) = page.last() {
             after = (last.at, last.id);
+            shown.retain(|_, at| *at >= last.at.minus(SETTLED));
         }
         if i64::try_from(page.len())? == PAGE {
             continue;
@@ -47,7 +48,6 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<(
         tokio::time::sleep(POLL).await;
         // What was not visible yet is looked for again.
         let from = after.0.minus(SETTLED).max(command.since.unwrap_or_default());
-        shown.retain(|_, at| *at >= from);
         after = (from, 0);
     }
 }

@@ -1,7 +1,7 @@
 //! `doorward keys`.
 
 use anyhow::{Context, bail};
-use doorward_auth::{Keys, Sealer, audit::Origin};
+use doorward_auth::{Error, Keys, Sealer, audit::Origin};
 
 use super::Listing;
 use crate::{
@@ -29,6 +29,7 @@ pub(super) async fn run(command: KeysCommand, settings: &Settings) -> anyhow::Re
 
 /// The new key is on disk before anything is sealed with it, and takes the old one's place after.
 async fn reseal(settings: &Settings) -> anyhow::Result<()> {
+    let keys = wiring::keys(settings)?;
     let file = keys_file::GeneratedKey::find(settings)?;
     let new = match (&settings.auth.new_master_key, &file) {
         (Some(key), _) => key.clone(),
@@ -39,6 +40,15 @@ async fn reseal(settings: &Settings) -> anyhow::Result<()> {
     };
     let draft = file.map(|file| file.draft(&new)).transpose()?;
     let sealer = Sealer::new(&new.expose().to_vec().into())?;
-    wiring::keys(settings)?.reseal(sealer, Origin::command_line()).await?;
-    draft.map_or(Ok(()), keys_file::Draft::take_over).context("everything is sealed with the new master key")
+    let resealed = keys.reseal(sealer, Origin::command_line()).await;
+    match (resealed, draft) {
+        (Ok(()), Some(draft)) => draft.take_over().context("everything is sealed with the new master key"),
+        (Err(error @ Error::Seal(_)), Some(draft)) => {
+            draft.discard();
+            Err(error.into())
+        }
+        // Of a database that went away nobody knows what it did last.
+        (Err(error), Some(_)) => Err(error).context("the new master key is kept beside the old one"),
+        (resealed, None) => Ok(resealed?),
+    }
 }
