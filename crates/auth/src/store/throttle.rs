@@ -2,10 +2,13 @@
 
 use diesel::prelude::*;
 use doorward_domain::Timestamp;
-use doorward_storage::{AnyConnection, Result};
+use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::throttle;
 use crate::throttle::Count;
+
+/// To catch a count that others clear at the same time.
+const TRIES: usize = 10;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = throttle)]
@@ -53,6 +56,19 @@ pub(crate) fn list(connection: &mut AnyConnection, [a, b, c]: [&str; 3]) -> Resu
 
 /// The count of a bucket, made if need be. Until the commit nobody else changes it.
 pub(crate) fn lock(connection: &mut AnyConnection, bucket: &str) -> Result<Count> {
+    for _ in 0..TRIES {
+        insert_unless_there(connection, bucket)?;
+        let same = throttle::failures.eq(throttle::failures);
+        if diesel::update(throttle::table.find(bucket)).set(same).execute(connection)? > 0 {
+            let row: Row = throttle::table.find(bucket).select(Row::as_select()).get_result(connection)?;
+            return Ok(row.into());
+        }
+        // A success has cleared it in between.
+    }
+    Err(Error::Unavailable("a count comes and goes".to_owned()))
+}
+
+fn insert_unless_there(connection: &mut AnyConnection, bucket: &str) -> Result<()> {
     let none = Row { bucket: bucket.to_owned(), failures: 0, failed_at: 0, blocked_until: 0, told_until: 0 };
     match connection {
         AnyConnection::Postgres(connection) => {
@@ -62,9 +78,7 @@ pub(crate) fn lock(connection: &mut AnyConnection, bucket: &str) -> Result<Count
             diesel::insert_into(throttle::table).values(&none).on_conflict_do_nothing().execute(connection)?
         }
     };
-    diesel::update(throttle::table.find(bucket)).set(throttle::failures.eq(throttle::failures)).execute(connection)?;
-    let row: Row = throttle::table.find(bucket).select(Row::as_select()).get_result(connection)?;
-    Ok(row.into())
+    Ok(())
 }
 
 pub(crate) fn set(connection: &mut AnyConnection, count: Count) -> Result<()> {
