@@ -14,6 +14,7 @@ mod login;
 mod migrations;
 mod operations;
 mod overload;
+mod passwords;
 mod peers;
 mod postgres_outage;
 mod protocol;
