@@ -38,8 +38,12 @@ async fn a_new_password_ends_renewed_tokens_too(backend: Backend) {
         tokens.insert(0, renewed);
     }
 
+    let renewing = tokio::spawn(renew_until_refused(split.http.clone(), tokens[0].clone()));
+
     set_password(&split.installation, "another good password").await;
 
+    let refused = tokio::time::timeout(REVOKED_WITHIN, renewing).await.expect("no end of renewals");
+    refused.expect("an answer").assert_denied();
     for token in &tokens {
         is_dead_within_a_second(&split.http, token).await;
     }
@@ -48,6 +52,17 @@ async fn a_new_password_ends_renewed_tokens_too(backend: Backend) {
     assert_eq!(split.http.init(&renewed).await.status, 200);
     for token in &tokens {
         split.http.init(token).await.assert_denied();
+    }
+}
+
+/// Each time with the token of the time before.
+async fn renew_until_refused(http: Http, mut token: String) -> Answer {
+    loop {
+        let answer = http.init(&token).await;
+        if answer.status != 200 {
+            return answer;
+        }
+        token = answer.token();
     }
 }
 
