@@ -2,6 +2,7 @@
 # Installs what a Debian with a Rust toolchain and a C compiler lacks. Nothing missing: nothing done, nothing said.
 #   scripts/setup.sh build      to build
 #   scripts/setup.sh test       to build, check and test
+#   scripts/setup.sh fuzz       to fuzz
 #   scripts/setup.sh compose    to run docker-compose.yml and its test
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -64,6 +65,14 @@ test_() {
     fi
 }
 
+fuzz() {
+    build
+    # libFuzzer is C++.
+    need c++ g++
+    install_packages
+    cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
+}
+
 compose() {
     need make make
     need curl curl
@@ -83,6 +92,7 @@ compose() {
 case "${1:-}" in
     build) build; install_packages ;;
     test) test_ ;;
+    fuzz) fuzz ;;
     compose) compose ;;
-    *) sed -n '2,5s/^# \?//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,6s/^# \?//p' "$0" >&2; exit 2 ;;
 esac
