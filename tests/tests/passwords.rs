@@ -5,11 +5,13 @@ use std::time::Duration;
 use doorward_tests::{
     Answer, Backend, Http, Installation, PASSWORD, Split, eventually, on_both_databases, split::Role::Auth,
 };
+use futures_util::future::join_all;
 
 use crate::foreign_hashes::{DJANGO, FOREIGN_PASSWORD};
 
 on_both_databases![
     a_new_password_ends_renewed_tokens_too,
+    a_login_works_at_once_also_after_many_new_passwords_in_a_second,
     a_login_with_a_new_password_works_at_once_also_after_several_in_a_second,
     a_login_that_is_under_way_with_the_old_password_gives_no_token_that_lives,
 ];
@@ -120,4 +122,15 @@ async fn a_login_that_is_under_way_with_the_old_password_gives_no_token_that_liv
     split.http.login("ann", PASSWORD).await.assert_unknown_user();
     let token = split.http.login("ann", FOREIGN_PASSWORD).await.token();
     assert_eq!(split.http.init(&token).await.status, 200);
+}
+
+async fn a_login_works_at_once_also_after_many_new_passwords_in_a_second(backend: Backend) {
+    let split = Split::start(backend).await;
+    split.installation.create_user("ann").await;
+    let words = ["user", "set-password", "ann", "--password-hash", DJANGO];
+    let changes = (0..12).map(|_| split.installation.cli(&words, ""));
+    join_all(changes).await.into_iter().for_each(|output| drop(output.succeeded()));
+    let token = split.http.login("ann", FOREIGN_PASSWORD).await.token();
+    let renewed = split.http.init(&token).await.token();
+    assert_eq!(split.http.init(&renewed).await.status, 200);
 }

@@ -46,7 +46,7 @@ impl Tokens {
     }
 
     fn sign_first(&self, subject: Gid, begun: Timestamp, not_before_seconds: i64) -> Result<String, Error> {
-        let iat = begun.as_seconds().max(not_before_seconds);
+        let iat = begun.as_seconds();
         let claims = Claims {
             iss: self.config.issuer.clone(),
             aud: AUDIENCE.to_owned(),
@@ -55,7 +55,8 @@ impl Tokens {
             exp: iat.saturating_add(seconds(self.config.lifetime.min(self.config.max_session))),
             jti: self.ids.gid().to_string(),
             sid: self.ids.gid().to_string(),
-            auth_time: iat,
+            // Ahead of `iat`, which verifiers compare with their clocks, when it is the second of a revocation.
+            auth_time: iat.max(not_before_seconds),
             kind: Kind::User,
             project: None,
         };
@@ -72,7 +73,7 @@ impl Tokens {
         if self.trust.is_revoked(&old) {
             return Err(Error::TokenRefused);
         }
-        // Never older than what it replaces, which may be dated ahead.
+        // Never older than what it replaces, whichever clock dated that.
         let iat = now.as_seconds().max(old.iat);
         let session_end = old.auth_time.saturating_add(seconds(self.config.max_session));
         let exp = iat.saturating_add(seconds(self.config.lifetime)).min(session_end);
