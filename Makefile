@@ -30,7 +30,7 @@ check: ## All that is checked without running: format, lints, docs, layers, migr
 
 test: ## All tests but compose-test, over SQLite and a PostgreSQL of their own
 	scripts/with-postgres.sh bash -ec '\
-	    cargo build --locked --bin doorward; \
+	    cargo build --locked --package doorward --package doorward-example-verify; \
 	    cargo test --locked --workspace --doc; \
 	    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --workspace; \
 	    else cargo test --locked --workspace --lib --bins --tests; fi'
