@@ -4,6 +4,7 @@ mod bad_input;
 mod cors;
 mod crashes;
 mod demo;
+mod examples;
 mod foreign_hashes;
 mod forged_tokens;
 mod grpc;
