@@ -90,7 +90,7 @@ async fn a_login_that_is_being_hashed_when_auth_is_killed_is_503(backend: Backen
     split.installation = split.installation.with(&[
         ("DOORWARD_HASH_WORKERS", "1"),
         ("DOORWARD_ARGON2_MEMORY_KIB", "65536"),
-        ("DOORWARD_ARGON2_PASSES", "25"),
+        ("DOORWARD_ARGON2_PASSES", "8"),
     ]);
     split.start_all().await;
     split.installation.create_user("ann").await;
