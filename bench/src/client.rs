@@ -20,20 +20,28 @@ pub(crate) struct Call {
     path: &'static str,
     token: Option<String>,
     body: Bytes,
+    /// What is answered when all is well.
+    pub(crate) expected: StatusCode,
 }
 
 impl Call {
     pub(crate) fn get(path: &'static str) -> Self {
-        Self { method: "GET", path, token: None, body: Bytes::new() }
+        Self { method: "GET", path, token: None, body: Bytes::new(), expected: StatusCode::OK }
     }
 
     pub(crate) fn login(username: &str, password: &str) -> Self {
         let body = serde_json::json!({"username": username, "password": password}).to_string().into();
-        Self { method: "POST", path: "/api/login", token: None, body }
+        Self { method: "POST", body, ..Self::get("/api/login") }
     }
 
     pub(crate) fn init(token: &str) -> Self {
         Self { token: Some(format!("Bearer {token}")), ..Self::get("/api/init") }
+    }
+
+    /// An empty object that is refused as a bad request.
+    pub(crate) fn refused(path: &'static str, token: &str) -> Self {
+        let token = Some(format!("Bearer {token}"));
+        Self { method: "POST", token, body: "{}".into(), expected: StatusCode::BAD_REQUEST, ..Self::get(path) }
     }
 
     fn request(&self) -> anyhow::Result<Request<Full<Bytes>>> {

@@ -29,7 +29,7 @@ impl fmt::Display for Backend {
 
 pub(crate) struct Installation {
     directory: TempDir,
-    auth_url: String,
+    pub(crate) auth_url: String,
     pub(crate) directory_url: String,
     _databases: Vec<PostgresDatabase>,
 }
@@ -63,8 +63,14 @@ impl Installation {
 
     /// `doorward serve`, everything in one process, ready.
     pub(crate) async fn serve(&self) -> anyhow::Result<Server> {
+        self.serve_with(&[]).await
+    }
+
+    /// With these settings besides.
+    pub(crate) async fn serve_with(&self, variables: &[(&str, &str)]) -> anyhow::Result<Server> {
         let (address, operations) = (free_address()?, free_address()?);
         let mut command = self.command(&["serve", "all"]);
+        command.envs(variables.iter().copied());
         command.env("DOORWARD_LISTEN", address.to_string()).env("DOORWARD_OPS_LISTEN", operations.to_string());
         Server::start(command, self.path(), address, (operations, "/health/ready")).await
     }

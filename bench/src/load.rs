@@ -77,8 +77,11 @@ async fn one_connection(
         let status = connection.send(&call).await?;
         let answered = Instant::now();
         match status {
-            StatusCode::OK if answered >= begin && answered < end => latencies.push(answered - sent),
-            StatusCode::OK => {}
+            status if status == call.expected => {
+                if answered >= begin && answered < end {
+                    latencies.push(answered - sent);
+                }
+            }
             StatusCode::SERVICE_UNAVAILABLE => {
                 refused += 1;
                 tokio::time::sleep(RETRY_AFTER).await;

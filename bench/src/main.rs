@@ -15,6 +15,7 @@ mod report;
 mod scale;
 mod sql;
 mod statistics;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -23,8 +24,8 @@ use installation::Backend;
 use report::Report;
 
 const BACKENDS: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
-const NAMES: [&str; 5] = ["logins", "login", "init", "scale", "memory"];
-const USAGE: &str = "usage: doorward-bench [--quick] [logins|login|init|scale|memory]...";
+const NAMES: [&str; 6] = ["logins", "login", "init", "scale", "memory", "tokens"];
+const USAGE: &str = "usage: doorward-bench [--quick] [logins|login|init|scale|memory|tokens]...";
 
 /// How long and how often.
 #[derive(Clone, Copy)]
@@ -60,6 +61,10 @@ async fn run(names: &[&str], effort: Effort) -> anyhow::Result<Report> {
     // First, while nothing else has run.
     if is_chosen("memory") {
         memory::measure(&mut report, effort).await?;
+    }
+    if is_chosen("tokens") {
+        tokens::measure_checks(&mut report, effort).await?;
+        tokens::measure_renewals(&mut report, effort).await?;
     }
     for backend in BACKENDS {
         if is_chosen("logins") {

@@ -6,8 +6,8 @@ use doorward_proto::{
         watch_trust_response::Event,
     },
     directory::v1::{
-        Change, FindLoginRequest, FindLoginResponse, GetInitRequest, GetInitResponse, UserStatus, WatchRequest,
-        directory_client::DirectoryClient,
+        Change, FindLoginRequest, FindLoginResponse, GetInitRequest, GetInitResponse, WatchRequest,
+        directory_client::DirectoryClient, find_login_request::Who,
     },
 };
 use doorward_tests::{Backend, PASSWORD, Split, installation::SERVICE_TOKEN, on_both_databases};
@@ -40,7 +40,7 @@ impl Peers {
     }
 
     async fn find(&mut self, username: &str) -> FindLoginResponse {
-        let request = FindLoginRequest { username: username.to_owned() };
+        let request = login_of(username);
         self.directory.find_login(trusted(request)).await.expect("an answer").into_inner()
     }
 
@@ -81,7 +81,13 @@ fn verification(gid: Option<&str>, password: &str, checked_at: i64) -> VerifyPas
         password: password.to_owned(),
         client_address: "192.0.2.1".to_owned(),
         user_checked_at: checked_at,
+        username: gid.unwrap_or_default().to_owned(),
+        project_gid: None,
     }
+}
+
+fn login_of(username: &str) -> FindLoginRequest {
+    FindLoginRequest { who: Some(Who::Username(username.to_owned())), project_gid: None }
 }
 
 fn code<T>(result: Result<T, Status>) -> Code {
@@ -103,7 +109,7 @@ async fn a_call_without_the_service_token_is_unauthenticated(backend: Backend) {
         }
         let verify = verification(Some(&gid), PASSWORD, checked_at);
         let renew = RenewTokenRequest { token: "x".to_owned() };
-        let login = FindLoginRequest { username: "ann".to_owned() };
+        let login = login_of("ann");
         let init = GetInitRequest { user_gid: gid.clone(), known_cursor: None };
         let codes = [
             code(auth.verify_password(request(verify, token)).await),
@@ -123,8 +129,9 @@ async fn other_services_log_in_by_the_contract(backend: Backend) {
     let mut peers = Peers::of(&split).await;
 
     let found = peers.find("ann").await;
-    assert_eq!((found.user_gid.as_deref(), found.status()), (Some(&*gid), UserStatus::Active));
-    assert_eq!(peers.find("nobody").await.user_gid, None);
+    assert_eq!((found.user_gid.as_deref(), found.username.as_str()), (Some(&*gid), "ann"));
+    let nobody = peers.find("ｎｏｂｏｄｙ").await;
+    assert_eq!((nobody.user_gid, nobody.username.as_str()), (None, "nobody"));
 
     let token = peers.verify(Some(&gid), PASSWORD, found.checked_at).await.expect("a token");
     assert_eq!(split.http.init(&token).await.status, 200);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use doorward_proto::directory::v1::{FindLoginRequest, directory_client::DirectoryClient};
+use doorward_proto::directory::v1::{FindLoginRequest, directory_client::DirectoryClient, find_login_request::Who};
 use doorward_tests::{Backend, PASSWORD, Split, installation::SERVICE_TOKEN};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tonic::{
@@ -67,7 +67,7 @@ async fn answers(split: &Split, scheme: &str, tls: Option<ClientTlsConfig>) -> b
         endpoint = endpoint.tls_config(tls).expect("TLS");
     }
     let mut client = DirectoryClient::new(endpoint.connect_lazy());
-    let mut request = Request::new(FindLoginRequest { username: "ann".to_owned() });
+    let mut request = Request::new(FindLoginRequest { who: Some(Who::Username("ann".to_owned())), project_gid: None });
     request.metadata_mut().insert("x-service-token", SERVICE_TOKEN.parse().expect("ASCII"));
     client.find_login(request).await.is_ok()
 }

@@ -7,13 +7,11 @@ use doorward_storage::{AnyConnection, Database};
 
 use crate::{
     Config, Error, Password,
+    audit::{self, Action, Entry, Origin},
     hashing::{self, Hasher, Pace, StoredHash},
     revocation::{self, Covers},
     store,
 };
-
-/// Looked up when there is no user, so that both take the same steps.
-const NOBODY: Gid = Gid::NIL;
 
 /// The credentials of users, for logins and for administration.
 #[derive(Clone)]
@@ -40,19 +38,20 @@ impl Credentials {
         &self.hasher
     }
 
-    /// Checks a password: one hash, whether or not there is such a user. A hash that is outdated is replaced.
+    /// Checks a password against the user's stored hash: one hash, whether or not there is either. A hash that is outdated
+    /// is replaced.
     ///
     /// # Errors
-    /// [`Error::UnknownUser`], [`Error::HashQueueFull`], and those of the database.
-    pub async fn verify(&self, user: Option<Gid>, password: &str) -> Result<Verified, Error> {
+    /// [`Error::HashQueueFull`], and those of the database.
+    pub(crate) async fn verify(
+        &self,
+        user: Option<Gid>,
+        text: Option<String>,
+        password: &str,
+    ) -> Result<Option<Verified>, Error> {
         let Ok(password) = Password::parse(password) else {
-            return Err(Error::UnknownUser);
+            return Ok(None);
         };
-        let looked_up = user.unwrap_or(NOBODY);
-        let text = self
-            .database
-            .read(move |connection| Ok::<_, Error>(store::credential::find_hash(connection, looked_up)?))
-            .await?;
         let stored = text.as_deref().and_then(|text| StoredHash::parse(text).ok()).map(Arc::new);
         let checked = stored.clone().unwrap_or_else(|| self.dummy.clone());
         let typed = password.clone();
@@ -66,32 +65,32 @@ impl Credentials {
         self.pace.note(kind, took);
         let (true, Some(user), Some(stored), Some(text)) = (matches, user, stored, text) else {
             tokio::time::sleep(self.pace.rest(took)).await;
-            return Err(Error::UnknownUser);
+            return Ok(None);
         };
         if stored.is_outdated(&self.config.hashing)
             && let Some(hash) = self.upgrade(user, text.clone(), password).await
         {
-            return Ok(Verified { user, hash });
+            return Ok(Some(Verified { user, hash }));
         }
-        Ok(Verified { user, hash: text })
+        Ok(Some(Verified { user, hash: text }))
     }
 
     /// Sets a password and ends every earlier token of the user.
     ///
     /// # Errors
     /// When the password is too short, and those of the database.
-    pub async fn set_password(&self, user: Gid, password: Password) -> Result<(), Error> {
+    pub async fn set_password(&self, user: Gid, password: Password, origin: Origin) -> Result<(), Error> {
         let hash = self.hash_new(password).await?;
-        self.put(user, hash).await
+        self.put(user, hash, origin).await
     }
 
     /// Sets a password by its hash and ends every earlier token of the user.
     ///
     /// # Errors
     /// When the hash is of no known kind or costs too much to check, and those of the database.
-    pub async fn set_hash(&self, user: Gid, hash: String) -> Result<(), Error> {
+    pub async fn set_hash(&self, user: Gid, hash: String, origin: Origin) -> Result<(), Error> {
         StoredHash::parse(&hash)?;
-        self.put(user, hash).await
+        self.put(user, hash, origin).await
     }
 
     /// Stores the hashes of users who are about to be made, in one transaction. What an earlier try left under the same
@@ -130,7 +129,7 @@ impl Credentials {
         self.hasher.run(move |memory| hashing::hash(password.as_bytes(), &config, memory)).await?
     }
 
-    async fn put(&self, user: Gid, hash: String) -> Result<(), Error> {
+    async fn put(&self, user: Gid, hash: String, origin: Origin) -> Result<(), Error> {
         let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
         self.database
             .write(move |connection| {
@@ -138,7 +137,8 @@ impl Credentials {
                 // Not before the lock is held: a login that began while we waited for it is covered too.
                 let now = clock.now();
                 store::credential::put(connection, user, hash, now)?;
-                revocation::revoke(connection, vec![(Covers::Subject(user), now)], lifetime)
+                revocation::revoke(connection, vec![(Covers::Subject(user), now)], lifetime)?;
+                audit::record(connection, Entry::new(Action::PasswordChanged, Some(user), &origin), now)
             })
             .await
     }
@@ -161,8 +161,8 @@ impl Credentials {
 
 /// A user whose password was right.
 #[derive(Debug)]
-pub struct Verified {
-    pub user: Gid,
+pub(crate) struct Verified {
+    pub(crate) user: Gid,
     /// That the password was checked against, or that has replaced it: where another is stored by now, the password was
     /// changed meanwhile.
     pub(crate) hash: String,

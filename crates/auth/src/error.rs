@@ -1,5 +1,7 @@
 //! What auth refuses, in its own words.
 
+use std::time::Duration;
+
 use doorward_domain::ErrorCode;
 use doorward_proto::Failure;
 
@@ -16,6 +18,8 @@ pub enum Error {
     UnknownUser,
     #[error("the token is not accepted")]
     TokenRefused,
+    #[error("too many failed logins: the next may be tried in {0:?}")]
+    Throttled(Duration),
     #[error("too many passwords are being checked")]
     HashQueueFull,
     #[error("the password has fewer than {0} characters")]
@@ -48,6 +52,7 @@ impl From<Error> for Failure {
             }
             Error::UnknownUser => Self::new(ErrorCode::UnknownUser),
             Error::TokenRefused => Self::new(ErrorCode::Unauthenticated),
+            Error::Throttled(wait) => Self::new(ErrorCode::Throttled).with_retry_after(wait),
             Error::HashQueueFull => Self::unavailable(),
             Error::PasswordTooShort(_) => validation("weak"),
             Error::PasswordTooLong(_) => validation("too_long"),

@@ -1,5 +1,5 @@
-//! Following the directory's change feed: a user who is deactivated or deleted there loses their tokens here, whoever
-//! made the change and whatever crashed in between.
+//! Following the directory's change feed: a user who is deactivated or deleted there loses their tokens here, and an API user
+//! who is removed from their project, whoever made the change and whatever crashed in between.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Error,
+    audit::{self, Entry, Origin},
     revocation::{self, Covers},
     store,
     trust::Trust,
@@ -78,28 +79,88 @@ impl Follower {
     }
 }
 
-/// Idempotent: replicas follow the same feed, and one that crashed starts again a little earlier.
+/// Replicas follow the same feed: what one has applied, the others pass over.
 fn apply(connection: &mut AnyConnection, message: &WatchResponse, lifetime: Duration) -> Result<bool, Error> {
-    let gone: Vec<(Gid, &Change)> =
-        message.changes.iter().filter_map(|change| Some((user_who_is_gone(change)?, change))).collect();
-    let has_revoked = !gone.is_empty();
-    let at = |change: &Change| Timestamp::from_micros(change.changed_at);
-    let covered = gone.iter().map(|(user, change)| (Covers::Subject(*user), at(change))).collect();
+    let position = store::feed_position::get_locked(connection)?;
+    let mut gone: Vec<Gone> = Vec::new();
+    for change in message.changes.iter().filter(|change| change.cursor > position) {
+        gone.extend(who_is_gone(connection, change)?);
+    }
+    // An API user's membership changes with the user: one of the two says enough.
+    let users: Vec<Gid> = gone.iter().filter(|gone| gone.why != Why::NoMember).map(|gone| gone.user).collect();
+    gone.retain(|gone| gone.why != Why::NoMember || !users.contains(&gone.user));
+    let covered = gone.iter().map(|gone| (Covers::Subject(gone.user), gone.at)).collect();
     revocation::revoke(connection, covered, lifetime)?;
-    for (user, change) in &gone {
-        if change.action() == Action::Delete {
-            store::credential::delete_older(connection, *user, at(change))?;
-        }
+    for gone in &gone {
+        forget(connection, gone)?;
     }
     store::feed_position::advance(connection, message.cursor)?;
-    Ok(has_revoked)
+    Ok(!gone.is_empty())
 }
 
-/// The user of a change after which they may have no tokens.
-fn user_who_is_gone(change: &Change) -> Option<Gid> {
-    let may_have_tokens = change.status == UserStatus::Active.as_str() || change.action() == Action::Insert;
-    if change.data_type != "cc.users" || may_have_tokens {
-        return None;
+/// Somebody who may have no tokens any more.
+struct Gone {
+    user: Gid,
+    at: Timestamp,
+    why: Why,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Inactive,
+    Deleted,
+    /// An API user who is in their project no more.
+    NoMember,
+}
+
+impl Why {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inactive => "user inactive",
+            Self::Deleted => "user deleted",
+            Self::NoMember => "no member any more",
+        }
     }
-    change.data_key.parse().ok()
+}
+
+fn who_is_gone(connection: &mut AnyConnection, change: &Change) -> Result<Option<Gone>, Error> {
+    let may_have_tokens = change.status == UserStatus::Active.as_str() || change.action() == Action::Insert;
+    if may_have_tokens {
+        return Ok(None);
+    }
+    let at = Timestamp::from_micros(change.changed_at);
+    let is_deleted = change.action() == Action::Delete;
+    match change.data_type.as_str() {
+        "cc.users" => {
+            let why = if is_deleted { Why::Deleted } else { Why::Inactive };
+            Ok(change.data_key.parse().ok().map(|user| Gone { user, at, why }))
+        }
+        "cc.projects_members" => {
+            let key = change.data_key.split_once('/');
+            let Some((Ok(project), Ok(user))) = key.map(|(project, user)| (project.parse::<Gid>(), user.parse()))
+            else {
+                return Ok(None);
+            };
+            // A person's token is for more than this project; an API user's is not.
+            let is_api_user = store::api_key::find(connection, user)?.is_some_and(|key| key.project == project);
+            Ok(is_api_user.then_some(Gone { user, at, why: Why::NoMember }))
+        }
+        _ => Ok(None),
+    }
+}
+
+fn forget(connection: &mut AnyConnection, gone: &Gone) -> Result<(), Error> {
+    let record = |connection: &mut AnyConnection, action| {
+        let entry = Entry::new(action, Some(gone.user), &Origin::service()).with_detail(gone.why.as_str());
+        audit::record(connection, entry, gone.at)
+    };
+    record(connection, audit::Action::TokensRevoked)?;
+    if gone.why == Why::Deleted {
+        store::credential::delete_older(connection, gone.user, gone.at)?;
+        store::known_address::delete_of_user(connection, gone.user)?;
+        if store::api_key::delete_older(connection, gone.user, gone.at)? {
+            record(connection, audit::Action::ApiKeyDeleted)?;
+        }
+    }
+    Ok(())
 }

@@ -9,7 +9,11 @@ use doorward_domain::{Clock, Malformed, Timestamp};
 use doorward_storage::{AnyConnection, Database};
 use doorward_token::{PublicKey, Signer};
 
-use crate::{Error, Sealer, store};
+use crate::{
+    Error, Sealer,
+    audit::{self, Action, Entry, Origin},
+    reseal, store,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyState {
@@ -90,7 +94,7 @@ impl SigningKey {
     }
 }
 
-fn place(kid: &str) -> String {
+pub(crate) fn place(kid: &str) -> String {
     format!("signing_key/{kid}")
 }
 
@@ -136,7 +140,7 @@ impl Keys {
     ///
     /// # Errors
     /// When the master key is not the one that sealed the keys, and those of the database.
-    pub async fn rotate(&self) -> Result<Vec<SigningKey>, Error> {
+    pub async fn rotate(&self, origin: Origin) -> Result<Vec<SigningKey>, Error> {
         self.ensure().await?;
         let (sealer, now) = (self.sealer.clone(), self.clock.now());
         let lifetime = self.lifetime;
@@ -164,6 +168,7 @@ impl Keys {
                     }
                 }
                 store::signing_key::insert(connection, SigningKey::generate(&sealer, KeyState::Next, now)?)?;
+                audit::record(connection, Entry::new(Action::SigningKeyRotated, None, &origin), now)?;
                 Ok(store::signing_key::list(connection)?)
             })
             .await
@@ -173,7 +178,7 @@ impl Keys {
     ///
     /// # Errors
     /// [`Error::KeyNotFound`]; [`Error::KeyActive`] for the key that signs; those of the database.
-    pub async fn retire(&self, kid: &str) -> Result<Vec<SigningKey>, Error> {
+    pub async fn retire(&self, kid: &str, origin: Origin) -> Result<Vec<SigningKey>, Error> {
         let (sealer, now, kid) = (self.sealer.clone(), self.clock.now(), kid.to_owned());
         self.database
             .write(move |connection| {
@@ -187,7 +192,25 @@ impl Keys {
                     KeyState::Previous | KeyState::Retired => {}
                 }
                 store::signing_key::retire(connection, &kid)?;
+                let entry = Entry::new(Action::SigningKeyRetired, None, &origin).with_detail(&kid);
+                audit::record(connection, entry, now)?;
                 Ok(store::signing_key::list(connection)?)
+            })
+            .await
+    }
+
+    /// Seals everything that the master key seals with another. Processes that still have the old one go on with what they
+    /// hold in memory, and seal nothing more.
+    ///
+    /// # Errors
+    /// When the master key is not the one that sealed it all, and those of the database; then nothing is changed.
+    pub async fn reseal(&self, new: Sealer, origin: Origin) -> Result<(), Error> {
+        let (old, now) = (self.sealer.clone(), self.clock.now());
+        self.database
+            .write(move |connection| {
+                store::trust_head::lock(connection)?;
+                reseal::all(connection, &old, &new)?;
+                audit::record(connection, Entry::new(Action::MasterKeyReplaced, None, &origin), now)
             })
             .await
     }

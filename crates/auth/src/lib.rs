@@ -1,19 +1,28 @@
 //! Auth: the secrets. Password hashes, signing keys, tokens and what ends them. It knows a user by gid alone; who that is,
 //! the directory knows.
 
+mod admission;
+mod api_keys;
+mod api_logins;
+pub mod audit;
 mod config;
 mod credentials;
 mod error;
 mod follow;
 mod hashing;
 pub mod keys;
+mod logins;
 mod password;
+mod reseal;
 mod revocation;
 mod sealing;
 mod service;
 mod store;
+mod throttle;
 mod tokens;
 mod trust;
+mod upkeep;
+mod watch;
 
 use std::sync::Arc;
 
@@ -24,12 +33,14 @@ use doorward_proto::{
     auth::v1::auth_server::AuthServer,
     server::{self, Listeners},
 };
-use doorward_storage::{Database, Migrations};
+use doorward_storage::{AnyConnection, Database, Migrations};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::service::{Routes, interceptor::InterceptedService};
 
-pub use config::{Config, HashingConfig};
-pub use credentials::{Credentials, Verified};
+pub use api_keys::{ApiKey, ApiKeys};
+pub use config::{Config, HashingConfig, ThrottleConfig};
+pub use credentials::Credentials;
 pub use error::Error;
 pub use hashing::{Hasher, StoredHash, is_affordable};
 pub use keys::Keys;
@@ -55,6 +66,7 @@ pub struct Auth {
     database: Database,
     service: service::Service,
     follower: follow::Follower,
+    upkeep: upkeep::Upkeep,
     trust: Arc<trust::Trust>,
     shutdown: CancellationToken,
 }
@@ -67,25 +79,43 @@ impl Auth {
     pub async fn start(deps: Deps, config: Config, shutdown: CancellationToken) -> Result<Self, Error> {
         let Deps { database, clock, ids, sealer, directory } = deps;
         let config = Arc::new(config);
-        Keys::new(database.clone(), clock.clone(), sealer.clone(), config.lifetime).ensure().await?;
         let lifetime = config.lifetime;
-        database
-            .write(move |connection| Ok::<_, Error>(store::trust_head::note_lifetime(connection, lifetime)?))
-            .await?;
-        let trust = Arc::new(trust::Trust::new(database.clone(), clock.clone(), sealer));
+        Keys::new(database.clone(), clock.clone(), sealer.clone(), lifetime).ensure().await?;
+        let note = move |connection: &mut AnyConnection| store::trust_head::note_lifetime(connection, lifetime);
+        database.write(note).await?;
+        let trust = Arc::new(trust::Trust::new(database.clone(), clock.clone(), sealer.clone()));
         trust.refresh().await?;
-        let credentials = Credentials::new(database.clone(), clock.clone(), config.clone())?;
-        let follower =
-            follow::Follower { database: database.clone(), directory, trust: trust.clone(), lifetime: config.lifetime };
-        let tokens = tokens::Tokens::new(database.clone(), clock.clone(), ids, config, trust.clone());
+        let tokens = Arc::new(tokens::Tokens::new(clock.clone(), ids, config.clone(), trust.clone()));
         tokens.self_test()?;
-        let service = service::Service { credentials, tokens, trust: trust.clone(), clock, shutdown: shutdown.clone() };
-        Ok(Self { database, service, follower, trust, shutdown })
+        let api_keys = ApiKeys::start(database.clone(), clock.clone(), sealer, lifetime).await?;
+        let logins = Arc::new(logins::Logins {
+            database: database.clone(),
+            clock: clock.clone(),
+            config: config.clone(),
+            credentials: Credentials::new(database.clone(), clock.clone(), config.clone())?,
+            api_keys: api_keys.clone(),
+            tokens: tokens.clone(),
+            gate: Arc::default(),
+            waiting: Semaphore::new(config.hashing.queue),
+        });
+        let service = service::Service {
+            database: database.clone(),
+            config: config.clone(),
+            logins,
+            api_keys,
+            tokens,
+            trust: trust.clone(),
+            clock: clock.clone(),
+            shutdown: shutdown.clone(),
+        };
+        let follower = follow::Follower { database: database.clone(), directory, trust: trust.clone(), lifetime };
+        let upkeep = upkeep::Upkeep { database: database.clone(), clock, config };
+        Ok(Self { database, service, follower, upkeep, trust, shutdown })
     }
 
     #[must_use]
     pub fn hasher(&self) -> &Hasher {
-        self.service.credentials.hasher()
+        self.service.logins.credentials.hasher()
     }
 
     /// Serves over gRPC until the shutdown.
@@ -93,8 +123,9 @@ impl Auth {
     /// # Errors
     /// When a listener fails.
     pub async fn serve(self, listeners: Listeners, token: ServiceToken) -> Result<(), tonic::transport::Error> {
-        let Self { database, service, follower, trust, shutdown } = self;
+        let Self { database, service, follower, upkeep, trust, shutdown } = self;
         tokio::spawn(follower.run(shutdown.clone()));
+        tokio::spawn(upkeep.run(shutdown.clone()));
         tokio::spawn({
             let shutdown = shutdown.clone();
             async move { trust.follow(shutdown).await }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use doorward_domain::{Gid, Timestamp};
 use doorward_storage::AnyConnection;
+use doorward_token::Claims;
 
 use crate::{Error, store};
 
@@ -39,7 +40,16 @@ impl Revocation {
     /// Covers logins up to the end of the second of `revoked_at`, for `auth_time` has whole seconds. A login later in that
     /// second is dated ahead, to `not_before_seconds`.
     pub(crate) fn new(covers: Covers, revoked_at: Timestamp, lifetime: Duration) -> Self {
-        let not_before_seconds = revoked_at.as_seconds() + 1;
+        Self::after(covers, revoked_at.as_seconds(), revoked_at, lifetime)
+    }
+
+    /// Of one login, which may be dated ahead.
+    fn of_login(sid: String, auth_time: i64, revoked_at: Timestamp, lifetime: Duration) -> Self {
+        Self::after(Covers::Sid(sid), revoked_at.as_seconds().max(auth_time), revoked_at, lifetime)
+    }
+
+    fn after(covers: Covers, last_second: i64, revoked_at: Timestamp, lifetime: Duration) -> Self {
+        let not_before_seconds = last_second.saturating_add(1);
         let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
         // A minute more, for clocks that differ.
         let expires_at_seconds = not_before_seconds.saturating_add(lifetime).saturating_add(60);
@@ -77,6 +87,19 @@ pub(crate) fn revoke(
         store::revocation::put(connection, &Revocation::new(covers, revoked_at, lifetime), version)?;
     }
     Ok(())
+}
+
+/// Records that one login has ended, within the caller's transaction.
+pub(crate) fn revoke_login(
+    connection: &mut AnyConnection,
+    login: &Claims,
+    revoked_at: Timestamp,
+    own_lifetime: Duration,
+) -> Result<(), Error> {
+    let version = store::trust_head::next_version(connection)?;
+    let lifetime = store::trust_head::longest_lifetime(connection, own_lifetime)?;
+    let revocation = Revocation::of_login(login.sid.clone(), login.auth_time, revoked_at, lifetime);
+    Ok(store::revocation::put(connection, &revocation, version)?)
 }
 
 #[cfg(test)]

@@ -1,33 +1,37 @@
 //! Auth over gRPC: parse, call, convert.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc};
 
 use doorward_domain::{Clock, Gid, Timestamp};
 use doorward_proto::{
     Failure,
-    auth::v1::{
-        Heartbeat, KeySet, PublicKey, RenewTokenRequest, RenewTokenResponse, Revocation, TrustSnapshot,
-        VerifyPasswordRequest, VerifyPasswordResponse, WatchTrustRequest, WatchTrustResponse, auth_server,
-        revocation::Covers as PbCovers, watch_trust_response::Event as PbEvent,
-    },
+    auth::v1::{self as pb, auth_server},
+    server::request_id,
 };
-use tokio::sync::{broadcast, mpsc};
+use doorward_storage::Database;
+use doorward_token::{Claims, Kind};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    Credentials, Error, revocation,
-    revocation::Covers,
+    ApiKeys, Config, Error,
+    api_logins::ApiAttempt,
+    audit::{self, Action, Actor, Entry, Origin},
+    logins::{Attempt, Logins},
+    revocation::{self, Covers},
     tokens::Tokens,
-    trust::{Event, Trust},
+    trust::Trust,
+    watch,
 };
 
-const HEARTBEAT: Duration = Duration::from_secs(1);
-
 pub(crate) struct Service {
-    pub(crate) credentials: Credentials,
-    pub(crate) tokens: Tokens,
+    pub(crate) database: Database,
+    pub(crate) config: Arc<Config>,
+    pub(crate) logins: Arc<Logins>,
+    pub(crate) api_keys: ApiKeys,
+    pub(crate) tokens: Arc<Tokens>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) shutdown: CancellationToken,
@@ -37,93 +41,183 @@ pub(crate) struct Service {
 impl auth_server::Auth for Service {
     async fn verify_password(
         &self,
-        request: Request<VerifyPasswordRequest>,
-    ) -> Result<Response<VerifyPasswordResponse>, Status> {
+        request: Request<pb::VerifyPasswordRequest>,
+    ) -> Result<Response<pb::VerifyPasswordResponse>, Status> {
+        let request_id = request_id(&request);
         let request = request.into_inner();
-        let user = request
-            .user_gid
-            .as_deref()
-            .map(|gid| gid.parse::<Gid>().map_err(|_| Failure::invalid("user_gid")))
-            .transpose()?;
-        // Not later than now, whatever the directory's clock says.
-        let begun = self.clock.now().min(Timestamp::from_micros(request.user_checked_at));
-        let token = self.log_in(user, &request.password, begun).await.map_err(Failure::from)?;
-        Ok(Response::new(VerifyPasswordResponse { token }))
+        let (address, origin) = stranger(&request.client_address, request_id)?;
+        let attempt = Attempt {
+            user: optional_gid(request.user_gid.as_deref(), "user_gid")?,
+            username: request.username,
+            password: request.password,
+            begun: self.not_later_than_now(request.user_checked_at),
+            project: optional_gid(request.project_gid.as_deref(), "project_gid")?,
+            address,
+            origin,
+        };
+        let token = self.logins.clone().by_password(attempt).await.map_err(Failure::from)?;
+        Ok(Response::new(pb::VerifyPasswordResponse { token }))
     }
 
-    async fn renew_token(&self, request: Request<RenewTokenRequest>) -> Result<Response<RenewTokenResponse>, Status> {
+    async fn find_api_key(
+        &self,
+        request: Request<pb::FindApiKeyRequest>,
+    ) -> Result<Response<pb::FindApiKeyResponse>, Status> {
+        let request_id = request_id(&request);
+        let request = request.into_inner();
+        let (address, origin) = stranger(&request.client_address, request_id)?;
+        let user = self.logins.find_api_key(request.api_key, address, &origin).await.map_err(Failure::from)?;
+        Ok(Response::new(pb::FindApiKeyResponse { user_gid: user.map(|user| user.to_string()) }))
+    }
+
+    async fn verify_api_key(
+        &self,
+        request: Request<pb::VerifyApiKeyRequest>,
+    ) -> Result<Response<pb::VerifyApiKeyResponse>, Status> {
+        let request_id = request_id(&request);
+        let request = request.into_inner();
+        let (address, origin) = stranger(&request.client_address, request_id)?;
+        let attempt = ApiAttempt {
+            user: optional_gid(request.user_gid.as_deref(), "user_gid")?,
+            project: gid(&request.project_gid, "project_gid")?,
+            begun: self.not_later_than_now(request.user_checked_at),
+            api_key: request.api_key,
+            address,
+            origin,
+        };
+        let token = self.logins.by_api_key(attempt).await.map_err(Failure::from)?;
+        Ok(Response::new(pb::VerifyApiKeyResponse { token }))
+    }
+
+    async fn get_api_key(
+        &self,
+        request: Request<pb::GetApiKeyRequest>,
+    ) -> Result<Response<pb::GetApiKeyResponse>, Status> {
+        let request_id = request_id(&request);
+        let request = request.into_inner();
+        let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
+        let origin = by_actor(request.actor, request_id)?;
+        let api_key = self.api_keys.get(user, project, origin).await.map_err(Failure::from)?;
+        Ok(Response::new(pb::GetApiKeyResponse { api_key }))
+    }
+
+    async fn rotate_api_key(
+        &self,
+        request: Request<pb::RotateApiKeyRequest>,
+    ) -> Result<Response<pb::RotateApiKeyResponse>, Status> {
+        let request_id = request_id(&request);
+        let request = request.into_inner();
+        let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
+        let origin = by_actor(request.actor, request_id)?;
+        let api_key = self.api_keys.rotate(user, project, origin).await.map_err(Failure::from)?;
+        self.trust.refresh().await.map_err(Failure::from)?;
+        Ok(Response::new(pb::RotateApiKeyResponse { api_key }))
+    }
+
+    async fn renew_token(
+        &self,
+        request: Request<pb::RenewTokenRequest>,
+    ) -> Result<Response<pb::RenewTokenResponse>, Status> {
         let token = self.tokens.renew(&request.get_ref().token).map_err(Failure::from)?;
-        Ok(Response::new(RenewTokenResponse { token }))
+        Ok(Response::new(pb::RenewTokenResponse { token }))
     }
 
-    type WatchTrustStream = ReceiverStream<Result<WatchTrustResponse, Status>>;
+    async fn verify_token(
+        &self,
+        request: Request<pb::VerifyTokenRequest>,
+    ) -> Result<Response<pb::VerifyTokenResponse>, Status> {
+        let claims = self.tokens.verify(&request.get_ref().token).map_err(Failure::from)?;
+        Ok(Response::new(to_pb(claims)))
+    }
 
-    async fn watch_trust(&self, _: Request<WatchTrustRequest>) -> Result<Response<Self::WatchTrustStream>, Status> {
+    async fn revoke_token(
+        &self,
+        request: Request<pb::RevokeTokenRequest>,
+    ) -> Result<Response<pb::RevokeTokenResponse>, Status> {
+        let request_id = request_id(&request);
+        let request = request.into_inner();
+        let (_, origin) = stranger(&request.client_address, request_id)?;
+        let claims = self.tokens.verify(&request.token).map_err(Failure::from)?;
+        self.revoke(claims, request.everywhere, &origin).await.map_err(Failure::from)?;
+        Ok(Response::new(pb::RevokeTokenResponse {}))
+    }
+
+    async fn get_keys(&self, _: Request<pb::GetKeysRequest>) -> Result<Response<pb::GetKeysResponse>, Status> {
+        let keys = Some(watch::key_set(self.trust.keys().public().to_vec()));
+        Ok(Response::new(pb::GetKeysResponse { keys }))
+    }
+
+    type WatchTrustStream = ReceiverStream<Result<pb::WatchTrustResponse, Status>>;
+
+    async fn watch_trust(&self, _: Request<pb::WatchTrustRequest>) -> Result<Response<Self::WatchTrustStream>, Status> {
         if !self.trust.is_fresh() {
             return Err(Failure::unavailable().into());
         }
         let (sender, receiver) = mpsc::channel(64);
-        tokio::spawn(tell(self.trust.clone(), sender, self.shutdown.clone()));
+        tokio::spawn(watch::tell(self.trust.clone(), sender, self.shutdown.clone()));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }
 
 impl Service {
-    async fn log_in(&self, user: Option<Gid>, password: &str, begun: Timestamp) -> Result<String, Error> {
-        let verified = self.credentials.verify(user, password).await?;
-        self.tokens.issue(verified, begun).await
+    /// Of what the directory said, whatever its clock says.
+    fn not_later_than_now(&self, micros: i64) -> Timestamp {
+        self.clock.now().min(Timestamp::from_micros(micros))
+    }
+
+    async fn revoke(&self, claims: Claims, is_everywhere: bool, origin: &Origin) -> Result<(), Error> {
+        let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
+        let action = if is_everywhere { Action::LogoutEverywhere } else { Action::Logout };
+        let entry = Entry::new(action, Some(claims.sub), &origin.by(claims.sub)).in_project(claims.project);
+        self.database
+            .write(move |connection| {
+                let now = clock.now();
+                if is_everywhere {
+                    revocation::revoke(connection, vec![(Covers::Subject(claims.sub), now)], lifetime)?;
+                } else {
+                    revocation::revoke_login(connection, &claims, now, lifetime)?;
+                }
+                audit::record(connection, entry, now)
+            })
+            .await?;
+        self.trust.refresh().await
     }
 }
 
-/// Tells one listener of keys and revocations until it goes away.
-async fn tell(
-    trust: Arc<Trust>,
-    sender: mpsc::Sender<Result<WatchTrustResponse, Status>>,
-    shutdown: CancellationToken,
-) {
-    let (mut events, keys, revocations) = trust.subscribe();
-    let mut next = Some(snapshot(keys, revocations));
-    let mut heartbeat = tokio::time::interval(HEARTBEAT);
-    loop {
-        if let Some(event) = next.take()
-            && sender.send(Ok(WatchTrustResponse { event: Some(event) })).await.is_err()
-        {
-            return;
-        }
-        tokio::select! {
-            () = shutdown.cancelled() => return,
-            () = sender.closed() => return,
-            // Who hears no heartbeat stops believing tokens: right, when we know nothing new ourselves.
-            _ = heartbeat.tick() => if trust.is_fresh() { next = Some(PbEvent::Heartbeat(Heartbeat {})) },
-            event = events.recv() => next = match event {
-                Ok(Event::Keys(keys)) => Some(PbEvent::Keys(key_set(keys))),
-                Ok(Event::Revoked(revocation)) => Some(PbEvent::Revocation(to_pb(revocation))),
-                // The listener starts over, with a snapshot.
-                Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => return,
-            },
-        }
-    }
+fn gid(text: &str, parameter: &str) -> Result<Gid, Failure> {
+    text.parse().map_err(|_| Failure::invalid(parameter))
 }
 
-fn snapshot(keys: Vec<doorward_token::PublicKey>, revocations: Vec<revocation::Revocation>) -> PbEvent {
-    PbEvent::Snapshot(TrustSnapshot {
-        keys: Some(key_set(keys)),
-        revocations: revocations.into_iter().map(to_pb).collect(),
-    })
+fn optional_gid(text: Option<&str>, parameter: &str) -> Result<Option<Gid>, Failure> {
+    text.map(|text| gid(text, parameter)).transpose()
 }
 
-fn key_set(keys: Vec<doorward_token::PublicKey>) -> KeySet {
-    KeySet { keys: keys.into_iter().map(|key| PublicKey { kid: key.kid, x: key.x }).collect() }
+/// Somebody who has not proved who they are.
+fn stranger(address: &str, request_id: Option<String>) -> Result<(IpAddr, Origin), Failure> {
+    let address: IpAddr = address.parse().map_err(|_| Failure::invalid("client_address"))?;
+    Ok((address, Origin { actor: Actor::Nobody, address: Some(address.to_string()), request_id }))
 }
 
-fn to_pb(revocation: revocation::Revocation) -> Revocation {
-    let covers = match revocation.covers {
-        Covers::Subject(gid) => PbCovers::Subject(gid.to_string()),
-        Covers::Sid(sid) => PbCovers::Sid(sid),
+fn by_actor(actor: Option<pb::Actor>, request_id: Option<String>) -> Result<Origin, Failure> {
+    let actor = actor.ok_or_else(|| Failure::invalid("actor"))?;
+    let (_, origin) = stranger(&actor.client_address, request_id)?;
+    let user = optional_gid(actor.user_gid.as_deref(), "actor.user_gid")?;
+    Ok(user.map_or_else(|| origin.clone(), |user| origin.by(user)))
+}
+
+fn to_pb(claims: Claims) -> pb::VerifyTokenResponse {
+    let kind = match claims.kind {
+        Kind::User => pb::Kind::User,
+        Kind::Api => pb::Kind::Api,
     };
-    Revocation {
-        covers: Some(covers),
-        not_before: revocation.not_before_seconds,
-        expires_at: revocation.expires_at_seconds,
+    pb::VerifyTokenResponse {
+        subject: claims.sub.to_string(),
+        kind: kind.into(),
+        project_gid: claims.project.map(|project| project.to_string()),
+        sid: claims.sid,
+        jti: claims.jti,
+        auth_time: claims.auth_time,
+        issued_at: claims.iat,
+        expires_at: claims.exp,
     }
 }

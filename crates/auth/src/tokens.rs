@@ -3,13 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_domain::{Clock, Gid, Ids, Timestamp};
-use doorward_storage::{AnyConnection, Database};
-use doorward_token::{AUDIENCE, CachingVerifier, Claims, Kind};
+use doorward_token::{AUDIENCE, CachingVerifier, Claims, Kind, Verifier};
 
-use crate::{Config, Error, Verified, revocation::Covers, store, trust::Trust};
+use crate::{Config, Error, trust::Trust};
 
 pub(crate) struct Tokens {
-    database: Database,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     config: Arc<Config>,
@@ -17,81 +15,84 @@ pub(crate) struct Tokens {
     trust: Arc<Trust>,
 }
 
+/// A login that was found good.
+#[derive(Debug)]
+pub(crate) struct Login {
+    pub(crate) subject: Gid,
+    /// With the project of an API user's key.
+    pub(crate) kind: (Kind, Option<Gid>),
+    /// When it began: what is revoked later covers it.
+    pub(crate) at: Timestamp,
+    /// What was revoked of the subject before; logins of this second are dated after it.
+    pub(crate) not_before: i64,
+}
+
 impl Tokens {
-    pub(crate) fn new(
-        database: Database,
-        clock: Arc<dyn Clock>,
-        ids: Arc<dyn Ids>,
-        config: Arc<Config>,
-        trust: Arc<Trust>,
-    ) -> Self {
+    pub(crate) fn new(clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, config: Arc<Config>, trust: Arc<Trust>) -> Self {
         let verifier = CachingVerifier::new(&config.issuer);
-        Self { database, clock, ids, config, verifier, trust }
+        Self { clock, ids, config, verifier, trust }
     }
 
-    /// The first token of a login that began at `begun`. Whatever was revoked since then covers it too, and a password that
-    /// has changed since it was checked is none: it isn't issued.
-    pub(crate) async fn issue(&self, verified: Verified, begun: Timestamp) -> Result<String, Error> {
-        let Verified { user, hash } = verified;
-        let read = move |connection: &mut AnyConnection| {
-            let stored = store::credential::find_hash(connection, user)?;
-            Ok::<_, Error>((stored, store::revocation::find(connection, &Covers::Subject(user))?))
-        };
-        let (stored, revocation) = self.database.read(read).await?;
-        let is_revoked = revocation.as_ref().is_some_and(|revocation| revocation.revoked_at >= begun);
-        if is_revoked || stored.as_ref() != Some(&hash) {
-            return Err(Error::UnknownUser);
-        }
-        self.sign_first(user, begun, revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds))
-    }
-
-    fn sign_first(&self, subject: Gid, begun: Timestamp, not_before_seconds: i64) -> Result<String, Error> {
-        let iat = begun.as_seconds();
+    /// The first token of a login.
+    pub(crate) fn issue(&self, login: &Login) -> Result<String, Error> {
+        let iat = login.at.as_seconds();
+        let (kind, project) = login.kind;
         let claims = Claims {
             iss: self.config.issuer.clone(),
             aud: AUDIENCE.to_owned(),
-            sub: subject,
+            sub: login.subject,
             iat,
             exp: iat.saturating_add(seconds(self.config.lifetime.min(self.config.max_session))),
             jti: self.ids.gid().to_string(),
             sid: self.ids.gid().to_string(),
             // Ahead of `iat`, which verifiers compare with their clocks, when it is the second of a revocation.
-            auth_time: iat.max(not_before_seconds),
-            kind: Kind::User,
-            project: None,
+            auth_time: iat.max(login.not_before),
+            kind,
+            project,
         };
-        self.sign(&claims)
+        self.sign(claims)
+    }
+
+    /// What a token says, when it is good now.
+    pub(crate) fn verify(&self, token: &str) -> Result<Claims, Error> {
+        if !self.trust.is_fresh() {
+            return Err(doorward_storage::Error::Unavailable("revocations may be missing".to_owned()).into());
+        }
+        let claims =
+            self.verifier.verify(token, &self.trust.keys(), self.clock.now()).map_err(|_| Error::TokenRefused)?;
+        if self.trust.is_revoked(&claims) { Err(Error::TokenRefused) } else { Ok(claims) }
     }
 
     /// The next token of the same login.
     pub(crate) fn renew(&self, token: &str) -> Result<String, Error> {
-        if !self.trust.is_fresh() {
-            return Err(doorward_storage::Error::Unavailable("revocations may be missing".to_owned()).into());
-        }
-        let now = self.clock.now();
-        let old = self.verifier.verify(token, &self.trust.keys(), now).map_err(|_| Error::TokenRefused)?;
-        if self.trust.is_revoked(&old) {
-            return Err(Error::TokenRefused);
-        }
+        let old = self.verify(token)?;
         // Never older than what it replaces, whichever clock dated that.
-        let iat = now.as_seconds().max(old.iat);
+        let iat = self.clock.now().as_seconds().max(old.iat);
         let session_end = old.auth_time.saturating_add(seconds(self.config.max_session));
         let exp = iat.saturating_add(seconds(self.config.lifetime)).min(session_end);
         if exp <= iat {
             return Err(Error::TokenRefused);
         }
-        self.sign(&Claims { iat, exp, jti: self.ids.gid().to_string(), ..old })
+        self.sign(Claims { iat, exp, jti: self.ids.gid().to_string(), ..old })
     }
 
     /// Signs and verifies once, so that a crypto library that can't fails at the start and not at the first login.
     pub(crate) fn self_test(&self) -> Result<(), Error> {
-        let token = self.sign_first(self.ids.gid(), self.clock.now(), i64::MIN)?;
-        self.renew(&token).map(drop)
+        let kind = (Kind::User, None);
+        let login = Login { subject: self.ids.gid(), kind, at: self.clock.now(), not_before: i64::MIN };
+        let token = self.issue(&login)?;
+        Verifier::new(&self.config.issuer)
+            .verify(&token, &self.trust.keys(), self.clock.now())
+            .map(drop)
+            .map_err(|_| Error::Internal("what is signed here can't be verified"))
     }
 
-    fn sign(&self, claims: &Claims) -> Result<String, Error> {
+    fn sign(&self, claims: Claims) -> Result<String, Error> {
         let signer = self.trust.signer().ok_or(Error::Internal("there is no signing key"))?;
-        signer.sign(claims).map_err(|_| Error::Internal("signing failed"))
+        let token = signer.sign(&claims).map_err(|_| Error::Internal("signing failed"))?;
+        // Its renewal then costs one signature, and no check of another.
+        self.verifier.remember(&token, &signer.public().kid, claims);
+        Ok(token)
     }
 }
 

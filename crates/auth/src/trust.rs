@@ -122,23 +122,23 @@ impl Trust {
         self.refresh_if(|_, _| true).await
     }
 
-    async fn refresh_if(&self, is_due: impl Fn(i64, i64) -> bool + Send + 'static) -> Result<(), Error> {
+    async fn refresh_if(&self, is_due: impl Fn(i64, i64) -> bool) -> Result<(), Error> {
         let _one = self.refreshing.lock().await;
         let known = self.read(|state| state.version);
+        if !is_due(known, self.database.peek(store::trust_head::version).await?) {
+            self.write(|state| state.refreshed_at = Instant::now());
+            return Ok(());
+        }
         let news = self
             .database
             .read(move |connection| {
                 let version = store::trust_head::version(connection)?;
-                if !is_due(known, version) {
-                    return Ok::<_, Error>(None);
-                }
                 let keys = store::signing_key::list(connection)?;
-                Ok(Some((version, keys, store::revocation::list_since(connection, known)?)))
+                Ok::<_, Error>((version, keys, store::revocation::list_since(connection, known)?))
             })
             .await?;
-        if let Some((version, keys, revocations)) = news {
-            self.take_over(version, &keys, revocations)?;
-        }
+        let (version, keys, revocations) = news;
+        self.take_over(version, &keys, revocations)?;
         self.write(|state| state.refreshed_at = Instant::now());
         Ok(())
     }

@@ -10,7 +10,8 @@ use std::{
 };
 
 use doorward_auth::{
-    Auth, Config, Credentials, Deps, Error, HashingConfig, Keys, MIGRATIONS, Password, Sealer, keys::KeyState,
+    Auth, Config, Credentials, Deps, Error, HashingConfig, Keys, MIGRATIONS, Password, Sealer, ThrottleConfig,
+    audit::Origin, keys::KeyState,
 };
 use doorward_domain::{Clock, ErrorCode, Gid, Ids, RandomIds, Timestamp};
 use doorward_proto::{
@@ -54,10 +55,15 @@ fn config(hashing: HashingConfig) -> Config {
     Config {
         issuer: "doorward".to_owned(),
         lifetime: Duration::from_secs(3600),
-        renew_after: Duration::from_secs(360),
         max_session: Duration::from_secs(5400),
         hashing,
         password_min_chars: 8,
+        throttle: ThrottleConfig {
+            failures: 5,
+            backoff: Duration::from_secs(1),
+            backoff_max: Duration::from_secs(900),
+        },
+        audit_retention: Duration::from_secs(400 * 24 * 3600),
     }
 }
 
@@ -116,6 +122,9 @@ impl Fixture {
             password: password.to_owned(),
             client_address: "192.0.2.1".to_owned(),
             user_checked_at: at.as_micros(),
+            // Each user by a name of their own.
+            username: user.map(|user| user.to_string()).unwrap_or_default(),
+            project_gid: None,
         };
         Ok(self.client.clone().verify_password(request).await?.into_inner().token)
     }
@@ -188,7 +197,11 @@ async fn a_new_password_ends_what_was_issued_before_and_nothing_after() {
         let begun = fixture.clock.now();
         let old = fixture.log_in(Some(user), "correct horse").await.unwrap();
         fixture.clock.advance(Duration::from_millis(100));
-        fixture.credentials.set_password(user, Password::parse("battery staple").unwrap()).await.unwrap();
+        fixture
+            .credentials
+            .set_password(user, Password::parse("battery staple").unwrap(), Origin::command_line())
+            .await
+            .unwrap();
         let refused = fixture.log_in_checked_at(Some(user), "battery staple", begun).await;
         assert_eq!(code(refused), ErrorCode::UnknownUser, "it began before the change");
         fixture.clock.advance(Duration::from_millis(100));
@@ -234,11 +247,11 @@ async fn a_rotation_interrupts_nothing_and_a_retired_key_verifies_nothing() {
         let old = fixture.log_in(Some(user), "correct horse").await.unwrap();
         let lifetime = Duration::from_secs(3600);
         let keys = Keys::new(fixture.test.database.clone(), fixture.clock.clone(), sealer(7), lifetime);
-        let rotated = keys.rotate().await.unwrap();
+        let rotated = keys.rotate(Origin::command_line()).await.unwrap();
         let kid = |state| rotated.iter().find(|key| key.state == state).unwrap().kid.clone();
         assert_eq!(rotated.len(), 3);
-        assert!(matches!(keys.retire(&kid(KeyState::Active)).await, Err(Error::KeyActive)));
-        assert!(matches!(keys.retire("nothing").await, Err(Error::KeyNotFound)));
+        assert!(matches!(keys.retire(&kid(KeyState::Active), Origin::command_line()).await, Err(Error::KeyActive)));
+        assert!(matches!(keys.retire("nothing", Origin::command_line()).await, Err(Error::KeyNotFound)));
         let new = loop {
             let token = fixture.log_in(Some(user), "correct horse").await.unwrap();
             if Verifier::new("doorward").verify(&token, &before, fixture.clock.now()).is_ok()
@@ -248,7 +261,7 @@ async fn a_rotation_interrupts_nothing_and_a_retired_key_verifies_nothing() {
             }
         };
         fixture.renew(&old).await.unwrap();
-        keys.retire(&kid(KeyState::Previous)).await.unwrap();
+        keys.retire(&kid(KeyState::Previous), Origin::command_line()).await.unwrap();
         while fixture.renew(&old).await.is_ok() {}
         fixture.renew(&new).await.unwrap();
     }
@@ -260,7 +273,7 @@ async fn another_master_key_is_refused_at_the_start() {
         let lifetime = Duration::from_secs(3600);
         let keys = Keys::new(fixture.test.database.clone(), fixture.clock.clone(), sealer(8), lifetime);
         assert!(keys.ensure().await.unwrap_err().to_string().contains("master key"));
-        assert!(keys.rotate().await.is_err());
+        assert!(keys.rotate(Origin::command_line()).await.is_err());
     }
 }
 
@@ -333,7 +346,7 @@ async fn a_hash_that_costs_too_much_is_not_taken() {
         "plain text",
         "",
     ] {
-        let refused = fixture.credentials.set_hash(RandomIds.gid(), costly.to_owned()).await;
+        let refused = fixture.credentials.set_hash(RandomIds.gid(), costly.to_owned(), Origin::command_line()).await;
         assert!(matches!(refused, Err(Error::UnusableHash(_))), "{costly}");
     }
 }

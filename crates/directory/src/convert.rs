@@ -5,17 +5,80 @@ use doorward_proto::directory::v1 as pb;
 
 use crate::{
     init::Init,
-    model::{Action, Change, Membership, Person, Project, User},
+    model::{Action, ApiUser, Change, Membership, Person, Project, ProjectItem, ProjectOptions, User},
+    project_init::ProjectInit,
 };
 
-pub(crate) fn init(init: Init) -> pb::GetInitResponse {
-    let user_projects = init
-        .user_projects()
+/// For work in one project.
+pub(crate) fn project_init(init: ProjectInit) -> pb::GetProjectInitResponse {
+    let email = init.caller.email.clone();
+    let own = init.own_membership().map(|own| membership(own, Some(own_options(own, email.as_deref()))));
+    let is_owner = init.is_owner();
+    let others = init.other_memberships.iter().map(|other| membership(other, owner_options(other, is_owner)));
+    let memberships = own.into_iter().chain(others).collect();
+    let project_members = init.active_members().map(|gid| gid.to_string()).collect();
+    let user_projects = user_projects(crate::init::user_projects(&init.projects, &init.own_memberships));
+    let mut options = Some(options(init.options));
+    let in_full_or_short = |short: Project| {
+        let options = if short.gid == init.project { options.take() } else { None };
+        pb::Project { options, ..project(short) }
+    };
+    pb::GetProjectInitResponse {
+        projects: init.projects.into_iter().map(in_full_or_short).collect(),
+        user_projects,
+        memberships,
+        project_members,
+        user: Some(user(init.caller)),
+        users: init.people.into_iter().map(person).collect(),
+        cursor: init.cursor,
+        is_unchanged: false,
+    }
+}
+
+fn user_projects(projects: impl Iterator<Item = (Gid, Role)>) -> Vec<pb::UserProject> {
+    projects
         .map(|(project, role)| pb::UserProject {
             project_gid: project.to_string(),
             roles: vec![pb::Role::from(role).into()],
         })
-        .collect();
+        .collect()
+}
+
+pub(crate) fn full_project((short, details): (Project, ProjectOptions)) -> pb::Project {
+    pb::Project { options: Some(options(details)), ..project(short) }
+}
+
+fn options(options: ProjectOptions) -> pb::ProjectOptions {
+    let items = |items: Vec<ProjectItem>| {
+        items.into_iter().map(|item| pb::ProjectItem { gid: item.gid.to_string(), name: item.name }).collect()
+    };
+    pb::ProjectOptions {
+        channels: items(options.channels),
+        orderings: items(options.orderings),
+        fieldlists: items(options.fieldlists),
+        languages: options.languages,
+        timezone: options.timezone,
+    }
+}
+
+/// As the owner of the project sees it.
+pub(crate) fn api_user(api_user: ApiUser) -> pb::ApiUserResponse {
+    let ApiUser { user, membership: own } = api_user;
+    let options = owner_options(&own, true);
+    pb::ApiUserResponse { user: Some(short(user)), membership: Some(membership(&own, options)) }
+}
+
+/// With the limits, without addresses.
+pub(crate) fn member(own: &Membership) -> pb::Membership {
+    membership(own, owner_options(own, true))
+}
+
+fn short(short: User) -> pb::User {
+    pb::User { complete: None, ..user(short) }
+}
+
+pub(crate) fn init(init: Init) -> pb::GetInitResponse {
+    let user_projects = user_projects(init.user_projects());
     let email = init.caller.email.clone();
     let own = init.own_memberships.iter().map(|own| membership(own, Some(own_options(own, email.as_deref()))));
     let others = init
@@ -33,7 +96,7 @@ pub(crate) fn init(init: Init) -> pb::GetInitResponse {
     }
 }
 
-fn user(user: User) -> pb::User {
+pub(crate) fn user(user: User) -> pb::User {
     pb::User {
         gid: user.gid.to_string(),
         username: user.username,
@@ -62,6 +125,7 @@ fn project(project: Project) -> pb::Project {
         icon: project.icon,
         owner: project.owner.to_string(),
         status: pb::ProjectStatus::from(project.status).into(),
+        options: None,
     }
 }
 

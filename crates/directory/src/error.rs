@@ -1,6 +1,6 @@
 //! What the directory refuses, in its own words.
 
-use doorward_domain::{ErrorCode, Malformed};
+use doorward_domain::{DisplayName, ErrorCode, Malformed};
 use doorward_proto::Failure;
 
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +21,11 @@ pub enum Error {
     OwnsProjects,
     #[error("the user is not active")]
     UserNotActive,
+    /// Whether or not there is what they want to get at.
+    #[error("the caller may not do this")]
+    Forbidden,
+    #[error("no API user of this project")]
+    NotAnApiUser,
     #[error("the user is a member already")]
     AlreadyMember,
     #[error("{0} {1}")]
@@ -40,8 +45,12 @@ impl From<Error> for Failure {
             Error::UsernameNotOwnEmail => validation("username", "invalid"),
             Error::OwnsProjects => unprocessable("owns_projects"),
             Error::UserNotActive => unprocessable("user_not_active"),
+            Error::Forbidden => Self::new(ErrorCode::Forbidden),
+            Error::NotAnApiUser => unprocessable("not_an_api_user"),
             Error::AlreadyMember => unprocessable("already_member"),
-            Error::Malformed(field, _) => validation(field, "invalid"),
+            Error::Malformed(field, malformed) => {
+                validation(field, if malformed == DisplayName::TOO_LONG { "too_long" } else { "invalid" })
+            }
         }
     }
 }

@@ -32,7 +32,7 @@ impl Directory {
             return last.cursor.ok_or_else(failed_for_all);
         }
         let answers = self.head.asked.load(Ordering::SeqCst);
-        let read = self.database.read(|connection| Ok::<_, Error>(store::feed::head(connection)?)).await;
+        let read = self.database.peek(store::feed::head).await.map_err(Error::from);
         // Only now: who goes away in the middle of a read leaves it to the next.
         *last = Read { answers, cursor: read.as_ref().ok().copied() };
         read

@@ -25,21 +25,19 @@ pub struct Init {
 }
 
 impl Init {
-    /// The active projects that the caller owns or is an active member of, to their role.
+    /// See [`user_projects`].
     pub fn user_projects(&self) -> impl Iterator<Item = (Gid, Role)> {
-        let active: HashSet<Gid> = self
-            .projects
-            .iter()
-            .filter(|project| project.status == ProjectStatus::Active)
-            .map(|project| project.gid)
-            .collect();
-        self.own_memberships
-            .iter()
-            .filter(move |membership| {
-                membership.status == MembershipStatus::Active && active.contains(&membership.project)
-            })
-            .map(|membership| (membership.project, membership.role))
+        user_projects(&self.projects, &self.own_memberships)
     }
+}
+
+/// The active projects that somebody owns or is an active member of, to their role.
+pub(crate) fn user_projects(projects: &[Project], own: &[Membership]) -> impl Iterator<Item = (Gid, Role)> {
+    let is_active = |project: &&Project| project.status == ProjectStatus::Active;
+    let active: HashSet<Gid> = projects.iter().filter(is_active).map(|project| project.gid).collect();
+    own.iter()
+        .filter(move |own| own.status == MembershipStatus::Active && active.contains(&own.project))
+        .map(|own| (own.project, own.role))
 }
 
 impl Directory {
@@ -57,10 +55,7 @@ fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<Init>, Error
     let Some(caller) = store::user::find(connection, user)?.filter(|user| user.status == UserStatus::Active) else {
         return Ok(None);
     };
-    let (own_memberships, projects): (Vec<Membership>, Vec<Project>) = store::init::own(connection, user)?
-        .into_iter()
-        .filter(|(membership, project)| is_seen_by_holder(membership, project))
-        .unzip();
+    let (own_memberships, projects) = own(connection, user)?;
     let mut people = Vec::new();
     let mut other_memberships = Vec::new();
     let mut seen = HashSet::new();
@@ -72,6 +67,12 @@ fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<Init>, Error
     }
     let owned = own_memberships.iter().filter(|own| own.role == Role::Owner).map(|own| own.project).collect();
     Ok(Some(Init { caller, people, projects, own_memberships, other_memberships, owned, cursor }))
+}
+
+/// The memberships that their holder sees, and the projects.
+pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<(Vec<Membership>, Vec<Project>), Error> {
+    let own = store::init::own(connection, user)?;
+    Ok(own.into_iter().filter(|(membership, project)| is_seen_by_holder(membership, project)).unzip())
 }
 
 /// Deleted projects are seen by their owner alone; a membership that is not active only while it is an invitation.

@@ -1,11 +1,15 @@
 //! The directory: people and projects, who is in what, and the feed of every change. It knows no password and no token.
 
+mod api_users;
 mod convert;
 mod error;
 mod head;
 mod init;
+mod logins;
 mod members;
 pub mod model;
+mod policy;
+mod project_init;
 mod projects;
 mod service;
 mod store;
@@ -25,8 +29,11 @@ use doorward_storage::{Database, Migrations};
 use tokio_util::sync::CancellationToken;
 use tonic::service::{Routes, interceptor::InterceptedService};
 
+pub use api_users::Caller;
 pub use error::Error;
 pub use init::Init;
+pub use logins::Who;
+pub use project_init::ProjectInit;
 pub use users::NewUser;
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");

@@ -6,6 +6,7 @@ use doorward_storage::AnyConnection;
 use crate::{
     Directory, Error,
     model::{Action, Membership},
+    policy::{self, Deed},
     store::{
         self,
         feed::{self, NewChange},
@@ -23,6 +24,19 @@ impl Directory {
         self.database.write(move |connection| add(connection, project, user, &*clock)).await
     }
 
+    /// What an active user is in a project, unless it or their membership is not active.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_standing(&self, project: Gid, user: Gid) -> Result<Option<Membership>, Error> {
+        self.database
+            .read(move |connection| {
+                let user = store::user::find(connection, user)?.filter(|user| user.status == UserStatus::Active);
+                user.map_or(Ok(None), |user| Ok(standing(connection, project, user.gid)?))
+            })
+            .await
+    }
+
     /// A page in the order of user gids.
     ///
     /// # Errors
@@ -35,6 +49,24 @@ impl Directory {
             })
             .await
     }
+}
+
+/// What somebody is in a project; nothing, unless both the membership and the project are active.
+pub(crate) fn standing(
+    connection: &mut AnyConnection,
+    project: Gid,
+    user: Gid,
+) -> Result<Option<Membership>, doorward_storage::Error> {
+    let found = store::membership::find_with_project(connection, project, user)?;
+    let active = found.filter(|(own, project)| policy::standing(*project, own.status, own.role).is_some());
+    Ok(active.map(|(own, _)| own))
+}
+
+/// # Errors
+/// [`Error::Forbidden`], whether or not there is such a project.
+pub(crate) fn authorise(connection: &mut AnyConnection, project: Gid, user: Gid, deed: Deed) -> Result<(), Error> {
+    let standing = standing(connection, project, user)?;
+    if policy::allows(standing.map(|own| own.role), deed) { Ok(()) } else { Err(Error::Forbidden) }
 }
 
 fn add(connection: &mut AnyConnection, project: Gid, user: Gid, clock: &dyn Clock) -> Result<Membership, Error> {
@@ -61,7 +93,7 @@ fn add(connection: &mut AnyConnection, project: Gid, user: Gid, clock: &dyn Cloc
         rate_limit_per_second: None,
     };
     if action == Action::Update {
-        store::membership::activate(connection, project.gid, user.gid, clock.now())?;
+        store::membership::set_status(connection, project.gid, user.gid, MembershipStatus::Active, clock.now())?;
     } else {
         match store::membership::insert(connection, &membership, clock.now()) {
             Err(doorward_storage::Error::Unique(_)) => return Err(Error::AlreadyMember),

@@ -40,6 +40,59 @@ pub struct Project {
     pub timezone: String,
 }
 
+/// What a project has besides, in its full form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectOptions {
+    pub channels: Vec<ProjectItem>,
+    pub orderings: Vec<ProjectItem>,
+    pub fieldlists: Vec<ProjectItem>,
+    /// Codes of the global list.
+    pub languages: Vec<String>,
+    pub timezone: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProjectItem {
+    pub gid: Gid,
+    pub name: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ItemKind {
+    Channel,
+    Ordering,
+    Fieldlist,
+}
+
+impl ItemKind {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Channel => "channel",
+            Self::Ordering => "ordering",
+            Self::Fieldlist => "fieldlist",
+        }
+    }
+}
+
+impl FromStr for ItemKind {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        [Self::Channel, Self::Ordering, Self::Fieldlist]
+            .into_iter()
+            .find(|kind| kind.as_str() == text)
+            .ok_or(Malformed("is no kind of a project's items"))
+    }
+}
+
+/// A program of a project, with its membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiUser {
+    pub user: User,
+    pub membership: Membership,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Membership {
     pub project: Gid,

@@ -5,12 +5,15 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Directory, Error, members,
-    model::{Action, Membership, Project},
+    model::{Action, ItemKind, Membership, Project, ProjectItem, ProjectOptions},
     store::{
         self,
         feed::{self, NewChange},
     },
 };
+
+/// The language that a project starts with.
+const LANGUAGE: &str = "en";
 
 impl Directory {
     /// Makes a project, with its owner as the first member.
@@ -27,13 +30,32 @@ impl Directory {
             status: ProjectStatus::Active,
             timezone: Timezone::default().to_string(),
         };
-        self.database.write(move |connection| create(connection, project, &*clock)).await
+        let main = |kind, name: &str| (kind, ProjectItem { gid: self.ids.gid(), name: name.to_owned() });
+        let items = [
+            main(ItemKind::Channel, "Main channel"),
+            main(ItemKind::Ordering, "Main ordering"),
+            main(ItemKind::Fieldlist, "Main fieldlist"),
+        ];
+        self.database.write(move |connection| create(connection, project, &items, &*clock)).await
     }
 
     /// # Errors
     /// [`Error::ProjectNotFound`], and those of the database.
     pub async fn get_project(&self, gid: Gid) -> Result<Project, Error> {
         self.database.read(move |connection| store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound)).await
+    }
+
+    /// With what it has besides.
+    ///
+    /// # Errors
+    /// [`Error::ProjectNotFound`], and those of the database.
+    pub async fn get_full_project(&self, gid: Gid) -> Result<(Project, ProjectOptions), Error> {
+        self.database
+            .read(move |connection| {
+                let project = store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound)?;
+                Ok((project, store::project_options::get(connection, gid)?))
+            })
+            .await
     }
 
     /// A page in the order of gids.
@@ -45,7 +67,12 @@ impl Directory {
     }
 }
 
-fn create(connection: &mut AnyConnection, project: Project, clock: &dyn Clock) -> Result<Project, Error> {
+fn create(
+    connection: &mut AnyConnection,
+    project: Project,
+    items: &[(ItemKind, ProjectItem)],
+    clock: &dyn Clock,
+) -> Result<Project, Error> {
     feed::lock(connection)?;
     let owner = store::user::find(connection, project.owner)?.ok_or(Error::UserNotFound)?;
     if owner.status != UserStatus::Active {
@@ -59,6 +86,7 @@ fn create(connection: &mut AnyConnection, project: Project, clock: &dyn Clock) -
         rate_limit_per_second: None,
     };
     store::project::insert(connection, &project, clock.now())?;
+    store::project_options::insert(connection, project.gid, items, LANGUAGE)?;
     store::membership::insert(connection, &membership, clock.now())?;
     let changes = vec![
         change(Action::Insert, project.gid, project.status.as_str()),

@@ -3,17 +3,19 @@
 use doorward_domain::ErrorCode;
 use doorward_proto::{
     Failure,
-    directory::v1::{
-        FindLoginRequest, FindLoginResponse, GetInitRequest, GetInitResponse, UserStatus, WatchRequest, WatchResponse,
-        directory_server,
-    },
+    directory::v1::{self as pb, directory_server, find_login_request::Who as PbWho},
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::{Directory, convert, watch};
+use crate::{Directory, Error, Who, convert, convert::gid, watch};
+
+const PAGE: u32 = 100;
+const MAX_PAGE: u32 = 1000;
+
+type Answer<T> = Result<Response<T>, Status>;
 
 pub(crate) struct Service {
     pub(crate) directory: Directory,
@@ -22,31 +24,127 @@ pub(crate) struct Service {
 
 #[tonic::async_trait]
 impl directory_server::Directory for Service {
-    async fn find_login(&self, request: Request<FindLoginRequest>) -> Result<Response<FindLoginResponse>, Status> {
+    async fn find_login(&self, request: Request<pb::FindLoginRequest>) -> Answer<pb::FindLoginResponse> {
+        let request = request.into_inner();
+        let who = match request.who.ok_or_else(|| Failure::invalid("who"))? {
+            PbWho::Username(text) => Who::Username(text),
+            PbWho::UserGid(text) => Who::Gid(gid(&text, "user_gid")?),
+        };
+        let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
+        let username = who.normalised();
         let checked_at = self.directory.clock.now().as_micros();
-        let user = self.directory.find_login(&request.get_ref().username).await.map_err(Failure::from)?;
-        Ok(Response::new(FindLoginResponse {
-            status: user.as_ref().map_or(UserStatus::Unspecified, |user| user.status.into()).into(),
-            user_gid: user.map(|user| user.gid.to_string()),
-            checked_at,
-        }))
+        let user = self.directory.find_login(who, project).await.map_err(Failure::from)?;
+        Ok(Response::new(pb::FindLoginResponse { user_gid: user.map(|user| user.to_string()), checked_at, username }))
     }
 
-    async fn get_init(&self, request: Request<GetInitRequest>) -> Result<Response<GetInitResponse>, Status> {
-        let user = convert::gid(&request.get_ref().user_gid, "user_gid")?;
-        if let Some(known) = request.get_ref().known_cursor
-            && self.directory.feed_head().await.map_err(Failure::from)? == known
-        {
-            return Ok(Response::new(GetInitResponse { cursor: known, is_unchanged: true, ..Default::default() }));
+    async fn get_init(&self, request: Request<pb::GetInitRequest>) -> Answer<pb::GetInitResponse> {
+        let request = request.into_inner();
+        let user = gid(&request.user_gid, "user_gid")?;
+        if let Some(cursor) = self.is_unchanged(request.known_cursor).await? {
+            return Ok(Response::new(pb::GetInitResponse { cursor, is_unchanged: true, ..Default::default() }));
         }
         let init = self.directory.find_init(user).await.map_err(Failure::from)?;
         let init = init.ok_or_else(|| Failure::new(ErrorCode::Unauthenticated))?;
         Ok(Response::new(convert::init(init)))
     }
 
-    type WatchStream = ReceiverStream<Result<WatchResponse, Status>>;
+    async fn get_project_init(
+        &self,
+        request: Request<pb::GetProjectInitRequest>,
+    ) -> Answer<pb::GetProjectInitResponse> {
+        let request = request.into_inner();
+        let (project, user) = (gid(&request.project_gid, "project_gid")?, gid(&request.user_gid, "user_gid")?);
+        if let Some(cursor) = self.is_unchanged(request.known_cursor).await? {
+            return Ok(Response::new(pb::GetProjectInitResponse { cursor, is_unchanged: true, ..Default::default() }));
+        }
+        match self.directory.get_project_init(project, user).await {
+            Ok(init) => Ok(Response::new(convert::project_init(init))),
+            Err(Error::UserNotActive) => Err(Failure::new(ErrorCode::Unauthenticated).into()),
+            Err(error) => Err(Failure::from(error).into()),
+        }
+    }
 
-    async fn watch(&self, request: Request<WatchRequest>) -> Result<Response<Self::WatchStream>, Status> {
+    async fn get_user(&self, request: Request<pb::GetUserRequest>) -> Answer<pb::GetUserResponse> {
+        let user = gid(&request.get_ref().user_gid, "user_gid")?;
+        let user = self.directory.get_user_by_gid(user).await.map_err(Failure::from)?;
+        Ok(Response::new(pb::GetUserResponse { user: Some(convert::user(user)) }))
+    }
+
+    async fn get_project(&self, request: Request<pb::GetProjectRequest>) -> Answer<pb::GetProjectResponse> {
+        let project = gid(&request.get_ref().project_gid, "project_gid")?;
+        let project = self.directory.get_full_project(project).await.map_err(Failure::from)?;
+        Ok(Response::new(pb::GetProjectResponse { project: Some(convert::full_project(project)) }))
+    }
+
+    async fn list_members(&self, request: Request<pb::ListMembersRequest>) -> Answer<pb::ListMembersResponse> {
+        let request = request.into_inner();
+        let project = gid(&request.project_gid, "project_gid")?;
+        let after = request.after_user_gid.as_deref().map(|after| gid(after, "after_user_gid")).transpose()?;
+        let limit = match request.page_size {
+            0 => PAGE,
+            1..=MAX_PAGE => request.page_size,
+            _ => return Err(Failure::invalid("page_size").into()),
+        };
+        let members = self.directory.list_members(project, after, limit.into()).await.map_err(Failure::from)?;
+        Ok(Response::new(pb::ListMembersResponse { memberships: members.iter().map(convert::member).collect() }))
+    }
+
+    async fn check_membership(
+        &self,
+        request: Request<pb::CheckMembershipRequest>,
+    ) -> Answer<pb::CheckMembershipResponse> {
+        let request = request.into_inner();
+        let (project, user) = (gid(&request.project_gid, "project_gid")?, gid(&request.user_gid, "user_gid")?);
+        let standing = self.directory.find_standing(project, user).await.map_err(Failure::from)?;
+        Ok(Response::new(pb::CheckMembershipResponse {
+            is_active: standing.is_some(),
+            roles: standing.iter().map(|own| pb::Role::from(own.role).into()).collect(),
+            rate_limit_per_second: standing.and_then(|own| own.rate_limit_per_second),
+        }))
+    }
+
+    async fn create_api_user(&self, request: Request<pb::CreateApiUserRequest>) -> Answer<pb::ApiUserResponse> {
+        let request = request.into_inner();
+        let (project, caller) = (gid(&request.project_gid, "project_gid")?, gid(&request.caller_gid, "caller_gid")?);
+        let made = self.directory.create_api_user(Some(caller), project, request.name).await.map_err(Failure::from)?;
+        Ok(Response::new(convert::api_user(made)))
+    }
+
+    async fn get_api_user(&self, request: Request<pb::GetApiUserRequest>) -> Answer<pb::ApiUserResponse> {
+        let request = request.into_inner();
+        let (project, caller) = (gid(&request.project_gid, "project_gid")?, gid(&request.caller_gid, "caller_gid")?);
+        let user = gid(&request.user_gid, "user_gid")?;
+        let found = self.directory.get_api_user(Some(caller), project, user).await.map_err(Failure::from)?;
+        Ok(Response::new(convert::api_user(found)))
+    }
+
+    async fn update_api_user(&self, request: Request<pb::UpdateApiUserRequest>) -> Answer<pb::ApiUserResponse> {
+        let request = request.into_inner();
+        let (project, caller) = (gid(&request.project_gid, "project_gid")?, gid(&request.caller_gid, "caller_gid")?);
+        let user = gid(&request.user_gid, "user_gid")?;
+        let changed = self.directory.rename_api_user(Some(caller), project, user, request.name).await;
+        Ok(Response::new(convert::api_user(changed.map_err(Failure::from)?)))
+    }
+
+    async fn set_api_user_status(&self, request: Request<pb::SetApiUserStatusRequest>) -> Answer<pb::ApiUserResponse> {
+        let request = request.into_inner();
+        let (project, caller) = (gid(&request.project_gid, "project_gid")?, gid(&request.caller_gid, "caller_gid")?);
+        let user = gid(&request.user_gid, "user_gid")?;
+        let set = self.directory.set_api_user_status(Some(caller), project, user, request.is_active).await;
+        Ok(Response::new(convert::api_user(set.map_err(Failure::from)?)))
+    }
+
+    async fn delete_api_user(&self, request: Request<pb::DeleteApiUserRequest>) -> Answer<pb::DeleteApiUserResponse> {
+        let request = request.into_inner();
+        let (project, caller) = (gid(&request.project_gid, "project_gid")?, gid(&request.caller_gid, "caller_gid")?);
+        let user = gid(&request.user_gid, "user_gid")?;
+        self.directory.delete_api_user(Some(caller), project, user).await.map_err(Failure::from)?;
+        Ok(Response::new(pb::DeleteApiUserResponse {}))
+    }
+
+    type WatchStream = ReceiverStream<Result<pb::WatchResponse, Status>>;
+
+    async fn watch(&self, request: Request<pb::WatchRequest>) -> Answer<Self::WatchStream> {
         let cursor = match request.get_ref().cursor {
             Some(cursor) if cursor < 0 => return Err(Failure::invalid("cursor").into()),
             Some(cursor) => cursor,
@@ -55,5 +153,14 @@ impl directory_server::Directory for Service {
         let (sender, receiver) = mpsc::channel(4);
         tokio::spawn(watch::follow(self.directory.clone(), cursor, sender, self.shutdown.clone()));
         Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+}
+
+impl Service {
+    /// The cursor that the caller knows, when nothing has changed since.
+    async fn is_unchanged(&self, known: Option<i64>) -> Result<Option<i64>, Failure> {
+        let Some(known) = known else { return Ok(None) };
+        let head = self.directory.feed_head().await.map_err(Failure::from)?;
+        Ok((head == known).then_some(known))
     }
 }

@@ -102,15 +102,10 @@ impl Directory {
         self.database.read(move |connection| find_by_any_name(connection, &name)?.ok_or(Error::UserNotFound)).await
     }
 
-    /// For a login: finding nobody is no error.
-    ///
     /// # Errors
-    /// Those of the database.
-    pub async fn find_login(&self, username: &str) -> Result<Option<User>, Error> {
-        let Ok(username) = Username::parse(username) else {
-            return Ok(None);
-        };
-        self.database.read(move |connection| Ok(store::user::find_by_username(connection, username.as_str())?)).await
+    /// [`Error::UserNotFound`], and those of the database.
+    pub async fn get_user_by_gid(&self, gid: Gid) -> Result<User, Error> {
+        self.database.read(move |connection| store::user::find(connection, gid)?.ok_or(Error::UserNotFound)).await
     }
 
     /// A page in the order of gids.
@@ -222,6 +217,6 @@ fn delete(connection: &mut AnyConnection, gid: Gid, clock: &dyn Clock) -> Result
     Ok(())
 }
 
-fn change(action: Action, gid: Gid, entry_status: &'static str) -> NewChange {
+pub(crate) fn change(action: Action, gid: Gid, entry_status: &'static str) -> NewChange {
     NewChange { action, data_type: "cc.users", data_key: gid.to_string(), entry_status }
 }

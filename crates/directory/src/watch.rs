@@ -22,7 +22,7 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn list_changes(&self, after: i64) -> Result<Vec<Change>, Error> {
-        self.database.read(move |connection| Ok(store::feed::list(connection, after, PAGE)?)).await
+        Ok(self.database.peek(move |connection| store::feed::list(connection, after, PAGE)).await?)
     }
 }
 

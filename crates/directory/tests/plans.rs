@@ -8,7 +8,7 @@ use diesel::{
     sql_query,
     sql_types::Text,
 };
-use doorward_directory::{Directory, MIGRATIONS};
+use doorward_directory::{Directory, MIGRATIONS, Who};
 use doorward_domain::{RandomIds, SystemClock};
 use doorward_storage::{AnyConnection, Database, Error, Options, testing::TestDatabase};
 
@@ -86,7 +86,7 @@ async fn every_query_of_login_and_init_is_answered_by_index() {
         };
         database.read(listen).await.unwrap();
         let directory = Directory::new(database.clone(), Arc::new(SystemClock), Arc::new(RandomIds));
-        assert!(directory.find_login("user12345").await.unwrap().is_some());
+        assert!(directory.find_login(Who::Username("user12345".to_owned()), None).await.unwrap().is_some());
         let init = directory.find_init(MEMBER.parse().unwrap()).await.unwrap().unwrap();
         assert_eq!((init.people.len(), init.projects.len()), (4, 1));
         let queries: Vec<String> = queries.lock().unwrap().clone();

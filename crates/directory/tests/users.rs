@@ -2,7 +2,7 @@
 
 mod support;
 
-use doorward_directory::{Error, NewUser, model::Action};
+use doorward_directory::{Error, NewUser, Who, model::Action};
 use doorward_domain::{DisplayName, Email, Ids, RandomIds, UserStatus, Username};
 use support::{both, new_user};
 
@@ -10,11 +10,11 @@ use support::{both, new_user};
 async fn a_user_is_found_by_username_in_any_form_and_by_gid() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
-        assert_eq!(fixture.directory.find_login("ann").await.unwrap(), Some(ann.clone()));
-        assert_eq!(fixture.directory.find_login("ａｎｎ").await.unwrap(), Some(ann.clone()));
+        let find = async |name: &str| fixture.directory.find_login(Who::Username(name.to_owned()), None).await.unwrap();
+        assert_eq!((find("ann").await, find("ａｎｎ").await), (Some(ann.gid), Some(ann.gid)));
         assert_eq!(fixture.directory.get_user(&ann.gid.to_string()).await.unwrap(), ann);
         for stranger in ["Ann", "ben", "", "a b", &"x".repeat(4000)] {
-            assert_eq!(fixture.directory.find_login(stranger).await.unwrap(), None, "{stranger}");
+            assert_eq!(find(stranger).await, None, "{stranger}");
         }
     }
 }

@@ -9,6 +9,8 @@ use crate::Malformed;
 pub struct DisplayName(String);
 
 impl DisplayName {
+    pub const TOO_LONG: Malformed = Malformed("has more than 200 characters");
+
     /// # Errors
     /// When the name is empty, too long or holds control characters.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
@@ -26,7 +28,7 @@ impl DisplayName {
     pub fn parse_or_empty(text: &str) -> Result<Self, Malformed> {
         let text = text.trim();
         if text.chars().count() > 200 {
-            return Err(Malformed("has more than 200 characters"));
+            return Err(Self::TOO_LONG);
         }
         if text.chars().any(char::is_control) {
             return Err(Malformed("has control characters"));

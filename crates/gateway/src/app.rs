@@ -5,18 +5,31 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use crate::{FromRequest, envelope::Problem, init, jwks, languages, login, ping};
+use crate::{
+    FromRequest, account, api_keys, envelope::Problem, init, jwks, languages, login, ping, project_init, project_login,
+};
 
 /// Method, path, function.
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         // Open to anybody.
         .service(post("/api/login", login::login))
+        .service(post("/api/p/{project}/login", project_login::login))
+        .service(post("/api/p/{project}/auth", project_login::auth))
         .service(get_or_post("/api/ping", ping::ping))
         .service(get_or_post("/api/languages/get", languages::get))
         .service(get("/.well-known/jwks.json", jwks::jwks))
         // With a token.
         .service(get_or_post("/api/init", init::init))
+        .service(get_or_post("/api/p/{project}/init", project_init::init))
+        .service(post("/api/account/logout", account::logout))
+        .service(post("/api/p/{project}/apikeys/create", api_keys::create))
+        .service(post("/api/p/{project}/apikeys/get", api_keys::get))
+        .service(post("/api/p/{project}/apikeys/update", api_keys::update))
+        .service(post("/api/p/{project}/apikeys/deactivate", api_keys::deactivate))
+        .service(post("/api/p/{project}/apikeys/activate", api_keys::activate))
+        .service(post("/api/p/{project}/apikeys/rotate", api_keys::rotate))
+        .service(post("/api/p/{project}/apikeys/delete", api_keys::delete))
         .default_service(web::to(|| async { Err::<String, _>(Problem::not_found()) }));
 }
 

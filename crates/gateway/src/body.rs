@@ -8,6 +8,7 @@ use actix_web::{
     http::{Method, header::CONTENT_LENGTH},
     web::BytesMut,
 };
+use doorward_domain::Gid;
 use futures_util::StreamExt;
 use serde_json::{Map, Value};
 
@@ -29,6 +30,22 @@ impl Body {
         match self.0.get(name) {
             None => Err(Problem::missing_parameter(name)),
             Some(Value::String(text)) => Ok(text),
+            Some(_) => Err(Problem::invalid_parameter(name)),
+        }
+    }
+}
+
+impl Body {
+    /// A required gid.
+    pub(crate) fn gid(&self, name: &str) -> Result<Gid, Problem> {
+        self.string(name)?.parse().map_err(|_| Problem::invalid_parameter(name))
+    }
+
+    /// An optional switch.
+    pub(crate) fn switch(&self, name: &str, default: bool) -> Result<bool, Problem> {
+        match self.0.get(name) {
+            None => Ok(default),
+            Some(Value::Bool(switch)) => Ok(*switch),
             Some(_) => Err(Problem::invalid_parameter(name)),
         }
     }
@@ -120,6 +137,7 @@ mod tests {
     fn parameters_are_missing_or_of_the_wrong_type() {
         let body = Body(parse(br#"{"a": "x", "b": 1, "c": null, "a": "y"}"#).unwrap());
         assert_eq!(body.string("a").unwrap(), "y");
+        assert!(body.gid("a").is_err() && body.switch("a", true).is_err() && body.switch("d", true).unwrap());
         for (name, text) in [("b", "Invalid parameter"), ("c", "Invalid parameter"), ("d", "Missing parameter")] {
             let Err(Problem::Failure(failure)) = body.string(name) else { panic!("{name}") };
             assert_eq!(failure.info.get(text).map(String::as_str), Some(name));

@@ -1,18 +1,26 @@
 //! Who calls: a handler with `caller: Caller` in its signature answers to nobody without a good token.
 
-use std::future::{Ready, ready};
+use std::{
+    future::{Ready, ready},
+    net::IpAddr,
+};
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
+use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
 use doorward_proto::Failure;
 use doorward_token::Claims;
 
-use crate::{Gateway, envelope::Problem, trust::Distrust};
+use crate::{Gateway, client_address, envelope::Problem, trust::Distrust};
 
 pub(crate) struct Caller {
     pub(crate) claims: Claims,
     /// As it was sent.
     pub(crate) token: String,
+    /// From where.
+    pub(crate) address: IpAddr,
 }
+
+/// In the extensions of a request: its token was good, and is due for renewal.
+pub(crate) struct DueToken(pub(crate) String);
 
 impl FromRequest for Caller {
     type Error = Problem;
@@ -27,7 +35,13 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
     let gateway = request.app_data::<Data<Gateway>>().ok_or_else(Problem::internal)?;
     let token = bearer_token(request).ok_or_else(Problem::unauthenticated)?;
     match gateway.trust.check(token, gateway.clock.now()) {
-        Ok(claims) => Ok(Caller { claims, token: token.to_owned() }),
+        Ok(claims) => {
+            if gateway.is_due(&claims) {
+                request.extensions_mut().insert(DueToken(token.to_owned()));
+            }
+            let address = client_address::of(request, &gateway.config.trusted_proxies);
+            Ok(Caller { claims, token: token.to_owned(), address })
+        }
         Err(Distrust::Token) => Err(Problem::unauthenticated()),
         Err(Distrust::Unknown) => Err(Failure::unavailable().into()),
     }

@@ -2,6 +2,7 @@
 
 use doorward_proto::directory::v1 as pb;
 use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde_json::{Value, json};
 
 /// `{"<gid>": {...}}`: the caller complete, others short.
 pub(crate) struct Users<'a> {
@@ -68,6 +69,64 @@ struct Project<'a> {
     icon: Option<&'a str>,
     owner: &'a str,
     status: &'static str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    details: Option<ProjectDetails<'a>>,
+}
+
+/// What the full form adds.
+#[derive(Serialize)]
+struct ProjectDetails<'a> {
+    options: ProjectOptions<'a>,
+    build: u32,
+    backups: Value,
+}
+
+#[derive(Serialize)]
+struct ProjectOptions<'a> {
+    channels: Names<'a>,
+    orderedchannels: Vec<&'a str>,
+    orderings: Names<'a>,
+    orderedorderings: Vec<&'a str>,
+    fieldlists: Names<'a>,
+    orderedfieldlists: Vec<&'a str>,
+    languages: &'a [String],
+    timezone: &'a str,
+    imageserver: Value,
+}
+
+/// `{"<gid>": "<name>"}`.
+struct Names<'a> {
+    first: Option<(&'a str, &'a str)>,
+    items: &'a [pb::ProjectItem],
+}
+
+/// The channel that every project has.
+const ALL: (&str, &str) = ("__all__", "[all records]");
+
+impl<'a> ProjectDetails<'a> {
+    fn new(options: &'a pb::ProjectOptions) -> Self {
+        let names = |items: &'a [pb::ProjectItem]| Names { first: None, items };
+        let gids = |items: &'a [pb::ProjectItem]| items.iter().map(|item| item.gid.as_str());
+        let options = ProjectOptions {
+            channels: Names { first: Some(ALL), items: &options.channels },
+            orderedchannels: std::iter::once(ALL.0).chain(gids(&options.channels)).collect(),
+            orderings: names(&options.orderings),
+            orderedorderings: gids(&options.orderings).collect(),
+            fieldlists: names(&options.fieldlists),
+            orderedfieldlists: gids(&options.fieldlists).collect(),
+            languages: &options.languages,
+            timezone: &options.timezone,
+            imageserver: json!({"type": "ccdam", "options": {}}),
+        };
+        Self { options, build: 1, backups: json!({"versions": [], "next_version": 1}) }
+    }
+}
+
+impl Serialize for Names<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let items = self.items.iter().map(|item| (item.gid.as_str(), item.name.as_str()));
+        serializer.collect_map(self.first.into_iter().chain(items))
+    }
 }
 
 impl Serialize for Projects<'_> {
@@ -82,6 +141,7 @@ impl Serialize for Projects<'_> {
                     pb::ProjectStatus::Active => "active",
                     pb::ProjectStatus::Deleted | pb::ProjectStatus::Unspecified => "deleted",
                 },
+                details: project.options.as_ref().map(ProjectDetails::new),
             };
             (&project.gid, entry)
         }))

@@ -8,8 +8,11 @@ use moka::sync::Cache;
 const MAX_BYTES: u64 = 32 * 1024 * 1024;
 
 pub(crate) struct Inits {
-    by_user: Cache<Gid, Init>,
+    by_caller: Cache<Key, Init>,
 }
+
+/// The user, and the project of a project's init.
+type Key = (Gid, Option<Gid>);
 
 #[derive(Clone)]
 pub(crate) struct Init {
@@ -20,15 +23,15 @@ pub(crate) struct Init {
 
 impl Inits {
     pub(crate) fn new() -> Self {
-        let weigh = |_: &Gid, init: &Init| u32::try_from(init.body.len()).unwrap_or(u32::MAX);
-        Self { by_user: Cache::builder().max_capacity(MAX_BYTES).weigher(weigh).build() }
+        let weigh = |_: &Key, init: &Init| u32::try_from(init.body.len()).unwrap_or(u32::MAX);
+        Self { by_caller: Cache::builder().max_capacity(MAX_BYTES).weigher(weigh).build() }
     }
 
-    pub(crate) fn find(&self, user: Gid) -> Option<Init> {
-        self.by_user.get(&user)
+    pub(crate) fn find(&self, user: Gid, project: Option<Gid>) -> Option<Init> {
+        self.by_caller.get(&(user, project))
     }
 
-    pub(crate) fn keep(&self, user: Gid, init: Init) {
-        self.by_user.insert(user, init);
+    pub(crate) fn keep(&self, user: Gid, project: Option<Gid>, init: Init) {
+        self.by_caller.insert((user, project), init);
     }
 }

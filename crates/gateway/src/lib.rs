@@ -1,6 +1,8 @@
 //! The gateway: JSON in, calls to the peers, JSON out. It keeps no state but what auth streams to it, and has no rules and
 //! no SQL.
 
+mod account;
+mod api_keys;
 mod app;
 mod body;
 mod caller;
@@ -15,6 +17,9 @@ mod languages;
 mod login;
 mod peers;
 mod ping;
+mod project_init;
+mod project_login;
+mod projects;
 mod renewals;
 mod request;
 mod trust;
@@ -28,6 +33,7 @@ use actix_web::{
     web::Data,
 };
 use doorward_domain::{Clock, Ids};
+use doorward_token::Claims;
 use ipnet::IpNet;
 use tokio_util::sync::CancellationToken;
 
@@ -50,6 +56,8 @@ pub struct Config {
     pub trusted_proxies: Vec<IpNet>,
     /// `*`, or origins such as `https://app.example.org`.
     pub cors_origins: Vec<String>,
+    /// A token older than this is renewed by any call.
+    pub renew_after: Duration,
 }
 
 /// What every request may use.
@@ -85,6 +93,12 @@ impl Gateway {
             languages,
             challenge,
         })
+    }
+
+    /// Whether a token that was issued some time ago is to be renewed.
+    pub(crate) fn is_due(&self, claims: &Claims) -> bool {
+        let age = self.clock.now().as_seconds().saturating_sub(claims.iat);
+        u64::try_from(age).is_ok_and(|age| age >= self.config.renew_after.as_secs())
     }
 
     /// Whether the keys and revocations are known, and known to be current.

@@ -1,15 +1,17 @@
-//! `POST /api/login`.
+//! `POST /api/login`, and what it shares with the logins at a project's door.
 
-use std::pin::pin;
+use std::{future::Future, pin::pin};
 
-use actix_web::{HttpRequest, HttpResponse, web::Data};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Bytes, Data},
+};
 use doorward_domain::{ErrorCode, Gid};
 use doorward_proto::{
     Failure,
     auth::v1::VerifyPasswordRequest,
-    directory::v1::{FindLoginRequest, UserStatus},
+    directory::v1::{FindLoginRequest, find_login_request::Who},
 };
-
 use futures_util::FutureExt;
 
 use crate::{
@@ -21,32 +23,70 @@ use crate::{
     peers::Peers,
 };
 
-/// The data is read while the password is hashed.
 pub(crate) async fn login(
     request: HttpRequest,
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
-    let (username, password) = (body.string("username")?.to_owned(), body.string("password")?.to_owned());
-    let found = peers.directory().find_login(FindLoginRequest { username }).await?.into_inner();
-    let is_active = found.status() == UserStatus::Active;
-    let user_gid = found.user_gid.filter(|_| is_active);
-    let user = user_gid.as_deref().map(str::parse::<Gid>).transpose().map_err(|_| Problem::internal())?;
-    let verify = VerifyPasswordRequest {
-        user_gid,
-        password,
-        client_address: client_address::of(&request, &gateway.config.trusted_proxies).to_string(),
+    let (username, password) = (body.string("username")?, body.string("password")?);
+    let found = find(&peers, Who::Username(username.to_owned()), None).await?;
+    let init = fetch(&gateway, &peers, found.or_nobody());
+    let client_address = client_address::of(&request, &gateway.config.trusted_proxies).to_string();
+    beside(init, verify_password(&peers, found, password, client_address)).await
+}
+
+/// What the directory says of whoever wants to log in.
+pub(crate) struct Found {
+    pub(crate) user: Option<Gid>,
+    pub(crate) checked_at: i64,
+    /// As normalised.
+    pub(crate) username: String,
+    pub(crate) project: Option<Gid>,
+}
+
+impl Found {
+    /// Nobody's init is asked for too: the time tells nothing.
+    pub(crate) fn or_nobody(&self) -> Gid {
+        self.user.unwrap_or(Gid::NIL)
+    }
+}
+
+pub(crate) async fn find(peers: &Peers, who: Who, project: Option<Gid>) -> Result<Found, Problem> {
+    let request = FindLoginRequest { who: Some(who), project_gid: project.map(|gid| gid.to_string()) };
+    let found = peers.directory().find_login(request).await?.into_inner();
+    let user = found.user_gid.as_deref().map(str::parse).transpose().map_err(|_| Problem::internal())?;
+    Ok(Found { user, checked_at: found.checked_at, username: found.username, project })
+}
+
+/// The token of a new login.
+pub(crate) async fn verify_password(
+    peers: &Peers,
+    found: Found,
+    password: &str,
+    client_address: String,
+) -> Result<String, Failure> {
+    let request = VerifyPasswordRequest {
+        user_gid: found.user.map(|user| user.to_string()),
+        password: password.to_owned(),
+        client_address,
         user_checked_at: found.checked_at,
+        username: found.username,
+        project_gid: found.project.map(|project| project.to_string()),
     };
-    let mut auth = peers.auth();
-    // Nobody's init is asked for too, and none is waited for when the password is wrong: the time tells nothing.
-    let mut init = pin!(fetch(&gateway, &peers, user.unwrap_or(Gid::NIL)).fuse());
-    let mut verified = pin!(auth.verify_password(verify));
+    Ok(peers.auth().verify_password(request).await?.into_inner().token)
+}
+
+/// Reads the data while the credentials are checked, and doesn't wait for it when these are wrong.
+pub(crate) async fn beside(
+    init: impl Future<Output = Result<Bytes, Failure>>,
+    verified: impl Future<Output = Result<String, Failure>>,
+) -> Result<HttpResponse, Problem> {
+    let (mut init, mut verified) = (pin!(init.fuse()), pin!(verified));
     let mut early = None;
     let token = loop {
         tokio::select! {
-            verified = &mut verified => break verified?.into_inner().token,
+            verified = &mut verified => break verified?,
             init = &mut init, if early.is_none() => early = Some(init),
         }
     };
@@ -56,8 +96,10 @@ pub(crate) async fn login(
     };
     match init {
         Ok(body) => answer(body, &token),
-        // Deactivated or deleted since we looked.
-        Err(Failure { code: ErrorCode::Unauthenticated, .. }) => Err(Failure::new(ErrorCode::UnknownUser).into()),
+        // Deactivated, deleted or removed since we looked.
+        Err(Failure { code: ErrorCode::Unauthenticated | ErrorCode::Forbidden, .. }) => {
+            Err(Failure::new(ErrorCode::UnknownUser).into())
+        }
         Err(failure) => Err(failure.into()),
     }
 }

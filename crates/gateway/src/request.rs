@@ -3,14 +3,15 @@
 use std::{panic::AssertUnwindSafe, time::Instant};
 
 use actix_web::{
-    Error, ResponseError,
+    Error, HttpMessage, ResponseError,
     body::{BoxBody, MessageBody},
     dev::{ServiceRequest, ServiceResponse},
     error::InternalError,
     http::{
         StatusCode,
         header::{
-            CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+            AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, WWW_AUTHENTICATE,
+            X_CONTENT_TYPE_OPTIONS,
         },
     },
     middleware::Next,
@@ -23,7 +24,7 @@ use opentelemetry::propagation::Extractor;
 use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::{Gateway, envelope::Problem};
+use crate::{Gateway, caller::DueToken, envelope::Problem, peers::Peers};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 128;
@@ -37,7 +38,8 @@ pub(crate) async fn around(
     let method = request.method().clone();
     let id = request_id(request.headers(), &gateway);
     let span = request_span(&request, &id);
-    let answer = AssertUnwindSafe(next.call(request)).catch_unwind().instrument(span.clone());
+    let work = async { Ok::<_, Error>(renew(next.call(request).await?.map_into_boxed_body(), &gateway).await) };
+    let answer = AssertUnwindSafe(work).catch_unwind().instrument(span.clone());
     let Ok(answer) = CURRENT_REQUEST_ID.scope(id.clone(), answer).await else {
         span.in_scope(|| tracing::error!("a request panicked"));
         record(&Outcome { method: method.as_str(), path: "panicked", status: 500 }, started, &span);
@@ -45,7 +47,7 @@ pub(crate) async fn around(
         add_headers(response.headers_mut(), StatusCode::INTERNAL_SERVER_ERROR, &id, &gateway);
         return Err(InternalError::from_response("panic", response).into());
     };
-    let mut response = in_envelope(answer?.map_into_boxed_body());
+    let mut response = in_envelope(answer?);
     let status = response.status();
     add_headers(response.headers_mut(), status, &id, &gateway);
     let path = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
@@ -65,6 +67,28 @@ fn in_envelope(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
         answer.headers_mut().append(name.clone(), value.clone());
     }
     ServiceResponse::new(request, answer)
+}
+
+/// Adds a new token to the answer of whoever came with one that is due. Without, the old one does for a while longer.
+async fn renew(mut response: ServiceResponse<BoxBody>, gateway: &Gateway) -> ServiceResponse<BoxBody> {
+    let status = response.status();
+    if status == StatusCode::UNAUTHORIZED || status.is_server_error() || response.headers().contains_key(AUTHORIZATION)
+    {
+        return response;
+    }
+    let due = response.request().extensions_mut().remove::<DueToken>();
+    let (Some(DueToken(token)), Some(peers)) = (due, response.request().app_data::<Data<Peers>>()) else {
+        return response;
+    };
+    match gateway.renewals.renew(peers, token, gateway.trust.keys_generation()).await {
+        Ok(token) => {
+            if let Ok(token) = HeaderValue::from_str(&token) {
+                response.headers_mut().insert(AUTHORIZATION, token);
+            }
+        }
+        Err(failure) => tracing::debug!(code = %failure.code, "a token that is due was not renewed"),
+    }
+    response
 }
 
 struct Outcome<'a> {

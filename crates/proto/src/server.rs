@@ -221,6 +221,13 @@ fn call_span(method: &str, headers: &http::HeaderMap) -> tracing::Span {
     span
 }
 
+/// The request on whose behalf a call is made, as the gateway names it; not longer than an id is.
+#[must_use]
+pub fn request_id<T>(request: &tonic::Request<T>) -> Option<String> {
+    let id = request.metadata().get(channel::REQUEST_ID)?.to_str().ok()?;
+    (id.len() <= 128).then(|| id.to_owned())
+}
+
 fn panicked(panic: &(dyn Any + Send)) -> http::Response<Body> {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("of unknown kind"), "a call panicked");

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use doorward_auth::keys::SigningKey;
+use doorward_auth::{audit::Record, keys::SigningKey};
 use doorward_directory::model::{Membership, Project, User};
 use doorward_domain::Timestamp;
 use serde_json::{Value, json};
@@ -30,11 +30,19 @@ pub(crate) fn membership(membership: &Membership) -> Value {
     })
 }
 
-/// Times by RFC 3339.
+/// Times by RFC 3339, here and below.
 pub(crate) fn signing_key(key: &SigningKey) -> Value {
     json!({
         "kid": key.kid, "state": key.state.as_str(), "public_key": key.public_key,
         "created_at": time(key.created_at), "verify_until": key.verify_until.map(time),
+    })
+}
+
+pub(crate) fn audit_record(record: &Record) -> Value {
+    json!({
+        "at": time(record.at), "action": record.action, "user": record.user.map(|gid| gid.to_string()),
+        "by": record.actor, "project": record.project.map(|gid| gid.to_string()), "address": record.address,
+        "request_id": record.request_id, "detail": record.detail,
     })
 }
 

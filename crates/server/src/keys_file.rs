@@ -6,7 +6,7 @@ use std::{
     fs::{self, OpenOptions},
     io::{ErrorKind, Write},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
     str::FromStr,
 };
 
@@ -29,7 +29,7 @@ impl MasterKey {
         self.0.expose_secret()
     }
 
-    fn generate() -> anyhow::Result<Self> {
+    pub(crate) fn generate() -> anyhow::Result<Self> {
         Ok(Self(SecretBox::new(Box::new(random()?))))
     }
 }
@@ -71,6 +71,42 @@ pub(crate) fn master_key(settings: &Settings) -> anyhow::Result<Option<MasterKey
         Role::Demo | Role::All => find_or_create(&path).map(Some),
         Role::Auth | Role::Migrate | Role::Admin => find(&path),
         Role::Gateway | Role::Directory => Ok(None),
+    }
+}
+
+/// The master key in the data directory, where it is the one in use.
+pub(crate) struct GeneratedKey(PathBuf);
+
+impl GeneratedKey {
+    /// # Errors
+    /// When the file can't be read.
+    pub(crate) fn find(settings: &Settings) -> anyhow::Result<Option<Self>> {
+        let path = settings.data_dir.join(FILE);
+        let is_used = settings.auth.master_key.is_none() && find(&path)?.is_some();
+        Ok(is_used.then_some(Self(path)))
+    }
+
+    /// Writes another key beside it.
+    pub(crate) fn draft(self, key: &MasterKey) -> anyhow::Result<Draft> {
+        let draft = self.0.with_extension("key.new");
+        let _ = fs::remove_file(&draft);
+        create(&draft, key).with_context(|| format!("can't write the new master key {}", draft.display()))?;
+        Ok(Draft { draft, path: self.0 })
+    }
+}
+
+/// A key that is to replace another.
+pub(crate) struct Draft {
+    draft: PathBuf,
+    path: PathBuf,
+}
+
+impl Draft {
+    pub(crate) fn take_over(self) -> anyhow::Result<()> {
+        let Self { draft, path } = self;
+        fs::rename(&draft, &path).with_context(|| {
+            format!("{} couldn't take the place of {}: move it there", draft.display(), path.display())
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
-use doorward_auth::{Credentials, HashingConfig, Keys, Sealer};
+use doorward_auth::{ApiKeys, Credentials, HashingConfig, Keys, Sealer, ThrottleConfig};
 use doorward_directory::Directory;
 use doorward_domain::{RandomIds, SystemClock};
 use doorward_storage::{Database, DatabaseUrl, Error, Migrations, Options};
@@ -52,6 +52,12 @@ pub(crate) fn keys(settings: &Settings) -> anyhow::Result<Keys> {
     Ok(Keys::new(auth_database(settings), Arc::new(SystemClock), sealer, settings.auth.token.lifetime))
 }
 
+pub(crate) async fn api_keys(settings: &Settings) -> anyhow::Result<ApiKeys> {
+    let (database, clock) = (auth_database(settings), Arc::new(SystemClock));
+    let sealer = Arc::new(sealer(settings)?);
+    Ok(ApiKeys::start(database, clock, sealer, settings.auth.token.lifetime).await?)
+}
+
 pub(crate) fn sealer(settings: &Settings) -> anyhow::Result<Sealer> {
     let Some(key) = keys_file::master_key(settings)? else {
         bail!("there is no master key: set DOORWARD_MASTER_KEY or DOORWARD_MASTER_KEY_FILE");
@@ -64,7 +70,6 @@ pub(crate) fn auth_config(settings: &Settings) -> doorward_auth::Config {
     doorward_auth::Config {
         issuer: auth.token.issuer.clone(),
         lifetime: auth.token.lifetime,
-        renew_after: auth.token.renew_after,
         max_session: auth.token.max_session,
         hashing: HashingConfig {
             memory_kib: auth.argon2.memory_kib,
@@ -74,6 +79,12 @@ pub(crate) fn auth_config(settings: &Settings) -> doorward_auth::Config {
             queue: auth.hash_queue,
         },
         password_min_chars: auth.passwords.min_length,
+        throttle: ThrottleConfig {
+            failures: auth.throttle.failures,
+            backoff: auth.throttle.backoff,
+            backoff_max: auth.throttle.backoff_max,
+        },
+        audit_retention: auth.audit_retention,
     }
 }
 
@@ -83,6 +94,7 @@ pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {
         realm: settings.gateway.realm.clone(),
         trusted_proxies: settings.gateway.trusted_proxies.clone(),
         cors_origins: settings.gateway.cors_origins.clone(),
+        renew_after: settings.auth.token.effective_renew_after(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use diesel::connection::{AnsiTransactionManager, TransactionManager};
+use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
@@ -38,6 +38,8 @@ enum Kind {
     /// All that is read is of one moment.
     Snapshot,
     Write,
+    /// As `Write`, but the end doesn't wait for the disk.
+    WriteUnsynced,
 }
 
 impl Database {
@@ -81,12 +83,43 @@ impl Database {
         self.run(Kind::Write, work).await
     }
 
+    /// As [`write`](Self::write), without waiting for the disk: what was written survives the end of this process, and may be
+    /// lost in the last second before the machine or the database server ends.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub async fn write_unsynced<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
+        self.run(Kind::WriteUnsynced, work).await
+    }
+
+    /// Runs queries that need no snapshot in common, such as a single one, without a transaction: a round trip each, and none
+    /// to begin and to end. `work` must not write, and is run again when the connection turns out to be dead.
+    ///
+    /// # Errors
+    /// Those of `work`; [`Error::Unavailable`] when there is no connection in time.
+    pub async fn peek<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        F: Fn(&mut AnyConnection) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.on_blocking_thread(move |inner| inner.peek(work)).await
+    }
+
     /// Whether the database answers.
     ///
     /// # Errors
     /// When it doesn't.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.read(|_| Ok(())).await
+        self.peek(|connection| match connection {
+            AnyConnection::Postgres(connection) => Ok(connection.batch_execute("SELECT 1")?),
+            AnyConnection::Sqlite(connection) => Ok(connection.batch_execute("SELECT 1 FROM sqlite_master")?),
+        })
+        .await
     }
 
     /// Sets the gauges of the pool to what they are now.
@@ -106,13 +139,22 @@ impl Database {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
+        self.on_blocking_thread(move |inner| inner.begin(kind)?.finish(work)).await
+    }
+
+    async fn on_blocking_thread<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        F: FnOnce(&Inner) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<Error> + Send + 'static,
+    {
         let permit = self.permit().await?;
         let inner = self.inner.clone();
         let span = tracing::Span::current();
         let task = tokio::task::spawn_blocking(move || {
             let _entered = span.entered();
             let _permit = permit;
-            inner.begin(kind)?.finish(work)
+            work(&inner)
         });
         task.await.map_err(|error| Error::Other(format!("database work ended early: {error}")))?
     }
@@ -138,15 +180,31 @@ impl Inner {
             let mut pooled = self.pool.get().map_err(|error| Error::Unavailable(error.to_string()))?;
             pooled.is_broken = true;
             match begin(&mut pooled.connection, kind).map_err(Error::from) {
-                Ok(()) => return Ok(Open { pooled }),
+                Ok(()) => return Ok(Open { kind, pooled }),
                 Err(Error::Unavailable(_)) if tries_left > 0 => tries_left -= 1,
                 Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn peek<T>(&self, work: impl Fn(&mut AnyConnection) -> Result<T, Error>) -> Result<T, Error> {
+        let mut tries_left = self.options.pool_size;
+        loop {
+            let mut pooled = self.pool.get().map_err(|error| Error::Unavailable(error.to_string()))?;
+            pooled.is_broken = true;
+            match work(&mut pooled.connection) {
+                Err(Error::Unavailable(_)) if tries_left > 0 => tries_left -= 1,
+                done => {
+                    pooled.is_broken = matches!(done, Err(Error::Unavailable(_)));
+                    return done;
+                }
             }
         }
     }
 }
 
 struct Open {
+    kind: Kind,
     pooled: r2d2::PooledConnection<pool::Manager>,
 }
 
@@ -156,11 +214,11 @@ impl Open {
         match work(connection) {
             Ok(value) => {
                 commit(connection).map_err(Error::from)?;
-                *is_broken = false;
+                *is_broken = sync_again(connection, self.kind).is_err();
                 Ok(value)
             }
             Err(error) => {
-                *is_broken = rollback(connection).is_err();
+                *is_broken = rollback(connection).is_err() || sync_again(connection, self.kind).is_err();
                 Err(error)
             }
         }
@@ -178,6 +236,15 @@ fn begin(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> 
         (AnyConnection::Sqlite(connection), Kind::Snapshot) => {
             AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN")
         }
+        (AnyConnection::Postgres(connection), Kind::WriteUnsynced) => {
+            // Two statements, one round trip.
+            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN; SET LOCAL synchronous_commit = off")
+        }
+        (AnyConnection::Sqlite(connection), Kind::WriteUnsynced) => {
+            // Can't be set within a transaction.
+            connection.batch_execute("PRAGMA synchronous = NORMAL")?;
+            AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
+        }
         // A plain BEGIN takes the write lock at the first write, too late to wait for it.
         (AnyConnection::Sqlite(connection), Kind::Write) => {
             AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
@@ -191,6 +258,16 @@ fn commit(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
 
 fn rollback(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
     <AnyConnection as diesel::Connection>::TransactionManager::rollback_transaction(connection)
+}
+
+/// What [`Kind::WriteUnsynced`] needs after its end. PostgreSQL does it by itself.
+fn sync_again(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> {
+    match (connection, kind) {
+        (AnyConnection::Sqlite(connection), Kind::WriteUnsynced) => {
+            connection.batch_execute("PRAGMA synchronous = FULL")
+        }
+        (AnyConnection::Sqlite(_), Kind::Snapshot | Kind::Write) | (AnyConnection::Postgres(_), _) => Ok(()),
+    }
 }
 
 /// For work outside the pool: migrations.

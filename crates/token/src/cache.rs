@@ -28,6 +28,11 @@ impl CachingVerifier {
         Self { verifier: Verifier::new(issuer), verified: Cache::new(MAX_TOKENS) }
     }
 
+    /// Takes a token as verified that was signed here, with the key of this id.
+    pub fn remember(&self, token: &str, kid: &str, claims: Claims) {
+        self.verified.insert(fingerprint(token), Verified { kid: kid.to_owned(), claims });
+    }
+
     /// As [`Verifier::verify`]: a key that is gone and a time that has come count at once.
     ///
     /// # Errors

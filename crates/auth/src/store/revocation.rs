@@ -1,10 +1,10 @@
 //! Revocations that may still cover a token.
 
 use diesel::prelude::*;
-use doorward_domain::Timestamp;
+use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Error, Result};
 
-use super::schema::revocations;
+use super::schema::{credentials, revocations};
 use crate::revocation::{Covers, Revocation};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -34,8 +34,26 @@ impl TryFrom<Row> for Revocation {
 
 pub(crate) fn find(connection: &mut AnyConnection, covers: &Covers) -> Result<Option<Revocation>> {
     let (kind, id) = covers.key();
-    let row = revocations::table.find((kind, id)).select(Row::as_select()).first(connection).optional()?;
+    let row = revocations::table.find((kind, id)).select(Row::as_select()).get_result(connection).optional()?;
     row.map(Revocation::try_from).transpose()
+}
+
+/// The user's password hash, and what was revoked of them.
+pub(crate) fn find_with_hash(
+    connection: &mut AnyConnection,
+    user: Gid,
+) -> Result<(Option<String>, Option<Revocation>)> {
+    let of_user = revocations::kind.eq("subject").and(revocations::id.eq(credentials::user_gid));
+    let row: Option<(String, Option<Row>)> = credentials::table
+        .left_join(revocations::table.on(of_user))
+        .filter(credentials::user_gid.eq(user.to_string()))
+        .select((credentials::password_hash, Option::<Row>::as_select()))
+        .get_result(connection)
+        .optional()?;
+    match row {
+        Some((hash, revocation)) => Ok((Some(hash), revocation.map(Revocation::try_from).transpose()?)),
+        None => Ok((None, None)),
+    }
 }
 
 /// Widens the one that is there, or adds it. The caller holds the lock of the trust head.

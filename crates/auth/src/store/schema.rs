@@ -44,3 +44,56 @@ diesel::table! {
         cursor -> BigInt,
     }
 }
+
+diesel::table! {
+    secrets (name) {
+        name -> Text,
+        sealed -> Text,
+    }
+}
+
+diesel::table! {
+    api_keys (user_gid) {
+        user_gid -> Text,
+        project_gid -> Text,
+        lookup -> Text,
+        sealed -> Text,
+        created_at -> BigInt,
+        last_used_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    throttle (bucket) {
+        bucket -> Text,
+        failures -> BigInt,
+        failed_at -> BigInt,
+        blocked_until -> BigInt,
+        told_until -> BigInt,
+    }
+}
+
+diesel::table! {
+    known_addresses (user_gid, address) {
+        user_gid -> Text,
+        address -> Text,
+        last_login_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    audit (id) {
+        id -> BigInt,
+        at -> BigInt,
+        action -> Text,
+        user_gid -> Nullable<Text>,
+        actor -> Nullable<Text>,
+        project_gid -> Nullable<Text>,
+        address -> Nullable<Text>,
+        request_id -> Nullable<Text>,
+        detail -> Nullable<Text>,
+    }
+}
+
+diesel::allow_tables_to_appear_in_same_query!(credentials, known_addresses);
+diesel::allow_tables_to_appear_in_same_query!(credentials, revocations);

@@ -69,6 +69,13 @@ pub(crate) fn set_state(
     Ok(())
 }
 
+pub(crate) fn set_sealed(connection: &mut AnyConnection, kid: &str, sealed_private_key: &str) -> Result<()> {
+    diesel::update(signing_keys::table.find(kid))
+        .set(signing_keys::sealed_private_key.eq(sealed_private_key))
+        .execute(connection)?;
+    Ok(())
+}
+
 /// A retired key's private part is gone for good.
 pub(crate) fn retire(connection: &mut AnyConnection, kid: &str) -> Result<()> {
     diesel::update(signing_keys::table.find(kid))

@@ -8,7 +8,7 @@ use doorward_storage::{AnyConnection, Result};
 use super::schema::trust_head;
 
 pub(crate) fn version(connection: &mut AnyConnection) -> Result<i64> {
-    Ok(trust_head::table.find(1).select(trust_head::version).first(connection)?)
+    Ok(trust_head::table.find(1).select(trust_head::version).get_result(connection)?)
 }
 
 /// The version of the change that this transaction makes. From here to the commit, other writers of trust wait.
@@ -19,9 +19,15 @@ pub(crate) fn next_version(connection: &mut AnyConnection) -> Result<i64> {
     version(connection)
 }
 
+/// Makes other writers of trust wait until the commit.
+pub(crate) fn lock(connection: &mut AnyConnection) -> Result<()> {
+    diesel::update(trust_head::table.find(1)).set(trust_head::version.eq(trust_head::version)).execute(connection)?;
+    Ok(())
+}
+
 /// How long any token may live that was ever issued; `own` is what this process would issue.
 pub(crate) fn longest_lifetime(connection: &mut AnyConnection, own: Duration) -> Result<Duration> {
-    let seconds: i64 = trust_head::table.find(1).select(trust_head::longest_lifetime_seconds).first(connection)?;
+    let seconds: i64 = trust_head::table.find(1).select(trust_head::longest_lifetime_seconds).get_result(connection)?;
     Ok(own.max(Duration::from_secs(u64::try_from(seconds).unwrap_or_default())))
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn append(connection: &mut AnyConnection, changes: Vec<NewChange>, cl
 
 /// The last cursor that was given out, as of this snapshot.
 pub(crate) fn head(connection: &mut AnyConnection) -> Result<i64> {
-    Ok(feed_head::table.find(1).select(feed_head::cursor).first(connection)?)
+    Ok(feed_head::table.find(1).select(feed_head::cursor).get_result(connection)?)
 }
 
 /// The changes after a cursor, in order.

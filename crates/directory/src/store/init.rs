@@ -23,10 +23,21 @@ pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Memb
     rows.into_iter().map(|(membership, project)| Ok((membership.try_into()?, project.try_into()?))).collect()
 }
 
+/// The memberships of others in one project, whatever their state, with the people.
+pub(crate) fn others_in(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Vec<(Membership, Person)>> {
+    let rows: Vec<(membership::Row, PersonRow)> = memberships::table
+        .inner_join(users::table)
+        .filter(memberships::project_gid.eq(project.to_string()))
+        .filter(memberships::user_gid.ne(user.to_string()))
+        .order(memberships::user_gid)
+        .select((membership::Row::as_select(), PERSON))
+        .load(connection)?;
+    rows.into_iter().map(with_person).collect()
+}
+
 /// The memberships of others in the active projects of which the user is an active member, with the people. A person in
 /// several of these projects comes several times.
 pub(crate) fn others(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Membership, Person)>> {
-    type PersonRow = (String, Option<String>, String, Option<String>, String);
     let rows: Vec<(membership::Row, PersonRow)> = mine
         .inner_join(projects::table.on(projects::gid.eq(mine.field(memberships::project_gid))))
         .inner_join(memberships::table.on(memberships::project_gid.eq(mine.field(memberships::project_gid))))
@@ -36,15 +47,17 @@ pub(crate) fn others(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(M
         .filter(projects::status.eq("active"))
         .filter(memberships::user_gid.ne(user.to_string()))
         .order((memberships::project_gid, memberships::user_gid))
-        .select((
-            membership::Row::as_select(),
-            (users::gid, users::username, users::name, users::avatar, users::status),
-        ))
+        .select((membership::Row::as_select(), PERSON))
         .load(connection)?;
-    rows.into_iter()
-        .map(|(membership, (gid, username, name, avatar, status))| {
-            let person = Person { gid: gid.parse()?, username, name, avatar, status: status.parse()? };
-            Ok((membership.try_into()?, person))
-        })
-        .collect()
+    rows.into_iter().map(with_person).collect()
+}
+
+type PersonRow = (String, Option<String>, String, Option<String>, String);
+type PersonColumns = (users::gid, users::username, users::name, users::avatar, users::status);
+const PERSON: PersonColumns = (users::gid, users::username, users::name, users::avatar, users::status);
+
+fn with_person((membership, person): (membership::Row, PersonRow)) -> Result<(Membership, Person)> {
+    let (gid, username, name, avatar, status) = person;
+    let person = Person { gid: gid.parse()?, username, name, avatar, status: status.parse()? };
+    Ok((membership.try_into()?, person))
 }

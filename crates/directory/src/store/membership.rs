@@ -1,10 +1,10 @@
 //! Who is in which project.
 
 use diesel::prelude::*;
-use doorward_domain::{Gid, Timestamp};
+use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Timestamp};
 use doorward_storage::{AnyConnection, Error, Result};
 
-use super::schema::memberships;
+use super::schema::{memberships, projects};
 use crate::model::Membership;
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -51,14 +51,36 @@ pub(crate) fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> R
     let row = memberships::table
         .find((project.to_string(), user.to_string()))
         .select(Row::as_select())
-        .first(connection)
+        .get_result(connection)
         .optional()?;
     row.map(Membership::try_from).transpose()
 }
 
-pub(crate) fn activate(connection: &mut AnyConnection, project: Gid, user: Gid, now: Timestamp) -> Result<()> {
+/// With the status of the project.
+pub(crate) fn find_with_project(
+    connection: &mut AnyConnection,
+    project: Gid,
+    user: Gid,
+) -> Result<Option<(Membership, ProjectStatus)>> {
+    let row: Option<(Row, String)> = memberships::table
+        .inner_join(projects::table)
+        .filter(memberships::project_gid.eq(project.to_string()))
+        .filter(memberships::user_gid.eq(user.to_string()))
+        .select((Row::as_select(), projects::status))
+        .get_result(connection)
+        .optional()?;
+    row.map(|(row, status)| Ok((row.try_into()?, status.parse()?))).transpose()
+}
+
+pub(crate) fn set_status(
+    connection: &mut AnyConnection,
+    project: Gid,
+    user: Gid,
+    status: MembershipStatus,
+    now: Timestamp,
+) -> Result<()> {
     diesel::update(memberships::table.find((project.to_string(), user.to_string())))
-        .set((memberships::status.eq("active"), memberships::updated_at.eq(now.as_micros())))
+        .set((memberships::status.eq(status.as_str()), memberships::updated_at.eq(now.as_micros())))
         .execute(connection)?;
     Ok(())
 }

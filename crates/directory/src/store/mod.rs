@@ -4,5 +4,6 @@ pub(crate) mod feed;
 pub(crate) mod init;
 pub(crate) mod membership;
 pub(crate) mod project;
+pub(crate) mod project_options;
 mod schema;
 pub(crate) mod user;

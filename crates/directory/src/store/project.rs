@@ -51,7 +51,7 @@ pub(crate) fn insert(connection: &mut AnyConnection, project: &Project, now: Tim
 }
 
 pub(crate) fn find(connection: &mut AnyConnection, gid: Gid) -> Result<Option<Project>> {
-    let row = projects::table.find(gid.to_string()).select(Row::as_select()).first(connection).optional()?;
+    let row = projects::table.find(gid.to_string()).select(Row::as_select()).get_result(connection).optional()?;
     row.map(Project::try_from).transpose()
 }
 

@@ -59,6 +59,24 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    project_items (project_gid, kind, gid) {
+        project_gid -> Text,
+        kind -> Text,
+        gid -> Text,
+        name -> Text,
+        position -> BigInt,
+    }
+}
+
+diesel::table! {
+    project_languages (project_gid, language) {
+        project_gid -> Text,
+        language -> Text,
+        position -> BigInt,
+    }
+}
+
 diesel::joinable!(memberships -> projects (project_gid));
 diesel::joinable!(memberships -> users (user_gid));
 diesel::allow_tables_to_appear_in_same_query!(users, projects, memberships);

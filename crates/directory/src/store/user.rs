@@ -68,13 +68,13 @@ pub(crate) fn insert_many(connection: &mut AnyConnection, new: &[User], now: Tim
 }
 
 pub(crate) fn find(connection: &mut AnyConnection, gid: Gid) -> Result<Option<User>> {
-    let row = users::table.find(gid.to_string()).select(Row::as_select()).first(connection).optional()?;
+    let row = users::table.find(gid.to_string()).select(Row::as_select()).get_result(connection).optional()?;
     row.map(User::try_from).transpose()
 }
 
 pub(crate) fn find_by_username(connection: &mut AnyConnection, username: &str) -> Result<Option<User>> {
     let row =
-        users::table.filter(users::username.eq(username)).select(Row::as_select()).first(connection).optional()?;
+        users::table.filter(users::username.eq(username)).select(Row::as_select()).get_result(connection).optional()?;
     row.map(User::try_from).transpose()
 }
 
@@ -107,6 +107,13 @@ pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i6
 pub(crate) fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, now: Timestamp) -> Result<()> {
     diesel::update(users::table.find(gid.to_string()))
         .set((users::status.eq(status.as_str()), users::updated_at.eq(now.as_micros())))
+        .execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn set_name(connection: &mut AnyConnection, gid: Gid, name: &str, now: Timestamp) -> Result<()> {
+    diesel::update(users::table.find(gid.to_string()))
+        .set((users::name.eq(name), users::updated_at.eq(now.as_micros())))
         .execute(connection)?;
     Ok(())
 }

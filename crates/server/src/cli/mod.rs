@@ -1,5 +1,7 @@
 //! The command line. Flags of settings come from their table, on every command.
 
+mod api_keys;
+mod audit;
 mod keys;
 mod projects;
 mod users;
@@ -8,6 +10,8 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 
 use crate::settings::{self, Role};
 
+pub(crate) use api_keys::ApiKeyCommand;
+pub(crate) use audit::Audit;
 pub(crate) use keys::KeysCommand;
 pub(crate) use projects::{CreateProject, MemberCommand, ProjectCommand};
 pub(crate) use users::{CreateUser, NewPassword, PasswordSource, UserCommand};
@@ -42,9 +46,17 @@ pub(crate) enum Command {
     /// Administer the members of projects
     #[command(subcommand, after_help = "Example:\n  doorward member add --project P --user ann")]
     Member(MemberCommand),
+    /// Administer the API keys of projects
+    #[command(
+        name = "apikey",
+        subcommand,
+        after_help = "Example:\n  doorward apikey create --project P --name 'Nightly export'"
+    )]
+    ApiKey(ApiKeyCommand),
     /// Administer the keys that sign tokens
     #[command(subcommand, after_help = "Example:\n  doorward keys rotate")]
     Keys(KeysCommand),
+    Audit(Audit),
     Healthcheck(Healthcheck),
 }
 
@@ -86,7 +98,13 @@ impl Command {
             Self::Serve(Serve { service: Service::Auth, .. }) => Role::Auth,
             Self::Serve(Serve { service: Service::Directory, .. }) => Role::Directory,
             Self::Migrate => Role::Migrate,
-            Self::User(_) | Self::Project(_) | Self::Member(_) | Self::Keys(_) | Self::Healthcheck(_) => Role::Admin,
+            Self::User(_)
+            | Self::Project(_)
+            | Self::Member(_)
+            | Self::ApiKey(_)
+            | Self::Keys(_)
+            | Self::Audit(_)
+            | Self::Healthcheck(_) => Role::Admin,
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use doorward_auth::{Credentials, Password};
+use doorward_auth::{Credentials, Password, audit::Origin};
 use doorward_directory::{Directory, Error, NewUser, model::User};
 use doorward_domain::{DisplayName, Email, Ids, RandomIds, Username};
 
@@ -57,11 +57,11 @@ fn keep(path: &Path, password: &str) -> std::io::Result<()> {
 
 async fn fill(directory: &Directory, credentials: &Credentials, password: &str) -> anyhow::Result<()> {
     for (username, name) in PEOPLE {
-        let user = match directory.find_login(username).await? {
-            Some(user) => user,
-            None => create_user(directory, username, name).await?,
+        let user = match directory.get_user(username).await {
+            Err(Error::UserNotFound) => create_user(directory, username, name).await?,
+            found => found?,
         };
-        credentials.set_password(user.gid, Password::parse(password)?).await?;
+        credentials.set_password(user.gid, Password::parse(password)?, Origin::command_line()).await?;
     }
     let known = directory.list_projects(None, 100).await?;
     for (name, owner, members) in PROJECTS {

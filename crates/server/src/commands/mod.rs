@@ -1,5 +1,7 @@
 //! Runs a command.
 
+mod api_key;
+mod audit;
 mod demo;
 pub(crate) mod healthcheck;
 mod import;
@@ -29,6 +31,8 @@ pub(crate) async fn run(command: Command, settings: Settings) -> anyhow::Result<
         Command::User(command) => user::run(command, &settings).await,
         Command::Project(command) => project::run(command, &settings).await,
         Command::Member(command) => member::run(command, &settings).await,
+        Command::ApiKey(command) => api_key::run(command, &settings).await,
+        Command::Audit(command) => audit::run(command, &settings).await,
         Command::Keys(command) => keys::run(command, &settings).await,
         Command::Healthcheck(command) => healthcheck::run(command, settings.ops_listen).await,
     }

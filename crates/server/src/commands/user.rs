@@ -3,7 +3,7 @@
 use std::io::Read;
 
 use anyhow::{Context, bail};
-use doorward_auth::{Credentials, Password, StoredHash};
+use doorward_auth::{Credentials, Password, StoredHash, audit::Origin};
 use doorward_directory::{Directory, NewUser, model::User};
 use doorward_domain::{DisplayName, Gid, Ids, RandomIds, UserStatus};
 use secrecy::ExposeSecret;
@@ -79,8 +79,10 @@ async fn create_user(directory: &Directory, credentials: &Credentials, create: C
 
 async fn set_password(credentials: &Credentials, user: Gid, source: PasswordSource) -> anyhow::Result<()> {
     match source.into() {
-        NewPassword::Stdin => credentials.set_password(user, read_password()?).await?,
-        NewPassword::Hash(hash) => credentials.set_hash(user, hash.expose_secret().to_owned()).await?,
+        NewPassword::Stdin => credentials.set_password(user, read_password()?, Origin::command_line()).await?,
+        NewPassword::Hash(hash) => {
+            credentials.set_hash(user, hash.expose_secret().to_owned(), Origin::command_line()).await?;
+        }
     }
     Ok(())
 }

@@ -17,9 +17,9 @@ pub(crate) struct AuthSettings {
     pub argon2: Argon2Settings,
     pub hash_workers: usize,
     pub hash_queue: usize,
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked already; what it steers comes with a later release"))]
+    /// For `keys reseal`.
+    pub new_master_key: Option<MasterKey>,
     pub throttle: ThrottleSettings,
-    #[expect(dead_code, reason = "checked already; what it steers comes with a later release")]
     pub audit_retention: Duration,
 }
 
@@ -48,11 +48,8 @@ pub(crate) struct Argon2Settings {
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ThrottleSettings {
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked already; what it steers comes with a later release"))]
     pub failures: u32,
-    #[expect(dead_code, reason = "checked already; what it steers comes with a later release")]
     pub backoff: Duration,
-    #[expect(dead_code, reason = "checked already; what it steers comes with a later release")]
     pub backoff_max: Duration,
 }
 
@@ -70,9 +67,8 @@ impl AuthSettings {
         Some(Self {
             listen,
             database: reader.value_or("auth_database_url", &machine.sqlite_url("auth.db"), parse::database_url)?,
-            master_key: reader.optional("master_key", |text| {
-                text.parse().map_err(|error: doorward_domain::Malformed| error.to_string())
-            }),
+            master_key: reader.optional("master_key", master_key),
+            new_master_key: reader.optional("new_master_key", master_key),
             token: TokenSettings::read(reader)?,
             passwords: PasswordSettings {
                 min_length: reader.value("password_min_length", parse::number(1..=256))?,
@@ -96,6 +92,14 @@ impl TokenSettings {
             renew_after: reader.value("token_renew_after", parse::duration(Duration::ZERO))?,
             max_session: reader.value("token_max_session", parse::duration(SECOND))?,
         })
+    }
+}
+
+impl TokenSettings {
+    /// The age from which a token is renewed: also tokens that don't live as long as that are renewed in time.
+    pub(crate) fn effective_renew_after(&self) -> Duration {
+        let lifetime = self.lifetime.min(self.max_session);
+        if self.renew_after < lifetime { self.renew_after } else { lifetime / 10 }
     }
 }
 
@@ -127,6 +131,10 @@ impl ThrottleSettings {
             backoff_max: reader.value("login_backoff_max", parse::duration(MILLISECOND))?,
         })
     }
+}
+
+fn master_key(text: &str) -> Result<MasterKey, String> {
+    text.parse().map_err(|error: doorward_domain::Malformed| error.to_string())
 }
 
 fn issuer(text: &str) -> Result<String, String> {

@@ -360,7 +360,16 @@ fn every_setting_is_read_and_has_the_default_that_help_promises() {
         table::TABLE.iter().map(|setting| setting.key).filter(|key| !effective.contains_key(key)).collect();
     assert_eq!(
         unset,
-        ["master_key", "service_token", "grpc_tls_ca", "grpc_tls_cert", "grpc_tls_key", "smtp_url", "mail_from"]
+        [
+            "master_key",
+            "new_master_key",
+            "service_token",
+            "grpc_tls_ca",
+            "grpc_tls_cert",
+            "grpc_tls_key",
+            "smtp_url",
+            "mail_from"
+        ]
     );
     for setting in table::TABLE {
         let table::Default::Is(default) = setting.default else { continue };

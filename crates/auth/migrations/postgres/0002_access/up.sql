@@ -1,0 +1,61 @@
+-- What auth keeps for itself, sealed with the master key, base64.
+CREATE TABLE secrets (
+    name   TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    sealed TEXT NOT NULL
+);
+
+CREATE TABLE api_keys (
+    -- The API user; has one key.
+    user_gid     TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    project_gid  TEXT COLLATE "C" NOT NULL,
+    -- HMAC-SHA256 of the key, base64: how it is found.
+    lookup       TEXT COLLATE "C" NOT NULL UNIQUE,
+    -- The key, sealed with the master key, base64: its owner may read it again.
+    sealed       TEXT   NOT NULL,
+    created_at   BIGINT NOT NULL,
+    -- Within the hour.
+    last_used_at BIGINT
+);
+
+-- Failures that count against a username or an address.
+CREATE TABLE throttle (
+    -- What is counted: its kind and the SHA-256 of the rest.
+    bucket        TEXT COLLATE "C" NOT NULL PRIMARY KEY,
+    failures      BIGINT NOT NULL,
+    -- Of the last failure.
+    failed_at     BIGINT NOT NULL,
+    -- Until then every attempt is refused.
+    blocked_until BIGINT NOT NULL,
+    -- The wait that the audit trail tells of already.
+    told_until    BIGINT NOT NULL
+);
+CREATE INDEX throttle_by_failure ON throttle (failed_at);
+
+-- Addresses from which a user has logged in: their failures are counted apart.
+CREATE TABLE known_addresses (
+    user_gid      TEXT COLLATE "C" NOT NULL,
+    -- As the throttle counts it: an IPv6 address by its /64.
+    address       TEXT COLLATE "C" NOT NULL,
+    -- Within the day.
+    last_login_at BIGINT NOT NULL,
+    PRIMARY KEY (user_gid, address)
+);
+CREATE INDEX known_addresses_by_login ON known_addresses (last_login_at);
+
+-- Append-only: rows are never changed, and go when their time is over.
+CREATE TABLE audit (
+    id          BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at          BIGINT NOT NULL,
+    action      TEXT   NOT NULL,
+    -- Whom it is about; NULL when nobody is known.
+    user_gid    TEXT COLLATE "C",
+    -- Who did it: a gid, or 'command line'; NULL for the service itself and for whoever has not proved who they are.
+    actor       TEXT COLLATE "C",
+    project_gid TEXT COLLATE "C",
+    address     TEXT,
+    request_id  TEXT,
+    -- Such as a reason or a key id.
+    detail      TEXT
+);
+CREATE INDEX audit_by_time ON audit (at);
+CREATE INDEX audit_by_user ON audit (user_gid, at) WHERE user_gid IS NOT NULL;

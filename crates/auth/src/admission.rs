@@ -1,0 +1,115 @@
+//! Which attempts to log in are let through: not those during a wait, and not more at once than may still fail.
+
+use std::time::Duration;
+
+use doorward_domain::Timestamp;
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Error,
+    audit::{self, Action, Entry},
+    logins::{Attempt, Logins, NOBODY},
+    store,
+    throttle::{self, Bucket, Count, Permit, Place},
+};
+
+/// How long an attempt waits for others with the same name.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// An attempt that was let through, and what was read for it.
+pub(crate) struct Admitted {
+    /// To be kept until the outcome is written.
+    pub(crate) permit: Permit,
+    pub(crate) address: Bucket,
+    pub(crate) name: Bucket,
+    pub(crate) has_name_count: bool,
+    pub(crate) hash: Option<String>,
+    pub(crate) last_login_at: Option<Timestamp>,
+}
+
+/// What a look at the database tells about an attempt.
+struct Look {
+    counts: Vec<Count>,
+    hash: Option<String>,
+    last_login_at: Option<Timestamp>,
+}
+
+impl Look {
+    fn count(&self, bucket: &Bucket) -> Option<&Count> {
+        self.counts.iter().find(|count| count.bucket == bucket.key)
+    }
+}
+
+impl Logins {
+    /// # Errors
+    /// [`Error::Throttled`], [`Error::HashQueueFull`] when too many wait, and those of the database.
+    pub(crate) async fn admit(&self, attempt: &Attempt, place: &Place) -> Result<Admitted, Error> {
+        let config = &self.config.throttle;
+        let address = Bucket::of_address(place, config);
+        let (name, name_here) =
+            (Bucket::of_name(&attempt.username, config), Bucket::of_name_at(&attempt.username, place, config));
+        let give_up_at = tokio::time::Instant::now() + PATIENCE;
+        let mut ticket = self.gate.approach(&[&address.key, &name.key, &name_here.key]);
+        let mut _waiting = None;
+        loop {
+            let look = self.look(attempt, place, [&address.key, &name.key, &name_here.key]).await?;
+            let now = self.clock.now();
+            let is_known = throttle::is_known(look.last_login_at, now);
+            let name = if is_known { &name_here } else { &name };
+            let counts: Vec<&Count> = [&address, name].into_iter().filter_map(|bucket| look.count(bucket)).collect();
+            let entry = Entry::new(Action::LoginThrottled, attempt.user, &attempt.origin).in_project(attempt.project);
+            self.refuse_blocked(&counts, entry).await?;
+            let room = |bucket: &Bucket| bucket.allowed_at_once(look.count(bucket), now);
+            match ticket.enter(&[(&address.key, room(&address)), (&name.key, room(name))]) {
+                Ok(permit) => {
+                    let has_name_count = look.count(name).is_some();
+                    let name = name.clone();
+                    let Look { hash, last_login_at, .. } = look;
+                    return Ok(Admitted { permit, address, name, has_name_count, hash, last_login_at });
+                }
+                Err((same, wait_for)) => {
+                    ticket = same;
+                    if let Some(wait_for) = wait_for {
+                        if _waiting.is_none() {
+                            _waiting = Some(self.waiting.try_acquire().map_err(|_| Error::HashQueueFull)?);
+                        }
+                        let room = tokio::time::timeout_at(give_up_at, wait_for.notified()).await;
+                        room.map_err(|_| Error::HashQueueFull)?;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn look(&self, attempt: &Attempt, place: &Place, buckets: [&str; 3]) -> Result<Look, Error> {
+        let (user, place) = (attempt.user.unwrap_or(NOBODY), place.clone());
+        let buckets = buckets.map(str::to_owned);
+        let work = move |connection: &mut AnyConnection| {
+            let counts = store::throttle::list(connection, buckets.each_ref().map(String::as_str))?;
+            let (hash, last_login_at) = store::known_address::find_with_hash(connection, user, place.as_str())?
+                .map_or((None, None), |(hash, at)| (Some(hash), at));
+            Ok(Look { counts, hash, last_login_at })
+        };
+        Ok(self.database.peek(work).await?)
+    }
+
+    /// Refuses whoever comes during a wait, and writes down the first of them.
+    pub(crate) async fn refuse_blocked(&self, counts: &[&Count], entry: Entry) -> Result<(), Error> {
+        let now = self.clock.now();
+        let longest = counts.iter().filter_map(|count| Some((throttle::wait(count, now)?, *count)));
+        let Some((wait, count)) = longest.max_by_key(|(wait, _)| *wait) else {
+            return Ok(());
+        };
+        if count.told_until < count.blocked_until {
+            let (bucket, until) = (count.bucket.clone(), count.blocked_until);
+            let write = move |connection: &mut AnyConnection| {
+                if store::throttle::note_told(connection, &bucket, until)? {
+                    audit::record(connection, entry, now)?;
+                }
+                Ok::<_, Error>(())
+            };
+            self.database.write(write).await?;
+        }
+        Err(Error::Throttled(wait))
+    }
+}

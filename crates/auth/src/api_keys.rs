@@ -1,0 +1,221 @@
+//! API keys: 256 random bits, looked up by their HMAC, and sealed so that the owner of the project may read one again.
+
+use std::{sync::Arc, time::Duration};
+
+use aws_lc_rs::{
+    constant_time::verify_slices_are_equal,
+    hmac::{self, HMAC_SHA256},
+    rand,
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use doorward_domain::{Clock, Gid, Timestamp};
+use doorward_storage::{AnyConnection, Database};
+
+use crate::{
+    Error, Sealer,
+    audit::{self, Action, Entry, Origin},
+    revocation::{self, Covers},
+    store,
+};
+
+/// By which scanners for leaked secrets know one; the checksum of Base58Check tells them a real one from a typo.
+const PREFIX: &str = "dw_";
+const KEY_BYTES: usize = 32;
+/// Longer is no key of ours, and not worth a hash.
+const MAX_CHARS: usize = 128;
+/// How exactly the last use is recorded: a write for each would cost more than the login.
+const USED_WITHIN: Duration = Duration::from_secs(3600);
+/// The name of the secret by which keys are looked up.
+const LOOKUP_SECRET: &str = "api_key_lookup";
+
+/// An API user's key, as it is stored.
+#[derive(Debug, Clone)]
+pub struct ApiKey {
+    /// The API user.
+    pub user: Gid,
+    pub project: Gid,
+    /// HMAC-SHA256 of the key, base64.
+    pub(crate) lookup: String,
+    pub(crate) sealed: String,
+    pub created_at: Timestamp,
+    /// Within the hour.
+    pub last_used_at: Option<Timestamp>,
+}
+
+impl ApiKey {
+    /// Whether a use at `now` is worth recording.
+    pub(crate) fn is_use_due(&self, now: Timestamp) -> bool {
+        self.last_used_at.is_none_or(|used| used < now.minus(USED_WITHIN))
+    }
+}
+
+/// The API keys, for the service and for administration.
+#[derive(Clone)]
+pub struct ApiKeys {
+    database: Database,
+    clock: Arc<dyn Clock>,
+    sealer: Arc<Sealer>,
+    lookup: Arc<hmac::Key>,
+    /// Of a token.
+    lifetime: Duration,
+}
+
+impl ApiKeys {
+    /// Makes the secret by which keys are looked up, when there is none.
+    ///
+    /// # Errors
+    /// When the master key is not the one that sealed it, and those of the database.
+    pub async fn start(
+        database: Database,
+        clock: Arc<dyn Clock>,
+        sealer: Arc<Sealer>,
+        lifetime: Duration,
+    ) -> Result<Self, Error> {
+        let opener = sealer.clone();
+        let secret = database.write(move |connection| find_or_make_secret(connection, &opener)).await?;
+        let lookup = Arc::new(hmac::Key::new(HMAC_SHA256, &secret));
+        Ok(Self { database, clock, sealer, lookup, lifetime })
+    }
+
+    /// By the key's text. Anything else than a key is looked up all the same: the time tells nothing.
+    pub(crate) fn find(&self, connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Option<ApiKey>> {
+        let end = text.char_indices().nth(MAX_CHARS).map_or(text.len(), |(end, _)| end);
+        let lookup = self.lookup_of(text.get(..end).unwrap_or_default());
+        let found = store::api_key::find_by_lookup(connection, &lookup)?;
+        let is_key = is_well_formed(text);
+        Ok(found.filter(|key| is_key && is_equal(&key.lookup, &lookup)))
+    }
+
+    /// An API user's key. There is one from the first time on that this is asked.
+    ///
+    /// # Errors
+    /// Those of the database; when the master key is another by now.
+    pub async fn get(&self, user: Gid, project: Gid, origin: Origin) -> Result<String, Error> {
+        let this = self.clone();
+        self.database
+            .write(move |connection| {
+                // One at a time: two at once must not make two keys.
+                store::trust_head::lock(connection)?;
+                let now = this.clock.now();
+                let (text, action) = match store::api_key::find(connection, user)? {
+                    Some(key) => (this.open(&key)?, Action::ApiKeyRead),
+                    None => (this.put_new(connection, user, project, now)?, Action::ApiKeyCreated),
+                };
+                audit::record(connection, Entry::new(action, Some(user), &origin).in_project(Some(project)), now)?;
+                Ok(text)
+            })
+            .await
+    }
+
+    /// Another key; the old one and its tokens are dead.
+    ///
+    /// # Errors
+    /// Those of the database; when the master key is another by now.
+    pub async fn rotate(&self, user: Gid, project: Gid, origin: Origin) -> Result<String, Error> {
+        let this = self.clone();
+        self.database
+            .write(move |connection| {
+                store::trust_head::lock(connection)?;
+                let now = this.clock.now();
+                let text = this.put_new(connection, user, project, now)?;
+                revocation::revoke(connection, vec![(Covers::Subject(user), now)], this.lifetime)?;
+                let entry = Entry::new(Action::ApiKeyRotated, Some(user), &origin).in_project(Some(project));
+                audit::record(connection, entry, now)?;
+                Ok(text)
+            })
+            .await
+    }
+
+    fn put_new(
+        &self,
+        connection: &mut AnyConnection,
+        user: Gid,
+        project: Gid,
+        now: Timestamp,
+    ) -> Result<String, Error> {
+        // After a change of the master key, a process that still has the old one must seal nothing more.
+        find_or_make_secret(connection, &self.sealer)?;
+        let text = generate()?;
+        let sealed = self.sealer.seal(&place(user), text.as_bytes())?;
+        let lookup = self.lookup_of(&text);
+        let key = ApiKey { user, project, lookup, sealed, created_at: now, last_used_at: None };
+        store::api_key::put(connection, &key)?;
+        Ok(text)
+    }
+
+    fn open(&self, key: &ApiKey) -> Result<String, Error> {
+        let text = self.sealer.open(&place(key.user), &key.sealed)?;
+        String::from_utf8(text).map_err(|_| Error::Internal("a sealed API key is no text"))
+    }
+
+    fn lookup_of(&self, text: &str) -> String {
+        STANDARD.encode(hmac::sign(&self.lookup, text.as_bytes()))
+    }
+}
+
+pub(crate) fn place(user: Gid) -> String {
+    format!("api_key/{user}")
+}
+
+/// Where a secret of auth's own is sealed to.
+pub(crate) fn secret_place(name: &str) -> String {
+    format!("secret/{name}")
+}
+
+fn find_or_make_secret(connection: &mut AnyConnection, sealer: &Sealer) -> Result<Vec<u8>, Error> {
+    if let Some(sealed) = store::secret::find(connection, LOOKUP_SECRET)? {
+        return Ok(sealer.open(&secret_place(LOOKUP_SECRET), &sealed)?);
+    }
+    store::trust_head::lock(connection)?;
+    // Somebody else may have made it while we waited.
+    if let Some(sealed) = store::secret::find(connection, LOOKUP_SECRET)? {
+        return Ok(sealer.open(&secret_place(LOOKUP_SECRET), &sealed)?);
+    }
+    let secret = random()?;
+    let sealed = sealer.seal(&secret_place(LOOKUP_SECRET), &secret)?;
+    store::secret::insert(connection, LOOKUP_SECRET, &sealed)?;
+    Ok(secret.to_vec())
+}
+
+fn generate() -> Result<String, Error> {
+    Ok(format!("{PREFIX}{}", bs58::encode(random()?).with_check().into_string()))
+}
+
+fn is_well_formed(text: &str) -> bool {
+    let decoded = |text: &str| bs58::decode(text).with_check(None).into_vec().ok();
+    text.len() <= MAX_CHARS && text.strip_prefix(PREFIX).and_then(decoded).is_some_and(|bytes| bytes.len() == KEY_BYTES)
+}
+
+fn is_equal(a: &str, b: &str) -> bool {
+    verify_slices_are_equal(a.as_bytes(), b.as_bytes()).is_ok()
+}
+
+fn random() -> Result<[u8; KEY_BYTES], Error> {
+    let mut bytes = [0; KEY_BYTES];
+    rand::fill(&mut bytes).map_err(|_| Error::Internal("no random numbers"))?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_known_by_its_form() {
+        let key = generate().unwrap();
+        assert!(key.starts_with("dw_") && is_well_formed(&key), "{key}");
+        assert!(key.strip_prefix("dw_").unwrap().bytes().all(|byte| byte.is_ascii_alphanumeric()), "{key}");
+        assert_ne!(key, generate().unwrap());
+        let changed = |position: usize| {
+            let mut bytes = key.clone().into_bytes();
+            bytes[position] = if bytes[position] == b'2' { b'3' } else { b'2' };
+            String::from_utf8(bytes).unwrap()
+        };
+        for position in 0..key.len() {
+            assert!(!is_well_formed(&changed(position)), "{position}");
+        }
+        for bad in ["", "dw_", "dw_0OIl", &key[3..], &format!("{key} "), &"1".repeat(4000)] {
+            assert!(!is_well_formed(bad), "{bad}");
+        }
+    }
+}

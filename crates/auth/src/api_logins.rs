@@ -1,0 +1,99 @@
+//! Logins with API keys: the same as those with passwords, but there is nothing to hash, and no name to count failures by.
+
+use std::net::IpAddr;
+
+use doorward_domain::{Gid, Timestamp};
+use doorward_storage::AnyConnection;
+use doorward_token::Kind;
+
+use crate::{
+    Error,
+    audit::{self, Action, Entry, Origin},
+    logins::{Logins, NOBODY, is_revoked_since, not_before},
+    revocation::Covers,
+    store,
+    throttle::{self, Bucket, Place},
+    tokens::Login,
+};
+
+/// A login with an API key.
+pub(crate) struct ApiAttempt {
+    pub(crate) api_key: String,
+    /// None when the key's user may not log in to the project.
+    pub(crate) user: Option<Gid>,
+    pub(crate) project: Gid,
+    pub(crate) begun: Timestamp,
+    pub(crate) address: IpAddr,
+    pub(crate) origin: Origin,
+}
+
+impl Logins {
+    /// Whose key this is, if attempts from this address are let through.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`], and those of the database.
+    pub(crate) async fn find_api_key(
+        &self,
+        text: String,
+        address: IpAddr,
+        origin: &Origin,
+    ) -> Result<Option<Gid>, Error> {
+        let bucket = Bucket::of_address(&Place::of(address), &self.config.throttle);
+        let (key, api_keys) = (bucket.key.clone(), self.api_keys.clone());
+        let work = move |connection: &mut AnyConnection| {
+            let counts = store::throttle::list(connection, [&key, &key, &key])?;
+            Ok((counts, api_keys.find(connection, &text)?))
+        };
+        let (counts, found) = self.database.peek(work).await?;
+        let entry = Entry::new(Action::ApiLoginThrottled, None, origin);
+        self.refuse_blocked(&counts.iter().collect::<Vec<_>>(), entry).await?;
+        Ok(found.map(|key| key.user))
+    }
+
+    /// # Errors
+    /// [`Error::UnknownUser`], and those of the database.
+    pub(crate) async fn by_api_key(&self, attempt: ApiAttempt) -> Result<String, Error> {
+        match self.accept_api_key(&attempt).await? {
+            Some(login) => self.tokens.issue(&login),
+            None => {
+                self.refuse_api_key(attempt).await?;
+                Err(Error::UnknownUser)
+            }
+        }
+    }
+
+    async fn accept_api_key(&self, attempt: &ApiAttempt) -> Result<Option<Login>, Error> {
+        let (project, user, begun) = (attempt.project, attempt.user, attempt.begun);
+        let (text, origin, api_keys) = (attempt.api_key.clone(), attempt.origin.clone(), self.api_keys.clone());
+        let now = self.clock.now();
+        let write = move |connection: &mut AnyConnection| {
+            let key = api_keys.find(connection, &text)?;
+            let revocation = store::revocation::find(connection, &Covers::Subject(user.unwrap_or(NOBODY)))?;
+            let key = key.filter(|key| key.project == project && Some(key.user) == user);
+            let Some(key) = key.filter(|_| !is_revoked_since(revocation.as_ref(), begun)) else {
+                return Ok::<_, Error>(None);
+            };
+            if key.is_use_due(now) {
+                store::api_key::note_use(connection, key.user, now)?;
+            }
+            let entry = Entry::new(Action::ApiLogin, user, &origin.by(key.user)).in_project(Some(project));
+            audit::record(connection, entry, now)?;
+            let kind = (Kind::Api, Some(project));
+            Ok(Some(Login { subject: key.user, kind, at: begun, not_before: not_before(revocation) }))
+        };
+        self.database.write_unsynced(write).await
+    }
+
+    async fn refuse_api_key(&self, attempt: ApiAttempt) -> Result<(), Error> {
+        let bucket = Bucket::of_address(&Place::of(attempt.address), &self.config.throttle);
+        let entry = Entry::new(Action::ApiLoginFailed, attempt.user, &attempt.origin);
+        let entry = entry.in_project(Some(attempt.project));
+        let (config, clock) = (self.config.clone(), self.clock.clone());
+        let write = move |connection: &mut AnyConnection| {
+            let now = clock.now();
+            throttle::count_failure(connection, &[&bucket], &config.throttle, now)?;
+            audit::record(connection, entry, now)
+        };
+        self.database.write(write).await
+    }
+}

@@ -1,0 +1,159 @@
+//! The audit trail: what happened to whose access, by whom, from where. Rows are only ever added, and hold no secrets:
+//! no password, no key, no token, and no username as typed, for people type passwords there.
+
+use doorward_domain::{Gid, Timestamp};
+use doorward_storage::{AnyConnection, Database};
+
+use crate::{Error, store};
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $variant:ident = $word:literal),+ $(,)?) => {
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum Action { $($(#[$doc])* $variant),+ }
+
+        impl Action {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word),+ }
+            }
+        }
+    };
+}
+
+actions! {
+    /// With a password.
+    Login = "login",
+    LoginFailed = "login_failed",
+    /// The first attempt that a wait of the throttle refuses; the others in the same wait are not told of.
+    LoginThrottled = "login_throttled",
+    /// With an API key.
+    ApiLogin = "api_login",
+    ApiLoginFailed = "api_login_failed",
+    ApiLoginThrottled = "api_login_throttled",
+    Logout = "logout",
+    LogoutEverywhere = "logout_everywhere",
+    PasswordChanged = "password_changed",
+    /// The service ended tokens because of what happened to their user.
+    TokensRevoked = "tokens_revoked",
+    ApiKeyCreated = "apikey_created",
+    /// Shown again to its owner.
+    ApiKeyRead = "apikey_read",
+    ApiKeyRotated = "apikey_rotated",
+    ApiKeyDeleted = "apikey_deleted",
+    SigningKeyRotated = "signing_key_rotated",
+    SigningKeyRetired = "signing_key_retired",
+    MasterKeyReplaced = "master_key_replaced",
+}
+
+/// Who did something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Actor {
+    /// The service itself, or somebody who has not proved who they are.
+    Nobody,
+    /// An administrator at the command line.
+    CommandLine,
+    User(Gid),
+}
+
+impl Actor {
+    pub(crate) fn as_text(self) -> Option<String> {
+        match self {
+            Self::Nobody => None,
+            Self::CommandLine => Some("command line".to_owned()),
+            Self::User(gid) => Some(gid.to_string()),
+        }
+    }
+}
+
+/// By whom and from where.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    pub actor: Actor,
+    /// An IP address.
+    pub address: Option<String>,
+    pub request_id: Option<String>,
+}
+
+impl Origin {
+    #[must_use]
+    pub const fn command_line() -> Self {
+        Self { actor: Actor::CommandLine, address: None, request_id: None }
+    }
+
+    pub(crate) const fn service() -> Self {
+        Self { actor: Actor::Nobody, address: None, request_id: None }
+    }
+
+    /// The same, by somebody who has proved who they are.
+    pub(crate) fn by(&self, user: Gid) -> Self {
+        Self { actor: Actor::User(user), ..self.clone() }
+    }
+}
+
+/// What is to be written down.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) action: Action,
+    /// Whom it is about, when that is known.
+    pub(crate) user: Option<Gid>,
+    pub(crate) project: Option<Gid>,
+    pub(crate) origin: Origin,
+    pub(crate) detail: Option<String>,
+}
+
+impl Entry {
+    pub(crate) fn new(action: Action, user: Option<Gid>, origin: &Origin) -> Self {
+        Self { action, user, project: None, origin: origin.clone(), detail: None }
+    }
+
+    pub(crate) fn in_project(self, project: Option<Gid>) -> Self {
+        Self { project, ..self }
+    }
+
+    pub(crate) fn with_detail(self, detail: &str) -> Self {
+        Self { detail: Some(detail.to_owned()), ..self }
+    }
+}
+
+/// Writes it down within the caller's transaction.
+pub(crate) fn record(connection: &mut AnyConnection, entry: Entry, now: Timestamp) -> Result<(), Error> {
+    Ok(store::audit::append(connection, entry, now)?)
+}
+
+/// What was written down.
+#[derive(Debug, Clone)]
+pub struct Record {
+    /// Grows with time, nearly: of two transactions at once, either may come first.
+    pub id: i64,
+    pub at: Timestamp,
+    pub action: String,
+    pub user: Option<Gid>,
+    /// A gid, or `command line`.
+    pub actor: Option<String>,
+    pub project: Option<Gid>,
+    pub address: Option<String>,
+    pub request_id: Option<String>,
+    pub detail: Option<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    pub user: Option<Gid>,
+    pub action: Option<String>,
+}
+
+/// A page in the order of time, after the moment and id of the last record of the page before.
+///
+/// # Errors
+/// Those of the database.
+pub async fn list(
+    database: &Database,
+    filter: &Filter,
+    after: (Timestamp, i64),
+    limit: i64,
+) -> Result<Vec<Record>, Error> {
+    let filter = filter.clone();
+    database.read(move |connection| Ok(store::audit::list(connection, &filter, after, limit)?)).await
+}

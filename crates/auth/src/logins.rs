@@ -1,0 +1,136 @@
+//! Logins: throttled, checked, counted, written down, and given a token.
+
+use std::{net::IpAddr, sync::Arc};
+
+use doorward_domain::{Clock, Gid, Timestamp};
+use doorward_storage::{AnyConnection, Database};
+use doorward_token::Kind;
+use tokio::sync::Semaphore;
+use tracing::Instrument;
+
+use crate::{
+    ApiKeys, Config, Credentials, Error,
+    admission::Admitted,
+    audit::{self, Action, Entry, Origin},
+    credentials::Verified,
+    revocation::Revocation,
+    store,
+    throttle::{self, Gate, Place},
+    tokens::{Login, Tokens},
+};
+
+/// Looked up when there is no user, so that both take the same steps.
+pub(crate) const NOBODY: Gid = Gid::NIL;
+
+pub(crate) struct Logins {
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) credentials: Credentials,
+    pub(crate) api_keys: ApiKeys,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) gate: Arc<Gate>,
+    /// How many may wait at the gate.
+    pub(crate) waiting: Semaphore,
+}
+
+/// A login with a password.
+pub(crate) struct Attempt {
+    /// None when nobody of that name may log in here.
+    pub(crate) user: Option<Gid>,
+    /// As the directory normalised it.
+    pub(crate) username: String,
+    pub(crate) password: String,
+    /// When the directory said that the user may log in.
+    pub(crate) begun: Timestamp,
+    pub(crate) project: Option<Gid>,
+    pub(crate) address: IpAddr,
+    pub(crate) origin: Origin,
+}
+
+impl Logins {
+    /// Goes on to its end also when whoever asks goes away: what was hashed is counted.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`], [`Error::Throttled`], [`Error::HashQueueFull`], and those of the database.
+    pub(crate) async fn by_password(self: Arc<Self>, attempt: Attempt) -> Result<String, Error> {
+        let work = async move { self.check_password(attempt).await };
+        let done = tokio::spawn(work.in_current_span()).await;
+        done.map_err(|_| Error::Internal("a login ended early"))?
+    }
+
+    async fn check_password(&self, attempt: Attempt) -> Result<String, Error> {
+        let place = Place::of(attempt.address);
+        let admitted = self.admit(&attempt, &place).await?;
+        let verified = self.credentials.verify(attempt.user, admitted.hash.clone(), &attempt.password).await?;
+        let token = match verified {
+            Some(verified) => self.succeed(&attempt, &admitted, &place, verified).await?,
+            None => None,
+        };
+        match token {
+            Some(token) => Ok(token),
+            None => {
+                self.fail(&attempt, admitted).await?;
+                Err(Error::UnknownUser)
+            }
+        }
+    }
+
+    /// None when the tokens of this login would be dead by now: revoked, or the password was changed meanwhile.
+    async fn succeed(
+        &self,
+        attempt: &Attempt,
+        admitted: &Admitted,
+        place: &Place,
+        verified: Verified,
+    ) -> Result<Option<String>, Error> {
+        let Verified { user, hash } = verified;
+        let now = self.clock.now();
+        let is_address_due = throttle::is_due(admitted.last_login_at, now);
+        let stale_count = admitted.has_name_count.then(|| admitted.name.key.clone());
+        let entry = Entry::new(Action::Login, Some(user), &attempt.origin.by(user)).in_project(attempt.project);
+        let (place, begun) = (place.clone(), attempt.begun);
+        let write = move |connection: &mut AnyConnection| {
+            let (stored, revocation) = store::revocation::find_with_hash(connection, user)?;
+            if is_revoked_since(revocation.as_ref(), begun) || stored.as_ref() != Some(&hash) {
+                return Ok::<_, Error>(None);
+            }
+            if let Some(bucket) = stale_count {
+                store::throttle::clear(connection, &bucket)?;
+            }
+            if is_address_due {
+                store::known_address::put(connection, user, place.as_str(), now)?;
+            }
+            audit::record(connection, entry, now)?;
+            let kind = (Kind::User, None);
+            Ok(Some(Login { subject: user, kind, at: begun, not_before: not_before(revocation) }))
+        };
+        // An answer doesn't wait for the disk: a power cut can take the last lines of good logins from the audit trail.
+        let login = self.database.write_unsynced(write).await?;
+        login.map(|login| self.tokens.issue(&login)).transpose()
+    }
+
+    async fn fail(&self, attempt: &Attempt, admitted: Admitted) -> Result<(), Error> {
+        let (config, clock) = (self.config.clone(), self.clock.clone());
+        let entry = Entry::new(Action::LoginFailed, attempt.user, &attempt.origin).in_project(attempt.project);
+        let Admitted { permit, address, name, .. } = admitted;
+        let write = move |connection: &mut AnyConnection| {
+            let now = clock.now();
+            throttle::count_failure(connection, &[&address, &name], &config.throttle, now)?;
+            audit::record(connection, entry, now)
+        };
+        let done = self.database.write(write).await;
+        // The next is let through when this one is counted.
+        drop(permit);
+        done
+    }
+}
+
+/// Whatever was revoked since a login began covers it too.
+pub(crate) fn is_revoked_since(revocation: Option<&Revocation>, begun: Timestamp) -> bool {
+    revocation.is_some_and(|revocation| revocation.revoked_at >= begun)
+}
+
+pub(crate) fn not_before(revocation: Option<Revocation>) -> i64 {
+    revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds)
+}

@@ -1,0 +1,35 @@
+//! Another master key: everything that the old one seals is opened and sealed again.
+
+use doorward_domain::Gid;
+use doorward_storage::AnyConnection;
+
+use crate::{Error, Sealer, api_keys, keys, store};
+
+const PAGE: i64 = 1000;
+
+/// Within the caller's transaction.
+pub(crate) fn all(connection: &mut AnyConnection, old: &Sealer, new: &Sealer) -> Result<(), Error> {
+    let again = |place: &str, sealed: &str| new.seal(place, &old.open(place, sealed)?);
+    for key in store::signing_key::list(connection)? {
+        // A retired key has no private part.
+        if !key.sealed_private_key.is_empty() {
+            let sealed = again(&keys::place(&key.kid), &key.sealed_private_key)?;
+            store::signing_key::set_sealed(connection, &key.kid, &sealed)?;
+        }
+    }
+    for (name, sealed) in store::secret::list(connection)? {
+        store::secret::set(connection, &name, &again(&api_keys::secret_place(&name), &sealed)?)?;
+    }
+    let mut after: Option<Gid> = None;
+    loop {
+        let page = store::api_key::list(connection, after, PAGE)?;
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        after = Some(last.user);
+        for mut key in page {
+            key.sealed = again(&api_keys::place(key.user), &key.sealed)?;
+            store::api_key::put(connection, &key)?;
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The keys of API users.
+
+use diesel::prelude::*;
+use doorward_domain::{Gid, Timestamp};
+use doorward_storage::{AnyConnection, Error, Result};
+
+use super::schema::api_keys;
+use crate::api_keys::ApiKey;
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = api_keys, treat_none_as_null = true)]
+struct Row {
+    user_gid: String,
+    project_gid: String,
+    lookup: String,
+    sealed: String,
+    created_at: i64,
+    last_used_at: Option<i64>,
+}
+
+impl From<&ApiKey> for Row {
+    fn from(key: &ApiKey) -> Self {
+        Self {
+            user_gid: key.user.to_string(),
+            project_gid: key.project.to_string(),
+            lookup: key.lookup.clone(),
+            sealed: key.sealed.clone(),
+            created_at: key.created_at.as_micros(),
+            last_used_at: key.last_used_at.map(Timestamp::as_micros),
+        }
+    }
+}
+
+impl TryFrom<Row> for ApiKey {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            user: row.user_gid.parse()?,
+            project: row.project_gid.parse()?,
+            lookup: row.lookup,
+            sealed: row.sealed,
+            created_at: Timestamp::from_micros(row.created_at),
+            last_used_at: row.last_used_at.map(Timestamp::from_micros),
+        })
+    }
+}
+
+pub(crate) fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<ApiKey>> {
+    let row = api_keys::table.find(user.to_string()).select(Row::as_select()).get_result(connection).optional()?;
+    row.map(ApiKey::try_from).transpose()
+}
+
+pub(crate) fn find_by_lookup(connection: &mut AnyConnection, lookup: &str) -> Result<Option<ApiKey>> {
+    let row = api_keys::table
+        .filter(api_keys::lookup.eq(lookup))
+        .select(Row::as_select())
+        .get_result(connection)
+        .optional()?;
+    row.map(ApiKey::try_from).transpose()
+}
+
+/// Adds the key, or replaces the user's.
+pub(crate) fn put(connection: &mut AnyConnection, key: &ApiKey) -> Result<()> {
+    let row = Row::from(key);
+    let changed = diesel::update(api_keys::table.find(key.user.to_string())).set(&row).execute(connection)?;
+    if changed == 0 {
+        diesel::insert_into(api_keys::table).values(&row).execute(connection)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn note_use(connection: &mut AnyConnection, user: Gid, now: Timestamp) -> Result<()> {
+    diesel::update(api_keys::table.find(user.to_string()))
+        .set(api_keys::last_used_at.eq(now.as_micros()))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// A page in the order of users, after the last of the page before.
+pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<ApiKey>> {
+    let after = after.map(|gid| gid.to_string()).unwrap_or_default();
+    let rows: Vec<Row> = api_keys::table
+        .filter(api_keys::user_gid.gt(after))
+        .order(api_keys::user_gid)
+        .limit(limit)
+        .select(Row::as_select())
+        .load(connection)?;
+    rows.into_iter().map(ApiKey::try_from).collect()
+}
+
+/// Unless it was made later: a gid that was deleted may come again.
+pub(crate) fn delete_older(connection: &mut AnyConnection, user: Gid, than: Timestamp) -> Result<bool> {
+    let older = api_keys::table.find(user.to_string()).filter(api_keys::created_at.le(than.as_micros()));
+    Ok(diesel::delete(older).execute(connection)? > 0)
+}

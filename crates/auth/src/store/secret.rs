@@ -1,0 +1,26 @@
+//! What auth keeps for itself, sealed.
+
+use diesel::prelude::*;
+use doorward_storage::{AnyConnection, Result};
+
+use super::schema::secrets;
+
+pub(crate) fn find(connection: &mut AnyConnection, name: &str) -> Result<Option<String>> {
+    Ok(secrets::table.find(name).select(secrets::sealed).get_result(connection).optional()?)
+}
+
+pub(crate) fn insert(connection: &mut AnyConnection, name: &str, sealed: &str) -> Result<()> {
+    diesel::insert_into(secrets::table)
+        .values((secrets::name.eq(name), secrets::sealed.eq(sealed)))
+        .execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn list(connection: &mut AnyConnection) -> Result<Vec<(String, String)>> {
+    Ok(secrets::table.select((secrets::name, secrets::sealed)).load(connection)?)
+}
+
+pub(crate) fn set(connection: &mut AnyConnection, name: &str, sealed: &str) -> Result<()> {
+    diesel::update(secrets::table.find(name)).set(secrets::sealed.eq(sealed)).execute(connection)?;
+    Ok(())
+}

@@ -1,0 +1,103 @@
+//! Counts of failures.
+
+use diesel::prelude::*;
+use doorward_domain::Timestamp;
+use doorward_storage::{AnyConnection, Result};
+
+use super::schema::throttle;
+use crate::throttle::Count;
+
+#[derive(Queryable, Selectable, Insertable, AsChangeset)]
+#[diesel(table_name = throttle)]
+struct Row {
+    bucket: String,
+    failures: i64,
+    failed_at: i64,
+    blocked_until: i64,
+    told_until: i64,
+}
+
+impl From<Row> for Count {
+    fn from(row: Row) -> Self {
+        Self {
+            bucket: row.bucket,
+            failures: row.failures,
+            failed_at: Timestamp::from_micros(row.failed_at),
+            blocked_until: Timestamp::from_micros(row.blocked_until),
+            told_until: Timestamp::from_micros(row.told_until),
+        }
+    }
+}
+
+impl From<Count> for Row {
+    fn from(count: Count) -> Self {
+        Self {
+            bucket: count.bucket,
+            failures: count.failures,
+            failed_at: count.failed_at.as_micros(),
+            blocked_until: count.blocked_until.as_micros(),
+            told_until: count.told_until.as_micros(),
+        }
+    }
+}
+
+/// Those of up to three buckets.
+pub(crate) fn list(connection: &mut AnyConnection, [a, b, c]: [&str; 3]) -> Result<Vec<Count>> {
+    // No `IN` over a list: SQLite would prepare it anew each time.
+    let rows: Vec<Row> = throttle::table
+        .filter(throttle::bucket.eq(a).or(throttle::bucket.eq(b)).or(throttle::bucket.eq(c)))
+        .select(Row::as_select())
+        .load(connection)?;
+    Ok(rows.into_iter().map(Count::from).collect())
+}
+
+/// The count of a bucket, made if need be. Until the commit nobody else changes it.
+pub(crate) fn lock(connection: &mut AnyConnection, bucket: &str) -> Result<Count> {
+    let none = Row { bucket: bucket.to_owned(), failures: 0, failed_at: 0, blocked_until: 0, told_until: 0 };
+    match connection {
+        AnyConnection::Postgres(connection) => {
+            diesel::insert_into(throttle::table).values(&none).on_conflict_do_nothing().execute(connection)?
+        }
+        AnyConnection::Sqlite(connection) => {
+            diesel::insert_into(throttle::table).values(&none).on_conflict_do_nothing().execute(connection)?
+        }
+    };
+    diesel::update(throttle::table.find(bucket)).set(throttle::failures.eq(throttle::failures)).execute(connection)?;
+    let row: Row = throttle::table.find(bucket).select(Row::as_select()).get_result(connection)?;
+    Ok(row.into())
+}
+
+pub(crate) fn set(connection: &mut AnyConnection, count: Count) -> Result<()> {
+    let row = Row::from(count);
+    diesel::update(throttle::table.find(row.bucket.clone())).set(&row).execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn clear(connection: &mut AnyConnection, bucket: &str) -> Result<()> {
+    diesel::delete(throttle::table.find(bucket)).execute(connection)?;
+    Ok(())
+}
+
+/// Whether this call is the one that notes that a wait is told of.
+pub(crate) fn note_told(connection: &mut AnyConnection, bucket: &str, until: Timestamp) -> Result<bool> {
+    let untold = throttle::table.find(bucket).filter(throttle::told_until.lt(until.as_micros()));
+    Ok(diesel::update(untold).set(throttle::told_until.eq(until.as_micros())).execute(connection)? > 0)
+}
+
+/// Those whose last failure was before `cut`, and the oldest beyond `max`, unless they still make somebody wait.
+pub(crate) fn delete_old(connection: &mut AnyConnection, cut: Timestamp, max: i64, now: Timestamp) -> Result<()> {
+    let beyond: Option<i64> = throttle::table
+        .order(throttle::failed_at.desc())
+        .offset(max)
+        .limit(1)
+        .select(throttle::failed_at)
+        .get_result(connection)
+        .optional()?;
+    let waits_no_more = throttle::blocked_until.lt(now.as_micros());
+    let old = throttle::table.filter(throttle::failed_at.lt(cut.as_micros())).filter(waits_no_more);
+    diesel::delete(old).execute(connection)?;
+    if let Some(beyond) = beyond {
+        diesel::delete(throttle::table.filter(throttle::failed_at.le(beyond))).execute(connection)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! How many attempts with one name, or from one address, may be on their way at once in this process. Without it, many
+//! parallel guesses would all be admitted before the first of them is counted.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+#[derive(Default)]
+pub(crate) struct Gate {
+    slots: Mutex<HashMap<String, Slot>>,
+}
+
+#[derive(Default)]
+struct Slot {
+    /// Who holds a ticket or a permit.
+    interested: usize,
+    admitted: usize,
+    /// How many have left: whoever read the counts before that must read them again.
+    left: u64,
+    has_room: Arc<Notify>,
+}
+
+/// Somebody at the gate, with what they saw when they came.
+pub(crate) struct Ticket {
+    gate: Arc<Gate>,
+    seen: Vec<(String, u64)>,
+}
+
+/// Somebody who was let through. Others are let through in their place when this goes away.
+pub(crate) struct Permit {
+    gate: Arc<Gate>,
+    keys: Vec<String>,
+}
+
+impl Gate {
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<String, Slot>) -> T) -> T {
+        work(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// To be taken before the counts are read.
+    pub(crate) fn approach(self: &Arc<Self>, keys: &[&str]) -> Ticket {
+        let seen = self.with(|slots| {
+            let look = |key: &&str| {
+                let slot = slots.entry((*key).to_owned()).or_default();
+                slot.interested += 1;
+                ((*key).to_owned(), slot.left)
+            };
+            keys.iter().map(look).collect()
+        });
+        Ticket { gate: self.clone(), seen }
+    }
+
+    fn release(&self, key: &str, was_admitted: bool) {
+        self.with(|slots| {
+            let Some(slot) = slots.get_mut(key) else { return };
+            slot.interested = slot.interested.saturating_sub(1);
+            if was_admitted {
+                slot.admitted = slot.admitted.saturating_sub(1);
+                slot.left += 1;
+            }
+            // Also from one who was refused: the next learns of it in turn.
+            slot.has_room.notify_one();
+            if slot.interested == 0 {
+                slots.remove(key);
+            }
+        });
+    }
+}
+
+impl Ticket {
+    /// Lets its holder through when there is room at each of these, of which there are some for each key, and nobody has left
+    /// since; else hands back the ticket and what to wait for.
+    pub(crate) fn enter(mut self, rooms: &[(&str, usize)]) -> Result<Permit, (Self, Option<Arc<Notify>>)> {
+        let gate = self.gate.clone();
+        let refused = gate.with(|slots| {
+            let mut is_stale = false;
+            for (key, seen) in &mut self.seen {
+                let left = slots.get(key).map_or(0, |slot| slot.left);
+                is_stale |= std::mem::replace(seen, left) != left;
+            }
+            if is_stale {
+                return Some(None);
+            }
+            for (key, room) in rooms {
+                if let Some(slot) = slots.get(*key).filter(|slot| slot.admitted >= *room) {
+                    return Some(Some(slot.has_room.clone()));
+                }
+            }
+            for (key, room) in rooms {
+                if let Some(slot) = slots.get_mut(*key) {
+                    slot.admitted += 1;
+                    if slot.admitted < *room {
+                        slot.has_room.notify_one();
+                    }
+                }
+            }
+            None
+        });
+        if let Some(wait_for) = refused {
+            return Err((self, wait_for));
+        }
+        let keys = std::mem::take(&mut self.seen).into_iter().map(|(key, _)| key);
+        let (keys, others): (Vec<String>, Vec<String>) =
+            keys.partition(|key| rooms.iter().any(|(asked, _)| asked == key));
+        others.iter().for_each(|key| gate.release(key, false));
+        Ok(Permit { gate, keys })
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.seen.iter().for_each(|(key, _)| self.gate.release(key, false));
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.keys.iter().for_each(|key| self.gate.release(key, true));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_so_many_are_let_through_at_once() {
+        let gate = Arc::new(Gate::default());
+        let first = gate.approach(&["a"]).enter(&[("a", 2)]).ok().unwrap();
+        let second = gate.approach(&["a"]).enter(&[("a", 2)]).ok().unwrap();
+        let (third, wait_for) = gate.approach(&["a"]).enter(&[("a", 2)]).err().unwrap();
+        assert!(wait_for.is_some());
+        drop(first);
+        let (third, wait_for) = third.enter(&[("a", 2)]).err().unwrap();
+        assert!(wait_for.is_none(), "what it read is stale");
+        drop(third.enter(&[("a", 2)]).ok().unwrap());
+        drop(second);
+        assert!(gate.with(|slots| slots.is_empty()));
+    }
+
+    #[test]
+    fn a_ticket_that_is_given_up_leaves_nothing_behind() {
+        let gate = Arc::new(Gate::default());
+        drop(gate.approach(&["a", "b", "c"]));
+        let permit = gate.approach(&["a", "b", "c"]).enter(&[("a", 1), ("b", 1)]).ok().unwrap();
+        assert_eq!(gate.with(|slots| slots.len()), 2);
+        drop(permit);
+        assert!(gate.with(|slots| slots.is_empty()));
+    }
+}

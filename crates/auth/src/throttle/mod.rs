@@ -1,0 +1,217 @@
+//! The throttle of logins: failures are counted by username and by address, in the database, and past a threshold make
+//! everybody wait who comes with that name or from there, longer with each failure. ADR 0013 says why it is as it is.
+
+mod gate;
+
+use std::{net::IpAddr, time::Duration};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use doorward_domain::Timestamp;
+use doorward_storage::AnyConnection;
+
+use crate::{Error, config::ThrottleConfig, store};
+
+pub(crate) use gate::{Gate, Permit};
+
+/// An address may fail so many times as often as a username.
+const ADDRESS_FACTOR: u32 = 10;
+/// How long it takes until one failure is forgiven: of a username, and of an address, behind which may be many people.
+const NAME_FORGIVES: Duration = Duration::from_secs(3600);
+const ADDRESS_FORGIVES: Duration = Duration::from_secs(60);
+/// For how long an address counts as one from which the user logs in, and how exactly that is kept.
+pub(crate) const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
+const KNOWN_WITHIN: Duration = Duration::from_secs(24 * 3600);
+/// Of counts, in the database.
+const MAX_COUNTS: i64 = 200_000;
+/// No wait doubles more often.
+const MAX_DOUBLINGS: u32 = 40;
+
+/// Where a client is, as it counts here: an IPv6 address by its /64, which is what one customer gets (RFC 6177).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Place(String);
+
+impl Place {
+    pub(crate) fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self(address.to_string()),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Self(format!("{a:x}:{b:x}:{c:x}:{d:x}::/64"))
+            }
+        }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Failures that were counted.
+#[derive(Debug, Clone)]
+pub(crate) struct Count {
+    pub(crate) bucket: String,
+    pub(crate) failures: i64,
+    pub(crate) failed_at: Timestamp,
+    /// Until then every attempt is refused.
+    pub(crate) blocked_until: Timestamp,
+    /// The wait that the audit trail tells of already.
+    pub(crate) told_until: Timestamp,
+}
+
+/// What is counted, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Bucket {
+    pub(crate) key: String,
+    threshold: u32,
+    forgives: Duration,
+}
+
+impl Bucket {
+    pub(crate) fn of_address(place: &Place, config: &ThrottleConfig) -> Self {
+        let threshold = config.failures.saturating_mul(ADDRESS_FACTOR);
+        Self { key: format!("address:{}", place.as_str()), threshold, forgives: ADDRESS_FORGIVES }
+    }
+
+    /// Of a name, for whoever comes from an address that its user has not logged in from.
+    pub(crate) fn of_name(name: &str, config: &ThrottleConfig) -> Self {
+        Self { key: format!("name:{}", hashed(name)), threshold: config.failures, forgives: NAME_FORGIVES }
+    }
+
+    /// Of a name at an address from which its user has logged in.
+    pub(crate) fn of_name_at(name: &str, place: &Place, config: &ThrottleConfig) -> Self {
+        let key = format!("name:{}@{}", hashed(name), place.as_str());
+        Self { key, threshold: config.failures, forgives: NAME_FORGIVES }
+    }
+
+    /// The failures that still count.
+    fn failures(&self, count: Option<&Count>, now: Timestamp) -> i64 {
+        count.map_or(0, |count| {
+            let quiet = now.as_micros().saturating_sub(count.failed_at.as_micros()).max(0);
+            let forgiven = quiet / i64::try_from(self.forgives.as_micros()).unwrap_or(i64::MAX);
+            count.failures.saturating_sub(forgiven).max(0)
+        })
+    }
+
+    /// How many attempts may be on their way at once, so that even if all fail there are no more than the threshold.
+    pub(crate) fn allowed_at_once(&self, count: Option<&Count>, now: Timestamp) -> usize {
+        let left = i64::from(self.threshold) - self.failures(count, now);
+        usize::try_from(left).unwrap_or(0).max(1)
+    }
+
+    /// The count after one more failure.
+    fn count_failure(&self, count: Count, config: &ThrottleConfig, now: Timestamp) -> Count {
+        // More would only take longer to be forgiven.
+        let most = i64::from(self.threshold) + i64::from(MAX_DOUBLINGS);
+        let failures = (self.failures(Some(&count), now) + 1).min(most);
+        let blocked_until = match u32::try_from(failures - i64::from(self.threshold)) {
+            Ok(doublings) => now.plus(config.wait(doublings)),
+            Err(_) => count.blocked_until,
+        };
+        Count { failures, failed_at: now, blocked_until: blocked_until.max(count.blocked_until), ..count }
+    }
+}
+
+impl ThrottleConfig {
+    fn wait(&self, doublings: u32) -> Duration {
+        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+        self.backoff.saturating_mul(factor).min(self.backoff_max.max(self.backoff))
+    }
+}
+
+/// A name is not kept as typed: people type passwords there.
+fn hashed(name: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, name.as_bytes()))
+}
+
+/// How long from `now` somebody has to wait.
+pub(crate) fn wait(count: &Count, now: Timestamp) -> Option<Duration> {
+    let micros = count.blocked_until.as_micros().saturating_sub(now.as_micros());
+    u64::try_from(micros).ok().filter(|micros| *micros > 0).map(Duration::from_micros)
+}
+
+/// Whether a login from an address makes it a known one still.
+pub(crate) fn is_known(last_login_at: Option<Timestamp>, now: Timestamp) -> bool {
+    last_login_at.is_some_and(|at| at > now.minus(KNOWN_FOR))
+}
+
+/// Whether a login must be noted, for an address to stay known.
+pub(crate) fn is_due(last_login_at: Option<Timestamp>, now: Timestamp) -> bool {
+    last_login_at.is_none_or(|at| at < now.minus(KNOWN_WITHIN))
+}
+
+/// Counts a failure against each of these. The order of buckets is the order of locks: the address first.
+pub(crate) fn count_failure(
+    connection: &mut AnyConnection,
+    buckets: &[&Bucket],
+    config: &ThrottleConfig,
+    now: Timestamp,
+) -> Result<(), Error> {
+    for bucket in buckets {
+        let count = store::throttle::lock(connection, &bucket.key)?;
+        store::throttle::set(connection, bucket.count_failure(count, config, now))?;
+    }
+    Ok(())
+}
+
+/// Drops what no longer counts.
+pub(crate) fn sweep(connection: &mut AnyConnection, config: &ThrottleConfig, now: Timestamp) -> Result<(), Error> {
+    let most = |threshold: u32, forgives: Duration| forgives.saturating_mul(threshold.saturating_add(MAX_DOUBLINGS));
+    let longest = most(config.failures, NAME_FORGIVES)
+        .max(most(config.failures.saturating_mul(ADDRESS_FACTOR), ADDRESS_FORGIVES));
+    store::throttle::delete_old(connection, now.minus(longest), MAX_COUNTS, now)?;
+    Ok(store::known_address::delete_older(connection, now, KNOWN_FOR)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONFIG: ThrottleConfig =
+        ThrottleConfig { failures: 3, backoff: Duration::from_secs(1), backoff_max: Duration::from_secs(10) };
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn none() -> Count {
+        let never = Timestamp::default();
+        Count { bucket: String::new(), failures: 0, failed_at: never, blocked_until: never, told_until: never }
+    }
+
+    #[test]
+    fn waits_begin_at_the_threshold_double_and_end_at_the_longest() {
+        let bucket = Bucket::of_name("ann", &CONFIG);
+        let mut count = none();
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            count = bucket.count_failure(count, &CONFIG, NOW);
+            waits.push(wait(&count, NOW).map_or(0, |wait| wait.as_secs()));
+        }
+        assert_eq!(waits, [0, 0, 1, 2, 4, 8, 10, 10]);
+        (0..100).for_each(|_| count = bucket.count_failure(count.clone(), &CONFIG, NOW));
+        assert_eq!(wait(&count, NOW), Some(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn failures_are_forgiven_with_time() {
+        let bucket = Bucket::of_name("ann", &CONFIG);
+        let count = (0..2).fold(none(), |count, _| bucket.count_failure(count, &CONFIG, NOW));
+        let later = |hours: u64| NOW.plus(Duration::from_secs(hours * 3600));
+        assert_eq!([0, 1, 2, 9].map(|hours| bucket.failures(Some(&count), later(hours))), [2, 1, 0, 0]);
+        assert_eq!([0, 1, 2].map(|hours| bucket.allowed_at_once(Some(&count), later(hours))), [1, 2, 3]);
+        assert_eq!(bucket.failures(Some(&count), NOW.minus(Duration::from_secs(7200))), 2, "a clock that went back");
+    }
+
+    #[test]
+    fn an_address_is_counted_by_what_one_customer_gets() {
+        let place = |text: &str| Place::of(text.parse().unwrap());
+        assert_eq!(place("2001:db8:1:2::1"), place("2001:db8:1:2:ffff::9"));
+        assert_ne!(place("2001:db8:1:2::1"), place("2001:db8:1:3::1"));
+        assert_eq!(place("::ffff:192.0.2.1"), place("192.0.2.1"));
+        assert_ne!(place("192.0.2.1"), place("192.0.2.2"));
+        assert_eq!(Bucket::of_address(&place("192.0.2.1"), &CONFIG).threshold, 30);
+    }
+
+    #[test]
+    fn a_name_is_not_kept_as_typed() {
+        assert!(!Bucket::of_name("hunter2 hunter2", &CONFIG).key.contains("hunter2"));
+    }
+}

@@ -1,0 +1,41 @@
+//! What is kept for a time only, and goes when that is over.
+
+use std::{sync::Arc, time::Duration};
+
+use doorward_domain::Clock;
+use doorward_storage::Database;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Config, Error, store, throttle};
+
+const INTERVAL: Duration = Duration::from_secs(60);
+
+pub(crate) struct Upkeep {
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: Arc<Config>,
+}
+
+impl Upkeep {
+    pub(crate) async fn run(self, shutdown: CancellationToken) {
+        let mut interval = tokio::time::interval(INTERVAL);
+        while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
+            if let Err(error) = self.sweep().await {
+                tracing::warn!(%error, "what is too old stays for now");
+            }
+        }
+    }
+
+    async fn sweep(&self) -> Result<(), Error> {
+        let (now, config) = (self.clock.now(), self.config.clone());
+        self.database.write(move |connection| throttle::sweep(connection, &config.throttle, now)).await?;
+        let cut = now.minus(self.config.audit_retention);
+        // In small transactions, between which others have their turn.
+        while self
+            .database
+            .write(move |connection| Ok::<_, Error>(store::audit::delete_before(connection, cut)?))
+            .await?
+        {}
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! Telling verifiers of tokens what they must know: keys and revocations, as they change.
+
+use std::{sync::Arc, time::Duration};
+
+use doorward_proto::auth::v1::{
+    Heartbeat, KeySet, PublicKey, Revocation, TrustSnapshot, WatchTrustResponse, revocation::Covers as PbCovers,
+    watch_trust_response::Event as PbEvent,
+};
+use tokio::sync::{broadcast, mpsc};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::{
+    revocation,
+    revocation::Covers,
+    trust::{Event, Trust},
+};
+
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Tells one listener of keys and revocations until it goes away.
+pub(crate) async fn tell(
+    trust: Arc<Trust>,
+    sender: mpsc::Sender<Result<WatchTrustResponse, Status>>,
+    shutdown: CancellationToken,
+) {
+    let (mut events, keys, revocations) = trust.subscribe();
+    let mut next = Some(snapshot(keys, revocations));
+    let mut heartbeat = tokio::time::interval(HEARTBEAT);
+    loop {
+        if let Some(event) = next.take()
+            && sender.send(Ok(WatchTrustResponse { event: Some(event) })).await.is_err()
+        {
+            return;
+        }
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = sender.closed() => return,
+            // Who hears no heartbeat stops believing tokens: right, when we know nothing new ourselves.
+            _ = heartbeat.tick() => if trust.is_fresh() { next = Some(PbEvent::Heartbeat(Heartbeat {})) },
+            event = events.recv() => next = match event {
+                Ok(Event::Keys(keys)) => Some(PbEvent::Keys(key_set(keys))),
+                Ok(Event::Revoked(revocation)) => Some(PbEvent::Revocation(to_pb(revocation))),
+                // The listener starts over, with a snapshot.
+                Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => return,
+            },
+        }
+    }
+}
+
+fn snapshot(keys: Vec<doorward_token::PublicKey>, revocations: Vec<revocation::Revocation>) -> PbEvent {
+    PbEvent::Snapshot(TrustSnapshot {
+        keys: Some(key_set(keys)),
+        revocations: revocations.into_iter().map(to_pb).collect(),
+    })
+}
+
+pub(crate) fn key_set(keys: Vec<doorward_token::PublicKey>) -> KeySet {
+    KeySet { keys: keys.into_iter().map(|key| PublicKey { kid: key.kid, x: key.x }).collect() }
+}
+
+fn to_pb(revocation: revocation::Revocation) -> Revocation {
+    let covers = match revocation.covers {
+        Covers::Subject(gid) => PbCovers::Subject(gid.to_string()),
+        Covers::Sid(sid) => PbCovers::Sid(sid),
+    };
+    Revocation {
+        covers: Some(covers),
+        not_before: revocation.not_before_seconds,
+        expires_at: revocation.expires_at_seconds,
+    }
+}

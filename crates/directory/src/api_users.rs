@@ -1,0 +1,198 @@
+//! API users: the programs of a project. Each has a key, which is auth's matter.
+
+use doorward_domain::{Clock, DisplayName, Gid, MembershipStatus, Role, Timezone, UserStatus};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Directory, Error, members,
+    model::{Action, ApiUser, Membership, User},
+    policy::Deed,
+    store::{self, feed},
+    users,
+};
+
+/// On whose behalf: a member's, or an administrator's, who may do everything.
+pub type Caller = Option<Gid>;
+
+impl Directory {
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::Malformed`], and those of the database.
+    pub async fn create_api_user(&self, caller: Caller, project: Gid, name: String) -> Result<ApiUser, Error> {
+        let (clock, gid) = (self.clock.clone(), self.ids.gid());
+        let create = move |connection: &mut AnyConnection| {
+            authorise(connection, caller, project)?;
+            create(connection, project, gid, &display_name(&name)?, &*clock)
+        };
+        self.database.write(create).await
+    }
+
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotAnApiUser`], and those of the database.
+    pub async fn get_api_user(&self, caller: Caller, project: Gid, user: Gid) -> Result<ApiUser, Error> {
+        self.database
+            .read(move |connection| {
+                authorise(connection, caller, project)?;
+                get(connection, project, user)
+            })
+            .await
+    }
+
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotAnApiUser`], [`Error::Malformed`], and those of the database.
+    pub async fn rename_api_user(
+        &self,
+        caller: Caller,
+        project: Gid,
+        user: Gid,
+        name: String,
+    ) -> Result<ApiUser, Error> {
+        let clock = self.clock.clone();
+        self.change_api_user(caller, project, user, move |connection, api_user| {
+            rename(connection, api_user, &display_name(&name)?, &*clock)
+        })
+        .await
+    }
+
+    /// Activates or deactivates both the user and the membership.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotAnApiUser`], and those of the database.
+    pub async fn set_api_user_status(
+        &self,
+        caller: Caller,
+        project: Gid,
+        user: Gid,
+        is_active: bool,
+    ) -> Result<ApiUser, Error> {
+        let clock = self.clock.clone();
+        self.change_api_user(caller, project, user, move |connection, api_user| {
+            set_status(connection, api_user, is_active, &*clock)
+        })
+        .await
+    }
+
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotAnApiUser`], and those of the database.
+    pub async fn delete_api_user(&self, caller: Caller, project: Gid, user: Gid) -> Result<(), Error> {
+        let clock = self.clock.clone();
+        self.change_api_user(caller, project, user, move |connection, api_user| delete(connection, &api_user, &*clock))
+            .await
+    }
+
+    async fn change_api_user<T, F>(&self, caller: Caller, project: Gid, user: Gid, change: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut AnyConnection, ApiUser) -> Result<T, Error> + Send + 'static,
+    {
+        self.database
+            .write(move |connection| {
+                authorise(connection, caller, project)?;
+                let api_user = get(connection, project, user)?;
+                change(connection, api_user)
+            })
+            .await
+    }
+}
+
+fn display_name(text: &str) -> Result<DisplayName, Error> {
+    DisplayName::parse(text).map_err(|malformed| Error::Malformed("name", malformed))
+}
+
+fn authorise(connection: &mut AnyConnection, caller: Caller, project: Gid) -> Result<(), Error> {
+    match caller {
+        Some(caller) => members::authorise(connection, project, caller, Deed::ManageApiUsers),
+        None => store::project::find(connection, project)?.map(drop).ok_or(Error::ProjectNotFound),
+    }
+}
+
+fn get(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<ApiUser, Error> {
+    let membership = store::membership::find(connection, project, user)?
+        .filter(|membership| membership.role == Role::Api)
+        .ok_or(Error::NotAnApiUser)?;
+    let user = store::user::find(connection, user)?.ok_or(Error::NotAnApiUser)?;
+    Ok(ApiUser { user, membership })
+}
+
+fn create(
+    connection: &mut AnyConnection,
+    project: Gid,
+    gid: Gid,
+    name: &DisplayName,
+    clock: &dyn Clock,
+) -> Result<ApiUser, Error> {
+    feed::lock(connection)?;
+    let user = User {
+        gid,
+        username: None,
+        email: None,
+        name: name.to_string(),
+        avatar: None,
+        status: UserStatus::Active,
+        language: "en".to_owned(),
+        timezone: Timezone::default().to_string(),
+    };
+    let membership = Membership {
+        project,
+        user: gid,
+        role: Role::Api,
+        status: MembershipStatus::Active,
+        rate_limit_per_second: None,
+    };
+    store::user::insert_many(connection, std::slice::from_ref(&user), clock.now())?;
+    store::membership::insert(connection, &membership, clock.now())?;
+    let changes = vec![
+        users::change(Action::Insert, gid, user.status.as_str()),
+        members::change(Action::Insert, &membership, membership.status.as_str()),
+    ];
+    feed::append(connection, changes, clock)?;
+    Ok(ApiUser { user, membership })
+}
+
+fn rename(
+    connection: &mut AnyConnection,
+    mut api_user: ApiUser,
+    name: &DisplayName,
+    clock: &dyn Clock,
+) -> Result<ApiUser, Error> {
+    let user = &mut api_user.user;
+    if user.name != name.as_str() {
+        user.name = name.to_string();
+        store::user::set_name(connection, user.gid, &user.name, clock.now())?;
+        feed::append(connection, vec![users::change(Action::Update, user.gid, user.status.as_str())], clock)?;
+    }
+    Ok(api_user)
+}
+
+fn set_status(
+    connection: &mut AnyConnection,
+    mut api_user: ApiUser,
+    is_active: bool,
+    clock: &dyn Clock,
+) -> Result<ApiUser, Error> {
+    let (status, membership_status) = if is_active {
+        (UserStatus::Active, MembershipStatus::Active)
+    } else {
+        (UserStatus::Inactive, MembershipStatus::Inactive)
+    };
+    let ApiUser { user, membership } = &mut api_user;
+    if (user.status, membership.status) != (status, membership_status) {
+        (user.status, membership.status) = (status, membership_status);
+        store::user::set_status(connection, user.gid, status, clock.now())?;
+        store::membership::set_status(connection, membership.project, user.gid, membership_status, clock.now())?;
+        let changes = vec![
+            users::change(Action::Update, user.gid, status.as_str()),
+            members::change(Action::Update, membership, membership_status.as_str()),
+        ];
+        feed::append(connection, changes, clock)?;
+    }
+    Ok(api_user)
+}
+
+fn delete(connection: &mut AnyConnection, api_user: &ApiUser, clock: &dyn Clock) -> Result<(), Error> {
+    let ApiUser { user, membership } = api_user;
+    store::membership::delete_all_of_user(connection, user.gid)?;
+    store::user::delete(connection, user.gid)?;
+    let changes = vec![members::change(Action::Delete, membership, ""), users::change(Action::Delete, user.gid, "")];
+    feed::append(connection, changes, clock)?;
+    Ok(())
+}

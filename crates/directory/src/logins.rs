@@ -1,0 +1,52 @@
+//! Who wants to log in.
+
+use doorward_domain::{Gid, UserStatus, Username};
+use doorward_storage::AnyConnection;
+
+use crate::{Directory, Error, members, model::User, policy, store};
+
+/// By what somebody is named at a login.
+#[derive(Debug, Clone)]
+pub enum Who {
+    /// As typed.
+    Username(String),
+    /// An API user.
+    Gid(Gid),
+}
+
+impl Who {
+    /// The name as it is compared; what can be nobody's name stays as it was typed.
+    #[must_use]
+    pub fn normalised(&self) -> String {
+        match self {
+            Self::Username(text) => Username::parse(text).map_or_else(|_| text.clone(), |name| name.to_string()),
+            Self::Gid(_) => String::new(),
+        }
+    }
+}
+
+impl Directory {
+    /// Who may log in, here or at a project's door. Finding nobody is no error.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_login(&self, who: Who, project: Option<Gid>) -> Result<Option<Gid>, Error> {
+        let work = move |connection: &mut AnyConnection| {
+            let user = match &who {
+                Who::Username(text) => match Username::parse(text) {
+                    Ok(name) => store::user::find_by_username(connection, name.as_str())?,
+                    Err(_) => None,
+                },
+                Who::Gid(gid) => store::user::find(connection, *gid)?,
+            };
+            let user = user.filter(|user: &User| user.status == UserStatus::Active).map(|user| user.gid);
+            let Some(project) = project else {
+                return Ok(user);
+            };
+            // Nobody's standing is asked for too: the time tells nothing.
+            let standing = members::standing(connection, project, user.unwrap_or(Gid::NIL))?;
+            Ok(user.filter(|_| policy::allows(standing.map(|own| own.role), policy::Deed::Enter)))
+        };
+        Ok(self.database.peek(work).await?)
+    }
+}

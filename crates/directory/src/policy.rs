@@ -1,0 +1,61 @@
+//! Who may do what in a project: pure. Its test prints the table.
+
+use doorward_domain::{MembershipStatus, ProjectStatus, Role};
+
+/// What somebody wants to do in a project.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Deed {
+    /// Start work in it: see it in full, and its members.
+    Enter,
+    /// Make, see, change and end API users and their keys.
+    ManageApiUsers,
+}
+
+/// What somebody is in a project, as far as it gives access: nothing, while they are no active member or the project is not
+/// active.
+pub(crate) fn standing(project: ProjectStatus, membership: MembershipStatus, role: Role) -> Option<Role> {
+    match (project, membership) {
+        (ProjectStatus::Active, MembershipStatus::Active) => Some(role),
+        (ProjectStatus::Deleted, _)
+        | (_, MembershipStatus::Invited | MembershipStatus::Declined | MembershipStatus::Inactive) => None,
+    }
+}
+
+pub(crate) fn allows(standing: Option<Role>, deed: Deed) -> bool {
+    match (deed, standing) {
+        (_, None) => false,
+        (Deed::Enter, Some(Role::Owner | Role::Member | Role::Api)) => true,
+        (Deed::ManageApiUsers, Some(role)) => role == Role::Owner,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table() {
+        let rows = [Deed::Enter, Deed::ManageApiUsers].map(|deed| {
+            let roles = [Some(Role::Owner), Some(Role::Member), Some(Role::Api), None];
+            (deed, roles.map(|standing| if allows(standing, deed) { "yes" } else { "no" }))
+        });
+        assert_eq!(
+            rows,
+            [
+                // owner, member, API user, anybody else
+                (Deed::Enter, ["yes", "yes", "yes", "no"]),
+                (Deed::ManageApiUsers, ["yes", "no", "no", "no"]),
+            ]
+        );
+    }
+
+    #[test]
+    fn only_an_active_membership_in_an_active_project_counts() {
+        use MembershipStatus as M;
+        for membership in [M::Active, M::Invited, M::Declined, M::Inactive] {
+            assert_eq!(standing(ProjectStatus::Deleted, membership, Role::Owner), None);
+            let expected = (membership == M::Active).then_some(Role::Owner);
+            assert_eq!(standing(ProjectStatus::Active, membership, Role::Owner), expected);
+        }
+    }
+}

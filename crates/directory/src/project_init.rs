@@ -1,0 +1,66 @@
+//! What an app needs to start work in one project: the project in full and all its members, of one moment.
+
+use doorward_domain::{Gid, MembershipStatus, Role, UserStatus};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Directory, Error, init, members,
+    model::{Membership, Person, Project, ProjectOptions, User},
+    policy::Deed,
+    store,
+};
+
+#[derive(Debug)]
+pub struct ProjectInit {
+    pub caller: User,
+    /// The other members.
+    pub people: Vec<Person>,
+    pub project: Gid,
+    pub options: ProjectOptions,
+    /// All that the caller may see, the project among them.
+    pub projects: Vec<Project>,
+    /// The caller's in each of these.
+    pub own_memberships: Vec<Membership>,
+    /// Of the other members of the project.
+    pub other_memberships: Vec<Membership>,
+    pub cursor: i64,
+}
+
+impl ProjectInit {
+    /// All active members, the caller first.
+    pub fn active_members(&self) -> impl Iterator<Item = Gid> {
+        let others = self.other_memberships.iter().filter(|other| other.status == MembershipStatus::Active);
+        std::iter::once(self.caller.gid).chain(others.map(|other| other.user))
+    }
+
+    /// The caller's membership in the project.
+    pub fn own_membership(&self) -> Option<&Membership> {
+        self.own_memberships.iter().find(|own| own.project == self.project)
+    }
+
+    /// Whether the options of other members are the caller's to see.
+    pub fn is_owner(&self) -> bool {
+        self.own_membership().is_some_and(|own| own.role == Role::Owner)
+    }
+}
+
+impl Directory {
+    /// # Errors
+    /// [`Error::UserNotActive`]; [`Error::Forbidden`] for whoever is no active member of an active project; those of the
+    /// database.
+    pub async fn get_project_init(&self, project: Gid, user: Gid) -> Result<ProjectInit, Error> {
+        self.database.read(move |connection| get(connection, project, user)).await
+    }
+}
+
+fn get(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<ProjectInit, Error> {
+    let cursor = store::feed::head(connection)?;
+    let caller = store::user::find(connection, user)?
+        .filter(|user| user.status == UserStatus::Active)
+        .ok_or(Error::UserNotActive)?;
+    members::authorise(connection, project, user, Deed::Enter)?;
+    let options = store::project_options::get(connection, project)?;
+    let (own_memberships, projects) = init::own(connection, user)?;
+    let (other_memberships, people) = store::init::others_in(connection, project, user)?.into_iter().unzip();
+    Ok(ProjectInit { caller, people, project, options, projects, own_memberships, other_memberships, cursor })
+}

@@ -1,0 +1,180 @@
+//! `POST /api/p/{project}/apikeys/...`: the programs of a project and their keys. The directory knows the API users and
+//! says who may; auth has the keys.
+
+use actix_web::{HttpResponse, web::Data};
+use doorward_domain::Gid;
+use doorward_proto::{
+    Failure,
+    auth::v1::{Actor, GetApiKeyRequest, RotateApiKeyRequest},
+    directory::v1::{
+        ApiUserResponse, CreateApiUserRequest, DeleteApiUserRequest, GetApiUserRequest, Membership,
+        SetApiUserStatusRequest, UpdateApiUserRequest, User,
+    },
+};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    body::Body,
+    caller::Caller,
+    entries::{Memberships, Users},
+    envelope::{self, Empty, Problem},
+    peers::Peers,
+    projects::ProjectGid,
+};
+
+pub(crate) async fn create(
+    caller: Caller,
+    ProjectGid(project): ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    let create = CreateApiUserRequest {
+        project_gid: project.to_string(),
+        caller_gid: caller.claims.sub.to_string(),
+        name: body.string("name")?.to_owned(),
+    };
+    let made = peers.directory().create_api_user(create).await?.into_inner();
+    // There is a key when it is first asked for, if not now: so nothing is half done.
+    if let Some(user) = &made.user
+        && let Err(failure) = key(&peers, &user.gid, project, actor(&caller)).await
+    {
+        tracing::warn!(code = %failure.code, "a new API user has no key yet");
+    }
+    answer(&made, None)
+}
+
+pub(crate) async fn get(
+    caller: Caller,
+    ProjectGid(project): ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    let user = body.gid("user")?;
+    find(&peers, &caller, project, user).await?;
+    let api_key = key(&peers, &user.to_string(), project, actor(&caller)).await?;
+    envelope::success(&json!({"apikey": api_key}), &Empty {})
+}
+
+pub(crate) async fn update(
+    caller: Caller,
+    ProjectGid(project): ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    let update = UpdateApiUserRequest {
+        project_gid: project.to_string(),
+        caller_gid: caller.claims.sub.to_string(),
+        user_gid: body.gid("user")?.to_string(),
+        name: body.string("name")?.to_owned(),
+    };
+    answer(&peers.directory().update_api_user(update).await?.into_inner(), None)
+}
+
+pub(crate) async fn deactivate(
+    caller: Caller,
+    project: ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    set_status(&caller, project, &body, &peers, false).await
+}
+
+pub(crate) async fn activate(
+    caller: Caller,
+    project: ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    set_status(&caller, project, &body, &peers, true).await
+}
+
+pub(crate) async fn rotate(
+    caller: Caller,
+    ProjectGid(project): ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    let user = body.gid("user")?;
+    let found = find(&peers, &caller, project, user).await?;
+    let rotate = RotateApiKeyRequest {
+        user_gid: user.to_string(),
+        project_gid: project.to_string(),
+        actor: Some(actor(&caller)),
+    };
+    let api_key = peers.auth().rotate_api_key(rotate).await?.into_inner().api_key;
+    answer(&found, Some(&api_key))
+}
+
+pub(crate) async fn delete(
+    caller: Caller,
+    ProjectGid(project): ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    let delete = DeleteApiUserRequest {
+        project_gid: project.to_string(),
+        caller_gid: caller.claims.sub.to_string(),
+        user_gid: body.gid("user")?.to_string(),
+    };
+    peers.directory().delete_api_user(delete).await?;
+    envelope::success(&Empty {}, &Empty {})
+}
+
+async fn set_status(
+    caller: &Caller,
+    ProjectGid(project): ProjectGid,
+    body: &Body,
+    peers: &Peers,
+    is_active: bool,
+) -> Result<HttpResponse, Problem> {
+    let set = SetApiUserStatusRequest {
+        project_gid: project.to_string(),
+        caller_gid: caller.claims.sub.to_string(),
+        user_gid: body.gid("user")?.to_string(),
+        is_active,
+    };
+    answer(&peers.directory().set_api_user_status(set).await?.into_inner(), None)
+}
+
+/// The API user, if the caller may manage them.
+async fn find(peers: &Peers, caller: &Caller, project: Gid, user: Gid) -> Result<ApiUserResponse, Problem> {
+    let get = GetApiUserRequest {
+        project_gid: project.to_string(),
+        caller_gid: caller.claims.sub.to_string(),
+        user_gid: user.to_string(),
+    };
+    Ok(peers.directory().get_api_user(get).await?.into_inner())
+}
+
+async fn key(peers: &Peers, user: &str, project: Gid, actor: Actor) -> Result<String, Failure> {
+    let get = GetApiKeyRequest { user_gid: user.to_owned(), project_gid: project.to_string(), actor: Some(actor) };
+    Ok(peers.auth().get_api_key(get).await?.into_inner().api_key)
+}
+
+fn actor(caller: &Caller) -> Actor {
+    Actor { user_gid: Some(caller.claims.sub.to_string()), client_address: caller.address.to_string() }
+}
+
+#[derive(Serialize)]
+struct ApiUserResult<'a> {
+    user: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    apikey: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct ApiUserData<'a> {
+    #[serde(rename = "cc.users")]
+    users: Users<'a>,
+    #[serde(rename = "cc.projects_members")]
+    memberships: Memberships<'a>,
+}
+
+fn answer(api_user: &ApiUserResponse, apikey: Option<&str>) -> Result<HttpResponse, Problem> {
+    let others: &[User] = api_user.user.as_slice();
+    let memberships: &[Membership] = api_user.membership.as_slice();
+    let user = api_user.user.as_ref().map_or("", |user| &user.gid);
+    let data = ApiUserData { users: Users { caller: None, others }, memberships: Memberships(memberships) };
+    envelope::success(&ApiUserResult { user, apikey }, &data)
+}

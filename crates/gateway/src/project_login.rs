@@ -1,0 +1,71 @@
+//! `POST /api/p/{project}/login` and `/auth`: the logins at a project's door, of people and of programs.
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use doorward_domain::Gid;
+use doorward_proto::{
+    Failure,
+    auth::v1::{FindApiKeyRequest, VerifyApiKeyRequest},
+    directory::v1::find_login_request::Who,
+};
+
+use crate::{
+    Gateway,
+    body::Body,
+    client_address,
+    envelope::Problem,
+    login::{Found, beside, find, verify_password},
+    peers::Peers,
+    project_init::fetch,
+    projects::ProjectGid,
+};
+
+/// With username and password.
+pub(crate) async fn login(
+    request: HttpRequest,
+    ProjectGid(project): ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    let (username, password) = (body.string("username")?, body.string("password")?);
+    let found = find(&peers, Who::Username(username.to_owned()), Some(project)).await?;
+    let init = fetch(&gateway, &peers, project, found.or_nobody());
+    let client_address = client_address::of(&request, &gateway.config.trusted_proxies).to_string();
+    beside(init, verify_password(&peers, found, password, client_address)).await
+}
+
+/// With an API key.
+pub(crate) async fn auth(
+    request: HttpRequest,
+    ProjectGid(project): ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    let api_key = body.string("api_key")?.to_owned();
+    let client_address = client_address::of(&request, &gateway.config.trusted_proxies).to_string();
+    let holder = FindApiKeyRequest { api_key: api_key.clone(), client_address: client_address.clone() };
+    let holder = peers.auth().find_api_key(holder).await?.into_inner().user_gid;
+    // Nobody is asked for too: the time tells nothing.
+    let holder = holder.unwrap_or_else(|| Gid::NIL.to_string());
+    let found = find(&peers, Who::UserGid(holder), Some(project)).await?;
+    let init = fetch(&gateway, &peers, project, found.or_nobody());
+    beside(init, verify_api_key(&peers, found, project, api_key, client_address)).await
+}
+
+async fn verify_api_key(
+    peers: &Peers,
+    found: Found,
+    project: Gid,
+    api_key: String,
+    client_address: String,
+) -> Result<String, Failure> {
+    let request = VerifyApiKeyRequest {
+        api_key,
+        project_gid: project.to_string(),
+        user_gid: found.user.map(|user| user.to_string()),
+        user_checked_at: found.checked_at,
+        client_address,
+    };
+    Ok(peers.auth().verify_api_key(request).await?.into_inner().token)
+}

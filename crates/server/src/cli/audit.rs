@@ -1,0 +1,71 @@
+//! `doorward audit`.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+use doorward_domain::{Clock, SystemClock, Timestamp};
+
+/// Print the audit trail as JSON lines, the oldest first
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  doorward audit --user ann --since 7d\n  doorward audit --action login_failed --follow"
+)]
+pub(crate) struct Audit {
+    /// Only what is about this user or API user: username or gid
+    #[arg(long)]
+    pub user: Option<String>,
+    /// Only this action, such as login_failed
+    #[arg(long, value_parser = action)]
+    pub action: Option<String>,
+    /// From a time on (2026-01-31T12:00:00Z, 2026-01-31), or so long ago (24h, 7d)
+    #[arg(long, value_name = "TIME", value_parser = since)]
+    pub since: Option<Timestamp>,
+    /// Go on with what comes
+    #[arg(long)]
+    pub follow: bool,
+}
+
+fn action(word: &str) -> Result<String, String> {
+    let mut known = doorward_auth::audit::Action::ALL.iter().map(|action| action.as_str());
+    if known.any(|known| known == word) {
+        return Ok(word.to_owned());
+    }
+    let known: Vec<&str> = doorward_auth::audit::Action::ALL.iter().map(|action| action.as_str()).collect();
+    Err(format!("expected one of {}", known.join(", ")))
+}
+
+fn since(text: &str) -> Result<Timestamp, &'static str> {
+    if let Ok(ago) = humantime::parse_duration(text) {
+        return Ok(SystemClock.now().minus(ago));
+    }
+    let day = format!("{text}T00:00:00Z");
+    let moment = humantime::parse_rfc3339_weak(text).or_else(|_| humantime::parse_rfc3339_weak(&day));
+    moment.map(timestamp).map_err(|_| "expected a time such as 2026-01-31T12:00:00Z, or a duration such as 24h")
+}
+
+fn timestamp(moment: SystemTime) -> Timestamp {
+    let since: Duration = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::default().plus(since)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_moment_or_so_long_ago() {
+        assert_eq!(since("2026-01-31T12:00:00Z"), Ok(Timestamp::from_seconds(1_769_860_800)));
+        assert_eq!(since("2026-01-31"), Ok(Timestamp::from_seconds(1_769_817_600)));
+        let ago = SystemClock.now().as_seconds() - since("1h").unwrap().as_seconds();
+        assert!((3600..3602).contains(&ago), "{ago}");
+        for bad in ["", "yesterday", "2026-13-01", "12:00"] {
+            assert!(since(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_action_is_one_of_those_that_there_are() {
+        assert!(action("login").is_ok());
+        assert!(action("logins").unwrap_err().contains("login_throttled"));
+    }
+}

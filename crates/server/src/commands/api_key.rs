@@ -1,0 +1,25 @@
+//! `doorward apikey`.
+
+use doorward_auth::audit::Origin;
+use serde_json::json;
+
+use crate::{
+    cli::ApiKeyCommand,
+    settings::Settings,
+    stdout,
+    wiring::{self, Preparation},
+};
+
+pub(super) async fn run(command: ApiKeyCommand, settings: &Settings) -> anyhow::Result<()> {
+    wiring::prepare_both(settings, Preparation::Prepare).await?;
+    match command {
+        ApiKeyCommand::Create { project, name } => {
+            // First, for it fails without the master key.
+            let api_keys = wiring::api_keys(settings).await?;
+            let made = wiring::directory(settings).create_api_user(None, project, name.to_string()).await?;
+            let user = made.user.gid;
+            let apikey = api_keys.get(user, project, Origin::command_line()).await?;
+            Ok(stdout::json(&json!({"user": user.to_string(), "apikey": apikey}))?)
+        }
+    }
+}

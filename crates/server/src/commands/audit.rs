@@ -1,0 +1,62 @@
+//! `doorward audit`.
+
+use std::{collections::HashMap, time::Duration};
+
+use doorward_auth::audit::{self, Filter};
+use doorward_domain::{Gid, Timestamp};
+
+use crate::{
+    cli::Audit,
+    json,
+    settings::Settings,
+    stdout,
+    wiring::{self, Preparation},
+};
+
+const PAGE: i64 = 1000;
+const POLL: Duration = Duration::from_millis(500);
+/// A record becomes visible when its transaction ends, which is so much later than its time at most.
+const SETTLED: Duration = Duration::from_secs(15);
+
+pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<()> {
+    wiring::prepare_both(settings, Preparation::Prepare).await?;
+    let user = match &command.user {
+        Some(name) => Some(find_user(settings, name).await?),
+        None => None,
+    };
+    let database = wiring::auth_database(settings);
+    let filter = Filter { user, action: command.action };
+    let mut after = (command.since.unwrap_or_default(), 0);
+    let mut shown: HashMap<i64, Timestamp> = HashMap::new();
+    loop {
+        let page = audit::list(&database, &filter, after, PAGE).await?;
+        for record in &page {
+            if shown.insert(record.id, record.at).is_none() {
+                stdout::text(&format!("{}\n", json::audit_record(record)))?;
+            }
+        }
+        if let Some(last) = page.last() {
+            after = (last.at, last.id);
+        }
+        if i64::try_from(page.len())? == PAGE {
+            continue;
+        }
+        if !command.follow {
+            return Ok(());
+        }
+        tokio::time::sleep(POLL).await;
+        // What was not visible yet is looked for again.
+        let from = after.0.minus(SETTLED).max(command.since.unwrap_or_default());
+        shown.retain(|_, at| *at >= from);
+        after = (from, 0);
+    }
+}
+
+/// A user who was deleted is known by gid alone.
+async fn find_user(settings: &Settings, name: &str) -> anyhow::Result<Gid> {
+    match (wiring::directory(settings).get_user(name).await, name.parse()) {
+        (Ok(user), _) => Ok(user.gid),
+        (Err(doorward_directory::Error::UserNotFound), Ok(gid)) => Ok(gid),
+        (Err(error), _) => Err(error.into()),
+    }
+}
