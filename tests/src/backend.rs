@@ -85,6 +85,26 @@ pub fn texts(url: &DatabaseUrl, sql: &str) -> Vec<String> {
     rows.into_iter().map(|row| row.text).collect()
 }
 
+/// Nobody can read the table until this goes away. Only PostgreSQL can do that.
+pub struct LockedTable {
+    _connection: AnyConnection,
+}
+
+#[must_use]
+pub fn lock_table(url: &DatabaseUrl, table: &str) -> LockedTable {
+    let mut connection = connect(url);
+    connection.batch_execute(&format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).expect("a lock");
+    LockedTable { _connection: connection }
+}
+
+/// How many wait for a lock in this database.
+#[must_use]
+pub fn count_waiting(url: &DatabaseUrl) -> usize {
+    let waiting = "SELECT pid::text AS text FROM pg_stat_activity \
+        WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    texts(url, waiting).len()
+}
+
 fn connect(url: &DatabaseUrl) -> AnyConnection {
     match url {
         DatabaseUrl::Sqlite(path) => {

@@ -64,6 +64,12 @@ impl Http {
     pub async fn status(&self, path: &str) -> Option<u16> {
         self.get(path).try_send().await.ok().map(|answer| answer.status)
     }
+
+    /// The value of a metric that has no labels; this must be an operations listener.
+    pub async fn metric(&self, name: &str) -> Option<f64> {
+        let metrics = self.get("/metrics").send().await.text();
+        metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
+    }
 }
 
 /// A request in the making.

@@ -7,6 +7,7 @@ pub mod backend;
 pub mod http;
 pub mod installation;
 pub mod json;
+pub mod load;
 pub mod ports;
 pub mod postgres;
 pub mod process;

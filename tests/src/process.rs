@@ -17,12 +17,15 @@ const LOG_LINES: usize = 40;
 /// The binary under test: `DOORWARD_BIN`, or the one that was built beside the tests.
 #[must_use]
 pub fn binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("DOORWARD_BIN") {
-        return path.into();
-    }
+    std::env::var_os("DOORWARD_BIN").map_or_else(|| built("doorward"), PathBuf::from)
+}
+
+/// The binary of another package, named as that is, that was built beside the tests.
+#[must_use]
+pub fn built(package: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
-    let built = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>").join("doorward");
-    assert!(built.exists(), "no {}: `cargo build --bin doorward` first, or set DOORWARD_BIN", built.display());
+    let built = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>").join(package);
+    assert!(built.exists(), "no {}: `cargo build --package {package}` first", built.display());
     built
 }
 
@@ -89,7 +92,8 @@ impl Process {
         std::fs::write(&input, stdin).expect("a file for input");
         command.stdin(File::open(input).expect("input")).stdout(create(&stdout)).stderr(create(&stderr));
         let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
-        let name = format!("doorward {}", words.join(" "));
+        let program = Path::new(command.get_program()).file_name().unwrap_or_default().display();
+        let name = format!("{program} {}", words.join(" "));
         let child = command.spawn().unwrap_or_else(|error| panic!("{name}: {error}"));
         Self { child, name, stdout, stderr }
     }

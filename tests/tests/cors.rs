@@ -4,7 +4,11 @@ use doorward_tests::{Answer, App, Backend, Http, PASSWORD, on_both_databases};
 use http::Method;
 use serde_json::json;
 
-on_both_databases![a_configured_origin_may_call_and_read_the_token, by_default_no_other_origin_may_call];
+on_both_databases![
+    a_configured_origin_may_call_and_read_the_token,
+    by_default_no_other_origin_may_call,
+    a_preflight_that_is_refused_is_400_in_the_envelope,
+];
 
 const OURS: &str = "https://app.example.org";
 const SECOND: &str = "http://localhost:3000";
@@ -43,6 +47,28 @@ async fn a_configured_origin_may_call_and_read_the_token(backend: Backend) {
 async fn by_default_no_other_origin_may_call(backend: Backend) {
     let app = App::start(backend).await;
     nothing_is_allowed(&app.http, OURS).await;
+}
+
+async fn a_preflight_that_is_refused_is_400_in_the_envelope(backend: Backend) {
+    let app = App::with(backend, &[("DOORWARD_CORS_ORIGINS", OURS)]).await;
+    let cases = [
+        ("https://evil.example.org", "POST", "content-type"),
+        ("null", "POST", "content-type"),
+        ("\u{e9}", "POST", "content-type"),
+        (OURS, "DELETE", "content-type"),
+        (OURS, "POST", "x-of-somebody-else"),
+        (OURS, "POST", "not a header"),
+    ];
+    for path in ["/api/login", "/api/init", "/api/no-such-path"] {
+        for (origin, method, headers) in cases {
+            let call = app.http.call(Method::OPTIONS, path).header("origin", origin).header("x-request-id", "mine");
+            let call = call.header("access-control-request-method", method);
+            let answer = call.header("access-control-request-headers", headers).send().await;
+            answer.assert_error(400, "Bad request", &json!({}));
+            assert_eq!(answer.header("x-request-id"), Some("mine"));
+            assert_eq!(answer.header("access-control-allow-methods"), None, "{answer:?}");
+        }
+    }
 }
 
 async fn preflight(http: &Http, origin: &str) -> Answer {

@@ -1,9 +1,30 @@
-//! `kill -9`: what was acknowledged is kept.
+//! `kill -9`: what was acknowledged is kept, and who was waiting for the killed one is told to come back.
 
-use doorward_tests::{App, Backend, PASSWORD, Split, on_both_databases, split::Role};
+use std::time::Duration;
+
+use doorward_tests::{
+    Answer, App, Backend, PASSWORD, Split,
+    backend::{count_waiting, lock_table},
+    eventually,
+    load::{Load, Request},
+    on_both_databases,
+    split::Role::{self, Auth, Directory},
+};
 use serde_json::json;
+use tokio::task::JoinHandle;
 
-on_both_databases![what_was_acknowledged_survives_a_kill, a_commit_is_kept_when_every_service_is_killed];
+on_both_databases![
+    what_was_acknowledged_survives_a_kill,
+    a_commit_is_kept_when_every_service_is_killed,
+    under_load_a_killed_auth_is_503_and_comes_back,
+    under_load_a_killed_directory_is_503_and_comes_back,
+    a_login_that_is_being_hashed_when_auth_is_killed_is_503,
+];
+
+/// Until the gateway has found a peer again.
+const RECOVERY: Duration = Duration::from_secs(5);
+/// A lost connection is answered at once; a deadline would take ten seconds.
+const AT_ONCE: Duration = Duration::from_secs(2);
 
 async fn what_was_acknowledged_survives_a_kill(backend: Backend) {
     let mut app = App::start(backend).await;
@@ -33,4 +54,103 @@ async fn a_commit_is_kept_when_every_service_is_killed(backend: Backend) {
     }
     split.start_all().await;
     assert_eq!(split.http.login("ann", PASSWORD).await.status, 200);
+}
+
+async fn under_load_a_killed_auth_is_503_and_comes_back(backend: Backend) {
+    a_peer_is_killed_under_load(backend, Auth).await;
+}
+
+async fn under_load_a_killed_directory_is_503_and_comes_back(backend: Backend) {
+    a_peer_is_killed_under_load(backend, Directory).await;
+}
+
+async fn a_peer_is_killed_under_load(backend: Backend, role: Role) {
+    let mut split = Split::start(backend).await;
+    split.installation.create_user("ann").await;
+    let token = split.http.login("ann", PASSWORD).await.token();
+    let load: Vec<Load> = (0..3).map(|_| Load::start(&split.http, &token)).collect();
+    for _ in 0..3 {
+        split.kill(role);
+        eventually("503", AT_ONCE, async || (split.http.login("ann", PASSWORD).await.status == 503).then_some(()))
+            .await;
+        split.start_service(role);
+        split.ready(role).await;
+        works_again(&split, &token).await;
+    }
+    for load in load {
+        for (request, count) in load.stop().await {
+            assert!(count.answered > 0, "{request:?}: {count:?}");
+            assert!(count.unavailable > 0 || request == Request::BadToken, "{request:?}: {count:?}");
+        }
+    }
+}
+
+async fn a_login_that_is_being_hashed_when_auth_is_killed_is_503(backend: Backend) {
+    let mut split = Split::prepare(backend).await;
+    split.installation = split.installation.with(&[
+        ("DOORWARD_HASH_WORKERS", "1"),
+        ("DOORWARD_ARGON2_MEMORY_KIB", "65536"),
+        ("DOORWARD_ARGON2_PASSES", "8"),
+    ]);
+    split.start_all().await;
+    split.installation.create_user("ann").await;
+    let token = split.http.login("ann", PASSWORD).await.token();
+    let logins: Vec<_> = [("ann", PASSWORD), ("ann", "a wrong password"), ("nobody", PASSWORD)]
+        .map(|(username, password)| tokio::spawn(split.http.login_call(username, password).send()))
+        .into();
+    // One waits, so another one is being hashed.
+    let ops = split.ops(Auth);
+    eventually("a queue", RECOVERY, async || {
+        ops.metric("doorward_hash_queue_length").await.filter(|length| *length >= 1.0)
+    })
+    .await;
+
+    split.kill(Auth);
+
+    for login in logins {
+        answer(login).await.assert_unavailable();
+    }
+    split.start_service(Auth);
+    split.ready(Auth).await;
+    works_again(&split, &token).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_that_is_running_when_directory_is_killed_is_503() {
+    let mut split = Split::start(Backend::Postgres).await;
+    split.installation.create_user("ann").await;
+    let token = split.http.login("ann", PASSWORD).await.token();
+    // Her init has to be read again.
+    split.installation.create_project("ann", "Herbarium").await;
+    let database = split.installation.databases.directory.clone();
+    let lock = lock_table(&database, "users");
+    let calls = [split.http.login_call("ann", PASSWORD), split.http.get("/api/init").bearer(&token)];
+    let calls = calls.map(|call| tokio::spawn(call.send()));
+    eventually("queries that wait", RECOVERY, async || (count_waiting(&database) == 2).then_some(())).await;
+
+    split.kill(Directory);
+
+    for call in calls {
+        answer(call).await.assert_unavailable();
+    }
+    drop(lock);
+    split.start_service(Directory);
+    split.ready(Directory).await;
+    works_again(&split, &token).await;
+}
+
+async fn answer(call: JoinHandle<Answer>) -> Answer {
+    tokio::time::timeout(AT_ONCE, call).await.expect("an answer at once").expect("an answer")
+}
+
+/// Until then 503, and nothing else.
+async fn works_again(split: &Split, token: &str) {
+    eventually("a login and an init", RECOVERY, async || {
+        let answers = [split.http.login("ann", PASSWORD).await, split.http.init(token).await];
+        for refused in answers.iter().filter(|answer| answer.status != 200) {
+            refused.assert_unavailable();
+        }
+        answers.iter().all(|answer| answer.status == 200).then_some(())
+    })
+    .await;
 }

@@ -7,10 +7,11 @@ use serde_json::{Value, json};
 on_both_databases![
     every_kind_of_foreign_hash_logs_in_and_is_replaced_by_argon2id,
     an_import_takes_the_good_lines_and_reports_the_others,
+    a_line_that_is_too_long_is_reported_and_the_next_ones_are_imported,
     hashes_that_cost_too_much_are_refused,
 ];
 
-const FOREIGN_PASSWORD: &str = "Tr0ub4dor & drie, \u{e9}lan";
+pub(crate) const FOREIGN_PASSWORD: &str = "Tr0ub4dor & drie, \u{e9}lan";
 pub(crate) const DJANGO: &str = "pbkdf2_sha256$2000$djangosalt$D6Q9b82B6Dn/ucRWmgVt6n+p4Nt1gctUcNFVFSxTbKI=";
 const HASHES: [(&str, &str); 10] = [
     ("argon2id", "$argon2id$v=19$m=64,t=3,p=2$c2FsdCBvZiBzaXh0ZWVuIQ$GyIu8eAsvE2ReLANzevrR7x0sVZXpGGnqkFpoM/h1AU"),
@@ -31,7 +32,7 @@ const HASHES: [(&str, &str); 10] = [
 /// What we make of a password at the cheap parameters of these tests.
 const OURS: &str = "$argon2id$v=19$m=256,t=1,p=1$";
 
-async fn import(installation: &Installation, lines: &[Value]) -> Output {
+pub(crate) async fn import(installation: &Installation, lines: &[Value]) -> Output {
     let text: Vec<String> =
         lines.iter().map(|line| line.as_str().map_or_else(|| line.to_string(), str::to_owned)).collect();
     let file = installation.path().join("users.jsonl");
@@ -112,6 +113,41 @@ async fn an_import_takes_the_good_lines_and_reports_the_others(backend: Backend)
     let (result, data) = app.http.login("ben", FOREIGN_PASSWORD).await.success();
     assert_eq!(result["user"], json!(gid));
     assert_eq!(data["cc.users"][gid]["options"], json!({"language": "nl", "timezone": "Europe/Brussels"}));
+}
+
+async fn a_line_that_is_too_long_is_reported_and_the_next_ones_are_imported(backend: Backend) {
+    const MOST: usize = 64 * 1024;
+    // Good but for its length, which is that of the line without its end.
+    let padded = |username: &str, length: usize| {
+        let line = user(username, DJANGO).to_string();
+        format!("{}{}", " ".repeat(length - line.len()), line)
+    };
+    let lines = [
+        user("ann", DJANGO),
+        json!(padded("too-long", MOST)),
+        user("ben", DJANGO),
+        json!(padded("much-too-long", 5 * MOST + 1)),
+        json!(padded("cas", MOST - 2)),
+        // Its end is a piece of its own, and looks like a good line.
+        json!(format!("{}{}", "x".repeat(MOST), user("mallory", DJANGO))),
+        user("dee", DJANGO),
+        json!("  "),
+        json!(" ".repeat(3 * MOST)),
+        json!(padded("last", 2 * MOST)),
+    ];
+    let app = App::start(backend).await;
+    let output = import(&app.installation, &lines).await.failed(1);
+    let report = output.json();
+    assert_eq!(report["imported"], json!(4), "{output}");
+    let failed = report["failed"].as_array().expect("a list");
+    assert_eq!(failed.iter().map(|failed| &failed["line"]).collect::<Vec<_>>(), [2, 4, 6, 9, 10], "{output}");
+    assert!(failed.iter().all(|failed| failed["error"] == json!("has more than 65536 bytes")), "{output}");
+    let mut names = texts(&app.installation.databases.directory, "SELECT username AS text FROM users");
+    names.sort_unstable();
+    assert_eq!(names, ["ann", "ben", "cas", "dee"]);
+    for name in names {
+        assert_eq!(app.http.login(&name, FOREIGN_PASSWORD).await.status, 200, "{name}");
+    }
 }
 
 /// SECURITY-CASES: costly hashes. One login with such a hash would take a worker for minutes, or all memory.

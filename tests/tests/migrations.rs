@@ -1,11 +1,19 @@
 //! `doorward migrate`, and what `serve` does with a database that is not of its release.
 
-use doorward_tests::{Backend, Installation, Split, backend::execute, installation::COMMAND, on_both_databases, ports};
+use doorward_tests::{
+    App, Backend, Installation, PASSWORD, Split,
+    backend::{execute, texts},
+    installation::{COMMAND, gid},
+    on_both_databases, ports,
+};
+use futures_util::future::join_all;
 
 on_both_databases![
     migrations_may_run_several_times_at_once,
     a_service_refuses_a_database_that_is_not_migrated,
     a_newer_database_is_refused,
+    users_may_be_created_while_the_tables_are_being_made,
+    databases_that_are_swapped_are_refused_and_left_as_they_are,
 ];
 
 async fn migrations_may_run_several_times_at_once(backend: Backend) {
@@ -45,4 +53,67 @@ async fn a_newer_database_is_refused(backend: Backend) {
         }
         execute(url, "DELETE FROM __diesel_schema_migrations WHERE version = '9999'");
     }
+}
+
+async fn users_may_be_created_while_the_tables_are_being_made(backend: Backend) {
+    const NAMES: [&str; 4] = ["ann", "ben", "cas", "dee"];
+    let installation = Installation::new(backend);
+    let migrate = async || installation.cli(&["migrate"], "").await;
+    let create = async |username: &'static str| {
+        let words = ["user", "create", "--username", username, "--password-stdin"];
+        installation.cli(&words, PASSWORD).await
+    };
+    let twice = NAMES.iter().chain(&NAMES);
+    let (migrated, created) =
+        tokio::join!(join_all((0..3).map(|_| migrate())), join_all(twice.map(|name| create(name))));
+    migrated.into_iter().for_each(|output| drop(output.succeeded()));
+    let (made, refused): (Vec<_>, Vec<_>) = created.into_iter().partition(|output| output.code == Some(0));
+    for output in refused {
+        let output = output.failed(1);
+        assert!(output.stderr.contains("taken") && !output.stderr.contains("panicked"), "{output}");
+    }
+
+    // Each name was given once, and each credential belongs to one of these users.
+    let mut gids: Vec<String> = made.iter().map(gid).collect();
+    gids.sort_unstable();
+    let users = installation.cli(&["user", "list"], "").await.succeeded().items();
+    let listed: Vec<&str> = users.iter().filter_map(|user| user["gid"].as_str()).collect();
+    assert_eq!(listed, gids);
+    let credentials = "SELECT user_gid AS text FROM credentials ORDER BY user_gid";
+    assert_eq!(texts(&installation.databases.auth, credentials), gids);
+    let app = App::of(installation).await;
+    for name in NAMES {
+        assert_eq!(app.http.login(name, PASSWORD).await.status, 200, "{name}");
+    }
+}
+
+async fn databases_that_are_swapped_are_refused_and_left_as_they_are(backend: Backend) {
+    const AUTH: &str = "DOORWARD_AUTH_DATABASE_URL";
+    const DIRECTORY: &str = "DOORWARD_DIRECTORY_DATABASE_URL";
+    let installation = Split::prepare(backend).await.installation;
+    installation.create_user("ann").await;
+    let (auth, directory) = (installation.variable(AUTH), installation.variable(DIRECTORY));
+    let swapped = [(AUTH, directory.as_str()), (DIRECTORY, auth.as_str())];
+    let cases: [(&[&str], _); 9] = [
+        (&["serve", "auth"], "auth"),
+        (&["serve", "auth", "--migrate"], "auth"),
+        (&["serve", "directory"], "directory"),
+        (&["serve", "directory", "--migrate"], "directory"),
+        (&["serve"], "directory"),
+        (&["migrate"], "directory"),
+        (&["user", "list"], "directory"),
+        (&["project", "list"], "directory"),
+        (&["keys", "list"], "auth"),
+    ];
+    for (words, service) in cases {
+        let output = installation.spawn(words, &swapped).exit(COMMAND).await.failed(1);
+        let is_clear = output.stderr.contains("belongs to another service")
+            && output.stderr.contains(&format!("{service} database"))
+            && !output.stderr.contains("panicked");
+        assert!(is_clear, "{words:?}: {output}");
+        // The password of the database is in these.
+        assert!(backend == Backend::Sqlite || !output.stderr.contains(&auth) && !output.stderr.contains(&directory));
+    }
+    let app = App::of(installation.without(&["DOORWARD_AUTH_URL", "DOORWARD_DIRECTORY_URL"])).await;
+    assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }

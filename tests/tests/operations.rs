@@ -3,9 +3,17 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    App, Backend, Http, PASSWORD, Split, eventually, installation::COMMAND, on_both_databases, raw, split::Role,
+    App, Backend, Http, Installation, PASSWORD, Postgres, Split,
+    backend::Databases,
+    eventually,
+    installation::COMMAND,
+    on_both_databases, ports, raw,
+    split::Role::{self, Auth, Directory},
 };
 use serde_json::json;
+use tokio::net::TcpListener;
+use tonic::transport::Endpoint;
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 on_both_databases![
     health_and_metrics_are_on_a_listener_of_their_own,
@@ -116,4 +124,64 @@ async fn each_service_stops_when_asked_whether_or_not_its_peers_are_there() {
         let output = split.terminate(role, Duration::from_secs(10)).await;
         assert_eq!(output.code, Some(0), "{role:?}: {output}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn idle_connections_to_a_grpc_listener_do_not_hold_up_the_end_of_its_service() {
+    tokio::join!(ends_beside_idle_connections(Auth), ends_beside_idle_connections(Directory));
+}
+
+/// The grace for calls in flight is ten seconds; what is left after thirty would make the end a failure.
+async fn ends_beside_idle_connections(role: Role) {
+    let mut split = Split::start(Backend::Sqlite).await;
+    let address = if role == Auth { split.auth.clone() } else { split.directory.clone() };
+    let _silent = raw::Connection::open(&address).await;
+    let mut half_a_greeting = raw::Connection::open(&address).await;
+    half_a_greeting.send(b"PRI * HTTP/2.0\r\n").await;
+    // It takes connections in their order: when this one is answered, it has the others.
+    let channel = Endpoint::from_shared(format!("http://{address}")).expect("a URL").connect().await;
+    let mut health = HealthClient::new(channel.expect("a connection"));
+    health.check(HealthCheckRequest::default()).await.expect("an answer");
+
+    let output = split.terminate(role, Duration::from_secs(15)).await;
+
+    assert_eq!(output.code, Some(0), "{role:?}: {output}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_waits_for_its_database_ends_when_asked() {
+    let postgres = Postgres::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let installation = with_grpc_listeners(Installation::over(Databases::on(&postgres), directory));
+    postgres.stop();
+    for words in [&["serve"] as &[&str], &["serve", "auth"], &["serve", "directory", "--migrate"]] {
+        let mut process = installation.spawn(words, &[]);
+        let waits = "waiting for the database";
+        eventually(waits, COMMAND, async || process.stderr().contains(waits).then_some(())).await;
+        process.terminate();
+        process.exit(Duration::from_secs(2)).await.succeeded();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_whose_database_never_answers_ends_when_asked() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = silent.local_addr().expect("an address");
+    let installation = with_grpc_listeners(Installation::new(Backend::Sqlite));
+    for (service, setting) in [("auth", "DOORWARD_AUTH_DATABASE_URL"), ("directory", "DOORWARD_DIRECTORY_DATABASE_URL")]
+    {
+        let url = format!("postgres://doorward@{address}/{service}?connect_timeout=60");
+        let mut process = installation.spawn(&["serve", service], &[(setting, &url)]);
+        let connection = tokio::time::timeout(COMMAND, silent.accept()).await.expect("in time").expect("a connection");
+        process.terminate();
+        process.exit(Duration::from_secs(2)).await.succeeded();
+        drop(connection);
+    }
+}
+
+fn with_grpc_listeners(installation: Installation) -> Installation {
+    installation.with(&[
+        ("DOORWARD_AUTH_LISTEN", &ports::free_address()),
+        ("DOORWARD_DIRECTORY_LISTEN", &ports::free_address()),
+    ])
 }

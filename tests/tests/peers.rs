@@ -3,9 +3,14 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Backend, PASSWORD, Split, eventually, on_both_databases,
+    Backend, PASSWORD, Split,
+    backend::{execute, texts},
+    eventually, on_both_databases,
     split::Role::{self, Auth, Directory, Gateway},
 };
+use serde_json::json;
+
+use crate::foreign_hashes::{DJANGO, FOREIGN_PASSWORD, import};
 
 on_both_databases![
     without_auth_logins_are_503_and_come_back,
@@ -14,6 +19,8 @@ on_both_databases![
     a_gateway_that_restarts_accepts_the_tokens_of_before,
     three_processes_notice_a_deactivated_user_within_a_second,
     auth_acts_on_what_happened_while_it_was_away,
+    auth_deletes_the_password_that_a_deleted_user_left_behind,
+    auth_keeps_the_password_of_a_user_who_was_deleted_and_imported_again,
 ];
 
 const RECOVERY: Duration = Duration::from_secs(5);
@@ -131,6 +138,48 @@ async fn auth_acts_on_what_happened_while_it_was_away(backend: Backend) {
     refused(&split, &token, RECOVERY).await;
     logs_in_again(&split).await;
     split.http.init(&token).await.assert_denied();
+}
+
+/// As when `user delete` was killed in the middle.
+async fn auth_deletes_the_password_that_a_deleted_user_left_behind(backend: Backend) {
+    let mut split = Split::start(backend).await;
+    let gid = split.installation.create_user("ann").await;
+    let auth = split.installation.databases.auth.clone();
+    let stored = |column: &str| texts(&auth, &format!("SELECT CAST({column} AS TEXT) AS text FROM credentials"));
+    let (hash, updated_at) = (stored("password_hash").remove(0), stored("updated_at").remove(0));
+    split.kill(Auth);
+    split.installation.change_user("delete", "ann").await;
+    assert_eq!(stored("user_gid"), [] as [String; 0]);
+    execute(&auth, &format!("INSERT INTO credentials VALUES ('{gid}', '{hash}', {updated_at})"));
+    split.start_service(Auth);
+    split.ready(Auth).await;
+    eventually("no password", RECOVERY, async || stored("user_gid").is_empty().then_some(())).await;
+}
+
+async fn auth_keeps_the_password_of_a_user_who_was_deleted_and_imported_again(backend: Backend) {
+    let mut split = Split::start(backend).await;
+    let gid = split.installation.create_user("ann").await;
+    let again = json!({"gid": gid, "username": "ann", "password_hash": DJANGO});
+    let mut password = PASSWORD;
+    // Auth hears of it at once, or much later.
+    for is_away in [false, true, false] {
+        let token = split.http.login("ann", password).await.token();
+        if is_away {
+            split.kill(Auth);
+        }
+        split.installation.change_user("delete", "ann").await;
+        import(&split.installation, std::slice::from_ref(&again)).await.succeeded();
+        if is_away {
+            split.start_service(Auth);
+            split.ready(Auth).await;
+        }
+        // In the transaction in which the password would have gone.
+        refused(&split, &token, RECOVERY).await;
+        password = FOREIGN_PASSWORD;
+        let (result, _) = split.http.login("ann", password).await.success();
+        assert_eq!(result["user"], json!(gid));
+        split.http.login("ann", PASSWORD).await.assert_unknown_user();
+    }
 }
 
 async fn refused(split: &Split, token: &str, within: Duration) {

@@ -23,7 +23,7 @@ pub(crate) struct Login {
     pub(crate) kind: (Kind, Option<Gid>),
     /// When it began: what is revoked later covers it.
     pub(crate) at: Timestamp,
-    /// What was revoked of the subject before; tokens of this second are dated after it.
+    /// What was revoked of the subject before; logins of this second are dated after it.
     pub(crate) not_before: i64,
 }
 
@@ -35,7 +35,7 @@ impl Tokens {
 
     /// The first token of a login.
     pub(crate) fn issue(&self, login: &Login) -> Result<String, Error> {
-        let iat = login.at.as_seconds().max(login.not_before);
+        let iat = login.at.as_seconds();
         let (kind, project) = login.kind;
         let claims = Claims {
             iss: self.config.issuer.clone(),
@@ -45,7 +45,8 @@ impl Tokens {
             exp: iat.saturating_add(seconds(self.config.lifetime.min(self.config.max_session))),
             jti: self.ids.gid().to_string(),
             sid: self.ids.gid().to_string(),
-            auth_time: iat,
+            // Ahead of `iat`, which verifiers compare with their clocks, when it is the second of a revocation.
+            auth_time: iat.max(login.not_before),
             kind,
             project,
         };
@@ -65,7 +66,7 @@ impl Tokens {
     /// The next token of the same login.
     pub(crate) fn renew(&self, token: &str) -> Result<String, Error> {
         let old = self.verify(token)?;
-        // Never older than what it replaces, which may be dated ahead.
+        // Never older than what it replaces, whichever clock dated that.
         let iat = self.clock.now().as_seconds().max(old.iat);
         let session_end = old.auth_time.saturating_add(seconds(self.config.max_session));
         let exp = iat.saturating_add(seconds(self.config.lifetime)).min(session_end);

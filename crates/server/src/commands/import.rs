@@ -76,7 +76,7 @@ async fn import_all(
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(line) = next_line(&mut reader)? {
         report.lines += 1;
-        if line.iter().all(u8::is_ascii_whitespace) {
+        if !is_too_long(&line) && line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
         match parse(&line) {
@@ -104,8 +104,12 @@ fn next_line(reader: &mut BufReader<File>) -> anyhow::Result<Option<Vec<u8>>> {
     Ok((read > 0).then_some(line))
 }
 
+fn is_too_long(line: &[u8]) -> bool {
+    line.len() as u64 >= MAX_LINE_BYTES
+}
+
 fn parse(line: &[u8]) -> anyhow::Result<(NewUser, String)> {
-    if line.len() as u64 >= MAX_LINE_BYTES {
+    if is_too_long(line) {
         bail!("has more than {MAX_LINE_BYTES} bytes");
     }
     let line: Line = serde_json::from_slice(line).context("not the expected JSON object")?;

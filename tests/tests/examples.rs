@@ -1,0 +1,151 @@
+//! The examples, as their READMEs start them: services of others that check tokens by themselves.
+
+use std::{path::Path, process::Command, time::Duration};
+
+use doorward_tests::{
+    Answer, App, Backend, Http, Output, PASSWORD, Process,
+    app::START,
+    eventually,
+    installation::{COMMAND, SERVICE_TOKEN},
+    ports,
+    process::built,
+};
+use serde_json::json;
+
+/// `examples/verify` beside a Doorward.
+struct Verify {
+    app: App,
+    _process: Process,
+    http: Http,
+}
+
+impl Verify {
+    async fn start() -> Self {
+        let auth = ports::free_address();
+        let settings = [("DOORWARD_AUTH_LISTEN", auth.as_str()), ("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN)];
+        let app = App::with(Backend::Sqlite, &settings).await;
+        let address = ports::free_address();
+        let mut command = Command::new(built("doorward-example-verify"));
+        command.env_clear().env("LISTEN", &address);
+        command.env("DOORWARD_AUTH_URL", format!("http://{auth}")).env("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN);
+        let mut process = Process::spawn(command, app.installation.path(), "");
+        let http = Http::new(&address);
+        // 503 until it has heard of auth.
+        eventually("a refusal", START, async || {
+            assert!(process.is_running(), "it ended: {}", process.log());
+            let answer = http.get("/whoami").bearer("x").try_send().await.ok()?;
+            (answer.status == 401).then_some(())
+        })
+        .await;
+        Self { app, _process: process, http }
+    }
+
+    async fn whoami(&self, token: &str) -> Answer {
+        self.http.get("/whoami").bearer(token).send().await
+    }
+
+    async fn refused_within_a_second(&self, token: &str) {
+        let answer = eventually("a refusal", Duration::from_secs(1), async || {
+            Some(self.whoami(token).await).filter(|answer| answer.status != 200)
+        })
+        .await;
+        assert_eq!(answer.status, 401, "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_on_the_stream_of_auth_knows_its_callers() {
+    let verify = Verify::start().await;
+    let ann = verify.app.user("ann").await;
+    let answer = verify.whoami(&ann.token).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(answer.json(), json!({"user": ann.gid, "kind": "user", "project": null}));
+
+    let nobody = verify.http.get("/whoami").send().await;
+    assert_eq!((nobody.status, nobody.header("www-authenticate")), (401, Some("Bearer")), "{nobody:?}");
+    let twice = verify.http.get("/whoami").bearer(&ann.token).bearer(&ann.token).send().await;
+    assert_eq!(twice.status, 401);
+    assert_eq!(verify.whoami(&format!("{}x", ann.token)).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_on_the_stream_of_auth_refuses_a_deactivated_user_within_a_second() {
+    let mut verify = Verify::start().await;
+    let (ann, ben) = (verify.app.user("ann").await, verify.app.user("ben").await);
+    assert_eq!(verify.whoami(&ann.token).await.status, 200);
+    verify.app.installation.change_user("deactivate", &ann.gid).await;
+    verify.refused_within_a_second(&ann.token).await;
+    assert_eq!(verify.whoami(&ben.token).await.status, 200);
+
+    // The next stream begins with what was revoked before.
+    verify.app.installation.change_user("deactivate", &ben.gid).await;
+    verify.app.restart().await;
+    eventually("the refusal of ben", Duration::from_secs(5), async || {
+        (verify.whoami(&ben.token).await.status == 401).then_some(())
+    })
+    .await;
+    assert_eq!(verify.whoami(&ann.token).await.status, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_on_the_stream_of_auth_refuses_the_tokens_of_a_retired_key_within_a_second() {
+    let verify = Verify::start().await;
+    let ann = verify.app.user("ann").await;
+    let kid_of = |token: &str| super::tokens::header_of(token)["kid"].as_str().expect("a kid").to_owned();
+    let old = kid_of(&ann.token);
+    verify.app.installation.cli(&["keys", "rotate"], "").await.succeeded();
+    let fresh = eventually("a token of another key", Duration::from_secs(1), async || {
+        Some(verify.app.http.login("ann", PASSWORD).await.token()).filter(|token| kid_of(token) != old)
+    })
+    .await;
+    assert_eq!(verify.whoami(&ann.token).await.status, 200);
+    verify.app.installation.cli(&["keys", "retire", &old], "").await.succeeded();
+    verify.refused_within_a_second(&ann.token).await;
+    assert_eq!(verify.whoami(&fresh).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_has_not_heard_of_auth_for_10_seconds_says_503() {
+    let mut verify = Verify::start().await;
+    let ann = verify.app.user("ann").await;
+    verify.app.process.kill();
+    assert_eq!(verify.whoami(&ann.token).await.status, 200);
+    let answer = eventually("503", Duration::from_secs(15), async || {
+        Some(verify.whoami(&ann.token).await).filter(|answer| answer.status != 200)
+    })
+    .await;
+    assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")), "{answer:?}");
+    verify.app.restart().await;
+    eventually("an answer", Duration::from_secs(5), async || {
+        (verify.whoami(&ann.token).await.status == 200).then_some(())
+    })
+    .await;
+}
+
+/// Runs `examples/verify-python` on a token.
+async fn verify_python(app: &App, words: &[&str], token: &str) -> Output {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let python = root.join(".tools/venv/bin/python");
+    assert!(python.exists(), "no {}: `./scripts/setup.sh test` first", python.display());
+    let mut command = Command::new(python);
+    command.arg(root.join("examples/verify-python/verify.py"));
+    command.args(["--url", &format!("http://{}", app.http.address())]).args(words);
+    Process::spawn(command, app.installation.path(), token).exit(COMMAND).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_python_service_with_the_published_keys_knows_its_callers() {
+    let app = App::start(Backend::Sqlite).await;
+    let ann = app.user("ann").await;
+    let claims = verify_python(&app, &[], &format!("{}\n", ann.token)).await.succeeded().json();
+    assert_eq!(claims, super::tokens::part(&ann.token, 1));
+    assert_eq!(claims["sub"], json!(ann.gid));
+
+    let other = App::start(Backend::Sqlite).await.user("ann").await;
+    for token in ["", "x", &ann.token[1..], &format!("{}x", ann.token), &other.token] {
+        let refused = verify_python(&app, &[], token).await.failed(1);
+        assert!(refused.stderr.starts_with("refused: ") && refused.stdout.is_empty(), "{token}: {refused}");
+    }
+    let refused = verify_python(&app, &["--issuer", "other"], &ann.token).await.failed(1);
+    assert!(refused.stderr.contains("issuer"), "{refused}");
+}
