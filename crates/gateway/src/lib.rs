@@ -95,10 +95,14 @@ impl Gateway {
         })
     }
 
-    /// Whether a token that was issued some time ago is to be renewed.
+    /// Whether a token that was issued some time ago is to be renewed. One that doesn't live long enough to get as old as the
+    /// setting says is renewed after a tenth of its life.
     pub(crate) fn is_due(&self, claims: &Claims) -> bool {
-        let age = self.clock.now().as_seconds().saturating_sub(claims.iat);
-        u64::try_from(age).is_ok_and(|age| age >= self.config.renew_after.as_secs())
+        let seconds = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+        let age = seconds(self.clock.now().as_seconds().saturating_sub(claims.iat));
+        let lifetime = seconds(claims.exp.saturating_sub(claims.iat));
+        let renew_after = self.config.renew_after;
+        age >= if renew_after < lifetime { renew_after } else { lifetime / 10 }
     }
 
     /// Whether the keys and revocations are known, and known to be current.

@@ -94,7 +94,7 @@ pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {
         realm: settings.gateway.realm.clone(),
         trusted_proxies: settings.gateway.trusted_proxies.clone(),
         cors_origins: settings.gateway.cors_origins.clone(),
-        renew_after: settings.auth.token.effective_renew_after(),
+        renew_after: settings.auth.token.renew_after,
     }
 }
 

@@ -95,14 +95,6 @@ impl TokenSettings {
     }
 }
 
-impl TokenSettings {
-    /// The age from which a token is renewed: also tokens that don't live as long as that are renewed in time.
-    pub(crate) fn effective_renew_after(&self) -> Duration {
-        let lifetime = self.lifetime.min(self.max_session);
-        if self.renew_after < lifetime { self.renew_after } else { lifetime / 10 }
-    }
-}
-
 impl Argon2Settings {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let argon2 = Self {
