@@ -107,7 +107,8 @@ fn record(outcome: &Outcome<'_>, started: Instant, span: &Span) {
     let labels = [("method", method), ("path", outcome.path.to_owned()), ("status", outcome.status.to_string())];
     metrics::counter!("doorward_http_requests_total", &labels).increment(1);
     metrics::histogram!("doorward_http_request_duration_seconds", "path" => outcome.path.to_owned()).record(elapsed);
-    span.record("status", outcome.status);
+    // Not by `record`, for which the log writes all fields of the span anew.
+    span.set_attribute("http.response.status_code", i64::from(outcome.status));
     let milliseconds = elapsed.as_secs_f64() * 1000.0;
     span.in_scope(|| {
         if outcome.status >= 500 {
@@ -147,7 +148,7 @@ fn request_span(request: &ServiceRequest, id: &str) -> Span {
     });
     let span = tracing::info_span!(
         "request", otel.kind = "server", method = %request.method(), path = request.path(), request_id = id,
-        trace_id = Empty, status = Empty,
+        trace_id = Empty,
     );
     if let Err(error) = span.set_parent(parent) {
         tracing::trace!(%error, "no trace context");

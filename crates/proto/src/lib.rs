@@ -38,11 +38,11 @@ pub mod directory {
     }
 }
 
-/// The trace that a context belongs to, for the logs.
+/// The trace that a context belongs to, for the logs, when somebody gathers it.
 #[must_use]
 pub fn trace_id(context: &opentelemetry::Context) -> Option<String> {
     use opentelemetry::trace::TraceContextExt;
     let span = context.span();
     let context = span.span_context();
-    context.is_valid().then(|| context.trace_id().to_string())
+    (context.is_valid() && context.is_sampled()).then(|| context.trace_id().to_string())
 }

@@ -132,20 +132,22 @@ mod tests {
     }
 
     #[test]
-    fn trace_ids_exist_and_travel_without_a_collector() {
+    fn traces_travel_without_a_collector_and_are_logged_when_somebody_gathers_them() {
         let provider = provider(&settings(None), Role::All).unwrap();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(spans(&provider)), || {
-            let span = info_span!("request");
-            let trace_id = doorward_proto::trace_id(&span.context()).unwrap();
-            let mut headers = std::collections::HashMap::new();
-            TraceContextPropagator::new().inject_context(&span.context(), &mut headers);
-            assert!(
-                headers["traceparent"].contains(&trace_id) && headers["traceparent"].ends_with("-00"),
-                "{headers:?}"
-            );
-            let peer = info_span!("rpc");
-            peer.set_parent(TraceContextPropagator::new().extract(&headers)).unwrap();
-            assert_eq!(doorward_proto::trace_id(&peer.context()), Some(trace_id));
+            let trace = "0af7651916cd43dd8448eb211c80319c";
+            for (flags, logged) in [("00", None), ("01", Some(trace.to_owned()))] {
+                let sent = format!("00-{trace}-b7ad6b7169203331-{flags}");
+                let parent = std::collections::HashMap::from([("traceparent".to_owned(), sent)]);
+                let span = info_span!("request");
+                span.set_parent(TraceContextPropagator::new().extract(&parent)).unwrap();
+                let mut headers = std::collections::HashMap::new();
+                TraceContextPropagator::new().inject_context(&span.context(), &mut headers);
+                let passed_on = &headers["traceparent"];
+                assert!(passed_on.contains(trace) && passed_on.ends_with(flags), "{headers:?}");
+                assert_eq!(doorward_proto::trace_id(&span.context()), logged);
+            }
+            assert_eq!(doorward_proto::trace_id(&info_span!("request").context()), None);
             assert_eq!(doorward_proto::trace_id(&info_span!(target: "h2", "frame").context()), None);
         });
     }
