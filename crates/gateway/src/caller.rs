@@ -39,7 +39,7 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
             if gateway.is_due(&claims) {
                 request.extensions_mut().insert(DueToken(token.to_owned()));
             }
-            let address = client_address::of(request, &gateway.config.trusted_proxies);
+            let address = client_address::of(request, gateway);
             Ok(Caller { claims, token: token.to_owned(), address })
         }
         Err(Distrust::Token) => Err(Problem::unauthenticated()),

@@ -1,24 +1,37 @@
 //! Who is at the other end, behind the proxies that we trust.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::atomic::Ordering,
+};
 
 use actix_web::HttpRequest;
 use ipnet::IpNet;
 
+use crate::Gateway;
+
 /// The address of the client: the peer of the connection, unless that is a trusted proxy; then the rightmost address in
 /// `X-Forwarded-For` that is none.
-pub(crate) fn of(request: &HttpRequest, trusted: &[IpNet]) -> IpAddr {
+pub(crate) fn of(request: &HttpRequest, gateway: &Gateway) -> IpAddr {
+    let trusted = &gateway.config.trusted_proxies;
     let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();
     let headers = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
     let forwarded: Vec<&str> = headers.flat_map(|value| value.split(',')).map(str::trim).collect();
+    if !forwarded.is_empty() && !is_trusted(peer, trusted) && !gateway.has_met_proxy.swap(true, Ordering::Relaxed) {
+        tracing::warn!(%peer, "X-Forwarded-For comes from an address that is no trusted proxy: if it is one, set trusted_proxies; \
+             without it, the throttle takes all who come through it for one client");
+    }
     find(peer, &forwarded, trusted)
 }
 
+fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|net| net.contains(&address))
+}
+
 fn find(peer: IpAddr, forwarded: &[&str], trusted: &[IpNet]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
     let mut client = peer;
     for hop in forwarded.iter().rev() {
-        if !is_trusted(client) {
+        if !is_trusted(client, trusted) {
             break;
         }
         // What a trusted proxy wrote is an address; anything else was not written by one.

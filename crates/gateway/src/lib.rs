@@ -24,7 +24,11 @@ mod renewals;
 mod request;
 mod trust;
 
-use std::{net::TcpListener, sync::Arc, time::Duration};
+use std::{
+    net::TcpListener,
+    sync::{Arc, atomic::AtomicBool},
+    time::Duration,
+};
 
 use actix_web::{
     App, FromRequest, HttpServer,
@@ -70,6 +74,8 @@ pub struct Gateway {
     pub(crate) renewals: renewals::Renewals,
     pub(crate) version: String,
     pub(crate) languages: languages::Languages,
+    /// Whether the log tells of a proxy that is not trusted: once is enough.
+    pub(crate) has_met_proxy: AtomicBool,
     /// The value of `WWW-Authenticate`.
     pub(crate) challenge: HeaderValue,
 }
@@ -91,6 +97,7 @@ impl Gateway {
             renewals: renewals::Renewals::new(),
             version: doorward_domain::version::release(),
             languages,
+            has_met_proxy: AtomicBool::new(false),
             challenge,
         })
     }

@@ -32,7 +32,7 @@ pub(crate) async fn login(
     let (username, password) = (body.string("username")?, body.string("password")?);
     let found = find(&peers, Who::Username(username.to_owned()), None).await?;
     let init = fetch(&gateway, &peers, found.or_nobody());
-    let client_address = client_address::of(&request, &gateway.config.trusted_proxies).to_string();
+    let client_address = client_address::of(&request, &gateway).to_string();
     beside(init, verify_password(&peers, found, password, client_address)).await
 }
 

@@ -30,7 +30,7 @@ pub(crate) async fn login(
     let (username, password) = (body.string("username")?, body.string("password")?);
     let found = find(&peers, Who::Username(username.to_owned()), Some(project)).await?;
     let init = fetch(&gateway, &peers, project, found.or_nobody());
-    let client_address = client_address::of(&request, &gateway.config.trusted_proxies).to_string();
+    let client_address = client_address::of(&request, &gateway).to_string();
     beside(init, verify_password(&peers, found, password, client_address)).await
 }
 
@@ -43,7 +43,7 @@ pub(crate) async fn auth(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
     let api_key = body.string("api_key")?.to_owned();
-    let client_address = client_address::of(&request, &gateway.config.trusted_proxies).to_string();
+    let client_address = client_address::of(&request, &gateway).to_string();
     let holder = FindApiKeyRequest { api_key: api_key.clone(), client_address: client_address.clone() };
     let holder = peers.auth().find_api_key(holder).await?.into_inner().user_gid;
     // Nobody is asked for too: the time tells nothing.
