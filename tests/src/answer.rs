@@ -83,6 +83,16 @@ impl Answer {
         self.assert_error(403, "Unknown user", &json!({}));
     }
 
+    /// 403 for somebody who is known.
+    pub fn assert_forbidden(&self) {
+        self.assert_error(403, "Forbidden", &json!({}));
+    }
+
+    /// 400 for the first parameter that is not as it should be.
+    pub fn assert_bad_parameter(&self, reason: &str, name: &str) {
+        self.assert_error(400, "Bad request", &json!({reason: name}));
+    }
+
     /// 503, with a time to come back.
     pub fn assert_unavailable(&self) {
         self.assert_error(503, "Service unavailable", &json!({}));
