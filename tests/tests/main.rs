@@ -16,6 +16,7 @@ mod operations;
 mod overload;
 mod peers;
 mod postgres_outage;
+mod project_login;
 mod protocol;
 mod settings;
 mod timing;
