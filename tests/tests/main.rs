@@ -22,4 +22,5 @@ mod settings;
 mod timing;
 mod tls;
 mod tokens;
+mod unicat;
 mod users;
