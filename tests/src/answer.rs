@@ -53,7 +53,10 @@ impl Answer {
 
     /// An error: the whole answer.
     pub fn assert_error(&self, status: u16, message: &str, info: &Value) {
-        let result = json!({"code": status, "message": message, "info": info});
+        self.assert_refusal(status, &json!({"code": status, "message": message, "info": info}));
+    }
+
+    fn assert_refusal(&self, status: u16, result: &Value) {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.json(), json!({"success": false, "result": result, "data": {}}));
         self.assert_envelope();
@@ -86,6 +89,16 @@ impl Answer {
     /// 403 for somebody who is known.
     pub fn assert_forbidden(&self) {
         self.assert_error(403, "Forbidden", &json!({}));
+    }
+
+    /// 422 for what can't be done with what was named.
+    pub fn assert_unprocessable(&self, reason: &str) {
+        self.assert_error(422, "Unprocessable entity", &json!({"reason": reason}));
+    }
+
+    /// 1001 for a field's data.
+    pub fn assert_not_valid(&self, field: &str, reason: &str) {
+        self.assert_refusal(422, &json!({"code": 1001, "message": "Validation error", "info": {field: reason}}));
     }
 
     /// 400 for the first parameter that is not as it should be.

@@ -58,13 +58,18 @@ impl App {
 
     /// Creates a user by the command line, and logs in.
     pub async fn user(&self, username: &str) -> User {
-        let gid = self.installation.create_user(username).await;
-        let token = self.http.login(username, PASSWORD).await.token();
-        User { gid, username: username.to_owned(), token, http: self.http.clone() }
+        User::create(&self.installation, &self.http, username).await
     }
 }
 
 impl User {
+    /// Creates a user by the command line, and logs in.
+    pub async fn create(installation: &Installation, http: &Http, username: &str) -> Self {
+        let gid = installation.create_user(username).await;
+        let token = http.login(username, PASSWORD).await.token();
+        Self { gid, username: username.to_owned(), token, http: http.clone() }
+    }
+
     pub async fn init(&self) -> Answer {
         self.http.init(&self.token).await
     }
