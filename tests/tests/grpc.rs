@@ -60,7 +60,7 @@ impl Peers {
     }
 }
 
-async fn channel(address: &str) -> Channel {
+pub(crate) async fn channel(address: &str) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("a URL");
     endpoint.connect().await.expect("a connection")
 }
@@ -71,7 +71,7 @@ fn with_token<T>(message: T, token: &str) -> Request<T> {
     request
 }
 
-fn trusted<T>(message: T) -> Request<T> {
+pub(crate) fn trusted<T>(message: T) -> Request<T> {
     with_token(message, SERVICE_TOKEN)
 }
 

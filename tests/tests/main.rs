@@ -1,5 +1,6 @@
 //! End-to-end tests, one file for each area. `cargo nextest run -p doorward-tests login::` runs one of them.
 
+mod api_key_life;
 mod api_keys;
 mod bad_input;
 mod cors;
