@@ -9,6 +9,7 @@ mod demo;
 mod foreign_hashes;
 mod forged_tokens;
 mod grpc;
+mod grpc_queries;
 mod init;
 mod keys;
 mod languages;
