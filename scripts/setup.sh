@@ -63,10 +63,8 @@ test_() {
             cargo install --locked cargo-deny
     fi
     # The programs in Python that tests drive.
-    for requirements in tests/unicat/requirements.txt; do
-        [ -x .tools/venv/bin/pip ] || python3 -m venv .tools/venv >&2
-        .tools/venv/bin/pip install --quiet --disable-pip-version-check --requirement "$requirements" >&2
-    done
+    [ -x .tools/venv/bin/pip ] || python3 -m venv .tools/venv >&2
+    .tools/venv/bin/pip install --quiet --disable-pip-version-check --requirement tests/unicat/requirements.txt >&2
 }
 
 compose() {
