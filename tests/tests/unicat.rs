@@ -65,7 +65,7 @@ fn seen(facts: &Value) -> Vec<Value> {
 }
 
 async fn the_public_python_client_works_unmodified(backend: Backend) {
-    let settings = [("DOORWARD_TOKEN_LIFETIME", "4s"), ("DOORWARD_TOKEN_RENEW_AFTER", "1s")];
+    let settings = [("DOORWARD_TOKEN_LIFETIME", "6s"), ("DOORWARD_TOKEN_RENEW_AFTER", "1s")];
     let app = App::with(backend, &settings).await;
     app.user("ann").await;
     app.user("ben").await;
