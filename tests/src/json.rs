@@ -9,6 +9,26 @@ pub fn named(value: &Value, names: &[(&str, &str)]) -> Value {
     serde_json::from_str(&text).expect("still JSON")
 }
 
+/// A project's init with what [`redacted`] replaces, and the ids of the project's options by what they are.
+#[must_use]
+pub fn redacted_project(answer: &Value, names: &[(&str, &str)]) -> Value {
+    let cursor = &answer["result"]["cursor"];
+    assert!(cursor.as_i64().is_some_and(|cursor| cursor >= 0), "cursor {cursor}");
+    let project = answer["result"]["project"].as_str().expect("a project");
+    let options = &answer["data"]["cc.projects"][project]["options"];
+    let id = |list: &str, position: usize| options[list][position].as_str().expect("an id").to_owned();
+    let ids = [id("orderedchannels", 1), id("orderedorderings", 0), id("orderedfieldlists", 0)];
+    assert!(ids.iter().all(|id| id.parse::<doorward_domain::Gid>().is_ok()), "{ids:?}");
+    assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
+    let ids = ids.iter().map(String::as_str).zip(["<channel>", "<ordering>", "<fieldlist>"]);
+    let mut answer = redacted(&named(answer, &ids.collect::<Vec<_>>()), names);
+    answer["result"]["cursor"] = json!("<cursor>");
+    // The caller first, the others in an order that the contract leaves open.
+    let members = answer["result"]["project_members"].as_array_mut().expect("a list");
+    members[1..].sort_by_key(Value::to_string);
+    answer
+}
+
 /// A login-like answer with what differs from run to run, and the long list of languages, replaced: cursor and release
 /// by their form, memberships in an order of ours (the contract leaves it open).
 #[must_use]

@@ -16,7 +16,7 @@ pub mod split;
 pub mod wait;
 
 pub use answer::Answer;
-pub use app::{App, User};
+pub use app::{ApiUser, App, User};
 pub use backend::Backend;
 pub use http::Http;
 pub use installation::{Installation, PASSWORD};

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{Backend, Http, Installation, Output, Process, app::wait_until_ready, installation::SERVICE_TOKEN, ports};
+use crate::{
+    Backend, Http, Installation, Output, Process, User, app::wait_until_ready, installation::SERVICE_TOKEN, ports,
+};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
@@ -91,6 +93,11 @@ impl Split {
         let service = self.services.iter_mut().find(|service| service.role == role).expect("started");
         service.process.terminate();
         service.process.exit(within).await
+    }
+
+    /// Creates a user by the command line, and logs in.
+    pub async fn user(&self, username: &str) -> User {
+        User::create(&self.installation, &self.http, username).await
     }
 
     /// Health and metrics of a service that runs.

@@ -28,13 +28,13 @@ on_both_databases![
 ];
 
 /// Clients of both services that show the service token.
-struct Peers {
-    auth: AuthClient<Channel>,
-    directory: DirectoryClient<Channel>,
+pub(crate) struct Peers {
+    pub(crate) auth: AuthClient<Channel>,
+    pub(crate) directory: DirectoryClient<Channel>,
 }
 
 impl Peers {
-    async fn of(split: &Split) -> Self {
+    pub(crate) async fn of(split: &Split) -> Self {
         let auth = AuthClient::new(channel(&split.auth).await);
         Self { auth, directory: DirectoryClient::new(channel(&split.directory).await) }
     }
@@ -60,18 +60,18 @@ impl Peers {
     }
 }
 
-async fn channel(address: &str) -> Channel {
+pub(crate) async fn channel(address: &str) -> Channel {
     let endpoint = Channel::from_shared(format!("http://{address}")).expect("a URL");
     endpoint.connect().await.expect("a connection")
 }
 
-fn with_token<T>(message: T, token: &str) -> Request<T> {
+pub(crate) fn with_token<T>(message: T, token: &str) -> Request<T> {
     let mut request = Request::new(message);
     request.metadata_mut().insert("x-service-token", token.parse().expect("ASCII"));
     request
 }
 
-fn trusted<T>(message: T) -> Request<T> {
+pub(crate) fn trusted<T>(message: T) -> Request<T> {
     with_token(message, SERVICE_TOKEN)
 }
 
@@ -90,7 +90,7 @@ fn login_of(username: &str) -> FindLoginRequest {
     FindLoginRequest { who: Some(Who::Username(username.to_owned())), project_gid: None }
 }
 
-fn code<T>(result: Result<T, Status>) -> Code {
+pub(crate) fn code<T>(result: Result<T, Status>) -> Code {
     result.err().map_or(Code::Ok, |status| status.code())
 }
 
@@ -186,9 +186,11 @@ async fn a_malformed_id_is_an_invalid_argument(backend: Backend) {
 
 async fn health_and_reflection_need_no_token(backend: Backend) {
     let split = Split::start(backend).await;
-    for (address, service) in
-        [(&split.auth, "doorward.auth.v1.Auth"), (&split.directory, "doorward.directory.v1.Directory")]
-    {
+    let (auth, directory) = ("doorward.auth.v1.Auth", "doorward.directory.v1.Directory");
+    for (address, service, calls) in [
+        (&split.auth, auth, ["VerifyPassword", "VerifyToken", "RevokeToken", "GetKeys", "WatchTrust"]),
+        (&split.directory, directory, ["GetUser", "GetProject", "ListMembers", "CheckMembership", "Watch"]),
+    ] {
         for name in ["", service] {
             let request = HealthCheckRequest { service: name.to_owned() };
             let answer =
@@ -199,7 +201,11 @@ async fn health_and_reflection_need_no_token(backend: Backend) {
         let MessageResponse::ListServicesResponse(listed) = listed else { panic!("{listed:?}") };
         assert!(listed.service.iter().any(|listed| listed.name == service), "{listed:?}");
         let described = reflect(address, MessageRequest::FileContainingSymbol(service.to_owned())).await;
-        assert!(matches!(described, MessageResponse::FileDescriptorResponse(_)), "{described:?}");
+        let MessageResponse::FileDescriptorResponse(described) = described else { panic!("{described:?}") };
+        let described = described.file_descriptor_proto.concat();
+        for call in calls {
+            assert!(described.windows(call.len()).any(|window| window == call.as_bytes()), "{service} has no {call}");
+        }
     }
 }
 

@@ -181,7 +181,7 @@ async fn every_failed_login_looks_the_same(backend: Backend) {
 }
 
 /// Names and values of the headers, but for those that no two answers share. Their order is the server's dice.
-fn telling(headers: &HeaderMap) -> BTreeSet<(&str, &[u8])> {
+pub(crate) fn telling(headers: &HeaderMap) -> BTreeSet<(&str, &[u8])> {
     let pairs = headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
     pairs.filter(|(name, _)| !["date", "x-request-id"].contains(name)).collect()
 }

@@ -1,5 +1,7 @@
 //! End-to-end tests, one file for each area. `cargo nextest run -p doorward-tests login::` runs one of them.
 
+mod api_key_life;
+mod api_keys;
 mod bad_input;
 mod cors;
 mod crashes;
@@ -8,6 +10,7 @@ mod examples;
 mod foreign_hashes;
 mod forged_tokens;
 mod grpc;
+mod grpc_queries;
 mod init;
 mod keys;
 mod languages;
@@ -18,9 +21,11 @@ mod overload;
 mod passwords;
 mod peers;
 mod postgres_outage;
+mod project_login;
 mod protocol;
 mod settings;
 mod timing;
 mod tls;
 mod tokens;
+mod unicat;
 mod users;

@@ -1,5 +1,6 @@
 //! `doorward migrate`, and what `serve` does with a database that is not of its release.
 
+use doorward_domain::Gid;
 use doorward_tests::{
     App, Backend, Installation, PASSWORD, Split,
     backend::{execute, texts},
@@ -7,6 +8,7 @@ use doorward_tests::{
     on_both_databases, ports,
 };
 use futures_util::future::join_all;
+use serde_json::json;
 
 on_both_databases![
     migrations_may_run_several_times_at_once,
@@ -14,6 +16,7 @@ on_both_databases![
     a_newer_database_is_refused,
     users_may_be_created_while_the_tables_are_being_made,
     databases_that_are_swapped_are_refused_and_left_as_they_are,
+    a_project_of_before_it_had_options_gets_what_new_ones_start_with,
 ];
 
 async fn migrations_may_run_several_times_at_once(backend: Backend) {
@@ -116,4 +119,49 @@ async fn databases_that_are_swapped_are_refused_and_left_as_they_are(backend: Ba
     }
     let app = App::of(installation.without(&["DOORWARD_AUTH_URL", "DOORWARD_DIRECTORY_URL"])).await;
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
+}
+
+async fn a_project_of_before_it_had_options_gets_what_new_ones_start_with(backend: Backend) {
+    let installation = Installation::new(backend);
+    installation.cli(&["migrate"], "").await.succeeded();
+    installation.create_user("ann").await;
+    let mut old = Vec::new();
+    for number in 0..20 {
+        old.push(installation.create_project("ann", &format!("Old {number}")).await);
+    }
+    // As the first release left it.
+    let undo = "DROP TABLE project_items; DROP TABLE project_languages; \
+                DELETE FROM __diesel_schema_migrations WHERE version = '0002'";
+    execute(&installation.databases.directory, undo);
+
+    let app = App::of(installation).await;
+
+    let mut ids = Vec::new();
+    for project in &old {
+        let (_, data) = app.http.project_login(project, "ann", PASSWORD).await.success();
+        let options = &data["cc.projects"][project]["options"];
+        let id = |list: &str, position: usize| options[list][position].as_str().expect("an id");
+        let own = [id("orderedchannels", 1), id("orderedorderings", 0), id("orderedfieldlists", 0)];
+        let [channel, ordering, fieldlist] = own;
+        let expected = json!({
+            "channels": {"__all__": "[all records]", channel: "Main channel"},
+            "orderedchannels": ["__all__", channel],
+            "orderings": {ordering: "Main ordering"},
+            "orderedorderings": [ordering],
+            "fieldlists": {fieldlist: "Main fieldlist"},
+            "orderedfieldlists": [fieldlist],
+            "languages": ["en"],
+            "timezone": "Europe/Amsterdam",
+            "imageserver": {"type": "ccdam", "options": {}}
+        });
+        assert_eq!(options, &expected);
+        ids.extend(own.map(str::to_owned));
+    }
+    for id in &ids {
+        assert_eq!(id.parse::<Gid>().map(|gid| gid.to_string()).ok().as_ref(), Some(id));
+        assert!(id[14..].starts_with('4') && "89ab".contains(&id[19..20]), "{id} is no UUID of version 4");
+    }
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 3 * old.len(), "two have the same id");
 }

@@ -1,0 +1,145 @@
+//! The public Python client of the Unicat API, unmodified, against the real binary.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::PathBuf,
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+};
+
+use doorward_tests::{App, Backend, on_both_databases};
+use serde_json::{Value, json};
+
+on_both_databases![the_public_python_client_works_unmodified];
+
+const REQUIREMENTS: &str = include_str!("../unicat/requirements.txt");
+
+/// `tests/unicat/drive.py`, which goes on when it is told to.
+struct Script {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: BufReader<ChildStdout>,
+}
+
+impl Script {
+    fn start(url: &str, project: &str, key: &str) -> Self {
+        let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let python = tests.join("../.tools/venv/bin/python");
+        let has_client = Command::new(&python).args(["-c", "import unicat"]).stderr(Stdio::null()).status();
+        assert!(
+            has_client.is_ok_and(|status| status.success()),
+            "no unicat client for {}: `./scripts/setup.sh test` installs it",
+            python.display()
+        );
+        let mut command = Command::new(python);
+        // Neither a proxy nor a .netrc, whose password would replace the token.
+        command.env_clear().env("NETRC", "/dev/null");
+        command.envs([("UNICAT_URL", url), ("UNICAT_PROJECT", project), ("UNICAT_KEY", key)]);
+        command.arg(tests.join("unicat/drive.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("python");
+        let (stdin, stdout) = (child.stdin.take().expect("stdin"), child.stdout.take().expect("stdout"));
+        Self { child, stdin, stdout: BufReader::new(stdout) }
+    }
+
+    /// What it says of its next step.
+    fn says(&mut self) -> Value {
+        let mut line = String::new();
+        self.stdout.read_line(&mut line).expect("stdout");
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}; see its stderr"))
+    }
+
+    fn go_on(&mut self) {
+        writeln!(self.stdin).expect("stdin");
+    }
+}
+
+impl Drop for Script {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn seen(facts: &Value) -> Vec<Value> {
+    let names = ["project", "languages", "ordering", "fieldlist", "backups", "members", "counts", "dutch"];
+    names.map(|name| facts[name].clone()).to_vec()
+}
+
+async fn the_public_python_client_works_unmodified(backend: Backend) {
+    let settings = [("DOORWARD_TOKEN_LIFETIME", "6s"), ("DOORWARD_TOKEN_RENEW_AFTER", "1s")];
+    let app = App::with(backend, &settings).await;
+    app.user("ann").await;
+    app.user("ben").await;
+    app.user("cas").await;
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    app.installation.add_member(&project, "ben").await;
+    let words = ["apikey", "create", "--project", &project, "--name", "Robot"];
+    let made = app.installation.cli(&words, "").await.succeeded().json();
+    let robot = json!({"user": made["user"]});
+    let change = async |call: &str| {
+        let path = format!("/api/p/{project}/apikeys/{call}");
+        let token = app.http.login("ann", doorward_tests::PASSWORD).await.token();
+        app.http.post(&path).bearer(&token).json(&robot).send().await.success();
+    };
+    let url = format!("http://{}", app.http.address());
+    let mut script = Script::start(&url, &project, made["apikey"].as_str().expect("a key"));
+
+    let connected = script.says();
+    let expected = [
+        json!([project, "Herbarium", "active", null, "Ann"]),
+        json!([["en"], "en"]),
+        json!([["Main ordering"], "Main ordering"]),
+        json!([["Main fieldlist"], "Main fieldlist"]),
+        json!([]),
+        json!([
+            ["Ann", "ann", null, "active", ["owner"]],
+            ["Ben", "ben", null, "active", ["member"]],
+            ["Robot", null, null, "active", ["api"]]
+        ]),
+        json!([3, 1, 3]),
+        json!("Dutch"),
+    ];
+    assert_eq!(seen(&connected), expected);
+    assert_eq!(connected["connected"], json!(true));
+    let client = connected["client"].as_str().expect("a version");
+    assert!(REQUIREMENTS.lines().any(|line| line == format!("unicat=={client}")), "unicat {client}");
+    assert_eq!(connected["pinged"], json!([true, connected["version"]]));
+    assert!(doorward_tests::json::is_release(&connected["version"]), "{connected}");
+    assert_eq!(connected["has_feature"], json!(true));
+    assert_eq!(connected["channels"][1], json!("Main channel"));
+    assert_eq!(connected["channels"][0]["[all records]"], json!("__all__"));
+    let (now, _) = app.http.init(connected["token"].as_str().expect("a token")).await.success();
+    assert_eq!(connected["cursors"], json!([now["cc.cursor"], now["cc.cursor"]]));
+
+    script.go_on();
+    let inited = script.says();
+    assert_eq!(seen(&inited), expected);
+    let told = ["done", "user", "is_fresh", "again"].map(|name| &inited[name]);
+    assert_eq!(told, [&json!(true), &made["user"], &json!(true), &json!(true)]);
+
+    script.go_on();
+    let worked = script.says();
+    assert_eq!(
+        (&worked["codes"], &worked["has_lost_it"], &worked["done"]),
+        (&json!([403]), &json!(false), &json!(true))
+    );
+    assert!(worked["tokens"].as_u64() >= Some(3), "{worked}");
+    app.http.init(worked["first"].as_str().expect("a token")).await.assert_denied();
+
+    change("deactivate").await;
+    script.go_on();
+    let refused = script.says();
+    let unknown_user = json!({"code": 403, "message": "Unknown user", "info": {}});
+    assert_eq!(
+        refused,
+        json!({
+            "code": 401, "token": null, "init": [false, 401], "connected": false, "refusal": unknown_user, "users": 0
+        })
+    );
+
+    change("activate").await;
+    script.go_on();
+    let again = script.says();
+    assert_eq!((&again["connected"], seen(&again)), (&json!(true), expected.to_vec()));
+    script.go_on();
+    assert!(script.child.wait().expect("its end").success());
+}

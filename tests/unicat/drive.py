@@ -1,0 +1,101 @@
+"""Drives the unmodified unicat client for tests/tests/unicat.rs, step by step: it prints what the client says as a line
+of JSON, and reads a line before it goes on."""
+
+import base64
+import json
+import os
+import sys
+import time
+
+from unicat import Unicat, __version__
+
+PROJECT = os.environ["UNICAT_PROJECT"]
+cat = Unicat(os.environ["UNICAT_URL"], PROJECT, os.environ["UNICAT_KEY"], None)
+
+
+def tell(**facts):
+    print(json.dumps(facts), flush=True)
+    if not sys.stdin.readline():
+        sys.exit("nobody is listening")
+
+
+def token():
+    """The token that the client holds, if any."""
+    return cat.api._auth_header and cat.api._auth_header["Authorization"].removeprefix("Bearer ")
+
+
+def expires_at(jwt):
+    payload = jwt.split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
+
+
+def ask_for_key():
+    """A call that needs a token, and that is refused to programs: 403, as long as the token is good."""
+    _, result = cat.api.call("/apikeys/get", {"user": cat.project.owner.gid})
+    return result["code"]
+
+
+def seen():
+    project = cat.project
+    return {
+        "project": [project.gid, project.name, project.status, project.icon, project.owner.name],
+        "languages": [project.languages, project.default_language],
+        "channels": [project.channels, project.channel_name(project.default_channel)],
+        "ordering": [list(project.orderings), project.ordering_name(project.default_ordering)],
+        "fieldlist": [list(project.fieldlists), project.fieldlist_name(project.default_fieldlist)],
+        "backups": project.backups,
+        "members": sorted([m.user.name, m.user.username, m.user.avatar, m.status, m.roles] for m in project.members),
+        "counts": [len(cat.users), len(cat.projects), len(cat.projects_members)],
+        "dutch": cat.languages["nl"],
+    }
+
+
+def connect():
+    pinged, ping = cat.api.call("//ping", method="get")
+    tell(
+        client=__version__,
+        pinged=[pinged, ping.get("cc.version")],
+        connected=cat.connect(),
+        version=cat.api_version,
+        has_feature="named_extended_definitions" in cat._features,
+        cursors=[cat.api.cc_cursor, cat.api.project_cursor],
+        token=token(),
+        **seen(),
+    )
+
+
+def init():
+    before = token()
+    done, result = cat.api.init()
+    again = cat.connect()  # with the token of before in the header
+    tell(done=done, user=result.get("user"), is_fresh=token() not in (None, before), again=again, **seen())
+
+
+def work_on_beyond_the_first_token():
+    first = token()
+    held, codes = {first}, set()
+    while time.time() < expires_at(first) + 1:
+        codes.add(ask_for_key())
+        held.add(token())
+        time.sleep(0.1)
+    done, _ = cat.api.init()
+    tell(first=first, codes=sorted(codes), tokens=len(held), has_lost_it=None in held, done=done)
+
+
+def be_refused():
+    """After the key was deactivated."""
+    deadline = time.monotonic() + 1
+    while (code := ask_for_key()) == 403 and time.monotonic() < deadline:
+        time.sleep(0.02)
+    held = token()
+    done, init = cat.api.init()
+    connected = cat.connect()
+    _, refusal = cat.api.connect(os.environ["UNICAT_KEY"])
+    tell(code=code, token=held, init=[done, init["code"]], connected=connected, refusal=refusal, users=len(cat.users))
+
+
+connect()
+init()
+work_on_beyond_the_first_token()
+be_refused()
+tell(connected=cat.connect(), **seen())  # after it was activated again
