@@ -18,6 +18,7 @@ mod peers;
 mod postgres_outage;
 mod protocol;
 mod settings;
+mod throttle;
 mod timing;
 mod tls;
 mod tokens;
