@@ -17,6 +17,7 @@ mod overload;
 mod peers;
 mod postgres_outage;
 mod protocol;
+mod sessions;
 mod settings;
 mod throttle;
 mod timing;
