@@ -1,5 +1,6 @@
 //! End-to-end tests, one file for each area. `cargo nextest run -p doorward-tests login::` runs one of them.
 
+mod audit;
 mod bad_input;
 mod cors;
 mod crashes;
