@@ -18,6 +18,7 @@ mod overload;
 mod peers;
 mod postgres_outage;
 mod protocol;
+mod reseal;
 mod sessions;
 mod settings;
 mod throttle;
