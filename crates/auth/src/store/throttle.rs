@@ -93,11 +93,12 @@ pub(crate) fn delete_old(connection: &mut AnyConnection, cut: Timestamp, max: i6
         .select(throttle::failed_at)
         .get_result(connection)
         .optional()?;
-    let waits_no_more = throttle::blocked_until.lt(now.as_micros());
-    let old = throttle::table.filter(throttle::failed_at.lt(cut.as_micros())).filter(waits_no_more);
+    let waits_no_more = || throttle::blocked_until.lt(now.as_micros());
+    let old = throttle::table.filter(throttle::failed_at.lt(cut.as_micros())).filter(waits_no_more());
     diesel::delete(old).execute(connection)?;
     if let Some(beyond) = beyond {
-        diesel::delete(throttle::table.filter(throttle::failed_at.le(beyond))).execute(connection)?;
+        let oldest = throttle::table.filter(throttle::failed_at.le(beyond)).filter(waits_no_more());
+        diesel::delete(oldest).execute(connection)?;
     }
     Ok(())
 }
