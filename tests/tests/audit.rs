@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 on_both_databases![
     every_action_says_who_by_whom_from_where_and_in_which_request,
+    a_wait_of_an_address_is_told_once,
     the_trail_holds_no_secrets,
     the_trail_is_filtered_by_user_action_and_time,
     follow_prints_what_comes_and_nothing_twice,
@@ -144,6 +145,24 @@ async fn every_action_says_who_by_whom_from_where_and_in_which_request(backend: 
         "tokens_revoked ben - - - - user inactive",
     ];
     assert_same(&json!(lines(&trail(&app, &[]).await, &names)), &json!(expected));
+}
+
+async fn a_wait_of_an_address_is_told_once(backend: Backend) {
+    let app = App::with(backend, &[PROXY, ("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "10m")]).await;
+    app.installation.create_user("ann").await;
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    let mut client = Client { app: &app, calls: 0 };
+    for _ in 0..10 {
+        client.auth(&project, "dw_1").await.assert_unknown_user();
+    }
+    for _ in 0..3 {
+        client.auth(&project, "dw_1").await.assert_throttled();
+        client.login("ann", PASSWORD).await.assert_throttled();
+    }
+    let mut expected: Vec<String> =
+        (1..=10).map(|call| format!("api_login_failed - - project 203.0.113.7 request-{call} -")).collect();
+    expected.push("api_login_throttled - - - 203.0.113.7 request-11 -".to_owned());
+    assert_same(&json!(lines(&trail(&app, &[]).await, &[(&project, "project")])), &json!(expected));
 }
 
 async fn the_trail_holds_no_secrets(backend: Backend) {
