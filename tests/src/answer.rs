@@ -106,6 +106,13 @@ impl Answer {
         self.assert_error(400, "Bad request", &json!({reason: name}));
     }
 
+    /// 429 as every attempt during a wait of the throttle looks: the seconds to wait.
+    pub fn assert_throttled(&self) -> u32 {
+        self.assert_error(429, "Too many requests", &json!({}));
+        let wait = self.header("retry-after").and_then(|wait| wait.parse().ok());
+        wait.filter(|wait| *wait > 0).unwrap_or_else(|| panic!("Retry-After: {self:?}"))
+    }
+
     /// 503, with a time to come back.
     pub fn assert_unavailable(&self) {
         self.assert_error(503, "Service unavailable", &json!({}));

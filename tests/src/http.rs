@@ -75,15 +75,20 @@ impl Http {
         self.get("/api/init").bearer(token).send().await
     }
 
+    /// The sum of a metric of an operations listener, over all of its labels that begin like this:
+    /// `doorward_hash_duration_seconds_count`, or `...{method="doorward.auth.v1.Auth/RenewToken"}`.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let answer = self.get("/metrics").send().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let text = answer.text();
+        let lines = text.lines().filter_map(|line| line.rsplit_once(' '));
+        let found = lines.filter(|(series, _)| series.split('{').next() == Some(name) || *series == name);
+        found.map(|(_, value)| value.parse::<f64>().expect("a number")).sum()
+    }
+
     /// The status of a request that may also fail to reach the server.
     pub async fn status(&self, path: &str) -> Option<u16> {
         self.get(path).try_send().await.ok().map(|answer| answer.status)
-    }
-
-    /// The value of a metric that has no labels; this must be an operations listener.
-    pub async fn metric(&self, name: &str) -> Option<f64> {
-        let metrics = self.get("/metrics").send().await.text();
-        metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok())
     }
 }
 

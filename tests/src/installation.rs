@@ -57,8 +57,13 @@ impl Installation {
     /// With these settings added or replaced.
     #[must_use]
     pub fn with(mut self, variables: &[(&str, &str)]) -> Self {
-        self.variables.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.set(variables);
         self
+    }
+
+    /// Adds or replaces these settings, for what is started from now on.
+    pub fn set(&mut self, variables: &[(&str, &str)]) {
+        self.variables.extend(variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
     }
 
     /// With these settings left to their defaults.

@@ -22,7 +22,7 @@ pub use http::Http;
 pub use installation::{Installation, PASSWORD};
 pub use postgres::Postgres;
 pub use process::{Output, Process};
-pub use split::{Role, Split};
+pub use split::{Replica, Role, Split};
 pub use wait::eventually;
 
 /// Makes of each `async fn name(backend: Backend)` two tests, one on SQLite and one on PostgreSQL.

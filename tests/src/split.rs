@@ -24,6 +24,23 @@ pub struct Split {
 
 impl Role {
     pub const ALL: [Self; 3] = [Self::Directory, Self::Auth, Self::Gateway];
+
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Auth => "auth",
+            Self::Directory => "directory",
+            Self::Gateway => "gateway",
+        }
+    }
+
+    /// The setting that says where it listens.
+    const fn listener(self) -> &'static str {
+        match self {
+            Self::Auth => "DOORWARD_AUTH_LISTEN",
+            Self::Directory => "DOORWARD_DIRECTORY_LISTEN",
+            Self::Gateway => "DOORWARD_LISTEN",
+        }
+    }
 }
 
 struct Service {
@@ -32,10 +49,24 @@ struct Service {
     process: Process,
 }
 
+/// One more process of a role, beside the three.
+pub struct Replica {
+    /// Host and port of its listener: HTTP of a gateway, gRPC of the others.
+    pub address: String,
+    pub ops: Http,
+    process: Process,
+}
+
 impl Split {
     /// All three, ready.
     pub async fn start(backend: Backend) -> Self {
+        Self::with(backend, &[]).await
+    }
+
+    /// With these settings besides.
+    pub async fn with(backend: Backend, variables: &[(&str, &str)]) -> Self {
         let mut split = Self::prepare(backend).await;
+        split.installation = split.installation.with(variables);
         split.start_all().await;
         split
     }
@@ -67,15 +98,28 @@ impl Split {
 
     /// Starts a service and doesn't wait for it.
     pub fn start_service(&mut self, role: Role) {
-        let word = match role {
-            Role::Auth => "auth",
-            Role::Directory => "directory",
-            Role::Gateway => "gateway",
-        };
         let ops = ports::free_address();
-        let process = self.installation.spawn(&["serve", word], &[("DOORWARD_OPS_LISTEN", &ops)]);
+        let process = self.installation.spawn(&["serve", role.word()], &[("DOORWARD_OPS_LISTEN", &ops)]);
         self.services.retain(|service| service.role != role);
         self.services.push(Service { role, ops, process });
+    }
+
+    /// One more of a role, ready, with these settings besides.
+    pub async fn replica(&self, role: Role, variables: &[(&str, &str)]) -> Replica {
+        let (address, ops) = (ports::free_address(), ports::free_address());
+        let own = [("DOORWARD_OPS_LISTEN", ops.as_str()), (role.listener(), address.as_str())];
+        let mut process = self.installation.spawn(&["serve", role.word()], &[variables, &own].concat());
+        let ops = Http::new(&ops);
+        wait_until_ready(&mut process, &ops).await;
+        Replica { address, ops, process }
+    }
+
+    /// A second auth over the same database, and a gateway that asks that one.
+    pub async fn second_auth_and_gateway(&self) -> (Replica, Replica) {
+        let auth = self.replica(Role::Auth, &[]).await;
+        let url = format!("http://{}", auth.address);
+        let gateway = self.replica(Role::Gateway, &[("DOORWARD_AUTH_URL", &url)]).await;
+        (auth, gateway)
     }
 
     pub async fn ready(&mut self, role: Role) {
@@ -104,5 +148,18 @@ impl Split {
     #[must_use]
     pub fn ops(&self, role: Role) -> Http {
         Http::new(&self.services.iter().find(|service| service.role == role).expect("started").ops)
+    }
+}
+
+impl Replica {
+    /// A client of a gateway.
+    #[must_use]
+    pub fn http(&self) -> Http {
+        Http::new(&self.address)
+    }
+
+    /// SIGKILL.
+    pub fn kill(&mut self) {
+        self.process.kill();
     }
 }

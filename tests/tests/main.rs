@@ -2,6 +2,7 @@
 
 mod api_key_life;
 mod api_keys;
+mod audit;
 mod bad_input;
 mod cors;
 mod crashes;
@@ -23,7 +24,10 @@ mod peers;
 mod postgres_outage;
 mod project_login;
 mod protocol;
+mod reseal;
+mod sessions;
 mod settings;
+mod throttle;
 mod timing;
 mod tls;
 mod tokens;

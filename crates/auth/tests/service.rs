@@ -1,6 +1,13 @@
 //! Auth through its own gRPC, on both databases, at a time that the tests set.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests stop where something fails")]
 
+#[path = "service/throttle.rs"]
+mod throttle;
+#[path = "service/tokens.rs"]
+mod tokens;
+#[path = "service/upkeep.rs"]
+mod upkeep;
+
 use std::{
     sync::{
         Arc,
@@ -77,17 +84,31 @@ fn no_directory() -> Channel {
 
 async fn start(test: TestDatabase, hashing: HashingConfig) -> Fixture {
     let clock = Arc::new(SetClock(AtomicI64::new(START_SECONDS * 1_000_000 + 250_000)));
-    let token = ServiceToken::new(Some("sixteen-characters".to_owned().into()));
     let shutdown = CancellationToken::new();
     let database = test.database.clone();
     let credentials = Credentials::new(database.clone(), clock.clone(), Arc::new(config(hashing))).unwrap();
-    let deps =
-        Deps { database, clock: clock.clone(), ids: Arc::new(RandomIds), sealer: sealer(7), directory: no_directory() };
+    let client = serve(&test, &clock, hashing, &shutdown).await;
+    Fixture { test, clock, credentials, client, shutdown }
+}
+
+async fn serve(
+    test: &TestDatabase,
+    clock: &Arc<SetClock>,
+    hashing: HashingConfig,
+    shutdown: &CancellationToken,
+) -> AuthClient<Channel> {
+    let token = ServiceToken::new(Some("sixteen-characters".to_owned().into()));
+    let deps = Deps {
+        database: test.database.clone(),
+        clock: clock.clone(),
+        ids: Arc::new(RandomIds),
+        sealer: sealer(7),
+        directory: no_directory(),
+    };
     let auth = Auth::start(deps, config(hashing), shutdown.clone()).await.unwrap();
     let (peer, incoming) = Peer::in_memory();
     tokio::spawn(auth.serve(Listeners { tcp: None, in_memory: Some(incoming) }, token.clone()));
-    let client = AuthClient::new(peer.connect(&token).unwrap());
-    Fixture { test, clock, credentials, client, shutdown }
+    AuthClient::new(peer.connect(&token).unwrap())
 }
 
 async fn both(hashing: HashingConfig) -> Vec<Fixture> {
@@ -96,6 +117,18 @@ async fn both(hashing: HashingConfig) -> Vec<Fixture> {
         fixtures.push(start(test, hashing).await);
     }
     fixtures
+}
+
+fn login(user: Option<Gid>, password: &str, at: Timestamp) -> VerifyPasswordRequest {
+    VerifyPasswordRequest {
+        user_gid: user.map(|user| user.to_string()),
+        password: password.to_owned(),
+        client_address: "192.0.2.1".to_owned(),
+        user_checked_at: at.as_micros(),
+        // Each user by a name of their own.
+        username: user.map(|user| user.to_string()).unwrap_or_default(),
+        project_gid: None,
+    }
 }
 
 impl Drop for Fixture {
@@ -117,16 +150,13 @@ impl Fixture {
     }
 
     async fn log_in_checked_at(&self, user: Option<Gid>, password: &str, at: Timestamp) -> Result<String, Failure> {
-        let request = VerifyPasswordRequest {
-            user_gid: user.map(|user| user.to_string()),
-            password: password.to_owned(),
-            client_address: "192.0.2.1".to_owned(),
-            user_checked_at: at.as_micros(),
-            // Each user by a name of their own.
-            username: user.map(|user| user.to_string()).unwrap_or_default(),
-            project_gid: None,
-        };
+        let request = login(user, password, at);
         Ok(self.client.clone().verify_password(request).await?.into_inner().token)
+    }
+
+    /// Another process over the same database.
+    async fn second(&self) -> AuthClient<Channel> {
+        serve(&self.test, &self.clock, CHEAP, &self.shutdown).await
     }
 
     async fn renew(&self, token: &str) -> Result<String, Failure> {
@@ -147,7 +177,7 @@ impl Fixture {
     }
 }
 
-fn code(answer: Result<String, Failure>) -> ErrorCode {
+fn code<T: std::fmt::Debug>(answer: Result<T, Failure>) -> ErrorCode {
     answer.unwrap_err().code
 }
 

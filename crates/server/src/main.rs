@@ -29,7 +29,8 @@ fn run(command: cli::Command, flags: &clap::ArgMatches) -> anyhow::Result<()> {
     let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
     let environment = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value)));
     let settings = Settings::load(command.role(), environment, flags)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(wiring::worker_threads()).enable_all().build()?;
     let entered = runtime.enter();
     let telemetry = telemetry::start(&settings.log, settings.role)?;
     settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));

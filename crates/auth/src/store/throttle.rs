@@ -98,7 +98,7 @@ pub(crate) fn note_told(connection: &mut AnyConnection, bucket: &str, until: Tim
     Ok(diesel::update(untold).set(throttle::told_until.eq(until.as_micros())).execute(connection)? > 0)
 }
 
-/// Those whose last failure was before `cut`, unless they still make somebody wait, and the oldest beyond `max`.
+/// Those whose last failure was before `cut`, and the oldest beyond `max`, unless they still make somebody wait.
 pub(crate) fn delete_old(connection: &mut AnyConnection, cut: Timestamp, max: i64, now: Timestamp) -> Result<()> {
     let beyond: Option<i64> = throttle::table
         .order(throttle::failed_at.desc())
@@ -107,11 +107,12 @@ pub(crate) fn delete_old(connection: &mut AnyConnection, cut: Timestamp, max: i6
         .select(throttle::failed_at)
         .get_result(connection)
         .optional()?;
-    let waits_no_more = throttle::blocked_until.lt(now.as_micros());
-    let old = throttle::table.filter(throttle::failed_at.lt(cut.as_micros())).filter(waits_no_more);
+    let waits_no_more = || throttle::blocked_until.lt(now.as_micros());
+    let old = throttle::table.filter(throttle::failed_at.lt(cut.as_micros())).filter(waits_no_more());
     diesel::delete(old).execute(connection)?;
     if let Some(beyond) = beyond {
-        diesel::delete(throttle::table.filter(throttle::failed_at.le(beyond))).execute(connection)?;
+        let oldest = throttle::table.filter(throttle::failed_at.le(beyond)).filter(waits_no_more());
+        diesel::delete(oldest).execute(connection)?;
     }
     Ok(())
 }

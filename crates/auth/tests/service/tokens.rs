@@ -1,0 +1,176 @@
+//! What other services ask about tokens.
+
+use doorward_proto::auth::v1::{
+    Actor, FindApiKeyRequest, GetApiKeyRequest, GetKeysRequest, Kind, RevokeTokenRequest, VerifyApiKeyRequest,
+    VerifyTokenRequest, VerifyTokenResponse,
+};
+
+use super::*;
+
+const PASSWORD: &str = "correct horse";
+const ADDRESS: &str = "192.0.2.1";
+
+async fn verify(client: &AuthClient<Channel>, token: &str) -> Result<VerifyTokenResponse, Failure> {
+    Ok(client.clone().verify_token(VerifyTokenRequest { token: token.to_owned() }).await?.into_inner())
+}
+
+impl Fixture {
+    async fn verify(&self, token: &str) -> Result<VerifyTokenResponse, Failure> {
+        verify(&self.client, token).await
+    }
+
+    async fn revoke(&self, token: &str, everywhere: bool) -> Result<(), Failure> {
+        let request = RevokeTokenRequest { token: token.to_owned(), everywhere, client_address: ADDRESS.to_owned() };
+        self.client.clone().revoke_token(request).await?;
+        Ok(())
+    }
+
+    /// The token of a login with an API key.
+    async fn log_in_by_key(&self, user: Gid, project: Gid) -> String {
+        let mut client = self.client.clone();
+        let actor = Some(Actor { user_gid: None, client_address: ADDRESS.to_owned() });
+        let get = GetApiKeyRequest { user_gid: user.to_string(), project_gid: project.to_string(), actor };
+        let api_key = client.get_api_key(get).await.unwrap().into_inner().api_key;
+        let find = FindApiKeyRequest { api_key: api_key.clone(), client_address: ADDRESS.to_owned() };
+        let found = client.find_api_key(find).await.unwrap().into_inner().user_gid;
+        assert_eq!(found, Some(user.to_string()));
+        let verify = VerifyApiKeyRequest {
+            api_key,
+            project_gid: project.to_string(),
+            user_gid: found,
+            user_checked_at: self.clock.now().as_micros(),
+            client_address: ADDRESS.to_owned(),
+        };
+        client.verify_api_key(verify).await.unwrap().into_inner().token
+    }
+}
+
+#[tokio::test]
+async fn a_good_token_is_told_in_full_and_any_other_refused() {
+    for fixture in both(CHEAP).await {
+        let user = fixture.user(PASSWORD).await;
+        let first = fixture.log_in(Some(user), PASSWORD).await.unwrap();
+        fixture.clock.advance(Duration::from_secs(100));
+        let token = fixture.renew(&first).await.unwrap();
+        let claims = fixture.claims(&token).await;
+        let expected = VerifyTokenResponse {
+            subject: user.to_string(),
+            kind: Kind::User.into(),
+            project_gid: None,
+            sid: claims.sid,
+            jti: claims.jti,
+            auth_time: START_SECONDS,
+            issued_at: START_SECONDS + 100,
+            expires_at: START_SECONDS + 3700,
+        };
+        assert_eq!(fixture.verify(&token).await.unwrap(), expected);
+
+        let (user, project) = (RandomIds.gid(), RandomIds.gid());
+        let of_key = fixture.log_in_by_key(user, project).await;
+        let told = fixture.verify(&of_key).await.unwrap();
+        assert_eq!((told.kind(), told.subject), (Kind::Api, user.to_string()));
+        assert_eq!(told.project_gid, Some(project.to_string()));
+
+        for bad in ["", "garbage", &token[1..], &format!("Bearer {token}"), &token.replace('.', "..")] {
+            assert_eq!(code(fixture.verify(bad).await), ErrorCode::Unauthenticated, "{bad}");
+            assert_eq!(code(fixture.revoke(bad, true).await), ErrorCode::Unauthenticated, "{bad}");
+        }
+        fixture.clock.advance(Duration::from_secs(3599));
+        fixture.verify(&token).await.unwrap();
+        fixture.clock.advance(Duration::from_secs(1));
+        assert_eq!(code(fixture.verify(&token).await), ErrorCode::Unauthenticated, "expired");
+        assert_eq!(code(fixture.revoke(&token, false).await), ErrorCode::Unauthenticated, "expired");
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_ends_one_login_with_its_renewals_or_all_of_the_user() {
+    for fixture in both(CHEAP).await {
+        let (ann, ben) = (fixture.user(PASSWORD).await, fixture.user(PASSWORD).await);
+        let log_in = async |user| fixture.log_in(Some(user), PASSWORD).await.unwrap();
+        let (first, other, stranger) = (log_in(ann).await, log_in(ann).await, log_in(ben).await);
+        let renewed = fixture.renew(&first).await.unwrap();
+        fixture.revoke(&renewed, false).await.unwrap();
+        for token in [&first, &renewed] {
+            assert_eq!(code(fixture.verify(token).await), ErrorCode::Unauthenticated);
+            assert_eq!(code(fixture.renew(token).await), ErrorCode::Unauthenticated);
+            assert_eq!(code(fixture.revoke(token, true).await), ErrorCode::Unauthenticated);
+        }
+        fixture.verify(&other).await.unwrap();
+
+        // All in one second: what comes after is dated ahead, and may be ended as well.
+        for round in 1..4 {
+            let token = log_in(ann).await;
+            fixture.clock.advance(Duration::from_millis(10));
+            fixture.revoke(&token, true).await.unwrap();
+            fixture.clock.advance(Duration::from_millis(10));
+            assert_eq!(code(fixture.verify(&token).await), ErrorCode::Unauthenticated);
+            let [one, two] = [log_in(ann).await, log_in(ann).await];
+            assert_eq!(fixture.verify(&one).await.unwrap().auth_time, START_SECONDS + round);
+            fixture.revoke(&one, false).await.unwrap();
+            assert_eq!(code(fixture.verify(&one).await), ErrorCode::Unauthenticated);
+            fixture.renew(&two).await.unwrap();
+        }
+        assert_eq!(code(fixture.verify(&other).await), ErrorCode::Unauthenticated);
+        fixture.verify(&stranger).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_needs_to_know_from_where() {
+    for fixture in both(CHEAP).await {
+        let user = fixture.user(PASSWORD).await;
+        let token = fixture.log_in(Some(user), PASSWORD).await.unwrap();
+        for address in ["", "localhost", "192.0.2.1:80"] {
+            let request =
+                RevokeTokenRequest { token: token.clone(), everywhere: true, client_address: address.to_owned() };
+            let refused = fixture.client.clone().revoke_token(request).await.map_err(Failure::from);
+            assert_eq!(code(refused), ErrorCode::InvalidRequest, "{address}");
+        }
+        fixture.verify(&token).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_revocation_is_known_to_another_process_within_a_second() {
+    for fixture in both(CHEAP).await {
+        let second = fixture.second().await;
+        let user = fixture.user(PASSWORD).await;
+        let token = fixture.log_in(Some(user), PASSWORD).await.unwrap();
+        verify(&second, &token).await.unwrap();
+        fixture.revoke(&token, false).await.unwrap();
+        let refused = async { while verify(&second, &token).await.is_ok() {} };
+        tokio::time::timeout(Duration::from_secs(1), refused).await.unwrap();
+        // And to one that starts later.
+        assert_eq!(code(verify(&fixture.second().await, &token).await), ErrorCode::Unauthenticated);
+    }
+}
+
+#[tokio::test]
+async fn the_keys_are_those_that_may_verify_a_token_now() {
+    for fixture in both(CHEAP).await {
+        let kids = async || {
+            let answer = fixture.client.clone().get_keys(GetKeysRequest {}).await.unwrap().into_inner();
+            let keys = answer.keys.unwrap().keys;
+            assert!(keys.iter().all(|key| key.x.len() == 32));
+            let mut kids: Vec<String> = keys.into_iter().map(|key| key.kid).collect();
+            kids.sort_unstable();
+            kids
+        };
+        let lifetime = Duration::from_secs(3600);
+        let keys = Keys::new(fixture.test.database.clone(), fixture.clock.clone(), sealer(7), lifetime);
+        let become_known = async |expected: &[&doorward_auth::keys::SigningKey]| {
+            let mut expected: Vec<String> = expected.iter().map(|key| key.kid.clone()).collect();
+            expected.sort_unstable();
+            let known = async { while kids().await != expected {} };
+            tokio::time::timeout(Duration::from_secs(2), known).await.unwrap();
+        };
+        assert_eq!(kids().await.len(), 2);
+        let rotated = keys.rotate(Origin::command_line()).await.unwrap();
+        assert_eq!(rotated.len(), 3);
+        become_known(&rotated.iter().collect::<Vec<_>>()).await;
+        let previous = rotated.iter().find(|key| key.state == KeyState::Previous).unwrap();
+        keys.retire(&previous.kid, Origin::command_line()).await.unwrap();
+        become_known(&rotated.iter().filter(|key| key.kid != previous.kid).collect::<Vec<_>>()).await;
+    }
+}

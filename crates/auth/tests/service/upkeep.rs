@@ -1,0 +1,134 @@
+//! What is swept: at the start of a process, and each minute.
+
+use diesel::connection::SimpleConnection;
+
+use super::*;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// Of counts, in the database.
+const MAX_COUNTS: i64 = 200_000;
+
+#[derive(diesel::QueryableByName)]
+struct Number {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    number: i64,
+}
+
+impl Fixture {
+    async fn count(&self, rows: &str) -> i64 {
+        use diesel::RunQueryDsl;
+        let query = format!("SELECT COUNT(*) AS number FROM {rows}");
+        let read = self.test.database.read(move |connection| {
+            let row: Number = match connection {
+                AnyConnection::Postgres(connection) => diesel::sql_query(query).get_result(connection)?,
+                AnyConnection::Sqlite(connection) => diesel::sql_query(query).get_result(connection)?,
+            };
+            Ok::<_, doorward_storage::Error>(row.number)
+        });
+        read.await.unwrap()
+    }
+
+    async fn execute(&self, sql: String) {
+        let write =
+            move |connection: &mut AnyConnection| Ok::<_, doorward_storage::Error>(connection.batch_execute(&sql)?);
+        self.test.database.write(write).await.unwrap();
+    }
+
+    /// Starts a process, which sweeps, and waits until so many are left.
+    async fn sweep(&self, rows: &str, left: i64) {
+        let _process = self.second().await;
+        let swept = async { while self.count(rows).await != left {} };
+        if tokio::time::timeout(Duration::from_secs(10), swept).await.is_err() {
+            panic!("{} of {rows}, not {left}", self.count(rows).await);
+        }
+    }
+
+    async fn log_in_from(&self, user: Gid, password: &str, address: &str) -> Result<String, Failure> {
+        let request = login(Some(user), password, self.clock.now());
+        let request = VerifyPasswordRequest { client_address: address.to_owned(), ..request };
+        Ok(self.client.clone().verify_password(request).await?.into_inner().token)
+    }
+
+    fn micros_ago(&self, age: Duration) -> i64 {
+        self.clock.now().minus(age).as_micros()
+    }
+}
+
+/// So many rows, numbered `i` from 1, on both databases.
+fn insert(into: &str, row: &str, count: i64) -> String {
+    format!(
+        "INSERT INTO {into} WITH RECURSIVE numbers (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM numbers WHERE i < {count}) SELECT {row} FROM numbers"
+    )
+}
+
+#[tokio::test]
+async fn counts_go_when_all_of_them_is_forgiven() {
+    for fixture in both(CHEAP).await {
+        let (ann, ben) = (fixture.user("correct horse").await, fixture.user("correct horse").await);
+        fixture.log_in_from(ann, "wrong", "192.0.2.1").await.unwrap_err();
+        fixture.clock.advance(2 * HOUR);
+        fixture.log_in_from(ben, "wrong", "192.0.2.2").await.unwrap_err();
+        assert_eq!(fixture.count("throttle").await, 4);
+        // The name and the address of the first attempt, after the time in which the most failures are forgiven.
+        fixture.clock.advance(44 * HOUR);
+        fixture.sweep("throttle", 2).await;
+        let recent = fixture.micros_ago(44 * HOUR);
+        assert_eq!(fixture.count(&format!("throttle WHERE failed_at = {recent}")).await, 2);
+    }
+}
+
+#[tokio::test]
+async fn counts_are_bounded_but_for_those_that_make_somebody_wait() {
+    for fixture in both(CHEAP).await {
+        let (old, now) = (fixture.micros_ago(HOUR), fixture.clock.now().as_micros());
+        let columns = "throttle (bucket, failures, failed_at, blocked_until, told_until)";
+        let row = format!("'name:' || i, 1, {old} + i, 0, 0");
+        fixture.execute(insert(columns, &row, MAX_COUNTS + 100)).await;
+        let waits = format!("INSERT INTO {columns} VALUES ('name:waits', 50, {old}, {now} + 60000000, 0)");
+        fixture.execute(waits).await;
+        fixture.sweep("throttle WHERE bucket <> 'name:waits'", MAX_COUNTS).await;
+        assert_eq!(fixture.count("throttle WHERE bucket = 'name:waits'").await, 1);
+        assert_eq!(fixture.count("throttle WHERE bucket = 'name:100'").await, 0, "the oldest");
+        assert_eq!(fixture.count("throttle WHERE bucket = 'name:101'").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn addresses_are_forgotten_after_thirty_days_and_beyond_a_hundred_of_a_user() {
+    for fixture in both(CHEAP).await {
+        let (ann, ben) = (fixture.user("correct horse").await, fixture.user("correct horse").await);
+        fixture.log_in_from(ann, "correct horse", "192.0.2.1").await.unwrap();
+        fixture.clock.advance(2 * DAY);
+        fixture.log_in_from(ann, "correct horse", "192.0.2.2").await.unwrap();
+        fixture.clock.advance(29 * DAY);
+        fixture.sweep("known_addresses", 1).await;
+        assert_eq!(fixture.count("known_addresses WHERE address = '192.0.2.2'").await, 1);
+        for number in 0..105 {
+            fixture.clock.advance(Duration::from_secs(1));
+            fixture.log_in_from(ben, "correct horse", &format!("203.0.113.{number}")).await.unwrap();
+        }
+        assert_eq!(fixture.count(&format!("known_addresses WHERE user_gid = '{ben}'")).await, 100);
+        assert_eq!(fixture.count("known_addresses WHERE address = '203.0.113.4'").await, 0);
+        assert_eq!(fixture.count("known_addresses WHERE address = '203.0.113.5'").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn the_audit_trail_is_kept_for_as_long_as_the_setting_says() {
+    for fixture in both(CHEAP).await {
+        // More than are deleted at once.
+        let first = fixture.clock.now().as_micros();
+        fixture.execute(insert("audit (at, action)", &format!("{first} + i, 'login_failed'"), 25_000)).await;
+        fixture.clock.advance(2 * DAY);
+        let user = fixture.user("correct horse").await;
+        fixture.log_in(Some(user), "correct horse").await.unwrap();
+        fixture.clock.advance(398 * DAY);
+        fixture.execute("INSERT INTO audit (at, action) VALUES (1, 'logout')".to_owned()).await;
+        fixture.sweep("audit WHERE action = 'logout'", 0).await;
+        assert_eq!(fixture.count("audit").await, 25_001, "none is 400 days old");
+        fixture.clock.advance(DAY);
+        fixture.sweep("audit", 1).await;
+        assert_eq!(fixture.count("audit WHERE action = 'login'").await, 1);
+    }
+}

@@ -1,0 +1,221 @@
+//! `doorward keys reseal`: from then on another master key opens what is stored, and the old one opens nothing.
+
+use std::{os::unix::fs::PermissionsExt, path::PathBuf};
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use doorward_tests::{
+    Answer, App, Backend, Installation, Output, PASSWORD, User,
+    backend::texts,
+    installation::{COMMAND, MASTER_KEY},
+    on_both_databases,
+};
+use serde_json::json;
+
+on_both_databases![
+    with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing,
+    a_server_with_the_old_key_goes_on_and_seals_nothing_more,
+    a_reseal_that_fails_changes_nothing,
+];
+
+const NEW_KEY: &str = "YW5vdGhlciBtYXN0ZXIga2V5IG9mIHRoZSB0ZXN0cyE=";
+const THIRD_KEY: &str = "YSB0aGlyZCBtYXN0ZXIga2V5LCBvZiBubyB1c2UgISE=";
+const NEW: &str = "DOORWARD_NEW_MASTER_KEY";
+
+/// A server with something of each kind that is sealed.
+struct Before {
+    app: App,
+    ann: User,
+    project: String,
+    /// Of an API user.
+    user: String,
+    api_key: String,
+    api_token: String,
+}
+
+impl Before {
+    async fn start(installation: Installation) -> Self {
+        let app = App::of(installation).await;
+        let ann = app.user("ann").await;
+        let project = app.installation.create_project("ann", "Herbarium").await;
+        let words = ["apikey", "create", "--project", &project, "--name", "Export"];
+        let made = app.installation.cli(&words, "").await.succeeded().json();
+        let text = |name: &str| made[name].as_str().expect("a text").to_owned();
+        let (user, api_key) = (text("user"), text("apikey"));
+        // So that there is a previous key, which still has its private part.
+        app.installation.cli(&["keys", "rotate"], "").await.succeeded();
+        let mut before = Self { app, ann, project, user, api_key, api_token: String::new() };
+        before.api_token = before.auth().await;
+        before
+    }
+
+    /// A login with the API key.
+    async fn auth(&self) -> String {
+        let call = self.app.http.post(&format!("/api/p/{}/auth", self.project));
+        call.json(&json!({"api_key": self.api_key})).send().await.token()
+    }
+
+    async fn read_api_key(&self) -> Answer {
+        let call = self.app.http.post(&format!("/api/p/{}/apikeys/get", self.project)).bearer(&self.ann.token);
+        call.json(&json!({"user": self.user})).send().await
+    }
+
+    async fn everything_works(&self) {
+        for token in [&self.ann.token, &self.api_token, &self.auth().await] {
+            assert_eq!(self.app.http.init(token).await.status, 200);
+        }
+        assert_eq!(self.read_api_key().await.success().0, json!({"apikey": self.api_key}));
+        assert_eq!(self.app.http.login("ann", PASSWORD).await.status, 200);
+    }
+
+    async fn reseal(&self, variables: &[(&str, &str)]) -> Output {
+        self.app.installation.spawn(&["keys", "reseal"], variables).exit(COMMAND).await
+    }
+
+    /// With this key, if it is not the generated one.
+    async fn restart(&mut self, master_key: Option<&str>) {
+        if let Some(key) = master_key {
+            self.app.installation.set(&[("DOORWARD_MASTER_KEY", key)]);
+        }
+        self.app.restart().await;
+    }
+
+    async fn refuses_to_start(&mut self) {
+        self.app.process.kill();
+        let ended = self.app.installation.spawn(&["serve"], &[]).exit(COMMAND).await.failed(1);
+        assert!(ended.stderr.contains("master key"), "{ended}");
+    }
+
+    /// Places and what is sealed there.
+    fn sealed(&self) -> Vec<(String, String)> {
+        let queries = [
+            "SELECT 'signing_key/' || kid || ' ' || sealed_private_key AS text FROM signing_keys",
+            "SELECT 'secret/' || name || ' ' || sealed AS text FROM secrets",
+            "SELECT 'api_key/' || user_gid || ' ' || sealed AS text FROM api_keys",
+        ];
+        let rows = queries.into_iter().map(|query| texts(&self.app.installation.databases.auth, query));
+        let rows: Vec<Vec<String>> = rows.collect();
+        assert!(rows.iter().map(Vec::len).eq([3, 1, 1]), "{rows:?}");
+        let pair = |row: &String| row.split_once(' ').map(|(place, sealed)| (place.to_owned(), sealed.to_owned()));
+        rows.iter().flatten().filter_map(pair).collect()
+    }
+
+    /// How many of what is sealed a master key opens.
+    fn opened_by(&self, master_key: &str) -> usize {
+        let bytes = STANDARD.decode(master_key.trim()).expect("base64");
+        let key = RandomizedNonceKey::new(&AES_256_GCM, &bytes).expect("32 bytes");
+        let opens = |(place, sealed): &(String, String)| {
+            let mut sealed = STANDARD.decode(sealed).expect("base64");
+            let mut rest = sealed.split_off(12);
+            let nonce = Nonce::try_assume_unique_for_key(&sealed).expect("a nonce");
+            key.open_in_place(nonce, Aad::from(place.as_str()), &mut rest).is_ok()
+        };
+        self.sealed().iter().filter(|row| opens(row)).count()
+    }
+}
+
+async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(backend: Backend) {
+    let mut before = Before::start(Installation::new(backend)).await;
+    assert_eq!((before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)), (5, 0));
+    let kids = |items: Vec<serde_json::Value>| items.iter().map(|key| key["kid"].clone()).collect::<Vec<_>>();
+    let listed = kids(before.app.installation.cli(&["keys", "list"], "").await.succeeded().items());
+
+    let resealed = before.reseal(&[(NEW, NEW_KEY)]).await.succeeded();
+
+    assert_eq!(kids(resealed.items()), listed);
+    for key in [MASTER_KEY, NEW_KEY] {
+        assert!(!resealed.to_string().contains(key), "{resealed}");
+    }
+    assert_eq!((before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)), (0, 5));
+    before.refuses_to_start().await;
+    before.app.installation.cli(&["keys", "rotate"], "").await.failed(1);
+    before.restart(Some(NEW_KEY)).await;
+    before.everything_works().await;
+    let written = before.app.installation.cli(&["audit", "--action", "master_key_replaced"], "").await.succeeded();
+    assert_eq!(written.items().len(), 1);
+    assert_eq!(written.items()[0]["by"], json!("command line"));
+
+    // Again, from a file.
+    let file = before.app.installation.path().join("new.key");
+    std::fs::write(&file, format!("{THIRD_KEY}\n")).expect("a file");
+    before.app.installation.cli(&["keys", "rotate"], "").await.succeeded();
+    before.reseal(&[("DOORWARD_NEW_MASTER_KEY_FILE", &file.display().to_string())]).await.succeeded();
+    before.refuses_to_start().await;
+    before.restart(Some(THIRD_KEY)).await;
+    before.everything_works().await;
+}
+
+async fn a_server_with_the_old_key_goes_on_and_seals_nothing_more(backend: Backend) {
+    let mut before = Before::start(Installation::new(backend)).await;
+    before.reseal(&[(NEW, NEW_KEY)]).await.succeeded();
+
+    for token in [&before.ann.token, &before.api_token, &before.auth().await] {
+        assert_eq!(before.app.http.init(token).await.status, 200);
+    }
+    assert_eq!(before.app.http.login("ann", PASSWORD).await.status, 200);
+    before.read_api_key().await.assert_error(500, "Internal server error", &json!({}));
+    let create = before.app.http.post(&format!("/api/p/{}/apikeys/create", before.project));
+    let created = create.bearer(&before.ann.token).json(&json!({"name": "Import"})).send().await.success().0;
+    assert_eq!((before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)), (0, 5));
+
+    before.restart(Some(NEW_KEY)).await;
+    before.everything_works().await;
+    // The key that could not be made is made now.
+    before.user = created["user"].as_str().expect("a gid").to_owned();
+    let read = before.read_api_key().await.success().0;
+    before.api_key = read["apikey"].as_str().expect("a key").to_owned();
+    before.everything_works().await;
+}
+
+async fn a_reseal_that_fails_changes_nothing(backend: Backend) {
+    let mut before = Before::start(Installation::new(backend)).await;
+    let sealed = before.sealed();
+    let wrong = [
+        (&[("DOORWARD_MASTER_KEY", THIRD_KEY), (NEW, NEW_KEY)][..], 1, "master key"),
+        (&[("DOORWARD_MASTER_KEY", NEW_KEY), (NEW, NEW_KEY)], 1, "master key"),
+        (&[(NEW, "c2hvcnQ=")], 2, NEW),
+        (&[], 1, NEW),
+    ];
+    for (variables, code, named) in wrong {
+        let ended = before.reseal(variables).await.failed(code);
+        assert!(ended.stderr.contains(named), "{ended}");
+        assert_eq!(before.sealed(), sealed);
+    }
+    before.everything_works().await;
+    before.restart(None).await;
+    before.everything_works().await;
+}
+
+/// Over PostgreSQL no key is generated.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_generated_key_is_replaced_where_it_is() {
+    let mut before = Before::start(Installation::new(Backend::Sqlite).without(&["DOORWARD_MASTER_KEY"])).await;
+    let file = PathBuf::from(before.app.installation.variable("DOORWARD_DATA_DIR")).join("master.key");
+    let read = || std::fs::read_to_string(&file).expect("the key");
+    let old = read();
+    assert_eq!(before.opened_by(&old), 5);
+
+    before.reseal(&[]).await.succeeded();
+
+    let new = read();
+    assert_ne!(new, old);
+    assert_eq!((before.opened_by(&old), before.opened_by(&new)), (0, 5));
+    assert_eq!(std::fs::metadata(&file).expect("the key").permissions().mode() & 0o777, 0o600);
+    let beside = std::fs::read_dir(file.parent().expect("a directory")).expect("a directory");
+    let names: Vec<String> = beside.map(|entry| entry.expect("a file").file_name().display().to_string()).collect();
+    assert_eq!(names.iter().filter(|name| name.contains("master.key")).count(), 1, "{names:?}");
+    before.restart(None).await;
+    before.everything_works().await;
+
+    std::fs::write(&file, &old).expect("a file");
+    before.refuses_to_start().await;
+    before.reseal(&[]).await.failed(1);
+    assert_eq!((read(), before.opened_by(&new)), (old, 5));
+    std::fs::write(&file, &new).expect("a file");
+
+    // One that is given is taken.
+    before.reseal(&[(NEW, NEW_KEY)]).await.succeeded();
+    assert_eq!(read().trim(), NEW_KEY);
+    before.restart(None).await;
+    before.everything_works().await;
+}
