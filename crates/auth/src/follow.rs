@@ -150,17 +150,12 @@ fn who_is_gone(connection: &mut AnyConnection, change: &Change) -> Result<Option
 }
 
 fn forget(connection: &mut AnyConnection, gone: &Gone) -> Result<(), Error> {
-    let record = |connection: &mut AnyConnection, action| {
-        let entry = Entry::new(action, Some(gone.user), &Origin::service()).with_detail(gone.why.as_str());
-        audit::record(connection, entry, gone.at)
-    };
-    record(connection, audit::Action::TokensRevoked)?;
+    let entry = Entry::new(audit::Action::TokensRevoked, Some(gone.user), &Origin::service());
+    audit::record(connection, entry.with_detail(gone.why.as_str()), gone.at)?;
     if gone.why == Why::Deleted {
         store::credential::delete_older(connection, gone.user, gone.at)?;
         store::known_address::delete_of_user(connection, gone.user)?;
-        if store::api_key::delete_older(connection, gone.user, gone.at)? {
-            record(connection, audit::Action::ApiKeyDeleted)?;
-        }
+        store::api_key::delete_older(connection, gone.user, gone.at)?;
     }
     Ok(())
 }

@@ -90,7 +90,8 @@ pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i6
 }
 
 /// Unless it was made later: a gid that was deleted may come again.
-pub(crate) fn delete_older(connection: &mut AnyConnection, user: Gid, than: Timestamp) -> Result<bool> {
+pub(crate) fn delete_older(connection: &mut AnyConnection, user: Gid, than: Timestamp) -> Result<()> {
     let older = api_keys::table.find(user.to_string()).filter(api_keys::created_at.le(than.as_micros()));
-    Ok(diesel::delete(older).execute(connection)? > 0)
+    diesel::delete(older).execute(connection)?;
+    Ok(())
 }

@@ -21,6 +21,8 @@ pub(crate) enum KeysCommand {
     #[command(after_help = "Example:\n  doorward keys retire 3yMApqCuCjXDWPrbjfR5mjCPTHqFG8Pux1TxQrEM35jj")]
     Retire {
         /// As `doorward keys list` shows it
+        // It is base64url, which may begin with a hyphen.
+        #[arg(allow_hyphen_values = true)]
         kid: String,
     },
 }

@@ -100,3 +100,10 @@ fn help_and_version_succeed() {
     let version = parse_words("doorward --version").unwrap_err().to_string();
     assert_eq!(version, format!("doorward {}\n", doorward_domain::version::release()));
 }
+
+#[test]
+fn a_key_id_may_begin_with_a_hyphen() {
+    assert!(
+        matches!(parse_words("doorward keys retire -dQ_x"), Ok(Command::Keys(KeysCommand::Retire { kid })) if kid == "-dQ_x")
+    );
+}
