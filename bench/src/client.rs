@@ -38,10 +38,10 @@ impl Call {
         Self { token: Some(format!("Bearer {token}")), ..Self::get("/api/init") }
     }
 
-    /// An empty object that is refused as a bad request.
+    /// Refused as a bad request, before its body is looked for.
     pub(crate) fn refused(path: &'static str, token: &str) -> Self {
         let token = Some(format!("Bearer {token}"));
-        Self { method: "POST", token, body: "{}".into(), expected: StatusCode::BAD_REQUEST, ..Self::get(path) }
+        Self { method: "POST", token, expected: StatusCode::BAD_REQUEST, ..Self::get(path) }
     }
 
     fn request(&self) -> anyhow::Result<Request<Full<Bytes>>> {

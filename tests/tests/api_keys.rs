@@ -291,11 +291,24 @@ async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
 /// The list of what the gateway answers to: whatever is added there is tried here.
 const ROUTES: &str = include_str!("../../crates/gateway/src/app.rs");
 
+/// Those of the list after `With a token`, and of the list under a project.
+fn authorised_paths() -> Vec<String> {
+    let lists: Vec<&str> = ROUTES.split("// With a token.").skip(1).collect();
+    let [all, in_project] = lists[..] else { panic!("two lists of routes") };
+    let paths = |list: &str, prefix: &str| -> Vec<String> {
+        let paths = list.split('"').filter(|text| text.starts_with('/') && !text.contains(['\n', '{']));
+        paths.map(|path| format!("{prefix}{path}")).collect()
+    };
+    let mut all = paths(all, "");
+    // Those that begin otherwise are of the second list.
+    all.retain(|path| path.starts_with("/api/"));
+    [all, paths(in_project, "/api/p/{project}")].concat()
+}
+
 async fn every_call_with_a_token_refuses_to_do_without_whatever_ids_it_is_given(backend: Backend) {
     let scene = Scene::new(backend).await;
-    let (_, authorised) = ROUTES.split_once("// With a token.").expect("the list of routes");
-    let paths: Vec<&str> = authorised.split('"').filter(|text| text.starts_with("/api/")).collect();
-    assert!(paths.contains(&"/api/p/{project}/apikeys/rotate") && paths.len() >= 10, "{paths:?}");
+    let paths = authorised_paths();
+    assert!(paths.contains(&"/api/p/{project}/apikeys/rotate".to_owned()) && paths.len() >= 10, "{paths:?}");
     let before = scene.picture().await;
     let mut body = json!({"name": "Mine", "token": scene.ann.token, "JWT": scene.ann.token, "everywhere": true});
     for field in ["caller", "caller_gid", "sub", "owner", "actor"] {

@@ -2,10 +2,12 @@
 //! The hashes were made by others: Python's hashlib and argon2-cffi, libxcrypt.
 
 use doorward_tests::{App, Backend, Installation, Output, backend::texts, on_both_databases};
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 on_both_databases![
     every_kind_of_foreign_hash_logs_in_and_is_replaced_by_argon2id,
+    logins_at_once_with_a_foreign_hash_all_succeed,
     an_import_takes_the_good_lines_and_reports_the_others,
     a_line_that_is_too_long_is_reported_and_the_next_ones_are_imported,
     hashes_that_cost_too_much_are_refused,
@@ -60,6 +62,24 @@ async fn every_kind_of_foreign_hash_logs_in_and_is_replaced_by_argon2id(backend:
     }
     let stored = stored_hashes(&app);
     assert!(stored.iter().all(|hash| hash.starts_with(OURS)), "{stored:?}");
+}
+
+/// The first of them replaces the hash that the others have read.
+async fn logins_at_once_with_a_foreign_hash_all_succeed(backend: Backend) {
+    let app = App::start(backend).await;
+    for round in 0..5 {
+        let name = format!("user{round}");
+        import(&app.installation, &[user(&name, DJANGO)]).await.succeeded();
+        let logins = (0..5).map(|_| app.http.login(&name, FOREIGN_PASSWORD));
+        for answer in join_all(logins).await {
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+        // None of them counted as a failure.
+        for _ in 0..4 {
+            app.http.login(&name, "a wrong password").await.assert_unknown_user();
+        }
+        assert_eq!(app.http.login(&name, FOREIGN_PASSWORD).await.status, 200);
+    }
 }
 
 fn stored_hashes(app: &App) -> Vec<String> {

@@ -83,6 +83,7 @@ fn verification(gid: Option<&str>, password: &str, checked_at: i64) -> VerifyPas
         user_checked_at: checked_at,
         username: gid.unwrap_or_default().to_owned(),
         project_gid: None,
+        may_log_in: gid.is_some(),
     }
 }
 

@@ -51,7 +51,7 @@ impl Logins {
         let give_up_at = tokio::time::Instant::now() + PATIENCE;
         let mut ticket = self.gate.approach(&[&address.key, &name.key, &name_here.key]);
         let mut _waiting = None;
-        loop {
+        while tokio::time::Instant::now() < give_up_at {
             let look = self.look(attempt, place, [&address.key, &name.key, &name_here.key]).await?;
             let now = self.clock.now();
             let is_known = throttle::is_known(look.last_login_at, now);
@@ -73,12 +73,13 @@ impl Logins {
                         if _waiting.is_none() {
                             _waiting = Some(self.waiting.try_acquire().map_err(|_| Error::HashQueueFull)?);
                         }
-                        let room = tokio::time::timeout_at(give_up_at, wait_for.notified()).await;
-                        room.map_err(|_| Error::HashQueueFull)?;
+                        // The time is looked at above.
+                        drop(tokio::time::timeout_at(give_up_at, wait_for.notified()).await);
                     }
                 }
             }
         }
+        Err(Error::HashQueueFull)
     }
 
     async fn look(&self, attempt: &Attempt, place: &Place, buckets: [&str; 3]) -> Result<Look, Error> {

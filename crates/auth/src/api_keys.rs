@@ -14,6 +14,7 @@ use doorward_storage::{AnyConnection, Database};
 use crate::{
     Error, Sealer,
     audit::{self, Action, Entry, Origin},
+    keys::KeyState,
     revocation::{self, Covers},
     store,
 };
@@ -79,9 +80,27 @@ impl ApiKeys {
 
     /// By the key's text. Anything else than a key is looked up all the same: the time tells nothing.
     pub(crate) fn find(&self, connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Option<ApiKey>> {
+        self.find_by(store::api_key::find_by_lookup, connection, text)
+    }
+
+    /// As [`find`](Self::find); until the commit nobody replaces or deletes it.
+    pub(crate) fn find_locked(
+        &self,
+        connection: &mut AnyConnection,
+        text: &str,
+    ) -> doorward_storage::Result<Option<ApiKey>> {
+        self.find_by(store::api_key::find_by_lookup_locked, connection, text)
+    }
+
+    fn find_by(
+        &self,
+        find: impl Fn(&mut AnyConnection, &str) -> doorward_storage::Result<Option<ApiKey>>,
+        connection: &mut AnyConnection,
+        text: &str,
+    ) -> doorward_storage::Result<Option<ApiKey>> {
         let end = text.char_indices().nth(MAX_CHARS).map_or(text.len(), |(end, _)| end);
         let lookup = self.lookup_of(text.get(..end).unwrap_or_default());
-        let found = store::api_key::find_by_lookup(connection, &lookup)?;
+        let found = find(connection, &lookup)?;
         let is_key = is_well_formed(text);
         Ok(found.filter(|key| is_key && is_equal(&key.lookup, &lookup)))
     }
@@ -94,10 +113,14 @@ impl ApiKeys {
         let this = self.clone();
         self.database
             .write(move |connection| {
-                // One at a time: two at once must not make two keys.
-                store::trust_head::lock(connection)?;
+                let mut key = store::api_key::find(connection, user)?;
+                if key.is_none() {
+                    // One at a time: two at once must not make two keys.
+                    store::trust_head::lock(connection)?;
+                    key = store::api_key::find(connection, user)?;
+                }
                 let now = this.clock.now();
-                let (text, action) = match store::api_key::find(connection, user)? {
+                let (text, action) = match key {
                     Some(key) => (this.open(&key)?, Action::ApiKeyRead),
                     None => (this.put_new(connection, user, project, now)?, Action::ApiKeyCreated),
                 };
@@ -116,8 +139,9 @@ impl ApiKeys {
         self.database
             .write(move |connection| {
                 store::trust_head::lock(connection)?;
+                let text = this.put_new(connection, user, project, this.clock.now())?;
+                // Logins with the old key are over now, or wait for the new one: what they began before is covered.
                 let now = this.clock.now();
-                let text = this.put_new(connection, user, project, now)?;
                 revocation::revoke(connection, vec![(Covers::Subject(user), now)], this.lifetime)?;
                 let entry = Entry::new(Action::ApiKeyRotated, Some(user), &origin).in_project(Some(project));
                 audit::record(connection, entry, now)?;
@@ -191,6 +215,10 @@ fn find_or_make_secret(connection: &mut AnyConnection, sealer: &Sealer) -> Resul
     // Somebody else may have made it while we waited.
     if let Some(sealed) = store::secret::find(connection, LOOKUP_SECRET)? {
         return Ok(sealer.open(&secret_place(LOOKUP_SECRET), &sealed)?);
+    }
+    // Not with another key than all the rest.
+    if let Some(active) = store::signing_key::list(connection)?.iter().find(|key| key.state == KeyState::Active) {
+        active.to_signer(sealer)?;
     }
     let secret = random()?;
     let sealed = sealer.seal(&secret_place(LOOKUP_SECRET), &secret)?;

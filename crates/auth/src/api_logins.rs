@@ -72,7 +72,7 @@ impl Logins {
             if let Some(wait) = counts.iter().find_map(|count| throttle::wait(count, now)) {
                 return Err(Error::Throttled(wait));
             }
-            let key = api_keys.find(connection, &text)?;
+            let key = api_keys.find_locked(connection, &text)?;
             let revocation = store::revocation::find(connection, &Covers::Subject(user.unwrap_or(NOBODY)))?;
             let key = key.filter(|key| key.project == project && Some(key.user) == user);
             let Some(key) = key.filter(|_| !is_revoked_since(revocation.as_ref(), begun)) else {

@@ -147,6 +147,7 @@ impl Keys {
         self.database
             .write(move |connection| {
                 let keys = list_locked(connection)?;
+                check(&keys, &sealer)?;
                 let lifetime = store::trust_head::longest_lifetime(connection, lifetime)?;
                 // A minute more: replicas switch within a second, and clocks differ.
                 let verify_until = now.plus(lifetime).plus(Duration::from_secs(60));
@@ -183,6 +184,7 @@ impl Keys {
         self.database
             .write(move |connection| {
                 let keys = list_locked(connection)?;
+                check(&keys, &sealer)?;
                 let key = keys.iter().find(|key| key.kid == kid).ok_or(Error::KeyNotFound)?;
                 match key.state {
                     KeyState::Active => return Err(Error::KeyActive),
@@ -219,6 +221,14 @@ impl Keys {
     /// Those of the database.
     pub async fn list(database: &Database) -> Result<Vec<SigningKey>, Error> {
         database.read(|connection| Ok(store::signing_key::list(connection)?)).await
+    }
+}
+
+/// That the master key is the one that seals, at this very moment.
+fn check(keys: &[SigningKey], sealer: &Sealer) -> Result<(), Error> {
+    match keys.iter().find(|key| key.state == KeyState::Active) {
+        Some(key) => key.to_signer(sealer).map(drop),
+        None => Ok(()),
     }
 }
 

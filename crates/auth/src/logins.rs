@@ -36,8 +36,9 @@ pub(crate) struct Logins {
 
 /// A login with a password.
 pub(crate) struct Attempt {
-    /// None when nobody of that name may log in here.
+    /// None when nobody has that name.
     pub(crate) user: Option<Gid>,
+    pub(crate) may_log_in: bool,
     /// As the directory normalised it.
     pub(crate) username: String,
     pub(crate) password: String,
@@ -62,28 +63,33 @@ impl Logins {
     async fn check_password(&self, attempt: Attempt) -> Result<String, Error> {
         let place = Place::of(attempt.address);
         let admitted = self.admit(&attempt, &place).await?;
-        let verified = self.credentials.verify(attempt.user, admitted.hash.clone(), &attempt.password).await?;
-        let token = match verified {
-            Some(verified) => self.succeed(&attempt, &admitted, &place, verified).await?,
-            None => None,
-        };
-        match token {
-            Some(token) => Ok(token),
-            None => {
-                self.fail(&attempt, admitted).await?;
-                Err(Error::UnknownUser)
+        let user = attempt.user.filter(|_| attempt.may_log_in);
+        let mut hash = admitted.hash.clone().filter(|_| user.is_some());
+        // A second time when the hash was replaced by another of the same password meanwhile, as two logins at once do with
+        // one that is outdated.
+        for _ in 0..2 {
+            let Some(verified) = self.credentials.verify(user, hash, &attempt.password).await? else {
+                self.fail(&attempt, Some(admitted)).await?;
+                return Err(Error::UnknownUser);
+            };
+            match self.succeed(&attempt, &admitted, &place, verified).await? {
+                Outcome::Login(login) => return self.tokens.issue(&login),
+                Outcome::Revoked => break,
+                Outcome::Replaced(by) => hash = by,
             }
         }
+        // The password was right when it was looked at: no failure to count.
+        self.fail(&attempt, None).await?;
+        Err(Error::UnknownUser)
     }
 
-    /// None when the tokens of this login would be dead by now: revoked, or the password was changed meanwhile.
     async fn succeed(
         &self,
         attempt: &Attempt,
         admitted: &Admitted,
         place: &Place,
         verified: Verified,
-    ) -> Result<Option<String>, Error> {
+    ) -> Result<Outcome, Error> {
         let Verified { user, hash } = verified;
         let now = self.clock.now();
         let is_address_due = throttle::is_due(admitted.last_login_at, now);
@@ -92,8 +98,11 @@ impl Logins {
         let (place, begun) = (place.clone(), attempt.begun);
         let write = move |connection: &mut AnyConnection| {
             let (stored, revocation) = store::revocation::find_with_hash(connection, user)?;
-            if is_revoked_since(revocation.as_ref(), begun) || stored.as_ref() != Some(&hash) {
-                return Ok::<_, Error>(None);
+            if is_revoked_since(revocation.as_ref(), begun) {
+                return Ok::<_, Error>(Outcome::Revoked);
+            }
+            if stored.as_ref() != Some(&hash) {
+                return Ok(Outcome::Replaced(stored));
             }
             if let Some(bucket) = stale_count {
                 store::throttle::clear(connection, &bucket)?;
@@ -103,27 +112,43 @@ impl Logins {
             }
             audit::record(connection, entry, now)?;
             let kind = (Kind::User, None);
-            Ok(Some(Login { subject: user, kind, at: begun, not_before: not_before(revocation) }))
+            Ok(Outcome::Login(Login { subject: user, kind, at: begun, not_before: not_before(revocation) }))
         };
         // An answer doesn't wait for the disk: a power cut can take the last lines of good logins from the audit trail.
-        let login = self.database.write_unsynced(write).await?;
-        login.map(|login| self.tokens.issue(&login)).transpose()
+        self.database.write_unsynced(write).await
     }
 
-    async fn fail(&self, attempt: &Attempt, admitted: Admitted) -> Result<(), Error> {
+    /// Counted against whom it was admitted by.
+    async fn fail(&self, attempt: &Attempt, admitted: Option<Admitted>) -> Result<(), Error> {
         let (config, clock) = (self.config.clone(), self.clock.clone());
         let entry = Entry::new(Action::LoginFailed, attempt.user, &attempt.origin).in_project(attempt.project);
-        let Admitted { permit, address, name, .. } = admitted;
+        let (permit, buckets) = admitted.map_or((None, None), |admitted| {
+            let Admitted { permit, address, name, .. } = admitted;
+            (Some(permit), Some((address, name)))
+        });
         let write = move |connection: &mut AnyConnection| {
             let now = clock.now();
-            throttle::count_failure(connection, &[&address, &name], &config.throttle, now)?;
+            if let Some((address, name)) = &buckets {
+                throttle::count_failure(connection, &[address, name], &config.throttle, now)?;
+            }
             audit::record(connection, entry, now)
         };
         let done = self.database.write(write).await;
         // The next is let through when this one is counted.
-        drop(permit);
+        if let Some(permit) = permit {
+            permit.leave_counted();
+        }
         done
     }
+}
+
+/// What became of a login whose password was right.
+enum Outcome {
+    Login(Login),
+    /// What it would have given is dead by now.
+    Revoked,
+    /// Another hash is stored by now.
+    Replaced(Option<String>),
 }
 
 /// Whatever was revoked since a login began covers it too.

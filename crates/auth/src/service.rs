@@ -48,6 +48,7 @@ impl auth_server::Auth for Service {
         let (address, origin) = stranger(&request.client_address, request_id)?;
         let attempt = Attempt {
             user: optional_gid(request.user_gid.as_deref(), "user_gid")?,
+            may_log_in: request.may_log_in,
             username: request.username,
             password: request.password,
             begun: self.not_later_than_now(request.user_checked_at),

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_domain::Clock;
-use doorward_storage::Database;
+use doorward_storage::{AnyConnection, Database};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Config, Error, store, throttle};
@@ -28,7 +28,14 @@ impl Upkeep {
 
     async fn sweep(&self) -> Result<(), Error> {
         let (now, config) = (self.clock.now(), self.config.clone());
-        self.database.write(move |connection| throttle::sweep(connection, &config.throttle, now)).await?;
+        for kind in [throttle::Kind::Name, throttle::Kind::Address] {
+            let config = config.clone();
+            self.database.write(move |connection| throttle::sweep(connection, kind, &config.throttle, now)).await?;
+        }
+        let forget = move |connection: &mut AnyConnection| {
+            store::known_address::delete_older(connection, now, throttle::KNOWN_FOR)
+        };
+        self.database.write(forget).await?;
         let cut = now.minus(self.config.audit_retention);
         // In small transactions, between which others have their turn.
         while self

@@ -128,6 +128,7 @@ fn login(user: Option<Gid>, password: &str, at: Timestamp) -> VerifyPasswordRequ
         // Each user by a name of their own.
         username: user.map(|user| user.to_string()).unwrap_or_default(),
         project_gid: None,
+        may_log_in: user.is_some(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! API users: the programs of a project. Each has a key, which is auth's matter.
 
-use doorward_domain::{Clock, DisplayName, Gid, MembershipStatus, Role, Timezone, UserStatus};
+use doorward_domain::{Clock, DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus};
 use doorward_storage::AnyConnection;
 
 use crate::{
@@ -20,6 +20,7 @@ impl Directory {
     pub async fn create_api_user(&self, caller: Caller, project: Gid, name: String) -> Result<ApiUser, Error> {
         let (clock, gid) = (self.clock.clone(), self.ids.gid());
         let create = move |connection: &mut AnyConnection| {
+            feed::lock(connection)?;
             authorise(connection, caller, project)?;
             create(connection, project, gid, &display_name(&name)?, &*clock)
         };
@@ -86,6 +87,7 @@ impl Directory {
     {
         self.database
             .write(move |connection| {
+                feed::lock(connection)?;
                 authorise(connection, caller, project)?;
                 let api_user = get(connection, project, user)?;
                 change(connection, api_user)
@@ -101,7 +103,10 @@ fn display_name(text: &str) -> Result<DisplayName, Error> {
 fn authorise(connection: &mut AnyConnection, caller: Caller, project: Gid) -> Result<(), Error> {
     match caller {
         Some(caller) => members::authorise(connection, project, caller, Deed::ManageApiUsers),
-        None => store::project::find(connection, project)?.map(drop).ok_or(Error::ProjectNotFound),
+        None => store::project::find(connection, project)?
+            .filter(|project| project.status == ProjectStatus::Active)
+            .map(drop)
+            .ok_or(Error::ProjectNotFound),
     }
 }
 
@@ -120,7 +125,6 @@ fn create(
     name: &DisplayName,
     clock: &dyn Clock,
 ) -> Result<ApiUser, Error> {
-    feed::lock(connection)?;
     let user = User {
         gid,
         username: None,

@@ -26,11 +26,11 @@ impl Who {
 }
 
 impl Directory {
-    /// Who may log in, here or at a project's door. Finding nobody is no error.
+    /// Who that is, and whether they may log in, here or at a project's door. Finding nobody is no error.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn find_login(&self, who: Who, project: Option<Gid>) -> Result<Option<Gid>, Error> {
+    pub async fn find_login(&self, who: Who, project: Option<Gid>) -> Result<Option<(Gid, bool)>, Error> {
         let work = move |connection: &mut AnyConnection| {
             let user = match &who {
                 Who::Username(text) => match Username::parse(text) {
@@ -39,13 +39,16 @@ impl Directory {
                 },
                 Who::Gid(gid) => store::user::find(connection, *gid)?,
             };
-            let user = user.filter(|user: &User| user.status == UserStatus::Active).map(|user| user.gid);
-            let Some(project) = project else {
-                return Ok(user);
+            let is_welcome = match project {
+                Some(project) => {
+                    // Nobody's standing is asked for too: the time tells nothing.
+                    let user = user.as_ref().map_or(Gid::NIL, |user| user.gid);
+                    let standing = members::standing(connection, project, user)?;
+                    policy::allows(standing.map(|own| own.role), policy::Deed::Enter)
+                }
+                None => true,
             };
-            // Nobody's standing is asked for too: the time tells nothing.
-            let standing = members::standing(connection, project, user.unwrap_or(Gid::NIL))?;
-            Ok(user.filter(|_| policy::allows(standing.map(|own| own.role), policy::Deed::Enter)))
+            Ok(user.map(|user: User| (user.gid, is_welcome && user.status == UserStatus::Active)))
         };
         Ok(self.database.peek(work).await?)
     }

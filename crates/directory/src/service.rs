@@ -33,8 +33,13 @@ impl directory_server::Directory for Service {
         let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
         let username = who.normalised();
         let checked_at = self.directory.clock.now().as_micros();
-        let user = self.directory.find_login(who, project).await.map_err(Failure::from)?;
-        Ok(Response::new(pb::FindLoginResponse { user_gid: user.map(|user| user.to_string()), checked_at, username }))
+        let found = self.directory.find_login(who, project).await.map_err(Failure::from)?;
+        Ok(Response::new(pb::FindLoginResponse {
+            user_gid: found.map(|(user, _)| user.to_string()),
+            may_log_in: found.is_some_and(|(_, may_log_in)| may_log_in),
+            checked_at,
+            username,
+        }))
     }
 
     async fn get_init(&self, request: Request<pb::GetInitRequest>) -> Answer<pb::GetInitResponse> {

@@ -14,23 +14,31 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         // Open to anybody.
         .service(post("/api/login", login::login))
-        .service(post("/api/p/{project}/login", project_login::login))
-        .service(post("/api/p/{project}/auth", project_login::auth))
         .service(get_or_post("/api/ping", ping::ping))
         .service(get_or_post("/api/languages/get", languages::get))
         .service(get("/.well-known/jwks.json", jwks::jwks))
         // With a token.
         .service(get_or_post("/api/init", init::init))
-        .service(get_or_post("/api/p/{project}/init", project_init::init))
         .service(post("/api/account/logout", account::logout))
-        .service(post("/api/p/{project}/apikeys/create", api_keys::create))
-        .service(post("/api/p/{project}/apikeys/get", api_keys::get))
-        .service(post("/api/p/{project}/apikeys/update", api_keys::update))
-        .service(post("/api/p/{project}/apikeys/deactivate", api_keys::deactivate))
-        .service(post("/api/p/{project}/apikeys/activate", api_keys::activate))
-        .service(post("/api/p/{project}/apikeys/rotate", api_keys::rotate))
-        .service(post("/api/p/{project}/apikeys/delete", api_keys::delete))
+        .service(web::scope("/api/p/{project}").configure(project_routes))
         .default_service(web::to(|| async { Err::<String, _>(Problem::not_found()) }));
+}
+
+/// Under `/api/p/{project}`. Within a scope one pattern is matched for all of them, and names are compared from there on.
+fn project_routes(config: &mut ServiceConfig) {
+    config
+        // Open to anybody.
+        .service(post("/login", project_login::login))
+        .service(post("/auth", project_login::auth))
+        // With a token.
+        .service(get_or_post("/init", project_init::init))
+        .service(post("/apikeys/create", api_keys::create))
+        .service(post("/apikeys/get", api_keys::get))
+        .service(post("/apikeys/update", api_keys::update))
+        .service(post("/apikeys/deactivate", api_keys::deactivate))
+        .service(post("/apikeys/activate", api_keys::activate))
+        .service(post("/apikeys/rotate", api_keys::rotate))
+        .service(post("/apikeys/delete", api_keys::delete));
 }
 
 fn get<F, Args>(path: &str, handler: F) -> Resource

@@ -38,7 +38,9 @@ pub(crate) async fn login(
 
 /// What the directory says of whoever wants to log in.
 pub(crate) struct Found {
+    /// Who has the name.
     pub(crate) user: Option<Gid>,
+    pub(crate) may_log_in: bool,
     pub(crate) checked_at: i64,
     /// As normalised.
     pub(crate) username: String,
@@ -46,9 +48,14 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// Who may log in.
+    pub(crate) fn welcome(&self) -> Option<Gid> {
+        self.user.filter(|_| self.may_log_in)
+    }
+
     /// Nobody's init is asked for too: the time tells nothing.
     pub(crate) fn or_nobody(&self) -> Gid {
-        self.user.unwrap_or(Gid::NIL)
+        self.welcome().unwrap_or(Gid::NIL)
     }
 }
 
@@ -56,7 +63,8 @@ pub(crate) async fn find(peers: &Peers, who: Who, project: Option<Gid>) -> Resul
     let request = FindLoginRequest { who: Some(who), project_gid: project.map(|gid| gid.to_string()) };
     let found = peers.directory().find_login(request).await?.into_inner();
     let user = found.user_gid.as_deref().map(str::parse).transpose().map_err(|_| Problem::internal())?;
-    Ok(Found { user, checked_at: found.checked_at, username: found.username, project })
+    let (may_log_in, checked_at) = (found.may_log_in, found.checked_at);
+    Ok(Found { user, may_log_in, checked_at, username: found.username, project })
 }
 
 /// The token of a new login.
@@ -73,6 +81,7 @@ pub(crate) async fn verify_password(
         user_checked_at: found.checked_at,
         username: found.username,
         project_gid: found.project.map(|project| project.to_string()),
+        may_log_in: found.may_log_in,
     };
     Ok(peers.auth().verify_password(request).await?.into_inner().token)
 }

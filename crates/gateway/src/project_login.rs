@@ -63,7 +63,7 @@ async fn verify_api_key(
     let request = VerifyApiKeyRequest {
         api_key,
         project_gid: project.to_string(),
-        user_gid: found.user.map(|user| user.to_string()),
+        user_gid: found.welcome().map(|user| user.to_string()),
         user_checked_at: found.checked_at,
         client_address,
     };

@@ -1,6 +1,9 @@
 //! What happens around every request: an id, a span, a measurement, headers, and a panic that stays its own.
 
-use std::{panic::AssertUnwindSafe, time::Instant};
+use std::{
+    panic::AssertUnwindSafe,
+    time::{Duration, Instant},
+};
 
 use actix_web::{
     Error, HttpMessage, ResponseError,
@@ -28,6 +31,8 @@ use crate::{Gateway, caller::DueToken, envelope::Problem, peers::Peers};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 128;
+/// How long an answer that is ready waits for a new token.
+const RENEWAL_LIMIT: Duration = Duration::from_millis(500);
 
 pub(crate) async fn around(
     request: ServiceRequest,
@@ -80,7 +85,11 @@ async fn renew(mut response: ServiceResponse<BoxBody>, gateway: &Gateway) -> Ser
     let (Some(DueToken(token)), Some(peers)) = (due, response.request().app_data::<Data<Peers>>()) else {
         return response;
     };
-    match gateway.renewals.renew(peers, token, gateway.trust.keys_generation()).await {
+    let renewal = gateway.renewals.renew(peers, token, gateway.trust.keys_generation());
+    let Ok(renewed) = tokio::time::timeout(RENEWAL_LIMIT, renewal).await else {
+        return response;
+    };
+    match renewed {
         Ok(token) => {
             if let Ok(token) = HeaderValue::from_str(&token) {
                 response.headers_mut().insert(AUTHORIZATION, token);

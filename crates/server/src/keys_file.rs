@@ -92,14 +92,15 @@ impl GeneratedKey {
     /// When there is one already: what it has sealed would be lost with it.
     pub(crate) fn draft(self, key: &MasterKey) -> anyhow::Result<Draft> {
         let draft = self.0.with_extension("key.new");
-        if draft.exists() {
+        let is_made =
+            create(&draft, key).with_context(|| format!("can't write the new master key {}", draft.display()))?;
+        if !is_made {
             bail!(
                 "{} is left from a `keys reseal` that was cut off: if the server refuses {}, move it there; else delete it",
                 draft.display(),
                 self.0.display()
             );
         }
-        create(&draft, key).with_context(|| format!("can't write the new master key {}", draft.display()))?;
         Ok(Draft { draft, path: self.0 })
     }
 }
@@ -157,8 +158,8 @@ fn find_or_create(path: &Path) -> anyhow::Result<MasterKey> {
     find(path)?.with_context(|| format!("the master key {} went away", path.display()))
 }
 
-/// The file appears whole or not at all, and never replaces another.
-fn create(path: &Path, key: &MasterKey) -> std::io::Result<()> {
+/// The file appears whole or not at all, and never replaces another: false when there is one.
+fn create(path: &Path, key: &MasterKey) -> std::io::Result<bool> {
     let draft = path.with_extension(format!("key.{}", std::process::id()));
     let _ = fs::remove_file(&draft);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(&draft)?;
@@ -166,8 +167,9 @@ fn create(path: &Path, key: &MasterKey) -> std::io::Result<()> {
     let linked = writeln!(file, "{}", *text).and_then(|()| file.sync_all()).and_then(|()| fs::hard_link(&draft, path));
     fs::remove_file(&draft)?;
     match linked {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        Ok(()) | Err(_) => path.parent().map_or(Ok(()), |directory| fs::File::open(directory)?.sync_all()),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+        Ok(()) => path.parent().map_or(Ok(()), |directory| fs::File::open(directory)?.sync_all()).map(|()| true),
     }
 }
 

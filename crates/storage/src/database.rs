@@ -115,11 +115,7 @@ impl Database {
     /// # Errors
     /// When it doesn't.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.peek(|connection| match connection {
-            AnyConnection::Postgres(connection) => Ok(connection.batch_execute("SELECT 1")?),
-            AnyConnection::Sqlite(connection) => Ok(connection.batch_execute("SELECT 1 FROM sqlite_master")?),
-        })
-        .await
+        self.peek(|connection| Ok(ping(connection)?)).await
     }
 
     /// Sets the gauges of the pool to what they are now.
@@ -193,7 +189,10 @@ impl Inner {
             let mut pooled = self.pool.get().map_err(|error| Error::Unavailable(error.to_string()))?;
             pooled.is_broken = true;
             match work(&mut pooled.connection) {
-                Err(Error::Unavailable(_)) if tries_left > 0 => tries_left -= 1,
+                // A server that is slow is not asked again.
+                Err(Error::Unavailable(_)) if tries_left > 0 && ping(&mut pooled.connection).is_err() => {
+                    tries_left -= 1;
+                }
                 done => {
                     pooled.is_broken = matches!(done, Err(Error::Unavailable(_)));
                     return done;
@@ -249,6 +248,13 @@ fn begin(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> 
         (AnyConnection::Sqlite(connection), Kind::Write) => {
             AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
         }
+    }
+}
+
+fn ping(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
+    match connection {
+        AnyConnection::Postgres(connection) => connection.batch_execute("SELECT 1"),
+        AnyConnection::Sqlite(connection) => connection.batch_execute("SELECT 1 FROM sqlite_master"),
     }
 }
 

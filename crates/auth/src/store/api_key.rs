@@ -60,6 +60,17 @@ pub(crate) fn find_by_lookup(connection: &mut AnyConnection, lookup: &str) -> Re
     row.map(ApiKey::try_from).transpose()
 }
 
+/// As [`find_by_lookup`]; until the commit nobody changes it.
+pub(crate) fn find_by_lookup_locked(connection: &mut AnyConnection, lookup: &str) -> Result<Option<ApiKey>> {
+    if let AnyConnection::Postgres(connection) = connection {
+        let found = api_keys::table.filter(api_keys::lookup.eq(lookup)).select(Row::as_select());
+        let row = found.for_share().get_result(connection).optional()?;
+        return row.map(ApiKey::try_from).transpose();
+    }
+    // In SQLite a write transaction has the database to itself.
+    find_by_lookup(connection, lookup)
+}
+
 /// Adds the key, or replaces the user's.
 pub(crate) fn put(connection: &mut AnyConnection, key: &ApiKey) -> Result<()> {
     let row = Row::from(key);

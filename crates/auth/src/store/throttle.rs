@@ -98,16 +98,24 @@ pub(crate) fn note_told(connection: &mut AnyConnection, bucket: &str, until: Tim
     Ok(diesel::update(untold).set(throttle::told_until.eq(until.as_micros())).execute(connection)? > 0)
 }
 
-/// Those whose last failure was before `cut`, and the oldest beyond `max`, unless they still make somebody wait.
-pub(crate) fn delete_old(connection: &mut AnyConnection, cut: Timestamp, max: i64, now: Timestamp) -> Result<()> {
+/// Of the buckets that begin so: those whose last failure was before `cut`, and the oldest beyond `max`, unless they still
+/// make somebody wait.
+pub(crate) fn delete_old(
+    connection: &mut AnyConnection,
+    prefix: &str,
+    cut: Timestamp,
+    max: i64,
+    now: Timestamp,
+) -> Result<()> {
     let beyond: Option<i64> = throttle::table
+        .filter(throttle::bucket.like(format!("{prefix}%")))
         .order(throttle::failed_at.desc())
         .offset(max)
         .limit(1)
         .select(throttle::failed_at)
         .get_result(connection)
         .optional()?;
-    let waits_no_more = || throttle::blocked_until.lt(now.as_micros());
+    let waits_no_more = || throttle::bucket.like(format!("{prefix}%")).and(throttle::blocked_until.lt(now.as_micros()));
     let old = throttle::table.filter(throttle::failed_at.lt(cut.as_micros())).filter(waits_no_more());
     diesel::delete(old).execute(connection)?;
     if let Some(beyond) = beyond {

@@ -18,8 +18,8 @@ struct Slot {
     /// Who holds a ticket or a permit.
     interested: usize,
     admitted: usize,
-    /// How many have left: whoever read the counts before that must read them again.
-    left: u64,
+    /// How many have failed: whoever read the counts before that must read them again.
+    failed: u64,
     has_room: Arc<Notify>,
 }
 
@@ -33,6 +33,21 @@ pub(crate) struct Ticket {
 pub(crate) struct Permit {
     gate: Arc<Gate>,
     keys: Vec<String>,
+    outcome: Outcome,
+}
+
+/// Whether the counts have changed by somebody who was let through.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Counted,
+    Uncounted,
+}
+
+impl Permit {
+    /// The failure is in the counts.
+    pub(crate) fn leave_counted(mut self) {
+        self.outcome = Outcome::Counted;
+    }
 }
 
 impl Gate {
@@ -46,20 +61,20 @@ impl Gate {
             let look = |key: &&str| {
                 let slot = slots.entry((*key).to_owned()).or_default();
                 slot.interested += 1;
-                ((*key).to_owned(), slot.left)
+                ((*key).to_owned(), slot.failed)
             };
             keys.iter().map(look).collect()
         });
         Ticket { gate: self.clone(), seen }
     }
 
-    fn release(&self, key: &str, was_admitted: bool) {
+    fn release(&self, key: &str, left: Option<Outcome>) {
         self.with(|slots| {
             let Some(slot) = slots.get_mut(key) else { return };
             slot.interested = slot.interested.saturating_sub(1);
-            if was_admitted {
+            if let Some(outcome) = left {
                 slot.admitted = slot.admitted.saturating_sub(1);
-                slot.left += 1;
+                slot.failed += u64::from(outcome == Outcome::Counted);
             }
             // Also from one who was refused: the next learns of it in turn.
             slot.has_room.notify_one();
@@ -71,21 +86,24 @@ impl Gate {
 }
 
 impl Ticket {
-    /// Lets its holder through when there is room at each of these, of which there are some for each key, and nobody has left
-    /// since; else hands back the ticket and what to wait for.
+    /// Lets its holder through when there is room at each of these, of which there are some for each key, and nobody has failed
+    /// since; else hands back the ticket, and what to wait for unless it is only that the counts must be read again.
     pub(crate) fn enter(mut self, rooms: &[(&str, usize)]) -> Result<Permit, (Self, Option<Arc<Notify>>)> {
         let gate = self.gate.clone();
         let refused = gate.with(|slots| {
             let mut is_stale = false;
             for (key, seen) in &mut self.seen {
-                let left = slots.get(key).map_or(0, |slot| slot.left);
-                is_stale |= std::mem::replace(seen, left) != left;
+                let failed = slots.get(key).map_or(0, |slot| slot.failed);
+                is_stale |= std::mem::replace(seen, failed) != failed;
             }
             if is_stale {
                 return Some(None);
             }
-            for (key, room) in rooms {
+            for (position, (key, room)) in rooms.iter().enumerate() {
                 if let Some(slot) = slots.get(*key).filter(|slot| slot.admitted >= *room) {
+                    // Whoever waits at the keys before, where there is room, may have been woken in vain.
+                    let passed = rooms.iter().take(position).filter_map(|(key, _)| slots.get(*key));
+                    passed.for_each(|slot| slot.has_room.notify_one());
                     return Some(Some(slot.has_room.clone()));
                 }
             }
@@ -105,20 +123,20 @@ impl Ticket {
         let keys = std::mem::take(&mut self.seen).into_iter().map(|(key, _)| key);
         let (keys, others): (Vec<String>, Vec<String>) =
             keys.partition(|key| rooms.iter().any(|(asked, _)| asked == key));
-        others.iter().for_each(|key| gate.release(key, false));
-        Ok(Permit { gate, keys })
+        others.iter().for_each(|key| gate.release(key, None));
+        Ok(Permit { gate, keys, outcome: Outcome::Uncounted })
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        self.seen.iter().for_each(|(key, _)| self.gate.release(key, false));
+        self.seen.iter().for_each(|(key, _)| self.gate.release(key, None));
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        self.keys.iter().for_each(|key| self.gate.release(key, true));
+        self.keys.iter().for_each(|key| self.gate.release(key, Some(self.outcome)));
     }
 }
 
@@ -133,7 +151,7 @@ mod tests {
         let second = gate.approach(&["a"]).enter(&[("a", 2)]).ok().unwrap();
         let (third, wait_for) = gate.approach(&["a"]).enter(&[("a", 2)]).err().unwrap();
         assert!(wait_for.is_some());
-        drop(first);
+        first.leave_counted();
         let (third, wait_for) = third.enter(&[("a", 2)]).err().unwrap();
         assert!(wait_for.is_none(), "what it read is stale");
         drop(third.enter(&[("a", 2)]).ok().unwrap());

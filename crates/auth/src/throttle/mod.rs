@@ -22,8 +22,8 @@ const ADDRESS_FORGIVES: Duration = Duration::from_secs(60);
 /// For how long an address counts as one from which the user logs in, and how exactly that is kept.
 pub(crate) const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 const KNOWN_WITHIN: Duration = Duration::from_secs(24 * 3600);
-/// Of counts, in the database.
-const MAX_COUNTS: i64 = 200_000;
+/// Of counts by name, and of counts by address, in the database: a flood of one doesn't wash away the others.
+const MAX_COUNTS: i64 = 100_000;
 /// No wait doubles more often.
 const MAX_DOUBLINGS: u32 = 40;
 
@@ -149,18 +149,44 @@ pub(crate) fn count_failure(
 ) -> Result<(), Error> {
     for bucket in buckets {
         let count = store::throttle::lock(connection, &bucket.key)?;
-        store::throttle::set(connection, bucket.count_failure(count, config, now))?;
+        // What began before a wait and ends in it makes it no longer.
+        if wait(&count, now).is_none() {
+            store::throttle::set(connection, bucket.count_failure(count, config, now))?;
+        }
     }
     Ok(())
 }
 
-/// Drops what no longer counts.
-pub(crate) fn sweep(connection: &mut AnyConnection, config: &ThrottleConfig, now: Timestamp) -> Result<(), Error> {
-    let most = |threshold: u32, forgives: Duration| forgives.saturating_mul(threshold.saturating_add(MAX_DOUBLINGS));
-    let longest = most(config.failures, NAME_FORGIVES)
-        .max(most(config.failures.saturating_mul(ADDRESS_FACTOR), ADDRESS_FORGIVES));
-    store::throttle::delete_old(connection, now.minus(longest), MAX_COUNTS, now)?;
-    Ok(store::known_address::delete_older(connection, now, KNOWN_FOR)?)
+/// Drops what no longer counts: of names or of addresses. A transaction for both could wait for somebody who has locked an
+/// address and waits for a name.
+pub(crate) fn sweep(
+    connection: &mut AnyConnection,
+    kind: Kind,
+    config: &ThrottleConfig,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let (threshold, forgives) = match kind {
+        Kind::Name => (config.failures, NAME_FORGIVES),
+        Kind::Address => (config.failures.saturating_mul(ADDRESS_FACTOR), ADDRESS_FORGIVES),
+    };
+    let longest = forgives.saturating_mul(threshold.saturating_add(MAX_DOUBLINGS));
+    Ok(store::throttle::delete_old(connection, kind.prefix(), now.minus(longest), MAX_COUNTS, now)?)
+}
+
+/// What failures are counted by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kind {
+    Name,
+    Address,
+}
+
+impl Kind {
+    const fn prefix(self) -> &'static str {
+        match self {
+            Self::Name => "name:",
+            Self::Address => "address:",
+        }
+    }
 }
 
 #[cfg(test)]
