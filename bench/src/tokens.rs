@@ -19,7 +19,7 @@ use crate::{
     process::{Cpu, Server, free_address},
     report::{Finding, Report},
     sql,
-    statistics::{median, medians},
+    statistics::{median, median_ratio, medians},
 };
 
 const REVOCATIONS: usize = 10_000;
@@ -27,36 +27,50 @@ const REVOCATIONS: usize = 10_000;
 const SPREAD: Duration = Duration::from_secs(2);
 const SERVICE_TOKEN: &str = "the-service-token-of-the-bench";
 
-/// Two calls that are refused for the same reason and touch no peer; only one of them checks its token before.
+/// Two calls that are refused for the same reason and touch no peer; only one of them checks its token before. And two
+/// servers, in turns; only one of them has revocations.
 pub(crate) async fn measure_checks(report: &mut Report, effort: Effort) -> anyhow::Result<()> {
-    let installation = Installation::new(Backend::Sqlite)?;
-    fill(&installation, Size::SMALL)?;
-    let server = installation.serve().await?;
-    let token = log_in(server.address, USERNAME, PASSWORD).await?;
-    let alone = cost_of_checks(&server, &token, effort).await?;
-    sql::execute(&installation.auth_url, &revocations())?;
+    let (plain, crowded) = (Checked::start().await?, Checked::start().await?);
+    sql::execute(&crowded.installation.auth_url, &revocations())?;
     tokio::time::sleep(SPREAD).await;
-    let beside = cost_of_checks(&server, &token, effort).await?;
-    let note = |(checked, unchecked): (f64, f64)| format!("CPU {checked:.1} us with, {unchecked:.1} us without");
-    let finding = Finding::new("checking a token", "us", alone.0 - alone.1);
-    report.add(finding.at_most(15.0).note(note(alone)));
-    let finding = Finding::new(format!("an authorised call beside {REVOCATIONS} revocations"), "us", beside.0);
-    report.add(finding.against(alone.0, beside.0 / alone.0).at_most(1.1).note(note(beside)));
+    let time = Duration::from_secs(if effort.is_quick { 1 } else { 3 });
+    let (mut checks, mut crowds) = (Vec::new(), Vec::new());
+    for _ in 0..effort.rounds {
+        let unchecked = plain.cost_of("/api/p/x/login", time).await?;
+        let checked = plain.cost_of("/api/p/x/apikeys/delete", time).await?;
+        checks.push((checked, unchecked));
+        crowds.push((crowded.cost_of("/api/p/x/apikeys/delete", time).await?, checked));
+    }
+    let (checked, unchecked) = medians(&checks);
+    let note = format!("CPU {checked:.1} us with, {unchecked:.1} us without");
+    report.add(Finding::new("checking a token", "us", checked - unchecked).at_most(15.0).note(note));
+    let (crowded, alone) = medians(&crowds);
+    let finding = Finding::new(format!("an authorised call beside {REVOCATIONS} revocations"), "us", crowded);
+    report.add(finding.against(alone, median_ratio(&crowds)).at_most(1.1).note("CPU, against the same without any"));
     Ok(())
 }
 
-/// Of the server, in microseconds of CPU for each call: with a check, and without.
-async fn cost_of_checks(server: &Server, token: &str, effort: Effort) -> anyhow::Result<(f64, f64)> {
-    let checked = vec![Call::refused("/api/p/x/apikeys/delete", token); CONNECTIONS];
-    let unchecked = vec![Call::refused("/api/p/x/login", token); CONNECTIONS];
-    let time = Duration::from_secs(if effort.is_quick { 1 } else { 3 });
-    let mut pairs = Vec::new();
-    for _ in 0..effort.rounds {
-        let (with, without) =
-            (load::closed_loop(server, &checked, time).await?, load::closed_loop(server, &unchecked, time).await?);
-        pairs.push((micros(with.server_cpu), micros(without.server_cpu)));
+/// A server, and a token of it.
+struct Checked {
+    installation: Installation,
+    server: Server,
+    token: String,
+}
+
+impl Checked {
+    async fn start() -> anyhow::Result<Self> {
+        let installation = Installation::new(Backend::Sqlite)?;
+        fill(&installation, Size::SMALL)?;
+        let server = installation.serve().await?;
+        let token = log_in(server.address, USERNAME, PASSWORD).await?;
+        Ok(Self { installation, server, token })
     }
-    Ok(medians(&pairs))
+
+    /// Of the server, in microseconds of CPU for each call.
+    async fn cost_of(&self, path: &'static str, time: Duration) -> anyhow::Result<f64> {
+        let calls = vec![Call::refused(path, &self.token); CONNECTIONS];
+        Ok(micros(load::closed_loop(&self.server, &calls, time).await?.server_cpu))
+    }
 }
 
 fn revocations() -> String {
