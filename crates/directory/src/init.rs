@@ -25,7 +25,7 @@ pub struct Init {
 }
 
 impl Init {
-    /// See [`user_projects`].
+    /// The active projects that the caller owns or is an active member of, to their role.
     pub fn user_projects(&self) -> impl Iterator<Item = (Gid, Role)> {
         user_projects(&self.projects, &self.own_memberships)
     }
