@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use doorward_tests::{App, Backend, PASSWORD, eventually, on_both_databases};
-use serde_json::Value;
+use doorward_tests::{App, Backend, Installation, PASSWORD, eventually, on_both_databases};
+use serde_json::{Value, json};
 
 use super::tokens::{header_of, published_keys};
 
@@ -12,6 +12,7 @@ on_both_databases![
     the_tokens_of_a_retired_key_are_refused_within_a_second,
     no_command_shows_a_private_key,
     the_same_keys_are_there_after_a_restart,
+    without_a_server_there_are_no_keys_yet,
 ];
 
 async fn keys_rotate_without_interruption_for_tokens_in_use(backend: Backend) {
@@ -76,4 +77,9 @@ async fn the_same_keys_are_there_after_a_restart(backend: Backend) {
     let ann = app.user("ann").await;
     app.restart().await;
     assert_eq!(ann.init().await.status, 200);
+}
+
+async fn without_a_server_there_are_no_keys_yet(backend: Backend) {
+    let installation = Installation::new(backend);
+    assert_eq!(installation.cli(&["keys", "list"], "").await.succeeded().json(), json!([]));
 }

@@ -1,6 +1,6 @@
 //! The operations listener, the health check, and how a server stops.
 
-use std::time::Duration;
+use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use doorward_tests::{
     App, Backend, Http, Installation, PASSWORD, Postgres, Split,
@@ -184,4 +184,15 @@ fn with_grpc_listeners(installation: Installation) -> Installation {
         ("DOORWARD_AUTH_LISTEN", &ports::free_address()),
         ("DOORWARD_DIRECTORY_LISTEN", &ports::free_address()),
     ])
+}
+
+/// Password hashes are in one of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_sqlite_are_their_owners_alone() {
+    let app = App::start(Backend::Sqlite).await;
+    app.user("ann").await;
+    for name in ["auth.db", "auth.db-wal", "directory.db", "directory.db-shm"] {
+        let metadata = std::fs::metadata(app.installation.path().join(name)).expect(name);
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o600, "{name}");
+    }
 }

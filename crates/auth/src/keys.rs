@@ -191,7 +191,8 @@ impl Keys {
                     KeyState::Next => {
                         store::signing_key::insert(connection, SigningKey::generate(&sealer, KeyState::Next, now)?)?;
                     }
-                    KeyState::Previous | KeyState::Retired => {}
+                    KeyState::Retired => return Ok(keys),
+                    KeyState::Previous => {}
                 }
                 store::signing_key::retire(connection, &kid)?;
                 let entry = Entry::new(Action::SigningKeyRetired, None, &origin).with_detail(&kid);

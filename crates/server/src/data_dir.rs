@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::Path,
 };
@@ -24,6 +24,19 @@ pub(crate) struct Lock {
 pub(crate) fn create(path: &Path) -> anyhow::Result<()> {
     let created = DirBuilder::new().recursive(true).mode(0o700).create(path);
     created.with_context(|| format!("can't create the directory {}", path.display()))
+}
+
+/// Creates a file, for this user alone, if there is none: SQLite would make one that everybody may read, and what it writes
+/// beside a database has the database's mode.
+///
+/// # Errors
+/// When it can't be created.
+pub(crate) fn create_file(path: &Path) -> anyhow::Result<()> {
+    let created = match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+        created => created.map(drop),
+    };
+    created.with_context(|| format!("can't create {}", path.display()))
 }
 
 /// Creates the data directory, and warns where it is not private.

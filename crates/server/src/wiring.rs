@@ -127,6 +127,7 @@ async fn prepare(
 ) -> anyhow::Result<()> {
     if let DatabaseUrl::Sqlite(path) = url {
         data_dir::create(path.parent().unwrap_or(Path::new(".")))?;
+        data_dir::create_file(path).with_context(|| format!("the {name} database ({url}) can't be used"))?;
     }
     // An administrator would rather know at once.
     let patience = if preparation == Preparation::Prepare { Duration::ZERO } else { PATIENCE };

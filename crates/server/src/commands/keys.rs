@@ -18,13 +18,17 @@ pub(super) async fn run(command: KeysCommand, settings: &Settings) -> anyhow::Re
         KeysCommand::Rotate => wiring::keys(settings)?.rotate(Origin::command_line()).await?,
         KeysCommand::Reseal => {
             reseal(settings).await?;
+            tracing::warn!("start the services again, with the new master key");
             Keys::list(&wiring::auth_database(settings)).await?
         }
         KeysCommand::Retire { kid } => wiring::keys(settings)?.retire(&kid, Origin::command_line()).await?,
     };
     let mut listing = Listing::default();
-    listing.add(keys.iter().map(json::signing_key))?;
-    Ok(listing.end()?)
+    // An empty page has ended the list already.
+    if listing.add(keys.iter().map(json::signing_key))? {
+        listing.end()?;
+    }
+    Ok(())
 }
 
 /// The new key is on disk before anything is sealed with it, and takes the old one's place after.
