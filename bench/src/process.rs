@@ -32,6 +32,8 @@ pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// Of the operations listener.
+    operations: SocketAddr,
     /// From its start to its first good answer.
     pub(crate) started_in: Duration,
 }
@@ -48,7 +50,7 @@ impl Server {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(File::create(&log)?);
         let started = Instant::now();
         let child = command.spawn().with_context(|| format!("can't start {}", command.get_program().display()))?;
-        let mut server = Self { child, address, started_in: Duration::ZERO };
+        let mut server = Self { child, address, operations: health, started_in: Duration::ZERO };
         while !is_ready(health, path).await {
             if started.elapsed() > START || server.child.try_wait()?.is_some() {
                 bail!("the server doesn't start: {}", std::fs::read_to_string(&log)?);
@@ -61,6 +63,14 @@ impl Server {
 
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The value of a metric without labels; 0 before its first event.
+    pub(crate) async fn metric(&self, name: &str) -> anyhow::Result<f64> {
+        let answer = Connection::open(self.operations).await?.ask(&Call::get("/metrics")).await?;
+        let text = String::from_utf8(answer.body)?;
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        Ok(value.map(str::parse).transpose()?.unwrap_or_default())
     }
 
     /// Resident memory now, in MiB.
