@@ -21,6 +21,7 @@ on_both_databases![
     many_guesses_at_once_cost_no_more_hashes_than_the_limit,
     many_guessed_names_at_once_cost_no_more_hashes_than_the_limit_of_the_address,
     many_right_logins_of_one_user_at_once_all_succeed,
+    many_wrong_api_keys_at_once_make_one_wait_and_no_longer_one,
     wrong_api_keys_count_against_the_address_alone,
     a_wait_survives_a_restart,
 ];
@@ -267,7 +268,7 @@ async fn at_once(count: usize, call: impl AsyncFn(usize) -> Answer) -> Vec<Answe
 
 /// SECURITY-CASES: throttle bypass (Keycloak CVE-2024-4629).
 async fn many_guesses_at_once_cost_no_more_hashes_than_the_limit(backend: Backend) {
-    let app = start(backend, "5", &[("DOORWARD_HASH_QUEUE", "1000")]).await;
+    let app = start(backend, "5", &[]).await;
     app.installation.create_user("ann").await;
     for username in ["ann", "nobody"] {
         let before = hashes(&app.ops).await;
@@ -286,7 +287,7 @@ async fn many_guesses_at_once_cost_no_more_hashes_than_the_limit(backend: Backen
 }
 
 async fn many_guessed_names_at_once_cost_no_more_hashes_than_the_limit_of_the_address(backend: Backend) {
-    let app = start(backend, "2", &[("DOORWARD_HASH_QUEUE", "1000")]).await;
+    let app = start(backend, "2", &[]).await;
     let before = hashes(&app.ops).await;
     let answers = at_once(200, async |number| app.http.login(&format!("nobody-{number}"), WRONG).await).await;
     assert!(answers.iter().all(|answer| [403, 429].contains(&answer.status)));
@@ -307,6 +308,23 @@ async fn many_right_logins_of_one_user_at_once_all_succeed(backend: Backend) {
             answer.token();
         }
     }
+}
+
+async fn many_wrong_api_keys_at_once_make_one_wait_and_no_longer_one(backend: Backend) {
+    let settings =
+        [("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "1m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
+    let app = App::with(backend, &settings).await;
+    app.installation.create_user("ann").await;
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    let auth = async |number: usize| {
+        let call = app.http.post(&format!("/api/p/{project}/auth"));
+        call.json(&json!({"api_key": format!("dw_{number}")})).send().await
+    };
+    for answer in at_once(100, auth).await {
+        assert!([403, 429].contains(&answer.status), "{answer:?}");
+    }
+    let wait = auth(0).await.assert_throttled();
+    assert!(wait <= 60, "{wait}");
 }
 
 async fn wrong_api_keys_count_against_the_address_alone(backend: Backend) {

@@ -13,6 +13,8 @@ use crate::{
     throttle::{self, Bucket, Count, Permit, Place},
 };
 
+/// How many attempts may wait for others with the same name or from the same address.
+pub(crate) const MAX_WAITING: usize = 1024;
 /// How long an attempt waits for others with the same name.
 const PATIENCE: Duration = Duration::from_secs(8);
 

@@ -96,7 +96,7 @@ impl Auth {
             api_keys: api_keys.clone(),
             tokens: tokens.clone(),
             gate: Arc::default(),
-            waiting: Semaphore::new(config.hashing.queue),
+            waiting: Semaphore::new(admission::MAX_WAITING),
         });
         let service = service::Service {
             database: database.clone(),
