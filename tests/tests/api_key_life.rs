@@ -24,6 +24,7 @@ on_both_databases![
     a_deleted_api_user_is_gone_from_everywhere,
     an_api_user_starts_as_everybody_does_and_is_seen_by_the_members,
     an_api_user_logs_in_by_its_key_alone_and_may_only_log_out,
+    an_api_user_stays_in_its_own_project,
     the_command_line_creates_api_users_beside_a_running_server,
     every_change_is_a_row_of_the_feed,
     an_api_user_made_while_auth_was_dead_gets_one_key_later,
@@ -225,6 +226,20 @@ async fn an_api_user_logs_in_by_its_key_alone_and_may_only_log_out(backend: Back
     logout(&second, json!({"everywhere": true})).await;
     app.http.denied_within_a_second(&second).await;
     assert_eq!(app.http.init(&robot.auth().await.token()).await.status, 200);
+}
+
+async fn an_api_user_stays_in_its_own_project(backend: Backend) {
+    let (app, _, _, robot) = scene(backend).await;
+    let other = app.installation.create_project("ann", "Atlas").await;
+    let cli = async |words: &[&str]| app.installation.cli(words, "").await;
+    let added = cli(&["member", "add", "--project", &other, "--user", &robot.gid]).await.failed(1);
+    let made = cli(&["project", "create", "--owner", &robot.gid, "--name", "Mine"]).await.failed(1);
+    for refused in [added, made] {
+        assert!(refused.stderr.contains("API user"), "{refused}");
+    }
+    let token = robot.auth().await.token();
+    app.http.project_init(&other, &token).await.assert_forbidden();
+    assert_eq!(cli(&["project", "list"]).await.succeeded().items().len(), 2);
 }
 
 async fn the_command_line_creates_api_users_beside_a_running_server(backend: Backend) {

@@ -129,6 +129,11 @@ async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(b
     assert_eq!((before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)), (0, 5));
     before.refuses_to_start().await;
     before.app.installation.cli(&["keys", "rotate"], "").await.failed(1);
+    for kid in &listed {
+        let words = ["keys", "retire", kid.as_str().expect("a kid")];
+        before.app.installation.cli(&words, "").await.failed(1);
+    }
+    assert_eq!((before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)), (0, 5), "nothing is sealed with the old one");
     before.restart(Some(NEW_KEY)).await;
     before.everything_works().await;
     let written = before.app.installation.cli(&["audit", "--action", "master_key_replaced"], "").await.succeeded();
@@ -210,8 +215,16 @@ async fn the_generated_key_is_replaced_where_it_is() {
     std::fs::write(&file, &old).expect("a file");
     before.refuses_to_start().await;
     before.reseal(&[]).await.failed(1);
-    assert_eq!((read(), before.opened_by(&new)), (old, 5));
+    assert_eq!((read(), before.opened_by(&new)), (old.clone(), 5));
     std::fs::write(&file, &new).expect("a file");
+
+    // What an earlier one left behind may be the only copy of a key.
+    let left = file.with_extension("key.new");
+    std::fs::write(&left, &old).expect("a file");
+    let refused = before.reseal(&[]).await.failed(1);
+    assert!(refused.stderr.contains("master.key.new"), "{refused}");
+    assert_eq!((std::fs::read_to_string(&left).expect("the key"), before.opened_by(&new)), (old, 5));
+    std::fs::remove_file(&left).expect("the key");
 
     // One that is given is taken.
     before.reseal(&[(NEW, NEW_KEY)]).await.succeeded();

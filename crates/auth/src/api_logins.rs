@@ -41,17 +41,17 @@ impl Logins {
         let bucket = Bucket::of_address(&Place::of(address), &self.config.throttle);
         let (key, api_keys) = (bucket.key.clone(), self.api_keys.clone());
         let work = move |connection: &mut AnyConnection| {
-            let counts = store::throttle::list(connection, [&key, &key, &key])?;
-            Ok((counts, api_keys.find(connection, &text)?))
+            let count = store::throttle::find(connection, &key)?;
+            Ok((count, api_keys.find(connection, &text)?))
         };
-        let (counts, found) = self.database.peek(work).await?;
+        let (count, found) = self.database.peek(work).await?;
         let entry = Entry::new(Action::ApiLoginThrottled, None, origin);
-        self.refuse_blocked(&counts.iter().collect::<Vec<_>>(), entry).await?;
+        self.refuse_blocked(count.as_ref().as_slice(), entry).await?;
         Ok(found.map(|key| key.user))
     }
 
     /// # Errors
-    /// [`Error::UnknownUser`], and those of the database.
+    /// [`Error::UnknownUser`], [`Error::Throttled`], and those of the database.
     pub(crate) async fn by_api_key(&self, attempt: ApiAttempt) -> Result<String, Error> {
         match self.accept_api_key(&attempt).await? {
             Some(login) => self.tokens.issue(&login),
@@ -68,8 +68,8 @@ impl Logins {
         let now = self.clock.now();
         let bucket = Bucket::of_address(&Place::of(attempt.address), &self.config.throttle).key;
         let write = move |connection: &mut AnyConnection| {
-            let counts = store::throttle::list(connection, [&bucket, &bucket, &bucket])?;
-            if let Some(wait) = counts.iter().find_map(|count| throttle::wait(count, now)) {
+            let count = store::throttle::find(connection, &bucket)?;
+            if let Some(wait) = count.and_then(|count| throttle::wait(&count, now)) {
                 return Err(Error::Throttled(wait));
             }
             let key = api_keys.find_locked(connection, &text)?;

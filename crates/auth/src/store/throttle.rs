@@ -44,6 +44,11 @@ impl From<Count> for Row {
     }
 }
 
+pub(crate) fn find(connection: &mut AnyConnection, bucket: &str) -> Result<Option<Count>> {
+    let row: Option<Row> = throttle::table.find(bucket).select(Row::as_select()).get_result(connection).optional()?;
+    Ok(row.map(Count::from))
+}
+
 /// Those of up to three buckets.
 pub(crate) fn list(connection: &mut AnyConnection, [a, b, c]: [&str; 3]) -> Result<Vec<Count>> {
     // No `IN` over a list: SQLite would prepare it anew each time.
