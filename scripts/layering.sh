@@ -42,13 +42,15 @@ never 'domain depends on no other crate of ours' 'doorward.*' doorward-domain
 never 'domain knows no tokio, tonic, diesel, actix-web' 'tokio|tonic|diesel|actix-web' doorward-domain
 never 'proto, token and storage depend on domain alone' 'doorward-(proto|token|storage|auth|directory|gateway)' \
     "$(printf '%s\n' doorward-proto doorward-token doorward-storage)" --depth 1
+never 'mail depends on domain and storage alone' 'doorward-(proto|token|media|auth|directory|gateway)' doorward-mail
+never 'media depends on domain alone' 'doorward-(proto|token|storage|mail|auth|directory|gateway)' doorward-media
 never 'auth does not depend on directory' 'doorward-directory' doorward-auth
 never 'directory does not depend on auth' 'doorward-auth' doorward-directory
-never 'gateway does not depend on storage, auth, directory' 'doorward-(storage|auth|directory)' doorward-gateway
-never 'diesel is used by storage, auth, directory alone' 'diesel.*' \
-    "$(all_but doorward-storage doorward-auth doorward-directory)" --depth 1
+never 'gateway does not depend on storage, mail, auth, directory' 'doorward-(storage|mail|auth|directory)' doorward-gateway
+never 'diesel is used by storage, mail, auth, directory alone' 'diesel.*' \
+    "$(all_but doorward-storage doorward-mail doorward-auth doorward-directory)" --depth 1
 never 'diesel reaches only them and the server' 'diesel.*' \
-    "$(all_but doorward-storage doorward-auth doorward-directory doorward)"
+    "$(all_but doorward-storage doorward-mail doorward-auth doorward-directory doorward)"
 never 'actix is used by gateway alone' '(.*-)?actix.*' "$(all_but doorward-gateway)" --depth 1
 never 'actix reaches only gateway and the server' 'actix-web' "$(all_but doorward-gateway doorward)"
 
