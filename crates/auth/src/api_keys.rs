@@ -2,11 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_lc_rs::{
-    constant_time::verify_slices_are_equal,
-    hmac::{self, HMAC_SHA256},
-    rand,
-};
+use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use doorward_domain::{Clock, Gid, Timestamp};
 use doorward_storage::{AnyConnection, Database};
@@ -14,9 +10,8 @@ use doorward_storage::{AnyConnection, Database};
 use crate::{
     Error, Sealer,
     audit::{self, Action, Entry, Origin},
-    keys::KeyState,
     revocation::{self, Covers},
-    store,
+    secrets, store,
 };
 
 /// By which scanners for leaked secrets know one; the checksum of Base58Check tells them a real one from a typo.
@@ -26,8 +21,6 @@ const KEY_BYTES: usize = 32;
 const MAX_CHARS: usize = 128;
 /// How exactly the last use is recorded: a write for each would cost more than the login.
 const USED_WITHIN: Duration = Duration::from_secs(3600);
-/// The name of the secret by which keys are looked up.
-const LOOKUP_SECRET: &str = "api_key_lookup";
 
 /// An API user's key, as it is stored.
 #[derive(Debug, Clone)]
@@ -73,7 +66,9 @@ impl ApiKeys {
         lifetime: Duration,
     ) -> Result<Self, Error> {
         let opener = sealer.clone();
-        let secret = database.write(move |connection| find_or_make_secret(connection, &opener)).await?;
+        let secret = database
+            .write(move |connection| secrets::find_or_make(connection, &opener, secrets::API_KEY_LOOKUP))
+            .await?;
         let lookup = Arc::new(hmac::Key::new(HMAC_SHA256, &secret));
         Ok(Self { database, clock, sealer, lookup, lifetime })
     }
@@ -102,7 +97,7 @@ impl ApiKeys {
         let lookup = self.lookup_of(text.get(..end).unwrap_or_default());
         let found = find(connection, &lookup)?;
         let is_key = is_well_formed(text);
-        Ok(found.filter(|key| is_key && is_equal(&key.lookup, &lookup)))
+        Ok(found.filter(|key| is_key && secrets::is_equal(&key.lookup, &lookup)))
     }
 
     /// An API user's key. There is one from the first time on that this is asked.
@@ -179,7 +174,7 @@ impl ApiKeys {
         now: Timestamp,
     ) -> Result<String, Error> {
         // After a change of the master key, a process that still has the old one must seal nothing more.
-        find_or_make_secret(connection, &self.sealer)?;
+        secrets::find_or_make(connection, &self.sealer, secrets::API_KEY_LOOKUP)?;
         let text = generate()?;
         let sealed = self.sealer.seal(&place(user), text.as_bytes())?;
         let lookup = self.lookup_of(&text);
@@ -202,47 +197,13 @@ pub(crate) fn place(user: Gid) -> String {
     format!("api_key/{user}")
 }
 
-/// Where a secret of auth's own is sealed to.
-pub(crate) fn secret_place(name: &str) -> String {
-    format!("secret/{name}")
-}
-
-fn find_or_make_secret(connection: &mut AnyConnection, sealer: &Sealer) -> Result<Vec<u8>, Error> {
-    if let Some(sealed) = store::secret::find(connection, LOOKUP_SECRET)? {
-        return Ok(sealer.open(&secret_place(LOOKUP_SECRET), &sealed)?);
-    }
-    store::trust_head::lock(connection)?;
-    // Somebody else may have made it while we waited.
-    if let Some(sealed) = store::secret::find(connection, LOOKUP_SECRET)? {
-        return Ok(sealer.open(&secret_place(LOOKUP_SECRET), &sealed)?);
-    }
-    // Not with another key than all the rest.
-    if let Some(active) = store::signing_key::list(connection)?.iter().find(|key| key.state == KeyState::Active) {
-        active.to_signer(sealer)?;
-    }
-    let secret = random()?;
-    let sealed = sealer.seal(&secret_place(LOOKUP_SECRET), &secret)?;
-    store::secret::insert(connection, LOOKUP_SECRET, &sealed)?;
-    Ok(secret.to_vec())
-}
-
 fn generate() -> Result<String, Error> {
-    Ok(format!("{PREFIX}{}", bs58::encode(random()?).with_check().into_string()))
+    Ok(format!("{PREFIX}{}", bs58::encode(secrets::random::<KEY_BYTES>()?).with_check().into_string()))
 }
 
 fn is_well_formed(text: &str) -> bool {
     let decoded = |text: &str| bs58::decode(text).with_check(None).into_vec().ok();
     text.len() <= MAX_CHARS && text.strip_prefix(PREFIX).and_then(decoded).is_some_and(|bytes| bytes.len() == KEY_BYTES)
-}
-
-fn is_equal(a: &str, b: &str) -> bool {
-    verify_slices_are_equal(a.as_bytes(), b.as_bytes()).is_ok()
-}
-
-fn random() -> Result<[u8; KEY_BYTES], Error> {
-    let mut bytes = [0; KEY_BYTES];
-    rand::fill(&mut bytes).map_err(|_| Error::Internal("no random numbers"))?;
-    Ok(bytes)
 }
 
 #[cfg(test)]

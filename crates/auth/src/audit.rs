@@ -2,6 +2,7 @@
 //! no password, no key, no token, and no username as typed, for people type passwords there.
 
 use doorward_domain::{Gid, Timestamp};
+use doorward_mail::GivenUp;
 use doorward_storage::{AnyConnection, Database};
 
 use crate::{Error, store};
@@ -35,6 +36,17 @@ actions! {
     Logout = "logout",
     LogoutEverywhere = "logout_everywhere",
     PasswordChanged = "password_changed",
+    /// Of these, the first step: a code is mailed. An address without an account has no user.
+    SignupRequested = "signup_requested",
+    PasswordResetRequested = "password_reset_requested",
+    EmailChangeRequested = "email_change_requested",
+    Signup = "signup",
+    PasswordReset = "password_reset",
+    EmailChanged = "email_changed",
+    /// Wrong, used or expired.
+    CodeRefused = "code_refused",
+    /// With what stood in the way.
+    MailGivenUp = "mail_given_up",
     /// The service ended tokens because of what happened to their user.
     TokensRevoked = "tokens_revoked",
     ApiKeyCreated = "apikey_created",
@@ -44,10 +56,11 @@ actions! {
     ApiKeyActivated = "apikey_activated",
     ApiKeyDeactivated = "apikey_deactivated",
     ApiKeyDeleted = "apikey_deleted",
-    /// By an administrator, as the next three.
+    /// By an administrator, as the next two.
     UserCreated = "user_created",
     UserActivated = "user_activated",
     UserDeactivated = "user_deactivated",
+    /// By an administrator or by the user.
     UserDeleted = "user_deleted",
     SigningKeyRotated = "signing_key_rotated",
     SigningKeyRetired = "signing_key_retired",
@@ -127,6 +140,16 @@ impl Entry {
 /// Writes it down within the caller's transaction.
 pub(crate) fn record(connection: &mut AnyConnection, entry: Entry, now: Timestamp) -> Result<(), Error> {
     Ok(store::audit::append(connection, entry, now)?)
+}
+
+/// Writes down that a mail is not sent any more.
+pub(crate) fn mail_given_up(
+    connection: &mut AnyConnection,
+    mail: &GivenUp,
+    now: Timestamp,
+) -> doorward_storage::Result<()> {
+    let entry = Entry::new(Action::MailGivenUp, mail.user, &Origin::service());
+    store::audit::append(connection, entry.with_detail(&format!("{}: {}", mail.kind, mail.reason)), now)
 }
 
 /// Writes down what was done elsewhere.

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use doorward_mail::MailConfig;
+
 #[derive(Debug, Clone)]
 pub struct Config {
     /// The `iss` of tokens.
@@ -11,9 +13,13 @@ pub struct Config {
     pub max_session: Duration,
     pub hashing: HashingConfig,
     pub password_min_chars: usize,
+    /// Whether who changes their password must give the one they have.
+    pub requires_current_password: bool,
     pub throttle: ThrottleConfig,
     /// How long the audit trail is kept.
     pub audit_retention: Duration,
+    /// None: no mails are sent, and what needs one is unavailable.
+    pub mail: Option<MailConfig>,
 }
 
 #[derive(Debug, Clone, Copy)]

@@ -1,6 +1,9 @@
 //! Passwords: set, checked, replaced by better hashes.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use doorward_domain::{Clock, Gid, Timestamp};
 use doorward_storage::{AnyConnection, Database};
@@ -11,6 +14,7 @@ use crate::{
     hashing::{self, Hasher, Pace, StoredHash},
     revocation::{self, Covers},
     store,
+    strength::{self, Hints},
 };
 
 /// The credentials of users, for logins and for administration.
@@ -124,21 +128,31 @@ impl Credentials {
         self.database.write(move |connection| Ok(store::credential::delete_many(connection, &users)?)).await
     }
 
-    async fn hash(&self, password: Password) -> Result<String, Error> {
+    /// Whether a password that a user chooses is good enough.
+    ///
+    /// # Errors
+    /// [`Error::PasswordTooShort`], [`Error::PasswordWeak`], [`Error::HashQueueFull`].
+    pub(crate) async fn check_new(&self, password: Password, hints: Hints) -> Result<(), Error> {
+        password.check_length(self.config.password_min_chars)?;
+        self.hasher.run(move |_| strength::check(&password, &hints)).await?
+    }
+
+    /// # Errors
+    /// [`Error::HashQueueFull`].
+    pub(crate) async fn hash(&self, password: Password) -> Result<String, Error> {
         let config = self.config.hashing;
         self.hasher.run(move |memory| hashing::hash(password.as_bytes(), &config, memory)).await?
     }
 
     async fn put(&self, user: Gid, hash: String, origin: Origin) -> Result<(), Error> {
         let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
+        let replacement = Replacement { user, hash, action: Action::PasswordChanged };
         self.database
             .write(move |connection| {
                 store::trust_head::next_version(connection)?;
                 // Not before the lock is held: a login that began while we waited for it is covered too.
                 let now = clock.now();
-                store::credential::put(connection, user, hash, now)?;
-                revocation::revoke(connection, vec![(Covers::Subject(user), now)], lifetime)?;
-                audit::record(connection, Entry::new(Action::PasswordChanged, Some(user), &origin), now)
+                replacement.put(connection, &origin, lifetime, now)
             })
             .await
     }
@@ -156,6 +170,31 @@ impl Credentials {
             Ok::<_, Error>(new)
         };
         done.await.inspect_err(|error| tracing::warn!(%error, %user, "an outdated password hash stays for now")).ok()
+    }
+}
+
+/// A new hash in place of the one there is. Every earlier token of the user ends.
+pub(crate) struct Replacement {
+    pub(crate) user: Gid,
+    pub(crate) hash: String,
+    /// What it is called in the audit trail.
+    pub(crate) action: Action,
+}
+
+impl Replacement {
+    /// Within the caller's transaction, which holds the lock of the trust head.
+    pub(crate) fn put(
+        self,
+        connection: &mut AnyConnection,
+        origin: &Origin,
+        lifetime: Duration,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let Self { user, hash, action } = self;
+        store::credential::put(connection, user, hash, now)?;
+        store::code::delete_of_user(connection, user)?;
+        revocation::revoke(connection, vec![(Covers::Subject(user), now)], lifetime)?;
+        audit::record(connection, Entry::new(action, Some(user), origin), now)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use doorward_domain::ErrorCode;
 use doorward_proto::Failure;
 
-use crate::sealing::SealError;
+use crate::{sealing::SealError, strength::Feedback};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -28,6 +28,21 @@ pub enum Error {
     PasswordTooLong(usize),
     #[error("the password is empty")]
     PasswordInvalid,
+    #[error("the password would be guessed soon")]
+    PasswordWeak(Feedback),
+    #[error("the current password is needed to change it")]
+    CurrentPasswordMissing,
+    #[error("that is not the current password")]
+    CurrentPasswordWrong,
+    #[error("not an email address")]
+    EmailInvalid,
+    /// Wrong, used, expired, tried too often, or given with something else than before.
+    #[error("the code is not accepted")]
+    CodeRefused,
+    #[error("no such user, or no address to send a mail to")]
+    UserNotFound,
+    #[error("no mails are sent: there is no mail server in the settings")]
+    MailOff,
     #[error("{0}")]
     UnusableHash(&'static str),
     #[error("no such key")]
@@ -40,7 +55,8 @@ pub enum Error {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let validation = |reason| Self::new(ErrorCode::Validation).with_info("password", reason);
+        let validation = |field, reason| Self::new(ErrorCode::Validation).with_info(field, reason);
+        let unprocessable = |reason| Self::new(ErrorCode::Unprocessable).with_info("reason", reason);
         match error {
             Error::Storage(doorward_storage::Error::Unavailable(_)) => {
                 tracing::warn!(%error, "auth's database is unavailable");
@@ -54,11 +70,25 @@ impl From<Error> for Failure {
             Error::TokenRefused => Self::new(ErrorCode::Unauthenticated),
             Error::Throttled(wait) => Self::new(ErrorCode::Throttled).with_retry_after(wait),
             Error::HashQueueFull => Self::unavailable(),
-            Error::PasswordTooShort(_) => validation("weak"),
-            Error::PasswordTooLong(_) => validation("too_long"),
-            Error::PasswordInvalid | Error::UnusableHash(_) => validation("invalid"),
-            Error::KeyNotFound => Self::new(ErrorCode::Unprocessable).with_info("reason", "key_not_found"),
-            Error::KeyActive => Self::new(ErrorCode::Unprocessable).with_info("reason", "key_active"),
+            Error::PasswordTooShort(least) => {
+                validation("password", "weak").with_info("feedback", &Feedback::too_short(least).to_json())
+            }
+            Error::PasswordWeak(feedback) => validation("password", "weak").with_info("feedback", &feedback.to_json()),
+            Error::PasswordTooLong(_) => validation("password", "too_long"),
+            Error::PasswordInvalid | Error::UnusableHash(_) => validation("password", "invalid"),
+            Error::CurrentPasswordMissing => {
+                Self::new(ErrorCode::InvalidRequest).with_info("Missing parameter", "current_password")
+            }
+            Error::CurrentPasswordWrong => validation("current_password", "incorrect"),
+            Error::EmailInvalid => validation("email", "invalid"),
+            Error::CodeRefused => validation("verification_code", "incorrect"),
+            Error::UserNotFound => unprocessable("user_not_found"),
+            Error::MailOff => {
+                tracing::warn!("{error}");
+                Self::unavailable()
+            }
+            Error::KeyNotFound => unprocessable("key_not_found"),
+            Error::KeyActive => unprocessable("key_active"),
         }
     }
 }

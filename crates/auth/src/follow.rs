@@ -13,7 +13,7 @@ use doorward_storage::{AnyConnection, Database};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error,
+    Error, accounts,
     audit::{self, Entry, Origin},
     revocation::{self, Covers},
     store,
@@ -153,9 +153,7 @@ fn forget(connection: &mut AnyConnection, gone: &Gone) -> Result<(), Error> {
     let entry = Entry::new(audit::Action::TokensRevoked, Some(gone.user), &Origin::service());
     audit::record(connection, entry.with_detail(gone.why.as_str()), gone.at)?;
     if gone.why == Why::Deleted {
-        store::credential::delete_older(connection, gone.user, gone.at)?;
-        store::known_address::delete_of_user(connection, gone.user)?;
-        store::api_key::delete_older(connection, gone.user, gone.at)?;
+        accounts::forget(connection, gone.user, gone.at)?;
     }
     Ok(())
 }

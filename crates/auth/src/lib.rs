@@ -1,10 +1,12 @@
 //! Auth: the secrets. Password hashes, signing keys, tokens and what ends them. It knows a user by gid alone; who that is,
 //! the directory knows.
 
+mod accounts;
 mod admission;
 mod api_keys;
 mod api_logins;
 pub mod audit;
+mod codes;
 mod config;
 mod credentials;
 mod error;
@@ -16,8 +18,10 @@ mod password;
 mod reseal;
 mod revocation;
 mod sealing;
+mod secrets;
 mod service;
 mod store;
+mod strength;
 mod throttle;
 mod tokens;
 mod trust;
@@ -28,6 +32,7 @@ use std::sync::Arc;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use doorward_domain::{Clock, Ids};
+use doorward_mail::{MailConfig, Outbox, Worker};
 use doorward_proto::{
     Channel, ServiceToken,
     auth::v1::auth_server::AuthServer,
@@ -67,6 +72,7 @@ pub struct Auth {
     service: service::Service,
     follower: follow::Follower,
     upkeep: upkeep::Upkeep,
+    mailer: Option<Worker>,
     trust: Arc<trust::Trust>,
     shutdown: CancellationToken,
 }
@@ -85,24 +91,40 @@ impl Auth {
         database.write(note).await?;
         let trust = Arc::new(trust::Trust::new(database.clone(), clock.clone(), sealer.clone()));
         trust.refresh().await?;
-        let tokens = Arc::new(tokens::Tokens::new(clock.clone(), ids, config.clone(), trust.clone()));
+        let tokens = Arc::new(tokens::Tokens::new(clock.clone(), ids.clone(), config.clone(), trust.clone()));
         tokens.self_test()?;
+        let codes = codes::Codes::start(&database, sealer.clone()).await?;
+        let (outbox, mailer) = mails(&database, &clock, &sealer, config.mail.clone())?;
         let api_keys = ApiKeys::start(database.clone(), clock.clone(), sealer, lifetime).await?;
+        let credentials = Credentials::new(database.clone(), clock.clone(), config.clone())?;
         let logins = Arc::new(logins::Logins {
             database: database.clone(),
             clock: clock.clone(),
             config: config.clone(),
-            credentials: Credentials::new(database.clone(), clock.clone(), config.clone())?,
+            credentials: credentials.clone(),
             api_keys: api_keys.clone(),
             tokens: tokens.clone(),
             gate: Arc::default(),
             waiting: Semaphore::new(admission::MAX_WAITING),
         });
+        let accounts = accounts::Accounts {
+            database: database.clone(),
+            clock: clock.clone(),
+            ids,
+            config: config.clone(),
+            credentials,
+            codes,
+            tokens: tokens.clone(),
+            trust: trust.clone(),
+            logins: logins.clone(),
+            outbox,
+        };
         let service = service::Service {
             database: database.clone(),
             config: config.clone(),
             logins,
             api_keys,
+            accounts,
             tokens,
             trust: trust.clone(),
             clock: clock.clone(),
@@ -110,7 +132,7 @@ impl Auth {
         };
         let follower = follow::Follower { database: database.clone(), directory, trust: trust.clone(), lifetime };
         let upkeep = upkeep::Upkeep { database: database.clone(), clock, config };
-        Ok(Self { database, service, follower, upkeep, trust, shutdown })
+        Ok(Self { database, service, follower, upkeep, mailer, trust, shutdown })
     }
 
     #[must_use]
@@ -123,9 +145,12 @@ impl Auth {
     /// # Errors
     /// When a listener fails.
     pub async fn serve(self, listeners: Listeners, token: ServiceToken) -> Result<(), tonic::transport::Error> {
-        let Self { database, service, follower, upkeep, trust, shutdown } = self;
+        let Self { database, service, follower, upkeep, mailer, trust, shutdown } = self;
         tokio::spawn(follower.run(shutdown.clone()));
         tokio::spawn(upkeep.run(shutdown.clone()));
+        if let Some(mailer) = mailer {
+            tokio::spawn(mailer.run(shutdown.clone()));
+        }
         tokio::spawn({
             let shutdown = shutdown.clone();
             async move { trust.follow(shutdown).await }
@@ -140,4 +165,23 @@ impl Auth {
         let routes = Routes::new(InterceptedService::new(AuthServer::new(service), token));
         server::serve("doorward.auth.v1.Auth", routes, listeners, is_ready, shutdown).await
     }
+}
+
+/// Where mails wait, and who sends them: nobody, when that is not configured.
+fn mails(
+    database: &Database,
+    clock: &Arc<dyn Clock>,
+    sealer: &Arc<Sealer>,
+    config: Option<MailConfig>,
+) -> Result<(Option<Outbox>, Option<Worker>), Error> {
+    let Some(config) = config else {
+        return Ok((None, None));
+    };
+    let outbox = Outbox::new(database.clone(), clock.clone(), sealer.clone());
+    let worker = Worker::new(outbox.clone(), config, Box::new(audit::mail_given_up));
+    let worker = worker.map_err(|error| {
+        tracing::error!(%error, "mails can't be sent");
+        Error::Internal("the settings of mail make no sense")
+    })?;
+    Ok((Some(outbox), Some(worker)))
 }

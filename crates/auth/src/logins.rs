@@ -60,6 +60,23 @@ impl Logins {
         done.map_err(|_| Error::Internal("a login ended early"))?
     }
 
+    /// Whether it is the user's password: throttled and counted as a login, but for the token.
+    ///
+    /// # Errors
+    /// As [`by_password`](Self::by_password).
+    pub(crate) async fn confirm(self: Arc<Self>, attempt: Attempt) -> Result<(), Error> {
+        let work = async move {
+            let admitted = self.admit(&attempt, &Place::of(attempt.address)).await?;
+            if self.credentials.verify(attempt.user, admitted.hash.clone(), &attempt.password).await?.is_some() {
+                return Ok(());
+            }
+            self.fail(&attempt, Some(admitted)).await?;
+            Err(Error::UnknownUser)
+        };
+        let done = tokio::spawn(work.in_current_span()).await;
+        done.map_err(|_| Error::Internal("a password's check ended early"))?
+    }
+
     async fn check_password(&self, attempt: Attempt) -> Result<String, Error> {
         let place = Place::of(attempt.address);
         let admitted = self.admit(&attempt, &place).await?;

@@ -36,6 +36,10 @@ impl Password {
         }
     }
 
+    pub(crate) fn as_str(&self) -> &str {
+        self.0.expose_secret()
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.0.expose_secret().as_bytes()
     }

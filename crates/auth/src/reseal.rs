@@ -3,7 +3,7 @@
 use doorward_domain::Gid;
 use doorward_storage::AnyConnection;
 
-use crate::{Error, Sealer, api_keys, keys, store};
+use crate::{Error, Sealer, api_keys, keys, secrets, store};
 
 const PAGE: i64 = 1000;
 
@@ -18,8 +18,9 @@ pub(crate) fn all(connection: &mut AnyConnection, old: &Sealer, new: &Sealer) ->
         }
     }
     for (name, sealed) in store::secret::list(connection)? {
-        store::secret::set(connection, &name, &again(&api_keys::secret_place(&name), &sealed)?)?;
+        store::secret::set(connection, &name, &again(&secrets::place(&name), &sealed)?)?;
     }
+    doorward_mail::reseal(connection, old, new).map_err(|_| Error::Internal("a mail that waits does not open"))?;
     let mut after: Option<Gid> = None;
     loop {
         let page = store::api_key::list(connection, after, PAGE)?;

@@ -2,6 +2,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
+use doorward_mail::{Seal, SealFailed};
 use secrecy::{ExposeSecret, SecretSlice};
 
 /// Seals and opens secrets with the master key.
@@ -46,6 +47,17 @@ impl Sealer {
         let mut sealed = sealed.to_vec();
         let secret = self.key.open_in_place(nonce, Aad::from(place), &mut sealed).map_err(|_| SealError::WrongKey)?;
         Ok(secret.to_vec())
+    }
+}
+
+impl Seal for Sealer {
+    fn seal(&self, place: &str, text: &str) -> Result<String, SealFailed> {
+        Self::seal(self, place, text.as_bytes()).map_err(|_| SealFailed)
+    }
+
+    fn open(&self, place: &str, sealed: &str) -> Result<String, SealFailed> {
+        let text = Self::open(self, place, sealed).map_err(|_| SealFailed)?;
+        String::from_utf8(text).map_err(|_| SealFailed)
     }
 }
 

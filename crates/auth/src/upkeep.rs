@@ -6,7 +6,7 @@ use doorward_domain::Clock;
 use doorward_storage::{AnyConnection, Database};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Error, store, throttle};
+use crate::{Config, Error, codes, store, throttle};
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -28,12 +28,13 @@ impl Upkeep {
 
     async fn sweep(&self) -> Result<(), Error> {
         let (now, config) = (self.clock.now(), self.config.clone());
-        for kind in [throttle::Kind::Name, throttle::Kind::Address] {
+        for kind in throttle::Kind::ALL {
             let config = config.clone();
             self.database.write(move |connection| throttle::sweep(connection, kind, &config.throttle, now)).await?;
         }
         let forget = move |connection: &mut AnyConnection| {
-            store::known_address::delete_older(connection, now, throttle::KNOWN_FOR)
+            codes::sweep(connection, now)?;
+            Ok::<_, Error>(store::known_address::delete_older(connection, now, throttle::KNOWN_FOR)?)
         };
         self.database.write(forget).await?;
         let cut = now.minus(self.config.audit_retention);

@@ -65,6 +65,8 @@ fn config(hashing: HashingConfig) -> Config {
         max_session: Duration::from_secs(5400),
         hashing,
         password_min_chars: 8,
+        requires_current_password: false,
+        mail: None,
         throttle: ThrottleConfig {
             failures: 5,
             backoff: Duration::from_secs(1),

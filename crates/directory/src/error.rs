@@ -1,6 +1,6 @@
 //! What the directory refuses, in its own words.
 
-use doorward_domain::{DisplayName, ErrorCode, Malformed};
+use doorward_domain::{DisplayName, ErrorCode, Malformed, Username};
 use doorward_proto::Failure;
 
 #[derive(Debug, thiserror::Error)]
@@ -17,6 +17,9 @@ pub enum Error {
     GidTaken,
     #[error("a username with @ must be the account's own email")]
     UsernameNotOwnEmail,
+    /// Since the code for another one was asked for.
+    #[error("the email address has changed meanwhile")]
+    EmailChanged,
     #[error("the user still owns a project")]
     OwnsProjects,
     #[error("the user is not active")]
@@ -45,6 +48,7 @@ impl From<Error> for Failure {
             Error::UsernameTaken => validation("username", "unavailable"),
             Error::GidTaken => validation("gid", "unavailable"),
             Error::UsernameNotOwnEmail => validation("username", "invalid"),
+            Error::EmailChanged => validation("verification_code", "incorrect"),
             Error::OwnsProjects => unprocessable("owns_projects"),
             Error::UserNotActive => unprocessable("user_not_active"),
             Error::Forbidden => Self::new(ErrorCode::Forbidden),
@@ -52,7 +56,8 @@ impl From<Error> for Failure {
             Error::ApiUser => unprocessable("api_user"),
             Error::AlreadyMember => unprocessable("already_member"),
             Error::Malformed(field, malformed) => {
-                validation(field, if malformed == DisplayName::TOO_LONG { "too_long" } else { "invalid" })
+                let is_too_long = malformed == DisplayName::TOO_LONG || malformed == Username::TOO_LONG;
+                validation(field, if is_too_long { "too_long" } else { "invalid" })
             }
         }
     }

@@ -1,5 +1,6 @@
 //! The directory: people and projects, who is in what, and the feed of every change. It knows no password and no token.
 
+mod accounts;
 mod api_users;
 mod convert;
 mod error;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use doorward_domain::{Clock, Ids};
+use doorward_mail::{MailConfig, Outbox, Unsealed, Worker};
 use doorward_proto::{
     ServiceToken,
     directory::v1::directory_server::DirectoryServer,
@@ -29,6 +31,7 @@ use doorward_storage::{Database, Migrations};
 use tokio_util::sync::CancellationToken;
 use tonic::service::{Routes, interceptor::InterceptedService};
 
+pub use accounts::{By, NewAccount, UserChange};
 pub use api_users::Caller;
 pub use error::Error;
 pub use init::Init;
@@ -47,12 +50,30 @@ pub struct Directory {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     head: Arc<head::Head>,
+    /// None: no mails are sent.
+    outbox: Option<Outbox>,
 }
 
 impl Directory {
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { database, clock, ids, head: Arc::default() }
+        Self { database, clock, ids, head: Arc::default(), outbox: None }
+    }
+
+    /// Where mails go that changes bring about.
+    #[must_use]
+    pub fn with_mails(mut self) -> Self {
+        self.outbox = Some(Outbox::new(self.database.clone(), self.clock.clone(), Arc::new(Unsealed)));
+        self
+    }
+
+    /// Who sends them.
+    ///
+    /// # Errors
+    /// When the settings make no sense.
+    pub fn mailer(&self, config: MailConfig) -> Result<Option<Worker>, doorward_mail::Error> {
+        let worker = |outbox| Worker::new(outbox, config, Box::new(|_, _, _| Ok(())));
+        self.outbox.clone().map(worker).transpose()
     }
 
     #[must_use]

@@ -43,7 +43,7 @@ impl NewUser {
         }
     }
 
-    fn check(&self) -> Result<(), Error> {
+    pub(crate) fn check(&self) -> Result<(), Error> {
         if !self.username.is_allowed_for(self.email.as_ref()) {
             return Err(Error::UsernameNotOwnEmail);
         }
@@ -53,7 +53,7 @@ impl NewUser {
         Ok(())
     }
 
-    fn into_user(self) -> User {
+    pub(crate) fn into_user(self) -> User {
         User {
             gid: self.gid,
             username: Some(self.username.to_string()),
@@ -200,7 +200,7 @@ fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, cloc
     Ok(user)
 }
 
-fn delete(connection: &mut AnyConnection, gid: Gid, clock: &dyn Clock) -> Result<(), Error> {
+pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid, clock: &dyn Clock) -> Result<(), Error> {
     feed::lock(connection)?;
     store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
     if store::project::is_owner_of_any(connection, gid)? {

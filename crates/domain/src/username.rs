@@ -12,20 +12,21 @@ pub struct Username(String);
 
 impl Username {
     pub const MAX_CHARS: usize = 64;
+    pub const TOO_LONG: Malformed = Malformed("has more than 64 characters");
 
     /// # Errors
     /// When the text is no username by RFC 8265, or too long.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         // A character takes at most 4 bytes, and normalisation at most triples them: what is longer can't fit.
         if text.len() > Self::MAX_CHARS * 12 {
-            return Err(Malformed("has more than 64 characters"));
+            return Err(Self::TOO_LONG);
         }
         let normal =
             UsernameCasePreserved::enforce(text).map_err(|_| Malformed("has characters that no username may have"))?;
         match normal.chars().count() {
             0 => Err(Malformed("is empty")),
             1..=Self::MAX_CHARS => Ok(Self(normal.into_owned())),
-            _ => Err(Malformed("has more than 64 characters")),
+            _ => Err(Self::TOO_LONG),
         }
     }
 

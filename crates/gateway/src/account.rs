@@ -1,14 +1,74 @@
-//! `POST /api/account/...`: what people do with their own account.
+//! `POST /api/account/...`: what people do with their own account. Pictures, addresses and projects have files of their own.
 
-use actix_web::{HttpMessage, HttpRequest, HttpResponse, web::Data};
-use doorward_proto::auth::v1::RevokeTokenRequest;
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use doorward_proto::{
+    Failure,
+    auth::v1::{ChangePasswordRequest, NoteUserDeletedRequest, RevokeTokenRequest},
+    directory::v1::{DeleteAccountRequest, UpdateUserRequest, User},
+};
 
 use crate::{
+    Gateway,
     body::Body,
-    caller::{Caller, DueToken},
+    caller::Caller,
     envelope::{self, Empty, Problem},
     peers::Peers,
+    people::{self, person},
 };
+
+/// Changes what is given: all of it or, when something stands against it, nothing.
+pub(crate) async fn update(
+    caller: Caller,
+    request: HttpRequest,
+    body: Body,
+    (peers, gateway): (Data<Peers>, Data<Gateway>),
+) -> Result<HttpResponse, Problem> {
+    people::refuse_api_users(&caller)?;
+    let (wanted, new_password) = read(&caller, &body)?;
+    let has_fields = has_fields(&wanted);
+    let mut change = match new_password {
+        Some(change) => Some(ChangePasswordRequest {
+            user: Some(person(&people::find(&peers, &caller).await?)),
+            hints: wanted.username.iter().chain(&wanted.name).cloned().collect(),
+            ..change
+        }),
+        None => None,
+    };
+    if has_fields && let Some(change) = &mut change {
+        check(&peers, &wanted, change).await?;
+    }
+    let mut user = if has_fields { Some(update_user(&peers, wanted).await?) } else { None };
+    let token = match change {
+        Some(change) => {
+            people::forget_due_token(&request);
+            let token = peers.auth().change_password(change).await?.into_inner().token;
+            // Only now: who is deactivated meanwhile gets no token.
+            user = Some(people::find(&peers, &caller).await?);
+            token.ok_or_else(Problem::internal)?
+        }
+        None => gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?.to_string(),
+    };
+    people::answer(&user.ok_or_else(Problem::internal)?, Some(&token))
+}
+
+/// Deletes the account, with all that hangs on it. Auth, when it can't be told now, reads of it in the change feed.
+pub(crate) async fn delete(
+    caller: Caller,
+    request: HttpRequest,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    people::refuse_api_users(&caller)?;
+    body.confirmation("confirm")?;
+    let user_gid = caller.claims.sub.to_string();
+    peers.directory().delete_account(DeleteAccountRequest { user_gid: user_gid.clone() }).await?;
+    people::forget_due_token(&request);
+    let note = NoteUserDeletedRequest { user_gid, client_address: caller.address.to_string() };
+    if let Err(status) = peers.auth().note_user_deleted(note).await {
+        tracing::warn!(code = ?status.code(), "auth was not told of a deleted account");
+    }
+    envelope::success(&Empty {}, &Empty {})
+}
 
 /// Ends this login, or all of the caller's.
 pub(crate) async fn logout(
@@ -18,9 +78,52 @@ pub(crate) async fn logout(
     peers: Data<Peers>,
 ) -> Result<HttpResponse, Problem> {
     let everywhere = body.switch("everywhere", false)?;
-    // Not even one that others got in exchange for it a moment ago.
-    request.extensions_mut().remove::<DueToken>();
+    people::forget_due_token(&request);
     let revoke = RevokeTokenRequest { token: caller.token, everywhere, client_address: caller.address.to_string() };
     peers.auth().revoke_token(revoke).await?;
     envelope::success(&Empty {}, &Empty {})
+}
+
+/// What is to be changed: in the directory, and in auth. There must be something.
+fn read(caller: &Caller, body: &Body) -> Result<(UpdateUserRequest, Option<ChangePasswordRequest>), Problem> {
+    let text = |name| body.optional_string(name).map(|text| text.map(str::to_owned));
+    let (username, password) = (text("username")?, text("password")?);
+    let wanted = UpdateUserRequest {
+        user_gid: caller.claims.sub.to_string(),
+        username,
+        name: text("name")?,
+        language: text("language")?,
+        timezone: text("timezone")?,
+        check_only: false,
+    };
+    let current_password = text("current_password")?;
+    let change = password.map(|password| ChangePasswordRequest {
+        password,
+        current_password,
+        client_address: caller.address.to_string(),
+        ..Default::default()
+    });
+    if change.is_none() && !has_fields(&wanted) {
+        return Err(Problem::missing_parameter("username"));
+    }
+    Ok((wanted, change))
+}
+
+fn has_fields(wanted: &UpdateUserRequest) -> bool {
+    [&wanted.username, &wanted.name, &wanted.language, &wanted.timezone].into_iter().any(Option::is_some)
+}
+
+/// What stands against either half; of several things the one that the call lists first.
+async fn check(peers: &Peers, wanted: &UpdateUserRequest, change: &ChangePasswordRequest) -> Result<(), Problem> {
+    let wanted = UpdateUserRequest { check_only: true, ..wanted.clone() };
+    let fields = peers.directory().update_user(wanted).await.map(drop).map_err(Failure::from);
+    if fields.as_ref().is_err_and(|failure| failure.info.contains_key("username")) {
+        return Ok(fields?);
+    }
+    peers.auth().change_password(ChangePasswordRequest { check_only: true, ..change.clone() }).await?;
+    Ok(fields?)
+}
+
+async fn update_user(peers: &Peers, wanted: UpdateUserRequest) -> Result<User, Problem> {
+    peers.directory().update_user(wanted).await?.into_inner().user.ok_or_else(Problem::internal)
 }

@@ -6,7 +6,8 @@ use actix_web::{
 };
 
 use crate::{
-    FromRequest, account, api_keys, envelope::Problem, init, jwks, languages, login, ping, project_init, project_login,
+    FromRequest, account, api_keys, email_change, envelope::Problem, init, jwks, languages, login, password_reset,
+    ping, project_init, project_login, signup,
 };
 
 /// Method, path, function.
@@ -14,11 +15,20 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         // Open to anybody.
         .service(post("/api/login", login::login))
+        .service(post("/api/username", signup::username))
+        .service(post("/api/signup_request", signup::request))
+        .service(post("/api/signup", signup::signup))
+        .service(post("/api/reset_password_request", password_reset::request))
+        .service(post("/api/reset_password", password_reset::reset))
         .service(get_or_post("/api/ping", ping::ping))
         .service(get_or_post("/api/languages/get", languages::get))
         .service(get("/.well-known/jwks.json", jwks::jwks))
         // With a token.
         .service(get_or_post("/api/init", init::init))
+        .service(post("/api/account/update", account::update))
+        .service(post("/api/account/update_email_request", email_change::request))
+        .service(post("/api/account/update_email", email_change::update))
+        .service(post("/api/account/delete", account::delete))
         .service(post("/api/account/logout", account::logout))
         .service(web::scope("/api/p/{project}").configure(project_routes))
         .default_service(web::to(|| async { Err::<String, _>(Problem::not_found()) }));

@@ -33,12 +33,24 @@ impl Body {
             Some(_) => Err(Problem::invalid_parameter(name)),
         }
     }
-}
 
-impl Body {
     /// A required gid.
     pub(crate) fn gid(&self, name: &str) -> Result<Gid, Problem> {
         self.string(name)?.parse().map_err(|_| Problem::invalid_parameter(name))
+    }
+
+    /// An optional string.
+    pub(crate) fn optional_string(&self, name: &str) -> Result<Option<&str>, Problem> {
+        if self.0.contains_key(name) { self.string(name).map(Some) } else { Ok(None) }
+    }
+
+    /// A switch that must be on, so that nothing is done by mistake.
+    pub(crate) fn confirmation(&self, name: &str) -> Result<(), Problem> {
+        match self.0.get(name) {
+            None => Err(Problem::missing_parameter(name)),
+            Some(Value::Bool(true)) => Ok(()),
+            Some(_) => Err(Problem::invalid_parameter(name)),
+        }
     }
 
     /// An optional switch.

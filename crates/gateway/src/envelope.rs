@@ -13,7 +13,8 @@ use actix_web::{
 };
 use doorward_domain::{ErrorCode, Info};
 use doorward_proto::Failure;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::Value;
 
 #[derive(Serialize)]
 struct Success<'a, R, D> {
@@ -33,7 +34,18 @@ struct Refusal<'a> {
 struct RefusalResult<'a> {
     code: u16,
     message: &'static str,
+    #[serde(serialize_with = "write_info")]
     info: &'a Info,
+}
+
+/// The hints for a better password, which travel as JSON, are an object.
+const FEEDBACK: &str = "feedback";
+
+fn write_info<S: Serializer>(info: &&Info, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(info.iter().map(|(key, text)| {
+        let feedback = (key == FEEDBACK).then(|| serde_json::from_str(text).ok()).flatten();
+        (key, feedback.unwrap_or_else(|| Value::String(text.clone())))
+    }))
 }
 
 /// `{}`.
@@ -82,6 +94,14 @@ impl Problem {
 
     pub(crate) fn invalid_parameter(name: &str) -> Self {
         Failure::new(ErrorCode::InvalidRequest).with_info("Invalid parameter", name).into()
+    }
+
+    pub(crate) fn validation(field: &str, reason: &str) -> Self {
+        Failure::new(ErrorCode::Validation).with_info(field, reason).into()
+    }
+
+    pub(crate) fn unprocessable(reason: &str) -> Self {
+        Failure::new(ErrorCode::Unprocessable).with_info("reason", reason).into()
     }
 
     pub(crate) fn unauthenticated() -> Self {

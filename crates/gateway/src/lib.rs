@@ -8,20 +8,25 @@ mod body;
 mod caller;
 mod client_address;
 mod cors;
+mod email_change;
 mod entries;
 mod envelope;
 mod init;
 mod inits;
 mod jwks;
+mod language;
 mod languages;
 mod login;
+mod password_reset;
 mod peers;
+mod people;
 mod ping;
 mod project_init;
 mod project_login;
 mod projects;
 mod renewals;
 mod request;
+mod signup;
 mod trust;
 
 use std::{

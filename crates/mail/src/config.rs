@@ -8,6 +8,7 @@ use crate::{Error, compose::with_ascii_domain, server_url::ServerUrl};
 /// What the app is called in mails.
 pub const APP_NAME: &str = "Doorward";
 
+#[derive(Debug, Clone)]
 pub struct MailConfig {
     pub delivery: Delivery,
     /// `Name <address>`, or an address.
@@ -16,6 +17,7 @@ pub struct MailConfig {
     pub app_url: String,
 }
 
+#[derive(Debug, Clone)]
 pub enum Delivery {
     /// The URL of the mail server, as [`check_url`] accepts it.
     Smtp(SecretString),

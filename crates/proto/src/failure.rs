@@ -30,6 +30,15 @@ impl Failure {
         self
     }
 
+    /// The same about a parameter that the caller knows by another name.
+    #[must_use]
+    pub fn with_renamed(mut self, from: &str, to: &str) -> Self {
+        if let Some(value) = self.info.remove(from) {
+            self.info.insert(to.to_owned(), value);
+        }
+        self
+    }
+
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.retry_after = Some(wait);

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use doorward_auth::{ApiKeys, Credentials, HashingConfig, Keys, Sealer, ThrottleConfig};
 use doorward_directory::Directory;
 use doorward_domain::{RandomIds, SystemClock};
+use doorward_mail::{Delivery, MailConfig};
 use doorward_storage::{Database, DatabaseUrl, Error, Migrations, Options};
 
 use crate::{data_dir, keys_file, settings::Settings};
@@ -13,6 +14,8 @@ use crate::{data_dir, keys_file, settings::Settings};
 /// How long a start waits for a database that is away.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(250);
+/// Of mails that only the log gets.
+const LOGGED_FROM: &str = "Doorward <noreply@doorward.invalid>";
 
 /// What is to be done to a database before it is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +46,8 @@ fn database(name: &'static str, url: &DatabaseUrl, pool_size: u32) -> Database {
 }
 
 pub(crate) fn directory(settings: &Settings) -> Directory {
-    Directory::new(directory_database(settings), Arc::new(SystemClock), Arc::new(RandomIds))
+    let directory = Directory::new(directory_database(settings), Arc::new(SystemClock), Arc::new(RandomIds));
+    if mail_config(settings).is_some() { directory.with_mails() } else { directory }
 }
 
 /// For administration: one hash at a time is enough.
@@ -91,7 +95,21 @@ pub(crate) fn auth_config(settings: &Settings) -> doorward_auth::Config {
             backoff_max: auth.throttle.backoff_max,
         },
         audit_retention: auth.audit_retention,
+        requires_current_password: auth.passwords.require_current,
+        mail: mail_config(settings),
     }
+}
+
+/// None: no mails are sent.
+pub(crate) fn mail_config(settings: &Settings) -> Option<MailConfig> {
+    let mail = &settings.mail;
+    let delivery = match &mail.smtp_url {
+        Some(url) => Delivery::Smtp(url.clone()),
+        None if mail.is_logged => Delivery::Log,
+        None => return None,
+    };
+    let from = mail.from.clone().unwrap_or_else(|| LOGGED_FROM.to_owned());
+    Some(MailConfig { delivery, from, app_url: settings.gateway.app_url.clone() })
 }
 
 pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {

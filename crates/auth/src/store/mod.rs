@@ -2,6 +2,7 @@
 
 pub(crate) mod api_key;
 pub(crate) mod audit;
+pub(crate) mod code;
 pub(crate) mod credential;
 pub(crate) mod feed_position;
 pub(crate) mod known_address;

@@ -97,3 +97,17 @@ diesel::table! {
 
 diesel::allow_tables_to_appear_in_same_query!(credentials, known_addresses);
 diesel::allow_tables_to_appear_in_same_query!(credentials, revocations);
+
+diesel::table! {
+    codes (validation) {
+        validation -> Text,
+        purpose -> Text,
+        subject -> Text,
+        verification -> Text,
+        bindings -> Text,
+        signup_gid -> Nullable<Text>,
+        password_hash -> Nullable<Text>,
+        failed_tries -> BigInt,
+        expires_at -> BigInt,
+    }
+}

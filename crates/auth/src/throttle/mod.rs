@@ -5,12 +5,10 @@ mod gate;
 
 use std::{net::IpAddr, time::Duration};
 
-use aws_lc_rs::digest::{SHA256, digest};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use doorward_domain::Timestamp;
+use doorward_domain::{Email, Timestamp};
 use doorward_storage::AnyConnection;
 
-use crate::{Error, config::ThrottleConfig, store};
+use crate::{Error, codes::hashed, config::ThrottleConfig, store};
 
 pub(crate) use gate::{Gate, Permit};
 
@@ -19,6 +17,11 @@ const ADDRESS_FACTOR: u32 = 10;
 /// How long it takes until one failure is forgiven: of a username, and of an address, behind which may be many people.
 const NAME_FORGIVES: Duration = Duration::from_secs(3600);
 const ADDRESS_FORGIVES: Duration = Duration::from_secs(60);
+/// Questions of people without a token (names, codes) from one address, and how long until one more is free.
+const QUESTION_FORGIVES: Duration = Duration::from_secs(5);
+/// So many mails to one mailbox at strangers' request as a username may fail times this.
+const MAILBOX_FACTOR: u32 = 2;
+const MAILBOX_FORGIVES: Duration = Duration::from_secs(3600);
 /// For how long an address counts as one from which the user logs in, and how exactly that is kept.
 pub(crate) const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 const KNOWN_WITHIN: Duration = Duration::from_secs(24 * 3600);
@@ -73,7 +76,7 @@ impl Bucket {
         Self { key: format!("address:{}", place.as_str()), threshold, forgives: ADDRESS_FORGIVES }
     }
 
-    /// Of a name, for whoever comes from an address that its user has not logged in from.
+    /// Of a name (which is not kept as typed: people type passwords there), for whoever comes from an address that its user has not logged in from.
     pub(crate) fn of_name(name: &str, config: &ThrottleConfig) -> Self {
         Self { key: format!("name:{}", hashed(name)), threshold: config.failures, forgives: NAME_FORGIVES }
     }
@@ -82,6 +85,18 @@ impl Bucket {
     pub(crate) fn of_name_at(name: &str, place: &Place, config: &ThrottleConfig) -> Self {
         let key = format!("name:{}@{}", hashed(name), place.as_str());
         Self { key, threshold: config.failures, forgives: NAME_FORGIVES }
+    }
+
+    /// Of what is asked without a token from an address: each counts, whatever the answer.
+    pub(crate) fn of_questions(place: &Place, config: &ThrottleConfig) -> Self {
+        let threshold = config.failures.saturating_mul(ADDRESS_FACTOR);
+        Self { key: format!("question:{}", place.as_str()), threshold, forgives: QUESTION_FORGIVES }
+    }
+
+    /// Of mails with codes to one address, whoever asks for them.
+    pub(crate) fn of_mailbox(email: &Email, config: &ThrottleConfig) -> Self {
+        let threshold = config.failures.saturating_mul(MAILBOX_FACTOR);
+        Self { key: format!("mailbox:{}", hashed(&email.folded())), threshold, forgives: MAILBOX_FORGIVES }
     }
 
     /// The failures that still count.
@@ -119,11 +134,6 @@ impl ThrottleConfig {
     }
 }
 
-/// A name is not kept as typed: people type passwords there.
-fn hashed(name: &str) -> String {
-    URL_SAFE_NO_PAD.encode(digest(&SHA256, name.as_bytes()))
-}
-
 /// How long from `now` somebody has to wait.
 pub(crate) fn wait(count: &Count, now: Timestamp) -> Option<Duration> {
     let micros = count.blocked_until.as_micros().saturating_sub(now.as_micros());
@@ -157,7 +167,27 @@ pub(crate) fn count_failure(
     Ok(())
 }
 
-/// Drops what no longer counts: of names or of addresses. A transaction for both could wait for somebody who has locked an
+/// Counts something that is limited whether or not it succeeds, before it is done. The order of buckets is the order of locks.
+///
+/// # Errors
+/// [`Error::Throttled`], and then the caller's transaction must not be committed.
+pub(crate) fn count_attempt(
+    connection: &mut AnyConnection,
+    buckets: &[&Bucket],
+    config: &ThrottleConfig,
+    now: Timestamp,
+) -> Result<(), Error> {
+    for bucket in buckets {
+        let count = store::throttle::lock(connection, &bucket.key)?;
+        if let Some(wait) = wait(&count, now) {
+            return Err(Error::Throttled(wait));
+        }
+        store::throttle::set(connection, bucket.count_failure(count, config, now))?;
+    }
+    Ok(())
+}
+
+/// Drops what no longer counts, one kind at a time. A transaction for both could wait for somebody who has locked an
 /// address and waits for a name.
 pub(crate) fn sweep(
     connection: &mut AnyConnection,
@@ -168,6 +198,8 @@ pub(crate) fn sweep(
     let (threshold, forgives) = match kind {
         Kind::Name => (config.failures, NAME_FORGIVES),
         Kind::Address => (config.failures.saturating_mul(ADDRESS_FACTOR), ADDRESS_FORGIVES),
+        Kind::Question => (config.failures.saturating_mul(ADDRESS_FACTOR), QUESTION_FORGIVES),
+        Kind::Mailbox => (config.failures.saturating_mul(MAILBOX_FACTOR), MAILBOX_FORGIVES),
     };
     let longest = forgives.saturating_mul(threshold.saturating_add(MAX_DOUBLINGS));
     Ok(store::throttle::delete_old(connection, kind.prefix(), now.minus(longest), MAX_COUNTS, now)?)
@@ -178,13 +210,19 @@ pub(crate) fn sweep(
 pub(crate) enum Kind {
     Name,
     Address,
+    Question,
+    Mailbox,
 }
 
 impl Kind {
+    pub(crate) const ALL: [Self; 4] = [Self::Name, Self::Address, Self::Question, Self::Mailbox];
+
     const fn prefix(self) -> &'static str {
         match self {
             Self::Name => "name:",
             Self::Address => "address:",
+            Self::Question => "question:",
+            Self::Mailbox => "mailbox:",
         }
     }
 }

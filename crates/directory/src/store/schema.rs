@@ -13,6 +13,7 @@ diesel::table! {
         timezone -> Text,
         created_at -> BigInt,
         updated_at -> BigInt,
+        signup_gid -> Nullable<Text>,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Users.
 
 use diesel::prelude::*;
-use doorward_domain::{Gid, Timestamp, UserStatus};
+use doorward_domain::{Email, Gid, Timestamp, UserStatus};
 use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::users;
@@ -21,6 +21,7 @@ struct Row {
     timezone: String,
     created_at: i64,
     updated_at: i64,
+    signup_gid: Option<String>,
 }
 
 impl Row {
@@ -37,6 +38,7 @@ impl Row {
             timezone: user.timezone.clone(),
             created_at: now.as_micros(),
             updated_at: now.as_micros(),
+            signup_gid: None,
         }
     }
 }
@@ -78,6 +80,23 @@ pub(crate) fn find_by_username(connection: &mut AnyConnection, username: &str) -
     row.map(User::try_from).transpose()
 }
 
+/// Who have this address, in the order of usernames; those without one first.
+pub(crate) fn list_by_email(connection: &mut AnyConnection, email: &Email, limit: i64) -> Result<Vec<User>> {
+    let rows: Vec<Row> = users::table
+        .filter(users::email_folded.eq(email.folded()))
+        .order((users::username.is_not_null(), users::username, users::gid))
+        .limit(limit)
+        .select(Row::as_select())
+        .load(connection)?;
+    rows.into_iter().map(User::try_from).collect()
+}
+
+pub(crate) fn find_by_signup(connection: &mut AnyConnection, signup: Gid) -> Result<Option<User>> {
+    let of_signup = users::table.filter(users::signup_gid.eq(signup.to_string()));
+    let row = of_signup.select(Row::as_select()).get_result(connection).optional()?;
+    row.map(User::try_from).transpose()
+}
+
 /// Which of these usernames or gids exist.
 pub(crate) fn taken(
     connection: &mut AnyConnection,
@@ -114,6 +133,29 @@ pub(crate) fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserS
 pub(crate) fn set_name(connection: &mut AnyConnection, gid: Gid, name: &str, now: Timestamp) -> Result<()> {
     diesel::update(users::table.find(gid.to_string()))
         .set((users::name.eq(name), users::updated_at.eq(now.as_micros())))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// All of a user but the picture and the status.
+pub(crate) fn update(connection: &mut AnyConnection, user: &User, now: Timestamp) -> Result<()> {
+    diesel::update(users::table.find(user.gid.to_string()))
+        .set((
+            users::username.eq(&user.username),
+            users::email.eq(&user.email),
+            users::email_folded.eq(user.email.as_ref().map(|email| email.to_lowercase())),
+            users::name.eq(&user.name),
+            users::language.eq(&user.language),
+            users::timezone.eq(&user.timezone),
+            users::updated_at.eq(now.as_micros()),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn set_signup(connection: &mut AnyConnection, gid: Gid, signup: Gid) -> Result<()> {
+    diesel::update(users::table.find(gid.to_string()))
+        .set(users::signup_gid.eq(signup.to_string()))
         .execute(connection)?;
     Ok(())
 }

@@ -190,6 +190,15 @@ impl<'a> Process<'a> {
         }
         let directory: Directory = wiring::directory(self.settings);
         self.watch_database("directory_database", directory.database().clone());
+        if let Some(config) = wiring::mail_config(self.settings)
+            && let Some(mailer) = directory.mailer(config)?
+        {
+            let end = self.end.clone();
+            self.tasks.spawn(async move {
+                mailer.run(end).await;
+                Ok(())
+            });
+        }
         let (token, end) = (self.token.clone(), self.end.clone());
         self.tasks.spawn(async move { Ok(doorward_directory::serve(directory, listeners, token, end).await?) });
         Ok(())

@@ -35,7 +35,6 @@ pub(crate) struct TokenSettings {
 pub(crate) struct PasswordSettings {
     /// In characters.
     pub min_length: usize,
-    #[expect(dead_code, reason = "checked already; what it steers comes with a later release")]
     pub require_current: bool,
 }
 

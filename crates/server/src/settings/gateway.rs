@@ -16,7 +16,6 @@ pub(crate) struct GatewaySettings {
     /// Fits in a quoted-string of HTTP.
     pub realm: String,
     /// Without a slash at the end.
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked already; what it steers comes with a later release"))]
     pub app_url: String,
 }
 

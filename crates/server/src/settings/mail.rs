@@ -1,17 +1,13 @@
 //! Settings of mail.
 
-use doorward_domain::Email;
-use hyper::Uri;
 use secrecy::SecretString;
 
 use super::{parse, reader::Reader, role::Role};
 
 #[derive(Debug, Clone)]
 pub(crate) struct MailSettings {
-    #[expect(dead_code, reason = "checked already; what it steers comes with a later release")]
     pub smtp_url: Option<SecretString>,
     /// `Name <address>` or an address.
-    #[expect(dead_code, reason = "checked already; what it steers comes with a later release")]
     pub from: Option<String>,
     /// Whether mails go to the log where there is no mail server.
     pub is_logged: bool,
@@ -37,25 +33,12 @@ impl MailSettings {
 }
 
 fn smtp_url(text: &str) -> Result<SecretString, String> {
-    let is_smtp = |uri: Uri| {
-        matches!(uri.scheme_str(), Some("smtp" | "smtps")) && uri.host().is_some_and(|host| !host.is_empty())
-    };
-    if text.parse().is_ok_and(is_smtp) {
-        return Ok(text.to_owned().into());
-    }
-    Err("expected smtp://<user>:<password>@<host>:<port> or smtps://...".to_owned())
+    doorward_mail::check_url(text).map(|()| text.to_owned().into())
 }
 
 fn mailbox(text: &str) -> Result<String, String> {
-    let address = match text.split_once('<') {
-        Some((name, rest)) if !name.contains(char::is_control) => rest.strip_suffix('>').unwrap_or_default(),
-        Some(_) => "",
-        None => text,
-    };
-    match Email::parse(address) {
-        Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("expected an address, such as noreply@example.org or Doorward <noreply@example.org>".to_owned()),
-    }
+    let expected = "expected an address, such as noreply@example.org or Doorward <noreply@example.org>";
+    doorward_mail::check_from(text).map(|()| text.to_owned()).map_err(|_| expected.to_owned())
 }
 
 #[cfg(test)]

@@ -52,7 +52,6 @@ pub(crate) struct Settings {
     pub grpc_tls: Option<GrpcTls>,
     /// As given; see [`crate::keys_file::service_token`].
     pub service_token: Option<SecretString>,
-    #[cfg_attr(not(test), expect(dead_code, reason = "checked already; what it steers comes with a later release"))]
     pub mail: MailSettings,
     pub log: LogSettings,
     pub data_dir: PathBuf,

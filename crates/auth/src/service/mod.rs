@@ -1,5 +1,7 @@
 //! Auth over gRPC: parse, call, convert.
 
+mod accounts;
+
 use std::{net::IpAddr, sync::Arc};
 
 use doorward_domain::{Clock, Gid, Timestamp};
@@ -17,6 +19,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     ApiKeys, Config, Error,
+    accounts::Accounts,
     api_logins::ApiAttempt,
     audit::{self, Action, Actor, Entry, Origin},
     logins::{Attempt, Logins},
@@ -26,11 +29,14 @@ use crate::{
     watch,
 };
 
+type Answer<T> = Result<Response<T>, Status>;
+
 pub(crate) struct Service {
     pub(crate) database: Database,
     pub(crate) config: Arc<Config>,
     pub(crate) logins: Arc<Logins>,
     pub(crate) api_keys: ApiKeys,
+    pub(crate) accounts: Accounts,
     pub(crate) tokens: Arc<Tokens>,
     pub(crate) trust: Arc<Trust>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -58,6 +64,67 @@ impl auth_server::Auth for Service {
         };
         let token = self.logins.clone().by_password(attempt).await.map_err(Failure::from)?;
         Ok(Response::new(pb::VerifyPasswordResponse { token }))
+    }
+
+    // What people do with their own access: accounts.rs.
+
+    async fn count_question(&self, request: Request<pb::CountQuestionRequest>) -> Answer<pb::CountQuestionResponse> {
+        accounts::count_question(self, request).await
+    }
+
+    async fn request_signup(&self, request: Request<pb::RequestSignupRequest>) -> Answer<pb::RequestSignupResponse> {
+        accounts::request_signup(self, request).await
+    }
+
+    async fn check_signup(&self, request: Request<pb::CheckSignupRequest>) -> Answer<pb::CheckSignupResponse> {
+        accounts::check_signup(self, request).await
+    }
+
+    async fn finish_signup(&self, request: Request<pb::FinishSignupRequest>) -> Answer<pb::FinishSignupResponse> {
+        accounts::finish_signup(self, request).await
+    }
+
+    async fn request_password_reset(
+        &self,
+        request: Request<pb::RequestPasswordResetRequest>,
+    ) -> Answer<pb::RequestPasswordResetResponse> {
+        accounts::request_password_reset(self, request).await
+    }
+
+    async fn reset_password(&self, request: Request<pb::ResetPasswordRequest>) -> Answer<pb::ResetPasswordResponse> {
+        accounts::reset_password(self, request).await
+    }
+
+    async fn change_password(&self, request: Request<pb::ChangePasswordRequest>) -> Answer<pb::ChangePasswordResponse> {
+        accounts::change_password(self, request).await
+    }
+
+    async fn request_email_change(
+        &self,
+        request: Request<pb::RequestEmailChangeRequest>,
+    ) -> Answer<pb::RequestEmailChangeResponse> {
+        accounts::request_email_change(self, request).await
+    }
+
+    async fn check_email_change(
+        &self,
+        request: Request<pb::CheckEmailChangeRequest>,
+    ) -> Answer<pb::CheckEmailChangeResponse> {
+        accounts::check_email_change(self, request).await
+    }
+
+    async fn finish_email_change(
+        &self,
+        request: Request<pb::FinishEmailChangeRequest>,
+    ) -> Answer<pb::FinishEmailChangeResponse> {
+        accounts::finish_email_change(self, request).await
+    }
+
+    async fn note_user_deleted(
+        &self,
+        request: Request<pb::NoteUserDeletedRequest>,
+    ) -> Answer<pb::NoteUserDeletedResponse> {
+        accounts::note_user_deleted(self, request).await
     }
 
     async fn find_api_key(

@@ -1,5 +1,7 @@
 //! The directory over gRPC: parse, call, convert.
 
+mod accounts;
+
 use doorward_domain::ErrorCode;
 use doorward_proto::{
     Failure,
@@ -67,6 +69,32 @@ impl directory_server::Directory for Service {
             Err(Error::UserNotActive) => Err(Failure::new(ErrorCode::Unauthenticated).into()),
             Err(error) => Err(Failure::from(error).into()),
         }
+    }
+
+    // Of people, about their own account: accounts.rs.
+
+    async fn check_username(&self, request: Request<pb::CheckUsernameRequest>) -> Answer<pb::CheckUsernameResponse> {
+        accounts::check_username(&self.directory, request.into_inner()).await
+    }
+
+    async fn find_accounts(&self, request: Request<pb::FindAccountsRequest>) -> Answer<pb::FindAccountsResponse> {
+        accounts::find_accounts(&self.directory, request.into_inner()).await
+    }
+
+    async fn create_account(&self, request: Request<pb::CreateAccountRequest>) -> Answer<pb::UserResponse> {
+        accounts::create_account(&self.directory, request.into_inner()).await
+    }
+
+    async fn update_user(&self, request: Request<pb::UpdateUserRequest>) -> Answer<pb::UserResponse> {
+        accounts::update_user(&self.directory, request.into_inner()).await
+    }
+
+    async fn set_email(&self, request: Request<pb::SetEmailRequest>) -> Answer<pb::UserResponse> {
+        accounts::set_email(&self.directory, request.into_inner()).await
+    }
+
+    async fn delete_account(&self, request: Request<pb::DeleteAccountRequest>) -> Answer<pb::DeleteAccountResponse> {
+        accounts::delete_account(&self.directory, request.into_inner()).await
     }
 
     async fn get_user(&self, request: Request<pb::GetUserRequest>) -> Answer<pb::GetUserResponse> {

@@ -1,0 +1,59 @@
+//! Another email address. The directory has it; here it is proved.
+
+use doorward_domain::{Email, Gid};
+use doorward_mail::Letter;
+
+use crate::{
+    Error,
+    accounts::{Accounts, From, Person, use_up},
+    audit::{self, Action, Entry},
+    codes::{Pair, Purpose},
+};
+
+impl Accounts {
+    /// Mails a code to the new address.
+    ///
+    /// # Errors
+    /// [`Error::EmailInvalid`], [`Error::Throttled`], [`Error::MailOff`], and those of the database.
+    pub(crate) async fn request_email_change(&self, user: Person, email: &str, from: &From) -> Result<String, Error> {
+        self.outbox()?;
+        let email = Email::parse(email).map_err(|_| Error::EmailInvalid)?;
+        self.count(from, Some(&email)).await?;
+        let (gid, folded) = (user.gid.to_string(), email.folded());
+        let (code, pair) = self.codes.make(Purpose::Email, gid.clone(), &[&[&gid, &folded]], self.clock.now())?;
+        let letter = Letter::EmailCode { code: pair.verification, username: user.username.clone() };
+        let mail = user.mail(self.ids.gid(), email, letter);
+        let entry = Entry::new(Action::EmailChangeRequested, Some(user.gid), &from.origin.by(user.gid));
+        self.send(code, mail, entry).await?;
+        Ok(pair.validation)
+    }
+
+    /// # Errors
+    /// [`Error::CodeRefused`], and those of the database.
+    pub(crate) async fn check_email_change(
+        &self,
+        user: Gid,
+        email: &str,
+        typed: Pair,
+        from: &From,
+    ) -> Result<(), Error> {
+        let folded = Email::parse(email).map_err(|_| Error::CodeRefused)?.folded();
+        let binding = vec![user.to_string(), folded];
+        self.check(Purpose::Email, typed, binding, (Some(user), from)).await.map(drop)
+    }
+
+    /// Uses up the code, after the directory has the address.
+    ///
+    /// # Errors
+    /// [`Error::CodeRefused`] when it is used up by now, and those of the database.
+    pub(crate) async fn finish_email_change(&self, user: Gid, validation: String, from: &From) -> Result<(), Error> {
+        let clock = self.clock.clone();
+        let entry = Entry::new(Action::EmailChanged, Some(user), &from.origin.by(user));
+        self.database
+            .write(move |connection| {
+                use_up(connection, Purpose::Email, &validation)?;
+                audit::record(connection, entry, clock.now())
+            })
+            .await
+    }
+}

@@ -1,0 +1,185 @@
+//! What people do with their own access: sign up, set another password, change their address. What takes two steps mails a
+//! code in the first.
+
+mod email;
+mod password;
+mod reset;
+mod signup;
+
+use std::{net::IpAddr, sync::Arc};
+
+use doorward_domain::{Clock, Email, Gid, Ids, Timestamp};
+use doorward_mail::{Letter, NewMail, Outbox};
+use doorward_storage::{AnyConnection, Database};
+use doorward_token::Kind;
+
+use crate::{
+    Config, Credentials, Error,
+    audit::{self, Action, Entry, Origin},
+    codes::{self, Code, Codes, Pair, Purpose},
+    logins::Logins,
+    revocation::{self, Covers},
+    store,
+    strength::Hints,
+    throttle::{self, Bucket, Place},
+    tokens::{Login, Tokens},
+    trust::Trust,
+};
+
+pub(crate) use password::NewPassword;
+pub(crate) use signup::{SignupRequest, SignupTry};
+
+pub(crate) struct Accounts {
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) config: Arc<Config>,
+    pub(crate) credentials: Credentials,
+    pub(crate) codes: Codes,
+    pub(crate) tokens: Arc<Tokens>,
+    pub(crate) trust: Arc<Trust>,
+    pub(crate) logins: Arc<Logins>,
+    /// None: no mails are sent.
+    pub(crate) outbox: Option<Outbox>,
+}
+
+/// A user, as the directory knows them.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) gid: Gid,
+    pub(crate) username: String,
+    /// To which mails go.
+    pub(crate) email: Option<Email>,
+    pub(crate) name: String,
+    /// Of mails.
+    pub(crate) language: String,
+}
+
+impl Person {
+    fn hints(&self) -> Hints {
+        Hints::new(&[&self.username, self.email.as_ref().map_or("", Email::as_str), &self.name])
+    }
+
+    fn mail(&self, id: Gid, to: Email, letter: Letter) -> NewMail {
+        let (language, user) = (self.language.clone(), Some(self.gid));
+        NewMail { id, to, language, letter, topic: None, expires_at: None, user }
+    }
+}
+
+/// Where a call comes from.
+#[derive(Debug, Clone)]
+pub(crate) struct From {
+    pub(crate) address: IpAddr,
+    pub(crate) origin: Origin,
+}
+
+impl Accounts {
+    /// Counts a question of somebody without a token.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`], and those of the database.
+    pub(crate) async fn count_question(&self, from: &From) -> Result<(), Error> {
+        self.count(from, None).await
+    }
+
+    /// Counts what is asked from an address, and what goes to a mailbox.
+    async fn count(&self, from: &From, mailbox: Option<&Email>) -> Result<(), Error> {
+        let (config, clock) = (self.config.clone(), self.clock.clone());
+        let asked = Bucket::of_questions(&Place::of(from.address), &config.throttle);
+        let mailbox = mailbox.map(|email| Bucket::of_mailbox(email, &config.throttle));
+        self.database
+            .write(move |connection| {
+                let buckets: Vec<&Bucket> = std::iter::once(&asked).chain(&mailbox).collect();
+                throttle::count_attempt(connection, &buckets, &config.throttle, clock.now())
+            })
+            .await
+    }
+
+    /// # Errors
+    /// [`Error::MailOff`].
+    fn outbox(&self) -> Result<Outbox, Error> {
+        self.outbox.clone().ok_or(Error::MailOff)
+    }
+
+    /// Stores a new code and the mail with it, together.
+    async fn send(&self, code: Code, mail: NewMail, entry: Entry) -> Result<(), Error> {
+        let (outbox, clock) = (self.outbox()?, self.clock.clone());
+        let put = outbox.clone();
+        self.database
+            .write(move |connection| {
+                let now = clock.now();
+                let topic = format!("{}/{}", code.purpose.as_str(), code.subject);
+                let mail = NewMail { topic: Some(topic), expires_at: Some(code.expires_at), ..mail };
+                store::code::put(connection, code)?;
+                audit::record(connection, entry, now)?;
+                Ok::<_, Error>(put.put(connection, mail, now)?)
+            })
+            .await?;
+        outbox.wake();
+        Ok(())
+    }
+
+    /// The code, when all that belongs to it is right.
+    ///
+    /// # Errors
+    /// [`Error::CodeRefused`], which is counted; those of the database.
+    async fn check(
+        &self,
+        purpose: Purpose,
+        typed: Pair,
+        binding: Vec<String>,
+        (user, from): (Option<Gid>, &From),
+    ) -> Result<Code, Error> {
+        let (codes, clock) = (self.codes.clone(), self.clock.clone());
+        let entry = Entry::new(Action::CodeRefused, user, &from.origin).with_detail(purpose.as_str());
+        let checked = self
+            .database
+            .write(move |connection| {
+                let (binding, now): (Vec<&str>, _) = (binding.iter().map(String::as_str).collect(), clock.now());
+                let checked = codes.check(connection, purpose, (&typed, &binding), now)?;
+                if checked.is_none() {
+                    audit::record(connection, entry, now)?;
+                }
+                Ok::<_, Error>(checked)
+            })
+            .await?;
+        checked.ok_or(Error::CodeRefused)
+    }
+
+    /// What a user deleted in the directory leaves here goes, and their tokens end.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub(crate) async fn forget(&self, user: Gid, origin: &Origin) -> Result<(), Error> {
+        let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
+        let entry = Entry::new(Action::UserDeleted, Some(user), &origin.by(user));
+        self.database
+            .write(move |connection| {
+                let now = clock.now();
+                revocation::revoke(connection, vec![(Covers::Subject(user), now)], lifetime)?;
+                forget(connection, user, now)?;
+                audit::record(connection, entry, now)
+            })
+            .await?;
+        self.trust.refresh().await
+    }
+}
+
+/// All that is kept of a user, but for what was revoked and written down.
+pub(crate) fn forget(connection: &mut AnyConnection, user: Gid, deleted_at: Timestamp) -> Result<(), Error> {
+    store::credential::delete_older(connection, user, deleted_at)?;
+    store::known_address::delete_of_user(connection, user)?;
+    store::code::delete_of_user(connection, user)?;
+    Ok(store::api_key::delete_older(connection, user, deleted_at)?)
+}
+
+/// The first login of a user whose password has just been set: later than what that has ended.
+fn login_after(connection: &mut AnyConnection, user: Gid, now: Timestamp) -> Result<Login, Error> {
+    let revocation = store::revocation::find(connection, &Covers::Subject(user))?;
+    let not_before = revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds);
+    Ok(Login { subject: user, kind: (Kind::User, None), at: now, not_before })
+}
+
+fn use_up(connection: &mut AnyConnection, purpose: Purpose, validation_code: &str) -> Result<Code, Error> {
+    codes::use_up(connection, purpose, validation_code)?.ok_or(Error::CodeRefused)
+}

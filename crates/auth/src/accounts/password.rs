@@ -1,0 +1,107 @@
+//! Another password, by who is logged in; and what every new password brings about.
+
+use doorward_domain::Timestamp;
+use doorward_mail::{Letter, NewMail, Outbox};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Error, Password,
+    accounts::{Accounts, From, Person, login_after},
+    audit::Action,
+    credentials::Replacement,
+    logins::Attempt,
+    store,
+    strength::Hints,
+    tokens::Login,
+};
+
+pub(crate) struct NewPassword {
+    pub(crate) user: Person,
+    /// What else no password may be made of, such as a name that is being set.
+    pub(crate) hints: Vec<String>,
+    pub(crate) current: Option<String>,
+    pub(crate) password: String,
+    pub(crate) is_check_only: bool,
+}
+
+/// A mail that tells of a new password, where mails are sent and there is an address.
+pub(super) struct Notice(Option<(Outbox, NewMail)>);
+
+impl Notice {
+    pub(super) fn put(self, connection: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
+        self.0.map_or(Ok(()), |(outbox, mail)| Ok(outbox.put(connection, mail, now)?))
+    }
+}
+
+impl Accounts {
+    /// Sets the password and ends every earlier token; gives the one that works. None when it was to be checked only.
+    ///
+    /// # Errors
+    /// Those of the password and of the current one, [`Error::Throttled`], and those of the database.
+    pub(crate) async fn change_password(&self, new: NewPassword, from: &From) -> Result<Option<String>, Error> {
+        let user = new.user;
+        match new.current {
+            Some(current) => self.check_current(&user, current, from).await?,
+            None if self.config.requires_current_password => return Err(Error::CurrentPasswordMissing),
+            None => {}
+        }
+        let password = Password::parse(&new.password)?;
+        let mut hints: Vec<&str> = new.hints.iter().map(String::as_str).collect();
+        let email = user.email.as_ref().map(ToString::to_string).unwrap_or_default();
+        hints.extend([user.username.as_str(), &email, &user.name]);
+        self.credentials.check_new(password.clone(), Hints::new(&hints)).await?;
+        if new.is_check_only {
+            return Ok(None);
+        }
+        let hash = self.credentials.hash(password).await?;
+        let replacement = Replacement { user: user.gid, hash, action: Action::PasswordChanged };
+        let (origin, notice) = (from.origin.by(user.gid), self.notice(&user));
+        let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
+        let login = self
+            .database
+            .write(move |connection| {
+                store::trust_head::next_version(connection)?;
+                let now = clock.now();
+                replacement.put(connection, &origin, lifetime, now)?;
+                notice.put(connection, now)?;
+                login_after(connection, user.gid, now)
+            })
+            .await?;
+        self.after_replacement(&login).await.map(Some)
+    }
+
+    /// Throttled together with logins: a stolen token must not help to guess a password.
+    async fn check_current(&self, user: &Person, current: String, from: &From) -> Result<(), Error> {
+        let attempt = Attempt {
+            user: Some(user.gid),
+            may_log_in: true,
+            username: user.username.clone(),
+            password: current,
+            begun: self.clock.now(),
+            project: None,
+            address: from.address,
+            origin: from.origin.by(user.gid),
+        };
+        match self.logins.clone().confirm(attempt).await {
+            Err(Error::UnknownUser) => Err(Error::CurrentPasswordWrong),
+            done => done,
+        }
+    }
+
+    pub(super) fn notice(&self, user: &Person) -> Notice {
+        let to = self.outbox.clone().zip(user.email.clone());
+        Notice(to.map(|(outbox, email)| {
+            let letter = Letter::PasswordChanged { username: user.username.clone() };
+            (outbox, user.mail(self.ids.gid(), email, letter))
+        }))
+    }
+
+    /// What was ended is known here before the answer goes out.
+    pub(super) async fn after_replacement(&self, login: &Login) -> Result<String, Error> {
+        if let Some(outbox) = &self.outbox {
+            outbox.wake();
+        }
+        self.trust.refresh().await?;
+        self.tokens.issue(login)
+    }
+}

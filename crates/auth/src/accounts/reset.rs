@@ -1,0 +1,68 @@
+//! A new password for who has forgotten theirs.
+
+use doorward_mail::Letter;
+
+use crate::{
+    Error, Password,
+    accounts::{Accounts, From, Person, login_after, use_up},
+    audit::{Action, Entry},
+    codes::{self, Pair, Purpose},
+    credentials::Replacement,
+    store,
+};
+
+impl Accounts {
+    /// Mails one code, which is good for any one of these users.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`], [`Error::Throttled`], [`Error::MailOff`], and those of the database.
+    pub(crate) async fn request_reset(&self, users: Vec<Person>, from: &From) -> Result<String, Error> {
+        self.outbox()?;
+        let mailbox = users.iter().find_map(|user| user.email.clone().map(|email| (user, email)));
+        self.count(from, mailbox.as_ref().map(|(_, email)| email)).await?;
+        let (first, email) = mailbox.ok_or(Error::UserNotFound)?;
+        let gids: Vec<String> = users.iter().map(|user| user.gid.to_string()).collect();
+        let subject = match gids.as_slice() {
+            [only] => only.clone(),
+            _ => codes::hashed(&email.folded()),
+        };
+        let each: Vec<[&str; 1]> = gids.iter().map(|gid| [gid.as_str()]).collect();
+        let bindings: Vec<&[&str]> = each.iter().map(<[&str; 1]>::as_slice).collect();
+        let (code, pair) = self.codes.make(Purpose::Reset, subject, &bindings, self.clock.now())?;
+        let usernames = users.iter().map(|user| user.username.clone()).collect();
+        let letter = Letter::ResetCode { code: pair.verification, usernames };
+        let mail = first.mail(self.ids.gid(), email, letter);
+        let entry = Entry::new(Action::PasswordResetRequested, Some(first.gid), &from.origin);
+        self.send(code, mail, entry).await?;
+        Ok(pair.validation)
+    }
+
+    /// Sets the password, uses up the code and ends every earlier token, all at once; gives the one token that works.
+    ///
+    /// # Errors
+    /// [`Error::CodeRefused`], those of the password, and those of the database.
+    pub(crate) async fn reset(&self, user: Person, password: &str, typed: Pair, from: &From) -> Result<String, Error> {
+        let binding = vec![user.gid.to_string()];
+        let validation = typed.validation.clone();
+        // First of all: who has no code learns nothing about what would be a good password for this user.
+        self.check(Purpose::Reset, typed, binding, (Some(user.gid), from)).await?;
+        let password = Password::parse(password)?;
+        self.credentials.check_new(password.clone(), user.hints()).await?;
+        let hash = self.credentials.hash(password).await?;
+        let replacement = Replacement { user: user.gid, hash, action: Action::PasswordReset };
+        let (origin, notice) = (from.origin.by(user.gid), self.notice(&user));
+        let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
+        let login = self
+            .database
+            .write(move |connection| {
+                store::trust_head::next_version(connection)?;
+                use_up(connection, Purpose::Reset, &validation)?;
+                let now = clock.now();
+                replacement.put(connection, &origin, lifetime, now)?;
+                notice.put(connection, now)?;
+                login_after(connection, user.gid, now)
+            })
+            .await?;
+        self.after_replacement(&login).await
+    }
+}

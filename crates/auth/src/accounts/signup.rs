@@ -1,0 +1,105 @@
+//! Signing up. The first step answers alike whether or not somebody has the address: the same work, and a mail.
+
+use doorward_domain::{Email, Gid};
+use doorward_mail::{Letter, NewMail};
+
+use crate::{
+    Error, Password,
+    accounts::{Accounts, From, Person, login_after, use_up},
+    audit::{self, Action, Entry},
+    codes::{self, Pair, Purpose, Signup},
+    store,
+    strength::Hints,
+};
+
+pub(crate) struct SignupRequest {
+    /// As the directory normalised it.
+    pub(crate) username: String,
+    pub(crate) password: String,
+    pub(crate) email: String,
+    /// The accounts that have this address.
+    pub(crate) owners: Vec<Person>,
+    /// Of the mail.
+    pub(crate) language: String,
+}
+
+/// What the second step brings.
+pub(crate) struct SignupTry {
+    pub(crate) username: String,
+    pub(crate) password: String,
+    pub(crate) email: String,
+    pub(crate) typed: Pair,
+}
+
+impl Accounts {
+    /// Mails a code, or that there is an account already. Gives the validation code either way.
+    ///
+    /// # Errors
+    /// Those of the password, [`Error::EmailInvalid`], [`Error::Throttled`], [`Error::MailOff`], and those of the database.
+    pub(crate) async fn request_signup(&self, request: SignupRequest, from: &From) -> Result<String, Error> {
+        self.outbox()?;
+        let hints = Hints::new(&[&request.username, &request.email]);
+        let password = Password::parse(&request.password)?;
+        self.credentials.check_new(password.clone(), hints).await?;
+        let email = Email::parse(&request.email).map_err(|_| Error::EmailInvalid)?;
+        self.count(from, Some(&email)).await?;
+        let password_hash = self.credentials.hash(password).await?;
+        let (folded, now) = (email.folded(), self.clock.now());
+        let binding: &[&str] = &[&request.username, &folded];
+        let is_known = !request.owners.is_empty();
+        // What nobody will get a code for, no code fits.
+        let bindings: &[&[&str]] = if is_known { &[] } else { &[binding] };
+        let (mut code, pair) = self.codes.make(Purpose::Signup, codes::hashed(&folded), bindings, now)?;
+        code.signup = Some(Signup { gid: self.ids.gid(), password_hash });
+        let mut usernames: Vec<String> = request.owners.iter().map(|owner| owner.username.clone()).collect();
+        usernames.sort();
+        let letter =
+            if is_known { Letter::AccountExists { usernames } } else { Letter::SignupCode { code: pair.verification } };
+        let language = request.owners.first().map_or(request.language, |owner| owner.language.clone());
+        let (id, user) = (self.ids.gid(), request.owners.first().map(|owner| owner.gid));
+        let mail = NewMail { id, to: email, language, letter, topic: None, expires_at: None, user };
+        self.send(code, mail, Entry::new(Action::SignupRequested, user, &from.origin)).await?;
+        Ok(pair.validation)
+    }
+
+    /// The name by which the directory knows this signup again. The code is not used up yet: a crash between this and the end
+    /// leaves something that the same call once more completes.
+    ///
+    /// # Errors
+    /// [`Error::CodeRefused`], [`Error::HashQueueFull`], and those of the database.
+    pub(crate) async fn check_signup(&self, signup: SignupTry, from: &From) -> Result<Gid, Error> {
+        let folded = Email::parse(&signup.email).map_err(|_| Error::CodeRefused)?.folded();
+        let binding = vec![signup.username, folded];
+        let code = self.check(Purpose::Signup, signup.typed, binding, (None, from)).await?;
+        let Some(begun) = &code.signup else {
+            return Err(Error::Internal("a signup's code without its signup"));
+        };
+        let hash = begun.password_hash.clone();
+        if self.credentials.verify(Some(begun.gid), Some(hash), &signup.password).await?.is_some() {
+            return Ok(begun.gid);
+        }
+        self.database.write(move |connection| codes::count_failure(connection, &code)).await?;
+        Err(Error::CodeRefused)
+    }
+
+    /// Gives the account that was made its password, and uses up the code: both or neither.
+    ///
+    /// # Errors
+    /// [`Error::CodeRefused`] when it is used up by now, and those of the database.
+    pub(crate) async fn finish_signup(&self, validation: String, user: Gid, from: &From) -> Result<String, Error> {
+        let clock = self.clock.clone();
+        let entry = Entry::new(Action::Signup, Some(user), &from.origin.by(user));
+        let login = self
+            .database
+            .write(move |connection| {
+                let now = clock.now();
+                let signup = use_up(connection, Purpose::Signup, &validation)?.signup;
+                let signup = signup.ok_or(Error::Internal("a signup's code without its signup"))?;
+                store::credential::put(connection, user, signup.password_hash, now)?;
+                audit::record(connection, entry, now)?;
+                login_after(connection, user, now)
+            })
+            .await?;
+        self.tokens.issue(&login)
+    }
+}

@@ -1,0 +1,242 @@
+//! Codes of the calls in two steps: the first mails one, the second brings it back. It counts together with the validation
+//! code, which only the answer to the first step tells: a code that is read over somebody's shoulder is worth nothing.
+
+use std::{str::FromStr, sync::Arc, time::Duration};
+
+use aws_lc_rs::{
+    digest::{SHA256, digest},
+    hmac::{self, HMAC_SHA256},
+};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use doorward_domain::{Gid, Malformed, Timestamp};
+use doorward_storage::{AnyConnection, Database};
+
+use crate::{Error, Sealer, secrets, store};
+
+pub(crate) const GOOD_FOR: Duration = Duration::from_secs(15 * 60);
+const MAX_TRIES: i64 = 5;
+/// A second step that has begun is finished, also when the code expires in the middle of it.
+const KEPT_LONGER: Duration = Duration::from_secs(3600);
+const VALIDATION_BYTES: usize = 24;
+const VERIFICATION_CHARS: usize = 6;
+/// Without those that are mistaken for each other: 0 and O, 1, I and L, 2 and Z, 5 and S, 8 and B, U (V stays).
+const ALPHABET: &[u8; 24] = b"34679ACDEFGHJKMNPQRTVWXY";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    Signup,
+    /// Of a password.
+    Reset,
+    Email,
+}
+
+impl Purpose {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Signup => "signup",
+            Self::Reset => "reset",
+            Self::Email => "email",
+        }
+    }
+}
+
+impl FromStr for Purpose {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        [Self::Signup, Self::Reset, Self::Email]
+            .into_iter()
+            .find(|purpose| purpose.as_str() == text)
+            .ok_or(Malformed("no purpose of a code"))
+    }
+}
+
+/// As it is stored.
+#[derive(Debug)]
+pub(crate) struct Code {
+    /// SHA-256 of the validation code.
+    pub(crate) validation: String,
+    pub(crate) purpose: Purpose,
+    /// Whose it is; each has one at a time.
+    pub(crate) subject: String,
+    /// HMAC of both codes.
+    pub(crate) verification: String,
+    /// HMACs of what the second step must say besides: one of these. None: nothing will do.
+    pub(crate) bindings: Vec<String>,
+    pub(crate) signup: Option<Signup>,
+    pub(crate) failed_tries: i64,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// What is kept of a signup's first step.
+#[derive(Debug)]
+pub(crate) struct Signup {
+    /// By which the directory knows the same signup again.
+    pub(crate) gid: Gid,
+    pub(crate) password_hash: String,
+}
+
+/// Both codes, as people and programs see them.
+#[derive(Debug, Clone)]
+pub(crate) struct Pair {
+    /// For the program that asks.
+    pub(crate) validation: String,
+    /// For the mail.
+    pub(crate) verification: String,
+}
+
+#[derive(Clone)]
+pub(crate) struct Codes {
+    key: Arc<hmac::Key>,
+}
+
+impl Codes {
+    pub(crate) async fn start(database: &Database, sealer: Arc<Sealer>) -> Result<Self, Error> {
+        let work =
+            move |connection: &mut AnyConnection| secrets::find_or_make(connection, &sealer, secrets::MAILED_CODES);
+        Ok(Self { key: Arc::new(hmac::Key::new(HMAC_SHA256, &database.write(work).await?)) })
+    }
+
+    /// A new code, which is not stored yet.
+    pub(crate) fn make(
+        &self,
+        purpose: Purpose,
+        subject: String,
+        bindings: &[&[&str]],
+        now: Timestamp,
+    ) -> Result<(Code, Pair), Error> {
+        let validation = URL_SAFE_NO_PAD.encode(secrets::random::<VALIDATION_BYTES>()?);
+        let pair = Pair { validation, verification: generate()? };
+        let code = Code {
+            validation: found_by(&pair.validation),
+            purpose,
+            subject,
+            verification: self.verification(&pair),
+            bindings: bindings.iter().map(|parts| self.binding(purpose, parts)).collect(),
+            signup: None,
+            failed_tries: 0,
+            expires_at: now.plus(GOOD_FOR),
+        };
+        Ok((code, pair))
+    }
+
+    /// The code, when all of it is right. When it isn't that is counted, so the caller's transaction must be committed.
+    pub(crate) fn check(
+        &self,
+        connection: &mut AnyConnection,
+        purpose: Purpose,
+        (typed, binding): (&Pair, &[&str]),
+        now: Timestamp,
+    ) -> Result<Option<Code>, Error> {
+        let validation = found_by(&typed.validation);
+        let Some(code) = store::code::find_locked(connection, &validation, purpose)? else {
+            return Ok(None);
+        };
+        if code.failed_tries >= MAX_TRIES || code.expires_at <= now {
+            return Ok(None);
+        }
+        let is_verified = secrets::is_equal(&code.verification, &self.verification(typed));
+        let binding = self.binding(purpose, binding);
+        // Each is compared, also after one that is equal.
+        let bound = code.bindings.iter().filter(|expected| secrets::is_equal(expected, &binding)).count();
+        if is_verified && bound > 0 {
+            return Ok(Some(code));
+        }
+        store::code::set_failed_tries(connection, &validation, code.failed_tries + 1)?;
+        Ok(None)
+    }
+
+    fn verification(&self, pair: &Pair) -> String {
+        let typed = pair.verification.trim().to_ascii_uppercase();
+        self.mac(&["verification", &pair.validation, &typed])
+    }
+
+    fn binding(&self, purpose: Purpose, parts: &[&str]) -> String {
+        let mut all = vec!["binding", purpose.as_str()];
+        all.extend(parts);
+        self.mac(&all)
+    }
+
+    /// Of the parts and where each ends.
+    fn mac(&self, parts: &[&str]) -> String {
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in parts {
+            context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        STANDARD.encode(context.sign().as_ref())
+    }
+}
+
+/// One more wrong try with what else belongs to a code that was right.
+pub(crate) fn count_failure(connection: &mut AnyConnection, code: &Code) -> Result<(), Error> {
+    if let Some(code) = store::code::find_locked(connection, &code.validation, code.purpose)? {
+        store::code::set_failed_tries(connection, &code.validation, code.failed_tries + 1)?;
+    }
+    Ok(())
+}
+
+/// Takes a code that was checked, in the transaction that does what it stands for: of many at once, one gets it.
+pub(crate) fn use_up(
+    connection: &mut AnyConnection,
+    purpose: Purpose,
+    validation_code: &str,
+) -> Result<Option<Code>, Error> {
+    let code = store::code::find_locked(connection, &found_by(validation_code), purpose)?;
+    if let Some(code) = &code {
+        store::code::delete(connection, &code.validation)?;
+    }
+    Ok(code)
+}
+
+pub(crate) fn sweep(connection: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
+    Ok(store::code::delete_expired(connection, now.minus(KEPT_LONGER))?)
+}
+
+/// An address as the subject of codes and topics: not in plain text.
+pub(crate) fn hashed(text: &str) -> String {
+    URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
+}
+
+fn found_by(validation_code: &str) -> String {
+    hashed(validation_code)
+}
+
+fn generate() -> Result<String, Error> {
+    let mut code = String::with_capacity(VERIFICATION_CHARS);
+    while code.len() < VERIFICATION_CHARS {
+        let [byte] = secrets::random::<1>()?;
+        // 240 is ten times 24: each character is as likely as any.
+        if byte < 240
+            && let Some(char) = ALPHABET.get(usize::from(byte) % ALPHABET.len())
+        {
+            code.push(char::from(*char));
+        }
+    }
+    Ok(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_have_only_characters_that_are_not_mistaken_for_others() {
+        for _ in 0..100 {
+            let code = generate().unwrap();
+            assert_eq!(code.len(), 6);
+            assert!(code.bytes().all(|byte| ALPHABET.contains(&byte)), "{code}");
+        }
+        assert_ne!((generate().unwrap(), generate().unwrap()), (generate().unwrap(), generate().unwrap()));
+    }
+
+    #[test]
+    fn a_mac_is_of_the_parts_and_not_of_their_sum() {
+        let codes = Codes { key: Arc::new(hmac::Key::new(HMAC_SHA256, &[1; 32])) };
+        assert_ne!(codes.mac(&["ab", "c"]), codes.mac(&["a", "bc"]));
+        assert_ne!(codes.mac(&["ab"]), codes.mac(&["ab", ""]));
+    }
+}

@@ -1,0 +1,52 @@
+//! What auth keeps for itself, made at the first need and sealed: the keys of its HMACs.
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
+use doorward_storage::AnyConnection;
+
+use crate::{Error, Sealer, keys::KeyState, store};
+
+const BYTES: usize = 32;
+
+/// By which API keys are looked up.
+pub(crate) const API_KEY_LOOKUP: &str = "api_key_lookup";
+/// By which codes that were mailed are compared: they are short, and a plain hash would be guessed.
+pub(crate) const MAILED_CODES: &str = "mailed_codes";
+
+/// To which a sealed secret is bound.
+pub(crate) fn place(name: &str) -> String {
+    format!("secret/{name}")
+}
+
+pub(crate) fn find_or_make(
+    connection: &mut AnyConnection,
+    sealer: &Sealer,
+    name: &'static str,
+) -> Result<Vec<u8>, Error> {
+    if let Some(sealed) = store::secret::find(connection, name)? {
+        return Ok(sealer.open(&place(name), &sealed)?);
+    }
+    store::trust_head::lock(connection)?;
+    // Somebody else may have made it while we waited.
+    if let Some(sealed) = store::secret::find(connection, name)? {
+        return Ok(sealer.open(&place(name), &sealed)?);
+    }
+    // Not with another key than all the rest.
+    if let Some(active) = store::signing_key::list(connection)?.iter().find(|key| key.state == KeyState::Active) {
+        active.to_signer(sealer)?;
+    }
+    let secret = random::<BYTES>()?;
+    let sealed = sealer.seal(&place(name), &secret)?;
+    store::secret::insert(connection, name, &sealed)?;
+    Ok(secret.to_vec())
+}
+
+pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+    let mut bytes = [0; N];
+    rand::fill(&mut bytes).map_err(|_| Error::Internal("no random numbers"))?;
+    Ok(bytes)
+}
+
+/// In a time that tells nothing of where they differ.
+pub(crate) fn is_equal(a: &str, b: &str) -> bool {
+    verify_slices_are_equal(a.as_bytes(), b.as_bytes()).is_ok()
+}

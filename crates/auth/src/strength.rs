@@ -1,0 +1,100 @@
+//! How soon a password would be guessed (zxcvbn, D. Wheeler, USENIX Security 2016).
+
+use zxcvbn::{Score, zxcvbn};
+
+use crate::{Error, Password};
+
+/// What helps to choose a better one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Feedback {
+    /// Empty when there is nothing special to say.
+    pub warning: String,
+    pub suggestions: Vec<String>,
+}
+
+impl Feedback {
+    pub(crate) fn too_short(least: usize) -> Self {
+        let suggestion = format!("Use at least {least} characters. A few uncommon words are easy to remember.");
+        Self { warning: "This is too short.".to_owned(), suggestions: vec![suggestion] }
+    }
+
+    /// As it travels between the services, and to the caller.
+    pub(crate) fn to_json(&self) -> String {
+        serde_json::json!({"warning": self.warning, "suggestions": self.suggestions}).to_string()
+    }
+}
+
+/// What nobody's password may be made of: their names and addresses, whole and in parts.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Hints(Vec<String>);
+
+/// Shorter parts, such as initials, are in every password.
+const SHORTEST_PART: usize = 3;
+/// Each is looked for.
+const MAX_HINTS: usize = 50;
+
+impl Hints {
+    pub(crate) fn new(texts: &[&str]) -> Self {
+        let parts = texts.iter().flat_map(|text| text.split(|char: char| !char.is_alphanumeric()));
+        let parts = parts.filter(|part| part.chars().count() >= SHORTEST_PART);
+        let whole = texts.iter().copied().filter(|text| !text.is_empty());
+        Self(whole.chain(parts).map(str::to_lowercase).take(MAX_HINTS).collect())
+    }
+}
+
+/// # Errors
+/// [`Error::PasswordWeak`], when it would take fewer than a hundred million guesses (a score below 3).
+pub(crate) fn check(password: &Password, hints: &Hints) -> Result<(), Error> {
+    let hints: Vec<&str> = hints.0.iter().map(String::as_str).collect();
+    let entropy = zxcvbn(password.as_str(), &hints);
+    if entropy.score() >= Score::Three {
+        return Ok(());
+    }
+    let feedback = entropy.feedback().map_or_else(Feedback::default, |feedback| Feedback {
+        warning: feedback.warning().map(|warning| warning.to_string()).unwrap_or_default(),
+        suggestions: feedback.suggestions().iter().map(ToString::to_string).collect(),
+    });
+    Err(Error::PasswordWeak(feedback))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(password: &str, hints: &[&str]) -> Result<(), Feedback> {
+        let password = Password::parse(password).unwrap();
+        match super::check(&password, &Hints::new(hints)) {
+            Ok(()) => Ok(()),
+            Err(Error::PasswordWeak(feedback)) => Err(feedback),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn what_is_guessed_soon_is_weak_and_says_why() {
+        for weak in ["password", "12345678", "qwertyuiop", "aaaaaaaaaaaa", "Passw0rd!", "20011983"] {
+            let feedback = check(weak, &[]).unwrap_err();
+            assert!(!feedback.warning.is_empty() || !feedback.suggestions.is_empty(), "{weak}");
+        }
+        for strong in ["correct horse battery staple", "kV7-gluon-marmalade", "Ünïcödé-Påsswörd-🦀", "        7Gx!qP"]
+        {
+            assert_eq!(check(strong, &[]), Ok(()), "{strong}");
+        }
+    }
+
+    #[test]
+    fn what_everybody_knows_of_somebody_is_weak() {
+        let hints = ["winterbottom", "percival.winterbottom@example.org", "Percival Winterbottom"];
+        for weak in ["winterbottom", "Winterbottom1", "percivalwinterbottom", "percival.winterbottom@example.org"] {
+            assert!(check(weak, &hints).is_err(), "{weak}");
+        }
+        assert_eq!(check("kV7-gluon-marmalade", &hints), Ok(()));
+    }
+
+    #[test]
+    fn long_and_odd_passwords_are_checked_too() {
+        for text in ["x".repeat(256), "ab".repeat(128), "\u{202e}\u{0}\u{1f}12345678".to_owned(), "é".repeat(256)] {
+            drop(check(&text, &[&"y".repeat(200)]));
+        }
+    }
+}

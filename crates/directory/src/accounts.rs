@@ -1,0 +1,269 @@
+//! Accounts, as people make, find, change and end their own.
+
+use doorward_domain::{Clock, DisplayName, Email, Gid, Malformed, Timezone, UserStatus, Username, languages};
+use doorward_mail::{Letter, NewMail};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Directory, Error, NewUser,
+    model::{Action, User},
+    store::{self, feed},
+    users::{self, change},
+};
+
+/// More accounts than anybody has with one address.
+const MAX_ACCOUNTS: i64 = 100;
+
+/// By what accounts are looked for.
+#[derive(Debug, Clone)]
+pub enum By {
+    Username(String),
+    Email(String),
+    /// An address that accounts have, or else a username.
+    Either(String),
+}
+
+/// A signup whose codes were right.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// Names the signup.
+    pub signup: Gid,
+    pub username: Username,
+    /// Verified.
+    pub email: Email,
+}
+
+/// What somebody changes about themself; None stays as it is. As typed.
+#[derive(Debug, Clone, Default)]
+pub struct UserChange {
+    pub username: Option<String>,
+    pub name: Option<String>,
+    pub language: Option<String>,
+    pub timezone: Option<String>,
+}
+
+impl Directory {
+    /// A username as normalised, and whether nobody has it.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::UsernameNotOwnEmail`] when an address is given, and those of the database.
+    pub async fn check_username(&self, username: &str, email: Option<&str>) -> Result<(Username, bool), Error> {
+        let username = parse_username(username)?;
+        if let Some(email) = email
+            && !username.is_allowed_for(Email::parse(email).ok().as_ref())
+        {
+            return Err(Error::UsernameNotOwnEmail);
+        }
+        let name = username.clone();
+        let find = move |connection: &mut AnyConnection| store::user::find_by_username(connection, name.as_str());
+        let found = self.database.peek(find).await?;
+        Ok((username, found.is_none()))
+    }
+
+    /// Active accounts, in the order of usernames.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_accounts(&self, by: By) -> Result<Vec<User>, Error> {
+        Ok(self.database.peek(move |connection| find_accounts(connection, &by)).await?)
+    }
+
+    /// The account of a signup. An address that was invited before has a place already, which the account takes.
+    ///
+    /// # Errors
+    /// [`Error::UsernameTaken`], [`Error::UsernameNotOwnEmail`], and those of the database.
+    pub async fn create_account(&self, new: NewAccount) -> Result<User, Error> {
+        let clock = self.clock.clone();
+        self.database.write(move |connection| create_account(connection, new, &*clock)).await
+    }
+
+    /// # Errors
+    /// [`Error::Malformed`], [`Error::UsernameTaken`], [`Error::UsernameNotOwnEmail`], [`Error::UserNotActive`],
+    /// [`Error::Forbidden`], and those of the database.
+    pub async fn update_user(&self, gid: Gid, wanted: UserChange) -> Result<User, Error> {
+        let clock = self.clock.clone();
+        self.database
+            .write(move |connection| {
+                feed::lock(connection)?;
+                let (old, new) = changed(connection, gid, &wanted)?;
+                save(connection, &old, &new, &*clock)?;
+                Ok(new)
+            })
+            .await
+    }
+
+    /// What stands against a change; nothing is changed.
+    ///
+    /// # Errors
+    /// As [`update_user`](Self::update_user).
+    pub async fn check_user_update(&self, gid: Gid, wanted: UserChange) -> Result<User, Error> {
+        self.database.read(move |connection| Ok(changed(connection, gid, &wanted)?.1)).await
+    }
+
+    /// Deletes somebody's own account, with their memberships.
+    ///
+    /// # Errors
+    /// [`Error::OwnsProjects`], [`Error::UserNotActive`], [`Error::Forbidden`], and those of the database.
+    pub async fn delete_account(&self, gid: Gid) -> Result<(), Error> {
+        let clock = self.clock.clone();
+        self.database
+            .write(move |connection| {
+                feed::lock(connection)?;
+                get_active(connection, gid)?;
+                users::delete(connection, gid, &*clock)
+            })
+            .await
+    }
+
+    /// Sets an address that was verified, in place of `old`, to which a mail tells of it.
+    ///
+    /// # Errors
+    /// [`Error::EmailChanged`], [`Error::UserNotActive`], [`Error::Forbidden`], and those of the database.
+    pub async fn set_email(&self, gid: Gid, old: Option<Email>, email: Email) -> Result<User, Error> {
+        let (clock, id, outbox) = (self.clock.clone(), self.ids.gid(), self.outbox.clone());
+        let user = self
+            .database
+            .write(move |connection| {
+                feed::lock(connection)?;
+                let user = get_active(connection, gid)?;
+                let changed = User { email: Some(email.to_string()), ..user.clone() };
+                if changed == user {
+                    return Ok::<_, Error>(user);
+                }
+                let current = user.email.as_deref().map(Email::parse).transpose();
+                if current.map_err(|malformed| Error::Malformed("email", malformed))? != old {
+                    return Err(Error::EmailChanged);
+                }
+                if let Some((outbox, to)) = outbox.zip(old) {
+                    let username = user.username.clone().unwrap_or_default();
+                    let letter = Letter::EmailChanged { username, email: email.to_string() };
+                    let (language, user) = (user.language.clone(), Some(gid));
+                    let mail = NewMail { id, to, language, letter, topic: None, expires_at: None, user };
+                    outbox.put(connection, mail, clock.now())?;
+                }
+                save(connection, &user, &changed, &*clock)?;
+                Ok(changed)
+            })
+            .await?;
+        if let Some(outbox) = &self.outbox {
+            outbox.wake();
+        }
+        Ok(user)
+    }
+}
+
+pub(crate) fn parse_username(text: &str) -> Result<Username, Error> {
+    Username::parse(text).map_err(|malformed| Error::Malformed("username", malformed))
+}
+
+/// An active person: API users have no account of their own.
+pub(crate) fn get_active(connection: &mut AnyConnection, gid: Gid) -> Result<User, Error> {
+    let user = store::user::find(connection, gid)?.filter(|user| user.status == UserStatus::Active);
+    let user = user.ok_or(Error::UserNotActive)?;
+    if user.is_api_user() { Err(Error::Forbidden) } else { Ok(user) }
+}
+
+fn find_accounts(connection: &mut AnyConnection, by: &By) -> doorward_storage::Result<Vec<User>> {
+    let is_account = |user: &User| user.status == UserStatus::Active && user.username.is_some();
+    let found: Vec<User> = match by {
+        By::Username(text) => by_username(connection, text)?,
+        By::Email(text) => by_email(connection, text)?,
+        By::Either(text) => {
+            let found = by_email(connection, text)?;
+            if found.iter().any(is_account) { found } else { by_username(connection, text)? }
+        }
+    };
+    Ok(found.into_iter().filter(is_account).collect())
+}
+
+fn by_email(connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Vec<User>> {
+    match Email::parse(text) {
+        Ok(email) => store::user::list_by_email(connection, &email, MAX_ACCOUNTS),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+fn by_username(connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Vec<User>> {
+    match Username::parse(text) {
+        Ok(name) => Ok(store::user::find_by_username(connection, name.as_str())?.into_iter().collect()),
+        Err(_) => Ok(Vec::new()),
+    }
+}
+
+fn create_account(connection: &mut AnyConnection, new: NewAccount, clock: &dyn Clock) -> Result<User, Error> {
+    feed::lock(connection)?;
+    if let Some(user) = store::user::find_by_signup(connection, new.signup)? {
+        return Ok(user);
+    }
+    if store::user::find_by_username(connection, new.username.as_str())?.is_some() {
+        return Err(Error::UsernameTaken);
+    }
+    let holders = store::user::list_by_email(connection, &new.email, 1)?;
+    let invited = holders.first().filter(|user| user.status == UserStatus::Invited && user.username.is_none());
+    let (action, gid) = invited.map_or((Action::Insert, new.signup), |invited| (Action::Update, invited.gid));
+    let no_name = DisplayName::parse_or_empty("").map_err(|malformed| Error::Malformed("name", malformed))?;
+    let account = NewUser::new(gid, new.username, Some(new.email), no_name);
+    account.check()?;
+    let account = account.into_user();
+    if action == Action::Update {
+        store::user::update(connection, &account, clock.now())?;
+        store::user::set_status(connection, gid, account.status, clock.now())?;
+    } else {
+        match store::user::insert_many(connection, std::slice::from_ref(&account), clock.now()) {
+            // Who creates many at once, at the command line, doesn't hold the lock meanwhile.
+            Err(doorward_storage::Error::Unique(_)) => return Err(Error::UsernameTaken),
+            done => done?,
+        }
+    }
+    store::user::set_signup(connection, gid, new.signup)?;
+    feed::append(connection, vec![change(action, gid, account.status.as_str())], clock)?;
+    Ok(account)
+}
+
+/// The user as they are, and as they would be.
+fn changed(connection: &mut AnyConnection, gid: Gid, wanted: &UserChange) -> Result<(User, User), Error> {
+    let user = get_active(connection, gid)?;
+    let mut new = user.clone();
+    if let Some(text) = &wanted.username {
+        let username = parse_username(text)?;
+        // Who has kept a name with an @ through a change of their address may say it again.
+        if user.username.as_deref() != Some(username.as_str()) {
+            let email = user.email.as_deref().and_then(|email| Email::parse(email).ok());
+            if !username.is_allowed_for(email.as_ref()) {
+                return Err(Error::UsernameNotOwnEmail);
+            }
+            if store::user::find_by_username(connection, username.as_str())?.is_some() {
+                return Err(Error::UsernameTaken);
+            }
+        }
+        new.username = Some(username.to_string());
+    }
+    if let Some(text) = &wanted.name {
+        let name = DisplayName::parse(text).map_err(|malformed| Error::Malformed("name", malformed))?;
+        new.name = name.to_string();
+    }
+    if let Some(language) = &wanted.language {
+        if !languages::is_known(language) {
+            return Err(Error::Malformed("language", Malformed("is not in the global list")));
+        }
+        new.language.clone_from(language);
+    }
+    if let Some(text) = &wanted.timezone {
+        let timezone: Timezone = text.parse().map_err(|malformed| Error::Malformed("timezone", malformed))?;
+        new.timezone = timezone.to_string();
+    }
+    Ok((user, new))
+}
+
+fn save(connection: &mut AnyConnection, old: &User, new: &User, clock: &dyn Clock) -> Result<(), Error> {
+    if old == new {
+        return Ok(());
+    }
+    match store::user::update(connection, new, clock.now()) {
+        // As above.
+        Err(doorward_storage::Error::Unique(_)) => return Err(Error::UsernameTaken),
+        done => done?,
+    }
+    feed::append(connection, vec![users::change(Action::Update, new.gid, new.status.as_str())], clock)?;
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! The calls about accounts.
+
+use doorward_domain::{Email, ErrorCode};
+use doorward_proto::{
+    Failure,
+    directory::v1::{self as pb, find_accounts_request::By as PbBy},
+};
+use tonic::Response;
+
+use super::Answer;
+use crate::{
+    By, Directory, Error, NewAccount, UserChange, accounts::parse_username, convert, convert::gid, model::User,
+};
+
+pub(super) async fn check_username(
+    directory: &Directory,
+    request: pb::CheckUsernameRequest,
+) -> Answer<pb::CheckUsernameResponse> {
+    let checked = directory.check_username(&request.username, request.email.as_deref()).await;
+    let (username, is_available) = checked.map_err(Failure::from)?;
+    Ok(Response::new(pb::CheckUsernameResponse { username: username.to_string(), is_available }))
+}
+
+pub(super) async fn find_accounts(
+    directory: &Directory,
+    request: pb::FindAccountsRequest,
+) -> Answer<pb::FindAccountsResponse> {
+    let by = match request.by.ok_or_else(|| Failure::invalid("by"))? {
+        PbBy::Username(text) => By::Username(text),
+        PbBy::Email(text) => By::Email(text),
+        PbBy::UsernameOrEmail(text) => By::Either(text),
+    };
+    let found = directory.find_accounts(by).await.map_err(Failure::from)?;
+    Ok(Response::new(pb::FindAccountsResponse { users: found.into_iter().map(convert::user).collect() }))
+}
+
+pub(super) async fn create_account(
+    directory: &Directory,
+    request: pb::CreateAccountRequest,
+) -> Answer<pb::UserResponse> {
+    let new = NewAccount {
+        signup: gid(&request.signup_gid, "signup_gid")?,
+        username: parse_username(&request.username).map_err(Failure::from)?,
+        email: email(&request.email)?,
+    };
+    answer(directory.create_account(new).await)
+}
+
+pub(super) async fn update_user(directory: &Directory, request: pb::UpdateUserRequest) -> Answer<pb::UserResponse> {
+    let user = gid(&request.user_gid, "user_gid")?;
+    let change = UserChange {
+        username: request.username,
+        name: request.name,
+        language: request.language,
+        timezone: request.timezone,
+    };
+    if request.check_only {
+        answer(directory.check_user_update(user, change).await)
+    } else {
+        answer(directory.update_user(user, change).await)
+    }
+}
+
+pub(super) async fn set_email(directory: &Directory, request: pb::SetEmailRequest) -> Answer<pb::UserResponse> {
+    let user = gid(&request.user_gid, "user_gid")?;
+    let old = request.old_email.as_deref().map(email).transpose()?;
+    answer(directory.set_email(user, old, email(&request.email)?).await)
+}
+
+pub(super) async fn delete_account(
+    directory: &Directory,
+    request: pb::DeleteAccountRequest,
+) -> Answer<pb::DeleteAccountResponse> {
+    directory.delete_account(gid(&request.user_gid, "user_gid")?).await.map_err(of_caller)?;
+    Ok(Response::new(pb::DeleteAccountResponse {}))
+}
+
+fn answer(changed: Result<User, Error>) -> Answer<pb::UserResponse> {
+    let user = Some(convert::user(changed.map_err(of_caller)?));
+    Ok(Response::new(pb::UserResponse { user }))
+}
+
+/// Who is not active any more has no good token either.
+fn of_caller(error: Error) -> Failure {
+    if matches!(error, Error::UserNotActive) { Failure::new(ErrorCode::Unauthenticated) } else { error.into() }
+}
+
+fn email(text: &str) -> Result<Email, Failure> {
+    Email::parse(text).map_err(|malformed| Error::Malformed("email", malformed).into())
+}

@@ -1,0 +1,50 @@
+//! Another email address: `POST /api/account/update_email_request`, `POST /api/account/update_email`.
+
+use actix_web::{HttpResponse, web::Data};
+use doorward_proto::{
+    auth::v1::{CheckEmailChangeRequest, FinishEmailChangeRequest, RequestEmailChangeRequest},
+    directory::v1::SetEmailRequest,
+};
+use serde_json::json;
+
+use crate::{
+    body::Body,
+    caller::Caller,
+    envelope::{self, Empty, Problem},
+    peers::Peers,
+    people::{self, person},
+};
+
+pub(crate) async fn request(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+    people::refuse_api_users(&caller)?;
+    let email = body.string("email")?.to_owned();
+    let user = people::find(&peers, &caller).await?;
+    let client_address = caller.address.to_string();
+    let ask = RequestEmailChangeRequest { user: Some(person(&user)), email, client_address };
+    let validation_code = peers.auth().request_email_change(ask).await?.into_inner().validation_code;
+    envelope::success(&json!({"validation_code": validation_code}), &Empty {})
+}
+
+/// The codes are checked, the directory takes the address, and the code is used up: the same call completes what a crash
+/// leaves. Of two at once one changes the address, and the other finds its code used.
+pub(crate) async fn update(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+    people::refuse_api_users(&caller)?;
+    let email = body.string("email")?.to_owned();
+    let validation_code = body.string("validation_code")?.to_owned();
+    let verification_code = body.string("verification_code")?.to_owned();
+    let (user_gid, client_address) = (caller.claims.sub.to_string(), caller.address.to_string());
+    let old_email = people::find(&peers, &caller).await?.complete.and_then(|complete| complete.email);
+    let check = CheckEmailChangeRequest {
+        user_gid: user_gid.clone(),
+        email: email.clone(),
+        validation_code: validation_code.clone(),
+        verification_code,
+        client_address: client_address.clone(),
+    };
+    peers.auth().check_email_change(check).await?;
+    let set = SetEmailRequest { user_gid: user_gid.clone(), old_email, email };
+    let user = peers.directory().set_email(set).await?.into_inner().user.unwrap_or_default();
+    let finish = FinishEmailChangeRequest { user_gid, validation_code, client_address };
+    peers.auth().finish_email_change(finish).await?;
+    people::answer(&user, None)
+}

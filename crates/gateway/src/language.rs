@@ -1,0 +1,41 @@
+//! The language of people who have no account yet.
+
+use actix_web::{HttpRequest, http::header::ACCEPT_LANGUAGE};
+
+/// More than any sensible list has.
+const MAX_BYTES: usize = 1000;
+
+/// The first that the browser asks for (RFC 9110, section 12.5.4), in small letters; English when it asks for none.
+pub(crate) fn preferred(request: &HttpRequest) -> String {
+    let header = request.headers().get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
+    header.filter(|header| header.len() <= MAX_BYTES).and_then(parse).unwrap_or_else(|| "en".to_owned())
+}
+
+fn parse(header: &str) -> Option<String> {
+    let mut best: Option<(f32, &str)> = None;
+    for range in header.split(',') {
+        let (tag, rest) = range.split_once(';').unwrap_or((range, ""));
+        let weight = rest.trim().strip_prefix("q=").map_or(Some(1.0), |weight| weight.parse().ok())?;
+        let tag = tag.trim();
+        let is_tag = !tag.is_empty() && tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if is_tag && weight > best.map_or(0.0, |(weight, _)| weight) {
+            best = Some((weight, tag));
+        }
+    }
+    best.map(|(_, tag)| tag.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_language_with_the_most_weight_comes_first() {
+        assert_eq!(parse("nl").as_deref(), Some("nl"));
+        assert_eq!(parse("en;q=0.5, nl-BE, de;q=0.9").as_deref(), Some("nl-be"));
+        assert_eq!(parse("de-AT,de;q=0.9").as_deref(), Some("de-at"));
+        for bad in ["", "*", ";;;", "en;q=0", "\"x\"", "en;q=lots"] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! A new password for who has forgotten theirs: `POST /api/reset_password_request`, `POST /api/reset_password`.
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use doorward_domain::Gid;
+use doorward_proto::{
+    auth::v1::{RequestPasswordResetRequest, ResetPasswordRequest},
+    directory::v1::{FindAccountsRequest, User, find_accounts_request::By},
+};
+use serde_json::json;
+
+use crate::{
+    Gateway,
+    body::Body,
+    client_address,
+    envelope::{self, Empty, Problem},
+    init,
+    peers::Peers,
+    people::person,
+};
+
+pub(crate) async fn request(
+    request: HttpRequest,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    let name = body.string("username_or_email")?.to_owned();
+    let users = find(&peers, By::UsernameOrEmail(name)).await?;
+    let ask = RequestPasswordResetRequest {
+        users: users.iter().map(person).collect(),
+        client_address: client_address::of(&request, &gateway).to_string(),
+    };
+    let validation_code = peers.auth().request_password_reset(ask).await?.into_inner().validation_code;
+    let usernames: Vec<&str> = users.iter().filter_map(|user| user.username.as_deref()).collect();
+    envelope::success(&json!({"validation_code": validation_code, "usernames": usernames}), &Empty {})
+}
+
+pub(crate) async fn reset(
+    request: HttpRequest,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    let username = body.string("username")?.to_owned();
+    let new_password = body.string("new_password")?.to_owned();
+    let validation_code = body.string("validation_code")?.to_owned();
+    let verification_code = body.string("verification_code")?.to_owned();
+    let found = find(&peers, By::Username(username)).await?;
+    let user = found.first().ok_or_else(|| Problem::unprocessable("user_not_found"))?;
+    let gid: Gid = user.gid.parse().map_err(|_| Problem::internal())?;
+    let reset = ResetPasswordRequest {
+        user: Some(person(user)),
+        new_password,
+        validation_code,
+        verification_code,
+        client_address: client_address::of(&request, &gateway).to_string(),
+    };
+    let token = peers.auth().reset_password(reset).await?.into_inner().token;
+    // Only now: who is deactivated meanwhile gets no token.
+    init::answer(init::fetch(&gateway, &peers, gid).await?, &token)
+}
+
+async fn find(peers: &Peers, by: By) -> Result<Vec<User>, Problem> {
+    Ok(peers.directory().find_accounts(FindAccountsRequest { by: Some(by) }).await?.into_inner().users)
+}

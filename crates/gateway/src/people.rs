@@ -1,0 +1,77 @@
+//! People about themselves: who calls, as a person, and what they get back.
+
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    http::header::{AUTHORIZATION, HeaderValue},
+};
+use doorward_domain::ErrorCode;
+use doorward_proto::{
+    Failure,
+    auth::v1::Person,
+    directory::v1::{GetUserRequest, User, UserStatus},
+};
+use doorward_token::Kind;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    caller::{Caller, DueToken},
+    entries::Users,
+    envelope::{self, Problem},
+    peers::Peers,
+};
+
+/// A user as auth must know them for a moment.
+pub(crate) fn person(user: &User) -> Person {
+    let complete = user.complete.clone().unwrap_or_default();
+    Person {
+        user_gid: user.gid.clone(),
+        username: user.username.clone().unwrap_or_default(),
+        email: complete.email,
+        name: user.name.clone(),
+        language: complete.language,
+    }
+}
+
+/// API users have no account of their own.
+pub(crate) fn refuse_api_users(caller: &Caller) -> Result<(), Problem> {
+    match caller.claims.kind {
+        Kind::User => Ok(()),
+        Kind::Api => Err(Failure::new(ErrorCode::Forbidden).into()),
+    }
+}
+
+/// The caller, as the directory has them now.
+pub(crate) async fn find(peers: &Peers, caller: &Caller) -> Result<User, Problem> {
+    let get = GetUserRequest { user_gid: caller.claims.sub.to_string() };
+    match peers.directory().get_user(get).await.map_err(Failure::from) {
+        Ok(found) => {
+            let active = found.into_inner().user.filter(|user| user.status() == UserStatus::Active);
+            active.ok_or_else(Problem::unauthenticated)
+        }
+        // Deleted a moment ago.
+        Err(Failure { code: ErrorCode::Unprocessable, .. }) => Err(Problem::unauthenticated()),
+        Err(failure) => Err(failure.into()),
+    }
+}
+
+/// With a token, when there is another one from now on.
+pub(crate) fn answer(user: &User, token: Option<&str>) -> Result<HttpResponse, Problem> {
+    #[derive(Serialize)]
+    struct Data<'a> {
+        #[serde(rename = "cc.users")]
+        users: Users<'a>,
+    }
+    let data = Data { users: Users { caller: Some(user), others: &[] } };
+    let mut response = envelope::success(&json!({"user": user.gid}), &data)?;
+    if let Some(token) = token {
+        let token = HeaderValue::from_str(token).map_err(|_| Problem::internal())?;
+        response.headers_mut().insert(AUTHORIZATION, token);
+    }
+    Ok(response)
+}
+
+/// The caller's token has just ended: not even one that others got in exchange for it a moment ago.
+pub(crate) fn forget_due_token(request: &HttpRequest) {
+    request.extensions_mut().remove::<DueToken>();
+}

@@ -1,0 +1,93 @@
+//! Signing up: `POST /api/username`, `POST /api/signup_request`, `POST /api/signup`. Every step can be repeated: what a crash
+//! leaves half done, the same call once more completes.
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use doorward_domain::{Gid, Username};
+use doorward_proto::{
+    auth::v1::{CheckSignupRequest, CountQuestionRequest, FinishSignupRequest, RequestSignupRequest},
+    directory::v1::{CheckUsernameRequest, CreateAccountRequest, FindAccountsRequest, find_accounts_request::By},
+};
+use serde_json::json;
+
+use crate::{
+    Gateway,
+    body::Body,
+    client_address,
+    envelope::{self, Empty, Problem},
+    init, language,
+    peers::Peers,
+    people::person,
+};
+
+/// Whether a name is free.
+pub(crate) async fn username(
+    request: HttpRequest,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    let username = body.string("username")?.to_owned();
+    let client_address = client_address::of(&request, &gateway).to_string();
+    peers.auth().count_question(CountQuestionRequest { client_address }).await?;
+    let check = CheckUsernameRequest { username, email: None };
+    let checked = peers.directory().check_username(check).await?.into_inner();
+    envelope::success(&json!({"username": checked.username, "available": checked.is_available}), &Empty {})
+}
+
+pub(crate) async fn request(
+    request: HttpRequest,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    let username = body.string("username")?.to_owned();
+    let (password, email) = (body.string("password")?.to_owned(), body.string("email")?.to_owned());
+    let check = CheckUsernameRequest { username, email: Some(email.clone()) };
+    let checked = peers.directory().check_username(check).await?.into_inner();
+    if !checked.is_available {
+        return Err(Problem::validation("username", "unavailable"));
+    }
+    let find = FindAccountsRequest { by: Some(By::Email(email.clone())) };
+    let owners = peers.directory().find_accounts(find).await?.into_inner().users;
+    let request = RequestSignupRequest {
+        username: checked.username,
+        password,
+        email,
+        owners: owners.iter().map(person).collect(),
+        language: language::preferred(&request),
+        client_address: client_address::of(&request, &gateway).to_string(),
+    };
+    let validation_code = peers.auth().request_signup(request).await?.into_inner().validation_code;
+    envelope::success(&json!({"validation_code": validation_code}), &Empty {})
+}
+
+/// The codes are checked, the account is made in the directory, and with its password in auth the code is used up.
+pub(crate) async fn signup(
+    request: HttpRequest,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    let username = body.string("username")?.to_owned();
+    let (password, email) = (body.string("password")?.to_owned(), body.string("email")?.to_owned());
+    let validation_code = body.string("validation_code")?.to_owned();
+    let verification_code = body.string("verification_code")?.to_owned();
+    let client_address = client_address::of(&request, &gateway).to_string();
+    // What is no username was none in the first step.
+    let username = Username::parse(&username).map_or(username, |username| username.to_string());
+    let check = CheckSignupRequest {
+        username: username.clone(),
+        password,
+        email: email.clone(),
+        validation_code: validation_code.clone(),
+        verification_code,
+        client_address: client_address.clone(),
+    };
+    let signup_gid = peers.auth().check_signup(check).await?.into_inner().signup_gid;
+    let create = CreateAccountRequest { signup_gid, username, email };
+    let user = peers.directory().create_account(create).await?.into_inner().user.unwrap_or_default();
+    let gid: Gid = user.gid.parse().map_err(|_| Problem::internal())?;
+    let finish = FinishSignupRequest { validation_code, user_gid: user.gid, client_address };
+    let token = peers.auth().finish_signup(finish).await?.into_inner().token;
+    init::answer(init::fetch(&gateway, &peers, gid).await?, &token)
+}
