@@ -141,6 +141,7 @@ fn create(
         role: Role::Api,
         status: MembershipStatus::Active,
         rate_limit_per_second: None,
+        notifications: None,
     };
     store::user::insert_many(connection, std::slice::from_ref(&user), clock.now())?;
     store::membership::insert(connection, &membership, clock.now())?;

@@ -5,7 +5,7 @@ use doorward_proto::directory::v1 as pb;
 
 use crate::{
     init::Init,
-    model::{Action, ApiUser, Change, Membership, Person, Project, ProjectItem, ProjectOptions, User},
+    model::{Action, ApiUser, Change, Membership, Notifications, Person, Project, ProjectItem, ProjectOptions, User},
     project_init::ProjectInit,
 };
 
@@ -141,10 +141,9 @@ fn membership(membership: &Membership, options: Option<pb::MembershipOptions>) -
 
 /// API users get no notifications.
 fn own_options(own: &Membership, email: Option<&str>) -> pb::MembershipOptions {
-    let notifications = (own.role != Role::Api).then(|| pb::Notifications {
-        email: email.map(str::to_owned),
-        events: vec!["all".to_owned()],
-        frequency: "immediate".to_owned(),
+    let notifications = (own.role != Role::Api).then(|| {
+        let Notifications { email: other, events, frequency } = own.notifications.clone().unwrap_or_default();
+        pb::Notifications { email: other.or_else(|| email.map(str::to_owned)), events, frequency }
     });
     pb::MembershipOptions { notifications, rate_limit_per_second: own.rate_limit_per_second }
 }

@@ -33,6 +33,37 @@ pub enum Error {
     ApiUser,
     #[error("the user is a member already")]
     AlreadyMember,
+    #[error("no such member of the project")]
+    MemberNotFound,
+    #[error("the user is no member")]
+    NotAMember,
+    #[error("the user is not invited")]
+    NotInvited,
+    /// Declined or deactivated since.
+    #[error("the invitation is not open any more")]
+    InviteInvalid,
+    #[error("the member is deactivated")]
+    MemberInactive,
+    #[error("the member has not accepted yet")]
+    MemberNotActive,
+    #[error("that can't be done to the owner of the project")]
+    Owner,
+    #[error("no mails are sent: there is no mail server in the settings")]
+    MailOff,
+    #[error("the project is deleted")]
+    ProjectDeleted,
+    #[error("the project is not deleted")]
+    ProjectNotDeleted,
+    #[error("the language is not in the global list")]
+    UnknownLanguage,
+    #[error("it is there already")]
+    AlreadyThere,
+    #[error("it is not there")]
+    NotThere,
+    #[error("the last one must stay")]
+    LastOne,
+    #[error("there are as many as there may be")]
+    TooMany,
     #[error("{0} {1}")]
     Malformed(&'static str, Malformed),
 }
@@ -55,6 +86,24 @@ impl From<Error> for Failure {
             Error::NotAnApiUser => unprocessable("not_an_api_user"),
             Error::ApiUser => unprocessable("api_user"),
             Error::AlreadyMember => unprocessable("already_member"),
+            Error::MemberNotFound => unprocessable("member_not_found"),
+            Error::NotAMember => unprocessable("not_a_member"),
+            Error::NotInvited => unprocessable("not_invited"),
+            Error::InviteInvalid => Self::new(ErrorCode::InviteInvalid),
+            Error::MemberInactive => unprocessable("inactive"),
+            Error::MemberNotActive => unprocessable("not_active"),
+            Error::Owner => unprocessable("owner"),
+            Error::MailOff => {
+                tracing::warn!("{error}");
+                Self::unavailable()
+            }
+            Error::ProjectDeleted => unprocessable("already_deleted"),
+            Error::ProjectNotDeleted => unprocessable("not_deleted"),
+            Error::UnknownLanguage => unprocessable("unknown_language"),
+            Error::AlreadyThere => unprocessable("already_there"),
+            Error::NotThere => unprocessable("not_there"),
+            Error::LastOne => unprocessable("last_one"),
+            Error::TooMany => unprocessable("too_many"),
             Error::Malformed(field, malformed) => {
                 let is_too_long = malformed == DisplayName::TOO_LONG || malformed == Username::TOO_LONG;
                 validation(field, if is_too_long { "too_long" } else { "invalid" })

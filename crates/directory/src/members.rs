@@ -94,6 +94,7 @@ fn add(connection: &mut AnyConnection, project: Gid, user: Gid, clock: &dyn Cloc
         role: Role::Member,
         status: MembershipStatus::Active,
         rate_limit_per_second: None,
+        notifications: None,
     };
     if action == Action::Update {
         store::membership::set_status(connection, project.gid, user.gid, MembershipStatus::Active, clock.now())?;

@@ -2,6 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
+use serde::{Deserialize, Serialize};
 use doorward_domain::{Gid, Malformed, MembershipStatus, ProjectStatus, Role, Timestamp, UserStatus};
 
 /// A user, complete: for themself and for administrators.
@@ -108,6 +109,23 @@ pub struct Membership {
     pub role: Role,
     pub status: MembershipStatus,
     pub rate_limit_per_second: Option<u32>,
+    /// None: what everybody begins with.
+    pub notifications: Option<Notifications>,
+}
+
+/// What a member wants to be told of, and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notifications {
+    /// None: to the user's own address.
+    pub email: Option<String>,
+    pub events: Vec<String>,
+    pub frequency: String,
+}
+
+impl Default for Notifications {
+    fn default() -> Self {
+        Self { email: None, events: vec!["all".to_owned()], frequency: "immediate".to_owned() }
+    }
 }
 
 /// A row of the change feed.

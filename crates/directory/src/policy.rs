@@ -7,8 +7,20 @@ use doorward_domain::{MembershipStatus, ProjectStatus, Role};
 pub(crate) enum Deed {
     /// Start work in it: see it in full, and its members.
     Enter,
+    /// Its name and time zone, its languages, channels, orderings and fieldlists.
+    ChangeProject,
     /// Make, see, change and end API users and their keys.
     ManageApiUsers,
+    /// Invite members, deactivate and remove them, limit them.
+    ManageMembers,
+    /// Its icon, its end, and who owns it. Also while it is deleted.
+    OwnProject,
+}
+
+impl Deed {
+    #[cfg(test)]
+    const ALL: [Self; 5] =
+        [Self::Enter, Self::ChangeProject, Self::ManageApiUsers, Self::ManageMembers, Self::OwnProject];
 }
 
 /// What somebody is in a project, as far as it gives access: nothing, while they are no active member or the project is not
@@ -24,8 +36,8 @@ pub(crate) fn standing(project: ProjectStatus, membership: MembershipStatus, rol
 pub(crate) fn allows(standing: Option<Role>, deed: Deed) -> bool {
     match (deed, standing) {
         (_, None) => false,
-        (Deed::Enter, Some(Role::Owner | Role::Member | Role::Api)) => true,
-        (Deed::ManageApiUsers, Some(role)) => role == Role::Owner,
+        (Deed::Enter | Deed::ChangeProject, Some(Role::Owner | Role::Member | Role::Api)) => true,
+        (Deed::ManageApiUsers | Deed::ManageMembers | Deed::OwnProject, Some(role)) => role == Role::Owner,
     }
 }
 
@@ -35,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_table() {
-        let rows = [Deed::Enter, Deed::ManageApiUsers].map(|deed| {
+        let rows = Deed::ALL.map(|deed| {
             let roles = [Some(Role::Owner), Some(Role::Member), Some(Role::Api), None];
             (deed, roles.map(|standing| if allows(standing, deed) { "yes" } else { "no" }))
         });
@@ -44,7 +56,10 @@ mod tests {
             [
                 // owner, member, API user, anybody else
                 (Deed::Enter, ["yes", "yes", "yes", "no"]),
+                (Deed::ChangeProject, ["yes", "yes", "yes", "no"]),
                 (Deed::ManageApiUsers, ["yes", "no", "no", "no"]),
+                (Deed::ManageMembers, ["yes", "no", "no", "no"]),
+                (Deed::OwnProject, ["yes", "no", "no", "no"]),
             ]
         );
     }

@@ -20,7 +20,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::UserNotFound`], [`Error::UserNotActive`], and those of the database.
-    pub async fn create_project(&self, owner: Gid, name: DisplayName) -> Result<Project, Error> {
+    pub async fn create_project(&self, owner: Gid, name: DisplayName, timezone: Timezone) -> Result<Project, Error> {
         let clock = self.clock.clone();
         let project = Project {
             gid: self.ids.gid(),
@@ -28,7 +28,7 @@ impl Directory {
             icon: None,
             owner,
             status: ProjectStatus::Active,
-            timezone: Timezone::default().to_string(),
+            timezone: timezone.to_string(),
         };
         let main = |kind, name: &str| (kind, ProjectItem { gid: self.ids.gid(), name: name.to_owned() });
         let items = [
@@ -87,6 +87,7 @@ fn create(
         role: Role::Owner,
         status: MembershipStatus::Active,
         rate_limit_per_second: None,
+        notifications: None,
     };
     store::project::insert(connection, &project, clock.now())?;
     store::project_options::insert(connection, project.gid, items, LANGUAGE)?;
@@ -99,6 +100,6 @@ fn create(
     Ok(project)
 }
 
-fn change(action: Action, gid: Gid, entry_status: &'static str) -> NewChange {
+pub(crate) fn change(action: Action, gid: Gid, entry_status: &'static str) -> NewChange {
     NewChange { action, data_type: "cc.projects", data_key: gid.to_string(), entry_status }
 }

@@ -1,7 +1,7 @@
 //! Who is in which project.
 
 use diesel::prelude::*;
-use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Timestamp};
+use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Role, Timestamp};
 use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::{memberships, projects};
@@ -17,6 +17,7 @@ pub(super) struct Row {
     rate_limit_per_second: Option<i64>,
     created_at: i64,
     updated_at: i64,
+    notifications: Option<String>,
 }
 
 impl TryFrom<Row> for Membership {
@@ -29,6 +30,8 @@ impl TryFrom<Row> for Membership {
             role: row.role.parse()?,
             status: row.status.parse()?,
             rate_limit_per_second: row.rate_limit_per_second.and_then(|limit| u32::try_from(limit).ok()),
+            // What a release to come writes there is no reason to fail.
+            notifications: row.notifications.and_then(|json| serde_json::from_str(&json).ok()),
         })
     }
 }
@@ -42,6 +45,7 @@ pub(crate) fn insert(connection: &mut AnyConnection, membership: &Membership, no
         rate_limit_per_second: membership.rate_limit_per_second.map(i64::from),
         created_at: now.as_micros(),
         updated_at: now.as_micros(),
+        notifications: None,
     };
     diesel::insert_into(memberships::table).values(&row).execute(connection)?;
     Ok(())
@@ -82,6 +86,43 @@ pub(crate) fn set_status(
     diesel::update(memberships::table.find((project.to_string(), user.to_string())))
         .set((memberships::status.eq(status.as_str()), memberships::updated_at.eq(now.as_micros())))
         .execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn set_role(
+    connection: &mut AnyConnection,
+    project: Gid,
+    user: Gid,
+    role: Role,
+    now: Timestamp,
+) -> Result<()> {
+    diesel::update(memberships::table.find((project.to_string(), user.to_string())))
+        .set((memberships::role.eq(role.as_str()), memberships::updated_at.eq(now.as_micros())))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// What a member may set, or the owner for them.
+pub(crate) fn set_options(connection: &mut AnyConnection, membership: &Membership, now: Timestamp) -> Result<()> {
+    let notifications = membership.notifications.as_ref().map(serde_json::to_string).transpose();
+    let notifications = notifications.map_err(|error| Error::Other(error.to_string()))?;
+    diesel::update(memberships::table.find((membership.project.to_string(), membership.user.to_string())))
+        .set((
+            memberships::rate_limit_per_second.eq(membership.rate_limit_per_second.map(i64::from)),
+            memberships::notifications.eq(notifications),
+            memberships::updated_at.eq(now.as_micros()),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn delete(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<()> {
+    diesel::delete(memberships::table.find((project.to_string(), user.to_string()))).execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn delete_all_of_project(connection: &mut AnyConnection, project: Gid) -> Result<()> {
+    diesel::delete(memberships::table.filter(memberships::project_gid.eq(project.to_string()))).execute(connection)?;
     Ok(())
 }
 

@@ -67,6 +67,26 @@ pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i6
     rows.into_iter().map(Project::try_from).collect()
 }
 
+/// All of a project but its icon.
+pub(crate) fn update(connection: &mut AnyConnection, project: &Project, now: Timestamp) -> Result<()> {
+    diesel::update(projects::table.find(project.gid.to_string()))
+        .set((
+            projects::name.eq(&project.name),
+            projects::owner_gid.eq(project.owner.to_string()),
+            projects::status.eq(project.status.as_str()),
+            projects::timezone.eq(&project.timezone),
+            projects::updated_at.eq(now.as_micros()),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// What refers to it must be gone.
+pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid) -> Result<()> {
+    diesel::delete(projects::table.find(gid.to_string())).execute(connection)?;
+    Ok(())
+}
+
 pub(crate) fn is_owner_of_any(connection: &mut AnyConnection, user: Gid) -> Result<bool> {
     let count: i64 = projects::table.filter(projects::owner_gid.eq(user.to_string())).count().get_result(connection)?;
     Ok(count > 0)

@@ -33,6 +33,100 @@ pub(crate) fn get(connection: &mut AnyConnection, project: Gid) -> Result<Projec
     Ok(options)
 }
 
+/// How many languages a project has, and whether this is one of them.
+pub(crate) fn count_languages(connection: &mut AnyConnection, project: Gid, language: &str) -> Result<(i64, bool)> {
+    let all = project_languages::table.filter(project_languages::project_gid.eq(project.to_string()));
+    let count: i64 = all.count().get_result(connection)?;
+    let this: i64 = all.filter(project_languages::language.eq(language)).count().get_result(connection)?;
+    Ok((count, this > 0))
+}
+
+/// Behind the others.
+pub(crate) fn add_language(connection: &mut AnyConnection, project: Gid, language: &str) -> Result<()> {
+    let last: Option<i64> = project_languages::table
+        .filter(project_languages::project_gid.eq(project.to_string()))
+        .select(diesel::dsl::max(project_languages::position))
+        .get_result(connection)?;
+    insert_language(connection, project, language, last.unwrap_or(0) + 1)
+}
+
+pub(crate) fn remove_language(connection: &mut AnyConnection, project: Gid, language: &str) -> Result<()> {
+    diesel::delete(project_languages::table.find((project.to_string(), language))).execute(connection)?;
+    Ok(())
+}
+
+/// The gids of one list, in its order.
+pub(crate) fn list_gids(connection: &mut AnyConnection, project: Gid, kind: ItemKind) -> Result<Vec<Gid>> {
+    let gids: Vec<String> = project_items::table
+        .filter(project_items::project_gid.eq(project.to_string()))
+        .filter(project_items::kind.eq(kind.as_str()))
+        .order((project_items::position, project_items::gid))
+        .select(project_items::gid)
+        .load(connection)?;
+    gids.into_iter().map(|gid| Ok(gid.parse()?)).collect()
+}
+
+pub(crate) fn insert_item(
+    connection: &mut AnyConnection,
+    project: Gid,
+    kind: ItemKind,
+    item: &ProjectItem,
+    position: i64,
+) -> Result<()> {
+    diesel::insert_into(project_items::table)
+        .values((
+            project_items::project_gid.eq(project.to_string()),
+            project_items::kind.eq(kind.as_str()),
+            project_items::gid.eq(item.gid.to_string()),
+            project_items::name.eq(&item.name),
+            project_items::position.eq(position),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn rename_item(
+    connection: &mut AnyConnection,
+    project: Gid,
+    kind: ItemKind,
+    gid: Gid,
+    name: &str,
+) -> Result<()> {
+    diesel::update(project_items::table.find((project.to_string(), kind.as_str(), gid.to_string())))
+        .set(project_items::name.eq(name))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Numbers a list anew, in this order.
+pub(crate) fn set_order(connection: &mut AnyConnection, project: Gid, kind: ItemKind, gids: &[Gid]) -> Result<()> {
+    for (position, gid) in (1_i64..).zip(gids) {
+        diesel::update(project_items::table.find((project.to_string(), kind.as_str(), gid.to_string())))
+            .set(project_items::position.eq(position))
+            .execute(connection)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn delete_items(connection: &mut AnyConnection, project: Gid, kind: ItemKind, gids: &[Gid]) -> Result<()> {
+    let gids: Vec<String> = gids.iter().map(Gid::to_string).collect();
+    diesel::delete(
+        project_items::table
+            .filter(project_items::project_gid.eq(project.to_string()))
+            .filter(project_items::kind.eq(kind.as_str()))
+            .filter(project_items::gid.eq_any(gids)),
+    )
+    .execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn delete_all(connection: &mut AnyConnection, project: Gid) -> Result<()> {
+    let gid = project.to_string();
+    diesel::delete(project_items::table.filter(project_items::project_gid.eq(&gid))).execute(connection)?;
+    diesel::delete(project_languages::table.filter(project_languages::project_gid.eq(&gid))).execute(connection)?;
+    Ok(())
+}
+
 /// Those of a new project.
 pub(crate) fn insert(
     connection: &mut AnyConnection,
@@ -41,21 +135,17 @@ pub(crate) fn insert(
     language: &str,
 ) -> Result<()> {
     for (position, (kind, item)) in (1_i64..).zip(items) {
-        diesel::insert_into(project_items::table)
-            .values((
-                project_items::project_gid.eq(project.to_string()),
-                project_items::kind.eq(kind.as_str()),
-                project_items::gid.eq(item.gid.to_string()),
-                project_items::name.eq(&item.name),
-                project_items::position.eq(position),
-            ))
-            .execute(connection)?;
+        insert_item(connection, project, *kind, item, position)?;
     }
+    insert_language(connection, project, language, 1)
+}
+
+fn insert_language(connection: &mut AnyConnection, project: Gid, language: &str, position: i64) -> Result<()> {
     diesel::insert_into(project_languages::table)
         .values((
             project_languages::project_gid.eq(project.to_string()),
             project_languages::language.eq(language),
-            project_languages::position.eq(1_i64),
+            project_languages::position.eq(position),
         ))
         .execute(connection)
         .map(drop)

@@ -39,6 +39,7 @@ diesel::table! {
         rate_limit_per_second -> Nullable<BigInt>,
         created_at -> BigInt,
         updated_at -> BigInt,
+        notifications -> Nullable<Text>,
     }
 }
 

@@ -1,0 +1,196 @@
+//! A project's life: changed, deleted, brought back, ended for ever, handed over.
+
+use doorward_domain::{DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Caller, Directory, Error, members,
+    model::{Action, Membership, Project},
+    options::FullProject,
+    policy::{self, Deed},
+    projects::change,
+    store::{self, feed},
+    users,
+};
+
+/// What somebody changes about a project; None stays as it is. As typed.
+#[derive(Debug, Clone, Default)]
+pub struct ProjectChange {
+    pub name: Option<String>,
+    pub timezone: Option<String>,
+}
+
+impl Directory {
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::Malformed`], and those of the database.
+    pub async fn update_project(
+        &self,
+        caller: Gid,
+        project: Gid,
+        wanted: ProjectChange,
+    ) -> Result<FullProject, Error> {
+        self.change_project((Some(caller), project, Deed::ChangeProject), move |_, project| changed(project, &wanted))
+            .await
+    }
+
+    /// Deletes a project so that it can be brought back, or brings it back.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`] to an administrator; [`Error::ProjectDeleted`],
+    /// [`Error::ProjectNotDeleted`]; those of the database.
+    pub async fn set_project_status(
+        &self,
+        caller: Caller,
+        project: Gid,
+        status: ProjectStatus,
+    ) -> Result<FullProject, Error> {
+        self.change_project((caller, project, Deed::OwnProject), move |_, project| match (project.status, status) {
+            (ProjectStatus::Deleted, ProjectStatus::Deleted) => Err(Error::ProjectDeleted),
+            (ProjectStatus::Active, ProjectStatus::Active) => Err(Error::ProjectNotDeleted),
+            (ProjectStatus::Active, ProjectStatus::Deleted) | (ProjectStatus::Deleted, ProjectStatus::Active) => {
+                Ok(Project { status, ..project })
+            }
+        })
+        .await
+    }
+
+    /// Ends a deleted project for ever, with its memberships and API users.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::ProjectNotDeleted`], and those of the database.
+    pub async fn purge_project(&self, caller: Caller, project: Gid) -> Result<(), Error> {
+        let clock = self.clock.clone();
+        self.database
+            .write(move |connection| {
+                feed::lock(connection)?;
+                let project = get_for(connection, caller, project, Deed::OwnProject)?;
+                if project.status != ProjectStatus::Deleted {
+                    return Err(Error::ProjectNotDeleted);
+                }
+                let mut changes = Vec::new();
+                let all = members::list_all(connection, project.gid)?;
+                store::membership::delete_all_of_project(connection, project.gid)?;
+                for membership in &all {
+                    changes.push(members::change(Action::Delete, membership, ""));
+                    let is_gone = membership.role == Role::Api
+                        || members::is_forgotten_placeholder(connection, membership.user)?;
+                    if is_gone {
+                        store::user::delete(connection, membership.user)?;
+                        changes.push(users::change(Action::Delete, membership.user, ""));
+                    }
+                }
+                store::project_options::delete_all(connection, project.gid)?;
+                store::project::delete(connection, project.gid)?;
+                changes.push(change(Action::Delete, project.gid, ""));
+                feed::append(connection, changes, &*clock)?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// Makes an active member the owner; the old owner stays a member. With both memberships.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotAMember`], [`Error::ApiUser`], [`Error::ProjectDeleted`], and those of the database.
+    pub async fn transfer_project(
+        &self,
+        caller: Caller,
+        project: Gid,
+        heir: Gid,
+    ) -> Result<(FullProject, [Membership; 2]), Error> {
+        let clock = self.clock.clone();
+        self.database
+            .write(move |connection| {
+                feed::lock(connection)?;
+                let old = get_for(connection, caller, project, Deed::OwnProject)?;
+                let memberships = heirs(connection, &old, heir)?;
+                let project = Project { owner: heir, ..old };
+                let now = clock.now();
+                store::project::update(connection, &project, now)?;
+                let mut changes = vec![change(Action::Update, project.gid, project.status.as_str())];
+                for membership in &memberships {
+                    store::membership::set_role(connection, project.gid, membership.user, membership.role, now)?;
+                    changes.push(members::change(Action::Update, membership, membership.status.as_str()));
+                }
+                feed::append(connection, changes, &*clock)?;
+                let options = store::project_options::get(connection, project.gid)?;
+                Ok(((project, options), memberships))
+            })
+            .await
+    }
+
+    async fn change_project<F>(&self, who: (Caller, Gid, Deed), change_it: F) -> Result<FullProject, Error>
+    where
+        F: FnOnce(&mut AnyConnection, Project) -> Result<Project, Error> + Send + 'static,
+    {
+        let (clock, (caller, project, deed)) = (self.clock.clone(), who);
+        self.database
+            .write(move |connection| {
+                feed::lock(connection)?;
+                let old = get_for(connection, caller, project, deed)?;
+                let new = change_it(connection, old.clone())?;
+                if new != old {
+                    store::project::update(connection, &new, clock.now())?;
+                    let changes = vec![change(Action::Update, new.gid, new.status.as_str())];
+                    feed::append(connection, changes, &*clock)?;
+                }
+                let options = store::project_options::get(connection, new.gid)?;
+                Ok((new, options))
+            })
+            .await
+    }
+}
+
+/// The project, if the caller may. Its owner may what is the owner's also while it is deleted.
+pub(crate) fn get_for(
+    connection: &mut AnyConnection,
+    caller: Caller,
+    project: Gid,
+    deed: Deed,
+) -> Result<Project, Error> {
+    let found = store::project::find(connection, project)?;
+    let Some(caller) = caller else {
+        return found.ok_or(Error::ProjectNotFound);
+    };
+    let project = found.ok_or(Error::Forbidden)?;
+    let own = store::membership::find(connection, project.gid, caller)?;
+    let own = own.filter(|own| own.status == MembershipStatus::Active).ok_or(Error::Forbidden)?;
+    let standing = match own.role {
+        Role::Owner => Some(Role::Owner),
+        Role::Member | Role::Api => policy::standing(project.status, own.status, own.role),
+    };
+    if policy::allows(standing, deed) { Ok(project) } else { Err(Error::Forbidden) }
+}
+
+fn changed(project: Project, wanted: &ProjectChange) -> Result<Project, Error> {
+    let mut new = project;
+    if let Some(name) = &wanted.name {
+        new.name = DisplayName::parse(name).map_err(|malformed| Error::Malformed("name", malformed))?.to_string();
+    }
+    if let Some(timezone) = &wanted.timezone {
+        let timezone: Timezone = timezone.parse().map_err(|malformed| Error::Malformed("timezone", malformed))?;
+        new.timezone = timezone.to_string();
+    }
+    Ok(new)
+}
+
+/// The memberships of the old owner and the new one, as they will be.
+fn heirs(connection: &mut AnyConnection, project: &Project, heir: Gid) -> Result<[Membership; 2], Error> {
+    if project.status == ProjectStatus::Deleted {
+        return Err(Error::ProjectDeleted);
+    }
+    if heir == project.owner {
+        return Err(Error::Owner);
+    }
+    let own = store::membership::find(connection, project.gid, project.owner)?.ok_or(Error::NotAMember)?;
+    let heirs = store::membership::find(connection, project.gid, heir)?.ok_or(Error::NotAMember)?;
+    if heirs.role == Role::Api {
+        return Err(Error::ApiUser);
+    }
+    let is_active = store::user::find(connection, heir)?
+        .is_some_and(|user| user.status == doorward_domain::UserStatus::Active);
+    if heirs.status != MembershipStatus::Active || !is_active {
+        return Err(Error::NotAMember);
+    }
+    Ok([Membership { role: Role::Member, ..own }, Membership { role: Role::Owner, ..heirs }])
+}
