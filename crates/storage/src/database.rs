@@ -52,6 +52,12 @@ impl Database {
         Self { inner: Arc::new(Inner { options, pool, permits }) }
     }
 
+    /// Whose it is, in metrics.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.inner.options.name
+    }
+
     #[must_use]
     pub fn url(&self) -> &DatabaseUrl {
         &self.inner.options.url
