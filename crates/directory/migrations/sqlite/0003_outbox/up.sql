@@ -1,0 +1,24 @@
+-- Mails that wait to be sent.
+CREATE TABLE outbox (
+    id           TEXT NOT NULL PRIMARY KEY,
+    recipient    TEXT   NOT NULL,
+    -- In which it is written.
+    language     TEXT   NOT NULL,
+    kind         TEXT   NOT NULL,
+    -- What it says: JSON, sealed where it holds secrets.
+    letter       TEXT   NOT NULL,
+    -- A newer mail of the same topic replaces one that waits.
+    topic        TEXT,
+    -- Whose account it is about; NULL when there is none.
+    user_gid     TEXT,
+    created_at   BIGINT NOT NULL,
+    -- Not sent from then on.
+    expires_at   BIGINT,
+    attempts     BIGINT NOT NULL,
+    -- While it is being sent: the end of the lease.
+    next_try_at  BIGINT NOT NULL,
+    -- Until then one process sends it; NULL while nobody does.
+    leased_until BIGINT
+) WITHOUT ROWID;
+CREATE INDEX outbox_by_next_try ON outbox (next_try_at);
+CREATE INDEX outbox_by_topic ON outbox (topic) WHERE topic IS NOT NULL;
