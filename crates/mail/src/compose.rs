@@ -1,0 +1,220 @@
+//! A letter as a mail: MIME (RFC 2046) with text and HTML, headers of RFC 5322 and 3834.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use doorward_domain::{Gid, Timestamp};
+use lettre::{
+    Address, Message,
+    address::Envelope,
+    message::{
+        Mailbox, MultiPart,
+        header::{HeaderName, HeaderValue},
+    },
+};
+
+use crate::{Letter, failure::Failure, render, store::Waiting, words};
+
+const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
+const MESSAGE_ID: HeaderName = HeaderName::new_from_ascii_str("Message-ID");
+/// The end of the year 9999, the last that a date has room for.
+const LAST_SECOND: u64 = 253_402_300_799;
+
+pub(crate) struct Composer {
+    pub(crate) from: Mailbox,
+    pub(crate) app_url: String,
+}
+
+pub(crate) struct Composed {
+    pub(crate) envelope: Envelope,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) subject: String,
+    pub(crate) text: String,
+}
+
+impl Composer {
+    pub(crate) fn compose(&self, mail: &Waiting, letter: &Letter) -> Result<Composed, Failure> {
+        let no_mail = || Failure::Refused("no mail can be sent to an address of this form".to_owned());
+        let to: Address = mail.to.parse().map(with_ascii_domain).map_err(|_| no_mail())?;
+        // From the headers, it would come without addresses that are quoted in odd ways.
+        let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()]).map_err(|_| no_mail())?;
+        let words = words::write(letter, &mail.language);
+        let text = render::text(&words, &self.app_url);
+        let body = MultiPart::alternative_plain_html(text.clone(), render::html(&words, &self.app_url));
+        let message = Message::builder()
+            .envelope(envelope.clone())
+            .from(self.from.clone())
+            .to(Mailbox::new(None, to))
+            .subject(words.subject.clone())
+            .date(date(mail.created_at))
+            .raw_header(as_is(MESSAGE_ID, self.message_id(mail.id)))
+            .raw_header(as_is(AUTO_SUBMITTED, "auto-generated".to_owned()))
+            .multipart(body)
+            .map_err(|_| no_mail())?;
+        Ok(Composed { envelope, bytes: message.formatted(), subject: words.subject, text })
+    }
+
+    /// The same at each try.
+    fn message_id(&self, id: Gid) -> String {
+        format!("<{id}@{}>", self.from.email.domain())
+    }
+}
+
+/// Of a value that is ASCII and without spaces.
+fn as_is(name: HeaderName, value: String) -> HeaderValue {
+    HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value)
+}
+
+fn date(at: Timestamp) -> SystemTime {
+    let seconds = u64::try_from(at.as_seconds()).unwrap_or(0).min(LAST_SECOND);
+    UNIX_EPOCH + Duration::from_secs(seconds)
+}
+
+/// So that a server needs SMTPUTF8 only for what stands before the `@`.
+pub(crate) fn with_ascii_domain(address: Address) -> Address {
+    if address.domain().is_ascii() {
+        return address;
+    }
+    match url::Host::parse(address.domain()) {
+        Ok(url::Host::Domain(domain)) => Address::new(address.user(), domain).unwrap_or(address),
+        Ok(url::Host::Ipv4(_) | url::Host::Ipv6(_)) | Err(_) => address,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_domain::Email;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{config::parse_from, letter::tests::each};
+
+    fn composer() -> Composer {
+        let from = parse_from("Doorward <no-reply@example.org>").unwrap();
+        Composer { from, app_url: "https://app.example.org".to_owned() }
+    }
+
+    fn waiting(to: &str) -> Waiting {
+        Waiting {
+            id: "0f8fad5b-d9cb-469f-a165-70867728950e".parse().unwrap(),
+            to: to.to_owned(),
+            language: "de".to_owned(),
+            kind: "reset_code".to_owned(),
+            letter: String::new(),
+            topic: None,
+            user: None,
+            created_at: Timestamp::from_seconds(1_790_000_000),
+            expires_at: None,
+            attempts: 1,
+            leased_until: Timestamp::from_seconds(1_790_000_120),
+        }
+    }
+
+    /// The lines of the headers, those that go on put together.
+    fn headers(bytes: &[u8]) -> Vec<String> {
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count(), "bare line feeds");
+        assert_eq!(text.matches('\r').count(), text.matches("\r\n").count(), "bare carriage returns");
+        let (head, _) = text.split_once("\r\n\r\n").unwrap();
+        head.replace("\r\n ", " ").replace("\r\n\t", " ").split("\r\n").map(str::to_owned).collect()
+    }
+
+    fn names(bytes: &[u8]) -> Vec<String> {
+        headers(bytes).iter().map(|line| line.split(':').next().unwrap_or_default().to_owned()).collect()
+    }
+
+    const NAMES: [&str; 8] =
+        ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"];
+
+    #[test]
+    fn the_headers_are_these() {
+        let letter = Letter::ResetCode { code: "K7MWQ4".to_owned(), usernames: vec!["ann".to_owned()] };
+        let composed = composer().compose(&waiting("ann@example.org"), &letter).unwrap();
+        let headers = headers(&composed.bytes);
+        let (content_type, others) = headers.split_last().unwrap();
+        assert_eq!(
+            others,
+            [
+                "From: Doorward <no-reply@example.org>",
+                "To: ann@example.org",
+                "Subject: Ihr Code =?utf-8?b?ZsO8cg==?= ein neues Passwort bei Doorward",
+                "Date: Mon, 21 Sep 2026 14:13:20 +0000",
+                "Message-ID: <0f8fad5b-d9cb-469f-a165-70867728950e@example.org>",
+                "Auto-Submitted: auto-generated",
+                "MIME-Version: 1.0",
+            ]
+        );
+        assert!(content_type.starts_with("Content-Type: multipart/alternative;"), "{content_type}");
+        assert!(composed.bytes.is_ascii());
+        assert!(composed.text.contains("\nK7MWQ4\n"));
+    }
+
+    #[test]
+    fn odd_addresses_are_sent_to_as_they_are() {
+        let letter = Letter::SignupCode { code: "K7MWQ4".to_owned() };
+        for (address, sent_to) in [
+            ("o'brien+tag@example.org", "o'brien+tag@example.org"),
+            ("\"a b\"@example.org", "\"a b\"@example.org"),
+            ("\"a@b,<c>\"@example.org", "\"a@b,<c>\"@example.org"),
+            ("ann@bücher.example", "ann@xn--bcher-kva.example"),
+            ("ünn@bücher.example", "ünn@xn--bcher-kva.example"),
+        ] {
+            let address = Email::parse(address).unwrap();
+            let composed = composer().compose(&waiting(address.as_str()), &letter).unwrap();
+            assert_eq!(composed.envelope.to().iter().map(ToString::to_string).collect::<Vec<_>>(), [sent_to]);
+            assert!(headers(&composed.bytes).contains(&format!("To: {sent_to}")), "{:?}", headers(&composed.bytes));
+        }
+        for address in ["", "ann", "a b@example.org", "ann@example.org\r\nBcc: x@y.org", "a@b.org, c@d.org"] {
+            assert!(matches!(composer().compose(&waiting(address), &letter), Err(Failure::Refused(_))), "{address}");
+        }
+    }
+
+    #[test]
+    fn odd_senders_are_senders() {
+        let letter = Letter::SignupCode { code: "K7MWQ4".to_owned() };
+        for (from, header) in [
+            ("no-reply@example.org", "From: no-reply@example.org"),
+            ("\"Door, ward\" <a@example.org>", "From: =?utf-8?b?RG9vciwgd2FyZA==?= <a@example.org>"),
+            ("Tür <a@bücher.example>", "From: =?utf-8?b?VMO8cg==?= <a@xn--bcher-kva.example>"),
+        ] {
+            let composer = Composer { from: parse_from(from).unwrap(), ..composer() };
+            let composed = composer.compose(&waiting("ann@example.org"), &letter).unwrap();
+            assert!(headers(&composed.bytes).contains(&header.to_owned()), "{:?}", headers(&composed.bytes));
+        }
+    }
+
+    #[test]
+    fn hostile_names_stay_out_of_the_headers() {
+        for letter in each("a\u{202e}b\r\nBcc: x@y.org\r\n\r\n<script>") {
+            let composed = composer().compose(&waiting("ann@example.org"), &letter).unwrap();
+            assert_eq!(names(&composed.bytes), NAMES);
+            assert!(!composed.text.contains("\nBcc"));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_letter_says_the_headers_are_the_same(text in any::<String>(), language in any::<String>()) {
+            for letter in each(&text) {
+                let mail = Waiting { language: language.clone(), ..waiting("ann@example.org") };
+                let composed = composer().compose(&mail, &letter).unwrap();
+                prop_assert_eq!(names(&composed.bytes), NAMES);
+            }
+        }
+
+        #[test]
+        fn whatever_is_an_address_is_one_recipient_or_none(
+            text in "(\"[ -~]{0,12}\"|[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~é-]{1,12})@[a-zé0-9-]{1,8}[.][a-zé]{2,5}"
+        ) {
+            if let Ok(email) = Email::parse(&text) {
+                let letter = Letter::SignupCode { code: "K7MWQ4".to_owned() };
+                match composer().compose(&waiting(email.as_str()), &letter) {
+                    Ok(composed) => {
+                        prop_assert_eq!(names(&composed.bytes), NAMES);
+                        prop_assert_eq!(composed.envelope.to().len(), 1);
+                    }
+                    Err(failure) => prop_assert!(matches!(failure, Failure::Refused(_))),
+                }
+            }
+        }
+    }
+}

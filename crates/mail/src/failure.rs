@@ -1,0 +1,112 @@
+//! Why a mail hasn't been sent, and what is done then.
+
+use std::time::Duration;
+
+use doorward_domain::Timestamp;
+
+/// Reasons hold neither addresses nor codes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// For good.
+    Refused(String),
+    /// It wouldn't be of use any more.
+    Expired,
+    /// This mail, for now.
+    Later(String),
+    /// Any mail, for now: the server is away, or doesn't let us in. What it says of that is for the log alone.
+    Away(String),
+}
+
+impl Failure {
+    pub(crate) fn reason(&self) -> &str {
+        match self {
+            Self::Refused(reason) | Self::Later(reason) => reason,
+            Self::Away(_) => "the mail server can't be used",
+            Self::Expired => "expired before it could be sent",
+        }
+    }
+}
+
+/// Before the second try, the third, and so on; the last one from then on.
+const WAITS: [Duration; 6] = [
+    Duration::from_secs(5),
+    Duration::from_secs(15),
+    Duration::from_secs(60),
+    Duration::from_secs(5 * 60),
+    Duration::from_secs(15 * 60),
+    Duration::from_secs(60 * 60),
+];
+/// While the server is away: codes are good for minutes, so they go soon after it is back.
+const LONGEST_WAIT_FOR_SERVER: Duration = Duration::from_secs(60);
+/// Since the mail was written.
+const KEEP_TRYING: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Of a mail that was tried.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tries {
+    /// This one too.
+    pub(crate) attempts: i64,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl Tries {
+    /// When to try again; never, when that has no sense.
+    pub(crate) fn next(&self, failure: &Failure, now: Timestamp) -> Option<Timestamp> {
+        let wait = match failure {
+            Failure::Refused(_) | Failure::Expired => return None,
+            Failure::Later(_) => self.wait(),
+            Failure::Away(_) => self.wait().min(LONGEST_WAIT_FOR_SERVER),
+        };
+        if now >= self.created_at.plus(KEEP_TRYING) {
+            return None;
+        }
+        let next = now.plus(wait);
+        // At its end it is given up in time.
+        Some(self.expires_at.map_or(next, |end| next.min(end)))
+    }
+
+    fn wait(&self) -> Duration {
+        let last = WAITS.len() - 1;
+        let index = usize::try_from(self.attempts - 1).unwrap_or(0).min(last);
+        WAITS.get(index).copied().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: Timestamp = Timestamp::from_seconds(1_000_000);
+
+    fn after(seconds: u64) -> Timestamp {
+        START.plus(Duration::from_secs(seconds))
+    }
+
+    fn tries(attempts: i64) -> Tries {
+        Tries { attempts, created_at: START, expires_at: None }
+    }
+
+    #[test]
+    fn waits_grow_to_an_hour() {
+        let later = Failure::Later("451".to_owned());
+        let away = Failure::Away("away".to_owned());
+        let cases = [(1, 5, 5), (2, 15, 15), (3, 60, 60), (4, 300, 60), (5, 900, 60), (6, 3600, 60), (7, 3600, 60)];
+        for (attempts, wait, wait_for_server) in cases {
+            assert_eq!(tries(attempts).next(&later, START), Some(after(wait)), "{attempts}");
+            assert_eq!(tries(attempts).next(&away, START), Some(after(wait_for_server)), "{attempts}");
+        }
+        assert_eq!(tries(i64::MAX).next(&later, START), Some(after(3600)));
+    }
+
+    #[test]
+    fn it_is_given_up_after_a_day_at_once_when_refused_and_at_its_end() {
+        let later = Failure::Later("451".to_owned());
+        assert!(tries(30).next(&later, after(86_399)).is_some());
+        assert_eq!(tries(30).next(&later, after(86_400)), None);
+        assert_eq!(tries(1).next(&Failure::Refused("550".to_owned()), START), None);
+        assert_eq!(tries(1).next(&Failure::Expired, START), None);
+        let ends = Tries { expires_at: Some(after(900)), ..tries(4) };
+        assert_eq!(ends.next(&later, after(800)), Some(after(900)));
+    }
+}

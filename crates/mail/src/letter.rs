@@ -1,0 +1,79 @@
+//! What a mail says: facts, which become words when it is sent.
+
+use serde::{Deserialize, Serialize};
+
+/// Kept as JSON; a mail that waits is read by the release that sends it, so variants and fields stay.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Letter {
+    SignupCode {
+        code: String,
+    },
+    /// A signup with an address that has accounts.
+    AccountExists {
+        usernames: Vec<String>,
+    },
+    ResetCode {
+        code: String,
+        usernames: Vec<String>,
+    },
+    /// Confirms the new address.
+    EmailCode {
+        code: String,
+        username: String,
+    },
+    /// A notice to the owner.
+    PasswordChanged {
+        username: String,
+    },
+    /// A notice to the old address. It shows the new one masked.
+    EmailChanged {
+        username: String,
+        email: String,
+    },
+}
+
+impl Letter {
+    /// As it is kept, and told of in logs and the audit trail.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::SignupCode { .. } => "signup_code",
+            Self::AccountExists { .. } => "account_exists",
+            Self::ResetCode { .. } => "reset_code",
+            Self::EmailCode { .. } => "email_code",
+            Self::PasswordChanged { .. } => "password_changed",
+            Self::EmailChanged { .. } => "email_changed",
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// One of each; every text a user may have chosen is `text`.
+    pub(crate) fn each(text: &str) -> Vec<Letter> {
+        let (code, text) = ("K7MWQ4".to_owned(), text.to_owned());
+        vec![
+            Letter::SignupCode { code: code.clone() },
+            Letter::AccountExists { usernames: vec![text.clone(), "ben".to_owned()] },
+            Letter::ResetCode { code: code.clone(), usernames: vec![text.clone()] },
+            Letter::EmailCode { code, username: text.clone() },
+            Letter::PasswordChanged { username: text.clone() },
+            Letter::EmailChanged { username: text.clone(), email: format!("{text}@example.org") },
+        ]
+    }
+
+    #[test]
+    fn letters_are_kept_as_json_with_their_kind() {
+        for letter in each("ann") {
+            let json = serde_json::to_string(&letter).unwrap();
+            assert!(json.contains(&format!(r#""kind":"{}""#, letter.kind())), "{json}");
+            assert_eq!(serde_json::from_str::<Letter>(&json).unwrap(), letter);
+        }
+        let kept = r#"{"kind":"reset_code","code":"K7MWQ4","usernames":["ann"]}"#;
+        let letter = Letter::ResetCode { code: "K7MWQ4".to_owned(), usernames: vec!["ann".to_owned()] };
+        assert_eq!(serde_json::from_str::<Letter>(kept).unwrap(), letter);
+    }
+}

@@ -1,0 +1,122 @@
+//! Where mails are written, in the transaction that causes them.
+
+use std::sync::Arc;
+
+use doorward_domain::{Clock, Email, Gid, Timestamp};
+use doorward_storage::{AnyConnection, Database};
+use tokio::sync::Notify;
+
+use crate::{
+    Letter, Seal, SealFailed,
+    failure::Failure,
+    store::{self, Row, Waiting},
+};
+
+pub struct NewMail {
+    pub id: Gid,
+    pub to: Email,
+    /// A code such as `nl-be`.
+    pub language: String,
+    pub letter: Letter,
+    /// A mail that still waits with the same topic is replaced: a code that is asked for again.
+    pub topic: Option<String>,
+    /// Not sent any more from then on, such as when the code in it has expired.
+    pub expires_at: Option<Timestamp>,
+    /// Whose account it is about, for the audit trail.
+    pub user: Option<Gid>,
+}
+
+#[derive(Clone)]
+pub struct Outbox {
+    pub(crate) database: Database,
+    pub(crate) clock: Arc<dyn Clock>,
+    seal: Arc<dyn Seal>,
+    woken: Arc<Notify>,
+}
+
+impl Outbox {
+    #[must_use]
+    pub fn new(database: Database, clock: Arc<dyn Clock>, seal: Arc<dyn Seal>) -> Self {
+        Self { database, clock, seal, woken: Arc::default() }
+    }
+
+    /// Writes a mail within the caller's transaction. It replaces what waits with the same topic; what is being sent
+    /// meanwhile is tried no second time.
+    ///
+    /// # Errors
+    /// Those of the database, and when the letter can't be sealed.
+    pub fn put(
+        &self,
+        connection: &mut AnyConnection,
+        mail: NewMail,
+        now: Timestamp,
+    ) -> Result<(), doorward_storage::Error> {
+        let other = |error: &dyn std::fmt::Display| doorward_storage::Error::Other(error.to_string());
+        if let Some(topic) = &mail.topic {
+            store::lock_topic(connection, topic)?;
+            store::delete_waiting(connection, topic, now)?;
+        }
+        let letter = serde_json::to_string(&mail.letter).map_err(|error| other(&error))?;
+        let id = mail.id.to_string();
+        let row = Row {
+            letter: self.seal.seal(&place(&id), &letter).map_err(|error| other(&error))?,
+            id,
+            recipient: mail.to.as_str().to_owned(),
+            language: mail.language,
+            kind: mail.letter.kind().to_owned(),
+            topic: mail.topic,
+            user_gid: mail.user.map(|gid| gid.to_string()),
+            created_at: now.as_micros(),
+            expires_at: mail.expires_at.map(Timestamp::as_micros),
+            attempts: 0,
+            next_try_at: now.as_micros(),
+            leased_until: None,
+        };
+        store::insert(connection, &row)
+    }
+
+    /// To be called after the commit: the worker of this process looks at once.
+    pub fn wake(&self) {
+        self.woken.notify_one();
+    }
+
+    pub(crate) async fn woken(&self) {
+        self.woken.notified().await;
+    }
+
+    /// What a mail says. One that can't be read may be of another release, or its key may just be replaced: it waits.
+    pub(crate) fn open(&self, mail: &Waiting) -> Result<Letter, Failure> {
+        let unreadable = |error: &dyn std::fmt::Display| Failure::Later(format!("unreadable: {error}"));
+        let letter = self.seal.open(&place(&mail.id.to_string()), &mail.letter).map_err(|error| unreadable(&error))?;
+        // Its own words could repeat a piece of the letter.
+        serde_json::from_str(&letter).map_err(|_| unreadable(&"not a letter that this release knows"))
+    }
+}
+
+fn place(id: &str) -> String {
+    format!("outbox/{id}")
+}
+
+const PAGE: i64 = 1000;
+
+/// Opens all letters with the old key and seals them with the new one, within the caller's transaction.
+///
+/// # Errors
+/// Those of the database; [`SealFailed`] when the old key isn't the one that sealed them.
+pub fn reseal(connection: &mut AnyConnection, old: &dyn Seal, new: &dyn Seal) -> Result<(), crate::Error> {
+    let again = |id: &str, sealed: &str| -> Result<String, SealFailed> {
+        let place = place(id);
+        new.seal(&place, &old.open(&place, sealed)?)
+    };
+    let mut after = String::new();
+    loop {
+        let page = store::letters(connection, &after, PAGE)?;
+        let Some((last, _)) = page.last() else {
+            return Ok(());
+        };
+        after.clone_from(last);
+        for (id, sealed) in page {
+            store::set_letter(connection, &id, &again(&id, &sealed)?)?;
+        }
+    }
+}

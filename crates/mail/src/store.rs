@@ -1,0 +1,189 @@
+//! The rows of the outbox, a table that each service which sends mails has.
+
+use diesel::{prelude::*, sql_types::Text};
+use doorward_domain::{Gid, Timestamp};
+use doorward_storage::{AnyConnection, Result};
+
+use crate::failure::Tries;
+
+diesel::table! {
+    outbox (id) {
+        id -> Text,
+        recipient -> Text,
+        language -> Text,
+        kind -> Text,
+        letter -> Text,
+        topic -> Nullable<Text>,
+        user_gid -> Nullable<Text>,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        attempts -> BigInt,
+        next_try_at -> BigInt,
+        leased_until -> Nullable<BigInt>,
+    }
+}
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = outbox)]
+pub(crate) struct Row {
+    pub(crate) id: String,
+    pub(crate) recipient: String,
+    pub(crate) language: String,
+    pub(crate) kind: String,
+    pub(crate) letter: String,
+    pub(crate) topic: Option<String>,
+    pub(crate) user_gid: Option<String>,
+    pub(crate) created_at: i64,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) attempts: i64,
+    pub(crate) next_try_at: i64,
+    pub(crate) leased_until: Option<i64>,
+}
+
+/// A mail that is this process's to send, until the lease ends.
+#[derive(Debug, Clone)]
+pub(crate) struct Waiting {
+    pub(crate) id: Gid,
+    /// An address when it was written; whether it still is one, the sending shows.
+    pub(crate) to: String,
+    pub(crate) language: String,
+    pub(crate) kind: String,
+    pub(crate) letter: String,
+    pub(crate) topic: Option<String>,
+    pub(crate) user: Option<Gid>,
+    pub(crate) created_at: Timestamp,
+    pub(crate) expires_at: Option<Timestamp>,
+    pub(crate) attempts: i64,
+    pub(crate) leased_until: Timestamp,
+}
+
+impl Waiting {
+    fn new(row: Row, leased_until: Timestamp) -> Result<Self> {
+        Ok(Self {
+            id: row.id.parse()?,
+            to: row.recipient,
+            language: row.language,
+            kind: row.kind,
+            letter: row.letter,
+            topic: row.topic,
+            user: row.user_gid.map(|gid| gid.parse()).transpose()?,
+            created_at: Timestamp::from_micros(row.created_at),
+            expires_at: row.expires_at.map(Timestamp::from_micros),
+            attempts: row.attempts + 1,
+            leased_until,
+        })
+    }
+
+    pub(crate) fn tries(&self) -> Tries {
+        Tries { attempts: self.attempts, created_at: self.created_at, expires_at: self.expires_at }
+    }
+}
+
+pub(crate) fn insert(connection: &mut AnyConnection, row: &Row) -> Result<()> {
+    diesel::insert_into(outbox::table).values(row).execute(connection)?;
+    Ok(())
+}
+
+/// Until the commit nobody else writes a mail of this topic.
+pub(crate) fn lock_topic(connection: &mut AnyConnection, topic: &str) -> Result<()> {
+    // In SQLite a write transaction has the database to itself.
+    if let AnyConnection::Postgres(connection) = connection {
+        let lock = "SELECT pg_advisory_xact_lock(hashtextextended('outbox/' || $1, 0))";
+        diesel::sql_query(lock).bind::<Text, _>(topic).execute(connection)?;
+    }
+    Ok(())
+}
+
+/// Those of the topic that aren't being sent.
+pub(crate) fn delete_waiting(connection: &mut AnyConnection, topic: &str, now: Timestamp) -> Result<()> {
+    let is_free = outbox::leased_until.is_null().or(outbox::leased_until.le(now.as_micros()));
+    diesel::delete(outbox::table.filter(outbox::topic.eq(topic)).filter(is_free)).execute(connection)?;
+    Ok(())
+}
+
+/// Whether there is something to claim.
+pub(crate) fn is_due(connection: &mut AnyConnection, now: Timestamp) -> Result<bool> {
+    let due = outbox::table.filter(outbox::next_try_at.le(now.as_micros())).select(outbox::id).limit(1);
+    Ok(due.get_result::<String>(connection).optional()?.is_some())
+}
+
+/// Takes those that have waited longest, until `lease_end`.
+pub(crate) fn claim(
+    connection: &mut AnyConnection,
+    now: Timestamp,
+    lease_end: Timestamp,
+    limit: i64,
+) -> Result<Vec<Waiting>> {
+    let due = || {
+        let due = outbox::table.filter(outbox::next_try_at.le(now.as_micros()));
+        due.order((outbox::next_try_at, outbox::id)).limit(limit)
+    };
+    let rows: Vec<Row> = match connection {
+        AnyConnection::Postgres(connection) => {
+            due().select(Row::as_select()).for_update().skip_locked().load(connection)?
+        }
+        // A write transaction has the database to itself.
+        AnyConnection::Sqlite(connection) => due().select(Row::as_select()).load(connection)?,
+    };
+    for row in &rows {
+        diesel::update(outbox::table.find(&row.id))
+            .set((
+                outbox::attempts.eq(outbox::attempts + 1),
+                outbox::next_try_at.eq(lease_end.as_micros()),
+                outbox::leased_until.eq(lease_end.as_micros()),
+            ))
+            .execute(connection)?;
+    }
+    rows.into_iter().map(|row| Waiting::new(row, lease_end)).collect()
+}
+
+/// It was sent.
+pub(crate) fn delete(connection: &mut AnyConnection, id: Gid) -> Result<()> {
+    diesel::delete(outbox::table.find(id.to_string())).execute(connection)?;
+    Ok(())
+}
+
+/// Lets it wait, unless its lease has ended and somebody else has it.
+pub(crate) fn release(connection: &mut AnyConnection, mail: &Waiting, next_try_at: Timestamp) -> Result<()> {
+    let leased = outbox::table.find(mail.id.to_string());
+    diesel::update(leased.filter(outbox::leased_until.eq(mail.leased_until.as_micros())))
+        .set((outbox::next_try_at.eq(next_try_at.as_micros()), outbox::leased_until.eq(None::<i64>)))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Deletes it, unless somebody else has it; whether it did.
+pub(crate) fn drop_leased(connection: &mut AnyConnection, mail: &Waiting) -> Result<bool> {
+    let leased = outbox::table.find(mail.id.to_string());
+    let leased = leased.filter(outbox::leased_until.eq(mail.leased_until.as_micros()));
+    Ok(diesel::delete(leased).execute(connection)? > 0)
+}
+
+/// Whether a newer mail of the same topic was written while this one was being sent.
+pub(crate) fn is_replaced(connection: &mut AnyConnection, mail: &Waiting) -> Result<bool> {
+    let Some(topic) = &mail.topic else { return Ok(false) };
+    let newer = outbox::table
+        .filter(outbox::topic.eq(topic))
+        .filter(outbox::id.ne(mail.id.to_string()))
+        .filter(outbox::created_at.ge(mail.created_at.as_micros()));
+    Ok(newer.select(outbox::id).limit(1).get_result::<String>(connection).optional()?.is_some())
+}
+
+pub(crate) fn count(connection: &mut AnyConnection) -> Result<i64> {
+    Ok(outbox::table.count().get_result(connection)?)
+}
+
+/// Ids and letters, a page in the order of ids, after the last of the page before.
+pub(crate) fn letters(connection: &mut AnyConnection, after: &str, limit: i64) -> Result<Vec<(String, String)>> {
+    let page = outbox::table.filter(outbox::id.gt(after)).order(outbox::id).limit(limit);
+    Ok(page.select((outbox::id, outbox::letter)).load(connection)?)
+}
+
+pub(crate) fn set_letter(connection: &mut AnyConnection, id: &str, letter: &str) -> Result<()> {
+    diesel::update(outbox::table.find(id)).set(outbox::letter.eq(letter)).execute(connection)?;
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "store_tests.rs"]
+mod tests;

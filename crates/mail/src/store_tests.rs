@@ -1,0 +1,248 @@
+//! The contract of the outbox, on both databases.
+
+use std::{sync::Arc, time::Duration};
+
+use diesel_migrations::{EmbeddedMigrations, embed_migrations};
+use doorward_domain::{Email, Ids, RandomIds, SystemClock};
+use doorward_storage::{Database, Error, Migrations, testing::TestDatabase};
+
+use super::*;
+use crate::{Letter, NewMail, Outbox, Seal, SealFailed, Unsealed, reseal};
+
+const POSTGRES: EmbeddedMigrations = embed_migrations!("../auth/migrations/postgres");
+const SQLITE: EmbeddedMigrations = embed_migrations!("../auth/migrations/sqlite");
+const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "outbox" };
+
+const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
+
+fn after(seconds: u64) -> Timestamp {
+    NOW.plus(Duration::from_secs(seconds))
+}
+
+fn mail(code: &str, topic: Option<&str>) -> NewMail {
+    NewMail {
+        id: RandomIds.gid(),
+        to: Email::parse("ann@example.org").unwrap(),
+        language: "nl-be".to_owned(),
+        letter: Letter::SignupCode { code: code.to_owned() },
+        topic: topic.map(str::to_owned),
+        expires_at: Some(after(900)),
+        user: None,
+    }
+}
+
+/// Seals by writing the key and the place beside the text.
+struct Labelled(&'static str);
+
+impl Seal for Labelled {
+    fn seal(&self, place: &str, text: &str) -> std::result::Result<String, SealFailed> {
+        Ok(format!("{}|{place}|{text}", self.0))
+    }
+
+    fn open(&self, place: &str, sealed: &str) -> std::result::Result<String, SealFailed> {
+        let text = sealed.strip_prefix(&format!("{}|{place}|", self.0));
+        text.map(str::to_owned).ok_or(SealFailed)
+    }
+}
+
+fn outbox(database: &Database, seal: impl Seal + 'static) -> Outbox {
+    Outbox::new(database.clone(), Arc::new(SystemClock), Arc::new(seal))
+}
+
+async fn put(database: &Database, mail: NewMail, now: Timestamp) -> Gid {
+    let (outbox, id) = (outbox(database, Unsealed), mail.id);
+    database.write(move |connection| outbox.put(connection, mail, now)).await.unwrap();
+    id
+}
+
+async fn claim_at(database: &Database, now: Timestamp, limit: i64) -> Vec<Waiting> {
+    let end = now.plus(Duration::from_secs(120));
+    database.write(move |connection| claim(connection, now, end, limit)).await.unwrap()
+}
+
+async fn write<T: Send + 'static>(
+    database: &Database,
+    work: impl FnOnce(&mut AnyConnection) -> Result<T> + Send + 'static,
+) -> T {
+    database.write(work).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_is_claimed_as_it_was_and_not_twice() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        let user = RandomIds.gid();
+        let id = put(&test.database, NewMail { user: Some(user), ..mail("K7MWQ4", Some("signup/ann")) }, NOW).await;
+        assert!(!test.database.peek(|connection| is_due(connection, NOW.minus(Duration::from_secs(1)))).await.unwrap());
+        assert!(test.database.peek(|connection| is_due(connection, NOW)).await.unwrap());
+
+        let claimed = claim_at(&test.database, NOW, 4).await;
+        let [claimed] = claimed.as_slice() else { panic!("{claimed:?}") };
+        assert_eq!((claimed.id, claimed.to.as_str(), claimed.language.as_str()), (id, "ann@example.org", "nl-be"));
+        assert_eq!((claimed.kind.as_str(), claimed.topic.as_deref()), ("signup_code", Some("signup/ann")));
+        assert_eq!((claimed.user, claimed.created_at, claimed.expires_at), (Some(user), NOW, Some(after(900))));
+        assert_eq!((claimed.attempts, claimed.leased_until), (1, after(120)));
+        let letter = outbox(&test.database, Unsealed).open(claimed);
+        assert_eq!(letter.unwrap(), Letter::SignupCode { code: "K7MWQ4".to_owned() });
+
+        assert!(claim_at(&test.database, after(119), 4).await.is_empty());
+        // Its process has died.
+        assert_eq!(claim_at(&test.database, after(120), 4).await.len(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_transaction_that_fails_leaves_no_mail() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        let outbox = outbox(&test.database, Unsealed);
+        let failed: Result<()> = test
+            .database
+            .write(move |connection| {
+                outbox.put(connection, mail("K7MWQ4", None), NOW)?;
+                Err(Error::Other("on purpose".to_owned()))
+            })
+            .await;
+        assert!(failed.is_err());
+        assert_eq!(test.database.peek(count).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_oldest_go_first_and_no_more_than_are_asked_for() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        let mut ids = Vec::new();
+        for second in [3, 1, 2] {
+            ids.push(put(&test.database, mail("K7MWQ4", None), after(second)).await);
+        }
+        let claimed: Vec<_> = claim_at(&test.database, after(5), 2).await.iter().map(|mail| mail.id).collect();
+        assert_eq!(claimed, [ids[1], ids[2]]);
+        assert_eq!(test.database.peek(count).await.unwrap(), 3);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_that_claim_at_once_share_what_there_is() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        for _ in 0..30 {
+            put(&test.database, mail("K7MWQ4", None), NOW).await;
+        }
+        let claims = (0..8).map(|_| {
+            let database = test.database.clone();
+            tokio::spawn(async move {
+                let mut ids = Vec::new();
+                loop {
+                    let claimed = claim_at(&database, NOW, 3).await;
+                    if claimed.is_empty() {
+                        return ids;
+                    }
+                    ids.extend(claimed.iter().map(|mail| mail.id));
+                }
+            })
+        });
+        let mut ids = Vec::new();
+        for claimed in claims.collect::<Vec<_>>() {
+            ids.extend(claimed.await.unwrap());
+        }
+        let claimed = ids.len();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!((claimed, ids.len()), (30, 30));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mail_of_the_same_topic_replaces_one_that_waits_but_not_one_being_sent() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        let database = &test.database;
+        put(database, mail("FIRST2", Some("reset/ann")), NOW).await;
+        let other = put(database, mail("OTHER2", Some("reset/ben")), NOW).await;
+        let second = put(database, mail("SECND2", Some("reset/ann")), after(1)).await;
+        assert_eq!(database.peek(count).await.unwrap(), 2);
+        let claimed = claim_at(database, after(1), 4).await;
+        assert_eq!(claimed.iter().map(|mail| mail.id).collect::<Vec<_>>(), [other, second]);
+        let sending = claimed[1].clone();
+        assert!(
+            !write(database, {
+                let it = sending.clone();
+                move |c| is_replaced(c, &it)
+            })
+            .await
+        );
+
+        let third = put(database, mail("THIRD2", Some("reset/ann")), after(2)).await;
+        assert_eq!(database.peek(count).await.unwrap(), 3);
+        assert!(
+            write(database, {
+                let it = sending.clone();
+                move |c| is_replaced(c, &it)
+            })
+            .await
+        );
+        let claimed = claim_at(database, after(2), 4).await;
+        assert_eq!(claimed.iter().map(|mail| mail.id).collect::<Vec<_>>(), [third]);
+        assert!(
+            !write(database, {
+                let it = claimed[0].clone();
+                move |c| is_replaced(c, &it)
+            })
+            .await
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_puts_the_same_topic_at_once_leaves_one_mail() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        let puts = (0..20).map(|_| {
+            let database = test.database.clone();
+            tokio::spawn(async move { put(&database, mail("K7MWQ4", Some("reset/ann")), NOW).await })
+        });
+        for put in puts.collect::<Vec<_>>() {
+            put.await.unwrap();
+        }
+        assert_eq!(test.database.peek(count).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_who_has_the_lease_puts_off_or_gives_up() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        let database = &test.database;
+        put(database, mail("K7MWQ4", None), NOW).await;
+        let late = claim_at(database, NOW, 1).await.remove(0);
+        let holder = claim_at(database, after(130), 1).await.remove(0);
+        let still = late.clone();
+        write(database, move |c| release(c, &still, NOW)).await;
+        assert!(!write(database, move |c| drop_leased(c, &late)).await);
+        assert!(claim_at(database, after(131), 1).await.is_empty());
+
+        write(database, {
+            let it = holder.clone();
+            move |c| release(c, &it, after(140))
+        })
+        .await;
+        assert!(claim_at(database, after(139), 1).await.is_empty());
+        let again = claim_at(database, after(140), 1).await.remove(0);
+        assert_eq!(again.attempts, 3);
+        assert!(write(database, move |c| drop_leased(c, &again)).await);
+        assert_eq!(database.peek(count).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resealed_letters_open_with_the_new_key_alone() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        let database = &test.database;
+        for _ in 0..3 {
+            let (outbox, mail) = (outbox(database, Labelled("old")), mail("K7MWQ4", None));
+            write(database, move |connection| outbox.put(connection, mail, NOW)).await;
+        }
+        let wrong = database.write(|c| reseal(c, &Labelled("other"), &Labelled("new"))).await;
+        assert!(matches!(wrong, Err(crate::Error::Seal(SealFailed))));
+        database.write(|c| reseal(c, &Labelled("old"), &Labelled("new"))).await.unwrap();
+        for claimed in claim_at(database, NOW, 4).await {
+            assert!(outbox(database, Labelled("old")).open(&claimed).is_err());
+            let letter = outbox(database, Labelled("new")).open(&claimed).unwrap();
+            assert_eq!(letter, Letter::SignupCode { code: "K7MWQ4".to_owned() });
+        }
+    }
+}
