@@ -12,6 +12,7 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod raw;
+pub mod smtp;
 pub mod split;
 pub mod wait;
 
@@ -22,6 +23,7 @@ pub use http::Http;
 pub use installation::{Installation, PASSWORD};
 pub use postgres::Postgres;
 pub use process::{Output, Process};
+pub use smtp::{ReceivedMail, SmtpServer};
 pub use split::{Replica, Role, Split};
 pub use wait::eventually;
 
