@@ -16,6 +16,7 @@ mod init;
 mod keys;
 mod languages;
 mod login;
+mod mail_worker;
 mod migrations;
 mod operations;
 mod overload;
