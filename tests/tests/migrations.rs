@@ -130,8 +130,8 @@ async fn a_project_of_before_it_had_options_gets_what_new_ones_start_with(backen
         old.push(installation.create_project("ann", &format!("Old {number}")).await);
     }
     // As the first release left it.
-    let undo = "DROP TABLE project_items; DROP TABLE project_languages; \
-                DELETE FROM __diesel_schema_migrations WHERE version = '0002'";
+    let undo = "DROP TABLE project_items; DROP TABLE project_languages; DROP TABLE outbox; \
+                DELETE FROM __diesel_schema_migrations WHERE version > '0001'";
     execute(&installation.databases.directory, undo);
 
     let app = App::of(installation).await;

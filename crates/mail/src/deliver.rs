@@ -127,8 +127,12 @@ impl Deliverer {
     /// However long the database is away: what was sent must not stay.
     async fn forget(&self, id: Gid) {
         let delete = move |connection: &mut AnyConnection| store::delete(connection, id);
+        let mut is_logged = false;
         while let Err(error) = self.outbox.database.write(delete).await {
-            tracing::warn!(%id, %error, "a mail that was sent can't be deleted yet");
+            if !is_logged {
+                tracing::warn!(%id, %error, "a mail that was sent can't be deleted yet");
+                is_logged = true;
+            }
             tokio::time::sleep(PAUSE).await;
         }
         self.acknowledged().remove(&id);

@@ -13,14 +13,15 @@ pub(crate) enum Failure {
     Expired,
     /// This mail, for now.
     Later(String),
-    /// Any mail, for now: the server is away, or lets us not in.
+    /// Any mail, for now: the server is away, or doesn't let us in. What it says of that is for the log alone.
     Away(String),
 }
 
 impl Failure {
     pub(crate) fn reason(&self) -> &str {
         match self {
-            Self::Refused(reason) | Self::Later(reason) | Self::Away(reason) => reason,
+            Self::Refused(reason) | Self::Later(reason) => reason,
+            Self::Away(_) => "the mail server can't be used",
             Self::Expired => "expired before it could be sent",
         }
     }

@@ -93,7 +93,9 @@ impl Server {
 /// What an error after the login means.
 fn refusal(error: &SmtpError) -> Failure {
     match error.status() {
-        Some(code) if LOGIN_CODES.contains(&code.to_string().as_str()) => Failure::Away(chain(error)),
+        Some(code) if LOGIN_CODES.contains(&code.to_string().as_str()) => {
+            Failure::Away(format!("it wants a login: {}", answer(code, error)))
+        }
         Some(code) if error.is_permanent() => {
             Failure::Refused(format!("the mail server refused it: {}", answer(code, error)))
         }

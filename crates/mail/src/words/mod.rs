@@ -94,7 +94,7 @@ mod tests {
         let shape = |words: &Words| {
             let shape = words.blocks.iter().map(|block| match block {
                 Block::Paragraph(_) => "paragraph".to_owned(),
-                block => format!("{block:?}"),
+                Block::Code(_) | Block::List(_) | Block::App => format!("{block:?}"),
             });
             shape.collect::<Vec<_>>()
         };
