@@ -5,7 +5,7 @@ use doorward_mail::{Letter, NewMail};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, NewUser,
+    Directory, Error, NewUser, invitations,
     model::{Action, User},
     store::{self, feed},
     users::{self, change},
@@ -142,6 +142,8 @@ impl Directory {
                     outbox.put(connection, mail, clock.now())?;
                 }
                 save(connection, &user, &changed, &*clock)?;
+                let taken = invitations::take_over(connection, gid, &email, clock.now())?;
+                feed::append(connection, taken, &*clock)?;
                 Ok(changed)
             })
             .await?;
@@ -163,7 +165,7 @@ pub(crate) fn get_active(connection: &mut AnyConnection, gid: Gid) -> Result<Use
     if user.is_api_user() { Err(Error::Forbidden) } else { Ok(user) }
 }
 
-fn find_accounts(connection: &mut AnyConnection, by: &By) -> doorward_storage::Result<Vec<User>> {
+pub(crate) fn find_accounts(connection: &mut AnyConnection, by: &By) -> doorward_storage::Result<Vec<User>> {
     let is_account = |user: &User| user.status == UserStatus::Active && user.username.is_some();
     let found: Vec<User> = match by {
         By::Username(text) => by_username(connection, text)?,
@@ -199,7 +201,7 @@ fn create_account(connection: &mut AnyConnection, new: NewAccount, clock: &dyn C
         return Err(Error::UsernameTaken);
     }
     let holders = store::user::list_by_email(connection, &new.email, 1)?;
-    let invited = holders.first().filter(|user| user.status == UserStatus::Invited && user.username.is_none());
+    let invited = holders.first().filter(|user| user.is_placeholder());
     let (action, gid) = invited.map_or((Action::Insert, new.signup), |invited| (Action::Update, invited.gid));
     let no_name = DisplayName::parse_or_empty("").map_err(|malformed| Error::Malformed("name", malformed))?;
     let account = NewUser::new(gid, new.username, Some(new.email), no_name);

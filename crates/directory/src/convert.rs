@@ -4,6 +4,7 @@ use doorward_domain::{Gid, Role};
 use doorward_proto::directory::v1 as pb;
 
 use crate::{
+    Member, MembersView,
     init::Init,
     model::{Action, ApiUser, Change, Membership, Notifications, Person, Project, ProjectItem, ProjectOptions, User},
     project_init::ProjectInit,
@@ -44,6 +45,11 @@ fn user_projects(projects: impl Iterator<Item = (Gid, Role)>) -> Vec<pb::UserPro
         .collect()
 }
 
+/// In full where there are options to see.
+pub(crate) fn seen_project((short, details): (Project, Option<ProjectOptions>)) -> pb::Project {
+    pb::Project { options: details.map(options), ..project(short) }
+}
+
 pub(crate) fn full_project((short, details): (Project, ProjectOptions)) -> pb::Project {
     pb::Project { options: Some(options(details)), ..project(short) }
 }
@@ -62,6 +68,26 @@ fn options(options: ProjectOptions) -> pb::ProjectOptions {
 }
 
 /// As the owner of the project sees it.
+/// Members, each as the caller sees them.
+pub(crate) fn members(view: MembersView) -> pb::MembersResponse {
+    let (mut users, mut memberships) = (Vec::new(), Vec::new());
+    for Member { user: person, membership: own } in view.members {
+        if person.gid == view.caller {
+            memberships.push(membership(&own, Some(own_options(&own, person.email.as_deref()))));
+            users.push(user(person));
+        } else {
+            memberships.push(membership(&own, owner_options(&own, view.is_owner)));
+            users.push(short(person));
+        }
+    }
+    pb::MembersResponse { users, memberships }
+}
+
+/// To whom nothing but the entries is to be seen.
+pub(crate) fn stranger_member(Member { user, membership: own }: Member) -> (pb::User, pb::Membership) {
+    (short(user), membership(&own, None))
+}
+
 pub(crate) fn api_user(api_user: ApiUser) -> pb::ApiUserResponse {
     let ApiUser { user, membership: own } = api_user;
     let options = owner_options(&own, true);
@@ -73,7 +99,7 @@ pub(crate) fn member(own: &Membership) -> pb::Membership {
     membership(own, owner_options(own, true))
 }
 
-fn short(short: User) -> pb::User {
+pub(crate) fn short(short: User) -> pb::User {
     pb::User { complete: None, ..user(short) }
 }
 
@@ -118,7 +144,7 @@ fn person(person: Person) -> pb::User {
     }
 }
 
-fn project(project: Project) -> pb::Project {
+pub(crate) fn project(project: Project) -> pb::Project {
     pb::Project {
         gid: project.gid.to_string(),
         name: project.name,

@@ -76,7 +76,7 @@ pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<(Vec<Memb
 }
 
 /// Deleted projects are seen by their owner alone; a membership that is not active only while it is an invitation.
-fn is_seen_by_holder(membership: &Membership, project: &Project) -> bool {
+pub(crate) fn is_seen_by_holder(membership: &Membership, project: &Project) -> bool {
     match (project.status, membership.status) {
         (ProjectStatus::Deleted, _) => membership.role == Role::Owner,
         (ProjectStatus::Active, MembershipStatus::Active | MembershipStatus::Invited) => true,

@@ -51,6 +51,28 @@ impl Directory {
     }
 }
 
+/// Memberships read at once.
+const PAGE: i64 = 1000;
+
+/// All memberships of a project.
+pub(crate) fn list_all(connection: &mut AnyConnection, project: Gid) -> Result<Vec<Membership>, Error> {
+    let mut all: Vec<Membership> = Vec::new();
+    loop {
+        let after = all.last().map(|last| last.user);
+        let mut page = store::membership::list_of_project(connection, project, after, PAGE)?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.append(&mut page);
+    }
+}
+
+/// Somebody who was invited by email, has no account, and is in no project any more.
+pub(crate) fn is_forgotten_placeholder(connection: &mut AnyConnection, user: Gid) -> Result<bool, Error> {
+    let is_placeholder = store::user::find(connection, user)?.is_some_and(|user| user.is_placeholder());
+    Ok(is_placeholder && store::membership::list_of_user(connection, user)?.is_empty())
+}
+
 /// What somebody is in a project; nothing, unless both the membership and the project are active.
 pub(crate) fn standing(
     connection: &mut AnyConnection,

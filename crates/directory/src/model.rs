@@ -2,8 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
-use serde::{Deserialize, Serialize};
 use doorward_domain::{Gid, Malformed, MembershipStatus, ProjectStatus, Role, Timestamp, UserStatus};
+use serde::{Deserialize, Serialize};
 
 /// A user, complete: for themself and for administrators.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +21,12 @@ pub struct User {
 }
 
 impl User {
+    /// Who was invited by email and has no account yet.
+    #[must_use]
+    pub fn is_placeholder(&self) -> bool {
+        self.username.is_none() && self.status == UserStatus::Invited
+    }
+
     /// A program of a project: it has no name to log in by. (Who is invited by email has none yet either.)
     #[must_use]
     pub fn is_api_user(&self) -> bool {

@@ -23,12 +23,7 @@ pub struct ProjectChange {
 impl Directory {
     /// # Errors
     /// [`Error::Forbidden`], [`Error::Malformed`], and those of the database.
-    pub async fn update_project(
-        &self,
-        caller: Gid,
-        project: Gid,
-        wanted: ProjectChange,
-    ) -> Result<FullProject, Error> {
+    pub async fn update_project(&self, caller: Gid, project: Gid, wanted: ProjectChange) -> Result<FullProject, Error> {
         self.change_project((Some(caller), project, Deed::ChangeProject), move |_, project| changed(project, &wanted))
             .await
     }
@@ -72,8 +67,8 @@ impl Directory {
                 store::membership::delete_all_of_project(connection, project.gid)?;
                 for membership in &all {
                     changes.push(members::change(Action::Delete, membership, ""));
-                    let is_gone = membership.role == Role::Api
-                        || members::is_forgotten_placeholder(connection, membership.user)?;
+                    let is_gone =
+                        membership.role == Role::Api || members::is_forgotten_placeholder(connection, membership.user)?;
                     if is_gone {
                         store::user::delete(connection, membership.user)?;
                         changes.push(users::change(Action::Delete, membership.user, ""));
@@ -187,8 +182,8 @@ fn heirs(connection: &mut AnyConnection, project: &Project, heir: Gid) -> Result
     if heirs.role == Role::Api {
         return Err(Error::ApiUser);
     }
-    let is_active = store::user::find(connection, heir)?
-        .is_some_and(|user| user.status == doorward_domain::UserStatus::Active);
+    let is_active =
+        store::user::find(connection, heir)?.is_some_and(|user| user.status == doorward_domain::UserStatus::Active);
     if heirs.status != MembershipStatus::Active || !is_active {
         return Err(Error::NotAMember);
     }

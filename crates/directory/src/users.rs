@@ -6,7 +6,7 @@ use doorward_domain::{Clock, DisplayName, Email, Gid, Timezone, UserStatus, User
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error,
+    Directory, Error, invitations,
     model::{Action, User},
     store::{
         self,
@@ -185,9 +185,22 @@ fn create_many(
         }
         done => done?,
     }
-    let changes = made.iter().map(|user| change(Action::Insert, user.gid, user.status.as_str())).collect();
+    let mut changes: Vec<NewChange> =
+        made.iter().map(|user| change(Action::Insert, user.gid, user.status.as_str())).collect();
+    for (user, email) in newly_verified(connection, &made)? {
+        changes.extend(invitations::take_over(connection, user, &email, clock.now())?);
+    }
     feed::append(connection, changes, clock)?;
     Ok(answers)
+}
+
+/// Those whose address was invited before.
+fn newly_verified(connection: &mut AnyConnection, made: &[User]) -> Result<Vec<(Gid, Email)>, Error> {
+    let emails = made.iter().filter_map(|user| Some((user.gid, Email::parse(user.email.as_deref()?).ok()?)));
+    let emails: Vec<(Gid, Email)> = emails.collect();
+    let folded: Vec<String> = emails.iter().map(|(_, email)| email.folded()).collect();
+    let invited: HashSet<String> = store::user::placeholders(connection, &folded)?.into_iter().collect();
+    Ok(emails.into_iter().filter(|(_, email)| invited.contains(&email.folded())).collect())
 }
 
 fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, clock: &dyn Clock) -> Result<User, Error> {

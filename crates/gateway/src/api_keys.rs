@@ -20,7 +20,7 @@ use crate::{
     entries::{Memberships, Users},
     envelope::{self, Empty, Problem},
     peers::Peers,
-    projects::ProjectGid,
+    project_path::ProjectGid,
 };
 
 pub(crate) async fn create(

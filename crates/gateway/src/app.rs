@@ -2,12 +2,16 @@
 
 use actix_web::{
     Handler, Resource, Responder,
+    middleware::from_fn,
     web::{self, ServiceConfig},
 };
 
 use crate::{
-    FromRequest, account, api_keys, email_change, envelope::Problem, init, jwks, languages, login, password_reset,
-    ping, project_init, project_login, signup,
+    FromRequest, account, api_keys, email_change,
+    envelope::Problem,
+    init, invitations, jwks, languages, limits, login, members,
+    options::{self, Channels, Fieldlists, Orderings},
+    password_reset, ping, project_init, project_login, projects, signup, views,
 };
 
 /// Method, path, function.
@@ -20,6 +24,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/api/signup", signup::signup))
         .service(post("/api/reset_password_request", password_reset::request))
         .service(post("/api/reset_password", password_reset::reset))
+        .service(post("/api/init_invite", invitations::init))
+        .service(post("/api/decline_invite", invitations::decline_by_link))
         .service(get_or_post("/api/ping", ping::ping))
         .service(get_or_post("/api/languages/get", languages::get))
         .service(get("/.well-known/jwks.json", jwks::jwks))
@@ -29,8 +35,20 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/api/account/update_email_request", email_change::request))
         .service(post("/api/account/update_email", email_change::update))
         .service(post("/api/account/delete", account::delete))
+        .service(post("/api/account/accept_invite", invitations::accept))
+        .service(post("/api/account/decline_invite", invitations::decline))
+        .service(post("/api/account/leave_project", invitations::leave))
         .service(post("/api/account/logout", account::logout))
-        .service(web::scope("/api/p/{project}").configure(project_routes))
+        .service(post("/api/users/get", views::user))
+        .service(post("/api/members/get", views::member))
+        .service(post("/api/projects/get", projects::get))
+        .service(post("/api/projects/create", projects::create))
+        .service(post("/api/projects/update", projects::update))
+        .service(post("/api/projects/delete", projects::delete))
+        .service(post("/api/projects/undelete", projects::undelete))
+        .service(post("/api/projects/permanent_delete", projects::permanent_delete))
+        .service(post("/api/projects/transfer", projects::transfer))
+        .service(web::scope("/api/p/{project}").wrap(from_fn(limits::enforce)).configure(project_routes))
         .default_service(web::to(|| async { Err::<String, _>(Problem::not_found()) }));
 }
 
@@ -42,6 +60,27 @@ fn project_routes(config: &mut ServiceConfig) {
         .service(post("/auth", project_login::auth))
         // With a token.
         .service(get_or_post("/init", project_init::init))
+        .service(post("/members/get", members::get))
+        .service(post("/members/invite", members::invite))
+        .service(post("/members/resend_invite", members::resend_invite))
+        .service(post("/members/remove", members::remove))
+        .service(post("/members/deactivate", members::deactivate))
+        .service(post("/members/activate", members::activate))
+        .service(post("/members/update", members::update))
+        .service(post("/languages/add", options::add_language))
+        .service(post("/languages/remove", options::remove_language))
+        .service(post("/channels/create", options::create::<Channels>))
+        .service(post("/channels/update", options::update::<Channels>))
+        .service(post("/channels/move", options::reorder::<Channels>))
+        .service(post("/channels/delete", options::delete::<Channels>))
+        .service(post("/orderings/create", options::create::<Orderings>))
+        .service(post("/orderings/update", options::update::<Orderings>))
+        .service(post("/orderings/move", options::reorder::<Orderings>))
+        .service(post("/orderings/delete", options::delete::<Orderings>))
+        .service(post("/fieldlists/create", options::create::<Fieldlists>))
+        .service(post("/fieldlists/update", options::update::<Fieldlists>))
+        .service(post("/fieldlists/move", options::reorder::<Fieldlists>))
+        .service(post("/fieldlists/delete", options::delete::<Fieldlists>))
         .service(post("/apikeys/create", api_keys::create))
         .service(post("/apikeys/get", api_keys::get))
         .service(post("/apikeys/update", api_keys::update))

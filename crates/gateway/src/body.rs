@@ -44,6 +44,37 @@ impl Body {
         if self.0.contains_key(name) { self.string(name).map(Some) } else { Ok(None) }
     }
 
+    pub(crate) fn optional_gid(&self, name: &str) -> Result<Option<Gid>, Problem> {
+        if self.0.contains_key(name) { self.gid(name).map(Some) } else { Ok(None) }
+    }
+
+    /// An optional list of strings.
+    pub(crate) fn optional_strings(&self, name: &str) -> Result<Option<Vec<&str>>, Problem> {
+        let invalid = || Problem::invalid_parameter(name);
+        match self.0.get(name) {
+            None => Ok(None),
+            Some(Value::Array(values)) => {
+                values.iter().map(|value| value.as_str().ok_or_else(invalid)).collect::<Result<_, _>>().map(Some)
+            }
+            Some(_) => Err(invalid()),
+        }
+    }
+
+    /// An optional list of gids.
+    pub(crate) fn optional_gids(&self, name: &str) -> Result<Option<Vec<Gid>>, Problem> {
+        let gid = |text: &str| text.parse().map_err(|_| Problem::invalid_parameter(name));
+        self.optional_strings(name)?.map(|texts| texts.into_iter().map(gid).collect()).transpose()
+    }
+
+    /// A required object.
+    pub(crate) fn object(&self, name: &str) -> Result<&Map<String, Value>, Problem> {
+        match self.0.get(name) {
+            None => Err(Problem::missing_parameter(name)),
+            Some(Value::Object(object)) => Ok(object),
+            Some(_) => Err(Problem::invalid_parameter(name)),
+        }
+    }
+
     /// A switch that must be on, so that nothing is done by mistake.
     pub(crate) fn confirmation(&self, name: &str) -> Result<(), Problem> {
         match self.0.get(name) {

@@ -51,8 +51,12 @@ pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, user: Gid) -> Result
 
 /// Of a login and of an init: the body and a token.
 pub(crate) fn answer(body: Bytes, token: &str) -> Result<HttpResponse, Problem> {
+    with_token(envelope::written(body), token)
+}
+
+/// An answer with the token that is to be used from then on.
+pub(crate) fn with_token(mut response: HttpResponse, token: &str) -> Result<HttpResponse, Problem> {
     let token = HeaderValue::from_str(token).map_err(|_| Problem::internal())?;
-    let mut response = envelope::written(body);
     response.headers_mut().insert(AUTHORIZATION, token);
     Ok(response)
 }

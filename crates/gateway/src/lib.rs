@@ -13,21 +13,27 @@ mod entries;
 mod envelope;
 mod init;
 mod inits;
+mod invitations;
 mod jwks;
 mod language;
 mod languages;
+mod limits;
 mod login;
+mod members;
+mod options;
 mod password_reset;
 mod peers;
 mod people;
 mod ping;
 mod project_init;
 mod project_login;
+mod project_path;
 mod projects;
 mod renewals;
 mod request;
 mod signup;
 mod trust;
+mod views;
 
 use std::{
     net::TcpListener,
@@ -77,6 +83,7 @@ pub struct Gateway {
     pub(crate) trust: Arc<trust::Trust>,
     pub(crate) inits: inits::Inits,
     pub(crate) renewals: renewals::Renewals,
+    pub(crate) limits: limits::Limits,
     pub(crate) version: String,
     pub(crate) languages: languages::Languages,
     /// Whether the log tells of a proxy that is not trusted: once is enough.
@@ -100,6 +107,7 @@ impl Gateway {
             trust,
             inits: inits::Inits::new(),
             renewals: renewals::Renewals::new(),
+            limits: limits::Limits::new(),
             version: doorward_domain::version::release(),
             languages,
             has_met_proxy: AtomicBool::new(false),

@@ -1,9 +1,6 @@
 //! People about themselves: who calls, as a person, and what they get back.
 
-use actix_web::{
-    HttpMessage, HttpRequest, HttpResponse,
-    http::header::{AUTHORIZATION, HeaderValue},
-};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use doorward_domain::ErrorCode;
 use doorward_proto::{
     Failure,
@@ -18,6 +15,7 @@ use crate::{
     caller::{Caller, DueToken},
     entries::Users,
     envelope::{self, Problem},
+    init::with_token,
     peers::Peers,
 };
 
@@ -63,12 +61,11 @@ pub(crate) fn answer(user: &User, token: Option<&str>) -> Result<HttpResponse, P
         users: Users<'a>,
     }
     let data = Data { users: Users { caller: Some(user), others: &[] } };
-    let mut response = envelope::success(&json!({"user": user.gid}), &data)?;
-    if let Some(token) = token {
-        let token = HeaderValue::from_str(token).map_err(|_| Problem::internal())?;
-        response.headers_mut().insert(AUTHORIZATION, token);
+    let response = envelope::success(&json!({"user": user.gid}), &data)?;
+    match token {
+        Some(token) => with_token(response, token),
+        None => Ok(response),
     }
-    Ok(response)
 }
 
 /// The caller's token has just ended: not even one that others got in exchange for it a moment ago.

@@ -21,7 +21,7 @@ use crate::{
     init::answer,
     inits::Init,
     peers::Peers,
-    projects::ProjectGid,
+    project_path::ProjectGid,
 };
 
 pub(crate) async fn init(

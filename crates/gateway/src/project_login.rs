@@ -16,7 +16,7 @@ use crate::{
     login::{Found, beside, find, verify_password},
     peers::Peers,
     project_init::fetch,
-    projects::ProjectGid,
+    project_path::ProjectGid,
 };
 
 /// With username and password.

@@ -1,21 +1,121 @@
-//! What is common to all that lies under `/api/p/{project}`.
+//! `POST /api/projects/...`: projects as a whole. Icons have a file of their own.
 
-use std::future::{Ready, ready};
+use actix_web::{HttpResponse, web::Data};
+use doorward_proto::directory::v1::{
+    CreateProjectRequest, Membership, Project, ProjectResponse, PurgeProjectRequest, SetProjectStatusRequest,
+    TransferProjectRequest, UpdateProjectRequest, ViewProjectRequest,
+};
+use serde::Serialize;
+use serde_json::json;
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload};
-use doorward_domain::Gid;
+use crate::{
+    Gateway,
+    body::Body,
+    caller::Caller,
+    entries::{Memberships, Projects},
+    envelope::{self, Empty, Problem},
+    init::with_token,
+    peers::Peers,
+};
 
-use crate::envelope::Problem;
+pub(crate) async fn get(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
+    let view = ViewProjectRequest { caller_gid, project_gid };
+    answer(&peers.directory().view_project(view).await?.into_inner())
+}
 
-/// The project in the path.
-pub(crate) struct ProjectGid(pub(crate) Gid);
+pub(crate) async fn create(
+    caller: Caller,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    let create = CreateProjectRequest {
+        caller_gid: caller.claims.sub.to_string(),
+        name: body.optional_string("name")?.map(str::to_owned),
+        timezone: body.optional_string("timezone")?.map(str::to_owned),
+    };
+    let user = create.caller_gid.clone();
+    let made = peers.directory().create_project(create).await?.into_inner();
+    let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
+    let project = made.project.as_ref().map_or("", |project| &project.gid);
+    let result = json!({"project": project, "project_members": [user]});
+    with_token(envelope::success(&result, &ProjectData::with_memberships(&made))?, &token)
+}
 
-impl FromRequest for ProjectGid {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+pub(crate) async fn update(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+    let update = UpdateProjectRequest {
+        caller_gid: caller.claims.sub.to_string(),
+        project_gid: body.gid("project")?.to_string(),
+        name: body.optional_string("name")?.map(str::to_owned),
+        timezone: body.optional_string("timezone")?.map(str::to_owned),
+    };
+    answer(&peers.directory().update_project(update).await?.into_inner())
+}
 
-    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let gid = request.match_info().query("project").parse();
-        ready(gid.map(Self).map_err(|_| Problem::invalid_parameter("project")))
+pub(crate) async fn delete(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+    set_status(&caller, &body, &peers, true).await
+}
+
+pub(crate) async fn undelete(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+    set_status(&caller, &body, &peers, false).await
+}
+
+pub(crate) async fn permanent_delete(
+    caller: Caller,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
+    peers.directory().purge_project(PurgeProjectRequest { caller_gid, project_gid }).await?;
+    let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
+    with_token(envelope::success(&Empty {}, &Empty {})?, &token)
+}
+
+pub(crate) async fn transfer(
+    caller: Caller,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    let transfer = TransferProjectRequest {
+        caller_gid: caller.claims.sub.to_string(),
+        project_gid: body.gid("project")?.to_string(),
+        user_gid: body.gid("user")?.to_string(),
+    };
+    let done = peers.directory().transfer_project(transfer).await?.into_inner();
+    let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
+    let project = done.project.as_ref().map_or("", |project| &project.gid);
+    let answer = envelope::success(&json!({"project": project}), &ProjectData::with_memberships(&done))?;
+    with_token(answer, &token)
+}
+
+async fn set_status(caller: &Caller, body: &Body, peers: &Peers, is_deleted: bool) -> Result<HttpResponse, Problem> {
+    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
+    let set = SetProjectStatusRequest { caller_gid, project_gid, is_deleted };
+    answer(&peers.directory().set_project_status(set).await?.into_inner())
+}
+
+#[derive(Serialize)]
+pub(crate) struct ProjectData<'a> {
+    #[serde(rename = "cc.projects")]
+    projects: Projects<'a>,
+    #[serde(rename = "cc.projects_members", skip_serializing_if = "Option::is_none")]
+    memberships: Option<Memberships<'a>>,
+}
+
+impl<'a> ProjectData<'a> {
+    pub(crate) fn new(project: &'a [Project], memberships: Option<&'a [Membership]>) -> Self {
+        Self { projects: Projects(project), memberships: memberships.map(Memberships) }
     }
+
+    fn with_memberships(answer: &'a ProjectResponse) -> Self {
+        Self::new(answer.project.as_slice(), Some(&answer.memberships))
+    }
+}
+
+fn answer(answer: &ProjectResponse) -> Result<HttpResponse, Problem> {
+    let project = answer.project.as_ref().map_or("", |project| &project.gid);
+    envelope::success(&json!({"project": project}), &ProjectData::new(answer.project.as_slice(), None))
 }

@@ -31,6 +31,14 @@ pub enum Letter {
         username: String,
         email: String,
     },
+    /// To a project, from a member: with the link by which it is accepted or declined.
+    Invitation {
+        inviter: String,
+        project: String,
+        /// Gids, for the link.
+        invitee_gid: String,
+        project_gid: String,
+    },
 }
 
 impl Letter {
@@ -44,6 +52,7 @@ impl Letter {
             Self::EmailCode { .. } => "email_code",
             Self::PasswordChanged { .. } => "password_changed",
             Self::EmailChanged { .. } => "email_changed",
+            Self::Invitation { .. } => "invitation",
         }
     }
 }
@@ -62,6 +71,12 @@ pub(crate) mod tests {
             Letter::EmailCode { code, username: text.clone() },
             Letter::PasswordChanged { username: text.clone() },
             Letter::EmailChanged { username: text.clone(), email: format!("{text}@example.org") },
+            Letter::Invitation {
+                inviter: text.clone(),
+                project: text,
+                invitee_gid: "0f8fad5b-d9cb-469f-a165-70867728950e".to_owned(),
+                project_gid: "7c9e6679-7425-40de-944b-e07fc1f90ae7".to_owned(),
+            },
         ]
     }
 

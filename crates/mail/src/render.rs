@@ -7,6 +7,7 @@ pub(crate) fn text(words: &Words, app_url: &str) -> String {
         Block::Paragraph(text) | Block::Code(text) => text.clone(),
         Block::List(items) => items.iter().map(|item| format!("- {item}")).collect::<Vec<_>>().join("\n"),
         Block::App => app_url.to_owned(),
+        Block::Link(path) => format!("{app_url}{path}"),
     });
     let mut text = blocks.collect::<Vec<_>>().join("\n\n");
     text.push('\n');
@@ -25,7 +26,8 @@ pub(crate) fn html(words: &Words, app_url: &str) -> String {
             let items = items.iter().map(|item| format!("<li><bdi>{}</bdi></li>", escape(item)));
             format!("<ul>{}</ul>", items.collect::<String>())
         }
-        Block::App => format!("<p><a href=\"{url}\">{url}</a></p>", url = escape(app_url)),
+        Block::App => link(app_url),
+        Block::Link(path) => link(&format!("{app_url}{path}")),
     });
     let body = blocks.collect::<Vec<_>>().join("\n");
     let (language, subject) = (words.language, escape(&words.subject));
@@ -33,6 +35,10 @@ pub(crate) fn html(words: &Words, app_url: &str) -> String {
         "<!doctype html>\n<html lang=\"{language}\">\n<head><meta charset=\"utf-8\"><title>{subject}</title></head>\n\
          <body style=\"{PAGE}\">\n{body}\n</body>\n</html>\n"
     )
+}
+
+fn link(url: &str) -> String {
+    format!("<p><a href=\"{url}\">{url}</a></p>", url = escape(url))
 }
 
 fn escape(text: &str) -> String {
@@ -55,7 +61,7 @@ mod tests {
     use super::*;
     use crate::{Letter, letter::tests::each, words};
 
-    const APP: &str = "https://app.example.org/?a=1&b=2";
+    const APP: &str = "https://app.example.org/a&b";
     const HOSTILE: &str = "<img src=https://evil.example/x.png>\"'&</p>";
 
     fn all(text: &str) -> Vec<(Letter, Words)> {
@@ -80,9 +86,9 @@ mod tests {
     #[test]
     fn both_link_to_the_app_and_load_nothing() {
         for (_, words) in all(HOSTILE) {
-            assert!(text(&words, APP).ends_with(&format!("\n\n{APP}\n")));
+            assert_eq!(text(&words, APP).matches(&format!("\n\n{APP}")).count(), 1);
             let html = html(&words, APP).to_lowercase();
-            assert_eq!(html.matches("<a href=\"https://app.example.org/?a=1&amp;b=2\">").count(), 1);
+            assert_eq!(html.matches("<a href=\"https://app.example.org/a&amp;b").count(), 1);
             assert_eq!(html.matches("href").count(), 1);
             for loads in ["<img", "<link", "<script", "<style", "<iframe", "url(", "src=\"", "background", "@import"] {
                 assert!(!html.contains(loads), "{loads}: {html}");
@@ -99,6 +105,17 @@ mod tests {
             let escaped = "&lt;img src=https://evil.example/x.png&gt;&quot;&#39;&amp;&lt;/p&gt;";
             assert_eq!(html.contains(escaped), shows_username, "{html}");
             assert_eq!(text(&words, APP).contains(HOSTILE), shows_username);
+        }
+    }
+
+    #[test]
+    fn an_invitation_links_to_its_answer() {
+        let path = "/invite?invitee=0f8fad5b-d9cb-469f-a165-70867728950e&project=7c9e6679-7425-40de-944b-e07fc1f90ae7";
+        for (_, words) in all("ann").into_iter().filter(|(letter, _)| letter.kind() == "invitation") {
+            assert!(
+                text(&words, "https://app.example.org").contains(&format!("\n\nhttps://app.example.org{path}\n\n"))
+            );
+            assert!(html(&words, "https://app.example.org").contains(&path.replace('&', "&amp;")));
         }
     }
 

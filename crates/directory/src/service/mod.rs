@@ -1,6 +1,8 @@
 //! The directory over gRPC: parse, call, convert.
 
 mod accounts;
+mod members;
+mod projects;
 
 use doorward_domain::ErrorCode;
 use doorward_proto::{
@@ -175,6 +177,102 @@ impl directory_server::Directory for Service {
         Ok(Response::new(pb::DeleteApiUserResponse {}))
     }
 
+    // Of projects: projects.rs.
+
+    async fn view_project(&self, request: Request<pb::ViewProjectRequest>) -> Answer<pb::ProjectResponse> {
+        projects::view_project(&self.directory, request.into_inner()).await
+    }
+
+    async fn create_project(&self, request: Request<pb::CreateProjectRequest>) -> Answer<pb::ProjectResponse> {
+        projects::create_project(&self.directory, request.into_inner()).await
+    }
+
+    async fn update_project(&self, request: Request<pb::UpdateProjectRequest>) -> Answer<pb::ProjectResponse> {
+        projects::update_project(&self.directory, request.into_inner()).await
+    }
+
+    async fn set_project_status(&self, request: Request<pb::SetProjectStatusRequest>) -> Answer<pb::ProjectResponse> {
+        projects::set_project_status(&self.directory, request.into_inner()).await
+    }
+
+    async fn purge_project(&self, request: Request<pb::PurgeProjectRequest>) -> Answer<pb::PurgeProjectResponse> {
+        projects::purge_project(&self.directory, request.into_inner()).await
+    }
+
+    async fn transfer_project(&self, request: Request<pb::TransferProjectRequest>) -> Answer<pb::ProjectResponse> {
+        projects::transfer_project(&self.directory, request.into_inner()).await
+    }
+
+    async fn change_languages(&self, request: Request<pb::ChangeLanguagesRequest>) -> Answer<pb::ProjectResponse> {
+        projects::change_languages(&self.directory, request.into_inner()).await
+    }
+
+    async fn create_item(&self, request: Request<pb::CreateItemRequest>) -> Answer<pb::CreateItemResponse> {
+        projects::create_item(&self.directory, request.into_inner()).await
+    }
+
+    async fn rename_item(&self, request: Request<pb::RenameItemRequest>) -> Answer<pb::ProjectResponse> {
+        projects::rename_item(&self.directory, request.into_inner()).await
+    }
+
+    async fn move_item(&self, request: Request<pb::MoveItemRequest>) -> Answer<pb::ProjectResponse> {
+        projects::move_item(&self.directory, request.into_inner()).await
+    }
+
+    async fn delete_items(&self, request: Request<pb::DeleteItemsRequest>) -> Answer<pb::ProjectResponse> {
+        projects::delete_items(&self.directory, request.into_inner()).await
+    }
+
+    // Of members: members.rs.
+
+    async fn view_user(&self, request: Request<pb::ViewUserRequest>) -> Answer<pb::UserResponse> {
+        members::view_user(&self.directory, request.into_inner()).await
+    }
+
+    async fn view_member(&self, request: Request<pb::ViewMemberRequest>) -> Answer<pb::MembersResponse> {
+        members::view_member(&self.directory, request.into_inner()).await
+    }
+
+    async fn view_members(&self, request: Request<pb::ViewMembersRequest>) -> Answer<pb::MembersResponse> {
+        members::view_members(&self.directory, request.into_inner()).await
+    }
+
+    async fn invite_member(&self, request: Request<pb::InviteMemberRequest>) -> Answer<pb::MembersResponse> {
+        members::invite_member(&self.directory, request.into_inner()).await
+    }
+
+    async fn resend_invite(&self, request: Request<pb::ResendInviteRequest>) -> Answer<pb::MembersResponse> {
+        members::resend_invite(&self.directory, request.into_inner()).await
+    }
+
+    async fn remove_member(&self, request: Request<pb::RemoveMemberRequest>) -> Answer<pb::RemoveMemberResponse> {
+        members::remove_member(&self.directory, request.into_inner()).await
+    }
+
+    async fn set_member_status(&self, request: Request<pb::SetMemberStatusRequest>) -> Answer<pb::MembersResponse> {
+        members::set_member_status(&self.directory, request.into_inner()).await
+    }
+
+    async fn update_member(&self, request: Request<pb::UpdateMemberRequest>) -> Answer<pb::MembersResponse> {
+        members::update_member(&self.directory, request.into_inner()).await
+    }
+
+    async fn accept_invite(&self, request: Request<pb::AcceptInviteRequest>) -> Answer<pb::AcceptInviteResponse> {
+        members::accept_invite(&self.directory, request.into_inner()).await
+    }
+
+    async fn decline_invite(&self, request: Request<pb::DeclineInviteRequest>) -> Answer<pb::MembersResponse> {
+        members::decline_invite(&self.directory, request.into_inner()).await
+    }
+
+    async fn view_invite(&self, request: Request<pb::ViewInviteRequest>) -> Answer<pb::ViewInviteResponse> {
+        members::view_invite(&self.directory, request.into_inner()).await
+    }
+
+    async fn leave_project(&self, request: Request<pb::LeaveProjectRequest>) -> Answer<pb::RemoveMemberResponse> {
+        members::leave_project(&self.directory, request.into_inner()).await
+    }
+
     type WatchStream = ReceiverStream<Result<pb::WatchResponse, Status>>;
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Answer<Self::WatchStream> {
@@ -187,6 +285,11 @@ impl directory_server::Directory for Service {
         tokio::spawn(watch::follow(self.directory.clone(), cursor, sender, self.shutdown.clone()));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
+}
+
+/// Who is not active any more has no good token either.
+fn of_caller(error: Error) -> Failure {
+    if matches!(error, Error::UserNotActive) { Failure::new(ErrorCode::Unauthenticated) } else { error.into() }
 }
 
 impl Service {

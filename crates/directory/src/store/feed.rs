@@ -52,6 +52,9 @@ pub(crate) fn lock(connection: &mut AnyConnection) -> Result<()> {
 /// Appends the changes of this transaction. To be called last in it: from here to the commit, other writers wait. The
 /// changes are dated when that wait is over, so that what happened before the commit is hardly ever dated after them.
 pub(crate) fn append(connection: &mut AnyConnection, changes: Vec<NewChange>, clock: &dyn Clock) -> Result<i64> {
+    if changes.is_empty() {
+        return head(connection);
+    }
     let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
     diesel::update(feed_head::table.find(1))
         .set(feed_head::cursor.eq(feed_head::cursor + count))

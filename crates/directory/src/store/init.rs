@@ -52,6 +52,19 @@ pub(crate) fn others(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(M
     rows.into_iter().map(with_person).collect()
 }
 
+/// Whether both are in an active project: the one as an active member, the other as one or invited.
+pub(crate) fn shares_project(connection: &mut AnyConnection, user: Gid, other: Gid) -> Result<bool> {
+    let shared = mine
+        .inner_join(projects::table.on(projects::gid.eq(mine.field(memberships::project_gid))))
+        .inner_join(memberships::table.on(memberships::project_gid.eq(mine.field(memberships::project_gid))))
+        .filter(mine.field(memberships::user_gid).eq(user.to_string()))
+        .filter(mine.field(memberships::status).eq("active"))
+        .filter(projects::status.eq("active"))
+        .filter(memberships::user_gid.eq(other.to_string()))
+        .filter(memberships::status.eq("active").or(memberships::status.eq("invited")));
+    Ok(diesel::select(diesel::dsl::exists(shared)).get_result(connection)?)
+}
+
 type PersonRow = (String, Option<String>, String, Option<String>, String);
 type PersonColumns = (users::gid, users::username, users::name, users::avatar, users::status);
 const PERSON: PersonColumns = (users::gid, users::username, users::name, users::avatar, users::status);

@@ -35,10 +35,11 @@ pub(crate) fn get(connection: &mut AnyConnection, project: Gid) -> Result<Projec
 
 /// How many languages a project has, and whether this is one of them.
 pub(crate) fn count_languages(connection: &mut AnyConnection, project: Gid, language: &str) -> Result<(i64, bool)> {
-    let all = project_languages::table.filter(project_languages::project_gid.eq(project.to_string()));
-    let count: i64 = all.count().get_result(connection)?;
-    let this: i64 = all.filter(project_languages::language.eq(language)).count().get_result(connection)?;
-    Ok((count, this > 0))
+    let all: Vec<String> = project_languages::table
+        .filter(project_languages::project_gid.eq(project.to_string()))
+        .select(project_languages::language)
+        .load(connection)?;
+    Ok((i64::try_from(all.len()).unwrap_or(i64::MAX), all.iter().any(|other| other == language)))
 }
 
 /// Behind the others.

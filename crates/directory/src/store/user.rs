@@ -91,6 +91,17 @@ pub(crate) fn list_by_email(connection: &mut AnyConnection, email: &Email, limit
     rows.into_iter().map(User::try_from).collect()
 }
 
+/// Which of these addresses, folded, were invited and have no account.
+pub(crate) fn placeholders(connection: &mut AnyConnection, folded: &[String]) -> Result<Vec<String>> {
+    let found = users::table
+        .filter(users::email_folded.eq_any(folded))
+        .filter(users::username.is_null())
+        .filter(users::status.eq(UserStatus::Invited.as_str()))
+        .select(users::email_folded.assume_not_null())
+        .load(connection)?;
+    Ok(found)
+}
+
 pub(crate) fn find_by_signup(connection: &mut AnyConnection, signup: Gid) -> Result<Option<User>> {
     let of_signup = users::table.filter(users::signup_gid.eq(signup.to_string()));
     let row = of_signup.select(Row::as_select()).get_result(connection).optional()?;

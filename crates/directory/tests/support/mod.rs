@@ -42,6 +42,9 @@ impl Fixture {
     }
 
     pub(crate) async fn project(&self, owner: &User, name: &str) -> Project {
-        self.directory.create_project(owner.gid, DisplayName::parse(name).unwrap()).await.unwrap()
+        self.directory
+            .create_project(owner.gid, DisplayName::parse(name).unwrap(), doorward_domain::Timezone::default())
+            .await
+            .unwrap()
     }
 }

@@ -1,6 +1,6 @@
 //! German.
 
-use super::{Block, paragraph};
+use super::{Block, invite, paragraph};
 use crate::{APP_NAME, Letter};
 
 pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
@@ -82,6 +82,17 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 paragraph("Wenn Sie das waren, brauchen Sie nichts zu tun."),
                 paragraph("Wenn nicht, sagen Sie es sofort denen, die die App betreiben."),
                 Block::App,
+            ],
+        ),
+        Letter::Invitation { inviter, project, invitee_gid, project_gid } => (
+            format!("Sie sind zu einem Projekt bei {APP_NAME} eingeladen"),
+            vec![
+                paragraph(format!("{inviter} lädt Sie zum Projekt „{project}“ bei {APP_NAME} ein.")),
+                paragraph("Hier können Sie die Einladung annehmen oder ablehnen:"),
+                invite(invitee_gid, project_gid),
+                paragraph(
+                    "Sie wissen nicht, wer das ist? Dann brauchen Sie nichts zu tun: Ohne Ihr Zutun geschieht nichts.",
+                ),
             ],
         ),
     }

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Block, paragraph};
+use super::{Block, invite, paragraph};
 use crate::{APP_NAME, Letter};
 
 pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
@@ -74,6 +74,17 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 paragraph("If that was you, you need to do nothing."),
                 paragraph("If it wasn't, tell those who run the app at once."),
                 Block::App,
+            ],
+        ),
+        Letter::Invitation { inviter, project, invitee_gid, project_gid } => (
+            format!("You are invited to a project at {APP_NAME}"),
+            vec![
+                paragraph(format!("{inviter} invites you to the project “{project}” at {APP_NAME}.")),
+                paragraph("Here you can accept or decline:"),
+                invite(invitee_gid, project_gid),
+                paragraph(
+                    "You don't know who that is? Then you need to do nothing: without your consent you join nothing.",
+                ),
             ],
         ),
     }

@@ -23,6 +23,8 @@ pub(crate) enum Block {
     List(Vec<String>),
     /// Where the app is.
     App,
+    /// Something in the app, by its path and query.
+    Link(String),
 }
 
 /// In the language of this code, or of the part before its hyphen; else in English.
@@ -35,6 +37,11 @@ pub(crate) fn write(letter: &Letter, language: &str) -> Words {
         _ => ("en", en::write(letter)),
     };
     Words { language, subject, blocks }
+}
+
+/// Where an invitation is answered.
+fn invite(invitee_gid: &str, project_gid: &str) -> Block {
+    Block::Link(format!("/invite?invitee={invitee_gid}&project={project_gid}"))
 }
 
 fn paragraph(text: impl Into<String>) -> Block {
@@ -53,6 +60,12 @@ fn shown(letter: &Letter) -> Letter {
         Letter::EmailChanged { username, email } => {
             Letter::EmailChanged { username: plain(username), email: masked(&plain(email)) }
         }
+        Letter::Invitation { inviter, project, invitee_gid, project_gid } => Letter::Invitation {
+            inviter: plain(inviter),
+            project: plain(project),
+            invitee_gid: plain(invitee_gid),
+            project_gid: plain(project_gid),
+        },
     }
 }
 
@@ -94,7 +107,7 @@ mod tests {
         let shape = |words: &Words| {
             let shape = words.blocks.iter().map(|block| match block {
                 Block::Paragraph(_) => "paragraph".to_owned(),
-                Block::Code(_) | Block::List(_) | Block::App => format!("{block:?}"),
+                Block::Code(_) | Block::List(_) | Block::App | Block::Link(_) => format!("{block:?}"),
             });
             shape.collect::<Vec<_>>()
         };
@@ -115,7 +128,7 @@ mod tests {
                 let words = write(letter, language);
                 assert_eq!(words.subject, write(&harmless, language).subject);
                 let texts = words.blocks.iter().flat_map(|block| match block {
-                    Block::Paragraph(text) | Block::Code(text) => vec![text.clone()],
+                    Block::Paragraph(text) | Block::Code(text) | Block::Link(text) => vec![text.clone()],
                     Block::List(texts) => texts.clone(),
                     Block::App => Vec::new(),
                 });

@@ -1,6 +1,6 @@
 //! Dutch.
 
-use super::{Block, paragraph};
+use super::{Block, invite, paragraph};
 use crate::{APP_NAME, Letter};
 
 pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
@@ -74,6 +74,17 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 paragraph("Was jij dat, dan hoef je niets te doen."),
                 paragraph("Zo niet, laat het dan meteen weten aan wie de app beheert."),
                 Block::App,
+            ],
+        ),
+        Letter::Invitation { inviter, project, invitee_gid, project_gid } => (
+            format!("Je bent uitgenodigd voor een project bij {APP_NAME}"),
+            vec![
+                paragraph(format!("{inviter} nodigt je uit voor het project “{project}” bij {APP_NAME}.")),
+                paragraph("Hier kun je de uitnodiging aannemen of afwijzen:"),
+                invite(invitee_gid, project_gid),
+                paragraph(
+                    "Weet je niet wie dat is? Dan hoef je niets te doen: zonder jouw toestemming gebeurt er niets.",
+                ),
             ],
         ),
     }

@@ -69,7 +69,9 @@ async fn fill(directory: &Directory, credentials: &Credentials, password: &str) 
             Some(project) => project.clone(),
             None => {
                 let owner = directory.get_user(owner).await?;
-                directory.create_project(owner.gid, DisplayName::parse(name)?).await?
+                directory
+                    .create_project(owner.gid, DisplayName::parse(name)?, doorward_domain::Timezone::default())
+                    .await?
             }
         };
         for member in members {

@@ -1,6 +1,7 @@
 //! `doorward project`.
 
 use doorward_directory::Directory;
+use doorward_domain::Timezone;
 
 use super::Listing;
 use crate::{
@@ -23,7 +24,7 @@ pub(super) async fn run(command: ProjectCommand, settings: &Settings) -> anyhow:
 
 async fn print_created(directory: &Directory, create: CreateProject) -> anyhow::Result<()> {
     let owner = directory.get_user(&create.owner).await?;
-    Ok(stdout::json(&json::project(&directory.create_project(owner.gid, create.name).await?))?)
+    Ok(stdout::json(&json::project(&directory.create_project(owner.gid, create.name, Timezone::default()).await?))?)
 }
 
 async fn list(directory: &Directory) -> anyhow::Result<()> {

@@ -1,0 +1,341 @@
+//! Invitations: made, answered, withdrawn; and how somebody's membership goes on. `membership.rs` has the table.
+
+use doorward_domain::{Email, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus};
+use doorward_mail::{Letter, NewMail, Outbox};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    By, Caller, Directory, Error, accounts,
+    members::{self, change},
+    membership::{self, Step},
+    model::{Action, Membership, Project, User},
+    policy::Deed,
+    store::{
+        self,
+        feed::{self, NewChange},
+    },
+    users,
+};
+
+/// A member, as a call has left them; the user as well.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub user: User,
+    pub membership: Membership,
+}
+
+impl Directory {
+    /// Invites who has this username or address, or whoever will have an account with the address. They get a mail.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::UserNotFound`], [`Error::AlreadyMember`], [`Error::MemberInactive`],
+    /// [`Error::MailOff`], and those of the database.
+    pub async fn invite_member(&self, caller: Gid, project: Gid, name: String) -> Result<Member, Error> {
+        let new_gid = self.ids.gid();
+        self.invite((caller, project, Step::Invite), move |connection, caller| {
+            invitee(connection, &name, new_gid, caller)
+        })
+        .await
+    }
+
+    /// Sends the mail once more, also to who has declined.
+    ///
+    /// # Errors
+    /// As [`invite_member`](Self::invite_member), and [`Error::NotAMember`].
+    pub async fn resend_invite(&self, caller: Gid, project: Gid, user: Gid) -> Result<Member, Error> {
+        self.invite((caller, project, Step::Resend), move |connection, _| {
+            Ok(Invitee::Known(store::user::find(connection, user)?.ok_or(Error::NotAMember)?))
+        })
+        .await
+    }
+
+    async fn invite<F>(&self, what: (Gid, Gid, Step), find: F) -> Result<Member, Error>
+    where
+        F: FnOnce(&mut AnyConnection, &User) -> Result<Invitee, Error> + Send + 'static,
+    {
+        let (caller, project, step) = what;
+        let (clock, mail_id) = (self.clock.clone(), self.ids.gid());
+        let outbox = self.outbox.clone();
+        let member = self
+            .database
+            .write(move |connection| {
+                feed::lock(connection)?;
+                members::authorise(connection, project, caller, Deed::ManageMembers)?;
+                let outbox = outbox.ok_or(Error::MailOff)?;
+                let project = store::project::find(connection, project)?.ok_or(Error::Forbidden)?;
+                let inviter = store::user::find(connection, caller)?.ok_or(Error::Forbidden)?;
+                let now = clock.now();
+                let (user, mut changes) = match find(connection, &inviter)? {
+                    Invitee::Known(user) => (user, Vec::new()),
+                    Invitee::New(user) => {
+                        store::user::insert_many(connection, std::slice::from_ref(&user), now)?;
+                        let inserted = users::change(Action::Insert, user.gid, user.status.as_str());
+                        (user, vec![inserted])
+                    }
+                };
+                let (membership, changed) = take(connection, project.gid, user.gid, step, now)?;
+                changes.extend(changed);
+                let membership = membership.ok_or(Error::NotAMember)?;
+                send(connection, &outbox, (mail_id, &inviter, &project, &user), now)?;
+                if !changes.is_empty() {
+                    feed::append(connection, changes, &*clock)?;
+                }
+                Ok::<_, Error>(Member { user, membership })
+            })
+            .await?;
+        if let Some(outbox) = &self.outbox {
+            outbox.wake();
+        }
+        Ok(member)
+    }
+
+    /// With the project, in full.
+    ///
+    /// # Errors
+    /// [`Error::NotInvited`], [`Error::InviteInvalid`], [`Error::AlreadyMember`], and those of the database.
+    pub async fn accept_invite(
+        &self,
+        caller: Gid,
+        project: Gid,
+    ) -> Result<(crate::options::FullProject, Member), Error> {
+        let clock = self.clock.clone();
+        self.database
+            .write(move |connection| {
+                feed::lock(connection)?;
+                let user = accounts::get_active(connection, caller)?;
+                let project = open_project(connection, project)?;
+                let (membership, changes) = take(connection, project.gid, caller, Step::Accept, clock.now())?;
+                feed::append(connection, changes.into_iter().collect(), &*clock)?;
+                let membership = membership.ok_or(Error::NotInvited)?;
+                let options = store::project_options::get(connection, project.gid)?;
+                Ok(((project, options), Member { user, membership }))
+            })
+            .await
+    }
+
+    /// By who is invited, or by whoever has their link.
+    ///
+    /// # Errors
+    /// [`Error::NotInvited`], [`Error::AlreadyMember`], and those of the database.
+    pub async fn decline_invite(&self, user: Gid, project: Gid) -> Result<Member, Error> {
+        let clock = self.clock.clone();
+        self.database
+            .write(move |connection| {
+                feed::lock(connection)?;
+                let user = store::user::find(connection, user)?.ok_or(Error::NotInvited)?;
+                let project = open_project(connection, project)?;
+                let (membership, changes) = take(connection, project.gid, user.gid, Step::Decline, clock.now())?;
+                feed::append(connection, changes.into_iter().collect(), &*clock)?;
+                let membership = membership.ok_or(Error::NotInvited)?;
+                Ok(Member { user, membership })
+            })
+            .await
+    }
+
+    /// What the link that was mailed leads to.
+    ///
+    /// # Errors
+    /// [`Error::NotInvited`], [`Error::InviteInvalid`], [`Error::AlreadyMember`], and those of the database.
+    pub async fn view_invite(&self, user: Gid, project: Gid) -> Result<(Project, Member), Error> {
+        self.database
+            .read(move |connection| {
+                let user = store::user::find(connection, user)?.ok_or(Error::NotInvited)?;
+                let project = open_project(connection, project)?;
+                let membership = store::membership::find(connection, project.gid, user.gid)?;
+                let state = membership.as_ref().map(|own| (own.status, own.role));
+                membership::after(state, Step::Accept)?;
+                Ok((project, Member { user, membership: membership.ok_or(Error::NotInvited)? }))
+            })
+            .await
+    }
+
+    /// # Errors
+    /// [`Error::NotAMember`], [`Error::Owner`], [`Error::Forbidden`] to API users, and those of the database.
+    pub async fn leave_project(&self, caller: Gid, project: Gid) -> Result<(), Error> {
+        let clock = self.clock.clone();
+        self.database
+            .write(move |connection| {
+                feed::lock(connection)?;
+                accounts::get_active(connection, caller)?;
+                let project = store::project::find(connection, project)?.ok_or(Error::NotAMember)?;
+                let (_, changes) = take(connection, project.gid, caller, Step::Leave, clock.now())?;
+                feed::append(connection, changes.into_iter().collect(), &*clock)?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// By the owner or an administrator, or by the member themself.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotAMember`], [`Error::Owner`], [`Error::ApiUser`], and those of the database.
+    pub async fn remove_member(&self, caller: Caller, project: Gid, user: Gid) -> Result<(), Error> {
+        let clock = self.clock.clone();
+        self.database
+            .write(move |connection| {
+                feed::lock(connection)?;
+                let deed = if caller == Some(user) { Deed::Enter } else { Deed::ManageMembers };
+                authorise(connection, caller, project, deed)?;
+                let (_, changes) = take(connection, project, user, Step::Remove, clock.now())?;
+                let mut changes: Vec<NewChange> = changes.into_iter().collect();
+                if members::is_forgotten_placeholder(connection, user)? {
+                    store::user::delete(connection, user)?;
+                    changes.push(users::change(Action::Delete, user, ""));
+                }
+                feed::append(connection, changes, &*clock)?;
+                Ok(())
+            })
+            .await
+    }
+
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotAMember`], [`Error::MemberNotActive`], [`Error::Owner`], [`Error::ApiUser`], and
+    /// those of the database.
+    pub async fn set_member_status(
+        &self,
+        caller: Gid,
+        project: Gid,
+        user: Gid,
+        is_active: bool,
+    ) -> Result<Member, Error> {
+        let clock = self.clock.clone();
+        self.database
+            .write(move |connection| {
+                feed::lock(connection)?;
+                members::authorise(connection, project, caller, Deed::ManageMembers)?;
+                let step = if is_active { Step::Activate } else { Step::Deactivate };
+                let (membership, changes) = take(connection, project, user, step, clock.now())?;
+                if let Some(changed) = changes {
+                    feed::append(connection, vec![changed], &*clock)?;
+                }
+                let user = store::user::find(connection, user)?.ok_or(Error::NotAMember)?;
+                Ok(Member { user, membership: membership.ok_or(Error::NotAMember)? })
+            })
+            .await
+    }
+}
+
+enum Invitee {
+    Known(User),
+    /// To be made: the place that an account with this address will take.
+    New(User),
+}
+
+fn invitee(connection: &mut AnyConnection, name: &str, new_gid: Gid, inviter: &User) -> Result<Invitee, Error> {
+    let accounts = accounts::find_accounts(connection, &By::Either(name.to_owned()))?;
+    if let Some(user) = accounts.into_iter().next() {
+        return Ok(Invitee::Known(user));
+    }
+    let email = Email::parse(name).map_err(|_| Error::UserNotFound)?;
+    let holders = store::user::list_by_email(connection, &email, 1)?;
+    if let Some(placeholder) = holders.into_iter().find(User::is_placeholder) {
+        return Ok(Invitee::Known(placeholder));
+    }
+    Ok(Invitee::New(User {
+        gid: new_gid,
+        username: None,
+        email: Some(email.to_string()),
+        name: String::new(),
+        avatar: None,
+        status: UserStatus::Invited,
+        // Who writes to somebody knows best which language they read.
+        language: inviter.language.clone(),
+        timezone: Timezone::default().to_string(),
+    }))
+}
+
+/// Takes a step, if the table has it, and says what the feed is to tell.
+fn take(
+    connection: &mut AnyConnection,
+    project: Gid,
+    user: Gid,
+    step: Step,
+    now: doorward_domain::Timestamp,
+) -> Result<(Option<Membership>, Option<NewChange>), Error> {
+    let old = store::membership::find(connection, project, user)?;
+    let next = membership::after(old.as_ref().map(|old| (old.status, old.role)), step)?;
+    match (old, next) {
+        (Some(old), Some(status)) if old.status == status => Ok((Some(old), None)),
+        (Some(old), Some(status)) => {
+            store::membership::set_status(connection, project, user, status, now)?;
+            let new = Membership { status, ..old };
+            let changed = change(Action::Update, &new, status.as_str());
+            Ok((Some(new), Some(changed)))
+        }
+        (None, Some(status)) => {
+            let (role, rate_limit_per_second, notifications) = (Role::Member, None, None);
+            let new = Membership { project, user, role, status, rate_limit_per_second, notifications };
+            store::membership::insert(connection, &new, now)?;
+            let changed = change(Action::Insert, &new, status.as_str());
+            Ok((Some(new), Some(changed)))
+        }
+        (Some(old), None) => {
+            store::membership::delete(connection, project, user)?;
+            Ok((None, Some(change(Action::Delete, &old, ""))))
+        }
+        (None, None) => Ok((None, None)),
+    }
+}
+
+fn send(
+    connection: &mut AnyConnection,
+    outbox: &Outbox,
+    (id, inviter, project, user): (Gid, &User, &Project, &User),
+    now: doorward_domain::Timestamp,
+) -> Result<(), Error> {
+    let email = user.email.as_deref().and_then(|email| Email::parse(email).ok());
+    // An account without an address sees the invitation when it logs in.
+    let Some(to) = email else { return Ok(()) };
+    let shown =
+        if inviter.name.is_empty() { inviter.username.clone().unwrap_or_default() } else { inviter.name.clone() };
+    let letter = Letter::Invitation {
+        inviter: shown,
+        project: project.name.clone(),
+        invitee_gid: user.gid.to_string(),
+        project_gid: project.gid.to_string(),
+    };
+    let topic = Some(format!("invitation/{}/{}", project.gid, user.gid));
+    let (language, user) = (user.language.clone(), Some(user.gid));
+    Ok(outbox.put(connection, NewMail { id, to, language, letter, topic, expires_at: None, user }, now)?)
+}
+
+/// A project into which one may be invited still.
+fn open_project(connection: &mut AnyConnection, project: Gid) -> Result<Project, Error> {
+    store::project::find(connection, project)?
+        .filter(|project| project.status == ProjectStatus::Active)
+        .ok_or(Error::NotInvited)
+}
+
+fn authorise(connection: &mut AnyConnection, caller: Caller, project: Gid, deed: Deed) -> Result<(), Error> {
+    match caller {
+        Some(caller) => members::authorise(connection, project, caller, deed),
+        None => store::project::find(connection, project)?.map(drop).ok_or(Error::ProjectNotFound),
+    }
+}
+
+/// When somebody proves an address, what it was invited to is theirs.
+pub(crate) fn take_over(
+    connection: &mut AnyConnection,
+    user: Gid,
+    email: &Email,
+    now: doorward_domain::Timestamp,
+) -> Result<Vec<NewChange>, Error> {
+    let holders = store::user::list_by_email(connection, email, 1)?;
+    let Some(placeholder) = holders.into_iter().find(|holder| holder.is_placeholder() && holder.gid != user) else {
+        return Ok(Vec::new());
+    };
+    let mut changes = Vec::new();
+    for old in store::membership::list_of_user(connection, placeholder.gid)? {
+        changes.push(change(Action::Delete, &old, ""));
+        let is_open = old.status == MembershipStatus::Invited;
+        if is_open && store::membership::find(connection, old.project, user)?.is_none() {
+            let new = Membership { user, ..old };
+            store::membership::insert(connection, &new, now)?;
+            changes.push(change(Action::Insert, &new, new.status.as_str()));
+        }
+    }
+    store::membership::delete_all_of_user(connection, placeholder.gid)?;
+    store::user::delete(connection, placeholder.gid)?;
+    changes.push(users::change(Action::Delete, placeholder.gid, ""));
+    Ok(changes)
+}

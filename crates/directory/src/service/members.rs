@@ -1,0 +1,149 @@
+//! The calls about members and invitations.
+
+use doorward_proto::{Failure, directory::v1 as pb};
+use tonic::Response;
+
+use super::{Answer, of_caller};
+use crate::{Directory, Error, Member, MemberChange, MembersView, NotificationsChange, convert, convert::gid};
+
+/// In one question.
+const MAX_MEMBERS: usize = 1000;
+
+pub(super) async fn view_user(directory: &Directory, request: pb::ViewUserRequest) -> Answer<pb::UserResponse> {
+    let (caller, user) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.user_gid, "user_gid")?);
+    let seen = directory.view_user(caller, user).await.map_err(of_caller)?;
+    let user = if seen.gid == caller { convert::user(seen) } else { convert::short(seen) };
+    Ok(Response::new(pb::UserResponse { user: Some(user) }))
+}
+
+pub(super) async fn view_member(directory: &Directory, request: pb::ViewMemberRequest) -> Answer<pb::MembersResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    answer(directory.view_member(caller, project, gid(&request.user_gid, "user_gid")?).await)
+}
+
+pub(super) async fn view_members(
+    directory: &Directory,
+    request: pb::ViewMembersRequest,
+) -> Answer<pb::MembersResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    if request.user_gids.len() > MAX_MEMBERS {
+        return Err(Failure::invalid("user_gids").into());
+    }
+    let users = request.user_gids.iter().map(|user| gid(user, "user_gids")).collect::<Result<_, _>>()?;
+    answer(directory.view_members(caller, project, users).await)
+}
+
+pub(super) async fn invite_member(
+    directory: &Directory,
+    request: pb::InviteMemberRequest,
+) -> Answer<pb::MembersResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    seen(directory, directory.invite_member(caller, project, request.username_or_email).await, caller).await
+}
+
+pub(super) async fn resend_invite(
+    directory: &Directory,
+    request: pb::ResendInviteRequest,
+) -> Answer<pb::MembersResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let user = gid(&request.user_gid, "user_gid")?;
+    seen(directory, directory.resend_invite(caller, project, user).await, caller).await
+}
+
+pub(super) async fn remove_member(
+    directory: &Directory,
+    request: pb::RemoveMemberRequest,
+) -> Answer<pb::RemoveMemberResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let user = gid(&request.user_gid, "user_gid")?;
+    directory.remove_member(Some(caller), project, user).await.map_err(of_caller)?;
+    Ok(Response::new(pb::RemoveMemberResponse {}))
+}
+
+pub(super) async fn set_member_status(
+    directory: &Directory,
+    request: pb::SetMemberStatusRequest,
+) -> Answer<pb::MembersResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let user = gid(&request.user_gid, "user_gid")?;
+    seen(directory, directory.set_member_status(caller, project, user, request.is_active).await, caller).await
+}
+
+pub(super) async fn update_member(
+    directory: &Directory,
+    request: pb::UpdateMemberRequest,
+) -> Answer<pb::MembersResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let user = gid(&request.user_gid, "user_gid")?;
+    if request.limit.is_some_and(|limit| limit.rate_limit_per_second == Some(0)) {
+        return Err(Failure::invalid("limit").into());
+    }
+    let change = MemberChange {
+        limit: request.limit.map(|limit| limit.rate_limit_per_second),
+        notifications: request.notifications.map(|wanted| NotificationsChange {
+            email: wanted.email,
+            events: wanted.events.map(|wanted| wanted.events),
+            frequency: wanted.frequency,
+        }),
+    };
+    answer(directory.update_member(caller, project, user, change).await)
+}
+
+pub(super) async fn accept_invite(
+    directory: &Directory,
+    request: pb::AcceptInviteRequest,
+) -> Answer<pb::AcceptInviteResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let (full, member) = directory.accept_invite(caller, project).await.map_err(of_caller)?;
+    let view = MembersView { caller, members: vec![member], is_owner: false };
+    let membership = convert::members(view).memberships.pop();
+    Ok(Response::new(pb::AcceptInviteResponse { project: Some(convert::full_project(full)), membership }))
+}
+
+pub(super) async fn decline_invite(
+    directory: &Directory,
+    request: pb::DeclineInviteRequest,
+) -> Answer<pb::MembersResponse> {
+    let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
+    let member = directory.decline_invite(user, project).await.map_err(of_caller)?;
+    if request.is_own {
+        return answer(Ok(MembersView { caller: user, members: vec![member], is_owner: false }));
+    }
+    let (user, membership) = convert::stranger_member(member);
+    Ok(Response::new(pb::MembersResponse { users: vec![user], memberships: vec![membership] }))
+}
+
+pub(super) async fn view_invite(
+    directory: &Directory,
+    request: pb::ViewInviteRequest,
+) -> Answer<pb::ViewInviteResponse> {
+    let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
+    let (project, member) = directory.view_invite(user, project).await.map_err(of_caller)?;
+    let has_account = member.user.username.is_some();
+    let (user, membership) = convert::stranger_member(member);
+    let project = Some(convert::project(project));
+    Ok(Response::new(pb::ViewInviteResponse { user: Some(user), project, membership: Some(membership), has_account }))
+}
+
+pub(super) async fn leave_project(
+    directory: &Directory,
+    request: pb::LeaveProjectRequest,
+) -> Answer<pb::RemoveMemberResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    directory.leave_project(caller, project).await.map_err(of_caller)?;
+    Ok(Response::new(pb::RemoveMemberResponse {}))
+}
+
+/// A member that a call has changed.
+async fn seen(
+    directory: &Directory,
+    changed: Result<Member, Error>,
+    caller: doorward_domain::Gid,
+) -> Answer<pb::MembersResponse> {
+    let member = changed.map_err(of_caller)?;
+    answer(directory.as_seen_by(caller, member).await)
+}
+
+fn answer(view: Result<MembersView, Error>) -> Answer<pb::MembersResponse> {
+    Ok(Response::new(convert::members(view.map_err(of_caller)?)))
+}

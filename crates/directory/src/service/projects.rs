@@ -1,0 +1,149 @@
+//! The calls about projects and what they have.
+
+use doorward_domain::{DisplayName, ProjectStatus, Timezone};
+use doorward_proto::{
+    Failure,
+    directory::v1::{self as pb, change_languages_request::Change},
+};
+use tonic::Response;
+
+use super::{Answer, of_caller};
+use crate::{
+    Directory, Error, FullProject, LanguageChange, List, Member, MembersView, ProjectChange, convert, convert::gid,
+    model::ItemKind,
+};
+
+/// Of a project whose maker gives none.
+const NAME: &str = "untitled project";
+
+pub(super) async fn view_project(
+    directory: &Directory,
+    request: pb::ViewProjectRequest,
+) -> Answer<pb::ProjectResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let seen = directory.view_project(caller, project).await.map_err(of_caller)?;
+    let project = Some(convert::seen_project(seen));
+    Ok(Response::new(pb::ProjectResponse { project, memberships: Vec::new() }))
+}
+
+pub(super) async fn create_project(
+    directory: &Directory,
+    request: pb::CreateProjectRequest,
+) -> Answer<pb::ProjectResponse> {
+    let caller = gid(&request.caller_gid, "caller_gid")?;
+    let malformed = |field| move |malformed| Failure::from(Error::Malformed(field, malformed));
+    let name = DisplayName::parse(request.name.as_deref().unwrap_or(NAME)).map_err(malformed("name"))?;
+    let timezone = request.timezone.as_deref().map(str::parse).transpose().map_err(malformed("timezone"))?;
+    let made = directory.create_project(caller, name, timezone.unwrap_or_else(Timezone::default)).await;
+    let made = made.map_err(|error| match error {
+        Error::ApiUser => Error::Forbidden.into(),
+        Error::UserNotFound => of_caller(Error::UserNotActive),
+        error => of_caller(error),
+    })?;
+    let project = directory.get_full_project(made.gid).await.map_err(of_caller)?;
+    let view = directory.view_member(caller, made.gid, caller).await.map_err(of_caller)?;
+    let memberships = convert::members(view).memberships;
+    Ok(Response::new(pb::ProjectResponse { project: Some(convert::full_project(project)), memberships }))
+}
+
+pub(super) async fn update_project(
+    directory: &Directory,
+    request: pb::UpdateProjectRequest,
+) -> Answer<pb::ProjectResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let change = ProjectChange { name: request.name, timezone: request.timezone };
+    answer(directory.update_project(caller, project, change).await)
+}
+
+pub(super) async fn set_project_status(
+    directory: &Directory,
+    request: pb::SetProjectStatusRequest,
+) -> Answer<pb::ProjectResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let status = if request.is_deleted { ProjectStatus::Deleted } else { ProjectStatus::Active };
+    answer(directory.set_project_status(Some(caller), project, status).await)
+}
+
+pub(super) async fn purge_project(
+    directory: &Directory,
+    request: pb::PurgeProjectRequest,
+) -> Answer<pb::PurgeProjectResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    directory.purge_project(Some(caller), project).await.map_err(of_caller)?;
+    Ok(Response::new(pb::PurgeProjectResponse {}))
+}
+
+pub(super) async fn transfer_project(
+    directory: &Directory,
+    request: pb::TransferProjectRequest,
+) -> Answer<pb::ProjectResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let heir = gid(&request.user_gid, "user_gid")?;
+    let (full, memberships) = directory.transfer_project(Some(caller), project, heir).await.map_err(of_caller)?;
+    let user = directory.get_user_by_gid(caller).await.map_err(of_caller)?;
+    // Whose user is not the caller only lends their membership: users are not answered.
+    let members = memberships
+        .map(|membership| Member { user: crate::model::User { gid: membership.user, ..user.clone() }, membership });
+    let view = MembersView { caller, members: members.into(), is_owner: false };
+    let memberships = convert::members(view).memberships;
+    Ok(Response::new(pb::ProjectResponse { project: Some(convert::full_project(full)), memberships }))
+}
+
+pub(super) async fn change_languages(
+    directory: &Directory,
+    request: pb::ChangeLanguagesRequest,
+) -> Answer<pb::ProjectResponse> {
+    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let change = match request.change.ok_or_else(|| Failure::invalid("change"))? {
+        Change::Add(language) => LanguageChange::Add(language),
+        Change::Remove(language) => LanguageChange::Remove(language),
+    };
+    answer(directory.change_languages(caller, project, change).await)
+}
+
+pub(super) async fn create_item(
+    directory: &Directory,
+    request: pb::CreateItemRequest,
+) -> Answer<pb::CreateItemResponse> {
+    let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
+    let (item, full) = directory.create_item(list, request.name).await.map_err(of_caller)?;
+    let project = Some(convert::full_project(full));
+    Ok(Response::new(pb::CreateItemResponse { item_gid: item.to_string(), project }))
+}
+
+pub(super) async fn rename_item(directory: &Directory, request: pb::RenameItemRequest) -> Answer<pb::ProjectResponse> {
+    let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
+    let item = gid(&request.item_gid, "item_gid")?;
+    answer(directory.rename_item(list, item, request.name).await)
+}
+
+pub(super) async fn move_item(directory: &Directory, request: pb::MoveItemRequest) -> Answer<pb::ProjectResponse> {
+    let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
+    let item = gid(&request.item_gid, "item_gid")?;
+    let before = request.before_gid.as_deref().map(|before| gid(before, "before_gid")).transpose()?;
+    answer(directory.move_item(list, item, before).await)
+}
+
+pub(super) async fn delete_items(
+    directory: &Directory,
+    request: pb::DeleteItemsRequest,
+) -> Answer<pb::ProjectResponse> {
+    let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
+    let items = request.item_gids.iter().map(|item| gid(item, "item_gids")).collect::<Result<_, _>>()?;
+    answer(directory.delete_items(list, items).await)
+}
+
+fn list(caller: &str, project: &str, kind: pb::ItemKind) -> Result<List, Failure> {
+    let kind = match kind {
+        pb::ItemKind::Channel => ItemKind::Channel,
+        pb::ItemKind::Ordering => ItemKind::Ordering,
+        pb::ItemKind::Fieldlist => ItemKind::Fieldlist,
+        pb::ItemKind::Unspecified => return Err(Failure::invalid("kind")),
+    };
+    Ok(List { caller: gid(caller, "caller_gid")?, project: gid(project, "project_gid")?, kind })
+}
+
+fn answer(changed: Result<FullProject, Error>) -> Answer<pb::ProjectResponse> {
+    let project = Some(convert::full_project(changed.map_err(of_caller)?));
+    Ok(Response::new(pb::ProjectResponse { project, memberships: Vec::new() }))
+}

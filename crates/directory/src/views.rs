@@ -1,0 +1,183 @@
+//! Single entries, as a caller may see them. What they may not see is as what isn't there; `init.rs` has the same rules for
+//! all at once.
+
+use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Role, UserStatus};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Directory, Error, Member, init,
+    members::{self, standing},
+    model::{Membership, Notifications, Project, ProjectOptions, User},
+    policy::Deed,
+    store::{self, feed},
+};
+
+/// Members, as somebody looks at them.
+#[derive(Debug)]
+pub struct MembersView {
+    pub caller: Gid,
+    pub members: Vec<Member>,
+    /// Whether the options of others are theirs to see.
+    pub is_owner: bool,
+}
+
+/// What somebody sets of a membership; None stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct MemberChange {
+    pub limit: Option<Option<u32>>,
+    pub notifications: Option<NotificationsChange>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct NotificationsChange {
+    pub email: Option<String>,
+    pub events: Option<Vec<String>>,
+    pub frequency: Option<String>,
+}
+
+impl Directory {
+    /// The user, complete if they are the caller.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`], and those of the database.
+    pub async fn view_user(&self, caller: Gid, user: Gid) -> Result<User, Error> {
+        self.database
+            .read(move |connection| {
+                active(connection, caller)?;
+                let is_seen = caller == user || store::init::shares_project(connection, caller, user)?;
+                store::user::find(connection, user)?.filter(|_| is_seen).ok_or(Error::UserNotFound)
+            })
+            .await
+    }
+
+    /// Without options for who is only invited.
+    ///
+    /// # Errors
+    /// [`Error::ProjectNotFound`], and those of the database.
+    pub async fn view_project(&self, caller: Gid, project: Gid) -> Result<(Project, Option<ProjectOptions>), Error> {
+        self.database
+            .read(move |connection| {
+                active(connection, caller)?;
+                let project = store::project::find(connection, project)?.ok_or(Error::ProjectNotFound)?;
+                let own = store::membership::find(connection, project.gid, caller)?;
+                let own = own.filter(|own| init::is_seen_by_holder(own, &project)).ok_or(Error::ProjectNotFound)?;
+                let options = match own.status {
+                    MembershipStatus::Active => Some(store::project_options::get(connection, project.gid)?),
+                    MembershipStatus::Invited | MembershipStatus::Declined | MembershipStatus::Inactive => None,
+                };
+                Ok((project, options))
+            })
+            .await
+    }
+
+    /// One membership: the own one, or another's in a project in which the caller is active.
+    ///
+    /// # Errors
+    /// [`Error::MemberNotFound`], and those of the database.
+    pub async fn view_member(&self, caller: Gid, project: Gid, user: Gid) -> Result<MembersView, Error> {
+        self.database
+            .read(move |connection| {
+                active(connection, caller)?;
+                let project = store::project::find(connection, project)?.ok_or(Error::MemberNotFound)?;
+                let own = store::membership::find(connection, project.gid, caller)?;
+                let own = own.filter(|own| init::is_seen_by_holder(own, &project)).ok_or(Error::MemberNotFound)?;
+                let is_working = own.status == MembershipStatus::Active && project.status == ProjectStatus::Active;
+                if caller != user && !is_working {
+                    return Err(Error::MemberNotFound);
+                }
+                let members = vec![find(connection, project.gid, user)?];
+                Ok(MembersView { caller, members, is_owner: own.role == Role::Owner })
+            })
+            .await
+    }
+
+    /// Several, in this order.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::MemberNotFound`], and those of the database.
+    pub async fn view_members(&self, caller: Gid, project: Gid, users: Vec<Gid>) -> Result<MembersView, Error> {
+        self.database
+            .read(move |connection| {
+                members::authorise(connection, project, caller, Deed::Enter)?;
+                let members: Result<_, Error> = users.iter().map(|user| find(connection, project, *user)).collect();
+                view(connection, caller, project, members?)
+            })
+            .await
+    }
+
+    /// Members that a call has changed, as the caller sees them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn as_seen_by(&self, caller: Gid, member: Member) -> Result<MembersView, Error> {
+        let project = member.membership.project;
+        self.database.read(move |connection| view(connection, caller, project, vec![member])).await
+    }
+
+    /// Limits are for the owner to set, notifications for the member.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::NotAMember`], and those of the database.
+    pub async fn update_member(
+        &self,
+        caller: Gid,
+        project: Gid,
+        user: Gid,
+        wanted: MemberChange,
+    ) -> Result<MembersView, Error> {
+        let clock = self.clock.clone();
+        self.database
+            .write(move |connection| {
+                feed::lock(connection)?;
+                members::authorise(connection, project, caller, Deed::Enter)?;
+                if wanted.limit.is_some() {
+                    members::authorise(connection, project, caller, Deed::ManageMembers)?;
+                }
+                if wanted.notifications.is_some() && caller != user {
+                    return Err(Error::Forbidden);
+                }
+                let old = store::membership::find(connection, project, user)?.ok_or(Error::NotAMember)?;
+                let new = changed(old.clone(), wanted);
+                if new != old {
+                    store::membership::set_options(connection, &new, clock.now())?;
+                    let changes = vec![members::change(crate::model::Action::Update, &new, new.status.as_str())];
+                    feed::append(connection, changes, &*clock)?;
+                }
+                let user = store::user::find(connection, user)?.ok_or(Error::NotAMember)?;
+                view(connection, caller, project, vec![Member { user, membership: new }])
+            })
+            .await
+    }
+}
+
+fn active(connection: &mut AnyConnection, caller: Gid) -> Result<(), Error> {
+    let user = store::user::find(connection, caller)?.filter(|user| user.status == UserStatus::Active);
+    user.map(drop).ok_or(Error::UserNotActive)
+}
+
+fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Member, Error> {
+    let membership = store::membership::find(connection, project, user)?.ok_or(Error::MemberNotFound)?;
+    let user = store::user::find(connection, user)?.ok_or(Error::MemberNotFound)?;
+    Ok(Member { user, membership })
+}
+
+fn view(connection: &mut AnyConnection, caller: Gid, project: Gid, members: Vec<Member>) -> Result<MembersView, Error> {
+    let is_owner = standing(connection, project, caller)?.is_some_and(|own| own.role == Role::Owner);
+    Ok(MembersView { caller, members, is_owner })
+}
+
+fn changed(old: Membership, wanted: MemberChange) -> Membership {
+    let mut new = old;
+    if let Some(limit) = wanted.limit {
+        new.rate_limit_per_second = limit;
+    }
+    if let Some(wanted) = wanted.notifications {
+        let Notifications { email, events, frequency } = new.notifications.unwrap_or_default();
+        new.notifications = Some(Notifications {
+            email: wanted.email.or(email),
+            events: wanted.events.unwrap_or(events),
+            frequency: wanted.frequency.unwrap_or(frequency),
+        });
+    }
+    new
+}

@@ -1,0 +1,174 @@
+//! `POST /api/p/{project}/members/...`: the members of a project.
+
+use actix_web::{HttpResponse, web::Data};
+use doorward_domain::Email;
+use doorward_proto::directory::v1::{
+    EventsChange, InviteMemberRequest, LimitChange, NotificationsChange, RemoveMemberRequest, ResendInviteRequest,
+    SetMemberStatusRequest, UpdateMemberRequest, ViewMembersRequest,
+};
+use serde_json::{Map, Value, json};
+
+use crate::{
+    body::Body,
+    caller::Caller,
+    envelope::{self, Empty, Problem},
+    peers::Peers,
+    project_path::ProjectGid,
+    views::{answer_member, answer_members},
+};
+
+/// In one question.
+const MAX_MEMBERS: usize = 1000;
+/// Of what a member wants to be told of, and of the characters of each.
+const MAX_EVENTS: usize = 100;
+const MAX_WORD_CHARS: usize = 100;
+
+pub(crate) async fn get(
+    caller: Caller,
+    ProjectGid(project): ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    let one = body.optional_gid("member")?.map(|member| member.to_string());
+    let user_gids = match &one {
+        Some(one) => vec![one.clone()],
+        None => match body.optional_gids("members")? {
+            Some(several) if several.len() <= MAX_MEMBERS => several.iter().map(ToString::to_string).collect(),
+            Some(_) => return Err(Problem::invalid_parameter("members")),
+            None => return Err(Problem::missing_parameter("member")),
+        },
+    };
+    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), project.to_string());
+    let view = ViewMembersRequest { caller_gid, project_gid, user_gids: user_gids.clone() };
+    let members = peers.directory().view_members(view).await?.into_inner();
+    match one {
+        Some(_) => answer_member(&members),
+        None => answer_members(&json!({"users": user_gids}), &members),
+    }
+}
+
+pub(crate) async fn invite(
+    caller: Caller,
+    ProjectGid(project): ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    let invite = InviteMemberRequest {
+        caller_gid: caller.claims.sub.to_string(),
+        project_gid: project.to_string(),
+        username_or_email: body.string("username_or_email")?.to_owned(),
+    };
+    answer_member(&peers.directory().invite_member(invite).await?.into_inner())
+}
+
+pub(crate) async fn resend_invite(
+    caller: Caller,
+    ProjectGid(project): ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    let resend = ResendInviteRequest {
+        caller_gid: caller.claims.sub.to_string(),
+        project_gid: project.to_string(),
+        user_gid: body.gid("user")?.to_string(),
+    };
+    answer_member(&peers.directory().resend_invite(resend).await?.into_inner())
+}
+
+pub(crate) async fn remove(
+    caller: Caller,
+    ProjectGid(project): ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    let remove = RemoveMemberRequest {
+        caller_gid: caller.claims.sub.to_string(),
+        project_gid: project.to_string(),
+        user_gid: body.gid("user")?.to_string(),
+    };
+    peers.directory().remove_member(remove).await?;
+    envelope::success(&Empty {}, &Empty {})
+}
+
+pub(crate) async fn deactivate(
+    caller: Caller,
+    project: ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    set_status(&caller, &project, &body, &peers, false).await
+}
+
+pub(crate) async fn activate(
+    caller: Caller,
+    project: ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    set_status(&caller, &project, &body, &peers, true).await
+}
+
+pub(crate) async fn update(
+    caller: Caller,
+    ProjectGid(project): ProjectGid,
+    body: Body,
+    peers: Data<Peers>,
+) -> Result<HttpResponse, Problem> {
+    let user_gid = body.gid("user")?.to_string();
+    let options = body.object("options")?;
+    let update = UpdateMemberRequest {
+        caller_gid: caller.claims.sub.to_string(),
+        project_gid: project.to_string(),
+        user_gid,
+        limit: options.get("rate_limit_per_second").map(limit).transpose()?,
+        notifications: options.get("notifications").map(notifications).transpose()?,
+    };
+    answer_member(&peers.directory().update_member(update).await?.into_inner())
+}
+
+async fn set_status(
+    caller: &Caller,
+    ProjectGid(project): &ProjectGid,
+    body: &Body,
+    peers: &Peers,
+    is_active: bool,
+) -> Result<HttpResponse, Problem> {
+    let set = SetMemberStatusRequest {
+        caller_gid: caller.claims.sub.to_string(),
+        project_gid: project.to_string(),
+        user_gid: body.gid("user")?.to_string(),
+        is_active,
+    };
+    answer_member(&peers.directory().set_member_status(set).await?.into_inner())
+}
+
+/// Null, or a whole number from 1.
+fn limit(value: &Value) -> Result<LimitChange, Problem> {
+    let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0);
+    if value.is_null() || number.is_some() {
+        return Ok(LimitChange { rate_limit_per_second: number });
+    }
+    Err(Problem::invalid_parameter("options"))
+}
+
+fn notifications(value: &Value) -> Result<NotificationsChange, Problem> {
+    let invalid = || Problem::invalid_parameter("options");
+    let wanted: &Map<String, Value> = value.as_object().ok_or_else(invalid)?;
+    let word = |value: &Value| {
+        let text = value.as_str().map(str::trim).filter(|text| !text.is_empty() && !text.contains(char::is_control));
+        text.filter(|text| text.chars().count() <= MAX_WORD_CHARS).map(str::to_owned).ok_or_else(invalid)
+    };
+    let email = |value: &Value| {
+        let email = value.as_str().ok_or_else(invalid)?;
+        Email::parse(email).map(|email| email.to_string()).map_err(|_| Problem::validation("email", "invalid"))
+    };
+    let events = |value: &Value| {
+        let events = value.as_array().filter(|events| events.len() <= MAX_EVENTS).ok_or_else(invalid)?;
+        Ok::<_, Problem>(EventsChange { events: events.iter().map(word).collect::<Result<_, _>>()? })
+    };
+    Ok(NotificationsChange {
+        email: wanted.get("email").map(email).transpose()?,
+        events: wanted.get("events").map(events).transpose()?,
+        frequency: wanted.get("frequency").map(word).transpose()?,
+    })
+}

@@ -1,0 +1,55 @@
+//! `POST /api/users/get` and `/api/members/get`: single entries, as the caller may see them.
+
+use actix_web::{HttpResponse, web::Data};
+use doorward_proto::directory::v1::{MembersResponse, User, ViewMemberRequest, ViewUserRequest};
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    body::Body,
+    caller::Caller,
+    entries::{Memberships, Users},
+    envelope::{self, Problem},
+    peers::Peers,
+};
+
+pub(crate) async fn user(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+    let user_gid = body.gid("user")?.to_string();
+    let view = ViewUserRequest { caller_gid: caller.claims.sub.to_string(), user_gid };
+    let user = peers.directory().view_user(view).await?.into_inner().user.unwrap_or_default();
+    answer_users(std::slice::from_ref(&user), &user.gid)
+}
+
+pub(crate) async fn member(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+    let (project_gid, user_gid) = (body.gid("project")?.to_string(), body.gid("member")?.to_string());
+    let view = ViewMemberRequest { caller_gid: caller.claims.sub.to_string(), project_gid, user_gid };
+    answer_member(&peers.directory().view_member(view).await?.into_inner())
+}
+
+fn answer_users(users: &[User], gid: &str) -> Result<HttpResponse, Problem> {
+    #[derive(Serialize)]
+    struct Data<'a> {
+        #[serde(rename = "cc.users")]
+        users: Users<'a>,
+    }
+    envelope::success(&json!({"user": gid}), &Data { users: Users { caller: None, others: users } })
+}
+
+#[derive(Serialize)]
+struct MembersData<'a> {
+    #[serde(rename = "cc.users")]
+    users: Users<'a>,
+    #[serde(rename = "cc.projects_members")]
+    memberships: Memberships<'a>,
+}
+
+/// One member, with their membership.
+pub(crate) fn answer_member(members: &MembersResponse) -> Result<HttpResponse, Problem> {
+    let user = members.users.first().map_or("", |user| &user.gid);
+    answer_members(&json!({"user": user}), members)
+}
+
+pub(crate) fn answer_members<R: Serialize>(result: &R, members: &MembersResponse) -> Result<HttpResponse, Problem> {
+    let users = Users { caller: None, others: &members.users };
+    envelope::success(result, &MembersData { users, memberships: Memberships(&members.memberships) })
+}
