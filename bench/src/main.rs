@@ -5,6 +5,7 @@ mod bare;
 mod client;
 mod fill;
 mod hash;
+mod import;
 mod init;
 mod installation;
 mod load;
@@ -24,8 +25,8 @@ use installation::Backend;
 use report::Report;
 
 const BACKENDS: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
-const NAMES: [&str; 6] = ["logins", "login", "init", "scale", "memory", "tokens"];
-const USAGE: &str = "usage: doorward-bench [--quick] [logins|login|init|scale|memory|tokens]...";
+const NAMES: [&str; 7] = ["logins", "login", "init", "scale", "memory", "tokens", "import"];
+const USAGE: &str = "usage: doorward-bench [--quick] [logins|login|init|scale|memory|tokens|import]...";
 
 /// How long and how often.
 #[derive(Clone, Copy)]
@@ -78,6 +79,9 @@ async fn run(names: &[&str], effort: Effort) -> anyhow::Result<Report> {
         }
         if is_chosen("scale") {
             scale::measure(&mut report, backend, effort).await?;
+        }
+        if is_chosen("import") {
+            import::measure(&mut report, backend, effort)?;
         }
     }
     Ok(report)

@@ -32,7 +32,7 @@ const HASHES: [(&str, &str); 10] = [
     ("django", DJANGO),
 ];
 /// What we make of a password at the cheap parameters of these tests.
-const OURS: &str = "$argon2id$v=19$m=256,t=1,p=1$";
+pub(crate) const OURS: &str = "$argon2id$v=19$m=256,t=1,p=1$";
 
 pub(crate) async fn import(installation: &Installation, lines: &[Value]) -> Output {
     let text: Vec<String> =
@@ -42,7 +42,7 @@ pub(crate) async fn import(installation: &Installation, lines: &[Value]) -> Outp
     installation.cli(&["user", "import", &file.display().to_string()], "").await
 }
 
-fn user(username: &str, hash: &str) -> Value {
+pub(crate) fn user(username: &str, hash: &str) -> Value {
     json!({"username": username, "email": format!("{username}@example.org"), "name": username, "password_hash": hash})
 }
 
@@ -82,7 +82,7 @@ async fn logins_at_once_with_a_foreign_hash_all_succeed(backend: Backend) {
     }
 }
 
-fn stored_hashes(app: &App) -> Vec<String> {
+pub(crate) fn stored_hashes(app: &App) -> Vec<String> {
     texts(&app.installation.databases.auth, "SELECT password_hash AS text FROM credentials")
 }
 
@@ -180,7 +180,9 @@ async fn hashes_that_cost_too_much_are_refused(backend: Backend) {
         "$scrypt$ln=31,r=8,p=1$c2FsdCBvZiBzaXh0ZWVuIQ$2y9IgoDRnvahU06YZCjgIeRl8N6ZxqN+oJ/0r5BCYvM",
         "$scrypt$ln=10,r=8388608,p=64$c2FsdCBvZiBzaXh0ZWVuIQ$2y9IgoDRnvahU06YZCjgIeRl8N6ZxqN+oJ/0r5BCYvM",
         "$pbkdf2-sha256$i=4294967295,l=32$c2FsdCBvZiBzaXh0ZWVuIQ$v78G+6mkQ3m7k/gmsRDqDyvcFtjumpReycDApMCTcjE",
+        "$pbkdf2-sha256$5000001$c2FsdCBvZiBzaXh0ZWVuIQ$v78G.6mkQ3m7k/gmsRDqDyvcFtjumpReycDApMCTcjE",
         "pbkdf2_sha256$4294967295$djangosalt$D6Q9b82B6Dn/ucRWmgVt6n+p4Nt1gctUcNFVFSxTbKI=",
+        "pbkdf2_sha256$5000001$djangosalt$D6Q9b82B6Dn/ucRWmgVt6n+p4Nt1gctUcNFVFSxTbKI=",
     ];
     for (number, hash) in costly.into_iter().enumerate() {
         let name = format!("user-{number}");

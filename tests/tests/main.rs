@@ -9,6 +9,8 @@ mod crashes;
 mod demo;
 mod examples;
 mod foreign_hashes;
+mod foreign_import;
+mod foreign_libraries;
 mod forged_tokens;
 mod grpc;
 mod grpc_queries;

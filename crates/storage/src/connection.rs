@@ -37,6 +37,19 @@ impl AnyConnection {
             }
         }
     }
+
+    /// Until this transaction ends, PostgreSQL plans each query for the values and the table of the moment. For a query on a
+    /// list of values it would otherwise keep a plan of when the table was empty, and read all of the table with it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn plan_each_query(&mut self) -> Result<(), Error> {
+        match self {
+            Self::Postgres(connection) => connection.batch_execute("SET LOCAL plan_cache_mode = force_custom_plan")?,
+            Self::Sqlite(_) => {}
+        }
+        Ok(())
+    }
 }
 
 /// A server that vanishes is noticed within seconds, unless the URL says otherwise.

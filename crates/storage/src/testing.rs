@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use diesel::{RunQueryDsl, connection::SimpleConnection};
+use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_types::BigInt};
 use doorward_domain::{Gid, Ids, RandomIds};
 
 use crate::{AnyConnection, Database, DatabaseUrl, Migrations, Options, migrate};
@@ -61,6 +61,18 @@ pub fn create_postgres_database() -> (DatabaseUrl, DatabaseUrl, String) {
     let server: DatabaseUrl = or_stop(server.parse());
     or_stop(or_stop(AnyConnection::open(&server)).batch_execute(&format!("CREATE DATABASE {name}")));
     (server, or_stop(format!("{base}/{name}").parse()), name)
+}
+
+/// How often a query of this connection to PostgreSQL was run by a plan that was made without its values.
+#[must_use]
+pub fn count_runs_of_kept_plans(connection: &mut AnyConnection) -> i64 {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = BigInt)]
+        count: i64,
+    }
+    let query = "SELECT COALESCE(SUM(generic_plans), 0)::bigint AS count FROM pg_prepared_statements";
+    or_stop(diesel::sql_query(query).get_result::<Row>(connection)).count
 }
 
 impl Drop for TestDatabase {

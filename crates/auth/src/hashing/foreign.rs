@@ -1,14 +1,18 @@
 //! Hashes of other systems: checked as they are, replaced by ours at the next login.
 
-use std::num::NonZeroU32;
+use std::{num::NonZeroU32, ops::RangeInclusive};
 
 use aws_lc_rs::pbkdf2::{self, PBKDF2_HMAC_SHA1, PBKDF2_HMAC_SHA256, PBKDF2_HMAC_SHA512};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, STANDARD_NO_PAD},
+};
 use password_hash::phc::PasswordHash;
 
 use crate::Error;
 
 const MAX_PBKDF2_ROUNDS: u32 = 5_000_000;
-const MAX_BCRYPT_COST: u32 = 15;
+const BCRYPT_COSTS: RangeInclusive<u32> = 4..=15;
 /// 2^20 blocks of r = 8 would take 1 GiB.
 const MAX_SCRYPT_BYTES: u64 = 256 * 1024 * 1024;
 const MAX_SCRYPT_WORK: u64 = 1024 * 1024 * 1024;
@@ -18,11 +22,12 @@ const MAX_TEXT_BYTES: usize = 1024;
 pub(super) struct Algorithm {
     name: &'static str,
     prf: pbkdf2::Algorithm,
+    digest_bytes: usize,
 }
 
-const SHA1: Algorithm = Algorithm { name: "sha1", prf: PBKDF2_HMAC_SHA1 };
-const SHA256: Algorithm = Algorithm { name: "sha256", prf: PBKDF2_HMAC_SHA256 };
-const SHA512: Algorithm = Algorithm { name: "sha512", prf: PBKDF2_HMAC_SHA512 };
+const SHA1: Algorithm = Algorithm { name: "sha1", prf: PBKDF2_HMAC_SHA1, digest_bytes: 20 };
+const SHA256: Algorithm = Algorithm { name: "sha256", prf: PBKDF2_HMAC_SHA256, digest_bytes: 32 };
+const SHA512: Algorithm = Algorithm { name: "sha512", prf: PBKDF2_HMAC_SHA512, digest_bytes: 64 };
 
 pub(super) enum Foreign {
     Bcrypt(String),
@@ -41,8 +46,11 @@ impl Foreign {
         if ["$2a$", "$2b$", "$2y$"].iter().any(|prefix| text.starts_with(prefix)) {
             return parse_bcrypt(text);
         }
-        if text.starts_with("$scrypt$") || text.starts_with("$pbkdf2") {
-            return parse_phc(text);
+        if text.starts_with("$pbkdf2") {
+            return parse_pbkdf2(text);
+        }
+        if text.starts_with("$scrypt$") {
+            return parse_scrypt(text);
         }
         Err(Error::UnusableHash("not a hash of a kind that is known here"))
     }
@@ -58,6 +66,7 @@ impl Foreign {
 
     pub(super) fn matches(&self, password: &[u8]) -> bool {
         match self {
+            // Of the first 72 bytes, as most libraries do.
             Self::Bcrypt(text) => bcrypt::verify(password, text).unwrap_or(false),
             Self::Pbkdf2 { algorithm, rounds, salt, output } => {
                 pbkdf2::verify(algorithm.prf, *rounds, salt, password, output).is_ok()
@@ -74,59 +83,72 @@ impl Foreign {
 fn parse_bcrypt(text: &str) -> Result<Foreign, Error> {
     let malformed = || Error::UnusableHash("not a bcrypt hash");
     let parts: bcrypt::HashParts = text.parse().map_err(|_| malformed())?;
-    if text.len() != 60 {
-        return Err(malformed());
+    match parts.get_cost() {
+        cost if BCRYPT_COSTS.contains(&cost) => Ok(Foreign::Bcrypt(text.to_owned())),
+        cost if cost < *BCRYPT_COSTS.start() => Err(malformed()),
+        _ => Err(Error::UnusableHash("the bcrypt hash costs too much to check")),
     }
-    if parts.get_cost() > MAX_BCRYPT_COST {
-        return Err(Error::UnusableHash("the bcrypt hash costs too much to check"));
-    }
-    Ok(Foreign::Bcrypt(text.to_owned()))
 }
 
 /// `pbkdf2_sha256$<rounds>$<salt as text>$<base64>`: django.contrib.auth.hashers.PBKDF2PasswordHasher.
 fn parse_django(rest: &str) -> Result<Foreign, Error> {
-    use base64::{Engine, engine::general_purpose::STANDARD};
     let malformed = || Error::UnusableHash("not a hash of Django's pbkdf2_sha256");
     let [rounds, salt, output] = rest.split('$').collect::<Vec<_>>().try_into().map_err(|_| malformed())?;
     let output = STANDARD.decode(output).map_err(|_| malformed())?;
-    if output.len() != 32 || salt.is_empty() {
+    if output.len() != SHA256.digest_bytes || salt.is_empty() {
         return Err(malformed());
     }
-    pbkdf2(SHA256, rounds.parse().map_err(|_| malformed())?, salt.as_bytes(), &output)
+    pbkdf2(SHA256, rounds.parse().map_err(|_| malformed())?, salt.as_bytes().to_vec(), output)
 }
 
-fn parse_phc(text: &str) -> Result<Foreign, Error> {
-    let malformed = || Error::UnusableHash("not a PHC string of scrypt or pbkdf2");
-    let phc = PasswordHash::new(text).map_err(|_| malformed())?;
-    let (Some(salt), Some(output)) = (phc.salt, phc.hash) else {
+/// As PHC strings have it, `$pbkdf2-sha256$i=<rounds>$<salt>$<output>`, or as passlib does, which gives the rounds alone.
+fn parse_pbkdf2(text: &str) -> Result<Foreign, Error> {
+    let malformed = || Error::UnusableHash("not pbkdf2 as a PHC string or of passlib");
+    let ["", name, rounds, salt, output] = *text.split('$').collect::<Vec<_>>() else {
         return Err(malformed());
     };
-    let number = |name: &str| phc.params.get_decimal(name);
-    let algorithm = match phc.algorithm.as_str() {
-        "scrypt" => {
-            let (Some(log_n), Some(r), Some(p)) = (number("ln"), number("r"), number("p")) else {
-                return Err(malformed());
-            };
-            return parse_scrypt(log_n, r, p, salt.as_ref(), output.as_bytes());
-        }
+    let algorithm = match name {
         "pbkdf2" | "pbkdf2-sha1" => SHA1,
         "pbkdf2-sha256" => SHA256,
         "pbkdf2-sha512" => SHA512,
         _ => return Err(malformed()),
     };
-    let rounds = number("i").ok_or_else(malformed)?;
-    pbkdf2(algorithm, rounds, salt.as_ref(), output.as_bytes())
+    let Ok(rounds) = rounds.parse() else {
+        let phc = PasswordHash::new(text).map_err(|_| malformed())?;
+        let (Some(rounds), Some(salt), Some(output)) = (phc.params.get_decimal("i"), phc.salt, phc.hash) else {
+            return Err(malformed());
+        };
+        return pbkdf2(algorithm, rounds, salt.as_ref().to_vec(), output.as_bytes().to_vec());
+    };
+    let (salt, output) = (passlib_base64(salt)?, passlib_base64(output)?);
+    if output.len() != algorithm.digest_bytes || salt.is_empty() {
+        return Err(malformed());
+    }
+    pbkdf2(algorithm, rounds, salt, output)
 }
 
-fn pbkdf2(algorithm: Algorithm, rounds: u32, salt: &[u8], output: &[u8]) -> Result<Foreign, Error> {
+/// Base64 with `.` for `+`, without padding: passlib.utils.binary.ab64_encode.
+fn passlib_base64(text: &str) -> Result<Vec<u8>, Error> {
+    STANDARD_NO_PAD.decode(text.replace('.', "+")).map_err(|_| Error::UnusableHash("not the base64 of passlib"))
+}
+
+fn pbkdf2(algorithm: Algorithm, rounds: u32, salt: Vec<u8>, output: Vec<u8>) -> Result<Foreign, Error> {
     let rounds = NonZeroU32::new(rounds).ok_or(Error::UnusableHash("a hash of no rounds"))?;
     if rounds.get() > MAX_PBKDF2_ROUNDS {
         return Err(Error::UnusableHash("the pbkdf2 hash costs too much to check"));
     }
-    Ok(Foreign::Pbkdf2 { algorithm, rounds, salt: salt.to_vec(), output: output.to_vec() })
+    Ok(Foreign::Pbkdf2 { algorithm, rounds, salt, output })
 }
 
-fn parse_scrypt(log_n: u32, r: u32, p: u32, salt: &[u8], output: &[u8]) -> Result<Foreign, Error> {
+/// A PHC string: `$scrypt$ln=<log2 of N>,r=<r>,p=<p>$<salt>$<output>`.
+fn parse_scrypt(text: &str) -> Result<Foreign, Error> {
+    let malformed = || Error::UnusableHash("not a PHC string of scrypt");
+    let phc = PasswordHash::new(text).map_err(|_| malformed())?;
+    let number = |name: &str| phc.params.get_decimal(name).ok_or_else(malformed);
+    let (log_n, r, p) = (number("ln")?, number("r")?, number("p")?);
+    let (Some(salt), Some(output)) = (phc.salt, phc.hash) else {
+        return Err(malformed());
+    };
     let too_much = Error::UnusableHash("the scrypt hash costs too much to check");
     let Some(bytes) = 1u64.checked_shl(log_n).and_then(|n| n.checked_mul(128 * u64::from(r))) else {
         return Err(too_much);
@@ -136,5 +158,53 @@ fn parse_scrypt(log_n: u32, r: u32, p: u32, salt: &[u8], output: &[u8]) -> Resul
     }
     let log_n = u8::try_from(log_n).unwrap_or(u8::MAX);
     let params = scrypt::Params::new(log_n, r, p).map_err(|_| Error::UnusableHash("impossible scrypt parameters"))?;
-    Ok(Foreign::Scrypt { params, salt: salt.to_vec(), output: output.to_vec() })
+    Ok(Foreign::Scrypt { params, salt: salt.as_ref().to_vec(), output: output.as_bytes().to_vec() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DIGEST: &str = "EEf1JL7ZaQGBk7gvJMuHxpVd/4jw1lTT0jgJ4qXiRqI";
+
+    #[test]
+    fn rounds_and_costs_are_taken_up_to_their_limits() {
+        let pbkdf2 = |rounds: &str| {
+            [
+                format!("$pbkdf2-sha256${rounds}$c2FsdA${DIGEST}"),
+                format!("$pbkdf2-sha256$i={rounds}$c2FsdCBvZiBz${DIGEST}"),
+                format!("pbkdf2_sha256${rounds}$salt${DIGEST}="),
+            ]
+        };
+        let bcrypt = |cost: u8| format!("$2b${cost:02}$abcdefghijklmnopqrstuuKBd35sRbafNVpQzEoJOvNL1uAoC9zW6");
+        let good = [pbkdf2("1"), pbkdf2("5000000")].concat().into_iter().chain([bcrypt(4), bcrypt(15)]);
+        for text in good {
+            assert!(Foreign::parse(&text).is_ok(), "{text}");
+        }
+        let bad = [pbkdf2("0"), pbkdf2("-1"), pbkdf2(""), pbkdf2("5000001"), pbkdf2("4294967296")].concat();
+        for text in bad.into_iter().chain([bcrypt(3), bcrypt(16), bcrypt(31)]) {
+            assert!(Foreign::parse(&text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_hash_that_lacks_something_is_refused() {
+        for text in [
+            format!("$pbkdf2-sha256$29000$c2FsdA${}", &DIGEST[..42]),
+            format!("$pbkdf2-sha256$29000$c2FsdA${DIGEST}="),
+            format!("$pbkdf2-sha256$29000$c2FsdA${DIGEST}$"),
+            format!("$pbkdf2-sha256$29000$${DIGEST}"),
+            format!("$pbkdf2-sha512$29000$c2FsdA${DIGEST}"),
+            format!("$pbkdf2-sha256$29000$c2F_dA${DIGEST}"),
+            format!("$pbkdf2-md5$29000$c2FsdA${DIGEST}"),
+            "$pbkdf2-sha256$i=29000$c2FsdCBvZiBz".to_owned(),
+            format!("pbkdf2_sha256$29000$${DIGEST}="),
+            format!("$scrypt$ln=10,r=8$c2FsdCBvZiBz${DIGEST}"),
+            "$2b$04$abcdefghijklmnopqrstuuKBd35sRbafNVpQzEoJOvNL1uAoC9zW".to_owned(),
+            "$2b$04$abcdefghijklmnopqrstuuKBd35sRbafNVpQzEoJOvNL1uAoC9z!6".to_owned(),
+            "$2x$04$abcdefghijklmnopqrstuuKBd35sRbafNVpQzEoJOvNL1uAoC9zW6".to_owned(),
+        ] {
+            assert!(Foreign::parse(&text).is_err(), "{text}");
+        }
+    }
 }

@@ -32,7 +32,8 @@ enum Form {
 }
 
 impl StoredHash {
-    /// Takes PHC strings of argon2, scrypt and pbkdf2, bcrypt's `$2a$`, `$2b$`, `$2y$`, and Django's `pbkdf2_sha256$`.
+    /// Takes PHC strings of argon2, scrypt and pbkdf2, passlib's pbkdf2, bcrypt's `$2a$`, `$2b$`, `$2y$`, and Django's
+    /// `pbkdf2_sha256$`.
     ///
     /// # Errors
     /// When the form is another, or the hash would cost too much to check.

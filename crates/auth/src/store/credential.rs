@@ -46,6 +46,7 @@ pub(crate) fn upgrade(connection: &mut AnyConnection, user: Gid, old: &str, new:
 }
 
 pub(crate) fn delete_many(connection: &mut AnyConnection, users: &[Gid]) -> Result<()> {
+    connection.plan_each_query()?;
     let users: Vec<String> = users.iter().map(Gid::to_string).collect();
     diesel::delete(credentials::table.filter(credentials::user_gid.eq_any(users))).execute(connection)?;
     Ok(())
@@ -56,4 +57,29 @@ pub(crate) fn delete_older(connection: &mut AnyConnection, user: Gid, than: Time
     let older = credentials::table.find(user.to_string()).filter(credentials::updated_at.le(than.as_micros()));
     diesel::delete(older).execute(connection)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_domain::{Ids, RandomIds};
+    use doorward_storage::{
+        Error,
+        testing::{TestDatabase, count_runs_of_kept_plans},
+    };
+
+    use super::*;
+    use crate::MIGRATIONS;
+
+    #[tokio::test]
+    async fn many_deletions_of_many_are_each_planned_for_the_table_of_the_moment() {
+        let test = TestDatabase::postgres(&MIGRATIONS);
+        let delete = |connection: &mut AnyConnection| {
+            let users: Vec<Gid> = (0..500).map(|_| RandomIds.gid()).collect();
+            for _ in 0..20 {
+                delete_many(connection, &users)?;
+            }
+            Ok::<_, Error>(count_runs_of_kept_plans(connection))
+        };
+        assert_eq!(test.database.write(delete).await.unwrap(), 0);
+    }
 }

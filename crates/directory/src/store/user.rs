@@ -114,6 +114,7 @@ pub(crate) fn taken(
     usernames: &[&str],
     gids: &[String],
 ) -> Result<(Vec<String>, Vec<String>)> {
+    connection.plan_each_query()?;
     let names = users::table
         .filter(users::username.eq_any(usernames))
         .select(users::username.assume_not_null())
@@ -174,4 +175,24 @@ pub(crate) fn set_signup(connection: &mut AnyConnection, gid: Gid, signup: Gid) 
 pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid) -> Result<()> {
     diesel::delete(users::table.find(gid.to_string())).execute(connection)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_storage::testing::{TestDatabase, count_runs_of_kept_plans};
+
+    use super::*;
+    use crate::MIGRATIONS;
+
+    #[tokio::test]
+    async fn many_looks_for_many_users_are_each_planned_for_the_table_of_the_moment() {
+        let test = TestDatabase::postgres(&MIGRATIONS);
+        let look = |connection: &mut AnyConnection| {
+            for _ in 0..20 {
+                taken(connection, &["ann"; 500], &vec!["a gid".to_owned(); 500])?;
+            }
+            Ok::<_, Error>(count_runs_of_kept_plans(connection))
+        };
+        assert_eq!(test.database.read(look).await.unwrap(), 0);
+    }
 }

@@ -47,8 +47,8 @@ pub(crate) enum UserCommand {
     /// Import users with the password hashes of another system
     ///
     /// One JSON object a line: `username`, `email`, `name`, `password_hash`, and optionally `gid`, `status`, `language`,
-    /// `timezone`. Hashes: argon2, scrypt and PBKDF2 as PHC strings, bcrypt, Django's PBKDF2. A line is imported as a
-    /// whole or not at all; the report comes at the end.
+    /// `timezone`. Hashes: argon2, scrypt and PBKDF2 as PHC strings, bcrypt, PBKDF2 of Django and passlib. A line is
+    /// imported as a whole or not at all; the report comes at the end.
     #[command(after_help = "Example:\n  doorward user import users.jsonl")]
     Import {
         #[arg(value_name = "FILE.jsonl")]

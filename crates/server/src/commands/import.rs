@@ -10,8 +10,8 @@ use anyhow::{Context, bail};
 use doorward_auth::{Credentials, StoredHash};
 use doorward_directory::{Directory, NewUser};
 use doorward_domain::{DisplayName, Email, Gid, Ids, RandomIds, UserStatus, Username, languages};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::stdout;
 
@@ -42,12 +42,18 @@ struct Candidate {
 struct Report {
     lines: usize,
     imported: usize,
-    failed: Vec<Value>,
+    failed: Vec<Failed>,
+}
+
+#[derive(Serialize)]
+struct Failed {
+    line: usize,
+    error: String,
 }
 
 impl Report {
-    fn fail(&mut self, number: usize, error: &str) {
-        self.failed.push(json!({"line": number, "error": error}));
+    fn fail(&mut self, line: usize, error: String) {
+        self.failed.push(Failed { line, error });
     }
 }
 
@@ -57,7 +63,7 @@ pub(super) async fn run(directory: &Directory, credentials: &Credentials, path: 
     let file = File::open(path).with_context(|| format!("can't read {}", path.display()))?;
     let mut report = Report::default();
     let done = import_all(directory, credentials, BufReader::new(file), &mut report).await;
-    report.failed.sort_by_key(|failed| failed.get("line").and_then(Value::as_u64));
+    report.failed.sort_unstable_by_key(|failed| failed.line);
     let failed = report.failed.len();
     stdout::json(&json!({"imported": report.imported, "failed": report.failed}))?;
     done.with_context(|| format!("the import ended early, after {} lines", report.lines))?;
@@ -81,7 +87,7 @@ async fn import_all(
         }
         match parse(&line) {
             Ok((user, hash)) => batch.push(Candidate { number: report.lines, user, hash }),
-            Err(error) => report.fail(report.lines, &format!("{error:#}")),
+            Err(error) => report.fail(report.lines, format!("{error:#}")),
         }
         if batch.len() == BATCH {
             import(directory, credentials, std::mem::take(&mut batch), report).await?;
@@ -148,7 +154,7 @@ async fn import(
     let (mut users, mut hashes) = (Vec::new(), Vec::new());
     for (candidate, refusal) in batch.into_iter().zip(refusals) {
         match refusal {
-            Some(refusal) => report.fail(candidate.number, &refusal.to_string()),
+            Some(refusal) => report.fail(candidate.number, refusal.to_string()),
             None => {
                 hashes.push((candidate.user.gid, candidate.hash));
                 users.push((candidate.number, candidate.user));
@@ -166,7 +172,7 @@ async fn import(
         match made {
             Ok(_) => report.imported += 1,
             Err(error) => {
-                report.fail(number, &error.to_string());
+                report.fail(number, error.to_string());
                 orphans.push(gid);
             }
         }
