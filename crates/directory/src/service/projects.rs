@@ -34,12 +34,12 @@ pub(super) async fn create_project(
     let malformed = |field| move |malformed| Failure::from(Error::Malformed(field, malformed));
     let name = DisplayName::parse(request.name.as_deref().unwrap_or(NAME)).map_err(malformed("name"))?;
     let timezone = request.timezone.as_deref().map(str::parse).transpose().map_err(malformed("timezone"))?;
-    let made = directory.create_project(caller, name, timezone.unwrap_or_else(Timezone::default)).await;
-    let made = made.map_err(|error| match error {
-        Error::ApiUser => Error::Forbidden.into(),
-        Error::UserNotFound => of_caller(Error::UserNotActive),
-        error => of_caller(error),
-    })?;
+    let made = match directory.create_project(caller, name, timezone.unwrap_or_else(Timezone::default)).await {
+        Err(Error::ApiUser) => Err(Error::Forbidden),
+        Err(Error::UserNotFound) => Err(Error::UserNotActive),
+        made => made,
+    };
+    let made = made.map_err(of_caller)?;
     let project = directory.get_full_project(made.gid).await.map_err(of_caller)?;
     let view = directory.view_member(caller, made.gid, caller).await.map_err(of_caller)?;
     let memberships = convert::members(view).memberships;
