@@ -30,6 +30,8 @@ pub enum Error {
     ApiUser,
     #[error("the user is a member already")]
     AlreadyMember,
+    #[error("no such picture was prepared")]
+    MediaNotFound,
     #[error("{0} {1}")]
     Malformed(&'static str, Malformed),
 }
@@ -51,6 +53,7 @@ impl From<Error> for Failure {
             Error::NotAnApiUser => unprocessable("not_an_api_user"),
             Error::ApiUser => unprocessable("api_user"),
             Error::AlreadyMember => unprocessable("already_member"),
+            Error::MediaNotFound => unprocessable("media_not_found"),
             Error::Malformed(field, malformed) => {
                 validation(field, if malformed == DisplayName::TOO_LONG { "too_long" } else { "invalid" })
             }
