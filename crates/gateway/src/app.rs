@@ -6,7 +6,8 @@ use actix_web::{
 };
 
 use crate::{
-    FromRequest, account, api_keys, envelope::Problem, init, jwks, languages, login, ping, project_init, project_login,
+    FromRequest, account, api_keys, avatars, envelope::Problem, init, jwks, languages, login, media, ping,
+    project_init, project_login,
 };
 
 /// Method, path, function.
@@ -17,9 +18,12 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get_or_post("/api/ping", ping::ping))
         .service(get_or_post("/api/languages/get", languages::get))
         .service(get("/.well-known/jwks.json", jwks::jwks))
+        .service(get_or_head("/media/avatars/{name}", media::avatar))
         // With a token.
         .service(get_or_post("/api/init", init::init))
         .service(post("/api/account/logout", account::logout))
+        .service(post("/api/account/upload_avatar", avatars::upload))
+        .service(post("/api/account/delete_avatar", avatars::delete))
         .service(web::scope("/api/p/{project}").configure(project_routes))
         .default_service(web::to(|| async { Err::<String, _>(Problem::not_found()) }));
 }
@@ -48,6 +52,15 @@ where
     F::Output: Responder + 'static,
 {
     web::resource(path).get(handler).default_service(not_allowed("GET"))
+}
+
+fn get_or_head<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path).get(handler.clone()).head(handler).default_service(not_allowed("GET, HEAD"))
 }
 
 fn post<F, Args>(path: &str, handler: F) -> Resource
