@@ -130,16 +130,12 @@ async fn what_is_no_picture_is_refused_and_nothing_changes(backend: Backend) {
     let name = uploaded(&ann, &png()).await;
     let (before, _) = ann.init().await.success();
     let png = png();
-    let mut huge = png.clone();
-    // Its width; the checksum after it doesn't fit any more, but for a decoder that reads on.
-    huge[16..20].copy_from_slice(&50_000_u32.to_be_bytes());
     let svg = b"<svg xmlns=\"http://www.w3.org/2000/svg\"><script>alert(1)</script></svg>";
     let others: [&[u8]; 7] =
         [b"", b"x", svg, b"<!DOCTYPE html><p>", b"BM\x46\0\0\0", b"II*\0\x08\0\0\0", &png[..png.len() - 20]];
     for bytes in others {
         upload(&ann, bytes).await.assert_unprocessable("not_an_image");
     }
-    upload(&ann, &huge).await.assert_unprocessable("not_an_image");
     for (format, ..) in FORMATS {
         upload(&ann, &picture(format, 4097, 2)).await.assert_unprocessable("image_too_large");
     }

@@ -115,3 +115,29 @@ fn problem(error: &actix_multipart::MultipartError) -> Problem {
         Problem::invalid_body("it is not multipart/form-data")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_share_a_bounded_memory() {
+        let memory = Memory(Arc::new(Semaphore::new(10)));
+        let upload = || Upload { bytes: Vec::new(), share: None };
+        let (mut one, mut other) = (upload(), upload());
+        one.add(b"123", &memory).unwrap();
+        one.add(b"456", &memory).unwrap();
+        other.add(b"1234", &memory).unwrap();
+        assert!(matches!(other.add(b"5", &memory), Err(Problem::Failure(_))));
+        drop(one);
+        other.add(b"5", &memory).unwrap();
+        assert_eq!((other.as_ref(), memory.0.available_permits()), (b"12345".as_slice(), 5));
+    }
+
+    #[test]
+    fn a_file_has_at_most_ten_million_bytes() {
+        let mut upload = Upload { bytes: vec![0; MAX_FILE_BYTES - 1], share: None };
+        upload.add(b"1", &Memory::default()).unwrap();
+        assert!(matches!(upload.add(b"2", &Memory::default()), Err(Problem::PayloadTooLarge)));
+    }
+}
