@@ -33,6 +33,8 @@ pub enum Error {
     ApiUser,
     #[error("the user is a member already")]
     AlreadyMember,
+    #[error("no such picture was prepared")]
+    MediaNotFound,
     #[error("{0} {1}")]
     Malformed(&'static str, Malformed),
 }
@@ -55,6 +57,7 @@ impl From<Error> for Failure {
             Error::NotAnApiUser => unprocessable("not_an_api_user"),
             Error::ApiUser => unprocessable("api_user"),
             Error::AlreadyMember => unprocessable("already_member"),
+            Error::MediaNotFound => unprocessable("media_not_found"),
             Error::Malformed(field, malformed) => {
                 let is_too_long = malformed == DisplayName::TOO_LONG || malformed == Username::TOO_LONG;
                 validation(field, if is_too_long { "too_long" } else { "invalid" })

@@ -7,6 +7,7 @@ mod error;
 mod head;
 mod init;
 mod logins;
+mod media;
 mod members;
 pub mod model;
 mod policy;

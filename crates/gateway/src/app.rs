@@ -6,8 +6,8 @@ use actix_web::{
 };
 
 use crate::{
-    FromRequest, account, api_keys, email_change, envelope::Problem, init, jwks, languages, login, password_reset,
-    ping, project_init, project_login, signup,
+    FromRequest, account, api_keys, avatars, email_change, envelope::Problem, init, jwks, languages, login, media,
+    password_reset, ping, project_init, project_login, signup,
 };
 
 /// Method, path, function.
@@ -23,6 +23,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get_or_post("/api/ping", ping::ping))
         .service(get_or_post("/api/languages/get", languages::get))
         .service(get("/.well-known/jwks.json", jwks::jwks))
+        .service(get_or_head("/media/avatars/{name}", media::avatar))
         // With a token.
         .service(get_or_post("/api/init", init::init))
         .service(post("/api/account/update", account::update))
@@ -30,6 +31,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/api/account/update_email", email_change::update))
         .service(post("/api/account/delete", account::delete))
         .service(post("/api/account/logout", account::logout))
+        .service(post("/api/account/upload_avatar", avatars::upload))
+        .service(post("/api/account/delete_avatar", avatars::delete))
         .service(web::scope("/api/p/{project}").configure(project_routes))
         .default_service(web::to(|| async { Err::<String, _>(Problem::not_found()) }));
 }
@@ -58,6 +61,15 @@ where
     F::Output: Responder + 'static,
 {
     web::resource(path).get(handler).default_service(not_allowed("GET"))
+}
+
+fn get_or_head<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path).get(handler.clone()).head(handler).default_service(not_allowed("GET, HEAD"))
 }
 
 fn post<F, Args>(path: &str, handler: F) -> Resource

@@ -4,6 +4,7 @@
 mod account;
 mod api_keys;
 mod app;
+mod avatars;
 mod body;
 mod caller;
 mod client_address;
@@ -17,6 +18,7 @@ mod jwks;
 mod language;
 mod languages;
 mod login;
+mod media;
 mod password_reset;
 mod peers;
 mod people;
@@ -27,7 +29,9 @@ mod projects;
 mod renewals;
 mod request;
 mod signup;
+mod sweep;
 mod trust;
+mod upload;
 
 use std::{
     net::TcpListener,
@@ -42,8 +46,10 @@ use actix_web::{
     web::Data,
 };
 use doorward_domain::{Clock, Ids};
+use doorward_media::{Pictures, Store};
 use doorward_token::Claims;
 use ipnet::IpNet;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use peers::{PeerSettings, Peers};
@@ -83,12 +89,18 @@ pub struct Gateway {
     pub(crate) has_met_proxy: AtomicBool,
     /// The value of `WWW-Authenticate`.
     pub(crate) challenge: HeaderValue,
+    /// Where pictures are kept.
+    pub(crate) store: Store,
+    pub(crate) pictures: Pictures,
+    pub(crate) uploads: upload::Memory,
+    /// Told when pictures were discarded.
+    pub(crate) discarded: Notify,
 }
 
 impl Gateway {
     /// # Errors
     /// When the realm can't stand in a header.
-    pub fn new(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> std::io::Result<Self> {
+    pub fn new(config: Config, store: Store, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> std::io::Result<Self> {
         let challenge =
             HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm)).map_err(std::io::Error::other)?;
         let trust = Arc::new(trust::Trust::new(&config.issuer));
@@ -104,6 +116,10 @@ impl Gateway {
             languages,
             has_met_proxy: AtomicBool::new(false),
             challenge,
+            store,
+            pictures: Pictures::default(),
+            uploads: upload::Memory::default(),
+            discarded: Notify::new(),
         })
     }
 
@@ -136,6 +152,7 @@ pub async fn serve(
     let own = Peers::connect(&peers).map_err(std::io::Error::other)?;
     let clock = gateway.clock.clone();
     tokio::spawn(gateway.trust.clone().follow(own.auth, move || clock.now(), shutdown.clone()));
+    tokio::spawn(sweep::run(gateway.clone(), own.directory, shutdown.clone()));
     let gateway = Data::from(gateway);
     let server = HttpServer::new(move || {
         let cors = Condition::new(!gateway.config.cors_origins.is_empty(), cors::policy(&gateway.config.cors_origins));

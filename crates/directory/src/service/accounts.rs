@@ -1,13 +1,13 @@
 //! The calls about accounts.
 
-use doorward_domain::{Email, ErrorCode};
+use doorward_domain::Email;
 use doorward_proto::{
     Failure,
     directory::v1::{self as pb, find_accounts_request::By as PbBy},
 };
 use tonic::Response;
 
-use super::Answer;
+use super::{Answer, of_caller};
 use crate::{
     By, Directory, Error, NewAccount, UserChange, accounts::parse_username, convert, convert::gid, model::User,
 };
@@ -78,11 +78,6 @@ pub(super) async fn delete_account(
 fn answer(changed: Result<User, Error>) -> Answer<pb::UserResponse> {
     let user = Some(convert::user(changed.map_err(of_caller)?));
     Ok(Response::new(pb::UserResponse { user }))
-}
-
-/// Who is not active any more has no good token either.
-fn of_caller(error: Error) -> Failure {
-    if matches!(error, Error::UserNotActive) { Failure::new(ErrorCode::Unauthenticated) } else { error.into() }
 }
 
 fn email(text: &str) -> Result<Email, Failure> {

@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::{Directory, Error, Who, convert, convert::gid, watch};
+use crate::{Directory, Error, Who, convert, convert::gid, media, watch};
 
 const PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1000;
@@ -175,6 +175,43 @@ impl directory_server::Directory for Service {
         Ok(Response::new(pb::DeleteApiUserResponse {}))
     }
 
+    async fn prepare_avatar(&self, request: Request<pb::PrepareAvatarRequest>) -> Answer<pb::PrepareAvatarResponse> {
+        let request = request.into_inner();
+        let user = gid(&request.user_gid, "user_gid")?;
+        if !media::is_extension(&request.extension) {
+            return Err(Failure::invalid("extension").into());
+        }
+        let name = self.directory.prepare_avatar(user, &request.extension).await.map_err(of_caller)?;
+        Ok(Response::new(pb::PrepareAvatarResponse { name }))
+    }
+
+    async fn set_avatar(&self, request: Request<pb::SetAvatarRequest>) -> Answer<pb::SetAvatarResponse> {
+        let request = request.into_inner();
+        let user = gid(&request.user_gid, "user_gid")?;
+        let user = self.directory.set_avatar(user, request.name).await.map_err(of_caller)?;
+        Ok(Response::new(pb::SetAvatarResponse { user: Some(convert::user(user)) }))
+    }
+
+    async fn list_discarded_media(
+        &self,
+        _: Request<pb::ListDiscardedMediaRequest>,
+    ) -> Answer<pb::ListDiscardedMediaResponse> {
+        let names = self.directory.list_discarded_media().await.map_err(Failure::from)?;
+        Ok(Response::new(pb::ListDiscardedMediaResponse { names }))
+    }
+
+    async fn forget_discarded_media(
+        &self,
+        request: Request<pb::ForgetDiscardedMediaRequest>,
+    ) -> Answer<pb::ForgetDiscardedMediaResponse> {
+        let names = request.into_inner().names;
+        if names.len() > media::MAX_FORGOTTEN {
+            return Err(Failure::invalid("names").into());
+        }
+        self.directory.forget_discarded_media(names).await.map_err(Failure::from)?;
+        Ok(Response::new(pb::ForgetDiscardedMediaResponse {}))
+    }
+
     type WatchStream = ReceiverStream<Result<pb::WatchResponse, Status>>;
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Answer<Self::WatchStream> {
@@ -187,6 +224,11 @@ impl directory_server::Directory for Service {
         tokio::spawn(watch::follow(self.directory.clone(), cursor, sender, self.shutdown.clone()));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
+}
+
+/// The user is the caller: when they are not active, their token is worth nothing.
+fn of_caller(error: Error) -> Failure {
+    if matches!(error, Error::UserNotActive) { Failure::new(ErrorCode::Unauthenticated) } else { error.into() }
 }
 
 impl Service {

@@ -78,6 +78,13 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    discarded_media (name) {
+        name -> Text,
+        delete_at -> BigInt,
+    }
+}
+
 diesel::joinable!(memberships -> projects (project_gid));
 diesel::joinable!(memberships -> users (user_gid));
 diesel::allow_tables_to_appear_in_same_query!(users, projects, memberships);
