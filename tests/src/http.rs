@@ -16,6 +16,26 @@ use crate::Answer;
 /// Longer than any answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Between the parts of a form.
+pub const BOUNDARY: &str = "----doorward-tests-7MA4YWxkTrZu0gW";
+
+/// The body of a form with these files.
+#[must_use]
+pub fn form(parts: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (name, bytes) in parts {
+        let head = format!(
+            "--{BOUNDARY}\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"a.bin\"\r\n\
+            Content-Type: application/octet-stream\r\n\r\n"
+        );
+        body.extend(head.as_bytes());
+        body.extend(*bytes);
+        body.extend(b"\r\n");
+    }
+    body.extend(format!("--{BOUNDARY}--\r\n").as_bytes());
+    body
+}
+
 #[derive(Clone)]
 pub struct Http {
     address: String,
@@ -121,6 +141,12 @@ impl Call {
 
     pub fn json(self, body: &Value) -> Self {
         self.header("content-type", "application/json").body(body.to_string())
+    }
+
+    /// A form with one file in it, as browsers send it.
+    pub fn file(self, part: &str, bytes: &[u8]) -> Self {
+        let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
+        self.header("content-type", &media_type).body(form(&[(part, bytes)]))
     }
 
     pub async fn send(self) -> Answer {

@@ -3,6 +3,7 @@
 mod api_key_life;
 mod api_keys;
 mod audit;
+mod avatars;
 mod bad_input;
 mod cors;
 mod crashes;

@@ -64,6 +64,8 @@ pub enum Error {
     LastOne,
     #[error("there are as many as there may be")]
     TooMany,
+    #[error("no such picture was prepared")]
+    MediaNotFound,
     #[error("{0} {1}")]
     Malformed(&'static str, Malformed),
 }
@@ -104,6 +106,7 @@ impl From<Error> for Failure {
             Error::NotThere => unprocessable("not_there"),
             Error::LastOne => unprocessable("last_one"),
             Error::TooMany => unprocessable("too_many"),
+            Error::MediaNotFound => unprocessable("media_not_found"),
             Error::Malformed(field, malformed) => {
                 let is_too_long = malformed == DisplayName::TOO_LONG || malformed == Username::TOO_LONG;
                 validation(field, if is_too_long { "too_long" } else { "invalid" })

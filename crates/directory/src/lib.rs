@@ -8,6 +8,7 @@ mod head;
 mod init;
 mod invitations;
 mod logins;
+mod media;
 mod members;
 mod membership;
 pub mod model;

@@ -4,7 +4,7 @@ use doorward_domain::{DisplayName, Gid, MembershipStatus, ProjectStatus, Role, T
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Caller, Directory, Error, members,
+    Caller, Directory, Error, media, members,
     model::{Action, Membership, Project},
     options::FullProject,
     policy::{self, Deed},
@@ -75,6 +75,7 @@ impl Directory {
                     }
                 }
                 store::project_options::delete_all(connection, project.gid)?;
+                media::discard_icon(connection, project.gid, &*clock)?;
                 store::project::delete(connection, project.gid)?;
                 changes.push(change(Action::Delete, project.gid, ""));
                 feed::append(connection, changes, &*clock)?;

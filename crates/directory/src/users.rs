@@ -6,7 +6,7 @@ use doorward_domain::{Clock, DisplayName, Email, Gid, Timezone, UserStatus, User
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, invitations,
+    Directory, Error, invitations, media,
     model::{Action, User},
     store::{
         self,
@@ -215,7 +215,7 @@ fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, cloc
 
 pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid, clock: &dyn Clock) -> Result<(), Error> {
     feed::lock(connection)?;
-    store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
+    let user = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
     if store::project::is_owner_of_any(connection, gid)? {
         return Err(Error::OwnsProjects);
     }
@@ -226,6 +226,7 @@ pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid, clock: &dyn Clock
     changes.push(change(Action::Delete, gid, ""));
     store::membership::delete_all_of_user(connection, gid)?;
     store::user::delete(connection, gid)?;
+    media::discard_avatar(connection, &user, clock)?;
     feed::append(connection, changes, clock)?;
     Ok(())
 }

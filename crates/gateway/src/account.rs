@@ -56,13 +56,15 @@ pub(crate) async fn delete(
     caller: Caller,
     request: HttpRequest,
     body: Body,
-    peers: Data<Peers>,
+    (peers, gateway): (Data<Peers>, Data<Gateway>),
 ) -> Result<HttpResponse, Problem> {
     people::refuse_api_users(&caller)?;
     body.confirmation("confirm")?;
     let user_gid = caller.claims.sub.to_string();
     peers.directory().delete_account(DeleteAccountRequest { user_gid: user_gid.clone() }).await?;
     people::forget_due_token(&request);
+    // The picture goes too.
+    gateway.discarded.notify_one();
     let note = NoteUserDeletedRequest { user_gid, client_address: caller.address.to_string() };
     if let Err(status) = peers.auth().note_user_deleted(note).await {
         tracing::warn!(code = ?status.code(), "auth was not told of a deleted account");

@@ -7,9 +7,9 @@ use actix_web::{
 };
 
 use crate::{
-    FromRequest, account, api_keys, email_change,
+    FromRequest, account, api_keys, avatars, email_change,
     envelope::Problem,
-    init, invitations, jwks, languages, limits, login, members,
+    icons, init, invitations, jwks, languages, limits, login, media, members,
     options::{self, Channels, Fieldlists, Orderings},
     password_reset, ping, project_init, project_login, projects, signup, views,
 };
@@ -29,6 +29,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get_or_post("/api/ping", ping::ping))
         .service(get_or_post("/api/languages/get", languages::get))
         .service(get("/.well-known/jwks.json", jwks::jwks))
+        .service(get_or_head("/media/avatars/{name}", media::avatar))
+        .service(get_or_head("/media/icons/{name}", media::icon))
         // With a token.
         .service(get_or_post("/api/init", init::init))
         .service(post("/api/account/update", account::update))
@@ -39,11 +41,15 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/api/account/decline_invite", invitations::decline))
         .service(post("/api/account/leave_project", invitations::leave))
         .service(post("/api/account/logout", account::logout))
+        .service(post("/api/account/upload_avatar", avatars::upload))
+        .service(post("/api/account/delete_avatar", avatars::delete))
         .service(post("/api/users/get", views::user))
         .service(post("/api/members/get", views::member))
         .service(post("/api/projects/get", projects::get))
         .service(post("/api/projects/create", projects::create))
         .service(post("/api/projects/update", projects::update))
+        .service(post("/api/projects/upload_icon", icons::upload))
+        .service(post("/api/projects/delete_icon", icons::delete))
         .service(post("/api/projects/delete", projects::delete))
         .service(post("/api/projects/undelete", projects::undelete))
         .service(post("/api/projects/permanent_delete", projects::permanent_delete))
@@ -97,6 +103,15 @@ where
     F::Output: Responder + 'static,
 {
     web::resource(path).get(handler).default_service(not_allowed("GET"))
+}
+
+fn get_or_head<F, Args>(path: &str, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    web::resource(path).get(handler.clone()).head(handler).default_service(not_allowed("GET, HEAD"))
 }
 
 fn post<F, Args>(path: &str, handler: F) -> Resource

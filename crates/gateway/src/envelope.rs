@@ -7,7 +7,7 @@ use actix_web::{
     body::BoxBody,
     http::{
         StatusCode,
-        header::{ALLOW, CONNECTION, CONTENT_TYPE, RETRY_AFTER},
+        header::{ALLOW, CONNECTION, CONTENT_RANGE, CONTENT_TYPE, RETRY_AFTER},
     },
     web::Bytes,
 };
@@ -81,6 +81,8 @@ pub(crate) enum Problem {
     UnsupportedMediaType,
     /// A body that didn't come in time; the connection is of no more use.
     SlowBody,
+    /// With the size of what there is.
+    RangeNotSatisfiable(u64),
 }
 
 impl Problem {
@@ -124,6 +126,7 @@ impl Problem {
             Self::PayloadTooLarge => (413, "Payload too large"),
             Self::UnsupportedMediaType => (415, "Unsupported media type"),
             Self::SlowBody => (400, "Bad request"),
+            Self::RangeNotSatisfiable(_) => (416, "Range not satisfiable"),
         }
     }
 }
@@ -191,6 +194,9 @@ impl ResponseError for Problem {
             }
             // What is left of the body is not read.
             Self::PayloadTooLarge => drop(response.insert_header((CONNECTION, "close"))),
+            Self::RangeNotSatisfiable(size) => {
+                response.insert_header((CONTENT_RANGE, format!("bytes */{size}")));
+            }
             Self::UnsupportedMediaType => {}
         }
         response.json(Refusal { success: false, result: RefusalResult { code, message, info: &info }, data: Empty {} })

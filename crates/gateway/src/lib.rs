@@ -4,6 +4,7 @@
 mod account;
 mod api_keys;
 mod app;
+mod avatars;
 mod body;
 mod caller;
 mod client_address;
@@ -11,6 +12,7 @@ mod cors;
 mod email_change;
 mod entries;
 mod envelope;
+mod icons;
 mod init;
 mod inits;
 mod invitations;
@@ -19,6 +21,7 @@ mod language;
 mod languages;
 mod limits;
 mod login;
+mod media;
 mod members;
 mod options;
 mod password_reset;
@@ -32,7 +35,9 @@ mod projects;
 mod renewals;
 mod request;
 mod signup;
+mod sweep;
 mod trust;
+mod upload;
 mod views;
 
 use std::{
@@ -48,8 +53,10 @@ use actix_web::{
     web::Data,
 };
 use doorward_domain::{Clock, Ids};
+use doorward_media::{Pictures, Store};
 use doorward_token::Claims;
 use ipnet::IpNet;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use peers::{PeerSettings, Peers};
@@ -90,12 +97,18 @@ pub struct Gateway {
     pub(crate) has_met_proxy: AtomicBool,
     /// The value of `WWW-Authenticate`.
     pub(crate) challenge: HeaderValue,
+    /// Where pictures are kept.
+    pub(crate) store: Store,
+    pub(crate) pictures: Pictures,
+    pub(crate) uploads: upload::Memory,
+    /// Told when pictures were discarded.
+    pub(crate) discarded: Notify,
 }
 
 impl Gateway {
     /// # Errors
     /// When the realm can't stand in a header.
-    pub fn new(config: Config, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> std::io::Result<Self> {
+    pub fn new(config: Config, store: Store, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> std::io::Result<Self> {
         let challenge =
             HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm)).map_err(std::io::Error::other)?;
         let trust = Arc::new(trust::Trust::new(&config.issuer));
@@ -112,6 +125,10 @@ impl Gateway {
             languages,
             has_met_proxy: AtomicBool::new(false),
             challenge,
+            store,
+            pictures: Pictures::default(),
+            uploads: upload::Memory::default(),
+            discarded: Notify::new(),
         })
     }
 
@@ -144,6 +161,7 @@ pub async fn serve(
     let own = Peers::connect(&peers).map_err(std::io::Error::other)?;
     let clock = gateway.clock.clone();
     tokio::spawn(gateway.trust.clone().follow(own.auth, move || clock.now(), shutdown.clone()));
+    tokio::spawn(sweep::run(gateway.clone(), own.directory, shutdown.clone()));
     let gateway = Data::from(gateway);
     let server = HttpServer::new(move || {
         let cors = Condition::new(!gateway.config.cors_origins.is_empty(), cors::policy(&gateway.config.cors_origins));

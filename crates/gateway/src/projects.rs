@@ -69,6 +69,8 @@ pub(crate) async fn permanent_delete(
 ) -> Result<HttpResponse, Problem> {
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
     peers.directory().purge_project(PurgeProjectRequest { caller_gid, project_gid }).await?;
+    // The icon goes too.
+    gateway.discarded.notify_one();
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
     with_token(envelope::success(&Empty {}, &Empty {})?, &token)
 }
@@ -115,7 +117,7 @@ impl<'a> ProjectData<'a> {
     }
 }
 
-fn answer(answer: &ProjectResponse) -> Result<HttpResponse, Problem> {
+pub(crate) fn answer(answer: &ProjectResponse) -> Result<HttpResponse, Problem> {
     let project = answer.project.as_ref().map_or("", |project| &project.gid);
     envelope::success(&json!({"project": project}), &ProjectData::new(answer.project.as_slice(), None))
 }

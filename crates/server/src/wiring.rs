@@ -7,6 +7,7 @@ use doorward_auth::{ApiKeys, Credentials, HashingConfig, Keys, Sealer, ThrottleC
 use doorward_directory::Directory;
 use doorward_domain::{RandomIds, SystemClock};
 use doorward_mail::{Delivery, MailConfig};
+use doorward_media::{Location, Store};
 use doorward_storage::{Database, DatabaseUrl, Error, Migrations, Options};
 
 use crate::{data_dir, keys_file, settings::Settings};
@@ -119,6 +120,24 @@ pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {
         trusted_proxies: settings.gateway.trusted_proxies.clone(),
         cors_origins: settings.gateway.cors_origins.clone(),
         renew_after: settings.auth.token.renew_after,
+    }
+}
+
+/// Opens the place where pictures are kept, and makes sure that it can be used. Waits a little for one that is away.
+pub(crate) async fn object_store(settings: &Settings) -> anyhow::Result<Store> {
+    let location = &settings.gateway.object_store;
+    let unusable = || format!("the object store {location} can't be used (DOORWARD_OBJECT_STORE)");
+    let store = Store::open(location).with_context(unusable)?;
+    let give_up_at = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        match store.probe(&RandomIds).await {
+            Ok(()) => return Ok(store),
+            Err(error) if matches!(location, Location::S3 { .. }) && tokio::time::Instant::now() < give_up_at => {
+                tracing::info!(%location, %error, "waiting for the object store");
+                tokio::time::sleep(PAUSE).await;
+            }
+            Err(error) => return Err(error).with_context(unusable),
+        }
     }
 }
 

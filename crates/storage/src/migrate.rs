@@ -67,6 +67,7 @@ fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
 impl Migrations {
     fn run(&self, connection: &mut AnyConnection) -> Result<Vec<String>, Error> {
         let set = self.of(connection);
+        self.refuse_foreign(connection)?;
         refuse_newer(connection, set)?;
         let ran = connection.run_pending_migrations(CopySet(set)).map_err(failed)?;
         let ran = ran.iter().map(ToString::to_string).collect();
@@ -76,12 +77,19 @@ impl Migrations {
 
     fn check(&self, connection: &mut AnyConnection) -> Result<(), Error> {
         let set = self.of(connection);
+        self.refuse_foreign(connection)?;
         refuse_newer(connection, set)?;
         let pending = connection.pending_migrations(CopySet(set)).map_err(failed)?;
         if !pending.is_empty() {
             return Err(Error::Outdated(join(pending.iter().map(|migration| migration.name().to_string()))));
         }
-        self.check_owner(connection)
+        Ok(())
+    }
+
+    /// Before anything is said of its migrations: another service has more, or fewer.
+    fn refuse_foreign(&self, connection: &mut AnyConnection) -> Result<(), Error> {
+        let is_empty = connection.applied_migrations().map_err(failed)?.is_empty();
+        if is_empty { Ok(()) } else { self.check_owner(connection) }
     }
 
     /// The names of migrations are alike in all services.

@@ -1,6 +1,7 @@
 //! The directory over gRPC: parse, call, convert.
 
 mod accounts;
+mod media;
 mod members;
 mod projects;
 
@@ -273,6 +274,42 @@ impl directory_server::Directory for Service {
         members::leave_project(&self.directory, request.into_inner()).await
     }
 
+    // Of pictures: media.rs.
+
+    async fn prepare_avatar(&self, request: Request<pb::PrepareAvatarRequest>) -> Answer<pb::PrepareAvatarResponse> {
+        media::prepare_avatar(&self.directory, request.into_inner()).await
+    }
+
+    async fn set_avatar(&self, request: Request<pb::SetAvatarRequest>) -> Answer<pb::SetAvatarResponse> {
+        media::set_avatar(&self.directory, request.into_inner()).await
+    }
+
+    async fn prepare_icon(&self, request: Request<pb::PrepareIconRequest>) -> Answer<pb::PrepareIconResponse> {
+        media::prepare_icon(&self.directory, request.into_inner()).await
+    }
+
+    async fn set_icon(&self, request: Request<pb::SetIconRequest>) -> Answer<pb::ProjectResponse> {
+        media::set_icon(&self.directory, request.into_inner()).await
+    }
+
+    async fn find_icon(&self, request: Request<pb::FindIconRequest>) -> Answer<pb::FindIconResponse> {
+        media::find_icon(&self.directory, request.into_inner()).await
+    }
+
+    async fn list_discarded_media(
+        &self,
+        request: Request<pb::ListDiscardedMediaRequest>,
+    ) -> Answer<pb::ListDiscardedMediaResponse> {
+        media::list_discarded_media(&self.directory, request.into_inner()).await
+    }
+
+    async fn forget_discarded_media(
+        &self,
+        request: Request<pb::ForgetDiscardedMediaRequest>,
+    ) -> Answer<pb::ForgetDiscardedMediaResponse> {
+        media::forget_discarded_media(&self.directory, request.into_inner()).await
+    }
+
     type WatchStream = ReceiverStream<Result<pb::WatchResponse, Status>>;
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Answer<Self::WatchStream> {
@@ -288,6 +325,7 @@ impl directory_server::Directory for Service {
 }
 
 /// Who is not active any more has no good token either.
+/// The user is the caller: when they are not active, their token is worth nothing.
 fn of_caller(error: Error) -> Failure {
     if matches!(error, Error::UserNotActive) { Failure::new(ErrorCode::Unauthenticated) } else { error.into() }
 }

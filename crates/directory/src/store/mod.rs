@@ -2,6 +2,7 @@
 
 pub(crate) mod feed;
 pub(crate) mod init;
+pub(crate) mod media;
 pub(crate) mod membership;
 pub(crate) mod project;
 pub(crate) mod project_options;

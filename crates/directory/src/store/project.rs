@@ -18,6 +18,7 @@ pub(super) struct Row {
     timezone: String,
     created_at: i64,
     updated_at: i64,
+    icon_file: Option<String>,
 }
 
 impl TryFrom<Row> for Project {
@@ -45,6 +46,7 @@ pub(crate) fn insert(connection: &mut AnyConnection, project: &Project, now: Tim
         timezone: project.timezone.clone(),
         created_at: now.as_micros(),
         updated_at: now.as_micros(),
+        icon_file: None,
     };
     diesel::insert_into(projects::table).values(&row).execute(connection)?;
     Ok(())
@@ -77,6 +79,26 @@ pub(crate) fn update(connection: &mut AnyConnection, project: &Project, now: Tim
             projects::timezone.eq(&project.timezone),
             projects::updated_at.eq(now.as_micros()),
         ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// The file of an icon, by the project.
+pub(crate) fn find_icon_file(connection: &mut AnyConnection, gid: Gid) -> Result<Option<String>> {
+    let file = projects::table.find(gid.to_string()).select(projects::icon_file).get_result(connection).optional()?;
+    Ok(file.flatten())
+}
+
+/// What it is called, and its file.
+pub(crate) fn set_icon(
+    connection: &mut AnyConnection,
+    gid: Gid,
+    icon: Option<&str>,
+    file: Option<&str>,
+    now: Timestamp,
+) -> Result<()> {
+    diesel::update(projects::table.find(gid.to_string()))
+        .set((projects::icon.eq(icon), projects::icon_file.eq(file), projects::updated_at.eq(now.as_micros())))
         .execute(connection)?;
     Ok(())
 }

@@ -27,6 +27,7 @@ diesel::table! {
         timezone -> Text,
         created_at -> BigInt,
         updated_at -> BigInt,
+        icon_file -> Nullable<Text>,
     }
 }
 
@@ -76,6 +77,13 @@ diesel::table! {
         project_gid -> Text,
         language -> Text,
         position -> BigInt,
+    }
+}
+
+diesel::table! {
+    discarded_media (name) {
+        name -> Text,
+        delete_at -> BigInt,
     }
 }
 

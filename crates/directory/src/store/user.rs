@@ -172,6 +172,13 @@ pub(crate) fn set_signup(connection: &mut AnyConnection, gid: Gid, signup: Gid) 
     Ok(())
 }
 
+pub(crate) fn set_avatar(connection: &mut AnyConnection, gid: Gid, avatar: Option<&str>, now: Timestamp) -> Result<()> {
+    diesel::update(users::table.find(gid.to_string()))
+        .set((users::avatar.eq(avatar), users::updated_at.eq(now.as_micros())))
+        .execute(connection)?;
+    Ok(())
+}
+
 pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid) -> Result<()> {
     diesel::delete(users::table.find(gid.to_string())).execute(connection)?;
     Ok(())

@@ -120,7 +120,10 @@ async fn start_until(settings: &Settings, signal: CancellationToken) -> anyhow::
         wiring::prepare_auth(settings, preparation).await?;
         process.start_auth().await?;
     }
-    let front = http.map(|listener| process.gateway(listener)).transpose()?;
+    let front = match http {
+        Some(listener) => Some(process.gateway(listener).await?),
+        None => None,
+    };
     let (checks, gauges) = (process.checks, process.gauges);
     let end = process.end.clone();
     process.tasks.spawn(async move {
@@ -229,9 +232,10 @@ impl<'a> Process<'a> {
         Ok(())
     }
 
-    fn gateway(&mut self, listener: std::net::TcpListener) -> anyhow::Result<Serving> {
+    async fn gateway(&mut self, listener: std::net::TcpListener) -> anyhow::Result<Serving> {
         let config = wiring::gateway_config(self.settings);
-        let gateway = Arc::new(Gateway::new(config, Arc::new(SystemClock), Arc::new(RandomIds))?);
+        let store = wiring::object_store(self.settings).await?;
+        let gateway = Arc::new(Gateway::new(config, store, Arc::new(SystemClock), Arc::new(RandomIds))?);
         let trusting = gateway.clone();
         self.checks.push(("trust", Check::new(move || std::future::ready(trusting.check_trust()))));
         for (name, peer, service) in [

@@ -40,7 +40,7 @@ fn argument(setting: &'static Setting) -> Arg {
             argument.value_name("true|false").num_args(0..=1).require_equals(true).default_missing_value("true")
         }
         Kind::List => argument.value_name("LIST").action(ArgAction::Append),
-        Kind::Secret | Kind::DatabaseUrl | Kind::Path => argument.value_name("PATH"),
+        Kind::Secret | Kind::DatabaseUrl | Kind::StoreUrl | Kind::Path => argument.value_name("PATH"),
         Kind::Text => argument.value_name("TEXT"),
         Kind::Address => argument.value_name("ADDRESS:PORT"),
         Kind::Url => argument.value_name("URL"),

@@ -2,10 +2,11 @@
 
 use std::net::SocketAddr;
 
+use doorward_media::Location;
 use hyper::Uri;
 use ipnet::IpNet;
 
-use super::{parse, reader::Reader};
+use super::{Machine, parse, reader::Reader};
 
 #[derive(Debug, Clone)]
 pub(crate) struct GatewaySettings {
@@ -17,10 +18,12 @@ pub(crate) struct GatewaySettings {
     pub realm: String,
     /// Without a slash at the end.
     pub app_url: String,
+    /// Where pictures are kept.
+    pub object_store: Location,
 }
 
 impl GatewaySettings {
-    pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
+    pub(super) fn read(reader: &mut Reader<'_>, machine: &Machine) -> Option<Self> {
         let listen = reader.value("listen", parse::socket)?;
         Some(Self {
             listen,
@@ -28,6 +31,7 @@ impl GatewaySettings {
             cors_origins: reader.value_or("cors_origins", "", parse::list(origin))?,
             realm: reader.value("realm", realm)?,
             app_url: reader.value_or("app_url", &format!("http://{listen}"), app_url)?,
+            object_store: reader.value_or("object_store", &machine.media(), str::parse)?,
         })
     }
 }

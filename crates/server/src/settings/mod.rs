@@ -111,7 +111,7 @@ impl Settings {
         }
         Some(Self {
             role,
-            gateway: GatewaySettings::read(reader)?,
+            gateway: GatewaySettings::read(reader, &machine)?,
             auth: AuthSettings::read(reader, role, &machine)?,
             directory: DirectorySettings::read(reader, role, &machine)?,
             peers: PeerSettings::read(reader, role, has_tls),
@@ -161,6 +161,11 @@ struct Machine<'a> {
 impl<'a> Machine<'a> {
     fn new(data_dir: &'a Path) -> Self {
         Self { cores: std::thread::available_parallelism().map_or(1, usize::from), data_dir }
+    }
+
+    /// A directory.
+    fn media(&self) -> String {
+        self.data_dir.join("media").display().to_string()
     }
 
     fn sqlite_url(&self, file: &str) -> String {

@@ -25,9 +25,14 @@ pub(super) fn to_toml(effective: &Effective) -> String {
 fn value(kind: Kind, text: &str) -> Value {
     let string = || Value::String(text.to_owned());
     match kind {
-        Kind::Text | Kind::Address | Kind::Path | Kind::Url | Kind::Duration | Kind::Secret | Kind::DatabaseUrl => {
-            string()
-        }
+        Kind::Text
+        | Kind::Address
+        | Kind::Path
+        | Kind::Url
+        | Kind::Duration
+        | Kind::Secret
+        | Kind::DatabaseUrl
+        | Kind::StoreUrl => string(),
         Kind::Number => text.parse().map_or_else(|_| string(), Value::Integer),
         Kind::Switch => Value::Boolean(super::parse::switch(text).unwrap_or_default()),
         Kind::List => {

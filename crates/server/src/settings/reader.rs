@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, fs::File, io::Read, path::Path};
 
+use doorward_media::Location;
 use doorward_storage::DatabaseUrl;
 
 use super::{
@@ -116,6 +117,7 @@ fn redacted(kind: Kind, text: &str) -> String {
     match kind {
         Kind::Secret => REDACTED.to_owned(),
         Kind::DatabaseUrl => text.parse::<DatabaseUrl>().map_or_else(|_| REDACTED.to_owned(), |url| url.to_string()),
+        Kind::StoreUrl => text.parse::<Location>().map_or_else(|_| REDACTED.to_owned(), |url| url.to_string()),
         Kind::Text
         | Kind::Address
         | Kind::Path
@@ -131,7 +133,7 @@ fn redacted(kind: Kind, text: &str) -> String {
 fn may_repeat(key: &str, text: &str) -> bool {
     let kind = Setting::find(key).map(|setting| setting.kind);
     // With an @ it may be a URL with a password that went to the wrong place.
-    !matches!(kind, None | Some(Kind::Secret | Kind::DatabaseUrl | Kind::Url))
+    !matches!(kind, None | Some(Kind::Secret | Kind::DatabaseUrl | Kind::StoreUrl | Kind::Url))
         && !text.contains('@')
         && text.len() <= 200
 }

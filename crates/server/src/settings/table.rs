@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Secret,
     /// A secret that prints without its password.
     DatabaseUrl,
+    /// A secret that prints without its parameters.
+    StoreUrl,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +44,7 @@ impl Setting {
     }
 
     pub(crate) const fn is_secret(&self) -> bool {
-        matches!(self.kind, Kind::Secret | Kind::DatabaseUrl)
+        matches!(self.kind, Kind::Secret | Kind::DatabaseUrl | Kind::StoreUrl)
     }
 
     /// The key of the file that holds the value, for secrets.
@@ -75,6 +77,7 @@ pub(crate) const TABLE: &[Setting] = &[
     setting("directory_url", Kind::Url, Computed("http://127.0.0.1:50052, unused in `all`"), "Where gateway and auth find directory"),
     setting("auth_database_url", Kind::DatabaseUrl, Computed("sqlite://<data dir>/auth.db"), "Database of auth: sqlite://<path> or postgres://..."),
     setting("directory_database_url", Kind::DatabaseUrl, Computed("sqlite://<data dir>/directory.db"), "Database of directory: sqlite://<path> or postgres://..."),
+    setting("object_store", Kind::StoreUrl, Computed("<data dir>/media"), "Where pictures are kept: a directory, or s3://<bucket>/<prefix>?<parameters>"),
     setting("database_pool_size", Kind::Number, Computed("4 x cores"), "Connections to each database"),
     setting("migrate", Kind::Switch, Computed("false; always in `all` and `demo`"), "Bring the databases up to date before serving"),
     setting("password_min_length", Kind::Number, Is("8"), "Least length of a password, in characters"),

@@ -28,6 +28,7 @@ fn defaults_are_those_of_the_contract() {
 listen = "127.0.0.1:8080"
 auth_database_url = "sqlite://./doorward-data/auth.db"
 directory_database_url = "sqlite://./doorward-data/directory.db"
+object_store = "./doorward-data/media"
 database_pool_size = {}
 migrate = true
 password_min_length = 8
@@ -186,6 +187,7 @@ fn secrets_are_never_printed() {
         ("DOORWARD_MAIL_FROM", "noreply@example.org"),
         ("DOORWARD_AUTH_DATABASE_URL", "postgres://ann:s3cret@db/auth"),
         ("DOORWARD_DIRECTORY_DATABASE_URL", "postgres://ann:s3cret@db/directory?password=s3cret"),
+        ("DOORWARD_OBJECT_STORE", "s3://pictures/doorward?secret_access_key=s3cret"),
     ];
     let settings = load(Role::Auth, &good, &[]).unwrap();
     let printed = settings.to_toml();
@@ -194,10 +196,12 @@ fn secrets_are_never_printed() {
         "service_token = \"<redacted>\"",
         "smtp_url = \"<redacted>\"",
         "auth_database_url = \"postgres://db/auth\"",
+        "object_store = \"s3://pictures/doorward\"",
     ] {
         assert!(printed.contains(line), "{printed}");
     }
-    let debug = format!("{:?}", settings.auth) + &format!("{:?}{:?}", settings.service_token, settings.mail);
+    let debug = format!("{:?}", settings.auth)
+        + &format!("{:?}{:?}{:?}", settings.service_token, settings.mail, settings.gateway);
     assert!(!printed.contains("s3cret") && !printed.contains(KEY) && !debug.contains("s3cret"), "{printed}{debug}");
 }
 
@@ -220,6 +224,7 @@ fn mistakes_repeat_no_secrets() {
         ("DOORWARD_AUTH_DATABASE_URL", "mysql://ann:s3cret@db"),
         ("DOORWARD_AUTH_URL", "http://ann:s3cret@auth"),
         ("DOORWARD_LISTEN", "postgres://ann:s3cret@db"),
+        ("DOORWARD_OBJECT_STORE", "s3://pictures?s3cret=s3cret"),
     ];
     let message = mistakes(Role::Gateway, &wrong, &[]);
     assert!(!message.contains("s3cret"), "{message}");

@@ -1,0 +1,8 @@
+-- Pictures that belong to nobody, or may come to belong to nobody: to be deleted where they are kept.
+CREATE TABLE discarded_media (
+    -- Such as avatars/<gid>.<ext>.
+    name      TEXT   NOT NULL PRIMARY KEY,
+    -- Not before.
+    delete_at BIGINT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX discarded_media_by_delete_at ON discarded_media (delete_at);

@@ -1,0 +1,189 @@
+//! Whose picture is which, and which belong to nobody. The files are elsewhere, and deleted by whoever keeps them.
+
+use std::time::Duration;
+
+use doorward_domain::{Clock, Gid};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Directory, Error,
+    accounts::get_active,
+    model::{Action, User},
+    options::FullProject,
+    policy::Deed,
+    project_life, projects,
+    store::{self, feed},
+    users,
+};
+
+/// How long a new picture may belong to nobody.
+const PREPARED_FOR: Duration = Duration::from_secs(10 * 60);
+/// Before that ends it is too late: whoever deletes files may have a list from a moment ago, and no transaction takes longer.
+const MARGIN: Duration = Duration::from_secs(60);
+const PAGE: i64 = 100;
+/// Of names that are forgotten at once.
+pub(crate) const MAX_FORGOTTEN: usize = 1000;
+
+pub(crate) fn is_extension(text: &str) -> bool {
+    ["png", "jpg", "gif", "webp"].contains(&text)
+}
+
+impl Directory {
+    /// Makes a name for a new picture of a user. Unless it is set, it is discarded, so nothing is left of who gives up.
+    ///
+    /// # Errors
+    /// [`Error::UserNotActive`], [`Error::Forbidden`] for API users, and those of the database.
+    pub async fn prepare_avatar(&self, user: Gid, extension: &str) -> Result<String, Error> {
+        let (name, clock) = (format!("{}.{extension}", self.ids.gid()), self.clock.clone());
+        let prepare = move |connection: &mut AnyConnection| {
+            get_active(connection, user)?;
+            store::media::discard(connection, &file(&name), clock.now().plus(PREPARED_FOR))?;
+            Ok(name)
+        };
+        self.database.write(prepare).await
+    }
+
+    /// Gives a user the picture that was prepared, or none.
+    ///
+    /// # Errors
+    /// [`Error::UserNotActive`], [`Error::Forbidden`] for API users, [`Error::MediaNotFound`], and those of the database.
+    pub async fn set_avatar(&self, user: Gid, name: Option<String>) -> Result<User, Error> {
+        let clock = self.clock.clone();
+        self.database.write(move |connection| set_avatar(connection, user, name, &*clock)).await
+    }
+
+    /// As for an avatar, but the project's icon. Its owner's, also while the project is deleted.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`], and those of the database.
+    pub async fn prepare_icon(&self, caller: Gid, project: Gid, extension: &str) -> Result<String, Error> {
+        let (name, clock) = (format!("{}.{extension}", self.ids.gid()), self.clock.clone());
+        let prepare = move |connection: &mut AnyConnection| {
+            project_life::get_for(connection, Some(caller), project, Deed::OwnProject)?;
+            store::media::discard(connection, &icon_file(&name), clock.now().plus(PREPARED_FOR))?;
+            Ok(name)
+        };
+        self.database.write(prepare).await
+    }
+
+    /// # Errors
+    /// [`Error::Forbidden`], [`Error::MediaNotFound`], and those of the database.
+    pub async fn set_icon(&self, caller: Gid, project: Gid, name: Option<String>) -> Result<FullProject, Error> {
+        let clock = self.clock.clone();
+        self.database.write(move |connection| set_icon(connection, caller, project, name.as_deref(), &*clock)).await
+    }
+
+    /// The file of an icon.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_icon(&self, icon: String) -> Result<Option<String>, Error> {
+        let project = icon.split_once('.').and_then(|(project, _)| project.parse().ok());
+        let Some(project) = project else { return Ok(None) };
+        let find = move |connection: &mut AnyConnection| {
+            let found = store::project::find(connection, project)?.filter(|found| found.icon.as_ref() == Some(&icon));
+            match found {
+                Some(found) => store::project::find_icon_file(connection, found.gid),
+                None => Ok(None),
+            }
+        };
+        Ok(self.database.peek(find).await?)
+    }
+
+    /// What is to be deleted now, the longest discarded first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list_discarded_media(&self) -> Result<Vec<String>, Error> {
+        let now = self.clock.now();
+        Ok(self.database.peek(move |connection| store::media::list_due(connection, now, PAGE)).await?)
+    }
+
+    /// These were deleted. What isn't to be deleted yet stays listed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn forget_discarded_media(&self, names: Vec<String>) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.database.write(move |connection| Ok(store::media::forget_due(connection, &names, now)?)).await
+    }
+}
+
+fn set_avatar(
+    connection: &mut AnyConnection,
+    user: Gid,
+    name: Option<String>,
+    clock: &dyn Clock,
+) -> Result<User, Error> {
+    feed::lock(connection)?;
+    let mut user = get_active(connection, user)?;
+    // Also when the answer to the same call got lost.
+    if user.avatar == name {
+        return Ok(user);
+    }
+    if let Some(name) = &name
+        && !store::media::keep(connection, &file(name), clock.now().plus(MARGIN))?
+    {
+        return Err(Error::MediaNotFound);
+    }
+    discard_avatar(connection, &user, clock)?;
+    store::user::set_avatar(connection, user.gid, name.as_deref(), clock.now())?;
+    feed::append(connection, vec![users::change(Action::Update, user.gid, user.status.as_str())], clock)?;
+    user.avatar = name;
+    Ok(user)
+}
+
+fn set_icon(
+    connection: &mut AnyConnection,
+    caller: Gid,
+    project: Gid,
+    name: Option<&str>,
+    clock: &dyn Clock,
+) -> Result<FullProject, Error> {
+    feed::lock(connection)?;
+    let mut project = project_life::get_for(connection, Some(caller), project, Deed::OwnProject)?;
+    let old = store::project::find_icon_file(connection, project.gid)?;
+    // Also when the answer to the same call got lost.
+    if old.as_deref() != name {
+        let now = clock.now();
+        if let Some(name) = name
+            && !store::media::keep(connection, &icon_file(name), now.plus(MARGIN))?
+        {
+            return Err(Error::MediaNotFound);
+        }
+        discard_icon(connection, project.gid, clock)?;
+        let extension = name.and_then(|name| name.rsplit_once('.'));
+        project.icon = extension.map(|(_, extension)| format!("{}.{extension}", project.gid));
+        store::project::set_icon(connection, project.gid, project.icon.as_deref(), name, now)?;
+        let changes = vec![projects::change(Action::Update, project.gid, project.status.as_str())];
+        feed::append(connection, changes, clock)?;
+    }
+    let options = store::project_options::get(connection, project.gid)?;
+    Ok((project, options))
+}
+
+/// The icon of a project that gets another one, or goes.
+pub(crate) fn discard_icon(connection: &mut AnyConnection, project: Gid, clock: &dyn Clock) -> Result<(), Error> {
+    if let Some(file) = store::project::find_icon_file(connection, project)? {
+        store::media::discard(connection, &icon_file(&file), clock.now())?;
+    }
+    Ok(())
+}
+
+/// The picture of a user who gets another one, or goes.
+pub(crate) fn discard_avatar(connection: &mut AnyConnection, user: &User, clock: &dyn Clock) -> Result<(), Error> {
+    if let Some(avatar) = &user.avatar {
+        store::media::discard(connection, &file(avatar), clock.now())?;
+    }
+    Ok(())
+}
+
+/// The name of an avatar where files are kept.
+fn file(avatar: &str) -> String {
+    format!("avatars/{avatar}")
+}
+
+/// The name of an icon where files are kept.
+fn icon_file(name: &str) -> String {
+    format!("icons/{name}")
+}

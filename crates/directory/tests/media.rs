@@ -1,0 +1,165 @@
+//! Whose picture is which, on both databases.
+#![expect(clippy::unwrap_used, reason = "tests stop where something fails")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use doorward_directory::{Directory, Error, MIGRATIONS, NewUser, model::User};
+use doorward_domain::{Clock, DisplayName, Ids, RandomIds, Timestamp, UserStatus, Username};
+use doorward_storage::testing::TestDatabase;
+
+#[derive(Default)]
+struct SetClock(AtomicI64);
+
+impl Clock for SetClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(self.0.load(Ordering::SeqCst))
+    }
+}
+
+impl SetClock {
+    fn wait(&self, time: Duration) {
+        self.0.fetch_add(time.as_secs().try_into().unwrap(), Ordering::SeqCst);
+    }
+}
+
+struct Fixture {
+    directory: Directory,
+    clock: Arc<SetClock>,
+    _database: TestDatabase,
+}
+
+fn both() -> Vec<Fixture> {
+    let fixture = |test: TestDatabase| {
+        let clock = Arc::new(SetClock::default());
+        let directory = Directory::new(test.database.clone(), clock.clone(), Arc::new(RandomIds));
+        Fixture { directory, clock, _database: test }
+    };
+    TestDatabase::both(&MIGRATIONS).into_iter().map(fixture).collect()
+}
+
+impl Fixture {
+    async fn user(&self, username: &str) -> User {
+        let (gid, name) = (RandomIds.gid(), DisplayName::parse(username).unwrap());
+        let new = NewUser::new(gid, Username::parse(username).unwrap(), None, name);
+        self.directory.create_user(new).await.unwrap()
+    }
+
+    async fn prepare(&self, user: &User) -> String {
+        self.directory.prepare_avatar(user.gid, "png").await.unwrap()
+    }
+
+    async fn set(&self, user: &User, name: &str) -> Result<User, Error> {
+        self.directory.set_avatar(user.gid, Some(name.to_owned())).await
+    }
+
+    async fn discarded(&self) -> Vec<String> {
+        self.directory.list_discarded_media().await.unwrap()
+    }
+
+    async fn head(&self) -> i64 {
+        self.directory.feed_head().await.unwrap()
+    }
+}
+
+fn file(name: &str) -> String {
+    format!("avatars/{name}")
+}
+
+#[tokio::test]
+async fn another_picture_discards_the_one_of_before() {
+    for fixture in both() {
+        let ann = fixture.user("ann").await;
+        let first = fixture.prepare(&ann).await;
+        assert!(first.ends_with(".png") && first.len() == 40, "{first}");
+        let head = fixture.head().await;
+        assert_eq!(fixture.set(&ann, &first).await.unwrap().avatar.as_deref(), Some(first.as_str()));
+        assert_eq!(fixture.directory.get_user_by_gid(ann.gid).await.unwrap().avatar.as_deref(), Some(first.as_str()));
+        // Once more, as after an answer that got lost.
+        assert_eq!(fixture.set(&ann, &first).await.unwrap().avatar.as_deref(), Some(first.as_str()));
+        assert_eq!((fixture.head().await, fixture.discarded().await), (head + 1, Vec::new()));
+
+        let second = fixture.prepare(&ann).await;
+        fixture.set(&ann, &second).await.unwrap();
+        assert_eq!(fixture.discarded().await, [file(&first)]);
+        fixture.clock.wait(Duration::from_secs(1));
+        for _ in 0..2 {
+            assert_eq!(fixture.directory.set_avatar(ann.gid, None).await.unwrap().avatar, None);
+        }
+        assert_eq!(fixture.head().await, head + 3);
+        assert_eq!(fixture.discarded().await, [file(&first), file(&second)]);
+        fixture.directory.forget_discarded_media(vec![file(&first), file("x")]).await.unwrap();
+        assert_eq!(fixture.discarded().await, [file(&second)]);
+    }
+}
+
+#[tokio::test]
+async fn what_is_prepared_and_not_set_is_discarded_after_ten_minutes() {
+    for fixture in both() {
+        let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
+        let (first, second) = (fixture.prepare(&ann).await, fixture.prepare(&ann).await);
+        // It stays until then, whatever is said.
+        fixture.directory.forget_discarded_media(vec![file(&first), file(&second)]).await.unwrap();
+        fixture.clock.wait(Duration::from_secs(9 * 60 - 1));
+        fixture.set(&ann, &first).await.unwrap();
+        fixture.clock.wait(Duration::from_secs(1));
+        assert!(fixture.discarded().await.is_empty());
+        // Too late, or nobody's, or somebody's.
+        for name in [second.as_str(), "0f8fad5b-d9cb-469f-a165-70867728950e.png", "", &first] {
+            assert!(matches!(fixture.set(&ben, name).await, Err(Error::MediaNotFound)), "{name}");
+        }
+        fixture.clock.wait(Duration::from_secs(60));
+        assert_eq!(fixture.discarded().await, [file(&second)]);
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_user_leaves_no_picture() {
+    for fixture in both() {
+        let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
+        let avatar = fixture.prepare(&ann).await;
+        fixture.set(&ann, &avatar).await.unwrap();
+        fixture.directory.delete_user(ben.gid).await.unwrap();
+        assert!(fixture.discarded().await.is_empty());
+        fixture.directory.delete_user(ann.gid).await.unwrap();
+        assert_eq!(fixture.discarded().await, [file(&avatar)]);
+    }
+}
+
+#[tokio::test]
+async fn pictures_are_for_active_people() {
+    for fixture in both() {
+        let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
+        let project = fixture.directory.create_project(ann.gid, DisplayName::parse("One").unwrap()).await.unwrap();
+        let robot = fixture.directory.create_api_user(None, project.gid, "Robot".to_owned()).await.unwrap().user;
+        let name = fixture.prepare(&ben).await;
+        fixture.directory.set_user_status(ben.gid, UserStatus::Inactive).await.unwrap();
+        for avatar in [None, Some(name.clone())] {
+            let of = |user: &User| fixture.directory.set_avatar(user.gid, avatar.clone());
+            assert!(matches!(of(&robot).await, Err(Error::Forbidden)));
+            assert!(matches!(of(&ben).await, Err(Error::UserNotActive)));
+        }
+        assert!(matches!(fixture.directory.prepare_avatar(robot.gid, "png").await, Err(Error::Forbidden)));
+        assert!(matches!(fixture.directory.prepare_avatar(ben.gid, "png").await, Err(Error::UserNotActive)));
+    }
+}
+
+#[tokio::test]
+async fn a_list_has_a_hundred_names() {
+    for fixture in both() {
+        let ann = fixture.user("ann").await;
+        for _ in 0..101 {
+            fixture.prepare(&ann).await;
+        }
+        fixture.clock.wait(Duration::from_secs(600));
+        let names = fixture.discarded().await;
+        assert_eq!(names.len(), 100);
+        fixture.directory.forget_discarded_media(names).await.unwrap();
+        assert_eq!(fixture.discarded().await.len(), 1);
+    }
+}

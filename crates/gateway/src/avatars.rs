@@ -1,0 +1,64 @@
+//! `POST /api/account/upload_avatar`, `.../delete_avatar`: the pictures of people.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Data, Payload},
+};
+use doorward_domain::ErrorCode;
+use doorward_media::PictureError;
+use doorward_proto::{
+    Failure,
+    directory::v1::{PrepareAvatarRequest, SetAvatarRequest},
+};
+
+use crate::{Gateway, body::Body, caller::Caller, envelope::Problem, media, peers::Peers, people, upload};
+
+/// The file is there before anybody is told of it, and registered to be deleted before it is there.
+pub(crate) async fn upload(
+    caller: Caller,
+    request: HttpRequest,
+    payload: Payload,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    // The directory says the same; but not before a large body has come.
+    people::refuse_api_users(&caller)?;
+    let upload = upload::read(&request, payload, &gateway.uploads).await?.into_file()?;
+    let picture = gateway.pictures.read(upload).await?;
+    let prepare = PrepareAvatarRequest {
+        user_gid: caller.claims.sub.to_string(),
+        extension: picture.format.extension().to_owned(),
+    };
+    let name = peers.directory().prepare_avatar(prepare).await?.into_inner().name;
+    let put = gateway.store.put(&media::avatar_file(&name), picture.bytes).await;
+    put.map_err(|error| media::away(&error))?;
+    set(&caller, &peers, &gateway, Some(name)).await
+}
+
+pub(crate) async fn delete(
+    caller: Caller,
+    _: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    people::refuse_api_users(&caller)?;
+    set(&caller, &peers, &gateway, None).await
+}
+
+async fn set(caller: &Caller, peers: &Peers, gateway: &Gateway, name: Option<String>) -> Result<HttpResponse, Problem> {
+    let set = SetAvatarRequest { user_gid: caller.claims.sub.to_string(), name };
+    let user = peers.directory().set_avatar(set).await?.into_inner().user.ok_or_else(Problem::internal)?;
+    gateway.discarded.notify_one();
+    people::answer(&user, None)
+}
+
+impl From<PictureError> for Problem {
+    fn from(error: PictureError) -> Self {
+        let unprocessable = |reason| Failure::new(ErrorCode::Unprocessable).with_info("reason", reason).into();
+        match error {
+            PictureError::NotAPicture => unprocessable("not_an_image"),
+            PictureError::TooManyPixels => unprocessable("image_too_large"),
+            PictureError::Busy => Failure::unavailable().into(),
+        }
+    }
+}

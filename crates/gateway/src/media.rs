@@ -1,0 +1,182 @@
+//! `GET|HEAD /media/...`: the pictures, for anybody who knows their names. Requests in part and by condition are those of
+//! RFC 9110, sections 13 and 14.
+
+use std::{convert::Infallible, ops::Range};
+
+use actix_web::{
+    HttpRequest, HttpResponse, HttpResponseBuilder,
+    body::SizedStream,
+    http::{
+        Method,
+        header::{
+            ACCEPT_RANGES, ByteRangeSpec, CACHE_CONTROL, CONTENT_RANGE, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+            EntityTag, Header, HeaderName, IF_RANGE, IfNoneMatch, IfRange, Range as RangeHeader,
+        },
+    },
+    web::{Bytes, Data},
+};
+use doorward_domain::Gid;
+use doorward_media::{Format, Object, StoreError};
+use doorward_proto::{Failure, directory::v1::FindIconRequest};
+use futures_util::{TryStreamExt, stream};
+
+use crate::{Gateway, envelope::Problem, peers::Peers};
+
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// A new avatar has a new name.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// Whoever has it asks whether it is still the one (`ETag`).
+const CHECK_FIRST: &str = "no-cache";
+
+/// Where the file of an avatar is kept.
+pub(crate) fn avatar_file(name: &str) -> String {
+    format!("avatars/{name}")
+}
+
+/// Where the file of an icon is kept.
+pub(crate) fn icon_file(name: &str) -> String {
+    format!("icons/{name}")
+}
+
+pub(crate) fn away(error: &StoreError) -> Problem {
+    tracing::warn!(%error, "the object store fails");
+    Failure::unavailable().into()
+}
+
+pub(crate) async fn avatar(request: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+    let name = request.match_info().query("name");
+    let format = format_of(name).ok_or_else(Problem::not_found)?;
+    let file = File { name: &avatar_file(name), format, caching: FOR_EVER };
+    answer(&request, &gateway, &file).await
+}
+
+/// Its name stays when the file changes: the directory knows which it is.
+pub(crate) async fn icon(
+    request: HttpRequest,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    let icon = request.match_info().query("name").to_owned();
+    let format = format_of(&icon).ok_or_else(Problem::not_found)?;
+    let file = peers.directory().find_icon(FindIconRequest { icon }).await?.into_inner().name;
+    let name = icon_file(&file.ok_or_else(Problem::not_found)?);
+    answer(&request, &gateway, &File { name: &name, format, caching: CHECK_FIRST }).await
+}
+
+/// Of `<gid>.<extension>`, in small letters.
+fn format_of(name: &str) -> Option<Format> {
+    let (stem, extension) = name.split_once('.')?;
+    let gid: Gid = stem.parse().ok()?;
+    if gid.to_string() == stem { Format::from_extension(extension) } else { None }
+}
+
+struct File<'a> {
+    name: &'a str,
+    format: Format,
+    caching: &'static str,
+}
+
+async fn answer(request: &HttpRequest, gateway: &Gateway, file: &File<'_>) -> Result<HttpResponse, Problem> {
+    let store = &gateway.store;
+    let mut wanted = None;
+    if needs_head(request) {
+        let head = store.head(file.name).await.map_err(|error| away(&error))?.ok_or_else(Problem::not_found)?;
+        match plan(request, &head) {
+            Plan::NotModified => return Ok(described(HttpResponse::NotModified(), file, &head).finish()),
+            Plan::Head => {
+                let nothing = SizedStream::new(head.size, stream::empty::<Result<Bytes, Infallible>>());
+                return Ok(described(HttpResponse::Ok(), file, &head).body(nothing));
+            }
+            Plan::NotSatisfiable => return Err(Problem::RangeNotSatisfiable(head.size)),
+            Plan::Part(range) => wanted = Some(range),
+            Plan::Whole => {}
+        }
+    }
+    let is_part = wanted.is_some();
+    let found = store.find(file.name, wanted).await.map_err(|error| away(&error))?;
+    let found = found.ok_or_else(Problem::not_found)?;
+    let status = if is_part { HttpResponse::PartialContent() } else { HttpResponse::Ok() };
+    let mut response = described(status, file, &found);
+    let Range { start, end } = found.range;
+    if is_part {
+        response.insert_header((CONTENT_RANGE, format!("bytes {start}-{}/{}", end.saturating_sub(1), found.size)));
+    }
+    let body = found.body.inspect_err(|error| tracing::warn!(%error, "a picture breaks off"));
+    Ok(response.body(SizedStream::new(end - start, body)))
+}
+
+fn described(mut response: HttpResponseBuilder, file: &File<'_>, object: &Object) -> HttpResponseBuilder {
+    response
+        .insert_header((CONTENT_TYPE, file.format.media_type()))
+        .insert_header((CACHE_CONTROL, file.caching))
+        .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
+        .insert_header((RESOURCE_POLICY, "cross-origin"))
+        .insert_header((ACCEPT_RANGES, "bytes"));
+    if let Some(etag) = &object.etag {
+        response.insert_header((ETAG, etag.as_str()));
+    }
+    response
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Plan {
+    Head,
+    Whole,
+    Part(Range<u64>),
+    NotModified,
+    NotSatisfiable,
+}
+
+fn needs_head(request: &HttpRequest) -> bool {
+    request.method() == Method::HEAD
+        || IfNoneMatch::parse(request).is_ok_and(|tags| tags != IfNoneMatch::Items(Vec::new()))
+        || range(request).is_some()
+}
+
+/// What is to be answered, now that this is known of the object.
+fn plan(request: &HttpRequest, object: &Object) -> Plan {
+    let etag: Option<EntityTag> = object.etag.as_ref().and_then(|etag| etag.parse().ok());
+    let is_known = |tag: &EntityTag| etag.as_ref().is_some_and(|etag| etag.weak_eq(tag));
+    let is_current = match IfNoneMatch::parse(request) {
+        Ok(IfNoneMatch::Any) => true,
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(is_known),
+        Err(_) => false,
+    };
+    if is_current {
+        return Plan::NotModified;
+    }
+    if request.method() == Method::HEAD {
+        return Plan::Head;
+    }
+    let Some(range) = range(request).filter(|_| is_same(request, etag.as_ref())) else {
+        return Plan::Whole;
+    };
+    match range.to_satisfiable_range(object.size) {
+        Some((first, last)) => Plan::Part(first..last + 1),
+        None => Plan::NotSatisfiable,
+    }
+}
+
+/// The one range that is asked for. Several in one request are for documents; the whole is an answer to that, too.
+fn range(request: &HttpRequest) -> Option<ByteRangeSpec> {
+    match RangeHeader::parse(request).ok()? {
+        RangeHeader::Bytes(mut ranges) if ranges.len() == 1 => ranges.pop(),
+        RangeHeader::Bytes(_) | RangeHeader::Unregistered(..) => None,
+    }
+}
+
+/// Whether the part goes with what the client has, if it says what that is. Files have no date that could be compared.
+fn is_same(request: &HttpRequest, etag: Option<&EntityTag>) -> bool {
+    if !request.headers().contains_key(IF_RANGE) {
+        return true;
+    }
+    match (IfRange::parse(request), etag) {
+        (Ok(IfRange::EntityTag(tag)), Some(etag)) => etag.strong_eq(&tag),
+        (Ok(IfRange::EntityTag(_) | IfRange::Date(_)) | Err(_), _) => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "media_tests.rs"]
+mod tests;

@@ -1,0 +1,81 @@
+use actix_web::test::TestRequest;
+
+use super::*;
+
+fn planned(method: Method, headers: &[(&str, &str)]) -> Plan {
+    let request = TestRequest::default().method(method);
+    let request = headers.iter().fold(request, |request, header| request.append_header(*header)).to_http_request();
+    let object = Object { size: 10, etag: Some("\"a\"".to_owned()), range: 0..0, body: Box::pin(stream::empty()) };
+    plan(&request, &object)
+}
+
+fn get(headers: &[(&str, &str)]) -> Plan {
+    planned(Method::GET, headers)
+}
+
+#[test]
+fn names_are_gids_in_small_letters_with_an_extension() {
+    let gid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    for extension in ["png", "jpg", "gif", "webp"] {
+        assert!(format_of(&format!("{gid}.{extension}")).is_some());
+    }
+    let upper_case = gid.to_uppercase();
+    for stem in [gid, &upper_case, &gid[1..], "", "..", "x"] {
+        for extension in ["", ".", ".jpeg", ".PNG", ".png ", ".png#1", ".svg", ".html", ".png.png", "/../x.png"] {
+            assert!(format_of(&format!("{stem}{extension}")).is_none(), "{stem}{extension}");
+        }
+        assert!(stem == gid || format_of(&format!("{stem}.png")).is_none(), "{stem}");
+    }
+}
+
+#[test]
+fn what_the_client_has_is_not_sent_again() {
+    for tags in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "*"] {
+        assert_eq!(get(&[("if-none-match", tags)]), Plan::NotModified, "{tags}");
+        assert_eq!(planned(Method::HEAD, &[("if-none-match", tags)]), Plan::NotModified);
+        assert_eq!(get(&[("if-none-match", tags), ("range", "bytes=0-1")]), Plan::NotModified);
+    }
+    for tags in ["\"b\"", "a", ""] {
+        assert_eq!(get(&[("if-none-match", tags)]), Plan::Whole, "{tags}");
+        assert_eq!(planned(Method::HEAD, &[("if-none-match", tags)]), Plan::Head);
+    }
+}
+
+#[test]
+fn one_range_is_one_part() {
+    for (range, expected) in [
+        ("bytes=0-0", Plan::Part(0..1)),
+        ("bytes=2-5", Plan::Part(2..6)),
+        ("bytes=2-", Plan::Part(2..10)),
+        ("bytes=2-99", Plan::Part(2..10)),
+        ("bytes=-3", Plan::Part(7..10)),
+        ("bytes=-99", Plan::Part(0..10)),
+        ("bytes=10-", Plan::NotSatisfiable),
+        ("bytes=10-20", Plan::NotSatisfiable),
+        ("bytes=-0", Plan::NotSatisfiable),
+        // Several, or none that is understood.
+        ("bytes=0-1,3-4", Plan::Whole),
+        ("bytes=5-2", Plan::Whole),
+        ("bytes=", Plan::Whole),
+        ("bytes=a-b", Plan::Whole),
+        ("bytes=0-99999999999999999999", Plan::Whole),
+        ("lines=1-2", Plan::Whole),
+        ("x", Plan::Whole),
+    ] {
+        assert_eq!(get(&[("range", range)]), expected, "{range}");
+        assert_eq!(planned(Method::HEAD, &[("range", range)]), Plan::Head, "{range}");
+    }
+}
+
+#[test]
+fn a_part_of_something_else_is_not_sent() {
+    for (has, expected) in [
+        ("\"a\"", Plan::Part(2..6)),
+        ("\"b\"", Plan::Whole),
+        ("W/\"a\"", Plan::Whole),
+        ("Sat, 29 Oct 1994 19:43:31 GMT", Plan::Whole),
+        ("x", Plan::Whole),
+    ] {
+        assert_eq!(get(&[("range", "bytes=2-5"), ("if-range", has)]), expected, "{has}");
+    }
+}

@@ -1,0 +1,176 @@
+//! Files that are sent as multipart/form-data (RFC 7578), bounded in size, time and memory.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_multipart::{Field, Multipart};
+use actix_web::{HttpMessage, HttpRequest, error::PayloadError, http::header::CONTENT_LENGTH, web::Payload};
+use doorward_domain::Gid;
+use doorward_proto::Failure;
+use futures_util::StreamExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::envelope::Problem;
+
+const MAX_FILE_BYTES: usize = 10_000_000;
+/// With what is around the file.
+const MAX_BYTES: usize = MAX_FILE_BYTES + 64 * 1024;
+/// For the whole body.
+const MAX_TIME: Duration = Duration::from_secs(60);
+const MAX_PARTS: usize = 8;
+/// Of all files that are on their way at one time.
+const MEMORY: usize = 128 * 1024 * 1024;
+
+/// The memory of a process for files that are on their way, by the byte.
+pub(crate) struct Memory(Arc<Semaphore>);
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(MEMORY)))
+    }
+}
+
+/// A file and its share of the memory.
+pub(crate) struct Upload {
+    bytes: Vec<u8>,
+    share: Option<OwnedSemaphorePermit>,
+}
+
+impl AsRef<[u8]> for Upload {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Upload {
+    fn add(&mut self, chunk: &[u8], memory: &Memory) -> Result<(), Problem> {
+        if self.bytes.len() + chunk.len() > MAX_FILE_BYTES {
+            return Err(Problem::PayloadTooLarge);
+        }
+        let count = u32::try_from(chunk.len()).map_err(|_| Problem::PayloadTooLarge)?;
+        let share = memory.0.clone().try_acquire_many_owned(count).map_err(|_| Failure::unavailable())?;
+        match &mut self.share {
+            Some(all) => all.merge(share),
+            None => self.share = Some(share),
+        }
+        self.bytes.extend_from_slice(chunk);
+        Ok(())
+    }
+}
+
+/// What the parts of a form hold that are asked for.
+#[derive(Default)]
+pub(crate) struct Form {
+    file: Option<Upload>,
+    project: Option<String>,
+}
+
+/// The part that holds the file.
+const FILE: &str = "upload_file";
+/// The part that says which project it is for.
+const PROJECT: &str = "project";
+/// A gid has fewer.
+const MAX_TEXT_BYTES: usize = 100;
+
+impl Form {
+    pub(crate) fn project(&self) -> Result<Gid, Problem> {
+        let text = self.project.as_deref().ok_or_else(|| Problem::missing_parameter(PROJECT))?;
+        text.parse().map_err(|_| Problem::invalid_parameter(PROJECT))
+    }
+
+    pub(crate) fn into_file(self) -> Result<Upload, Problem> {
+        self.file.ok_or_else(|| Problem::missing_parameter(FILE))
+    }
+}
+
+pub(crate) async fn read(request: &HttpRequest, payload: Payload, memory: &Memory) -> Result<Form, Problem> {
+    if !request.content_type().trim().eq_ignore_ascii_case("multipart/form-data") {
+        return Err(Problem::UnsupportedMediaType);
+    }
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if length.is_some_and(|length: u64| length > MAX_BYTES as u64) {
+        return Err(Problem::PayloadTooLarge);
+    }
+    let mut left = MAX_BYTES;
+    let bounded = payload.map(move |chunk| {
+        let chunk = chunk?;
+        left = left.checked_sub(chunk.len()).ok_or(PayloadError::Overflow)?;
+        Ok(chunk)
+    });
+    let form = Multipart::new(request.headers(), bounded);
+    tokio::time::timeout(MAX_TIME, read_parts(form, memory)).await.map_err(|_| Problem::SlowBody)?
+}
+
+/// Reads to the end: a form that is cut off is none.
+async fn read_parts(mut parts: Multipart, memory: &Memory) -> Result<Form, Problem> {
+    let mut form = Form::default();
+    let mut count = 0;
+    while let Some(part) = parts.next().await {
+        let part = part.map_err(|error| problem(&error))?;
+        count += 1;
+        if count > MAX_PARTS {
+            return Err(Problem::invalid_body("it has too many parts"));
+        }
+        match part.name() {
+            Some(FILE) if form.file.is_none() => form.file = Some(collect(part, memory).await?),
+            Some(PROJECT) if form.project.is_none() => form.project = Some(collect_text(part).await?),
+            Some(_) | None => {}
+        }
+    }
+    Ok(form)
+}
+
+async fn collect_text(mut part: Field) -> Result<String, Problem> {
+    let mut bytes = Vec::new();
+    while let Some(chunk) = part.next().await {
+        bytes.extend_from_slice(&chunk.map_err(|error| problem(&error))?);
+        if bytes.len() > MAX_TEXT_BYTES {
+            return Err(Problem::invalid_parameter(PROJECT));
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| Problem::invalid_parameter(PROJECT))
+}
+
+async fn collect(mut part: Field, memory: &Memory) -> Result<Upload, Problem> {
+    let mut upload = Upload { bytes: Vec::new(), share: None };
+    while let Some(chunk) = part.next().await {
+        upload.add(&chunk.map_err(|error| problem(&error))?, memory)?;
+    }
+    Ok(upload)
+}
+
+fn problem(error: &actix_multipart::MultipartError) -> Problem {
+    use actix_multipart::MultipartError as Error;
+    if matches!(error, Error::Payload(PayloadError::Overflow)) {
+        Problem::PayloadTooLarge
+    } else if matches!(error, Error::Payload(_) | Error::Incomplete) {
+        Problem::invalid_body("it ended early")
+    } else {
+        Problem::invalid_body("it is not multipart/form-data")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_share_a_bounded_memory() {
+        let memory = Memory(Arc::new(Semaphore::new(10)));
+        let upload = || Upload { bytes: Vec::new(), share: None };
+        let (mut one, mut other) = (upload(), upload());
+        one.add(b"123", &memory).unwrap();
+        one.add(b"456", &memory).unwrap();
+        other.add(b"1234", &memory).unwrap();
+        assert!(matches!(other.add(b"5", &memory), Err(Problem::Failure(_))));
+        drop(one);
+        other.add(b"5", &memory).unwrap();
+        assert_eq!((other.as_ref(), memory.0.available_permits()), (b"12345".as_slice(), 5));
+    }
+
+    #[test]
+    fn a_file_has_at_most_ten_million_bytes() {
+        let mut upload = Upload { bytes: vec![0; MAX_FILE_BYTES - 1], share: None };
+        upload.add(b"1", &Memory::default()).unwrap();
+        assert!(matches!(upload.add(b"2", &Memory::default()), Err(Problem::PayloadTooLarge)));
+    }
+}

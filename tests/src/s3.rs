@@ -1,0 +1,79 @@
+//! An S3 server on loopback that keeps its objects in memory.
+
+use std::{
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use http::Method;
+
+use crate::{Http, eventually, ports};
+
+const START: Duration = Duration::from_secs(30);
+const BUCKET: &str = "pictures";
+/// Not checked by the server, and not to be shown by ours.
+pub const SECRET: &str = "s3cret/with+signs";
+
+pub struct S3 {
+    child: Child,
+    http: Http,
+}
+
+impl S3 {
+    /// With one bucket.
+    pub async fn start() -> Self {
+        let python = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.tools/venv/bin/python");
+        let address = ports::free_address();
+        let (host, port) = address.rsplit_once(':').expect("host and port");
+        let mut command = Command::new(&python);
+        command.args(["-m", "moto.server", "-H", host, "-p", port]);
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", python.display()));
+        let mut s3 = Self { child, http: Http::new(&address) };
+        eventually("moto (`./scripts/setup.sh test` installs it)", START, async || {
+            assert!(
+                s3.child.try_wait().expect("a child").is_none(),
+                "moto ended: `./scripts/setup.sh test` installs it"
+            );
+            s3.http.call(Method::PUT, &format!("/{BUCKET}")).try_send().await.ok().filter(|answer| answer.status == 200)
+        })
+        .await;
+        s3
+    }
+
+    /// For `DOORWARD_OBJECT_STORE`.
+    #[must_use]
+    pub fn url(&self, prefix: &str) -> String {
+        self.url_of(BUCKET, prefix)
+    }
+
+    #[must_use]
+    pub fn url_of(&self, bucket: &str, prefix: &str) -> String {
+        let endpoint = self.http.address();
+        format!(
+            "s3://{bucket}/{prefix}?endpoint=http://{endpoint}&region=us-east-1&allow_http=true&access_key_id=doorward\
+            &secret_access_key={SECRET}"
+        )
+    }
+
+    /// The names of all objects.
+    pub async fn names(&self) -> Vec<String> {
+        let answer = self.http.get(&format!("/{BUCKET}?list-type=2")).send().await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let text = answer.text();
+        text.split("<Key>").skip(1).filter_map(|rest| Some(rest.split_once("</Key>")?.0.to_owned())).collect()
+    }
+
+    /// Nothing answers any more.
+    pub fn stop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Drop for S3 {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
