@@ -135,7 +135,11 @@ async fn a_deleted_user_leaves_no_picture() {
 async fn pictures_are_for_active_people() {
     for fixture in both() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
-        let project = fixture.directory.create_project(ann.gid, DisplayName::parse("One").unwrap()).await.unwrap();
+        let project = fixture
+            .directory
+            .create_project(ann.gid, DisplayName::parse("One").unwrap(), doorward_domain::Timezone::default())
+            .await
+            .unwrap();
         let robot = fixture.directory.create_api_user(None, project.gid, "Robot".to_owned()).await.unwrap().user;
         let name = fixture.prepare(&ben).await;
         fixture.directory.set_user_status(ben.gid, UserStatus::Inactive).await.unwrap();
