@@ -3,6 +3,7 @@
 What stands before the `+` of a recipient says how it is treated:
   refuse+x   refused for good (550)
   laterN+x   refused for now (451) N times, then accepted
+  login+x    told to log in (530) the first time, then accepted
   slow+x     received at once, acknowledged after --slow seconds
   drop+x     the connection is closed in the middle of the mail the first time, then accepted
 """
@@ -25,6 +26,7 @@ arguments.add_argument("--certificate", help="PEM file; with it, there is STARTT
 arguments.add_argument("--key")
 arguments.add_argument("--wrapped", action="store_true", help="TLS from the first byte on")
 arguments.add_argument("--login", help="user:password, without which nothing is accepted")
+arguments.add_argument("--ascii-only", action="store_true", help="without SMTPUTF8")
 options = arguments.parse_args()
 
 tries = collections.Counter()
@@ -44,6 +46,8 @@ class Handler:
         later = re.fullmatch(r"later(\d+)", manner(address))
         if manner(address) == "refuse":
             return f"550 5.1.1 <{address}>: Recipient address rejected"
+        if manner(address) == "login" and tries[address] == 1:
+            return "530 5.7.0 Authentication required"
         if later and tries[address] <= int(later[1]):
             return f"451 4.7.1 <{address}>: Greylisted, try again later"
         envelope.rcpt_tos.append(address)
@@ -90,7 +94,7 @@ def server(context):
     return Server(
         Handler(),
         hostname="localhost",
-        enable_SMTPUTF8=True,
+        enable_SMTPUTF8=not options.ascii_only,
         loop=loop,
         tls_context=None if options.wrapped else context,
         authenticator=authenticate,

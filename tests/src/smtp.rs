@@ -81,6 +81,8 @@ pub struct Options {
     pub is_wrapped: bool,
     /// User and password without which nothing is accepted.
     pub login: Option<(String, String)>,
+    /// It takes no addresses beyond ASCII.
+    pub is_ascii_only: bool,
     /// How late `slow+` recipients' mails are acknowledged.
     pub slow: Option<Duration>,
 }
@@ -89,7 +91,7 @@ pub struct SmtpServer {
     process: Process,
     port: u16,
     options: Options,
-    /// How many mails [`mail_to`](Self::mail_to) has given away, by their places.
+    /// The places of the mails that [`mail_to`](Self::mail_to) has answered.
     given: Mutex<HashSet<usize>>,
     _directory: TempDir,
 }
@@ -173,6 +175,9 @@ fn command(options: &Options) -> Command {
     }
     if options.is_wrapped {
         command.arg("--wrapped");
+    }
+    if options.is_ascii_only {
+        command.arg("--ascii-only");
     }
     if let Some((user, password)) = &options.login {
         command.args(["--login", &format!("{user}:{password}")]);
