@@ -1,6 +1,8 @@
 //! Auth through its own gRPC, on both databases, at a time that the tests set.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests stop where something fails")]
 
+#[path = "service/codes.rs"]
+mod codes;
 #[path = "service/throttle.rs"]
 mod throttle;
 #[path = "service/tokens.rs"]
@@ -85,18 +87,22 @@ fn no_directory() -> Channel {
 }
 
 async fn start(test: TestDatabase, hashing: HashingConfig) -> Fixture {
+    start_with(test, config(hashing)).await
+}
+
+async fn start_with(test: TestDatabase, config: Config) -> Fixture {
     let clock = Arc::new(SetClock(AtomicI64::new(START_SECONDS * 1_000_000 + 250_000)));
     let shutdown = CancellationToken::new();
     let database = test.database.clone();
-    let credentials = Credentials::new(database.clone(), clock.clone(), Arc::new(config(hashing))).unwrap();
-    let client = serve(&test, &clock, hashing, &shutdown).await;
+    let credentials = Credentials::new(database.clone(), clock.clone(), Arc::new(config.clone())).unwrap();
+    let client = serve(&test, &clock, config, &shutdown).await;
     Fixture { test, clock, credentials, client, shutdown }
 }
 
 async fn serve(
     test: &TestDatabase,
     clock: &Arc<SetClock>,
-    hashing: HashingConfig,
+    config: Config,
     shutdown: &CancellationToken,
 ) -> AuthClient<Channel> {
     let token = ServiceToken::new(Some("sixteen-characters".to_owned().into()));
@@ -107,7 +113,7 @@ async fn serve(
         sealer: sealer(7),
         directory: no_directory(),
     };
-    let auth = Auth::start(deps, config(hashing), shutdown.clone()).await.unwrap();
+    let auth = Auth::start(deps, config, shutdown.clone()).await.unwrap();
     let (peer, incoming) = Peer::in_memory();
     tokio::spawn(auth.serve(Listeners { tcp: None, in_memory: Some(incoming) }, token.clone()));
     AuthClient::new(peer.connect(&token).unwrap())
@@ -159,7 +165,7 @@ impl Fixture {
 
     /// Another process over the same database.
     async fn second(&self) -> AuthClient<Channel> {
-        serve(&self.test, &self.clock, CHEAP, &self.shutdown).await
+        serve(&self.test, &self.clock, config(CHEAP), &self.shutdown).await
     }
 
     async fn renew(&self, token: &str) -> Result<String, Failure> {

@@ -19,9 +19,10 @@ impl Email {
             return Err(Malformed("not an email address"));
         }
         let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
-        EmailAddress::parse_with_options(text, options)
-            .map(|_| Self(text.to_owned()))
-            .map_err(|_| Malformed("not an email address"))
+        match EmailAddress::parse_with_options(text, options) {
+            Ok(address) if is_host(address.domain()) => Ok(Self(text.to_owned())),
+            Ok(_) | Err(_) => Err(Malformed("not an email address")),
+        }
     }
 
     #[must_use]
@@ -34,6 +35,13 @@ impl Email {
     pub fn folded(&self) -> String {
         self.0.to_lowercase()
     }
+}
+
+/// Whether it is made as names of hosts are (RFC 1123, section 2.1), and no IP address.
+fn is_host(domain: &str) -> bool {
+    let is_of_host = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || c == '-' || c == '.';
+    let top = domain.rsplit('.').next().unwrap_or_default();
+    domain.chars().all(is_of_host) && !top.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 impl PartialEq for Email {
@@ -79,6 +87,8 @@ mod tests {
             "a b@example.org",
             "Ann <ann@example.org>",
             "ann@[127.0.0.1]",
+            "ann@127.0.0.1",
+            "ann@exam_ple.org",
             "ann@example.org\r\nBcc: x@y.z",
         ] {
             assert!(Email::parse(bad).is_err(), "{bad}");

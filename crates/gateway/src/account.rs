@@ -38,7 +38,7 @@ pub(crate) async fn update(
         check(&peers, &wanted, change).await?;
     }
     let mut user = if has_fields { Some(update_user(&peers, wanted).await?) } else { None };
-    let token = match change {
+    let token = match change.filter(|change| change.password.is_some()) {
         Some(change) => {
             people::forget_due_token(&request);
             let token = peers.auth().change_password(change).await?.into_inner().token;
@@ -86,7 +86,7 @@ pub(crate) async fn logout(
     envelope::success(&Empty {}, &Empty {})
 }
 
-/// What is to be changed: in the directory, and in auth. There must be something.
+/// What is to be changed: in the directory, and in auth, which also checks the current password. There must be something.
 fn read(caller: &Caller, body: &Body) -> Result<(UpdateUserRequest, Option<ChangePasswordRequest>), Problem> {
     let text = |name| body.optional_string(name).map(|text| text.map(str::to_owned));
     let (username, password) = (text("username")?, text("password")?);
@@ -99,15 +99,12 @@ fn read(caller: &Caller, body: &Body) -> Result<(UpdateUserRequest, Option<Chang
         check_only: false,
     };
     let current_password = text("current_password")?;
-    let change = password.map(|password| ChangePasswordRequest {
-        password,
-        current_password,
-        client_address: caller.address.to_string(),
-        ..Default::default()
-    });
-    if change.is_none() && !has_fields(&wanted) {
+    if password.is_none() && !has_fields(&wanted) {
         return Err(Problem::missing_parameter("username"));
     }
+    let client_address = caller.address.to_string();
+    let change = ChangePasswordRequest { password, current_password, client_address, ..Default::default() };
+    let change = (change.password.is_some() || change.current_password.is_some()).then_some(change);
     Ok((wanted, change))
 }
 

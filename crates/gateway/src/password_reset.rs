@@ -15,7 +15,7 @@ use crate::{
     envelope::{self, Empty, Problem},
     init,
     peers::Peers,
-    people::person,
+    people::{self, person},
 };
 
 pub(crate) async fn request(
@@ -46,7 +46,10 @@ pub(crate) async fn reset(
     let validation_code = body.string("validation_code")?.to_owned();
     let verification_code = body.string("verification_code")?.to_owned();
     let found = find(&peers, By::Username(username)).await?;
-    let user = found.first().ok_or_else(|| Problem::unprocessable("user_not_found"))?;
+    let Some(user) = found.first() else {
+        people::count_question(&request, &peers, &gateway).await?;
+        return Err(Problem::unprocessable("user_not_found"));
+    };
     let gid: Gid = user.gid.parse().map_err(|_| Problem::internal())?;
     let reset = ResetPasswordRequest {
         user: Some(person(user)),

@@ -4,7 +4,7 @@ use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use doorward_domain::ErrorCode;
 use doorward_proto::{
     Failure,
-    auth::v1::Person,
+    auth::v1::{CountQuestionRequest, Person},
     directory::v1::{GetUserRequest, User, UserStatus},
 };
 use doorward_token::Kind;
@@ -12,7 +12,9 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
+    Gateway,
     caller::{Caller, DueToken},
+    client_address,
     entries::Users,
     envelope::{self, Problem},
     init::with_token,
@@ -51,6 +53,13 @@ pub(crate) async fn find(peers: &Peers, caller: &Caller) -> Result<User, Problem
         Err(Failure { code: ErrorCode::Unprocessable, .. }) => Err(Problem::unauthenticated()),
         Err(failure) => Err(failure.into()),
     }
+}
+
+/// Names can't be tried without end by somebody who has no token.
+pub(crate) async fn count_question(request: &HttpRequest, peers: &Peers, gateway: &Gateway) -> Result<(), Problem> {
+    let client_address = client_address::of(request, gateway).to_string();
+    peers.auth().count_question(CountQuestionRequest { client_address }).await?;
+    Ok(())
 }
 
 /// With a token, when there is another one from now on.

@@ -4,7 +4,7 @@
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use doorward_domain::{Gid, Username};
 use doorward_proto::{
-    auth::v1::{CheckSignupRequest, CountQuestionRequest, FinishSignupRequest, RequestSignupRequest},
+    auth::v1::{CheckSignupRequest, FinishSignupRequest, RequestSignupRequest},
     directory::v1::{CheckUsernameRequest, CreateAccountRequest, FindAccountsRequest, find_accounts_request::By},
 };
 use serde_json::json;
@@ -16,7 +16,7 @@ use crate::{
     envelope::{self, Empty, Problem},
     init, language,
     peers::Peers,
-    people::person,
+    people::{self, person},
 };
 
 /// Whether a name is free.
@@ -27,8 +27,7 @@ pub(crate) async fn username(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
     let username = body.string("username")?.to_owned();
-    let client_address = client_address::of(&request, &gateway).to_string();
-    peers.auth().count_question(CountQuestionRequest { client_address }).await?;
+    people::count_question(&request, &peers, &gateway).await?;
     let check = CheckUsernameRequest { username, email: None };
     let checked = peers.directory().check_username(check).await?.into_inner();
     envelope::success(&json!({"username": checked.username, "available": checked.is_available}), &Empty {})
@@ -45,6 +44,8 @@ pub(crate) async fn request(
     let check = CheckUsernameRequest { username, email: Some(email.clone()) };
     let checked = peers.directory().check_username(check).await?.into_inner();
     if !checked.is_available {
+        // As much of an answer as that of `/api/username`.
+        people::count_question(&request, &peers, &gateway).await?;
         return Err(Problem::validation("username", "unavailable"));
     }
     let find = FindAccountsRequest { by: Some(By::Email(email.clone())) };

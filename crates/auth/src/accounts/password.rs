@@ -20,7 +20,8 @@ pub(crate) struct NewPassword {
     /// What else no password may be made of, such as a name that is being set.
     pub(crate) hints: Vec<String>,
     pub(crate) current: Option<String>,
-    pub(crate) password: String,
+    /// None: the current one is checked, and that is all.
+    pub(crate) password: Option<String>,
     pub(crate) is_check_only: bool,
 }
 
@@ -42,10 +43,15 @@ impl Accounts {
         let user = new.user;
         match new.current {
             Some(current) => self.check_current(&user, current, from).await?,
-            None if self.config.requires_current_password => return Err(Error::CurrentPasswordMissing),
+            None if self.config.requires_current_password && new.password.is_some() => {
+                return Err(Error::CurrentPasswordMissing);
+            }
             None => {}
         }
-        let password = Password::parse(&new.password)?;
+        let Some(password) = new.password else {
+            return Ok(None);
+        };
+        let password = Password::parse(&password)?;
         let mut hints: Vec<&str> = new.hints.iter().map(String::as_str).collect();
         let email = user.email.as_ref().map(ToString::to_string).unwrap_or_default();
         hints.extend([user.username.as_str(), &email, &user.name]);

@@ -1,5 +1,6 @@
 //! A new password for who has forgotten theirs.
 
+use doorward_domain::Email;
 use doorward_mail::Letter;
 
 use crate::{
@@ -22,12 +23,14 @@ impl Accounts {
         self.count(from, mailbox.as_ref().map(|(_, email)| email)).await?;
         let (first, email) = mailbox.ok_or(Error::UserNotFound)?;
         let gids: Vec<String> = users.iter().map(|user| user.gid.to_string()).collect();
+        let folded = email.folded();
         let subject = match gids.as_slice() {
             [only] => only.clone(),
-            _ => codes::hashed(&email.folded()),
+            _ => codes::hashed(&folded),
         };
-        let each: Vec<[&str; 1]> = gids.iter().map(|gid| [gid.as_str()]).collect();
-        let bindings: Vec<&[&str]> = each.iter().map(<[&str; 1]>::as_slice).collect();
+        // What was mailed to an address that the user has no more is worth nothing.
+        let each: Vec<[&str; 2]> = gids.iter().map(|gid| [gid.as_str(), &folded]).collect();
+        let bindings: Vec<&[&str]> = each.iter().map(<[&str; 2]>::as_slice).collect();
         let (code, pair) = self.codes.make(Purpose::Reset, subject, &bindings, self.clock.now())?;
         let usernames = users.iter().map(|user| user.username.clone()).collect();
         let letter = Letter::ResetCode { code: pair.verification, usernames };
@@ -42,7 +45,8 @@ impl Accounts {
     /// # Errors
     /// [`Error::CodeRefused`], those of the password, and those of the database.
     pub(crate) async fn reset(&self, user: Person, password: &str, typed: Pair, from: &From) -> Result<String, Error> {
-        let binding = vec![user.gid.to_string()];
+        let email = user.email.as_ref().map(Email::folded).unwrap_or_default();
+        let binding = vec![user.gid.to_string(), email];
         let validation = typed.validation.clone();
         // First of all: who has no code learns nothing about what would be a good password for this user.
         self.check(Purpose::Reset, typed, binding, (Some(user.gid), from)).await?;

@@ -1,0 +1,253 @@
+//! Codes that are mailed: how long they are good for, and what is kept of them.
+
+use diesel::RunQueryDsl;
+use doorward_mail::{Delivery, MailConfig, Seal};
+use doorward_proto::auth::v1::{
+    CheckEmailChangeRequest, CheckSignupRequest, FinishEmailChangeRequest, FinishSignupRequest, Person,
+    RequestEmailChangeRequest, RequestPasswordResetRequest, RequestSignupRequest, ResetPasswordRequest,
+};
+
+use super::*;
+
+const PASSWORD: &str = "correct horse battery staple 9";
+const NEW: &str = "another battery staple 7";
+const ADDRESS: &str = "192.0.2.1";
+const MINUTE: Duration = Duration::from_secs(60);
+const GOOD_FOR: Duration = Duration::from_secs(15 * 60);
+const MICROSECOND: Duration = Duration::from_micros(1);
+
+#[derive(diesel::QueryableByName)]
+struct Row {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    id: String,
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    text: String,
+}
+
+/// Mails wait: there is no mail server.
+async fn both_with_mails() -> Vec<Fixture> {
+    let delivery = Delivery::Smtp("smtp://127.0.0.1:1".to_owned().into());
+    let mail =
+        MailConfig { delivery, from: "no-reply@example.org".to_owned(), app_url: "https://app.example.org".to_owned() };
+    let mut fixtures = Vec::new();
+    for test in TestDatabase::both(&MIGRATIONS) {
+        fixtures.push(start_with(test, Config { mail: Some(mail.clone()), ..config(CHEAP) }).await);
+    }
+    fixtures
+}
+
+fn person(user: Gid, email: &str) -> Person {
+    Person {
+        user_gid: user.to_string(),
+        username: "ann".to_owned(),
+        email: Some(email.to_owned()),
+        name: "Ann".to_owned(),
+        language: "en".to_owned(),
+    }
+}
+
+/// Both codes.
+type Pair = (String, String);
+
+impl Fixture {
+    async fn rows(&self, query: String) -> Vec<Row> {
+        let read = self.test.database.read(move |connection| {
+            Ok::<_, doorward_storage::Error>(match connection {
+                AnyConnection::Postgres(connection) => diesel::sql_query(query).load(connection)?,
+                AnyConnection::Sqlite(connection) => diesel::sql_query(query).load(connection)?,
+            })
+        });
+        read.await.unwrap()
+    }
+
+    /// The code in the one mail of this kind that waits.
+    async fn mailed_code(&self, kind: &str) -> String {
+        let mails = self.rows(format!("SELECT id, letter AS text FROM outbox WHERE kind = '{kind}'")).await;
+        let [mail] = mails.as_slice() else { panic!("{} mails", mails.len()) };
+        let letter = Seal::open(&*sealer(7), &format!("outbox/{}", mail.id), &mail.text).unwrap();
+        let letter: serde_json::Value = serde_json::from_str(&letter).unwrap();
+        letter.get("code").unwrap().as_str().unwrap().to_owned()
+    }
+
+    async fn request_signup(&self) -> Pair {
+        let request = RequestSignupRequest {
+            username: "ann".to_owned(),
+            password: PASSWORD.to_owned(),
+            email: "ann@example.org".to_owned(),
+            owners: Vec::new(),
+            language: "en".to_owned(),
+            client_address: ADDRESS.to_owned(),
+        };
+        let asked = self.client.clone().request_signup(request).await.unwrap().into_inner();
+        (asked.validation_code, self.mailed_code("signup_code").await)
+    }
+
+    async fn check_signup(&self, codes: &Pair) -> Result<String, Failure> {
+        let request = CheckSignupRequest {
+            username: "ann".to_owned(),
+            password: PASSWORD.to_owned(),
+            email: "ann@example.org".to_owned(),
+            validation_code: codes.0.clone(),
+            verification_code: codes.1.clone(),
+            client_address: ADDRESS.to_owned(),
+        };
+        Ok(self.client.clone().check_signup(request).await?.into_inner().signup_gid)
+    }
+
+    async fn finish_signup(&self, codes: &Pair, user: Gid) -> Result<String, Failure> {
+        let request = FinishSignupRequest {
+            validation_code: codes.0.clone(),
+            user_gid: user.to_string(),
+            client_address: ADDRESS.to_owned(),
+        };
+        Ok(self.client.clone().finish_signup(request).await?.into_inner().token)
+    }
+
+    async fn request_reset(&self, user: Gid) -> Pair {
+        let users = vec![person(user, "ann@example.org")];
+        let request = RequestPasswordResetRequest { users, client_address: ADDRESS.to_owned() };
+        let asked = self.client.clone().request_password_reset(request).await.unwrap().into_inner();
+        (asked.validation_code, self.mailed_code("reset_code").await)
+    }
+
+    async fn reset(&self, user: Gid, codes: &Pair) -> Result<String, Failure> {
+        let request = ResetPasswordRequest {
+            user: Some(person(user, "ann@example.org")),
+            new_password: NEW.to_owned(),
+            validation_code: codes.0.clone(),
+            verification_code: codes.1.clone(),
+            client_address: ADDRESS.to_owned(),
+        };
+        Ok(self.client.clone().reset_password(request).await?.into_inner().token)
+    }
+
+    async fn request_email(&self, user: Gid) -> Pair {
+        let request = RequestEmailChangeRequest {
+            user: Some(person(user, "ann@example.org")),
+            email: "ann@new.example".to_owned(),
+            client_address: ADDRESS.to_owned(),
+        };
+        let asked = self.client.clone().request_email_change(request).await.unwrap().into_inner();
+        (asked.validation_code, self.mailed_code("email_code").await)
+    }
+
+    async fn check_email(&self, user: Gid, codes: &Pair) -> Result<(), Failure> {
+        let request = CheckEmailChangeRequest {
+            user_gid: user.to_string(),
+            email: "ann@new.example".to_owned(),
+            validation_code: codes.0.clone(),
+            verification_code: codes.1.clone(),
+            client_address: ADDRESS.to_owned(),
+        };
+        self.client.clone().check_email_change(request).await?;
+        Ok(())
+    }
+
+    async fn finish_email(&self, user: Gid, codes: &Pair) -> Result<(), Failure> {
+        let request = FinishEmailChangeRequest {
+            user_gid: user.to_string(),
+            validation_code: codes.0.clone(),
+            client_address: ADDRESS.to_owned(),
+        };
+        self.client.clone().finish_email_change(request).await?;
+        Ok(())
+    }
+}
+
+fn assert_refused<T: std::fmt::Debug>(answer: Result<T, Failure>) {
+    let failure = answer.unwrap_err();
+    assert_eq!(failure.code, ErrorCode::Validation);
+    assert_eq!(failure.info.get("verification_code").map(String::as_str), Some("incorrect"));
+}
+
+#[tokio::test]
+async fn codes_expire_after_fifteen_minutes() {
+    for fixture in both_with_mails().await {
+        let user = fixture.user(PASSWORD).await;
+        let signup = fixture.request_signup().await;
+        let email = fixture.request_email(user).await;
+        let reset = fixture.request_reset(user).await;
+        fixture.clock.advance(GOOD_FOR - MICROSECOND);
+        fixture.check_signup(&signup).await.unwrap();
+        fixture.check_email(user, &email).await.unwrap();
+        fixture.clock.advance(MICROSECOND);
+        assert_refused(fixture.check_signup(&signup).await);
+        assert_refused(fixture.check_email(user, &email).await);
+        assert_refused(fixture.reset(user, &reset).await);
+        fixture.log_in(Some(user), PASSWORD).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_reset_until_the_last_moment() {
+    for fixture in both_with_mails().await {
+        let user = fixture.user(PASSWORD).await;
+        let codes = fixture.request_reset(user).await;
+        fixture.clock.advance(GOOD_FOR - MICROSECOND);
+        let token = fixture.reset(user, &codes).await.unwrap();
+        assert_eq!(fixture.claims(&token).await.sub, user);
+        assert_refused(fixture.reset(user, &codes).await);
+        fixture.clock.advance(MINUTE);
+        fixture.log_in(Some(user), NEW).await.unwrap();
+        assert_eq!(code(fixture.log_in(Some(user), PASSWORD).await), ErrorCode::UnknownUser);
+    }
+}
+
+/// The account is made, or the address changed, in between: a code that expires there is still used up.
+#[tokio::test]
+async fn a_second_step_that_has_begun_in_time_is_finished_and_once() {
+    for fixture in both_with_mails().await {
+        let user = fixture.user(PASSWORD).await;
+        let (signup, email) = (fixture.request_signup().await, fixture.request_email(user).await);
+        fixture.clock.advance(GOOD_FOR - MICROSECOND);
+        let first = fixture.check_signup(&signup).await.unwrap();
+        assert_eq!(fixture.check_signup(&signup).await.unwrap(), first, "the same signup");
+        fixture.check_email(user, &email).await.unwrap();
+        fixture.clock.advance(MINUTE);
+        let new = RandomIds.gid();
+        let token = fixture.finish_signup(&signup, new).await.unwrap();
+        assert_eq!(fixture.claims(&token).await.sub, new);
+        fixture.finish_email(user, &email).await.unwrap();
+        assert_refused(fixture.finish_signup(&signup, RandomIds.gid()).await);
+        assert_refused(fixture.finish_email(user, &email).await);
+        fixture.log_in(Some(new), PASSWORD).await.unwrap();
+    }
+}
+
+/// Asking again is a new code, with a time and tries of its own.
+#[tokio::test]
+async fn a_code_that_is_asked_for_again_is_good_for_fifteen_minutes_again() {
+    for fixture in both_with_mails().await {
+        let user = fixture.user(PASSWORD).await;
+        let first = fixture.request_reset(user).await;
+        for _ in 0..5 {
+            let wrong = (first.0.clone(), "AAAAAA".to_owned());
+            assert_refused(fixture.reset(user, &wrong).await);
+        }
+        fixture.clock.advance(GOOD_FOR - MINUTE);
+        let second = fixture.request_reset(user).await;
+        assert_ne!(first, second);
+        fixture.clock.advance(GOOD_FOR - MICROSECOND);
+        assert_refused(fixture.reset(user, &first).await);
+        fixture.reset(user, &second).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_is_kept_of_a_code_shows_it() {
+    for fixture in both_with_mails().await {
+        let user = fixture.user(PASSWORD).await;
+        let all =
+            [fixture.request_signup().await, fixture.request_email(user).await, fixture.request_reset(user).await];
+        let columns = "purpose || subject || verification || bindings || COALESCE(signup_gid || password_hash, '')";
+        let mut kept = fixture.rows(format!("SELECT validation AS id, {columns} AS text FROM codes")).await;
+        assert_eq!(kept.len(), 3);
+        kept.extend(fixture.rows("SELECT topic AS id, letter AS text FROM outbox".to_owned()).await);
+        for (row, codes) in kept.iter().flat_map(|row| all.iter().map(move |codes| (row, codes))) {
+            let row = format!("{} {}", row.id, row.text);
+            for secret in [&codes.0, &codes.1, "ann@example.org", "ann@new.example", PASSWORD] {
+                assert!(!row.contains(secret), "{secret} in {row}");
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! `POST /api/account/delete`: an account ends, with all that hangs on it.
+
+use doorward_tests::{
+    App, Backend, MailedApp, PASSWORD, Split, User,
+    backend::{execute, texts},
+    mailed::but,
+    on_both_databases,
+    refusals::{assert_for_people_only, assert_wants_an_object},
+    split::Role::Gateway,
+};
+use serde_json::json;
+
+on_both_databases![
+    who_deletes_their_account_is_gone_at_once,
+    it_must_be_confirmed,
+    the_owner_of_a_project_stays,
+    memberships_go_and_others_see_it,
+    keys_and_tokens_of_others_live_on,
+    name_and_address_are_free_and_bring_nothing_with_them,
+    codes_that_were_mailed_before_are_worth_nothing,
+    of_two_at_once_one_is_done,
+    every_gateway_knows_it_within_a_second,
+    the_call_is_for_people,
+];
+
+const PATH: &str = "/api/account/delete";
+
+async fn delete(user: &User) {
+    assert_eq!(user.call(PATH, &json!({"confirm": true})).await.success(), (json!({}), json!({})));
+}
+
+async fn who_deletes_their_account_is_gone_at_once(backend: Backend) {
+    // Also when the token is due.
+    let app = App::with(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "0s")]).await;
+    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let other = app.http.login("ann", PASSWORD).await.token();
+    let renewed = ann.init().await.token();
+    let answer = ann.call(PATH, &json!({"confirm": true, "user": ben.gid, "gid": ben.gid})).await;
+    assert_eq!(answer.json(), json!({"success": true, "result": {}, "data": {}}));
+    assert_eq!((answer.status, answer.header("authorization")), (200, None));
+    for token in [&ann.token, &other, &renewed] {
+        app.http.denied_within_a_second(token).await;
+    }
+    ann.call(PATH, &json!({"confirm": true})).await.assert_denied();
+    app.http.login("ann", PASSWORD).await.assert_unknown_user();
+    assert_eq!(ben.init().await.status, 200);
+    app.installation.cli(&["user", "show", "ann"], "").await.failed(1);
+    let left = "SELECT user_gid AS text FROM credentials";
+    assert_eq!(texts(&app.installation.databases.auth, left), [ben.gid.as_str()]);
+}
+
+async fn it_must_be_confirmed(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    for body in [json!({}), json!({"Confirm": true}), json!({"confirmed": true})] {
+        ann.call(PATH, &body).await.assert_bad_parameter("Missing parameter", "confirm");
+    }
+    for no in [json!(false), json!("true"), json!(1), json!(null), json!([true]), json!({"confirm": true}), json!("")] {
+        ann.call(PATH, &json!({"confirm": no})).await.assert_bad_parameter("Invalid parameter", "confirm");
+    }
+    assert_wants_an_object(|| app.http.post(PATH).bearer(&ann.token)).await;
+    assert_eq!(ann.init().await.status, 200);
+    delete(&ann).await;
+}
+
+async fn the_owner_of_a_project_stays(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    let robot = ann.create_api_user(&project, "Robot").await;
+    ann.call(PATH, &json!({"confirm": true})).await.assert_unprocessable("owns_projects");
+    // As long as it can be undone.
+    let directory = &app.installation.databases.directory;
+    execute(directory, &format!("UPDATE projects SET status = 'deleted' WHERE gid = '{project}'"));
+    ann.call(PATH, &json!({"confirm": true})).await.assert_unprocessable("owns_projects");
+    execute(directory, &format!("UPDATE projects SET status = 'active' WHERE gid = '{project}'"));
+    assert_eq!(ann.init().await.success().0["user_projects"], json!({project.as_str(): ["owner"]}));
+    assert_eq!(robot.auth().await.status, 200);
+    assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
+}
+
+async fn memberships_go_and_others_see_it(backend: Backend) {
+    let app = App::start(backend).await;
+    let (ann, ben, cas) = (app.user("ann").await, app.user("ben").await, app.user("cas").await);
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    for member in ["ben", "cas"] {
+        app.installation.add_member(&project, member).await;
+    }
+    let before = cas.init().await;
+    assert!(before.text().contains(&ben.gid));
+    delete(&ben).await;
+    for user in [&ann, &cas] {
+        let init = user.init().await;
+        assert!(!init.text().contains(&ben.gid), "{}", init.text());
+        let (result, data) = init.success();
+        assert_eq!(data["cc.users"].as_object().map(serde_json::Map::len), Some(2));
+        assert_eq!(data["cc.projects_members"].as_array().map(Vec::len), Some(2));
+        assert!(result["cc.cursor"].as_i64() > before.json()["result"]["cc.cursor"].as_i64());
+        let inside = app.http.project_init(&project, &user.token).await;
+        assert!(!inside.text().contains(&ben.gid), "{}", inside.text());
+    }
+}
+
+async fn keys_and_tokens_of_others_live_on(backend: Backend) {
+    let app = App::start(backend).await;
+    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    app.installation.add_member(&project, "ben").await;
+    let robot = ann.create_api_user(&project, "Robot").await;
+    let by_key = robot.auth().await.token();
+    delete(&ben).await;
+    app.http.project_init(&project, &ben.token).await.assert_denied();
+    app.http.project_login(&project, "ben", PASSWORD).await.assert_unknown_user();
+    for token in [&ann.token, &by_key, &robot.auth().await.token()] {
+        assert_eq!(app.http.project_init(&project, token).await.status, 200);
+    }
+}
+
+async fn name_and_address_are_free_and_bring_nothing_with_them(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    app.installation.add_member(&project, "ben").await;
+    delete(&ben).await;
+    assert_eq!(
+        app.http.open("/api/username", &json!({"username": "ben"})).await.success().0,
+        json!({"username": "ben", "available": true})
+    );
+    let new = app.sign_up("ben", "ben@example.org").await;
+    assert_ne!(new.gid, ben.gid);
+    let (result, data) = new.init().await.success();
+    assert_eq!(result["user_projects"], json!({}));
+    assert_eq!((&data["cc.projects"], &data["cc.projects_members"]), (&json!({}), &json!([])));
+    app.http.init(&ben.token).await.assert_denied();
+    app.http.project_init(&project, &ben.token).await.assert_denied();
+    app.http.project_init(&project, &new.token).await.assert_forbidden();
+    assert!(!ann.init().await.text().contains(&new.gid));
+}
+
+async fn codes_that_were_mailed_before_are_worth_nothing(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    let ann = app.user("ann").await;
+    let reset = app.begin_reset("ann", "another battery staple 7").await;
+    let email = app.begin_email_change(&ann, "ann@new.example").await;
+    delete(&ann).await;
+    app.http.open("/api/reset_password", &reset).await.assert_unprocessable("user_not_found");
+    ann.call("/api/account/update_email", &email).await.assert_denied();
+    let asked = app.http.open("/api/reset_password_request", &json!({"username_or_email": "ann@example.org"})).await;
+    asked.assert_unprocessable("user_not_found");
+    // Nor against who has the name then.
+    let new = app.sign_up("ann", "ann@example.org").await;
+    app.http.open("/api/reset_password", &reset).await.assert_code_refused();
+    app.http.open("/api/reset_password", &but(&reset, "username", "ann")).await.assert_code_refused();
+    new.call("/api/account/update_email", &email).await.assert_code_refused();
+    assert_eq!(new.init().await.status, 200);
+}
+
+async fn of_two_at_once_one_is_done(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let body = json!({"confirm": true});
+    let (one, other) = tokio::join!(ann.call(PATH, &body), ann.call(PATH, &body));
+    let (done, refused) = if one.status == 200 { (one, other) } else { (other, one) };
+    done.success();
+    refused.assert_denied();
+    ann.denied_within_a_second().await;
+}
+
+async fn every_gateway_knows_it_within_a_second(backend: Backend) {
+    let split = Split::start(backend).await;
+    let gateway = split.replica(Gateway, &[]).await;
+    let ann = User::create(&split.installation, &split.http, "ann").await;
+    let there = gateway.http().login("ann", PASSWORD).await.token();
+    delete(&ann).await;
+    for door in [&gateway.http(), &split.http] {
+        for old in [&there, &ann.token] {
+            door.denied_within_a_second(old).await;
+        }
+        door.login("ann", PASSWORD).await.assert_unknown_user();
+    }
+}
+
+async fn the_call_is_for_people(backend: Backend) {
+    let app = App::start(backend).await;
+    assert_for_people_only(&app, PATH, &json!({"confirm": true})).await;
+}

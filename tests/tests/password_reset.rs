@@ -1,0 +1,276 @@
+//! `POST /api/reset_password_request` and `/api/reset_password`: a new password for who has forgotten theirs.
+
+use doorward_tests::{
+    Backend, MailedApp, PASSWORD, User,
+    json::{assert_same, redacted},
+    mailed::{APP_URL, but, miscoded, validation_code, with_codes, wrong},
+    on_both_databases,
+    refusals::{assert_method, assert_requires_strings},
+};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+on_both_databases![
+    a_reset_by_username_sets_the_password_and_logs_in,
+    every_earlier_token_ends_and_nobody_else_s,
+    by_address_the_usernames_of_all_its_accounts_are_told,
+    who_is_unknown_is_not_found,
+    both_steps_want_their_parameters_in_order,
+    the_second_step_must_be_about_who_asked,
+    the_fifth_wrong_try_is_the_last_and_the_fourth_is_not,
+    a_code_is_good_once,
+    a_request_that_is_repeated_replaces_the_earlier_one,
+    a_password_that_is_refused_does_not_use_up_the_code,
+    who_has_no_code_learns_nothing_about_passwords,
+    who_is_deactivated_between_the_steps_gets_no_token,
+];
+
+const NEW: &str = "another battery staple 7";
+const REQUEST: &str = "/api/reset_password_request";
+const RESET: &str = "/api/reset_password";
+
+fn of(name: &str) -> Value {
+    json!({"username_or_email": name})
+}
+
+async fn a_reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    let ann = app.user("ann").await;
+    let herbarium = app.installation.create_project("ann", "Herbarium").await;
+    ann.call("/api/account/update", &json!({"language": "nl"})).await.success();
+
+    let asked = app.http.open(REQUEST, &of("ann")).await;
+    let code = validation_code(&asked);
+    let expected = json!({"validation_code": code, "usernames": ["ann"]});
+    assert_eq!(asked.json(), json!({"success": true, "result": expected, "data": {}}));
+    assert_eq!(asked.header("authorization"), None);
+    let mail = app.smtp.mail_to("ann@example.org").await;
+    assert_eq!(mail.subject, "Je code voor een nieuw wachtwoord bij Doorward");
+    assert!(mail.text.contains("\n- ann\n") && mail.text.ends_with(&format!("\n{APP_URL}\n")), "{}", mail.text);
+    assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
+
+    let body = with_codes(&json!({"username": "ann", "new_password": NEW}), &asked, &mail.code());
+    let answer = app.http.open(RESET, &body).await;
+    answer.success();
+    let names = [(ann.gid.as_str(), "<ann>"), (&herbarium, "<herbarium>")];
+    let login = app.http.login("ann", NEW).await;
+    assert_same(&redacted(&answer.json(), &names), &redacted(&login.json(), &names));
+    assert_eq!(answer.json()["data"]["cc.projects"][&herbarium]["name"], json!("Herbarium"));
+    assert_eq!(app.http.init(&answer.token()).await.status, 200);
+    app.http.login("ann", PASSWORD).await.assert_unknown_user();
+
+    let notice = app.smtp.mail_to("ann@example.org").await;
+    assert_eq!(notice.subject, "Je wachtwoord bij Doorward is veranderd");
+    assert!(notice.text.contains("“ann”") && notice.text.ends_with(&format!("\n{APP_URL}\n")), "{}", notice.text);
+}
+
+async fn every_earlier_token_ends_and_nobody_else_s(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    let robot = ann.create_api_user(&project, "Robot").await;
+    let by_key = robot.auth().await.token();
+    let second = app.http.login("ann", PASSWORD).await.token();
+    let renewed = ann.init().await.token();
+    let body = app.begin_reset("ann", NEW).await;
+    assert_eq!(ann.init().await.status, 200, "the first step ends nothing");
+
+    let token = app.http.open(RESET, &body).await.token();
+    for old in [&ann.token, &second, &renewed] {
+        app.http.denied_within_a_second(old).await;
+    }
+    for good in [&token, &ben.token, &by_key, &app.http.login("ann", NEW).await.token()] {
+        assert_eq!(app.http.init(good).await.status, 200);
+    }
+    assert_eq!(robot.auth().await.status, 200);
+}
+
+async fn by_address_the_usernames_of_all_its_accounts_are_told(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    app.user("ben").await;
+    let zoe = app.user("zoe").await;
+    let ann = same_address(&app, "ann", "zoe@example.org").await;
+    let idle = same_address(&app, "idle", "zoe@example.org").await;
+    app.installation.change_user("deactivate", &idle.gid).await;
+    for email in ["zoe@example.org", "ZOE@Example.Org", " zoe@example.org "] {
+        let asked = app.http.open(REQUEST, &of(email)).await;
+        let expected = json!({"validation_code": validation_code(&asked), "usernames": ["ann", "zoe"]});
+        assert_eq!(asked.json(), json!({"success": true, "result": expected, "data": {}}));
+        let mail = app.smtp.mail_to("zoe@example.org").await;
+        assert!(mail.text.contains("\n- ann\n- zoe\n") && !mail.text.contains("idle"), "{}", mail.text);
+
+        // Good for one of them, and once.
+        let body = with_codes(&json!({"username": "ben", "new_password": NEW}), &asked, &mail.code());
+        app.http.open(RESET, &body).await.assert_code_refused();
+        let answer = app.http.open(RESET, &but(&body, "username", "ann")).await;
+        assert_eq!(answer.success().0["user"], json!(ann.gid));
+        app.http.open(RESET, &but(&body, "username", "zoe")).await.assert_code_refused();
+        app.smtp.mail_to("zoe@example.org").await;
+    }
+    assert_eq!(zoe.init().await.status, 200);
+    assert_eq!(app.http.login("zoe", PASSWORD).await.status, 200);
+    // By username only that one.
+    assert_eq!(app.http.open(REQUEST, &of("zoe")).await.success().0["usernames"], json!(["zoe"]));
+}
+
+/// A user, who has another's address.
+async fn same_address(app: &MailedApp, username: &str, email: &str) -> User {
+    let words = ["user", "create", "--username", username, "--email", email, "--password-stdin"];
+    let made = app.installation.cli(&words, PASSWORD).await.succeeded();
+    let gid = doorward_tests::installation::gid(&made);
+    let token = app.http.login(username, PASSWORD).await.token();
+    User { gid, username: username.to_owned(), token, http: app.http.clone() }
+}
+
+async fn who_is_unknown_is_not_found(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    let ann = app.user("ann").await;
+    app.user("ben").await;
+    app.user("cas").await;
+    app.installation.change_user("deactivate", "ben").await;
+    app.installation.change_user("delete", "cas").await;
+    app.installation.cli(&["user", "create", "--username", "mute", "--password-stdin"], PASSWORD).await.succeeded();
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    let robot = ann.create_api_user(&project, "Robot").await;
+    let unknown = [
+        "nobody",
+        "nobody@example.org",
+        "ben",
+        "ben@example.org",
+        "cas",
+        "cas@example.org",
+        "Ann",
+        "mute",
+        "",
+        " ",
+        "Robot",
+        &robot.gid,
+        &ann.gid,
+        "no name",
+        "@",
+        &"x".repeat(100_000),
+    ];
+    for name in unknown {
+        app.http.open(REQUEST, &of(name)).await.assert_unprocessable("user_not_found");
+    }
+    assert_eq!(app.smtp.mails().len(), 0);
+    let body = app.begin_reset("ann", NEW).await;
+    for name in ["nobody", "ben", "cas", "no name", "ann@example.org"] {
+        app.http.open(RESET, &but(&body, "username", name)).await.assert_unprocessable("user_not_found");
+    }
+    assert_eq!(app.http.open(RESET, &body).await.status, 200);
+}
+
+async fn both_steps_want_their_parameters_in_order(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    assert_requires_strings(|| app.http.post(REQUEST), &["username_or_email"]).await;
+    let second = ["username", "new_password", "validation_code", "verification_code"];
+    assert_requires_strings(|| app.http.post(RESET), &second).await;
+    assert_method(&app.http, REQUEST).await;
+    assert_method(&app.http, RESET).await;
+}
+
+async fn the_second_step_must_be_about_who_asked(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    for name in ["ann", "ben"] {
+        app.user(name).await;
+    }
+    let other = app.begin_reset("ben", NEW).await;
+    let body = app.begin_reset("ann", NEW).await;
+    let changes = [
+        ("verification_code", json!(wrong(body["verification_code"].as_str().expect("a code")))),
+        ("verification_code", other["verification_code"].clone()),
+        ("validation_code", json!(wrong(body["validation_code"].as_str().expect("a code")))),
+        ("validation_code", other["validation_code"].clone()),
+        ("username", json!("ben")),
+    ];
+    for (name, value) in changes {
+        let body = app.begin_reset("ann", NEW).await;
+        app.http.open(RESET, &but(&body, name, value)).await.assert_code_refused();
+    }
+    assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
+    assert_eq!(app.http.login("ben", PASSWORD).await.status, 200);
+    let body = app.begin_reset("ann", NEW).await;
+    let code = body["verification_code"].as_str().expect("a code").to_lowercase();
+    let body = but(&but(&body, "verification_code", code), "username", "\u{ff41}nn");
+    assert_eq!(app.http.open(RESET, &body).await.status, 200);
+}
+
+async fn the_fifth_wrong_try_is_the_last_and_the_fourth_is_not(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    for (username, tries) in [("ann", 5), ("ben", 4)] {
+        app.user(username).await;
+        let body = app.begin_reset(username, NEW).await;
+        for _ in 0..tries {
+            app.http.open(RESET, &miscoded(&body)).await.assert_code_refused();
+        }
+        let answer = app.http.open(RESET, &body).await;
+        if tries == 5 {
+            answer.assert_code_refused();
+            assert_eq!(app.http.login(username, PASSWORD).await.status, 200);
+        } else {
+            answer.token();
+        }
+    }
+}
+
+async fn a_code_is_good_once(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    app.user("ann").await;
+    let body = app.begin_reset("ann", NEW).await;
+    let answers = join_all((0..6).map(|_| app.http.open(RESET, &body))).await;
+    let (done, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(done.len(), 1, "{answers:?}");
+    refused.iter().for_each(|answer| answer.assert_code_refused());
+    let other = but(&body, "new_password", "a third battery staple 5");
+    app.http.open(RESET, &other).await.assert_code_refused();
+    assert_eq!(app.http.init(&done[0].token()).await.status, 200);
+    assert_eq!(app.http.login("ann", NEW).await.status, 200);
+}
+
+async fn a_request_that_is_repeated_replaces_the_earlier_one(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    app.user("ann").await;
+    let first = app.begin_reset("ann", NEW).await;
+    let asked = app.http.open(REQUEST, &of("ANN@example.org")).await;
+    let second = with_codes(&first, &asked, &app.code_to("ann@example.org").await);
+    app.http.open(RESET, &first).await.assert_code_refused();
+    let mixed = but(&second, "verification_code", first["verification_code"].clone());
+    app.http.open(RESET, &mixed).await.assert_code_refused();
+    assert_eq!(app.http.open(RESET, &second).await.status, 200);
+}
+
+async fn a_password_that_is_refused_does_not_use_up_the_code(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    let ann = app.user("winterbottom").await;
+    ann.call("/api/account/update", &json!({"name": "Percival Arbuthnot"})).await.success();
+    let body = app.begin_reset("winterbottom", NEW).await;
+    for weak in ["password", "1234567", "winterbottom", "winterbottom@example.org", "percivalarbuthnot", "Arbuthnot1"] {
+        app.http.open(RESET, &but(&body, "new_password", weak)).await.assert_weak("new_password");
+    }
+    let long = but(&body, "new_password", "x".repeat(257));
+    app.http.open(RESET, &long).await.assert_not_valid("new_password", "too_long");
+    app.http.open(RESET, &but(&body, "new_password", "")).await.assert_not_valid("new_password", "invalid");
+    assert_eq!(ann.init().await.status, 200);
+    let spaced = but(&body, "new_password", format!(" {NEW} "));
+    assert_eq!(app.http.open(RESET, &spaced).await.status, 200);
+    assert_eq!(app.http.login("winterbottom", &format!(" {NEW} ")).await.status, 200);
+    app.http.login("winterbottom", NEW).await.assert_unknown_user();
+}
+
+async fn who_has_no_code_learns_nothing_about_passwords(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    app.user("ann").await;
+    let body = but(&miscoded(&app.begin_reset("ann", NEW).await), "new_password", "password");
+    app.http.open(RESET, &body).await.assert_code_refused();
+}
+
+async fn who_is_deactivated_between_the_steps_gets_no_token(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    app.user("ann").await;
+    let body = app.begin_reset("ann", NEW).await;
+    app.installation.change_user("deactivate", "ann").await;
+    app.http.open(RESET, &body).await.assert_unprocessable("user_not_found");
+    app.installation.change_user("activate", "ann").await;
+    assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
+}

@@ -1,0 +1,88 @@
+//! Signing up with an address that was invited: the account takes the place that waits for it.
+
+use doorward_domain::{Ids, RandomIds};
+use doorward_tests::{
+    Backend, MailedApp, PASSWORD,
+    backend::execute,
+    json::{assert_same, redacted},
+    mailed::but,
+    on_both_databases,
+};
+use serde_json::json;
+
+on_both_databases![who_was_invited_sees_the_invitations, the_second_account_of_an_address_takes_nothing,];
+
+/// Invites an address to a project: its gid.
+fn invite(app: &MailedApp, project: &str, email: &str) -> String {
+    let gid = RandomIds.gid().to_string();
+    let directory = &app.installation.databases.directory;
+    let user = format!(
+        "INSERT INTO users (gid, email, email_folded, name, status, language, timezone, created_at, updated_at) \
+        VALUES ('{gid}', '{email}', '{}', '', 'invited', 'en', 'Europe/Amsterdam', 0, 0)",
+        email.to_lowercase()
+    );
+    execute(directory, &user);
+    let membership = format!(
+        "INSERT INTO memberships (project_gid, user_gid, role, status, created_at, updated_at) \
+        VALUES ('{project}', '{gid}', 'member', 'invited', 0, 0)"
+    );
+    execute(directory, &membership);
+    gid
+}
+
+async fn who_was_invited_sees_the_invitations(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    let ann = app.user("ann").await;
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    let ben = invite(&app, &project, "Ben@example.org");
+    // Nobody has an account with that address yet.
+    let asked = app.http.open("/api/reset_password_request", &json!({"username_or_email": "ben@example.org"})).await;
+    asked.assert_unprocessable("user_not_found");
+
+    let answer = app.http.open("/api/signup", &app.begin_signup("ben", "ben@EXAMPLE.org").await).await;
+    answer.success();
+    let names = [(ann.gid.as_str(), "1-ann"), (&ben, "2-ben"), (&project, "<herbarium>")];
+    let expected = json!({
+        "success": true,
+        "result": {"user": "2-ben", "user_projects": {}, "cc.version": "<version>", "cc.cursor": "<cursor>"},
+        "data": {
+            "cc.users": {
+                "2-ben": {
+                    "gid": "2-ben", "username": "ben", "email": "ben@EXAMPLE.org", "name": "", "avatar": null,
+                    "status": "active", "options": {"language": "en", "timezone": "Europe/Amsterdam"}
+                }
+            },
+            "cc.projects": {
+                "<herbarium>":
+                    {"gid": "<herbarium>", "name": "Herbarium", "icon": null, "owner": "1-ann", "status": "active"}
+            },
+            "cc.projects_members": [{
+                "project_gid": "<herbarium>", "user_gid": "2-ben", "status": "invited", "roles": ["member"],
+                "options": {
+                    "notifications": {"email": "ben@EXAMPLE.org", "events": ["all"], "frequency": "immediate"},
+                    "rate_limit_per_second": null
+                }
+            }],
+            "cc.languages": "<languages>"
+        }
+    });
+    assert_same(&redacted(&answer.json(), &names), &expected);
+    assert_same(&redacted(&app.http.login("ben", PASSWORD).await.json(), &names), &expected);
+    app.http.project_init(&project, &answer.token()).await.assert_forbidden();
+    let (_, data) = ann.init().await.success();
+    let short = json!({"gid": ben, "username": "ben", "name": "", "avatar": null, "status": "active"});
+    assert_eq!(data["cc.users"][&ben], short);
+}
+
+async fn the_second_account_of_an_address_takes_nothing(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    app.user("ann").await;
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    let invited = invite(&app, &project, "ben@example.org");
+    // A code for another address, or another's, takes no place.
+    let other = app.begin_signup("cas", "cas@example.org").await;
+    app.http.open("/api/signup", &but(&other, "email", "ben@example.org")).await.assert_code_refused();
+    let cas = app.http.open("/api/signup", &other).await.success().0["user"].clone();
+    assert_ne!(cas, json!(invited));
+    assert_eq!(app.sign_up("ben", "ben@example.org").await.gid, invited);
+}
