@@ -60,12 +60,12 @@ impl Directory {
         Ok((username, found.is_none()))
     }
 
-    /// Active accounts, in the order of usernames.
+    /// Accounts of these statuses, in the order of usernames.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn find_accounts(&self, by: By) -> Result<Vec<User>, Error> {
-        Ok(self.database.peek(move |connection| find_accounts(connection, &by)).await?)
+    pub async fn find_accounts(&self, by: By, statuses: &'static [UserStatus]) -> Result<Vec<User>, Error> {
+        Ok(self.database.peek(move |connection| find_accounts(connection, &by, statuses)).await?)
     }
 
     /// The account of a signup. An address that was invited before has a place already, which the account takes.
@@ -165,8 +165,12 @@ pub(crate) fn get_active(connection: &mut AnyConnection, gid: Gid) -> Result<Use
     if user.is_api_user() { Err(Error::Forbidden) } else { Ok(user) }
 }
 
-pub(crate) fn find_accounts(connection: &mut AnyConnection, by: &By) -> doorward_storage::Result<Vec<User>> {
-    let is_account = |user: &User| user.status == UserStatus::Active && user.username.is_some();
+pub(crate) fn find_accounts(
+    connection: &mut AnyConnection,
+    by: &By,
+    statuses: &[UserStatus],
+) -> doorward_storage::Result<Vec<User>> {
+    let is_account = |user: &User| statuses.contains(&user.status) && user.username.is_some();
     let found: Vec<User> = match by {
         By::Username(text) => by_username(connection, text)?,
         By::Email(text) => by_email(connection, text)?,

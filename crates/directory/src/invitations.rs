@@ -222,7 +222,7 @@ enum Invitee {
 }
 
 fn invitee(connection: &mut AnyConnection, name: &str, new_gid: Gid, inviter: &User) -> Result<Invitee, Error> {
-    let accounts = accounts::find_accounts(connection, &By::Either(name.to_owned()))?;
+    let accounts = accounts::find_accounts(connection, &By::Either(name.to_owned()), &[UserStatus::Active])?;
     if let Some(user) = accounts.into_iter().next() {
         return Ok(Invitee::Known(user));
     }

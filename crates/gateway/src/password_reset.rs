@@ -64,5 +64,10 @@ pub(crate) async fn reset(
 }
 
 async fn find(peers: &Peers, by: By) -> Result<Vec<User>, Problem> {
-    Ok(peers.directory().find_accounts(FindAccountsRequest { by: Some(by) }).await?.into_inner().users)
+    Ok(peers
+        .directory()
+        .find_accounts(FindAccountsRequest { by: Some(by), also_inactive: false })
+        .await?
+        .into_inner()
+        .users)
 }

@@ -48,7 +48,7 @@ pub(crate) async fn request(
         people::count_question(&request, &peers, &gateway).await?;
         return Err(Problem::validation("username", "unavailable"));
     }
-    let find = FindAccountsRequest { by: Some(By::Email(email.clone())) };
+    let find = FindAccountsRequest { by: Some(By::Email(email.clone())), also_inactive: true };
     let owners = peers.directory().find_accounts(find).await?.into_inner().users;
     let request = RequestSignupRequest {
         username: checked.username,

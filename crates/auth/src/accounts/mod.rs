@@ -95,6 +95,15 @@ impl Accounts {
             .await
     }
 
+    /// Counts what goes to a mailbox.
+    async fn count_mail(&self, email: &Email) -> Result<(), Error> {
+        let (config, clock) = (self.config.clone(), self.clock.clone());
+        let mailbox = Bucket::of_mailbox(email, &config.throttle);
+        self.database
+            .write(move |connection| throttle::count_attempt(connection, &[&mailbox], &config.throttle, clock.now()))
+            .await
+    }
+
     /// # Errors
     /// [`Error::MailOff`].
     fn outbox(&self) -> Result<Outbox, Error> {

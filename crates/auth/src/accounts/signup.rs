@@ -38,11 +38,12 @@ impl Accounts {
     /// Those of the password, [`Error::EmailInvalid`], [`Error::Throttled`], [`Error::MailOff`], and those of the database.
     pub(crate) async fn request_signup(&self, request: SignupRequest, from: &From) -> Result<String, Error> {
         self.outbox()?;
+        self.count(from, None).await?;
         let hints = Hints::new(&[&request.username, &request.email]);
         let password = Password::parse(&request.password)?;
         self.credentials.check_new(password.clone(), hints).await?;
         let email = Email::parse(&request.email).map_err(|_| Error::EmailInvalid)?;
-        self.count(from, Some(&email)).await?;
+        self.count_mail(&email).await?;
         let password_hash = self.credentials.hash(password).await?;
         let (folded, now) = (email.folded(), self.clock.now());
         let binding: &[&str] = &[&request.username, &folded];

@@ -1,6 +1,6 @@
 //! The calls about accounts.
 
-use doorward_domain::Email;
+use doorward_domain::{Email, UserStatus};
 use doorward_proto::{
     Failure,
     directory::v1::{self as pb, find_accounts_request::By as PbBy},
@@ -30,7 +30,9 @@ pub(super) async fn find_accounts(
         PbBy::Email(text) => By::Email(text),
         PbBy::UsernameOrEmail(text) => By::Either(text),
     };
-    let found = directory.find_accounts(by).await.map_err(Failure::from)?;
+    let statuses: &[UserStatus] =
+        if request.also_inactive { &[UserStatus::Active, UserStatus::Inactive] } else { &[UserStatus::Active] };
+    let found = directory.find_accounts(by, statuses).await.map_err(Failure::from)?;
     Ok(Response::new(pb::FindAccountsResponse { users: found.into_iter().map(convert::user).collect() }))
 }
 
