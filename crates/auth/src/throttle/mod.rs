@@ -187,6 +187,15 @@ pub(crate) fn count_attempt(
     Ok(())
 }
 
+/// Refuses during a wait, and counts nothing.
+///
+/// # Errors
+/// [`Error::Throttled`], and those of the database.
+pub(crate) fn admit(connection: &mut AnyConnection, bucket: &Bucket, now: Timestamp) -> Result<(), Error> {
+    let count = store::throttle::find(connection, &bucket.key)?;
+    count.and_then(|count| wait(&count, now)).map_or(Ok(()), |wait| Err(Error::Throttled(wait)))
+}
+
 /// Drops what no longer counts, one kind at a time. A transaction for both could wait for somebody who has locked an
 /// address and waits for a name.
 pub(crate) fn sweep(
