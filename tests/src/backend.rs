@@ -85,15 +85,28 @@ pub fn texts(url: &DatabaseUrl, sql: &str) -> Vec<String> {
     rows.into_iter().map(|row| row.text).collect()
 }
 
-/// Nobody can read the table until this goes away. Only PostgreSQL can do that.
+/// Until this goes away others can't get at the table.
 pub struct LockedTable {
     _connection: AnyConnection,
 }
 
+/// Nobody can read the table. Only PostgreSQL can do that.
 #[must_use]
 pub fn lock_table(url: &DatabaseUrl, table: &str) -> LockedTable {
     let mut connection = connect(url);
     connection.batch_execute(&format!("BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")).expect("a lock");
+    LockedTable { _connection: connection }
+}
+
+/// Everybody can read the table, and nobody write to it; with SQLite, to none.
+#[must_use]
+pub fn hold_writes(url: &DatabaseUrl, table: &str) -> LockedTable {
+    let mut connection = connect(url);
+    let sql = match connection {
+        AnyConnection::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
+        AnyConnection::Postgres(_) => format!("BEGIN; LOCK TABLE {table} IN EXCLUSIVE MODE"),
+    };
+    connection.batch_execute(&sql).expect("a lock");
     LockedTable { _connection: connection }
 }
 

@@ -1,6 +1,16 @@
 //! End-to-end tests, one file for each area. `cargo nextest run -p doorward-tests login::` runs one of them.
 
+mod account_abuse;
+mod account_codes;
+mod account_crashes;
 mod account_delete;
+mod account_enumeration;
+mod account_kills;
+mod account_limits;
+mod account_races;
+mod account_secrets;
+mod account_steps;
+mod account_timing;
 mod account_update;
 mod api_key_life;
 mod api_keys;
@@ -22,6 +32,7 @@ mod init;
 mod keys;
 mod languages;
 mod login;
+mod mail_delivery;
 mod mail_settings;
 mod mail_worker;
 mod migrations;

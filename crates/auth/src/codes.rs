@@ -179,6 +179,11 @@ pub(crate) fn count_failure(connection: &mut AnyConnection, code: &Code) -> Resu
     Ok(())
 }
 
+/// What the code stands for has begun: asking again doesn't replace it any more. False when that has happened already.
+pub(crate) fn keep(connection: &mut AnyConnection, code: &Code, subject: &str) -> Result<bool, Error> {
+    Ok(store::code::set_subject(connection, &code.validation, subject)?)
+}
+
 /// Takes a code that was checked, in the transaction that does what it stands for: of many at once, one gets it.
 pub(crate) fn use_up(
     connection: &mut AnyConnection,

@@ -18,6 +18,10 @@ impl Email {
         if text.len() > 254 || text.chars().any(char::is_control) {
             return Err(Malformed("not an email address"));
         }
+        // The sign of Kelvin, which in small letters is an ASCII k: two mailboxes would count as one.
+        if text.chars().any(|char| !char.is_ascii() && char.to_lowercase().all(|small| small.is_ascii())) {
+            return Err(Malformed("not an email address"));
+        }
         let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
         match EmailAddress::parse_with_options(text, options) {
             Ok(address) if is_host(address.domain()) => Ok(Self(text.to_owned())),
@@ -84,6 +88,7 @@ mod tests {
             "ann@",
             "@example.org",
             "ann@localhost",
+            "fran\u{212a}@example.org",
             "a b@example.org",
             "Ann <ann@example.org>",
             "ann@[127.0.0.1]",

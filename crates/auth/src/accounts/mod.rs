@@ -84,23 +84,26 @@ impl Accounts {
 
     /// Counts what is asked from an address, and what goes to a mailbox.
     async fn count(&self, from: &From, mailbox: Option<&Email>) -> Result<(), Error> {
-        let (config, clock) = (self.config.clone(), self.clock.clone());
-        let asked = Bucket::of_questions(&Place::of(from.address), &config.throttle);
-        let mailbox = mailbox.map(|email| Bucket::of_mailbox(email, &config.throttle));
-        self.database
-            .write(move |connection| {
-                let buckets: Vec<&Bucket> = std::iter::once(&asked).chain(&mailbox).collect();
-                throttle::count_attempt(connection, &buckets, &config.throttle, clock.now())
-            })
-            .await
+        let mailbox = mailbox.map(|email| Bucket::of_mailbox(email, &self.config.throttle));
+        self.count_each(std::iter::once(self.asked_from(from)).chain(mailbox).collect()).await
     }
 
     /// Counts what goes to a mailbox.
-    async fn count_mail(&self, email: &Email) -> Result<(), Error> {
+    async fn count_mail(&self, to: &Email) -> Result<(), Error> {
+        self.count_each(vec![Bucket::of_mailbox(to, &self.config.throttle)]).await
+    }
+
+    fn asked_from(&self, from: &From) -> Bucket {
+        Bucket::of_questions(&Place::of(from.address), &self.config.throttle)
+    }
+
+    async fn count_each(&self, buckets: Vec<Bucket>) -> Result<(), Error> {
         let (config, clock) = (self.config.clone(), self.clock.clone());
-        let mailbox = Bucket::of_mailbox(email, &config.throttle);
         self.database
-            .write(move |connection| throttle::count_attempt(connection, &[&mailbox], &config.throttle, clock.now()))
+            .write(move |connection| {
+                let buckets: Vec<&Bucket> = buckets.iter().collect();
+                throttle::count_attempt(connection, &buckets, &config.throttle, clock.now())
+            })
             .await
     }
 
@@ -131,7 +134,7 @@ impl Accounts {
     /// The code, when all that belongs to it is right.
     ///
     /// # Errors
-    /// [`Error::CodeRefused`], which is counted; those of the database.
+    /// [`Error::CodeRefused`], which is counted, against the address too; [`Error::Throttled`]; those of the database.
     async fn check(
         &self,
         purpose: Purpose,
@@ -139,14 +142,17 @@ impl Accounts {
         binding: Vec<String>,
         (user, from): (Option<Gid>, &From),
     ) -> Result<Code, Error> {
-        let (codes, clock) = (self.codes.clone(), self.clock.clone());
+        let (codes, clock, config) = (self.codes.clone(), self.clock.clone(), self.config.clone());
+        let refused = Bucket::of_codes(&Place::of(from.address), &config.throttle);
         let entry = Entry::new(Action::CodeRefused, user, &from.origin).with_detail(purpose.as_str());
         let checked = self
             .database
             .write(move |connection| {
                 let (binding, now): (Vec<&str>, _) = (binding.iter().map(String::as_str).collect(), clock.now());
+                throttle::admit(connection, &refused, now)?;
                 let checked = codes.check(connection, purpose, (&typed, &binding), now)?;
                 if checked.is_none() {
+                    throttle::count_failure(connection, &[&refused], &config.throttle, now)?;
                     audit::record(connection, entry, now)?;
                 }
                 Ok::<_, Error>(checked)

@@ -2,6 +2,7 @@
 
 use doorward_domain::{Email, Gid};
 use doorward_mail::{Letter, NewMail};
+use doorward_storage::AnyConnection;
 
 use crate::{
     Error, Password,
@@ -38,7 +39,8 @@ impl Accounts {
     /// Those of the password, [`Error::EmailInvalid`], [`Error::Throttled`], [`Error::MailOff`], and those of the database.
     pub(crate) async fn request_signup(&self, request: SignupRequest, from: &From) -> Result<String, Error> {
         self.outbox()?;
-        self.count(from, None).await?;
+        // First of all: to look at a password costs something.
+        self.count_question(from).await?;
         let hints = Hints::new(&[&request.username, &request.email]);
         let password = Password::parse(&request.password)?;
         self.credentials.check_new(password.clone(), hints).await?;
@@ -75,9 +77,11 @@ impl Accounts {
         let Some(begun) = &code.signup else {
             return Err(Error::Internal("a signup's code without its signup"));
         };
-        let hash = begun.password_hash.clone();
-        if self.credentials.verify(Some(begun.gid), Some(hash), &signup.password).await?.is_some() {
-            return Ok(begun.gid);
+        let (gid, hash) = (begun.gid, begun.password_hash.clone());
+        if self.credentials.verify(Some(gid), Some(hash), &signup.password).await?.is_some() {
+            // Or whoever knows the address could ask for a code now, and leave an account without a password.
+            let keep = move |connection: &mut AnyConnection| codes::keep(connection, &code, &gid.to_string());
+            return if self.database.write(keep).await? { Ok(gid) } else { Err(Error::CodeRefused) };
         }
         self.database.write(move |connection| codes::count_failure(connection, &code)).await?;
         Err(Error::CodeRefused)

@@ -100,6 +100,11 @@ pub(crate) fn set_failed_tries(connection: &mut AnyConnection, validation: &str,
     Ok(())
 }
 
+/// Whether it is there still.
+pub(crate) fn set_subject(connection: &mut AnyConnection, validation: &str, subject: &str) -> Result<bool> {
+    Ok(diesel::update(codes::table.find(validation)).set(codes::subject.eq(subject)).execute(connection)? > 0)
+}
+
 pub(crate) fn delete(connection: &mut AnyConnection, validation: &str) -> Result<()> {
     diesel::delete(codes::table.find(validation)).execute(connection)?;
     Ok(())

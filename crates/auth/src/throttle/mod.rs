@@ -19,6 +19,8 @@ const NAME_FORGIVES: Duration = Duration::from_secs(3600);
 const ADDRESS_FORGIVES: Duration = Duration::from_secs(60);
 /// Questions of people without a token (names, codes) from one address, and how long until one more is free.
 const QUESTION_FORGIVES: Duration = Duration::from_secs(5);
+/// An address may have so many codes refused times that.
+const CODE_FACTOR: u32 = 40;
 /// So many mails to one mailbox at strangers' request as a username may fail times this.
 const MAILBOX_FACTOR: u32 = 2;
 const MAILBOX_FORGIVES: Duration = Duration::from_secs(3600);
@@ -91,6 +93,12 @@ impl Bucket {
     pub(crate) fn of_questions(place: &Place, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(ADDRESS_FACTOR);
         Self { key: format!("question:{}", place.as_str()), threshold, forgives: QUESTION_FORGIVES }
+    }
+
+    /// Of codes that were refused, from an address. One who taps twice, or many at once who find a code used, guess nothing.
+    pub(crate) fn of_codes(place: &Place, config: &ThrottleConfig) -> Self {
+        let threshold = config.failures.saturating_mul(CODE_FACTOR);
+        Self { key: format!("code:{}", place.as_str()), threshold, forgives: QUESTION_FORGIVES }
     }
 
     /// Of mails with codes to one address, whoever asks for them.
@@ -187,6 +195,15 @@ pub(crate) fn count_attempt(
     Ok(())
 }
 
+/// Refuses during a wait, and counts nothing.
+///
+/// # Errors
+/// [`Error::Throttled`], and those of the database.
+pub(crate) fn admit(connection: &mut AnyConnection, bucket: &Bucket, now: Timestamp) -> Result<(), Error> {
+    let count = store::throttle::find(connection, &bucket.key)?;
+    count.and_then(|count| wait(&count, now)).map_or(Ok(()), |wait| Err(Error::Throttled(wait)))
+}
+
 /// Drops what no longer counts, one kind at a time. A transaction for both could wait for somebody who has locked an
 /// address and waits for a name.
 pub(crate) fn sweep(
@@ -199,6 +216,7 @@ pub(crate) fn sweep(
         Kind::Name => (config.failures, NAME_FORGIVES),
         Kind::Address => (config.failures.saturating_mul(ADDRESS_FACTOR), ADDRESS_FORGIVES),
         Kind::Question => (config.failures.saturating_mul(ADDRESS_FACTOR), QUESTION_FORGIVES),
+        Kind::Code => (config.failures.saturating_mul(CODE_FACTOR), QUESTION_FORGIVES),
         Kind::Mailbox => (config.failures.saturating_mul(MAILBOX_FACTOR), MAILBOX_FORGIVES),
     };
     let longest = forgives.saturating_mul(threshold.saturating_add(MAX_DOUBLINGS));
@@ -211,17 +229,19 @@ pub(crate) enum Kind {
     Name,
     Address,
     Question,
+    Code,
     Mailbox,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 4] = [Self::Name, Self::Address, Self::Question, Self::Mailbox];
+    pub(crate) const ALL: [Self; 5] = [Self::Name, Self::Address, Self::Question, Self::Code, Self::Mailbox];
 
     const fn prefix(self) -> &'static str {
         match self {
             Self::Name => "name:",
             Self::Address => "address:",
             Self::Question => "question:",
+            Self::Code => "code:",
             Self::Mailbox => "mailbox:",
         }
     }

@@ -1,0 +1,119 @@
+//! The account calls in two steps, with the codes in hand: what the tests of their misuse have in common.
+
+use doorward_tests::{Answer, App, Backend, Http, Installation, PASSWORD, SmtpServer, Split, backend::texts};
+use serde_json::{Value, json};
+
+pub(crate) const APP_URL: &str = "https://app.example.org/start";
+/// A good one that is not [`PASSWORD`].
+pub(crate) const NEW_PASSWORD: &str = "kV7 gluon marmalade 12";
+
+/// Settings of an installation that sends its mails there.
+pub(crate) fn mailed(mut installation: Installation, url: &str) -> Installation {
+    installation.set(&[
+        ("DOORWARD_SMTP_URL", url),
+        ("DOORWARD_MAIL_FROM", "Doorward <no-reply@mail.example.org>"),
+        ("DOORWARD_APP_URL", APP_URL),
+    ]);
+    installation
+}
+
+pub(crate) async fn app(backend: Backend, smtp: &SmtpServer, others: &[(&str, &str)]) -> App {
+    App::of(mailed(Installation::new(backend), &smtp.url()).with(others)).await
+}
+
+pub(crate) async fn split(backend: Backend, smtp: &SmtpServer, others: &[(&str, &str)]) -> Split {
+    let mut split = Split::prepare(backend).await;
+    split.installation = mailed(split.installation, &smtp.url()).with(others);
+    split.start_all().await;
+    split
+}
+
+/// The same body, but for one member.
+pub(crate) fn with(body: &Value, name: &str, value: impl Into<Value>) -> Value {
+    let mut body = body.clone();
+    body[name] = value.into();
+    body
+}
+
+/// Another code of the same form.
+pub(crate) fn wrong(body: &Value) -> Value {
+    let code = body["verification_code"].as_str().expect("a code");
+    let last = if code.ends_with('A') { 'C' } else { 'A' };
+    with(body, "verification_code", format!("{}{last}", &code[..code.len() - 1]))
+}
+
+pub(crate) fn validation_code(answer: &Answer) -> String {
+    answer.success().0["validation_code"].as_str().expect("a code").to_owned()
+}
+
+/// What somebody signs up with; their address is `<username>@example.org`.
+pub(crate) fn newcomer(username: &str) -> Value {
+    json!({"username": username, "password": PASSWORD, "email": format!("{username}@example.org")})
+}
+
+pub(crate) fn refused(answer: &Answer) {
+    answer.assert_not_valid("verification_code", "incorrect");
+}
+
+/// Calls, and the mailboxes of those who call.
+pub(crate) struct Caller<'a> {
+    pub(crate) http: &'a Http,
+    pub(crate) smtp: &'a SmtpServer,
+}
+
+impl Caller<'_> {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.http.post(path).json(body).send().await
+    }
+
+    pub(crate) async fn post_as(&self, token: &str, path: &str, body: &Value) -> Answer {
+        self.http.post(path).bearer(token).json(body).send().await
+    }
+
+    /// The body of the second step.
+    pub(crate) async fn begin_signup(&self, newcomer: &Value) -> Value {
+        let begun = self.post("/api/signup_request", newcomer).await;
+        self.with_codes(newcomer, &begun, newcomer["email"].as_str().expect("an address")).await
+    }
+
+    pub(crate) async fn begin_reset(&self, username: &str) -> Value {
+        let begun = self.post("/api/reset_password_request", &json!({"username_or_email": username})).await;
+        let second = json!({"username": username, "new_password": NEW_PASSWORD});
+        self.with_codes(&second, &begun, &format!("{username}@example.org")).await
+    }
+
+    pub(crate) async fn begin_email_change(&self, token: &str, email: &str) -> Value {
+        let first = json!({"email": email});
+        let begun = self.post_as(token, "/api/account/update_email_request", &first).await;
+        self.with_codes(&first, &begun, email).await
+    }
+
+    async fn with_codes(&self, second: &Value, begun: &Answer, address: &str) -> Value {
+        let second = with(second, "validation_code", validation_code(begun));
+        with(&second, "verification_code", self.smtp.mail_to(address).await.code())
+    }
+
+    pub(crate) async fn signup(&self, body: &Value) -> Answer {
+        self.post("/api/signup", body).await
+    }
+
+    pub(crate) async fn reset(&self, body: &Value) -> Answer {
+        self.post("/api/reset_password", body).await
+    }
+
+    pub(crate) async fn change_email(&self, token: &str, body: &Value) -> Answer {
+        self.post_as(token, "/api/account/update_email", body).await
+    }
+}
+
+/// How many rows of a table are like this.
+pub(crate) fn count(url: &doorward_storage::DatabaseUrl, table: &str, condition: &str) -> usize {
+    texts(url, &format!("SELECT '' AS text FROM {table} WHERE {condition}")).len()
+}
+
+/// The address that a user has now.
+pub(crate) async fn email_of(http: &Http, token: &str) -> String {
+    let (result, data) = http.init(token).await.success();
+    let gid = result["user"].as_str().expect("a gid");
+    data["cc.users"][gid]["email"].as_str().expect("an address").to_owned()
+}
