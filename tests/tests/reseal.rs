@@ -95,7 +95,7 @@ impl Before {
         ];
         let rows = queries.into_iter().map(|query| texts(&self.app.installation.databases.auth, query));
         let rows: Vec<Vec<String>> = rows.collect();
-        assert!(rows.iter().map(Vec::len).eq([3, 1, 1]), "{rows:?}");
+        assert!(rows.iter().map(Vec::len).eq([3, 2, 1]), "{rows:?}");
         let pair = |row: &String| row.split_once(' ').map(|(place, sealed)| (place.to_owned(), sealed.to_owned()));
         rows.iter().flatten().filter_map(pair).collect()
     }

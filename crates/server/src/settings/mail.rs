@@ -33,7 +33,8 @@ impl MailSettings {
 }
 
 fn smtp_url(text: &str) -> Result<SecretString, String> {
-    doorward_mail::check_url(text).map(|()| text.to_owned().into())
+    let expected = "expected smtp://<user>:<password>@<host>:<port> or smtps://...";
+    doorward_mail::check_url(text).map(|()| text.to_owned().into()).map_err(|reason| format!("{expected}: {reason}"))
 }
 
 fn mailbox(text: &str) -> Result<String, String> {
