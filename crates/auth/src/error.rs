@@ -18,7 +18,7 @@ pub enum Error {
     UnknownUser,
     #[error("the token is not accepted")]
     TokenRefused,
-    #[error("too many failed logins: the next may be tried in {0:?}")]
+    #[error("too many attempts: the next may be made in {0:?}")]
     Throttled(Duration),
     #[error("too many passwords are being checked")]
     HashQueueFull,

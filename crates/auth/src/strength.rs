@@ -38,7 +38,9 @@ impl Hints {
         let parts = texts.iter().flat_map(|text| text.split(|char: char| !char.is_alphanumeric()));
         let parts = parts.filter(|part| part.chars().count() >= SHORTEST_PART);
         let whole = texts.iter().copied().filter(|text| !text.is_empty());
-        Self(whole.chain(parts).map(str::to_lowercase).take(MAX_HINTS).collect())
+        // What the app is called is the first thing that is tried (NIST SP 800-63B-4, section 3.1.1.2).
+        let app = [doorward_mail::APP_NAME];
+        Self(app.into_iter().chain(whole).chain(parts).map(str::to_lowercase).take(MAX_HINTS).collect())
     }
 }
 

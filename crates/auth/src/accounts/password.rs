@@ -1,6 +1,6 @@
 //! Another password, by who is logged in; and what every new password brings about.
 
-use doorward_domain::Timestamp;
+use doorward_domain::{Email, Timestamp};
 use doorward_mail::{Letter, NewMail, Outbox};
 use doorward_storage::AnyConnection;
 
@@ -8,6 +8,7 @@ use crate::{
     Error, Password,
     accounts::{Accounts, From, Person, login_after},
     audit::Action,
+    codes::{self, Purpose},
     credentials::Replacement,
     logins::Attempt,
     store,
@@ -53,15 +54,14 @@ impl Accounts {
         };
         let password = Password::parse(&password)?;
         let mut hints: Vec<&str> = new.hints.iter().map(String::as_str).collect();
-        let email = user.email.as_ref().map(ToString::to_string).unwrap_or_default();
-        hints.extend([user.username.as_str(), &email, &user.name]);
+        hints.extend([user.username.as_str(), user.email.as_ref().map_or("", Email::as_str), &user.name]);
         self.credentials.check_new(password.clone(), Hints::new(&hints)).await?;
         if new.is_check_only {
             return Ok(None);
         }
         let hash = self.credentials.hash(password).await?;
         let replacement = Replacement { user: user.gid, hash, action: Action::PasswordChanged };
-        let (origin, notice) = (from.origin.by(user.gid), self.notice(&user));
+        let (origin, notice, email) = (from.origin.by(user.gid), self.notice(&user), user.email);
         let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
         let login = self
             .database
@@ -69,6 +69,10 @@ impl Accounts {
                 store::trust_head::next_version(connection)?;
                 let now = clock.now();
                 replacement.put(connection, &origin, lifetime, now)?;
+                if let Some(email) = &email {
+                    // That which is for several accounts of one address.
+                    store::code::delete_of(connection, Purpose::Reset, &codes::hashed(&email.folded()))?;
+                }
                 notice.put(connection, now)?;
                 login_after(connection, user.gid, now)
             })

@@ -110,6 +110,12 @@ pub(crate) fn delete(connection: &mut AnyConnection, validation: &str) -> Result
     Ok(())
 }
 
+pub(crate) fn delete_of(connection: &mut AnyConnection, purpose: Purpose, subject: &str) -> Result<()> {
+    let of_subject = codes::purpose.eq(purpose.as_str()).and(codes::subject.eq(subject));
+    diesel::delete(codes::table.filter(of_subject)).execute(connection)?;
+    Ok(())
+}
+
 /// Those of a user, by gid; what they asked for by address goes when it expires.
 pub(crate) fn delete_of_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
     diesel::delete(codes::table.filter(codes::subject.eq(user.to_string()).and(is_of_user()))).execute(connection)?;

@@ -95,7 +95,8 @@ fn introduce(settings: &Settings, password: &str) {
     let people = PEOPLE.map(|(username, _)| username).join(", ");
     let text = format!(
         "\nDoorward is running, with demo data in {}.\n\n  HTTP API      http://{listen}\n  operations    \
-         http://{ops}/health/ready, http://{ops}/metrics\n  users         {people}\n  password      {password}\n\nLog in:\n\n  \
+         http://{ops}/health/ready, http://{ops}/metrics\n  users         {people}\n  password      {password}\n  mails         \
+         in this log\n\nLog in:\n\n  \
          curl -i http://{listen}/api/login -H 'Content-Type: application/json' -d \
          '{{\"username\": \"ann\", \"password\": \"{password}\"}}'\n\nStop with Ctrl-C.\n\n",
         settings.data_dir.display(),
