@@ -87,8 +87,13 @@ fn projects(gids: &[String], count: usize) -> String {
             }
         }
     }
-    format!("BEGIN; {}{}COMMIT;", insert("projects", &projects), insert("memberships", &memberships))
+    format!("BEGIN; {}{}COMMIT;", insert(PROJECT, &projects), insert(MEMBERSHIP, &memberships))
 }
+
+/// Tables, and what is given of each row.
+const PROJECT: &str = "projects (gid, name, icon, owner_gid, status, timezone, created_at, updated_at)";
+const MEMBERSHIP: &str =
+    "memberships (project_gid, user_gid, role, status, rate_limit_per_second, created_at, updated_at)";
 
 fn insert(table: &str, rows: &[String]) -> String {
     rows.chunks(CHUNK).map(|rows| format!("INSERT INTO {table} VALUES {};", rows.join(","))).collect()
