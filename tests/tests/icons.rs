@@ -231,7 +231,8 @@ async fn what_is_replaced_is_gone_on_every_gateway(backend: Backend) {
     let split = Split::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
-    let other = split.replica(Role::Gateway, &[]).await.http();
+    let gateway = split.replica(Role::Gateway, &[]).await;
+    let other = gateway.http();
     let ann_there =
         User { http: other.clone(), token: ann.token.clone(), gid: ann.gid.clone(), username: String::new() };
     for (user, red_value) in [(&ann, 200), (&ann_there, 100), (&ann, 50)] {
