@@ -53,7 +53,7 @@ impl Listing {
                     stdout::text(&format!("{before}{entry}"))?;
                 }
                 Self::Table { columns, rows } => {
-                    rows.push(columns.iter().map(|(_, at)| cell(entry.pointer(at))).collect())
+                    rows.push(columns.iter().map(|(_, at)| cell(entry.pointer(at))).collect());
                 }
             }
         }
