@@ -1,7 +1,11 @@
 //! `/api/projects/upload_icon`, `delete_icon`, and `/media/icons/...`. What pictures and forms are, is tested for avatars; here is
 //! what differs: the name stays, and the owner alone may.
 
-use std::{io::Cursor, time::Duration};
+use std::{
+    io::Cursor,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
 
 use doorward_tests::{
     Answer, Backend, Http, Role, Split, User, eventually,
@@ -21,6 +25,7 @@ on_both_databases![
     the_name_stays_and_the_picture_changes,
     another_format_has_another_ending_and_the_old_one_is_gone,
     an_icon_is_served_as_long_as_it_is_the_one,
+    an_icon_that_is_being_replaced_is_always_there,
     the_first_bad_part_is_reported,
     icons_are_the_owners_alone,
     an_owner_has_the_icon_of_a_deleted_project_too,
@@ -162,6 +167,28 @@ async fn an_icon_is_served_as_long_as_it_is_the_one(backend: Backend) {
     assert_eq!(red(&changed), 10);
     assert_ne!(changed.header("etag"), Some(tag.as_str()));
     scene.app.http.post(&path).json(&json!({})).send().await.assert_error(405, "Method not allowed", &json!({}));
+}
+
+async fn an_icon_that_is_being_replaced_is_always_there(backend: Backend) {
+    let scene = Scene::new(backend).await;
+    let name = uploaded(&scene.ann, &scene.project, &png()).await;
+    let is_done = AtomicBool::new(false);
+    let readers = futures_util::future::join_all((0..4).map(|_| async {
+        let mut count = 0;
+        while !is_done.load(Ordering::SeqCst) {
+            red(&get(&scene.app.http, &name).await);
+            count += 1;
+        }
+        count
+    }));
+    let writer = async {
+        for number in 0..40 {
+            uploaded(&scene.ann, &scene.project, &picture(ImageFormat::Png, number)).await;
+        }
+        is_done.store(true, Ordering::SeqCst);
+    };
+    let (counts, ()) = futures_util::future::join(readers, writer).await;
+    assert!(counts.iter().sum::<u32>() > 40, "{counts:?}");
 }
 
 async fn the_first_bad_part_is_reported(backend: Backend) {
