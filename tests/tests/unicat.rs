@@ -141,6 +141,14 @@ async fn the_public_python_client_works_unmodified(backend: Backend) {
     let again = script.says();
     assert_eq!((&again["connected"], seen(&again)), (&json!(true), expected.to_vec()));
 
+    let expected = changes_the_project(&mut script, expected.to_vec());
+    sees_what_others_change(&mut script, &app, &project, expected).await;
+    script.go_on();
+    assert!(script.child.wait().expect("its end").success());
+}
+
+/// Languages, channels, orderings and fieldlists, and what it is refused: what it sees then.
+fn changes_the_project(script: &mut Script, mut expected: Vec<Value>) -> Vec<Value> {
     script.go_on();
     let changed = script.says();
     assert_eq!(
@@ -162,7 +170,6 @@ async fn the_public_python_client_works_unmodified(backend: Backend) {
         ])
     );
     assert_eq!(changed["channel_names"], json!(["[all records]", "Main channel", "Shop"]));
-    let mut expected = expected.to_vec();
     expected[1] = json!([["nl", "de"], "nl"]);
     expected[2] = json!([["By name", "Main ordering"], "By name"]);
     expected[3] = json!([["Main fieldlist", "Prices"], "Main fieldlist"]);
@@ -179,14 +186,18 @@ async fn the_public_python_client_works_unmodified(backend: Backend) {
     expected[2] = json!([["By name"], "By name"]);
     expected[3] = json!([["Prices"], "Prices"]);
     assert_eq!(seen(&deleted), expected);
+    expected
+}
 
+/// Another name and owner, another member.
+async fn sees_what_others_change(script: &mut Script, app: &App, project: &str, mut expected: Vec<Value>) {
     let ann = app.http.login("ann", doorward_tests::PASSWORD).await.token();
     let post = async |path: &str, body: Value| app.http.post(path).bearer(&ann).json(&body).send().await.success();
     let ben = app.http.login("ben", doorward_tests::PASSWORD).await.success().0["user"].clone();
     post("/api/projects/update", json!({"project": project, "name": "Flora"})).await;
     post("/api/projects/transfer", json!({"project": project, "user": ben})).await;
-    app.installation.add_member(&project, "cas").await;
-    app.installation.cli(&["member", "remove", "--project", &project, "--user", "ann"], "").await.succeeded();
+    app.installation.add_member(project, "cas").await;
+    app.installation.cli(&["member", "remove", "--project", project, "--user", "ann"], "").await.succeeded();
     script.go_on();
     let told = script.says();
     assert_eq!((&told["done"], &told["asked"]), (&json!(true), &json!([true, "Flora", "Ben"])));
@@ -197,6 +208,4 @@ async fn the_public_python_client_works_unmodified(backend: Backend) {
         ["Robot", null, null, "active", ["api"]]
     ]);
     assert_eq!(seen(&told), expected);
-    script.go_on();
-    assert!(script.child.wait().expect("its end").success());
 }
