@@ -62,33 +62,45 @@ pub(crate) fn import(installation: &Installation, gids: &[String]) -> anyhow::Re
     Ok(took)
 }
 
-/// Straight into the directory's tables, without a word in the feed: its head stays where it is.
+/// The owner of a project, and its members.
+pub(crate) type Team = (String, Vec<String>);
+
+/// Of everybody: those of the user who is measured, and those of others.
 fn projects(gids: &[String], count: usize) -> String {
+    let mut projects: Vec<Team> = Vec::new();
+    if let Some((own, others)) = gids.split_first() {
+        for (number, group) in others.chunks_exact(MEMBERS - 1).take(PROJECTS).enumerate() {
+            let members: Vec<String> = group.iter().chain([own]).cloned().collect();
+            // The first two projects are the user's own.
+            let owner = if number < 2 { Some(own) } else { group.first() };
+            projects.extend(owner.map(|owner| (owner.clone(), members)));
+        }
+        let windows: Vec<&[String]> = others.chunks_exact(OTHERS + 1).collect();
+        for members in windows.iter().cycle().take(count.saturating_sub(PROJECTS)) {
+            projects.extend(members.first().map(|owner| (owner.clone(), members.to_vec())));
+        }
+    }
+    insert_projects(&projects)
+}
+
+/// Straight into the directory's tables, without a word in the feed: its
+/// head stays where it is.
+pub(crate) fn insert_projects(all: &[Team]) -> String {
     let (mut projects, mut memberships) = (Vec::new(), Vec::new());
-    let mut add = |owner: &String, members: &[String]| {
+    for (owner, members) in all {
         let project = RandomIds.gid();
         projects.push(format!("('{project}','A project',NULL,'{owner}','active','Europe/Amsterdam',0,0)"));
         memberships.push(format!("('{project}','{owner}','owner','active',NULL,0,0)"));
         let others = members.iter().filter(|gid| *gid != owner);
         memberships.extend(others.map(|gid| format!("('{project}','{gid}','member','active',NULL,0,0)")));
-    };
-    if let Some((own, others)) = gids.split_first() {
-        for (number, group) in others.chunks_exact(MEMBERS - 1).take(PROJECTS).enumerate() {
-            let members: Vec<String> = group.iter().chain([own]).cloned().collect();
-            // The first two projects are the user's own.
-            if let Some(owner) = if number < 2 { Some(own) } else { group.first() } {
-                add(owner, &members);
-            }
-        }
-        let windows: Vec<&[String]> = others.chunks_exact(OTHERS + 1).collect();
-        for members in windows.iter().cycle().take(count.saturating_sub(PROJECTS)) {
-            if let Some(owner) = members.first() {
-                add(owner, members);
-            }
-        }
     }
-    format!("BEGIN; {}{}COMMIT;", insert("projects", &projects), insert("memberships", &memberships))
+    format!("BEGIN; {}{}COMMIT;", insert(PROJECT, &projects), insert(MEMBERSHIP, &memberships))
 }
+
+/// Tables, and what is given of each row.
+const PROJECT: &str = "projects (gid, name, icon, owner_gid, status, timezone, created_at, updated_at)";
+const MEMBERSHIP: &str =
+    "memberships (project_gid, user_gid, role, status, rate_limit_per_second, created_at, updated_at)";
 
 fn insert(table: &str, rows: &[String]) -> String {
     rows.chunks(CHUNK).map(|rows| format!("INSERT INTO {table} VALUES {};", rows.join(","))).collect()

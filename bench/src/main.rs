@@ -8,6 +8,7 @@ mod hash;
 mod import;
 mod init;
 mod installation;
+mod large;
 mod load;
 mod logins;
 mod memory;
@@ -25,8 +26,8 @@ use installation::Backend;
 use report::Report;
 
 const BACKENDS: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
-const NAMES: [&str; 7] = ["logins", "login", "init", "scale", "memory", "tokens", "import"];
-const USAGE: &str = "usage: doorward-bench [--quick] [logins|login|init|scale|memory|tokens|import]...";
+const NAMES: [&str; 8] = ["logins", "login", "init", "scale", "large", "memory", "tokens", "import"];
+const USAGE: &str = "usage: doorward-bench [--quick] [logins|login|init|scale|large|memory|tokens|import]...";
 
 /// How long and how often.
 #[derive(Clone, Copy)]
@@ -79,6 +80,9 @@ async fn run(names: &[&str], effort: Effort) -> anyhow::Result<Report> {
         }
         if is_chosen("scale") {
             scale::measure(&mut report, backend, effort).await?;
+        }
+        if is_chosen("large") {
+            large::measure(&mut report, backend, effort).await?;
         }
         if is_chosen("import") {
             import::measure(&mut report, backend, effort)?;

@@ -11,9 +11,9 @@ use doorward_proto::{
     },
     directory::v1::{
         CheckMembershipRequest, CheckMembershipResponse, CreateApiUserRequest, DeleteApiUserRequest, GetApiUserRequest,
-        GetProjectInitRequest, GetProjectRequest, GetUserRequest, ListMembersRequest, Membership, MembershipOptions,
-        MembershipStatus, Project, ProjectOptions, ProjectStatus, Role as MemberRole, SetApiUserStatusRequest,
-        UpdateApiUserRequest, User as UserEntry, UserComplete, UserStatus,
+        GetProjectInitRequest, GetProjectRequest, GetUserRequest, ListMembersRequest, ListProjectsRequest, Membership,
+        MembershipOptions, MembershipStatus, Project, ProjectOptions, ProjectStatus, Role as MemberRole,
+        SetApiUserStatusRequest, UpdateApiUserRequest, User as UserEntry, UserComplete, UserStatus,
     },
 };
 use doorward_tests::{
@@ -35,6 +35,7 @@ on_both_databases![
     get_keys_has_the_published_keys,
     get_user_shows_a_user_complete_in_every_state,
     get_project_shows_a_project_in_full,
+    list_projects_goes_through_all_by_pages,
     list_members_goes_through_all_by_pages,
     check_membership_is_true_for_active_members_of_active_projects_alone,
     a_malformed_parameter_is_named,
@@ -85,6 +86,12 @@ impl Peers {
         answer.map(|answer| answer.into_inner().memberships).map_err(Failure::from)
     }
 
+    async fn projects(&mut self, after: Option<&str>, page_size: u32) -> Result<Vec<Project>, Failure> {
+        let request = ListProjectsRequest { after_project_gid: after.map(str::to_owned), page_size };
+        let answer = self.directory.list_projects(trusted(request)).await;
+        answer.map(|answer| answer.into_inner().projects).map_err(Failure::from)
+    }
+
     async fn check(&mut self, project: &str, user: &str) -> CheckMembershipResponse {
         let request = CheckMembershipRequest { project_gid: project.to_owned(), user_gid: user.to_owned() };
         self.directory.check_membership(trusted(request)).await.expect("an answer").into_inner()
@@ -130,6 +137,7 @@ async fn a_query_without_the_service_token_is_unauthenticated(backend: Backend) 
             directory.get_project_init(GetProjectInitRequest { project_gid, user_gid, known_cursor: None }),
             directory.get_user(GetUserRequest { user_gid }),
             directory.get_project(GetProjectRequest { project_gid }),
+            directory.list_projects(ListProjectsRequest { after_project_gid: None, page_size: 0 }),
             directory.list_members(ListMembersRequest { project_gid, after_user_gid: None, page_size: 0 }),
             directory.check_membership(CheckMembershipRequest { project_gid, user_gid }),
             directory.create_api_user(CreateApiUserRequest { project_gid, caller_gid, name: "x".to_owned() }),
@@ -293,6 +301,45 @@ async fn get_project_shows_a_project_in_full(backend: Backend) {
     for nothing in [NO_GID, &ann.gid] {
         assert_eq!(peers.project(nothing).await, Err(unprocessable("project_not_found")));
     }
+}
+
+async fn list_projects_goes_through_all_by_pages(backend: Backend) {
+    let (split, mut peers, ann, first) = scene(backend).await;
+    let second = split.installation.create_project("ann", "Atlas").await;
+    let third = split.installation.create_project("ann", "Bestiary").await;
+    split.installation.cli(&["project", "delete", &third], "").await.succeeded();
+    let project = |gid: &str, name: &str, status: ProjectStatus| Project {
+        gid: gid.to_owned(),
+        name: name.to_owned(),
+        icon: None,
+        owner: ann.gid.clone(),
+        status: status.into(),
+        options: None,
+    };
+    let mut expected = vec![
+        project(&first, "Herbarium", ProjectStatus::Active),
+        project(&second, "Atlas", ProjectStatus::Active),
+        project(&third, "Bestiary", ProjectStatus::Deleted),
+    ];
+    expected.sort_by(|one, other| one.gid.cmp(&other.gid));
+    for (page_size, sizes) in [(1, vec![1, 1, 1, 0]), (2, vec![2, 1]), (3, vec![3, 0])] {
+        let (mut listed, mut pages) = (Vec::<Project>::new(), Vec::new());
+        while pages.last().is_none_or(|last| *last == page_size as usize) {
+            let after = listed.last().map(|last| last.gid.clone());
+            let page = peers.projects(after.as_deref(), page_size).await.expect("a page");
+            pages.push(page.len());
+            assert!(pages.len() < 10, "no end: {pages:?}");
+            listed.extend(page);
+        }
+        assert_eq!((listed, pages), (expected.clone(), sizes), "pages of {page_size}");
+    }
+    for page_size in [0, 1000] {
+        assert_eq!(peers.projects(None, page_size).await, Ok(expected.clone()));
+    }
+    // Of whatever is there after a gid that isn't.
+    assert_eq!(peers.projects(Some("00000000-0000-4000-8000-000000000000"), 0).await, Ok(expected));
+    assert_eq!(peers.projects(None, 1001).await, Err(Failure::invalid("page_size")));
+    assert_eq!(peers.projects(Some("x"), 1).await, Err(Failure::invalid("after_project_gid")));
 }
 
 async fn list_members_goes_through_all_by_pages(backend: Backend) {

@@ -140,6 +140,72 @@ async fn the_public_python_client_works_unmodified(backend: Backend) {
     script.go_on();
     let again = script.says();
     assert_eq!((&again["connected"], seen(&again)), (&json!(true), expected.to_vec()));
+
+    let expected = changes_the_project(&mut script, expected.to_vec());
+    sees_what_others_change(&mut script, &app, &project, expected).await;
     script.go_on();
     assert!(script.child.wait().expect("its end").success());
+}
+
+/// Languages, channels, orderings and fieldlists, and what it is refused: what it sees then.
+fn changes_the_project(script: &mut Script, mut expected: Vec<Value>) -> Vec<Value> {
+    script.go_on();
+    let changed = script.says();
+    assert_eq!(
+        (&changed["done"], &changed["ids"]),
+        (&json!([true, true, true, true, true]), &json!([true, true, true]))
+    );
+    let refusal = |call: &str, code: u16, message: &str, info: Value| json!([call, code, message, info]);
+    let unprocessable =
+        |call: &str, reason: &str| refusal(call, 422, "Unprocessable entity", json!({"reason": reason}));
+    assert_eq!(
+        changed["refusals"],
+        json!([
+            unprocessable("add_language", "already_there"),
+            unprocessable("add_language", "unknown_language"),
+            unprocessable("remove_language", "not_there"),
+            refusal("create_channel", 1001, "Validation error", json!({"name": "invalid"})),
+            unprocessable("delete_channel", "not_there"),
+            unprocessable("delete_ordering", "not_there"),
+        ])
+    );
+    assert_eq!(changed["channel_names"], json!(["[all records]", "Main channel", "Shop"]));
+    expected[1] = json!([["nl", "de"], "nl"]);
+    expected[2] = json!([["By name", "Main ordering"], "By name"]);
+    expected[3] = json!([["Main fieldlist", "Prices"], "Main fieldlist"]);
+    assert_eq!(seen(&changed), expected);
+
+    script.go_on();
+    let deleted = script.says();
+    assert_eq!(deleted["done"], json!([true, true, true]));
+    assert_eq!(
+        deleted["refusals"],
+        json!([unprocessable("delete_ordering", "last_one"), unprocessable("delete_fieldlist", "last_one")])
+    );
+    assert_eq!(deleted["channel_names"], json!(["[all records]", "Main channel"]));
+    expected[2] = json!([["By name"], "By name"]);
+    expected[3] = json!([["Prices"], "Prices"]);
+    assert_eq!(seen(&deleted), expected);
+    expected
+}
+
+/// Another name and owner, another member.
+async fn sees_what_others_change(script: &mut Script, app: &App, project: &str, mut expected: Vec<Value>) {
+    let ann = app.http.login("ann", doorward_tests::PASSWORD).await.token();
+    let post = async |path: &str, body: Value| app.http.post(path).bearer(&ann).json(&body).send().await.success();
+    let ben = app.http.login("ben", doorward_tests::PASSWORD).await.success().0["user"].clone();
+    post("/api/projects/update", json!({"project": project, "name": "Flora"})).await;
+    post("/api/projects/transfer", json!({"project": project, "user": ben})).await;
+    app.installation.add_member(project, "cas").await;
+    app.installation.cli(&["member", "remove", "--project", project, "--user", "ann"], "").await.succeeded();
+    script.go_on();
+    let told = script.says();
+    assert_eq!((&told["done"], &told["asked"]), (&json!(true), &json!([true, "Flora", "Ben"])));
+    expected[0] = json!([project, "Flora", "active", null, "Ben"]);
+    expected[5] = json!([
+        ["Ben", "ben", null, "active", ["owner"]],
+        ["Cas", "cas", null, "active", ["member"]],
+        ["Robot", null, null, "active", ["api"]]
+    ]);
+    assert_eq!(seen(&told), expected);
 }

@@ -8,6 +8,7 @@ import sys
 import time
 
 from unicat import Unicat, __version__
+from unicat.error import UnicatError
 
 PROJECT = os.environ["UNICAT_PROJECT"]
 cat = Unicat(os.environ["UNICAT_URL"], PROJECT, os.environ["UNICAT_KEY"], None)
@@ -94,8 +95,71 @@ def be_refused():
     tell(code=code, token=held, init=[done, init["code"]], connected=connected, refusal=refusal, users=len(cat.users))
 
 
+def refused(change, *arguments):
+    """What the client says of a change that can't be."""
+    try:
+        return change(*arguments)
+    except UnicatError as error:
+        return [str(error), error.code, error.message, error.info]
+
+
+def change_project():
+    mutate = cat.mutate
+    languages = [mutate.add_language("nl"), mutate.add_language("de"), mutate.remove_language("en")]
+    channel = mutate.create_channel("Web")
+    ordering = mutate.create_ordering("By name")
+    fieldlist = mutate.create_fieldlist("Prices")
+    before = [cat.project.orderings["Main ordering"], cat.project.fieldlists["Main fieldlist"]]
+    renamed, _ = cat.api.call("/channels/update", {"channel": channel, "name": "Shop"})
+    moved, _ = cat.api.call("/orderings/move", {"ordering": ordering, "before_ordering": before[0]})
+    tell(
+        done=languages + [renamed, moved],
+        ids=[
+            cat.project.channels["Shop"] == channel,
+            cat.project.orderings["By name"] == ordering,
+            cat.project.fieldlists["Prices"] == fieldlist,
+        ],
+        channel_names=list(cat.project.channels),
+        refusals=[
+            refused(mutate.add_language, "nl"),
+            refused(mutate.add_language, "xx"),
+            refused(mutate.remove_language, "fr"),
+            refused(mutate.create_channel, " "),
+            refused(mutate.delete_channel, "__all__"),
+            refused(mutate.delete_ordering, channel),
+        ],
+        **seen(),
+    )
+    deleted = [
+        mutate.delete_channel(channel),
+        mutate.delete_ordering(before[0]),
+        mutate.delete_fieldlist(before[1]),
+    ]
+    tell(
+        done=deleted,
+        channel_names=list(cat.project.channels),
+        refusals=[
+            refused(mutate.delete_ordering, ordering),
+            refused(mutate.delete_fieldlist, fieldlist),
+        ],
+        **seen(),
+    )
+
+
+def see_what_others_changed():
+    """The project has another name and owner, a member is gone and another is there; each entry is asked for, then all."""
+    changed, _ = cat.api.call("//projects/get", {"project": PROJECT})
+    for user in list(cat.users):
+        cat.api.call("//users/get", {"user": user})
+    asked = [changed, cat.project.name, cat.project.owner.name]
+    done, _ = cat.api.init()
+    tell(done=done, asked=asked, **seen())
+
+
 connect()
 init()
 work_on_beyond_the_first_token()
 be_refused()
 tell(connected=cat.connect(), **seen())  # after it was activated again
+change_project()
+see_what_others_changed()

@@ -67,7 +67,6 @@ fn options(options: ProjectOptions) -> pb::ProjectOptions {
     }
 }
 
-/// As the owner of the project sees it.
 /// Members, each as the caller sees them.
 pub(crate) fn members(view: MembersView) -> pb::MembersResponse {
     let (mut users, mut memberships) = (Vec::new(), Vec::new());

@@ -103,29 +103,21 @@ fn add(connection: &mut AnyConnection, project: Gid, user: Gid, clock: &dyn Cloc
     if user.is_api_user() {
         return Err(Error::ApiUser);
     }
-    let action = match store::membership::find(connection, project.gid, user.gid)? {
-        Some(membership) if membership.status == MembershipStatus::Active => {
-            return Err(Error::AlreadyMember);
+    let status = MembershipStatus::Active;
+    let (action, membership) = match store::membership::find(connection, project.gid, user.gid)? {
+        Some(membership) if membership.status == status => return Err(Error::AlreadyMember),
+        Some(membership) => {
+            store::membership::set_status(connection, project.gid, user.gid, status, clock.now())?;
+            (Action::Update, Membership { status, ..membership })
         }
-        Some(_) => Action::Update,
-        None => Action::Insert,
-    };
-    let membership = Membership {
-        project: project.gid,
-        user: user.gid,
-        role: Role::Member,
-        status: MembershipStatus::Active,
-        rate_limit_per_second: None,
-        notifications: None,
-    };
-    if action == Action::Update {
-        store::membership::set_status(connection, project.gid, user.gid, MembershipStatus::Active, clock.now())?;
-    } else {
-        match store::membership::insert(connection, &membership, clock.now()) {
-            Err(doorward_storage::Error::Unique(_)) => return Err(Error::AlreadyMember),
-            done => done?,
+        None => {
+            let (project, user, role) = (project.gid, user.gid, Role::Member);
+            let (rate_limit_per_second, notifications) = (None, None);
+            let membership = Membership { project, user, role, status, rate_limit_per_second, notifications };
+            store::membership::insert(connection, &membership, clock.now())?;
+            (Action::Insert, membership)
         }
-    }
+    };
     feed::append(connection, vec![change(action, &membership, membership.status.as_str())], clock)?;
     Ok(membership)
 }

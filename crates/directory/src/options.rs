@@ -1,6 +1,8 @@
 //! What a project has besides its name: languages, channels, orderings, fieldlists. Each is a row, and changes come one after
 //! the other, so that two members at once never undo each other's.
 
+use std::collections::HashSet;
+
 use doorward_domain::{Clock, DisplayName, Gid, languages};
 use doorward_storage::AnyConnection;
 
@@ -13,7 +15,7 @@ use crate::{
 };
 
 /// Of each list.
-const MAX_ITEMS: usize = 1000;
+const MAX_ITEMS: i64 = 1000;
 
 /// A project with what it has besides.
 pub type FullProject = (Project, ProjectOptions);
@@ -50,14 +52,11 @@ impl Directory {
     pub async fn create_item(&self, list: List, name: String) -> Result<(Gid, FullProject), Error> {
         let (gid, List { project, kind, .. }) = (self.ids.gid(), list);
         let create = move |connection: &mut AnyConnection| {
-            let item = ProjectItem { gid, name: display_name(&name)?.to_string() };
-            let gids = store::project_options::list_gids(connection, project, kind)?;
-            if gids.len() >= MAX_ITEMS {
+            let (count, position) = store::project_options::end(connection, project, kind)?;
+            if count >= MAX_ITEMS {
                 return Err(Error::TooMany);
             }
-            let position = i64::try_from(gids.len()).unwrap_or(i64::MAX) + 1;
-            // Without gaps, so that the new one is the last.
-            store::project_options::set_order(connection, project, kind, &gids)?;
+            let item = ProjectItem { gid, name: display_name(&name)?.to_string() };
             Ok(store::project_options::insert_item(connection, project, kind, &item, position)?)
         };
         Ok((gid, self.change_options(list.caller, project, create).await?))
@@ -82,8 +81,13 @@ impl Directory {
     pub async fn move_item(&self, list: List, item: Gid, before: Option<Gid>) -> Result<FullProject, Error> {
         let reorder = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
-            let gids = moved(gids, item, before)?;
-            Ok(store::project_options::set_order(connection, list.project, list.kind, &gids)?)
+            find(&gids, item)?;
+            before.map_or(Ok(()), |before| find(&gids, before))?;
+            // Before itself it stays where it is.
+            if before == Some(item) {
+                return Ok(());
+            }
+            Ok(store::project_options::move_item(connection, list.project, list.kind, item, before)?)
         };
         self.change_options(list.caller, list.project, reorder).await
     }
@@ -95,13 +99,15 @@ impl Directory {
     pub async fn delete_items(&self, list: List, items: Vec<Gid>) -> Result<FullProject, Error> {
         let delete = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
-            items.iter().try_for_each(|item| find(&gids, *item).map(drop))?;
-            let is_emptied = gids.iter().all(|gid| items.contains(gid));
+            // Whoever names one twice means it once.
+            let items: HashSet<Gid> = items.into_iter().collect();
+            items.iter().try_for_each(|item| find(&gids, *item))?;
+            let is_emptied = items.len() == gids.len();
             // There is always the channel of all records.
             if is_emptied && list.kind != ItemKind::Channel {
                 return Err(Error::LastOne);
             }
-            Ok(store::project_options::delete_items(connection, list.project, list.kind, &items)?)
+            Ok(store::project_options::delete_items(connection, list.project, list.kind, items)?)
         };
         self.change_options(list.caller, list.project, delete).await
     }
@@ -156,35 +162,6 @@ fn display_name(text: &str) -> Result<DisplayName, Error> {
     DisplayName::parse(text).map_err(|malformed| Error::Malformed("name", malformed))
 }
 
-fn find(gids: &[Gid], item: Gid) -> Result<usize, Error> {
-    gids.iter().position(|gid| *gid == item).ok_or(Error::NotThere)
-}
-
-fn moved(mut gids: Vec<Gid>, item: Gid, before: Option<Gid>) -> Result<Vec<Gid>, Error> {
-    let from = find(&gids, item)?;
-    // Before itself it stays where it is.
-    if before == Some(item) {
-        return Ok(gids);
-    }
-    gids.remove(from);
-    let to = before.map_or(Ok(gids.len()), |before| find(&gids, before))?;
-    gids.insert(to, item);
-    Ok(gids)
-}
-
-#[cfg(test)]
-mod tests {
-    use doorward_domain::{Ids, RandomIds};
-
-    use super::*;
-
-    #[test]
-    fn an_item_moves_before_another_or_to_the_end() {
-        let [a, b, c] = [RandomIds.gid(), RandomIds.gid(), RandomIds.gid()];
-        assert_eq!(moved(vec![a, b, c], a, None).unwrap(), [b, c, a]);
-        assert_eq!(moved(vec![a, b, c], c, Some(a)).unwrap(), [c, a, b]);
-        assert_eq!(moved(vec![a, b, c], a, Some(c)).unwrap(), [b, a, c]);
-        assert_eq!(moved(vec![a, b, c], b, Some(b)).unwrap(), [a, b, c]);
-        assert!(moved(vec![a, b], c, None).is_err() && moved(vec![a, b], a, Some(c)).is_err());
-    }
+fn find(gids: &[Gid], item: Gid) -> Result<(), Error> {
+    if gids.contains(&item) { Ok(()) } else { Err(Error::NotThere) }
 }

@@ -1,6 +1,8 @@
 //! A project's life: changed, deleted, brought back, ended for ever, handed over.
 
-use doorward_domain::{DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone};
+use std::collections::HashSet;
+
+use doorward_domain::{DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus};
 use doorward_storage::AnyConnection;
 
 use crate::{
@@ -64,11 +66,15 @@ impl Directory {
                 }
                 let mut changes = Vec::new();
                 let all = members::list_all(connection, project.gid)?;
+                // All at once: a project may have many members, and other writers wait.
+                let placeholders = store::membership::list_placeholders(connection, project.gid)?;
+                let placeholders: HashSet<Gid> = placeholders.into_iter().collect();
                 store::membership::delete_all_of_project(connection, project.gid)?;
                 for membership in &all {
                     changes.push(members::change(Action::Delete, membership, ""));
-                    let is_gone =
-                        membership.role == Role::Api || members::is_forgotten_placeholder(connection, membership.user)?;
+                    let is_gone = membership.role == Role::Api
+                        || placeholders.contains(&membership.user)
+                            && store::membership::list_of_user(connection, membership.user)?.is_empty();
                     if is_gone {
                         store::user::delete(connection, membership.user)?;
                         changes.push(users::change(Action::Delete, membership.user, ""));
@@ -87,7 +93,8 @@ impl Directory {
     /// Makes an active member the owner; the old owner stays a member. With both memberships.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotAMember`], [`Error::ApiUser`], [`Error::ProjectDeleted`], and those of the database.
+    /// [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`] to an administrator; [`Error::NotAMember`],
+    /// [`Error::ApiUser`], [`Error::Owner`], [`Error::ProjectDeleted`], and those of the database.
     pub async fn transfer_project(
         &self,
         caller: Caller,
@@ -183,8 +190,7 @@ fn heirs(connection: &mut AnyConnection, project: &Project, heir: Gid) -> Result
     if heirs.role == Role::Api {
         return Err(Error::ApiUser);
     }
-    let is_active =
-        store::user::find(connection, heir)?.is_some_and(|user| user.status == doorward_domain::UserStatus::Active);
+    let is_active = store::user::find(connection, heir)?.is_some_and(|user| user.status == UserStatus::Active);
     if heirs.status != MembershipStatus::Active || !is_active {
         return Err(Error::NotAMember);
     }

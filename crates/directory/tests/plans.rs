@@ -1,4 +1,6 @@
-//! No query of a login or an init walks through a table: in a large installation each is answered by index.
+//! No query of a login, an init or a call about users, projects and members walks through a table: in a large installation each
+//! is answered by index.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests stop where something fails")]
 
 use std::sync::{Arc, Mutex};
 
@@ -8,11 +10,15 @@ use diesel::{
     sql_query,
     sql_types::Text,
 };
-use doorward_directory::{Directory, MIGRATIONS, Who};
-use doorward_domain::{RandomIds, SystemClock};
+use doorward_directory::{
+    Directory, LanguageChange, List, MIGRATIONS, MemberChange, ProjectChange, Who, model::ItemKind,
+};
+use doorward_domain::{Gid, ProjectStatus, RandomIds, SystemClock};
 use doorward_storage::{AnyConnection, Database, Error, Options, testing::TestDatabase};
+use serde_json::Value;
 
-/// 20,000 users; 4,000 projects, each with five members.
+/// 20,000 users; 4,000 projects, each with five members and what projects have; and in one of them 10,000, and one user in
+/// 2,000 of them.
 const FILL_POSTGRES: &str = "
     CREATE FUNCTION gid(n int) RETURNS text LANGUAGE sql AS
         $$ SELECT '00000000-0000-4000-8000-' || lpad(n::text, 12, '0') $$;
@@ -22,6 +28,24 @@ const FILL_POSTGRES: &str = "
         SELECT gid(n), 'Project', gid(n), 'active', 'UTC', 0, 0 FROM generate_series(1, 4000) AS numbers(n);
     INSERT INTO memberships (project_gid, user_gid, role, status, created_at, updated_at)
         SELECT gid(n % 4000 + 1), gid(n), 'member', 'active', 0, 0 FROM generate_series(1, 20000) AS numbers(n);
+    UPDATE memberships SET role = 'owner' WHERE user_gid = (SELECT owner_gid FROM projects WHERE gid = project_gid);
+    UPDATE memberships SET role = 'owner' WHERE user_gid = gid(12345);
+    UPDATE projects SET owner_gid = gid(12345) WHERE gid = gid(346);
+    INSERT INTO memberships (project_gid, user_gid, role, status, created_at, updated_at)
+        SELECT gid(4000), gid(n), 'member', 'active', 0, 0 FROM generate_series(1, 10000) AS numbers(n)
+        ON CONFLICT DO NOTHING;
+    INSERT INTO memberships (project_gid, user_gid, role, status, created_at, updated_at)
+        SELECT gid(n), gid(20000), 'member', 'active', 0, 0 FROM generate_series(1001, 3000) AS numbers(n)
+        ON CONFLICT DO NOTHING;
+    INSERT INTO project_items (project_gid, kind, gid, name, position)
+        SELECT gid(n), kind, gid(n), 'Main', 1
+        FROM generate_series(1, 4000) AS numbers(n), (VALUES ('channel'), ('ordering'), ('fieldlist')) AS kinds (kind);
+    INSERT INTO project_languages (project_gid, language, position)
+        SELECT gid(n), 'en', 1 FROM generate_series(1, 4000) AS numbers(n);
+    INSERT INTO discarded_media (name, delete_at)
+        SELECT 'icons/' || gid(n), 9000000000000000 FROM generate_series(1, 4000) AS numbers(n);
+    INSERT INTO outbox (id, recipient, language, kind, letter, topic, created_at, attempts, next_try_at)
+        SELECT gid(n), 'x@example.org', 'en', 'x', '{}', 'x/' || n, 0, 0, 0 FROM generate_series(1, 4000) AS numbers(n);
     ANALYZE;";
 const FILL_SQLITE: &str = "
     CREATE TEMP TABLE numbers AS
@@ -33,8 +57,22 @@ const FILL_SQLITE: &str = "
         SELECT gid, 'Project', gid, 'active', 'UTC', 0, 0 FROM numbers WHERE n <= 4000;
     INSERT INTO memberships (project_gid, user_gid, role, status, created_at, updated_at)
         SELECT printf('00000000-0000-4000-8000-%012d', n % 4000 + 1), gid, 'member', 'active', 0, 0 FROM numbers;
+    UPDATE memberships SET role = 'owner' WHERE user_gid = '00000000-0000-4000-8000-000000012345';
+    UPDATE projects SET owner_gid = '00000000-0000-4000-8000-000000012345'
+        WHERE gid = '00000000-0000-4000-8000-000000000346';
+    INSERT OR IGNORE INTO memberships (project_gid, user_gid, role, status, created_at, updated_at)
+        SELECT '00000000-0000-4000-8000-000000004000', gid, 'member', 'active', 0, 0 FROM numbers WHERE n <= 10000;
+    INSERT OR IGNORE INTO memberships (project_gid, user_gid, role, status, created_at, updated_at)
+        SELECT gid, '00000000-0000-4000-8000-000000020000', 'member', 'active', 0, 0 FROM numbers
+        WHERE n BETWEEN 1001 AND 3000;
+    INSERT INTO project_items (project_gid, kind, gid, name, position)
+        SELECT gid, column1, gid, 'Main', 1 FROM numbers, (VALUES ('channel'), ('ordering'), ('fieldlist')) WHERE n <= 4000;
+    INSERT INTO project_languages (project_gid, language, position) SELECT gid, 'en', 1 FROM numbers WHERE n <= 4000;
+    INSERT INTO discarded_media (name, delete_at)
+        SELECT 'icons/' || gid, 9000000000000000 FROM numbers WHERE n <= 4000;
+    INSERT INTO outbox (id, recipient, language, kind, letter, topic, created_at, attempts, next_try_at)
+        SELECT gid, 'x@example.org', 'en', 'x', '{}', 'x/' || n, 0, 0, 0 FROM numbers WHERE n <= 4000;
     ANALYZE;";
-const MEMBER: &str = "00000000-0000-4000-8000-000000012345";
 
 fn fill(connection: &mut AnyConnection) -> Result<(), Error> {
     let sql = match connection {
@@ -50,17 +88,59 @@ struct Step {
     detail: String,
 }
 
-/// The plan of a query as it was sent, with other values.
-fn plan(connection: &mut AnyConnection, query: &str) -> Result<String, Error> {
+/// A statement as it was sent, and the values that went with it.
+struct Sent {
+    sql: String,
+    values: Vec<Value>,
+}
+
+impl Sent {
+    /// Diesel's own way to show one.
+    fn parse(shown: &str) -> Option<Self> {
+        let (sql, binds) = shown.split_once(" -- binds: ")?;
+        let is_looked_for = ["SELECT", "UPDATE", "DELETE"].iter().any(|word| sql.starts_with(word));
+        if !is_looked_for || sql.contains("feed_head") || sql.contains("pg_advisory_xact_lock") {
+            return None;
+        }
+        let json = binds.replace("None", "null").replace("Some(", "").replace(')', "");
+        let values = serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {shown}"));
+        Some(Self { sql: sql.to_owned(), values })
+    }
+
+    /// With the values in their places, as PostgreSQL has them.
+    fn in_full(&self) -> String {
+        let literal = |value: &Value| match value {
+            Value::String(text) => format!("'{text}'"),
+            Value::Array(values) => {
+                let texts: Vec<String> = values.iter().map(|value| value.to_string().replace('"', "'")).collect();
+                format!("ARRAY[{}]", texts.join(","))
+            }
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => value.to_string(),
+        };
+        // The last first, for $1 is the beginning of $10.
+        let places = self.values.iter().enumerate().rev();
+        places.fold(self.sql.clone(), |text, (n, value)| text.replace(&format!("${}", n + 1), &literal(value)))
+    }
+}
+
+/// How much of a table an answer is: of half of it, PostgreSQL rightly reads all, unless it is told not to.
+#[derive(Clone, Copy)]
+enum Answer {
+    Few,
+    Many,
+}
+
+fn plan(connection: &mut AnyConnection, sent: &Sent, answer: Answer) -> Result<String, Error> {
     let steps: Vec<Step> = match connection {
-        AnyConnection::Sqlite(connection) => sql_query(format!("EXPLAIN QUERY PLAN {query}")).load(connection)?,
+        AnyConnection::Sqlite(connection) => sql_query(format!("EXPLAIN QUERY PLAN {}", sent.sql)).load(connection)?,
         AnyConnection::Postgres(connection) => {
-            let query = query.split(" LIMIT ").next().unwrap_or_default();
-            let value = format!("'{MEMBER}'");
-            let values = (1..=9).fold(query.to_owned(), |text, n| text.replace(&format!("${n}"), &value));
+            if matches!(answer, Answer::Many) {
+                connection.batch_execute("SET LOCAL enable_seqscan = off")?;
+            }
             connection.batch_execute(&format!(
                 "CREATE OR REPLACE FUNCTION pg_temp.plan() RETURNS SETOF text LANGUAGE plpgsql AS \
-                 $f$ BEGIN RETURN QUERY EXECUTE $q$EXPLAIN {values}$q$; END $f$"
+                 $f$ BEGIN RETURN QUERY EXECUTE $q$EXPLAIN {}$q$; END $f$",
+                sent.in_full()
             ))?;
             sql_query("SELECT pg_temp.plan() AS detail").load(connection)?
         }
@@ -68,41 +148,160 @@ fn plan(connection: &mut AnyConnection, query: &str) -> Result<String, Error> {
     Ok(steps.into_iter().map(|step| step.detail).collect::<Vec<_>>().join("\n"))
 }
 
-#[tokio::test]
-async fn every_query_of_login_and_init_is_answered_by_index() {
-    for test in TestDatabase::both(&MIGRATIONS) {
-        let one = Options { name: "plans", url: test.database.url().clone(), pool_size: 1 };
-        let database = Database::new(one);
-        database.write(fill).await.unwrap();
-        let queries = Arc::new(Mutex::new(Vec::new()));
-        let seen = queries.clone();
-        let listen = move |connection: &mut AnyConnection| {
-            connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
-                if let InstrumentationEvent::StartQuery { query, .. } = event {
-                    seen.lock().unwrap().push(query.to_string());
-                }
-            });
-            Ok::<_, Error>(())
-        };
-        database.read(listen).await.unwrap();
-        let directory = Directory::new(database.clone(), Arc::new(SystemClock), Arc::new(RandomIds));
-        assert!(directory.find_login(Who::Username("user12345".to_owned()), None).await.unwrap().is_some());
-        let init = directory.find_init(MEMBER.parse().unwrap()).await.unwrap().unwrap();
-        assert_eq!((init.people.len(), init.projects.len()), (4, 1));
-        let queries: Vec<String> = queries.lock().unwrap().clone();
-        let queries: Vec<String> = queries
-            .iter()
-            .filter_map(|query| query.split(" -- binds").next())
-            .filter(|query| query.starts_with("SELECT") && !query.contains("feed_head"))
-            .map(str::to_owned)
-            .collect();
-        assert!(queries.len() >= 4, "{queries:?}");
-        for query in queries {
-            let sent = query.clone();
-            let plan = database.write(move |connection| plan(connection, &sent)).await;
-            let plan = plan.unwrap_or_else(|error| error.to_string());
+/// A directory over a filled database, and what it asks.
+struct Place {
+    _test: TestDatabase,
+    database: Database,
+    directory: Directory,
+    shown: Arc<Mutex<Vec<String>>>,
+}
+
+impl Place {
+    async fn both() -> Vec<Self> {
+        let mut places = Vec::new();
+        for test in TestDatabase::both(&MIGRATIONS) {
+            let one = Options { name: "plans", url: test.database.url().clone(), pool_size: 1 };
+            let database = Database::new(one);
+            database.write(fill).await.unwrap();
+            let shown = Arc::new(Mutex::new(Vec::new()));
+            let seen = shown.clone();
+            let listen = move |connection: &mut AnyConnection| {
+                connection.set_instrumentation(move |event: InstrumentationEvent<'_>| {
+                    if let InstrumentationEvent::StartQuery { query, .. } = event {
+                        seen.lock().unwrap().push(query.to_string());
+                    }
+                });
+                Ok::<_, Error>(())
+            };
+            database.read(listen).await.unwrap();
+            let directory = Directory::new(database.clone(), Arc::new(SystemClock), Arc::new(RandomIds)).with_mails();
+            places.push(Self { _test: test, database, directory, shown });
+        }
+        places
+    }
+
+    /// What was asked since the last time, each by index; so many at least.
+    async fn assert_indexed(&self, least: usize, answer: Answer) {
+        let shown = std::mem::take(&mut *self.shown.lock().unwrap());
+        let sent: Vec<Sent> = shown.iter().filter_map(|shown| Sent::parse(shown)).collect();
+        assert!(sent.len() >= least, "{shown:?}");
+        for sent in sent {
+            let query = sent.in_full();
+            let plan = self.database.write(move |connection| plan(connection, &sent, answer)).await;
+            let plan = plan.unwrap_or_else(|error| error.to_string()).replace("SCAN CONSTANT ROW", "");
             assert!(plan.contains("Index") || plan.contains("SEARCH"), "{query}\n{plan}");
             assert!(!plan.contains("Seq Scan") && !plan.contains("SCAN "), "{query}\n{plan}");
         }
+        self.shown.lock().unwrap().clear();
+    }
+}
+
+fn gid(number: u32) -> Gid {
+    format!("00000000-0000-4000-8000-{number:012}").parse().unwrap()
+}
+
+#[tokio::test]
+async fn every_query_of_login_and_init_is_answered_by_index() {
+    for place in Place::both().await {
+        let directory = &place.directory;
+        assert!(directory.find_login(Who::Username("user12345".to_owned()), None).await.unwrap().is_some());
+        let init = directory.find_init(gid(12_345)).await.unwrap().unwrap();
+        assert_eq!((init.people.len(), init.projects.len()), (4, 1));
+        let init = directory.get_project_init(gid(346), gid(12_345)).await.unwrap();
+        assert_eq!((init.people.len(), init.projects.len()), (4, 1));
+        place.assert_indexed(8, Answer::Few).await;
+    }
+}
+
+#[tokio::test]
+async fn every_query_of_views_is_answered_by_index() {
+    for place in Place::both().await {
+        let (directory, project, ann) = (&place.directory, gid(346), gid(12_345));
+        directory.view_user(ann, gid(4345)).await.unwrap();
+        directory.view_user(ann, gid(1)).await.unwrap_err();
+        directory.view_project(ann, project).await.unwrap();
+        directory.view_member(ann, project, gid(4345)).await.unwrap();
+        directory.view_members(ann, project, vec![gid(345), gid(4345)]).await.unwrap();
+        let limit = MemberChange { limit: Some(Some(5)), notifications: None };
+        directory.update_member(ann, project, gid(4345), limit).await.unwrap();
+        directory.find_standing(project, ann).await.unwrap().unwrap();
+        directory.get_full_project(project).await.unwrap();
+        assert_eq!(directory.list_members(project, None, 10).await.unwrap().len(), 5);
+        assert_eq!(directory.list_projects(Some(gid(3)), 10).await.unwrap().len(), 10);
+        place.assert_indexed(15, Answer::Few).await;
+    }
+}
+
+#[tokio::test]
+async fn every_query_of_invitations_is_answered_by_index() {
+    for place in Place::both().await {
+        let (directory, project, ann, dan) = (&place.directory, gid(346), gid(12_345), gid(1));
+        for name in ["user1", "nobody@example.org"] {
+            directory.invite_member(ann, project, name.to_owned()).await.unwrap();
+        }
+        directory.resend_invite(ann, project, dan).await.unwrap();
+        directory.view_invite(dan, project).await.unwrap();
+        directory.decline_invite(dan, project).await.unwrap();
+        directory.resend_invite(ann, project, dan).await.unwrap();
+        directory.accept_invite(dan, project).await.unwrap();
+        directory.set_member_status(ann, project, dan, false).await.unwrap();
+        directory.remove_member(Some(ann), project, dan).await.unwrap();
+        directory.add_member(project, dan).await.unwrap();
+        directory.leave_project(dan, project).await.unwrap();
+        place.assert_indexed(30, Answer::Few).await;
+    }
+}
+
+#[tokio::test]
+async fn every_query_of_a_projects_life_is_answered_by_index() {
+    for place in Place::both().await {
+        let (directory, project, ann, ben) = (&place.directory, gid(346), gid(12_345), gid(4345));
+        let change = ProjectChange { name: Some("Flora".to_owned()), timezone: None };
+        directory.update_project(ann, project, change).await.unwrap();
+        for change in [LanguageChange::Add("nl".to_owned()), LanguageChange::Remove("en".to_owned())] {
+            directory.change_languages(ann, project, change).await.unwrap();
+        }
+        for kind in [ItemKind::Channel, ItemKind::Ordering, ItemKind::Fieldlist] {
+            let list = List { caller: ann, project, kind };
+            let (item, _) = directory.create_item(list, "Item".to_owned()).await.unwrap();
+            directory.rename_item(list, item, "Other".to_owned()).await.unwrap();
+            directory.move_item(list, item, Some(project)).await.unwrap();
+            directory.move_item(list, item, None).await.unwrap();
+            directory.delete_items(list, vec![item]).await.unwrap();
+        }
+        let icon = directory.prepare_icon(ann, project, "png").await.unwrap();
+        directory.set_icon(ann, project, Some(icon)).await.unwrap();
+        directory.find_icon(format!("{project}.png")).await.unwrap().unwrap();
+        directory.transfer_project(Some(ann), project, ben).await.unwrap();
+        directory.transfer_project(Some(ben), project, ann).await.unwrap();
+        directory.create_api_user(Some(ann), project, "Robot".to_owned()).await.unwrap();
+        directory.set_project_status(Some(ann), project, ProjectStatus::Deleted).await.unwrap();
+        directory.purge_project(Some(ann), project).await.unwrap();
+        place.assert_indexed(100, Answer::Few).await;
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_members_and_two_thousand_projects_are_found_by_index() {
+    for place in Place::both().await {
+        let (directory, project, busy) = (&place.directory, gid(4000), gid(20_000));
+        let init = directory.get_project_init(project, gid(1)).await.unwrap();
+        assert!(init.people.len() >= 10_000, "{}", init.people.len());
+        let init = directory.find_init(busy).await.unwrap().unwrap();
+        assert!(
+            init.projects.len() >= 2000 && init.people.len() >= 9000,
+            "{} {}",
+            init.projects.len(),
+            init.people.len()
+        );
+        directory.view_user(busy, gid(12_345)).await.unwrap_err();
+        directory.view_user(gid(1), gid(9999)).await.unwrap();
+        directory.view_members(gid(1), project, vec![gid(2), gid(9999)]).await.unwrap();
+        directory.list_members(project, Some(gid(5000)), 1000).await.unwrap();
+        place.assert_indexed(15, Answer::Many).await;
+        directory.set_project_status(None, project, ProjectStatus::Deleted).await.unwrap();
+        directory.purge_project(None, project).await.unwrap();
+        assert!(directory.get_project(project).await.is_err());
+        place.assert_indexed(20, Answer::Many).await;
     }
 }

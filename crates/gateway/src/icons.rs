@@ -4,6 +4,7 @@ use actix_web::{
     HttpRequest, HttpResponse,
     web::{Data, Payload},
 };
+use doorward_media::Format;
 use doorward_proto::directory::v1::{PrepareIconRequest, SetIconRequest};
 
 use crate::{
@@ -30,10 +31,12 @@ pub(crate) async fn upload(
     refuse_api_users(&caller)?;
     let form: Form = upload::read(&request, payload, &gateway.uploads).await?;
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), form.project()?.to_string());
-    let picture = gateway.pictures.read(form.into_file()?).await?;
-    let extension = picture.format.extension().to_owned();
+    let file = form.into_file()?;
+    // Whether they may comes before whether it is a picture. Of what is none, nothing is left but the name.
+    let extension = Format::of(file.as_ref()).unwrap_or(Format::Png).extension().to_owned();
     let prepare = PrepareIconRequest { caller_gid: caller_gid.clone(), project_gid: project_gid.clone(), extension };
     let name = peers.directory().prepare_icon(prepare).await?.into_inner().name;
+    let picture = gateway.pictures.read(file).await?;
     let put = gateway.store.put(&media::icon_file(&name), picture.bytes).await;
     put.map_err(|error| media::away(&error))?;
     set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, name: Some(name) }).await

@@ -96,7 +96,9 @@ impl Window {
         }
         if self.counted >= limit {
             let oldest = self.slices.front().map_or(now, |(begin, _)| *begin);
-            return Some((WINDOW + SLICE).saturating_sub(now.saturating_duration_since(oldest)));
+            // Never more than a second, which in whole seconds would be two.
+            let wait = (WINDOW + SLICE).saturating_sub(now.saturating_duration_since(oldest));
+            return Some(wait.min(WINDOW));
         }
         match self.slices.back_mut() {
             Some((begin, count)) if now.saturating_duration_since(*begin) < SLICE => *count += 1,
@@ -137,6 +139,7 @@ mod tests {
     fn who_has_to_wait_is_told_how_long() {
         let (mut window, begin) = (Window::default(), Instant::now());
         assert_eq!(window.count(1, begin), None);
+        assert_eq!(window.count(1, begin), Some(WINDOW));
         let wait = window.count(1, begin + Duration::from_millis(300)).unwrap();
         assert!(wait >= Duration::from_millis(700) && wait <= Duration::from_millis(710), "{wait:?}");
         assert_eq!(window.count(1, begin + Duration::from_millis(300) + wait), None);

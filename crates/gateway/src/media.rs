@@ -15,7 +15,7 @@ use actix_web::{
     },
     web::{Bytes, Data},
 };
-use doorward_domain::Gid;
+use doorward_domain::{ErrorCode, Gid};
 use doorward_media::{Format, Object, StoreError};
 use doorward_proto::{Failure, directory::v1::FindIconRequest};
 use futures_util::{TryStreamExt, stream};
@@ -59,9 +59,17 @@ pub(crate) async fn icon(
 ) -> Result<HttpResponse, Problem> {
     let icon = request.match_info().query("name").to_owned();
     let format = format_of(&icon).ok_or_else(Problem::not_found)?;
-    let file = peers.directory().find_icon(FindIconRequest { icon }).await?.into_inner().name;
-    let name = icon_file(&file.ok_or_else(Problem::not_found)?);
-    answer(&request, &gateway, &File { name: &name, format, caching: CHECK_FIRST }).await
+    let mut last = None;
+    loop {
+        let found = peers.directory().find_icon(FindIconRequest { icon: icon.clone() }).await?.into_inner().name;
+        // Gone since it was asked for, and no other has come: it is missing.
+        let name = found.filter(|found| last.as_ref() != Some(found)).ok_or_else(Problem::not_found)?;
+        let path = icon_file(&name);
+        match answer(&request, &gateway, &File { name: &path, format, caching: CHECK_FIRST }).await {
+            Err(Problem::Failure(failure)) if failure.code == ErrorCode::NotFound => last = Some(name),
+            answered => return answered,
+        }
+    }
 }
 
 /// Of `<gid>.<extension>`, in small letters.

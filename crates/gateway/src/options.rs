@@ -24,6 +24,8 @@ use crate::{
 pub(crate) trait List: 'static {
     const KIND: ItemKind;
     const NAME: &'static str;
+    /// What every such list has and nobody changes: it is there as little as any other.
+    const FIXED: Option<&'static str> = None;
     /// Of the parameter that names several.
     const PLURAL: &'static str;
     const BEFORE: &'static str;
@@ -36,6 +38,7 @@ pub(crate) struct Fieldlists;
 impl List for Channels {
     const KIND: ItemKind = ItemKind::Channel;
     const NAME: &'static str = "channel";
+    const FIXED: Option<&'static str> = Some("__all__");
     const PLURAL: &'static str = "channels";
     const BEFORE: &'static str = "before_channel";
 }
@@ -53,9 +56,6 @@ impl List for Fieldlists {
     const PLURAL: &'static str = "fieldlists";
     const BEFORE: &'static str = "before_fieldlist";
 }
-
-/// The channel that every project has, and that nobody changes.
-const ALL: &str = "__all__";
 
 pub(crate) async fn create<L: List>(
     caller: Caller,
@@ -83,7 +83,7 @@ pub(crate) async fn update<L: List>(
     peers: Data<Peers>,
 ) -> Result<HttpResponse, Problem> {
     let rename = RenameItemRequest {
-        item_gid: item(L::NAME, body.string(L::NAME)?)?,
+        item_gid: item::<L>(L::NAME, body.string(L::NAME)?)?,
         name: body.string("name")?.to_owned(),
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
@@ -99,8 +99,8 @@ pub(crate) async fn reorder<L: List>(
     peers: Data<Peers>,
 ) -> Result<HttpResponse, Problem> {
     let moved = MoveItemRequest {
-        item_gid: item(L::NAME, body.string(L::NAME)?)?,
-        before_gid: body.optional_string(L::BEFORE)?.map(|before| item(L::BEFORE, before)).transpose()?,
+        item_gid: item::<L>(L::NAME, body.string(L::NAME)?)?,
+        before_gid: body.optional_string(L::BEFORE)?.map(|before| item::<L>(L::BEFORE, before)).transpose()?,
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
         kind: L::KIND.into(),
@@ -115,9 +115,9 @@ pub(crate) async fn delete<L: List>(
     peers: Data<Peers>,
 ) -> Result<HttpResponse, Problem> {
     let item_gids = match body.optional_string(L::NAME)? {
-        Some(one) => vec![item(L::NAME, one)?],
+        Some(one) => vec![item::<L>(L::NAME, one)?],
         None => match body.optional_strings(L::PLURAL)? {
-            Some(several) => several.into_iter().map(|one| item(L::PLURAL, one)).collect::<Result<_, _>>()?,
+            Some(several) => several.into_iter().map(|one| item::<L>(L::PLURAL, one)).collect::<Result<_, _>>()?,
             None => return Err(Problem::missing_parameter(L::NAME)),
         },
     };
@@ -130,9 +130,8 @@ pub(crate) async fn delete<L: List>(
     answer(&project, &peers.directory().delete_items(delete).await?.into_inner())
 }
 
-/// A gid, or the channel of all records, which is there as little as any other.
-fn item(parameter: &str, text: &str) -> Result<String, Problem> {
-    if text == ALL {
+fn item<L: List>(parameter: &str, text: &str) -> Result<String, Problem> {
+    if L::FIXED == Some(text) {
         return Ok(Gid::NIL.to_string());
     }
     let gid: Gid = text.parse().map_err(|_| Problem::invalid_parameter(parameter))?;

@@ -16,6 +16,7 @@ use crate::{
     envelope::{self, Empty, Problem},
     init::with_token,
     peers::Peers,
+    people::refuse_api_users,
 };
 
 pub(crate) async fn get(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
@@ -35,6 +36,8 @@ pub(crate) async fn create(
         name: body.optional_string("name")?.map(str::to_owned),
         timezone: body.optional_string("timezone")?.map(str::to_owned),
     };
+    // Before what they ask for is looked at.
+    refuse_api_users(&caller)?;
     let user = create.caller_gid.clone();
     let made = peers.directory().create_project(create).await?.into_inner();
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;

@@ -112,16 +112,16 @@ impl directory_server::Directory for Service {
         Ok(Response::new(pb::GetProjectResponse { project: Some(convert::full_project(project)) }))
     }
 
+    async fn list_projects(&self, request: Request<pb::ListProjectsRequest>) -> Answer<pb::ListProjectsResponse> {
+        projects::list_projects(&self.directory, request.into_inner()).await
+    }
+
     async fn list_members(&self, request: Request<pb::ListMembersRequest>) -> Answer<pb::ListMembersResponse> {
         let request = request.into_inner();
         let project = gid(&request.project_gid, "project_gid")?;
         let after = request.after_user_gid.as_deref().map(|after| gid(after, "after_user_gid")).transpose()?;
-        let limit = match request.page_size {
-            0 => PAGE,
-            1..=MAX_PAGE => request.page_size,
-            _ => return Err(Failure::invalid("page_size").into()),
-        };
-        let members = self.directory.list_members(project, after, limit.into()).await.map_err(Failure::from)?;
+        let limit = page_size(request.page_size)?;
+        let members = self.directory.list_members(project, after, limit).await.map_err(Failure::from)?;
         Ok(Response::new(pb::ListMembersResponse { memberships: members.iter().map(convert::member).collect() }))
     }
 
@@ -326,6 +326,14 @@ impl directory_server::Directory for Service {
 
 /// Who is not active any more has no good token either.
 /// The user is the caller: when they are not active, their token is worth nothing.
+fn page_size(asked: u32) -> Result<i64, Failure> {
+    match asked {
+        0 => Ok(PAGE.into()),
+        1..=MAX_PAGE => Ok(asked.into()),
+        _ => Err(Failure::invalid("page_size")),
+    }
+}
+
 fn of_caller(error: Error) -> Failure {
     if matches!(error, Error::UserNotActive) { Failure::new(ErrorCode::Unauthenticated) } else { error.into() }
 }

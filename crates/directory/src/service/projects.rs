@@ -7,7 +7,7 @@ use doorward_proto::{
 };
 use tonic::Response;
 
-use super::{Answer, of_caller};
+use super::{Answer, of_caller, page_size};
 use crate::{
     Directory, Error, FullProject, LanguageChange, List, Member, MembersView, ProjectChange, convert, convert::gid,
     model::ItemKind,
@@ -15,6 +15,15 @@ use crate::{
 
 /// Of a project whose maker gives none.
 const NAME: &str = "untitled project";
+
+pub(super) async fn list_projects(
+    directory: &Directory,
+    request: pb::ListProjectsRequest,
+) -> Answer<pb::ListProjectsResponse> {
+    let after = request.after_project_gid.as_deref().map(|after| gid(after, "after_project_gid")).transpose()?;
+    let page = directory.list_projects(after, page_size(request.page_size)?).await.map_err(Failure::from)?;
+    Ok(Response::new(pb::ListProjectsResponse { projects: page.into_iter().map(convert::project).collect() }))
+}
 
 pub(super) async fn view_project(
     directory: &Directory,

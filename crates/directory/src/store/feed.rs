@@ -8,6 +8,9 @@ use doorward_storage::{AnyConnection, Error, Result};
 use super::schema::{feed, feed_head};
 use crate::model::{Action, Change};
 
+/// Of one INSERT: PostgreSQL takes 65,535 values in all.
+const MAX_ROWS: usize = 1000;
+
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = feed)]
 struct Row {
@@ -73,10 +76,12 @@ pub(crate) fn append(connection: &mut AnyConnection, changes: Vec<NewChange>, cl
             changed_at: now.as_micros(),
         })
         .collect();
-    match connection {
-        AnyConnection::Postgres(connection) => diesel::insert_into(feed::table).values(&rows).execute(connection)?,
-        AnyConnection::Sqlite(connection) => diesel::insert_into(feed::table).values(&rows).execute(connection)?,
-    };
+    for rows in rows.chunks(MAX_ROWS) {
+        match connection {
+            AnyConnection::Postgres(connection) => diesel::insert_into(feed::table).values(rows).execute(connection)?,
+            AnyConnection::Sqlite(connection) => diesel::insert_into(feed::table).values(rows).execute(connection)?,
+        };
+    }
     Ok(last)
 }
 

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Role, Timestamp};
 use doorward_storage::{AnyConnection, Error, Result};
 
-use super::schema::{memberships, projects};
+use super::schema::{memberships, projects, users};
 use crate::model::Membership;
 
 #[derive(Queryable, Selectable, Insertable)]
@@ -150,6 +150,18 @@ pub(crate) fn list_of_project(
         .select(Row::as_select())
         .load(connection)?;
     rows.into_iter().map(Membership::try_from).collect()
+}
+
+/// Those in a project who were invited by email and have no account yet.
+pub(crate) fn list_placeholders(connection: &mut AnyConnection, project: Gid) -> Result<Vec<Gid>> {
+    let gids: Vec<String> = memberships::table
+        .inner_join(users::table)
+        .filter(memberships::project_gid.eq(project.to_string()))
+        .filter(users::username.is_null())
+        .filter(users::status.eq("invited"))
+        .select(users::gid)
+        .load(connection)?;
+    gids.into_iter().map(|gid| Ok(gid.parse()?)).collect()
 }
 
 pub(crate) fn delete_all_of_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {

@@ -99,18 +99,51 @@ pub(crate) fn rename_item(
     Ok(())
 }
 
-/// Numbers a list anew, in this order.
-pub(crate) fn set_order(connection: &mut AnyConnection, project: Gid, kind: ItemKind, gids: &[Gid]) -> Result<()> {
-    for (position, gid) in (1_i64..).zip(gids) {
-        diesel::update(project_items::table.find((project.to_string(), kind.as_str(), gid.to_string())))
-            .set(project_items::position.eq(position))
+/// How many items a list has, and the position behind the last.
+pub(crate) fn end(connection: &mut AnyConnection, project: Gid, kind: ItemKind) -> Result<(i64, i64)> {
+    let (count, last): (i64, Option<i64>) = project_items::table
+        .filter(project_items::project_gid.eq(project.to_string()))
+        .filter(project_items::kind.eq(kind.as_str()))
+        .select((diesel::dsl::count_star(), diesel::dsl::max(project_items::position)))
+        .get_result(connection)?;
+    Ok((count, last.unwrap_or(0) + 1))
+}
+
+/// To the place of another, which moves on with all behind it; or to the end.
+pub(crate) fn move_item(
+    connection: &mut AnyConnection,
+    project: Gid,
+    kind: ItemKind,
+    gid: Gid,
+    before: Option<Gid>,
+) -> Result<()> {
+    let row = |gid: Gid| project_items::table.find((project.to_string(), kind.as_str(), gid.to_string()));
+    let position = match before {
+        None => end(connection, project, kind)?.1,
+        Some(before) => {
+            let position: i64 = row(before).select(project_items::position).get_result(connection)?;
+            diesel::update(
+                project_items::table
+                    .filter(project_items::project_gid.eq(project.to_string()))
+                    .filter(project_items::kind.eq(kind.as_str()))
+                    .filter(project_items::position.ge(position)),
+            )
+            .set(project_items::position.eq(project_items::position + 1))
             .execute(connection)?;
-    }
+            position
+        }
+    };
+    diesel::update(row(gid)).set(project_items::position.eq(position)).execute(connection)?;
     Ok(())
 }
 
-pub(crate) fn delete_items(connection: &mut AnyConnection, project: Gid, kind: ItemKind, gids: &[Gid]) -> Result<()> {
-    let gids: Vec<String> = gids.iter().map(Gid::to_string).collect();
+pub(crate) fn delete_items(
+    connection: &mut AnyConnection,
+    project: Gid,
+    kind: ItemKind,
+    gids: impl IntoIterator<Item = Gid>,
+) -> Result<()> {
+    let gids: Vec<String> = gids.into_iter().map(|gid| gid.to_string()).collect();
     diesel::delete(
         project_items::table
             .filter(project_items::project_gid.eq(project.to_string()))

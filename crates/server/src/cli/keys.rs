@@ -2,11 +2,13 @@
 
 use clap::Subcommand;
 
+use super::ListFormat;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// List the signing keys, as a JSON array
-    #[command(after_help = "Example:\n  doorward keys list")]
-    List,
+    /// List the signing keys: a table on a terminal, else a JSON array
+    #[command(after_help = "Examples:\n  doorward keys list\n  doorward keys list --json")]
+    List(ListFormat),
     /// Sign with the next key from now on; tokens in use stay good
     #[command(after_help = "Example:\n  doorward keys rotate")]
     Rotate,

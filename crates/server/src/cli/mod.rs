@@ -60,6 +60,14 @@ pub(crate) enum Command {
     Healthcheck(Healthcheck),
 }
 
+/// How a list is printed: a table on a terminal, else JSON
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct ListFormat {
+    /// A JSON array, also on a terminal
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Run one service, or all of them in one process
 #[derive(Debug, Args)]
 #[command(

@@ -3,17 +3,40 @@
 use clap::{Args, Subcommand};
 use doorward_domain::{DisplayName, Gid, Role};
 
+use super::ListFormat;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProjectCommand {
     Create(CreateProject),
-    /// List all projects, as a JSON array
-    #[command(after_help = "Example:\n  doorward project list")]
-    List,
+    /// List all projects: a table on a terminal, else a JSON array
+    #[command(after_help = "Examples:\n  doorward project list\n  doorward project list --json")]
+    List(ListFormat),
     /// Show a project
     #[command(after_help = "Example:\n  doorward project show 0f8fad5b-d9cb-469f-a165-70867728950e")]
     Show {
         /// Its gid
         project: Gid,
+    },
+    /// Delete a project so that it can be brought back: until then nobody can work in it
+    #[command(after_help = "Example:\n  doorward project delete 0f8fad5b-d9cb-469f-a165-70867728950e")]
+    Delete {
+        /// Its gid
+        project: Gid,
+    },
+    /// Bring a deleted project back
+    #[command(after_help = "Example:\n  doorward project undelete 0f8fad5b-d9cb-469f-a165-70867728950e")]
+    Undelete {
+        /// Its gid
+        project: Gid,
+    },
+    /// Make an active member the owner; the old owner stays a member
+    #[command(after_help = "Example:\n  doorward project transfer 0f8fad5b-d9cb-469f-a165-70867728950e --to ben")]
+    Transfer {
+        /// Its gid
+        project: Gid,
+        /// Username or gid of the member
+        #[arg(long, value_name = "USER")]
+        to: String,
     },
 }
 
@@ -42,11 +65,25 @@ pub(crate) enum MemberCommand {
         #[arg(long, default_value = "member")]
         role: Role,
     },
-    /// List the members of a project, as a JSON array
+    /// List the members of a project: a table on a terminal, else a JSON array
     #[command(after_help = "Example:\n  doorward member list --project 0f8fad5b-d9cb-469f-a165-70867728950e")]
     List {
         /// Gid of the project
         #[arg(long)]
         project: Gid,
+        #[command(flatten)]
+        format: ListFormat,
+    },
+    /// Take a member, whatever their state, out of a project
+    #[command(
+        after_help = "Example:\n  doorward member remove --project 0f8fad5b-d9cb-469f-a165-70867728950e --user ben"
+    )]
+    Remove {
+        /// Gid of the project
+        #[arg(long)]
+        project: Gid,
+        /// Username or gid
+        #[arg(long)]
+        user: String,
     },
 }

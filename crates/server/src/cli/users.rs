@@ -6,12 +6,14 @@ use clap::{Args, Subcommand};
 use doorward_domain::{DisplayName, Email, Timezone, Username};
 use secrecy::SecretString;
 
+use super::ListFormat;
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum UserCommand {
     Create(CreateUser),
-    /// List all users, as a JSON array
-    #[command(after_help = "Example:\n  doorward user list")]
-    List,
+    /// List all users: a table on a terminal, else a JSON array
+    #[command(after_help = "Examples:\n  doorward user list\n  doorward user list --json")]
+    List(ListFormat),
     /// Show a user
     #[command(after_help = "Example:\n  doorward user show ann")]
     Show {

@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use doorward_auth::{Error, Keys, Sealer, audit::Origin};
 
-use super::Listing;
+use super::listing::{Column, Listing};
 use crate::{
     cli::KeysCommand,
     json, keys_file,
@@ -11,10 +11,17 @@ use crate::{
     wiring::{self, Preparation},
 };
 
+const COLUMNS: &[Column] =
+    &[("KID", "/kid"), ("STATE", "/state"), ("CREATED", "/created_at"), ("VERIFIES UNTIL", "/verify_until")];
+
 pub(super) async fn run(command: KeysCommand, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_auth(settings, Preparation::Prepare).await?;
+    let mut listing = Listing::json();
     let keys = match command {
-        KeysCommand::List => Keys::list(&wiring::auth_database(settings)).await?,
+        KeysCommand::List(format) => {
+            listing = Listing::new(format, COLUMNS);
+            Keys::list(&wiring::auth_database(settings)).await?
+        }
         KeysCommand::Rotate => wiring::keys(settings)?.rotate(Origin::command_line()).await?,
         KeysCommand::Reseal => {
             reseal(settings).await?;
@@ -23,7 +30,6 @@ pub(super) async fn run(command: KeysCommand, settings: &Settings) -> anyhow::Re
         }
         KeysCommand::Retire { kid } => wiring::keys(settings)?.retire(&kid, Origin::command_line()).await?,
     };
-    let mut listing = Listing::default();
     // An empty page has ended the list already.
     if listing.add(keys.iter().map(json::signing_key))? {
         listing.end()?;

@@ -3,8 +3,9 @@
 use anyhow::bail;
 use doorward_directory::Directory;
 use doorward_domain::{Gid, Role};
+use serde_json::json;
 
-use super::Listing;
+use super::listing::{Column, Listing};
 use crate::{
     cli::MemberCommand,
     json,
@@ -12,6 +13,9 @@ use crate::{
     stdout,
     wiring::{self, Preparation},
 };
+
+const COLUMNS: &[Column] =
+    &[("USER", "/user_gid"), ("ROLES", "/roles"), ("STATUS", "/status"), ("LIMIT", "/options/rate_limit_per_second")];
 
 pub(super) async fn run(command: MemberCommand, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_directory(settings, Preparation::Prepare).await?;
@@ -24,12 +28,16 @@ pub(super) async fn run(command: MemberCommand, settings: &Settings) -> anyhow::
             let user = directory.get_user(&user).await?;
             Ok(stdout::json(&json::membership(&directory.add_member(project, user.gid).await?))?)
         }
-        MemberCommand::List { project } => list(&directory, project).await,
+        MemberCommand::List { project, format } => list(&directory, project, Listing::new(format, COLUMNS)).await,
+        MemberCommand::Remove { project, user } => {
+            let user = directory.get_user(&user).await?;
+            directory.remove_member(None, project, user.gid).await?;
+            Ok(stdout::json(&json!({"project_gid": project.to_string(), "user_gid": user.gid.to_string()}))?)
+        }
     }
 }
 
-async fn list(directory: &Directory, project: Gid) -> anyhow::Result<()> {
-    let mut listing = Listing::default();
+async fn list(directory: &Directory, project: Gid, mut listing: Listing) -> anyhow::Result<()> {
     let mut after = None;
     loop {
         let page = directory.list_members(project, after, Listing::PAGE).await?;

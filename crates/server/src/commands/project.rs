@@ -1,9 +1,9 @@
 //! `doorward project`.
 
 use doorward_directory::Directory;
-use doorward_domain::Timezone;
+use doorward_domain::{Gid, ProjectStatus, Timezone};
 
-use super::Listing;
+use super::listing::{Column, Listing};
 use crate::{
     cli::{CreateProject, ProjectCommand},
     json,
@@ -12,13 +12,22 @@ use crate::{
     wiring::{self, Preparation},
 };
 
+const COLUMNS: &[Column] = &[("GID", "/gid"), ("NAME", "/name"), ("OWNER", "/owner"), ("STATUS", "/status")];
+
 pub(super) async fn run(command: ProjectCommand, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_directory(settings, Preparation::Prepare).await?;
     let directory = wiring::directory(settings);
     match command {
         ProjectCommand::Create(create) => print_created(&directory, create).await,
         ProjectCommand::Show { project } => Ok(stdout::json(&json::project(&directory.get_project(project).await?))?),
-        ProjectCommand::List => list(&directory).await,
+        ProjectCommand::List(format) => list(&directory, Listing::new(format, COLUMNS)).await,
+        ProjectCommand::Delete { project } => set_status(&directory, project, ProjectStatus::Deleted).await,
+        ProjectCommand::Undelete { project } => set_status(&directory, project, ProjectStatus::Active).await,
+        ProjectCommand::Transfer { project, to } => {
+            let heir = directory.get_user(&to).await?;
+            let ((project, _), _) = directory.transfer_project(None, project, heir.gid).await?;
+            Ok(stdout::json(&json::project(&project))?)
+        }
     }
 }
 
@@ -27,8 +36,12 @@ async fn print_created(directory: &Directory, create: CreateProject) -> anyhow::
     Ok(stdout::json(&json::project(&directory.create_project(owner.gid, create.name, Timezone::default()).await?))?)
 }
 
-async fn list(directory: &Directory) -> anyhow::Result<()> {
-    let mut listing = Listing::default();
+async fn set_status(directory: &Directory, project: Gid, status: ProjectStatus) -> anyhow::Result<()> {
+    let (project, _) = directory.set_project_status(None, project, status).await?;
+    Ok(stdout::json(&json::project(&project))?)
+}
+
+async fn list(directory: &Directory, mut listing: Listing) -> anyhow::Result<()> {
     let mut after = None;
     loop {
         let page = directory.list_projects(after, Listing::PAGE).await?;

@@ -11,7 +11,10 @@ use doorward_directory::{Directory, NewUser, model::User};
 use doorward_domain::{Clock, DisplayName, Gid, Ids, RandomIds, SystemClock, UserStatus};
 use secrecy::ExposeSecret;
 
-use super::{Listing, import};
+use super::{
+    import,
+    listing::{Column, Listing},
+};
 use crate::{
     cli::{CreateUser, NewPassword, PasswordSource, UserCommand},
     json,
@@ -23,6 +26,9 @@ use crate::{
 /// Of a password on stdin.
 const MAX_PASSWORD_BYTES: u64 = 4096;
 
+const COLUMNS: &[Column] =
+    &[("GID", "/gid"), ("USERNAME", "/username"), ("NAME", "/name"), ("EMAIL", "/email"), ("STATUS", "/status")];
+
 pub(super) async fn run(command: UserCommand, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_both(settings, Preparation::Prepare).await?;
     let directory = wiring::directory(settings);
@@ -32,7 +38,7 @@ pub(super) async fn run(command: UserCommand, settings: &Settings) -> anyhow::Re
             note(settings, Action::UserCreated, &user).await?;
             print(&user)
         }
-        UserCommand::List => list(&directory).await,
+        UserCommand::List(format) => list(&directory, Listing::new(format, COLUMNS)).await,
         UserCommand::Show { user } => print(&directory.get_user(&user).await?),
         UserCommand::SetPassword { user, password } => {
             let user = directory.get_user(&user).await?;
@@ -128,8 +134,7 @@ fn read_password() -> anyhow::Result<Password> {
     Ok(Password::parse(text)?)
 }
 
-async fn list(directory: &Directory) -> anyhow::Result<()> {
-    let mut listing = Listing::default();
+async fn list(directory: &Directory, mut listing: Listing) -> anyhow::Result<()> {
     let mut after = None;
     loop {
         let page = directory.list_users(after, Listing::PAGE).await?;

@@ -1,0 +1,52 @@
+//! What a login and an init weigh and take for one who sees ten thousand people: the owner of a project with 10,000 members,
+//! and a user in 2,000 projects.
+
+use doorward_domain::{Ids, RandomIds};
+
+use crate::{
+    Effort,
+    client::{Call, Connection, log_in},
+    fill::{PASSWORD, Team, USERNAME, import, insert_projects},
+    installation::{Backend, Installation},
+    load,
+    report::{Finding, Report},
+    sql,
+    statistics::median,
+};
+
+const MEMBERS: usize = 10_000;
+const PROJECTS: usize = 2000;
+/// Of each of these, besides the user.
+const OTHERS: usize = 4;
+
+pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+    let gids: Vec<String> = (0..MEMBERS).map(|_| RandomIds.gid().to_string()).collect();
+    let (own, others) = gids.split_at(1);
+    let one_project: Vec<Team> = own.iter().map(|owner| (owner.clone(), others.to_vec())).collect();
+    let groups = others.chunks(OTHERS).take(PROJECTS);
+    let many_projects: Vec<Team> =
+        groups.filter_map(|group| Some((group.first()?.clone(), [group, own].concat()))).collect();
+    for (what, projects) in [("a project of 10,000 members", one_project), ("2,000 projects of 5", many_projects)] {
+        let installation = Installation::new(backend)?;
+        import(&installation, &gids)?;
+        sql::execute(&installation.directory_url, &insert_projects(&projects))?;
+        sql::analyze(&installation.directory_url)?;
+        let server = installation.serve().await?;
+        let mut connection = Connection::open(server.address).await?;
+        let call = Call::login(USERNAME, PASSWORD);
+        let bytes = connection.ask(&call).await?.body.len();
+        let rounds = effort.rounds * 4;
+        let login = median(&load::alone(&mut connection, &call, rounds).await?);
+        report.add(Finding::new(format!("login, {what}, {backend}"), "ms", login).note(format!("{bytes} bytes")));
+        let call = Call::init(&log_in(server.address, USERNAME, PASSWORD).await?);
+        let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
+        for _ in 0..rounds {
+            sql::execute(&installation.directory_url, "UPDATE feed_head SET cursor = cursor + 1")?;
+            changed.extend(load::alone(&mut connection, &call, 1).await?);
+            unchanged.extend(load::alone(&mut connection, &call, 1).await?);
+        }
+        let init = Finding::new(format!("init after a change, {what}, {backend}"), "ms", median(&changed));
+        report.add(init.note(format!("{:.2} ms when nothing has changed", median(&unchanged))));
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Lists on their way to stdout, page by page: for programs one JSON array, an entry a line; on a terminal a table.
+
+use std::io::{self, IsTerminal};
+
+use serde_json::Value;
+use unicode_width::UnicodeWidthStr;
+
+use crate::{cli::ListFormat, stdout};
+
+/// Between the columns.
+const GAP: usize = 2;
+/// Where there is nothing.
+const NOTHING: &str = "-";
+
+/// A column of a table: its title, and where in an entry it stands (RFC 6901).
+pub(super) type Column = (&'static str, &'static str);
+
+pub(super) enum Listing {
+    Json {
+        has_entries: bool,
+    },
+    /// All of it is kept, for a column is as wide as its widest cell.
+    Table {
+        columns: &'static [Column],
+        rows: Vec<Vec<String>>,
+    },
+}
+
+impl Listing {
+    pub(super) const PAGE: i64 = 1000;
+
+    pub(super) fn new(format: ListFormat, columns: &'static [Column]) -> Self {
+        if format.json || !io::stdout().is_terminal() {
+            Self::json()
+        } else {
+            Self::Table { columns, rows: Vec::new() }
+        }
+    }
+
+    pub(super) const fn json() -> Self {
+        Self::Json { has_entries: false }
+    }
+
+    /// Whether there may be more; an empty page ends the list.
+    pub(super) fn add(&mut self, entries: impl ExactSizeIterator<Item = Value>) -> io::Result<bool> {
+        if entries.len() == 0 {
+            return self.end().map(|()| false);
+        }
+        for entry in entries {
+            match self {
+                Self::Json { has_entries } => {
+                    let before = if std::mem::replace(has_entries, true) { ",\n" } else { "[\n" };
+                    stdout::text(&format!("{before}{entry}"))?;
+                }
+                Self::Table { columns, rows } => {
+                    rows.push(columns.iter().map(|(_, at)| cell(entry.pointer(at))).collect());
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    pub(super) fn end(&self) -> io::Result<()> {
+        match self {
+            Self::Json { has_entries } => stdout::text(if *has_entries { "\n]\n" } else { "[]\n" }),
+            Self::Table { columns, rows } => stdout::text(&table(columns, rows)),
+        }
+    }
+}
+
+fn cell(value: Option<&Value>) -> String {
+    match value {
+        None | Some(Value::Null) => NOTHING.to_owned(),
+        Some(Value::String(text)) if text.is_empty() => NOTHING.to_owned(),
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Array(values)) => values.iter().map(|value| cell(Some(value))).collect::<Vec<_>>().join(", "),
+        Some(value @ (Value::Bool(_) | Value::Number(_) | Value::Object(_))) => value.to_string(),
+    }
+}
+
+fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
+    let title: Vec<String> = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
+    let lines = || std::iter::once(&title).chain(rows);
+    let widths: Vec<usize> = (0..columns.len())
+        .map(|column| lines().filter_map(|line| line.get(column)).map(|cell| cell.width()).max().unwrap_or(0))
+        .collect();
+    let mut text = String::new();
+    for line in lines() {
+        let mut padded = String::new();
+        for (cell, width) in line.iter().zip(&widths) {
+            padded.push_str(cell);
+            padded.push_str(&" ".repeat(width.saturating_sub(cell.width()) + GAP));
+        }
+        text.push_str(padded.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_by_what_is_seen() {
+        let columns: [Column; 3] = [("NAME", "/name"), ("ROLES", "/roles"), ("LIMIT", "/options/limit")];
+        let entries = [
+            json!({"name": "Ann", "roles": ["owner", "api"], "options": {"limit": 5}}),
+            json!({"name": "\u{6f22}\u{5b57}", "roles": [], "options": {"limit": null}}),
+            json!({"name": ""}),
+        ];
+        let rows: Vec<Vec<String>> =
+            entries.iter().map(|entry| columns.iter().map(|(_, at)| cell(entry.pointer(at))).collect()).collect();
+        let expected = [
+            "NAME  ROLES       LIMIT",
+            "Ann   owner, api  5",
+            "\u{6f22}\u{5b57}              -",
+            "-     -           -",
+            "",
+        ];
+        assert_eq!(table(&columns, &rows), expected.join("\n"));
+        assert_eq!(table(&columns, &[]), "NAME  ROLES  LIMIT\n");
+    }
+}

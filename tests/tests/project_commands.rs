@@ -1,0 +1,162 @@
+//! `doorward project` and `doorward member`: what an administrator does to projects beside making them (`users.rs`), and the
+//! tables that lists are on a terminal.
+
+use std::time::Duration;
+
+use doorward_tests::{
+    App, Backend, Installation, Output, PASSWORD, User, eventually, json::assert_same, on_both_databases,
+    process::binary,
+};
+use serde_json::{Value, json};
+
+use super::api_keys::NO_GID;
+
+on_both_databases![
+    a_project_is_deleted_and_brought_back,
+    a_project_is_handed_over_to_a_member,
+    a_member_is_taken_out_in_every_state,
+    lists_are_tables_on_a_terminal_and_json_elsewhere,
+];
+
+async fn cli(app: &App, words: &[&str]) -> Output {
+    app.installation.cli(words, "").await
+}
+
+/// Ann's project with ben.
+async fn scene(backend: Backend) -> (App, User, User, String) {
+    let app = App::start(backend).await;
+    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    app.installation.add_member(&project, "ben").await;
+    (app, ann, ben, project)
+}
+
+fn entry(project: &str, owner: &User, status: &str) -> Value {
+    json!({"gid": project, "name": "Herbarium", "icon": null, "owner": owner.gid, "status": status})
+}
+
+/// What init says that a user is in, as soon as a command is known.
+async fn user_projects(user: &User, expected: &Value) {
+    eventually("known", Duration::from_secs(1), async || {
+        (user.init().await.success().0["user_projects"] == *expected).then_some(())
+    })
+    .await;
+}
+
+async fn a_project_is_deleted_and_brought_back(backend: Backend) {
+    let (app, ann, ben, project) = scene(backend).await;
+    let deleted = cli(&app, &["project", "delete", &project]).await.succeeded();
+    assert_same(&deleted.json(), &entry(&project, &ann, "deleted"));
+    user_projects(&ben, &json!({})).await;
+    assert_eq!(ann.init().await.success().1["cc.projects"][&project]["status"], json!("deleted"));
+    assert!(cli(&app, &["project", "delete", &project]).await.failed(1).stderr.contains("the project is deleted"));
+    cli(&app, &["member", "add", "--project", &project, "--user", "ann"]).await.failed(1);
+    cli(&app, &["project", "transfer", &project, "--to", "ben"]).await.failed(1);
+
+    let back = cli(&app, &["project", "undelete", &project]).await.succeeded();
+    assert_same(&back.json(), &entry(&project, &ann, "active"));
+    user_projects(&ben, &json!({&project: ["member"]})).await;
+    cli(&app, &["project", "undelete", &project]).await.failed(1);
+    for call in ["delete", "undelete"] {
+        assert!(cli(&app, &["project", call, NO_GID]).await.failed(1).stderr.contains("no such project"));
+        cli(&app, &["project", call]).await.failed(2);
+        cli(&app, &["project", call, "Herbarium"]).await.failed(2);
+    }
+}
+
+async fn a_project_is_handed_over_to_a_member(backend: Backend) {
+    let (app, ann, ben, project) = scene(backend).await;
+    let cas = app.user("cas").await;
+    let robot = ann.create_api_user(&project, "Robot").await;
+    for nobody in ["cas", "nobody", "ann", NO_GID, &robot.gid] {
+        cli(&app, &["project", "transfer", &project, "--to", nobody]).await.failed(1);
+    }
+    cli(&app, &["project", "transfer", NO_GID, "--to", "ben"]).await.failed(1);
+    cli(&app, &["project", "transfer", &project]).await.failed(2);
+    let given = cli(&app, &["project", "transfer", &project, "--to", &ben.gid]).await.succeeded();
+    assert_same(&given.json(), &entry(&project, &ben, "active"));
+    user_projects(&ann, &json!({&project: ["member"]})).await;
+    user_projects(&ben, &json!({&project: ["owner"]})).await;
+    user_projects(&cas, &json!({})).await;
+    // Whoever has nothing of their own any more may go.
+    cli(&app, &["user", "delete", "ann"]).await.succeeded();
+    cli(&app, &["user", "delete", "ben"]).await.failed(1);
+}
+
+async fn a_member_is_taken_out_in_every_state(backend: Backend) {
+    let (app, ann, ben, project) = scene(backend).await;
+    let robot = ann.create_api_user(&project, "Robot").await;
+    let remove =
+        async |project: &str, user: &str| cli(&app, &["member", "remove", "--project", project, "--user", user]).await;
+    for (project, user) in [(NO_GID, "ben"), (&project, "nobody"), (&project, "ann"), (&project, &robot.gid)] {
+        remove(project, user).await.failed(1);
+    }
+    for state in ["active", "inactive"] {
+        if state == "inactive" {
+            app.installation.add_member(&project, "ben").await;
+            let path = format!("/api/p/{project}/members/deactivate");
+            ann.call(&path, &json!({"user": ben.gid})).await.success();
+        }
+        let removed = remove(&project, "ben").await.succeeded();
+        assert_same(&removed.json(), &json!({"project_gid": project, "user_gid": ben.gid}));
+        user_projects(&ben, &json!({})).await;
+        assert!(remove(&project, "ben").await.failed(1).stderr.contains("no member"));
+    }
+    let listed = cli(&app, &["member", "list", "--project", &project]).await.succeeded().items();
+    assert_eq!(listed.len(), 2);
+    cli(&app, &["member", "remove", "--project", &project]).await.failed(2);
+}
+
+/// What a command writes to a terminal, by script(1).
+fn on_a_terminal(installation: &Installation, words: &str) -> Vec<String> {
+    let mut command = std::process::Command::new("script");
+    let line = format!("{} {words}", binary().display());
+    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(installation.path());
+    for name in ["DATA_DIR", "AUTH_DATABASE_URL", "DIRECTORY_DATABASE_URL", "MASTER_KEY"] {
+        let name = format!("DOORWARD_{name}");
+        command.env(&name, installation.variable(&name));
+    }
+    let output = command.stdin(std::process::Stdio::null()).output().expect("script, of util-linux");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{text}");
+    text.lines().map(|line| line.trim_end().to_owned()).collect()
+}
+
+async fn lists_are_tables_on_a_terminal_and_json_elsewhere(backend: Backend) {
+    let (app, ann, ben, project) = scene(backend).await;
+    let seen = |words: &str| on_a_terminal(&app.installation, words);
+    let mut users = vec![
+        format!("{}  ann       Ann   ann@example.org  active", ann.gid),
+        format!("{}  ben       Ben   ben@example.org  active", ben.gid),
+    ];
+    users.sort();
+    users.insert(0, format!("{:36}  USERNAME  NAME  EMAIL            STATUS", "GID"));
+    assert_eq!(seen("user list"), users);
+    assert_eq!(
+        seen("project list"),
+        [
+            format!("{:36}  NAME       {:36}  STATUS", "GID", "OWNER"),
+            format!("{project}  Herbarium  {}  active", ann.gid)
+        ]
+    );
+    let path = format!("/api/p/{project}/members/update");
+    ann.call(&path, &json!({"user": ben.gid, "options": {"rate_limit_per_second": 250}})).await.success();
+    let mut members = vec![format!("{}  owner   active  -", ann.gid), format!("{}  member  active  250", ben.gid)];
+    members.sort();
+    members.insert(0, format!("{:36}  ROLES   STATUS  LIMIT", "USER"));
+    assert_eq!(seen(&format!("member list --project {project}")), members);
+    let keys = seen("keys list");
+    assert!(keys.len() == 3 && keys[0].starts_with("KID ") && keys[0].ends_with("VERIFIES UNTIL"), "{keys:?}");
+    assert!(keys[1..].iter().any(|line| line.contains("  active  ")) && !keys[1].contains('{'), "{keys:?}");
+
+    let list = format!("member list --project {project}");
+    for words in ["user list", "project list", &list, "keys list"] {
+        let piped: Vec<&str> = words.split(' ').collect();
+        let json = cli(&app, &piped).await.succeeded();
+        let forced: Value = serde_json::from_str(&seen(&format!("{words} --json")).join("\n")).expect("JSON");
+        assert_same(&forced, &json.json());
+        assert_same(&cli(&app, &[&piped[..], &["--json"]].concat()).await.succeeded().json(), &forced);
+        assert!(forced.as_array().is_some_and(|list| !list.is_empty()));
+    }
+    assert_eq!(app.http.login("ben", PASSWORD).await.status, 200);
+}
