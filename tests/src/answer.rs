@@ -96,9 +96,30 @@ impl Answer {
         self.assert_error(422, "Unprocessable entity", &json!({"reason": reason}));
     }
 
+    /// 1004 for an invitation that is not open any more.
+    pub fn assert_invite_invalid(&self) {
+        self.assert_refusal(422, &json!({"code": 1004, "message": "Invite invalid", "info": {}}));
+    }
+
     /// 1001 for a field's data.
     pub fn assert_not_valid(&self, field: &str, reason: &str) {
         self.assert_refusal(422, &json!({"code": 1001, "message": "Validation error", "info": {field: reason}}));
+    }
+
+    /// 1001 for a password that would be guessed soon, with what helps to choose a better one.
+    pub fn assert_weak(&self, field: &str) {
+        let feedback = self.json()["result"]["info"]["feedback"].clone();
+        let suggestions = feedback["suggestions"].as_array().unwrap_or_else(|| panic!("no suggestions: {self:?}"));
+        assert!(suggestions.iter().all(|suggestion| suggestion.as_str().is_some_and(|text| !text.is_empty())));
+        assert!(feedback["warning"].is_string(), "{feedback}");
+        assert_eq!(feedback.as_object().map(serde_json::Map::len), Some(2), "{feedback}");
+        let info = json!({field: "weak", "feedback": feedback});
+        self.assert_refusal(422, &json!({"code": 1001, "message": "Validation error", "info": info}));
+    }
+
+    /// 1001 for a code that is wrong, used or too old, or comes with something else than before.
+    pub fn assert_code_refused(&self) {
+        self.assert_not_valid("verification_code", "incorrect");
     }
 
     /// 400 for the first parameter that is not as it should be.
