@@ -96,6 +96,11 @@ impl Answer {
         self.assert_error(422, "Unprocessable entity", &json!({"reason": reason}));
     }
 
+    /// 1004 for an invitation that is not open any more.
+    pub fn assert_invite_invalid(&self) {
+        self.assert_refusal(422, &json!({"code": 1004, "message": "Invite invalid", "info": {}}));
+    }
+
     /// 1001 for a field's data.
     pub fn assert_not_valid(&self, field: &str, reason: &str) {
         self.assert_refusal(422, &json!({"code": 1001, "message": "Validation error", "info": {field: reason}}));

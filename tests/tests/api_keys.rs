@@ -292,7 +292,7 @@ async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
 const ROUTES: &str = include_str!("../../crates/gateway/src/app.rs");
 
 /// Those of the list after `With a token`, and of the list under a project.
-fn authorised_paths() -> Vec<String> {
+pub(crate) fn authorised_paths() -> Vec<String> {
     let lists: Vec<&str> = ROUTES.split("// With a token.").skip(1).collect();
     let [all, in_project] = lists[..] else { panic!("two lists of routes") };
     let paths = |list: &str, prefix: &str| -> Vec<String> {
@@ -311,15 +311,20 @@ async fn every_call_with_a_token_refuses_to_do_without_whatever_ids_it_is_given(
     assert!(paths.contains(&"/api/p/{project}/apikeys/rotate".to_owned()) && paths.len() >= 10, "{paths:?}");
     let before = scene.picture().await;
     let mut body = json!({"name": "Mine", "token": scene.ann.token, "JWT": scene.ann.token, "everywhere": true});
-    for field in ["caller", "caller_gid", "sub", "owner", "actor"] {
+    for field in ["caller", "caller_gid", "sub", "owner", "actor", "inviter"] {
         body[field] = json!(scene.ann.gid);
     }
-    for field in ["user", "user_gid", "gid", "member", "api_user"] {
+    for field in ["user", "user_gid", "gid", "member", "api_user", "invitee", "channel", "ordering", "fieldlist"] {
         body[field] = json!(scene.robot.gid);
     }
     for field in ["project", "project_gid"] {
         body[field] = json!(scene.project);
     }
+    for field in ["members", "user_gids", "channels", "orderings", "fieldlists"] {
+        body[field] = json!([scene.ben.gid]);
+    }
+    body["username_or_email"] = json!("ben");
+    body["options"] = json!({"rate_limit_per_second": 1});
     for path in paths {
         for project in [scene.project.as_str(), NO_GID, "x"] {
             let call = || scene.app.http.post(&path.replace("{project}", project)).json(&body);

@@ -327,15 +327,31 @@ pub(crate) fn take_over(
     let mut changes = Vec::new();
     for old in store::membership::list_of_user(connection, placeholder.gid)? {
         changes.push(change(Action::Delete, &old, ""));
-        let is_open = old.status == MembershipStatus::Invited;
-        if is_open && store::membership::find(connection, old.project, user)?.is_none() {
-            let new = Membership { user, ..old };
-            store::membership::insert(connection, &new, now)?;
-            changes.push(change(Action::Insert, &new, new.status.as_str()));
+        if old.status == MembershipStatus::Invited {
+            changes.extend(move_to(connection, user, old, now)?);
         }
     }
     store::membership::delete_all_of_user(connection, placeholder.gid)?;
     store::user::delete(connection, placeholder.gid)?;
     changes.push(users::change(Action::Delete, placeholder.gid, ""));
     Ok(changes)
+}
+
+/// An open invitation, for an account. What the account has declined in the project is open again; a member stays one.
+fn move_to(
+    connection: &mut AnyConnection,
+    user: Gid,
+    invitation: Membership,
+    now: doorward_domain::Timestamp,
+) -> Result<Option<NewChange>, Error> {
+    let Some(own) = store::membership::find(connection, invitation.project, user)? else {
+        let new = Membership { user, ..invitation };
+        store::membership::insert(connection, &new, now)?;
+        return Ok(Some(change(Action::Insert, &new, new.status.as_str())));
+    };
+    if own.status != MembershipStatus::Declined {
+        return Ok(None);
+    }
+    let (_, changed) = take(connection, own.project, user, Step::Invite, now)?;
+    Ok(changed)
 }

@@ -51,3 +51,72 @@ pub(crate) fn after(current: Option<(MembershipStatus, Role)>, step: Step) -> Re
         (Step::Deactivate | Step::Activate, M::Invited | M::Declined) => Err(Error::MemberNotActive),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_proto::Failure;
+
+    use super::*;
+
+    const DOCS: &str = include_str!("../../../docs/membership.md");
+
+    /// The cells of the first table, without its head and its line.
+    fn table() -> (Vec<&'static str>, Vec<Vec<&'static str>>) {
+        let cells = |line: &'static str| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>();
+        let mut lines = DOCS.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
+        let head = cells(lines.next().unwrap());
+        (head, lines.skip(1).map(cells).collect())
+    }
+
+    fn state(row: &str) -> Option<(MembershipStatus, Role)> {
+        match row {
+            "none" => None,
+            "owner" => Some((MembershipStatus::Active, Role::Owner)),
+            "API user" => Some((MembershipStatus::Active, Role::Api)),
+            status => Some((status.parse().unwrap(), Role::Member)),
+        }
+    }
+
+    fn step(column: &str) -> Step {
+        match column {
+            "invite" => Step::Invite,
+            "resend_invite" => Step::Resend,
+            // Only looks at what may be accepted.
+            "accept_invite" | "init_invite" => Step::Accept,
+            "account/decline_invite" | "decline_invite" => Step::Decline,
+            "leave_project" => Step::Leave,
+            "remove" => Step::Remove,
+            "deactivate" => Step::Deactivate,
+            "activate" => Step::Activate,
+            other => panic!("no step: {other}"),
+        }
+    }
+
+    fn cell(column: &str, row: &str) -> String {
+        match after(state(row), step(column)) {
+            Ok(_) if column == "init_invite" => row.to_owned(),
+            Ok(None) => "none".to_owned(),
+            Ok(Some(status)) => status.to_string(),
+            Err(Error::InviteInvalid) => "1004".to_owned(),
+            Err(error) => format!("422 {}", Failure::from(error).info["reason"]),
+        }
+    }
+
+    #[test]
+    fn the_table_in_the_docs_is_the_rule() {
+        let (head, rows) = table();
+        assert_eq!((head.len(), rows.len()), (11, 7));
+        for row in rows {
+            for (column, expected) in head.iter().zip(&row).skip(1) {
+                let found = cell(column, row[0]);
+                // Who can't be named, or has no account, doesn't get as far as the rule; which has nothing for them either.
+                let is_before = ["403", "-"].contains(expected);
+                assert!(
+                    if is_before { found.starts_with("422 ") } else { found == *expected },
+                    "{} {column}: {found}",
+                    row[0]
+                );
+            }
+        }
+    }
+}

@@ -1,4 +1,4 @@
-//! Who may do what in a project: pure. Its test prints the table.
+//! Who may do what in a project: pure. `docs/security.md` has the table, and the test compares it.
 
 use doorward_domain::{MembershipStatus, ProjectStatus, Role};
 
@@ -45,23 +45,20 @@ pub(crate) fn allows(standing: Option<Role>, deed: Deed) -> bool {
 mod tests {
     use super::*;
 
+    const DOCS: &str = include_str!("../../../docs/security.md");
+
     #[test]
-    fn the_table() {
+    fn the_table_in_the_docs_is_the_policy() {
         let rows = Deed::ALL.map(|deed| {
             let roles = [Some(Role::Owner), Some(Role::Member), Some(Role::Api), None];
-            (deed, roles.map(|standing| if allows(standing, deed) { "yes" } else { "no" }))
+            let cells = roles.map(|standing| if allows(standing, deed) { "yes" } else { "no" });
+            format!("| `{deed:?}` | {} |\n", cells.join(" | "))
         });
-        assert_eq!(
-            rows,
-            [
-                // owner, member, API user, anybody else
-                (Deed::Enter, ["yes", "yes", "yes", "no"]),
-                (Deed::ChangeProject, ["yes", "yes", "yes", "no"]),
-                (Deed::ManageApiUsers, ["yes", "no", "no", "no"]),
-                (Deed::ManageMembers, ["yes", "no", "no", "no"]),
-                (Deed::OwnProject, ["yes", "no", "no", "no"]),
-            ]
+        let table = format!(
+            "| deed | owner | member | API user | anybody else |\n| --- | --- | --- | --- | --- |\n{}\n",
+            rows.concat()
         );
+        assert!(DOCS.contains(&table), "docs/security.md should have this table:\n\n{table}");
     }
 
     #[test]

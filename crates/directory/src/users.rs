@@ -119,7 +119,7 @@ impl Directory {
     /// Activates or deactivates. A user who has the status already is left as they are.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`], and those of the database.
+    /// [`Error::UserNotFound`], [`Error::UserNotActive`] for who has no account yet, and those of the database.
     pub async fn set_user_status(&self, gid: Gid, status: UserStatus) -> Result<User, Error> {
         let clock = self.clock.clone();
         self.database.write(move |connection| set_status(connection, gid, status, &*clock)).await
@@ -187,7 +187,12 @@ fn create_many(
     }
     let mut changes: Vec<NewChange> =
         made.iter().map(|user| change(Action::Insert, user.gid, user.status.as_str())).collect();
-    for (user, email) in newly_verified(connection, &made)? {
+    let verified = newly_verified(connection, &made)?;
+    if !verified.is_empty() {
+        // Nobody invites these addresses meanwhile.
+        feed::lock(connection)?;
+    }
+    for (user, email) in verified {
         changes.extend(invitations::take_over(connection, user, &email, clock.now())?);
     }
     feed::append(connection, changes, clock)?;
@@ -204,10 +209,20 @@ fn newly_verified(connection: &mut AnyConnection, made: &[User]) -> Result<Vec<(
 }
 
 fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, clock: &dyn Clock) -> Result<User, Error> {
+    feed::lock(connection)?;
     let mut user = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
+    // Active and without a username, it would be taken for an API user.
+    if user.is_placeholder() {
+        return Err(Error::UserNotActive);
+    }
     if user.status != status {
         store::user::set_status(connection, gid, status, clock.now())?;
-        feed::append(connection, vec![change(Action::Update, gid, status.as_str())], clock)?;
+        let mut changes = vec![change(Action::Update, gid, status.as_str())];
+        // Its address may have been invited while nobody had an account with it.
+        if let (UserStatus::Active, Some(Ok(email))) = (status, user.email.as_deref().map(Email::parse)) {
+            changes.extend(invitations::take_over(connection, gid, &email, clock.now())?);
+        }
+        feed::append(connection, changes, clock)?;
         user.status = status;
     }
     Ok(user)

@@ -117,7 +117,7 @@ impl Directory {
     /// Limits are for the owner to set, notifications for the member.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotAMember`], and those of the database.
+    /// [`Error::Forbidden`], [`Error::NotAMember`], [`Error::ApiUser`], and those of the database.
     pub async fn update_member(
         &self,
         caller: Gid,
@@ -137,6 +137,9 @@ impl Directory {
                     return Err(Error::Forbidden);
                 }
                 let old = store::membership::find(connection, project, user)?.ok_or(Error::NotAMember)?;
+                if wanted.notifications.is_some() && old.role == Role::Api {
+                    return Err(Error::ApiUser);
+                }
                 let new = changed(old.clone(), wanted);
                 if new != old {
                     store::membership::set_options(connection, &new, clock.now())?;

@@ -1,7 +1,9 @@
 //! `POST /api/p/{project}/members/...`: the members of a project.
 
+use std::collections::HashSet;
+
 use actix_web::{HttpResponse, web::Data};
-use doorward_domain::Email;
+use doorward_domain::{Email, Gid};
 use doorward_proto::directory::v1::{
     EventsChange, InviteMemberRequest, LimitChange, NotificationsChange, RemoveMemberRequest, ResendInviteRequest,
     SetMemberStatusRequest, UpdateMemberRequest, ViewMembersRequest,
@@ -33,7 +35,7 @@ pub(crate) async fn get(
     let user_gids = match &one {
         Some(one) => vec![one.clone()],
         None => match body.optional_gids("members")? {
-            Some(several) if several.len() <= MAX_MEMBERS => several.iter().map(ToString::to_string).collect(),
+            Some(several) if several.len() <= MAX_MEMBERS => once_each(&several),
             Some(_) => return Err(Problem::invalid_parameter("members")),
             None => return Err(Problem::missing_parameter("member")),
         },
@@ -124,6 +126,12 @@ pub(crate) async fn update(
         notifications: options.get("notifications").map(notifications).transpose()?,
     };
     answer_member(&peers.directory().update_member(update).await?.into_inner())
+}
+
+/// In their order: an answer has each only once.
+fn once_each(gids: &[Gid]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    gids.iter().filter(|gid| seen.insert(**gid)).map(ToString::to_string).collect()
 }
 
 async fn set_status(

@@ -1,0 +1,141 @@
+//! Invitations in the hands of others, after their end, and several answers at once.
+
+use std::time::Duration;
+
+use doorward_tests::{Backend, on_both_databases};
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::Scene;
+
+on_both_databases![
+    an_invitation_is_good_for_nobody_else_and_only_once,
+    an_invitation_is_the_projects_and_not_the_inviters,
+    an_account_made_anew_has_no_old_invitations,
+    an_acceptance_and_a_withdrawal_at_once_have_one_outcome,
+    of_many_acceptances_at_once_one_succeeds,
+];
+
+/// SECURITY-CASES: invitations (Keycloak CVE-2026-1529).
+async fn an_invitation_is_good_for_nobody_else_and_only_once(backend: Backend) {
+    let scene = Scene::new(backend).await;
+    let (ben, eve) = (scene.app.user("ben").await, scene.app.user("eve").await);
+    let garden = scene.app.installation.create_project("ann", "Garden").await;
+    scene.invite("ben").await;
+    // As another, with all that the link says.
+    let hostile = json!({
+        "project": scene.project, "invitee": ben.gid, "user": ben.gid, "user_gid": ben.gid, "email": "ben@example.org",
+        "roles": ["owner"], "role": "owner", "status": "active"
+    });
+    for call in ["accept_invite", "decline_invite", "leave_project"] {
+        let answer = eve.call(&format!("/api/account/{call}"), &hostile).await;
+        answer.assert_unprocessable(if call == "leave_project" { "not_a_member" } else { "not_invited" });
+    }
+    // For another project, or another person.
+    ben.call("/api/account/accept_invite", &json!({"project": garden})).await.assert_unprocessable("not_invited");
+    for (invitee, project) in [(&ben.gid, &garden), (&eve.gid, &scene.project), (&scene.project, &ben.gid)] {
+        for call in ["init_invite", "decline_invite"] {
+            let answer =
+                scene.app.http.open(&format!("/api/{call}"), &json!({"invitee": invitee, "project": project})).await;
+            answer.assert_unprocessable("not_invited");
+        }
+    }
+    let (_, data) = ben.call("/api/account/accept_invite", &hostile).await.success();
+    assert_eq!(data["cc.projects_members"][0]["roles"], json!(["member"]));
+    // Used once, it brings nobody back.
+    scene.account(&ben, "accept_invite").await.assert_unprocessable("already_member");
+    scene.account(&ben, "leave_project").await.success();
+    scene.assert_dead(&ben.gid, &ben).await;
+    // Withdrawn.
+    scene.invite("ben").await;
+    scene.owner("remove", &json!({"user": ben.gid})).await.success();
+    scene.assert_dead(&ben.gid, &ben).await;
+    // Another account with the address is not the one that is invited.
+    scene.invite("ben").await;
+    let words = ["user", "create", "--username", "ben2", "--email", "ben@example.org", "--password-stdin"];
+    scene.app.installation.cli(&words, "correct horse battery staple 9").await.succeeded();
+    let ben2 = scene.app.http.login("ben2", "correct horse battery staple 9").await.token();
+    let accept = scene.app.http.post("/api/account/accept_invite").bearer(&ben2).json(&hostile).send().await;
+    accept.assert_unprocessable("not_invited");
+}
+
+async fn an_invitation_is_the_projects_and_not_the_inviters(backend: Backend) {
+    let scene = Scene::new(backend).await;
+    let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
+    let eve = scene.app.user("eve").await;
+    scene.app.installation.add_member(&scene.project, "ben").await;
+    scene.invite("cas").await;
+    scene.invite("eve").await;
+    scene.ann.call("/api/projects/transfer", &json!({"project": scene.project, "user": ben.gid})).await.success();
+    // Who was the owner invites nobody any more.
+    scene.try_invite("dan").await.assert_forbidden();
+    for call in ["resend_invite", "remove"] {
+        scene.owner(call, &json!({"user": cas.gid})).await.assert_forbidden();
+    }
+    let path = format!("/api/p/{}/members/remove", scene.project);
+    ben.call(&path, &json!({"user": scene.ann.gid})).await.success();
+    scene.account(&cas, "accept_invite").await.success();
+    ben.call(&path, &json!({"user": eve.gid})).await.success();
+    scene.assert_dead(&eve.gid, &eve).await;
+}
+
+/// SECURITY-CASES: recycled names (ZITADEL CVE-2026-55670).
+async fn an_account_made_anew_has_no_old_invitations(backend: Backend) {
+    let scene = Scene::new(backend).await;
+    let ben = scene.app.user("ben").await;
+    scene.invite("ben").await;
+    ben.call("/api/account/delete", &json!({"confirm": true})).await.success();
+    let again = scene.app.user("ben").await;
+    assert_ne!(again.gid, ben.gid);
+    assert!(!again.init().await.text().contains(&scene.project));
+    scene.assert_dead(&ben.gid, &again).await;
+}
+
+async fn an_acceptance_and_a_withdrawal_at_once_have_one_outcome(backend: Backend) {
+    let scene = Scene::new(backend).await;
+    let ben = scene.app.user("ben").await;
+    for _ in 0..10 {
+        scene.invite("ben").await;
+        let remove = json!({"user": ben.gid});
+        let (accepted, removed) = tokio::join!(scene.account(&ben, "accept_invite"), scene.owner("remove", &remove));
+        removed.success();
+        if accepted.status != 200 {
+            accepted.assert_unprocessable("not_invited");
+        }
+        scene.assert_dead(&ben.gid, &ben).await;
+    }
+    // Of two answers, one counts.
+    for _ in 0..10 {
+        scene.invite("ben").await;
+        let (accepted, declined) =
+            tokio::join!(scene.account(&ben, "accept_invite"), scene.link("decline_invite", &ben.gid));
+        let is_in = scene.app.http.project_init(&scene.project, &ben.token).await.status == 200;
+        if is_in {
+            accepted.success();
+            declined.assert_unprocessable("already_member");
+        } else {
+            declined.success();
+            accepted.assert_invite_invalid();
+        }
+        scene.owner("remove", &json!({"user": ben.gid})).await.success();
+    }
+}
+
+async fn of_many_acceptances_at_once_one_succeeds(backend: Backend) {
+    let scene = Scene::new(backend).await;
+    let ben = scene.app.user("ben").await;
+    scene.invite("ben").await;
+    let answers = join_all((0..64).map(|_| scene.account(&ben, "accept_invite"))).await;
+    let (good, bad): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
+    assert_eq!(good.len(), 1);
+    bad.iter().for_each(|answer| answer.assert_unprocessable("already_member"));
+    // So with invitations of a new address: one place.
+    let answers = join_all((0..16).map(|_| scene.try_invite("new@example.org"))).await;
+    let mut gids: Vec<_> = answers.iter().map(|answer| answer.success().0["user"].to_string()).collect();
+    gids.dedup();
+    assert_eq!(gids.len(), 1);
+    doorward_tests::eventually("a mail", Duration::from_secs(20), async || {
+        (scene.app.smtp.count_to("new@example.org") > 0).then_some(())
+    })
+    .await;
+}
