@@ -21,6 +21,7 @@ mod languages;
 mod login;
 mod mail_worker;
 mod migrations;
+mod openapi;
 mod operations;
 mod overload;
 mod passwords;
