@@ -5,8 +5,13 @@ use std::{
     process::Command,
 };
 
-use doorward_tests::{App, Backend, Installation, PASSWORD, User};
+use doorward_tests::{
+    Answer, App, Backend, Installation, PASSWORD, User,
+    http::{BOUNDARY, form},
+};
 use serde_json::{Value, json};
+
+use super::avatars::png;
 
 /// A program of the tools in Python, with nothing of this process's environment.
 fn tool(name: &str) -> Command {
@@ -62,20 +67,42 @@ async fn scene(app: &App, ann: &User) -> Value {
         members.push(app.installation.create_user(name).await);
     }
     let mut projects = Vec::new();
-    for name in ["Herbarium", "Doomed", "Handed"] {
+    for name in ["Herbarium", "Doomed", "Handed", "Deleted"] {
         let project = app.installation.create_project("ann", name).await;
         for member in ["ben", "cas"] {
             app.installation.add_member(&project, member).await;
         }
         projects.push(project);
     }
+    ann.call("/api/projects/delete", &json!({"project": projects[3]})).await.success();
     let robot = ann.create_api_user(&projects[0], "Robot").await;
     let doomed_robot = ann.create_api_user(&projects[0], "Doomed").await;
-    json!({
-        "project": projects[0], "doomed_project": projects[1], "handed_project": projects[2],
+    let key = ann.create_api_user(&projects[0], "Whose key stays").await.key;
+    let mut scene = json!({
+        "project": projects[0], "doomed_project": projects[1], "handed_project": projects[2], "deleted_project": projects[3],
         "user": members[0], "member": members[0], "doomed_member": members[1], "invitee": members[0],
-        "robot": robot.gid, "doomed_robot": doomed_robot.gid, "api_key": robot.key, "login": ["ben", PASSWORD],
-    })
+        "robot": robot.gid, "doomed_robot": doomed_robot.gid, "api_key": key, "login": ["ben", PASSWORD],
+    });
+    for list in ["channel", "ordering", "fieldlist"] {
+        for item in [list.to_owned(), format!("doomed_{list}")] {
+            let path = format!("/api/p/{}/{list}s/create", projects[0]);
+            let (made, _) = ann.call(&path, &json!({"name": item})).await.success();
+            scene[item] = made[list].clone();
+        }
+    }
+    let ben = app.http.login("ben", PASSWORD).await.token();
+    let (result, data) = upload(app, &ben, "account/upload_avatar", &[("upload_file", &png())]).await.success();
+    scene["avatars"] = data["cc.users"][result["user"].as_str().expect("a gid")]["avatar"].clone();
+    let parts: [(&str, &[u8]); 2] = [("project", projects[2].as_bytes()), ("upload_file", &png())];
+    let (_, data) = upload(app, &ann.token, "projects/upload_icon", &parts).await.success();
+    scene["icons"] = data["cc.projects"][&projects[2]]["icon"].clone();
+    scene
+}
+
+async fn upload(app: &App, token: &str, call: &str, parts: &[(&str, &[u8])]) -> Answer {
+    let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
+    let upload = app.http.post(&format!("/api/{call}")).bearer(token).header("content-type", &media_type);
+    upload.body(form(parts)).send().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

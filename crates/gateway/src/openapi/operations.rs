@@ -86,9 +86,9 @@ fn request_body(input: &Input) -> Option<RequestBody> {
         Input::Form(fields) => ("multipart/form-data", fields.as_slice(), Required::True),
     };
     let mut schema = field::fields(fields, false);
-    for (field, property) in fields.iter().zip(schema.properties.values_mut()) {
-        if let RefOr::T(Schema::Object(property)) = property {
-            property.description = Some(field.description.to_owned());
+    for field in fields {
+        if let Some(property) = schema.properties.get_mut(field.name) {
+            describe(property, field.description);
         }
     }
     let mut content = ContentBuilder::new().schema(Some(schema));
@@ -96,6 +96,16 @@ fn request_body(input: &Input) -> Option<RequestBody> {
         content = content.example(Some(field::example(fields)));
     }
     Some(RequestBodyBuilder::new().required(Some(is_required)).content(media_type, content.build()).build())
+}
+
+fn describe(property: &mut RefOr<Schema>, description: &str) {
+    match property {
+        RefOr::Ref(reference) => description.clone_into(&mut reference.description),
+        RefOr::T(Schema::Object(object)) => object.description = Some(description.to_owned()),
+        RefOr::T(Schema::Array(array)) => array.description = Some(description.to_owned()),
+        // No parameter is one of these.
+        RefOr::T(_) => {}
+    }
 }
 
 fn responses(call: &Call, method: Method) -> Responses {

@@ -22,7 +22,7 @@ pub(super) fn calls() -> Vec<Call> {
                 &[Entries::ShortUsers, Entries::ShortProjects, Entries::ShortMemberships],
             )
             .refuses(&[Refusal::Unavailable])
-            .reasons(&["not_invited"])
+            .reasons(&["not_invited", "already_member"])
             .may_be_no_invite(),
         Call::post("/api/decline_invite", "Decline an invitation by its link", "Without an account.")
             .takes(&[invitee, PROJECT])
