@@ -1,12 +1,16 @@
 """Puts people, projects and passwords that there are into most of the requests that schemathesis makes up."""
 
+import atexit
 import json
 import os
 import uuid
+from collections import defaultdict
 
 import schemathesis
 
 SCENE = json.loads(os.environ["DOORWARD_SCENE"])
+# How often each operation was answered with which status.
+ANSWERS = defaultdict(lambda: defaultdict(int))
 # What ends a thing is tried on things of its own, so that the rest has something to work with.
 OTHERS = {
     "/api/projects/delete": {"project": "doomed_project"},
@@ -14,7 +18,12 @@ OTHERS = {
     "/api/projects/permanent_delete": {"project": "doomed_project"},
     "/api/projects/transfer": {"project": "handed_project"},
     "/api/p/{project}/members/remove": {"user": "doomed_member"},
-    "/api/p/{project}/apikeys/delete": {"user": "doomed_robot"},
+    "/api/account/accept_invite": {"project": "accepted_project"},
+    "/api/account/decline_invite": {"project": "declined_project"},
+    "/api/account/leave_project": {"project": "left_project"},
+    "/api/decline_invite": {"project": "handed_project"},
+    "/api/p/{project}/members/resend_invite": {"user": "invitee"},
+    "/api/p/{project}/apikeys/delete": {"robot": "doomed_robot"},
     "/api/p/{project}/channels/delete": {"channel": "doomed_channel"},
     "/api/p/{project}/orderings/delete": {"ordering": "doomed_ordering"},
     "/api/p/{project}/fieldlists/delete": {"fieldlist": "doomed_fieldlist"},
@@ -51,9 +60,22 @@ def before_call(context, case, kwargs):
         return
     # The examples' credentials are those of somebody.
     if case.body.get("username") == "ann" and isinstance(case.body.get("password"), str):
-        case.body["username"], case.body["password"] = SCENE["login"]
+        case.body["username"], case.body["password"] = SCENE["signup" if "signup" in path else "login"]
+    if path == "/api/p/{project}/members/invite" and case.body.get("username_or_email") == "ben@example.org":
+        case.body["username_or_email"] = "newcomer@example.org"
     if isinstance(case.body.get("api_key"), str) and case.body["api_key"].startswith("dw_"):
         case.body["api_key"] = SCENE["api_key"]
     if path == "/api/account/update" and isinstance(case.body.get("password"), str):
         # It would end the token of all calls.
         case.body["password"] = "weak"
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    ANSWERS[case.operation.label][response.status_code] += 1
+
+
+@atexit.register
+def report():
+    with open("answers.json", "w", encoding="utf-8") as file:
+        json.dump(ANSWERS, file)

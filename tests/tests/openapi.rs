@@ -1,17 +1,22 @@
 //! The OpenAPI document against the real binary: what it says, served and printed, and whether the server keeps to it.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use doorward_tests::{
-    Answer, App, Backend, Installation, PASSWORD, User,
+    Answer, App, Backend, Http, Installation, PASSWORD, User,
     http::{BOUNDARY, form},
 };
 use serde_json::{Value, json};
 
 use super::avatars::png;
+
+/// Their codes go out by mail, and whoever owns projects can't be deleted.
+const ALWAYS_REFUSED: [&str; 4] =
+    ["POST /api/account/delete", "POST /api/account/update_email", "POST /api/reset_password", "POST /api/signup"];
 
 /// A program of the tools in Python, with nothing of this process's environment.
 fn tool(name: &str) -> Command {
@@ -80,8 +85,8 @@ async fn scene(app: &App, ann: &User) -> Value {
     let key = ann.create_api_user(&projects[0], "Whose key stays").await.key;
     let mut scene = json!({
         "project": projects[0], "doomed_project": projects[1], "handed_project": projects[2], "deleted_project": projects[3],
-        "user": members[0], "member": members[0], "doomed_member": members[1], "invitee": members[0],
-        "robot": robot.gid, "doomed_robot": doomed_robot.gid, "api_key": key, "login": ["ben", PASSWORD],
+        "user": members[0], "member": members[0], "doomed_member": members[1],
+        "robot": robot.gid, "doomed_robot": doomed_robot.gid, "api_key": key, "login": ["ben", PASSWORD], "signup": ["newcomer", PASSWORD],
     });
     for list in ["channel", "ordering", "fieldlist"] {
         for item in [list.to_owned(), format!("doomed_{list}")] {
@@ -90,13 +95,29 @@ async fn scene(app: &App, ann: &User) -> Value {
             scene[item] = made[list].clone();
         }
     }
+    for project in [&projects[0], &projects[2]] {
+        scene["invitee"] = invite(&app.http, &ann.token, project, "dora@example.org").await;
+    }
     let ben = app.http.login("ben", PASSWORD).await.token();
+    for name in ["accepted_project", "declined_project", "left_project"] {
+        let project = app.installation.create_project("ben", name).await;
+        invite(&app.http, &ben, &project, "ann").await;
+        scene[name] = json!(project);
+    }
+    ann.call("/api/account/accept_invite", &json!({"project": scene["left_project"]})).await.success();
     let (result, data) = upload(app, &ben, "account/upload_avatar", &[("upload_file", &png())]).await.success();
     scene["avatars"] = data["cc.users"][result["user"].as_str().expect("a gid")]["avatar"].clone();
     let parts: [(&str, &[u8]); 2] = [("project", projects[2].as_bytes()), ("upload_file", &png())];
     let (_, data) = upload(app, &ann.token, "projects/upload_icon", &parts).await.success();
     scene["icons"] = data["cc.projects"][&projects[2]]["icon"].clone();
     scene
+}
+
+/// Their gid.
+async fn invite(http: &Http, token: &str, project: &str, who: &str) -> Value {
+    let call = http.post(&format!("/api/p/{project}/members/invite")).bearer(token);
+    let (result, _) = call.json(&json!({"username_or_email": who})).send().await.success();
+    result["user"].clone()
 }
 
 async fn upload(app: &App, token: &str, call: &str, parts: &[(&str, &[u8])]) -> Answer {
@@ -126,6 +147,10 @@ async fn no_request_that_schemathesis_thinks_of_gets_an_answer_that_is_not_docum
     let output = run.await.expect("no panic").expect("schemathesis");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    // Else it has tried nothing but how tokens are refused.
-    assert_eq!(ann.init().await.status, 200);
+    assert_eq!(ann.init().await.status, 200, "the token of all calls has ended");
+    let answers = std::fs::read(app.installation.path().join("answers.json")).expect("what was answered");
+    let answers: BTreeMap<String, BTreeMap<String, u64>> = serde_json::from_slice(&answers).expect("JSON");
+    let refused: Vec<&str> =
+        answers.iter().filter(|(_, count)| !count.contains_key("200")).map(|(operation, _)| &**operation).collect();
+    assert_eq!(refused, ALWAYS_REFUSED, "{answers:?}");
 }
