@@ -1,10 +1,6 @@
 //! A call as the document tells of it.
 
-use super::{
-    entries::Entries,
-    field::Field,
-    refusal::{Refusal, Refused422},
-};
+use super::{entries::Entries, field::Field, refusal::Refusal, unprocessable::Unprocessable};
 
 pub(super) struct Call {
     pub(super) methods: Methods,
@@ -19,7 +15,7 @@ pub(super) struct Call {
     pub(super) renewal: Renewal,
     /// Besides those that follow from the rest.
     pub(super) refusals: Vec<Refusal>,
-    pub(super) unprocessable: Refused422,
+    pub(super) unprocessable: Unprocessable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +62,7 @@ impl Call {
             answer: Answer::Envelope { result: Vec::new(), data: Vec::new() },
             renewal: Renewal::Never,
             refusals: Vec::new(),
-            unprocessable: Refused422::default(),
+            unprocessable: Unprocessable::default(),
         }
     }
 

@@ -59,3 +59,20 @@ pub(super) fn limited_membership() -> Value {
 pub(super) fn short_membership() -> Value {
     json!({"project_gid": PROJECT, "user_gid": OTHER, "status": "invited", "roles": ["member"]})
 }
+
+/// Those that the page shows.
+pub(super) fn entries() -> Vec<(&'static str, &'static str, Value)> {
+    vec![
+        ("User, complete", "The caller, in `cc.users`.", complete_user()),
+        ("User, short", "Anybody else, in `cc.users`: never with an email.", short_user()),
+        ("Project, short", "In `cc.projects` of logins and inits.", short_project()),
+        ("Project, full", "In `cc.projects` of all other calls.", full_project()),
+        ("Membership, complete", "The caller's own, in `cc.projects_members`.", complete_membership()),
+        (
+            "Membership with its limit",
+            "An API user's own, and what the owner of the project sees of other members.",
+            limited_membership(),
+        ),
+        ("Membership, short", "Of anybody else.", short_membership()),
+    ]
+}

@@ -5,10 +5,12 @@ mod calls;
 mod entries;
 mod examples;
 mod field;
+mod headers;
 mod operations;
 mod page;
 mod refusal;
 mod schemas;
+mod unprocessable;
 
 use actix_web::{
     HttpResponse,
@@ -90,7 +92,7 @@ fn components() -> Components {
     for (name, schema) in schemas::all() {
         components = components.schema(name, schema);
     }
-    for (name, header) in operations::headers() {
+    for (name, header) in headers::all() {
         components = components.header(name, header);
     }
     for refusal in refusal::Refusal::ALL {

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 use utoipa::openapi::{
-    ContentBuilder, Header, ObjectBuilder, RefOr, Required, Response, ResponseBuilder, Responses, Schema, Type,
-    header::HeaderBuilder,
+    ContentBuilder, RefOr, Required, Response, ResponseBuilder, Responses, Schema, Type,
     path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn},
     request_body::{RequestBody, RequestBodyBuilder},
     security::SecurityRequirement,
@@ -14,7 +13,7 @@ use super::{
     entries::{Entries, success},
     examples,
     field::{self, Field, object, of, text},
-    refusal::header_reference,
+    headers::reference as header_reference,
     schemas::{bytes, reference},
 };
 
@@ -110,7 +109,7 @@ fn describe(property: &mut RefOr<Schema>, description: &str) {
 
 fn responses(call: &Call, method: Method) -> Responses {
     let mut responses = Responses::new();
-    responses.responses.insert("200".to_owned(), done(call, method).into());
+    responses.responses.insert("200".to_owned(), done(call, method));
     if matches!(call.answer, Answer::Picture { .. }) {
         let not_modified = ResponseBuilder::new().description("`If-None-Match` names what is there.").build();
         responses.responses.insert("304".to_owned(), RefOr::T(not_modified));
@@ -184,30 +183,4 @@ pub(super) fn example(result: &[Field], data: &[Entries]) -> Value {
     let data: serde_json::Map<String, Value> =
         data.iter().map(|entries| (entries.key().to_owned(), entries.example())).collect();
     json!({"success": true, "result": field::example(result), "data": data})
-}
-
-/// The components.
-pub(super) fn headers() -> Vec<(&'static str, Header)> {
-    let header = |schema: ObjectBuilder, description: &str, example: Value| {
-        HeaderBuilder::new().schema(Some(schema)).description(Some(description)).example(Some(example)).build()
-    };
-    let token = || text().pattern(Some("^[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+\\.[A-Za-z0-9_-]+$"));
-    let jwt = json!("eyJ0eXAiOiJKV1QiLCJhbGciOiJFZERTQSJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl");
-    vec![
-        ("FreshToken", header(token(), "The token to use from now on: bare, without `Bearer`.", jwt.clone())),
-        (
-            "RenewedToken",
-            header(token(), "When the token of the request is due for renewal: the one to use from now on, bare.", jwt),
-        ),
-        ("WWW-Authenticate", header(text(), "With every 401.", json!("Bearer realm=\"JWT access to Doorward.\""))),
-        ("Retry-After", header(of(Type::Integer).minimum(Some(1)), "In whole seconds.", json!(1))),
-        ("Allow", header(text(), "The methods that there are.", json!("POST"))),
-        (
-            "x-request-id",
-            header(text(), "The request's own, if it sent one; the log has it too.", json!(examples::ITEM)),
-        ),
-        ("Cache-Control", header(text(), "For how long it may be kept.", json!("public, max-age=300"))),
-        ("ETag", header(text(), "What `If-None-Match` compares.", json!("\"33a64df5\""))),
-        ("Content-Range", header(text(), "Which part, of how many bytes.", json!("bytes 0-99/1234"))),
-    ]
 }

@@ -7,8 +7,9 @@ use serde_json::Value;
 use super::{
     call::{Answer, Call, Input, Renewal},
     calls::SECTIONS,
+    examples,
     field::{self, Field},
-    operations, schemas,
+    operations,
 };
 
 /// Nothing but its own style.
@@ -163,7 +164,7 @@ impl Page {
 
     fn entries(&mut self) {
         self.0.push_str("<h2 id=\"entries\">Entries</h2>");
-        for (name, description, example) in schemas::shown_entries() {
+        for (name, description, example) in examples::entries() {
             self.add(format_args!("<article><h3>{name}</h3><p>{}</p>", prose(description)));
             self.example("Example", &example);
             self.0.push_str("</article>");

@@ -2,12 +2,13 @@
 
 use doorward_domain::ErrorCode;
 use doorward_proto::Failure;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Schema, Type};
 
 use super::{
     entries::success,
     field::{map, object, of, text},
+    headers::reference as header_reference,
 };
 use crate::envelope::Problem;
 
@@ -141,105 +142,23 @@ impl Refusal {
     }
 }
 
-pub(super) fn header_reference(name: &str) -> Ref {
-    Ref::new(format!("#/components/headers/{name}"))
-}
-
 fn capitalised(word: &str) -> String {
     let mut letters = word.chars();
     letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
-fn described(description: &str, schema: Object, example: Value) -> ResponseBuilder {
+pub(super) fn described(description: &str, schema: Object, example: Value) -> ResponseBuilder {
     ResponseBuilder::new()
         .description(description)
         .header_ref("x-request-id", header_reference("x-request-id"))
         .content("application/json", ContentBuilder::new().schema(Some(schema)).example(Some(example)).build())
 }
 
-/// What 422 may mean at a call.
-#[derive(Default)]
-pub(super) struct Refused422 {
-    pub(super) reasons: Vec<&'static str>,
-    pub(super) validations: Vec<(&'static str, &'static str)>,
-    pub(super) invite_invalid: bool,
-}
-
-impl Refused422 {
-    /// An example of each code, with its info.
-    pub(super) fn examples(&self) -> Vec<Value> {
-        let new = |code, info: Value| {
-            let (code, message) = Problem::from(Failure::new(code)).code_and_message();
-            example(code, message, &info)
-        };
-        let mut all = Vec::new();
-        if let Some(reason) = self.reasons.first() {
-            all.push(new(ErrorCode::Unprocessable, json!({"reason": reason})));
-        }
-        if let Some((field, reason)) = self.validations.first() {
-            let mut info = Map::from_iter([((*field).to_owned(), json!(reason))]);
-            if *reason == "weak" {
-                info.insert(
-                    "feedback".to_owned(),
-                    json!({"warning": "This is a top-10 common password.", "suggestions": []}),
-                );
-            }
-            all.push(new(ErrorCode::Validation, info.into()));
-        }
-        if self.invite_invalid {
-            all.push(new(ErrorCode::InviteInvalid, json!({})));
-        }
-        all
-    }
-
-    /// For people: codes from 1000 up have this status too.
-    pub(super) fn description(&self) -> String {
-        let mut parts = Vec::new();
-        if !self.reasons.is_empty() {
-            let reasons: Vec<String> = self.reasons.iter().map(|reason| format!("`{reason}`")).collect();
-            parts.push(format!("422, `reason` {}", reasons.join(", ")));
-        }
-        if !self.validations.is_empty() {
-            let fields: Vec<String> =
-                self.validations.iter().map(|(field, reason)| format!("`{field}`: `{reason}`")).collect();
-            parts.push(format!("1001, what is wrong with which field: {}", fields.join(", ")));
-        }
-        if self.invite_invalid {
-            parts.push("1004: the invitation is not open any more".to_owned());
-        }
-        format!("{}.", parts.join(". "))
-    }
-
-    /// None when there is nothing that could be meant.
-    pub(super) fn response(&self) -> Option<Response> {
-        let examples = self.examples();
-        let first = examples.first()?.clone();
-        let codes: Vec<u16> =
-            examples.iter().filter_map(|one| one.pointer("/result/code")?.as_u64()?.try_into().ok()).collect();
-        let messages: Vec<&str> = examples.iter().filter_map(|one| one.pointer("/result/message")?.as_str()).collect();
-        let mut info = Vec::new();
-        if !self.reasons.is_empty() {
-            info.push(("reason", false, text().enum_values(Some(self.reasons.iter().copied())).into()));
-        }
-        for (index, (field, _)) in self.validations.iter().enumerate() {
-            if self.validations.iter().take(index).all(|(earlier, _)| earlier != field) {
-                let reasons = self.validations.iter().filter(|(other, _)| other == field).map(|(_, reason)| *reason);
-                info.push((*field, false, text().enum_values(Some(reasons)).into()));
-            }
-        }
-        if self.validations.iter().any(|(_, reason)| *reason == "weak") {
-            info.push(("feedback", false, super::schemas::reference("Feedback")));
-        }
-        let schema = schema(&codes, &messages, object(info, true).into());
-        Some(described(&self.description(), schema, first).build())
-    }
-}
-
-fn example(code: u16, message: &str, info: &Value) -> Value {
+pub(super) fn example(code: u16, message: &str, info: &Value) -> Value {
     json!({"success": false, "result": {"code": code, "message": message, "info": info}, "data": {}})
 }
 
-fn schema(codes: &[u16], messages: &[&str], info: RefOr<Schema>) -> Object {
+pub(super) fn schema(codes: &[u16], messages: &[&str], info: RefOr<Schema>) -> Object {
     let result = object(
         [
             ("code", true, of(Type::Integer).enum_values(Some(codes.iter().copied())).into()),

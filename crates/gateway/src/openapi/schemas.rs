@@ -214,20 +214,3 @@ fn key_set() -> Object {
 pub(super) fn bytes() -> RefOr<Schema> {
     text().format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary))).into()
 }
-
-/// Those that the page shows.
-pub(super) fn shown_entries() -> Vec<(&'static str, &'static str, Value)> {
-    vec![
-        ("User, complete", "The caller, in `cc.users`.", examples::complete_user()),
-        ("User, short", "Anybody else, in `cc.users`: never with an email.", examples::short_user()),
-        ("Project, short", "In `cc.projects` of logins and inits.", examples::short_project()),
-        ("Project, full", "In `cc.projects` of all other calls.", examples::full_project()),
-        ("Membership, complete", "The caller's own, in `cc.projects_members`.", examples::complete_membership()),
-        (
-            "Membership with its limit",
-            "An API user's own, and what the owner of the project sees of other members.",
-            examples::limited_membership(),
-        ),
-        ("Membership, short", "Of anybody else.", examples::short_membership()),
-    ]
-}
