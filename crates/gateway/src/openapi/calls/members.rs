@@ -38,30 +38,22 @@ pub(super) fn calls() -> Vec<Call> {
         )
         .takes(&[invited])
         .answers(&[OTHER], &data)
-        .reasons(&["already_member", "inactive", "user_not_active", "user_not_found", "api_user"])
-        .validates(&[("username_or_email", "invalid")]),
+        .reasons(&["user_not_found", "already_member", "inactive"]),
         call("/api/p/{project}/members/resend_invite", "Mail an invitation again", "The owner may.")
             .answers(&[OTHER], &data)
-            .reasons(&[
-                "already_member",
-                "member_not_found",
-                "inactive",
-                "user_not_active",
-                "api_user",
-                "not_a_member",
-            ]),
+            .reasons(&["not_a_member", "already_member", "inactive", "api_user"]),
         call("/api/p/{project}/members/remove", "Remove a member", "The owner may, and the member; the owner stays.")
-            .reasons(&["owner", "member_not_found", "not_a_member", "api_user"]),
+            .reasons(&["not_a_member", "owner", "api_user"]),
         call(
             "/api/p/{project}/members/deactivate",
             "Deactivate a member",
             "The owner may. It ends the member's access to the project.",
         )
         .answers(&[OTHER], &data)
-        .reasons(&["owner", "member_not_found", "not_a_member", "not_active", "api_user"]),
+        .reasons(&["not_a_member", "owner", "not_active", "api_user"]),
         call("/api/p/{project}/members/activate", "Activate a member", "The owner may.")
             .answers(&[OTHER], &data)
-            .reasons(&["owner", "member_not_found", "not_a_member", "not_active", "api_user"]),
+            .reasons(&["not_a_member", "owner", "not_active", "api_user"]),
         call(
             "/api/p/{project}/members/update",
             "Change a membership",
@@ -69,7 +61,7 @@ pub(super) fn calls() -> Vec<Call> {
         )
         .takes(&[OTHER, options])
         .answers(&[OTHER], &data)
-        .reasons(&["member_not_found", "not_a_member"])
+        .reasons(&["not_a_member"])
         .validates(&[("email", "invalid")]),
     ]
 }

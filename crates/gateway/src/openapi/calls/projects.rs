@@ -87,6 +87,6 @@ fn life() -> Vec<Call> {
             .takes(&[PROJECT, OTHER])
             .answers(&[PROJECT], &[Entries::FullProject, Entries::Memberships])
             .renewal(Renewal::Always)
-            .reasons(&["not_a_member", "already_deleted", "api_user", "not_active"]),
+            .reasons(&["not_a_member", "owner", "api_user", "already_deleted"]),
     ]
 }
