@@ -26,7 +26,7 @@ pub(super) fn calls() -> Vec<Call> {
             .validates(&BAD_NAME),
         call("/api/p/{project}/apikeys/get", "Get a key", "It is written to the audit trail.")
             .answers(&[key], &[])
-            .reasons(&["not_an_api_user", "key_not_found"]),
+            .reasons(&known),
         call("/api/p/{project}/apikeys/update", "Rename an API user", "Its key stays.")
             .takes(&[API_USER, KEY_NAME])
             .answers(&[API_USER], &data)

@@ -89,16 +89,10 @@ fn languages() -> Vec<Call> {
             .refuses(&[Refusal::Forbidden])
     };
     vec![
-        call("/api/p/{project}/languages/add", "Add a language", "It comes last.").reasons(&[
-            "unknown_language",
-            "already_there",
-            "too_many",
-        ]),
-        call("/api/p/{project}/languages/remove", "Remove a language", "One must stay.").reasons(&[
-            "unknown_language",
-            "not_there",
-            "last_one",
-        ]),
+        call("/api/p/{project}/languages/add", "Add a language", "It comes last.")
+            .reasons(&["unknown_language", "already_there"]),
+        call("/api/p/{project}/languages/remove", "Remove a language", "One must stay.")
+            .reasons(&["not_there", "last_one"]),
     ]
 }
 
