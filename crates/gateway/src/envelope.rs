@@ -119,7 +119,7 @@ impl Problem {
     }
 
     /// The code and message of the contract.
-    fn code_and_message(&self) -> (u16, &'static str) {
+    pub(crate) fn code_and_message(&self) -> (u16, &'static str) {
         match self {
             Self::Failure(failure) => code_and_message(failure.code),
             Self::MethodNotAllowed(_) => (405, "Method not allowed"),

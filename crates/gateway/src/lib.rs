@@ -23,6 +23,7 @@ mod limits;
 mod login;
 mod media;
 mod members;
+mod openapi;
 mod options;
 mod password_reset;
 mod peers;
@@ -59,6 +60,7 @@ use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use openapi::openapi_json;
 pub use peers::{PeerSettings, Peers};
 
 /// For a request's head to arrive.
@@ -93,6 +95,7 @@ pub struct Gateway {
     pub(crate) limits: limits::Limits,
     pub(crate) version: String,
     pub(crate) languages: languages::Languages,
+    pub(crate) documents: openapi::Documents,
     /// Whether the log tells of a proxy that is not trusted: once is enough.
     pub(crate) has_met_proxy: AtomicBool,
     /// The value of `WWW-Authenticate`.
@@ -113,6 +116,7 @@ impl Gateway {
             HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm)).map_err(std::io::Error::other)?;
         let trust = Arc::new(trust::Trust::new(&config.issuer));
         let languages = languages::Languages::load().map_err(std::io::Error::other)?;
+        let documents = openapi::Documents::load().map_err(std::io::Error::other)?;
         Ok(Self {
             config,
             clock,
@@ -123,6 +127,7 @@ impl Gateway {
             limits: limits::Limits::new(),
             version: doorward_domain::version::release(),
             languages,
+            documents,
             has_met_proxy: AtomicBool::new(false),
             challenge,
             store,

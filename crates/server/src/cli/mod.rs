@@ -58,6 +58,9 @@ pub(crate) enum Command {
     Keys(KeysCommand),
     Audit(Audit),
     Healthcheck(Healthcheck),
+    /// Print the HTTP API as an OpenAPI 3.1 document
+    #[command(after_help = "Example:\n  doorward openapi >openapi.json")]
+    Openapi,
 }
 
 /// How a list is printed: a table on a terminal, else JSON
@@ -112,7 +115,8 @@ impl Command {
             | Self::ApiKey(_)
             | Self::Keys(_)
             | Self::Audit(_)
-            | Self::Healthcheck(_) => Role::Admin,
+            | Self::Healthcheck(_)
+            | Self::Openapi => Role::Admin,
         }
     }
 }

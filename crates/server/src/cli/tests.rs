@@ -50,6 +50,7 @@ fn the_first_word_says_what_the_process_does() {
         ("doorward user import users.jsonl", Role::Admin),
         ("doorward keys retire 1", Role::Admin),
         ("doorward healthcheck", Role::Admin),
+        ("doorward openapi", Role::Admin),
     ] {
         assert_eq!(parse_words(line).unwrap().role(), role, "{line}");
     }

@@ -9,6 +9,7 @@ mod keys;
 mod listing;
 mod member;
 mod migrate;
+mod openapi;
 mod project;
 mod serve;
 mod user;
@@ -34,5 +35,6 @@ pub(crate) async fn run(command: Command, settings: Settings) -> anyhow::Result<
         Command::Audit(command) => audit::run(command, &settings).await,
         Command::Keys(command) => keys::run(command, &settings).await,
         Command::Healthcheck(command) => healthcheck::run(command, settings.ops_listen).await,
+        Command::Openapi => openapi::run(),
     }
 }

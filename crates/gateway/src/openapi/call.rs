@@ -1,0 +1,176 @@
+//! A call as the document tells of it.
+
+use super::{entries::Entries, field::Field, refusal::Refusal, unprocessable::Unprocessable};
+
+pub(super) struct Call {
+    pub(super) methods: Methods,
+    pub(super) path: &'static str,
+    pub(super) section: &'static str,
+    pub(super) summary: &'static str,
+    pub(super) description: &'static str,
+    pub(super) needs_token: bool,
+    pub(super) input: Input,
+    pub(super) answer: Answer,
+    /// Which answers have a token in their `Authorization` header.
+    pub(super) renewal: Renewal,
+    /// Besides those that follow from the rest.
+    pub(super) refusals: Vec<Refusal>,
+    pub(super) unprocessable: Unprocessable,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Methods {
+    Get,
+    GetOrHead,
+    Post,
+    GetOrPost,
+}
+
+pub(super) enum Input {
+    Nothing,
+    /// `{}`, without parameters, or nothing at all.
+    OptionalBody,
+    Json(Vec<Field>),
+    Form(Vec<Field>),
+}
+
+pub(super) enum Answer {
+    Envelope { result: Vec<Field>, data: Vec<Entries> },
+    Keys,
+    Picture { caching: &'static str },
+    Document,
+    Page,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Renewal {
+    Never,
+    WhenDue,
+    Always,
+}
+
+impl Call {
+    fn new(methods: Methods, path: &'static str, summary: &'static str, description: &'static str) -> Self {
+        Self {
+            methods,
+            path,
+            section: "",
+            summary,
+            description,
+            needs_token: false,
+            input: Input::Nothing,
+            answer: Answer::Envelope { result: Vec::new(), data: Vec::new() },
+            renewal: Renewal::Never,
+            refusals: Vec::new(),
+            unprocessable: Unprocessable::default(),
+        }
+    }
+
+    pub(super) fn post(path: &'static str, summary: &'static str, description: &'static str) -> Self {
+        Self { input: Input::Json(Vec::new()), ..Self::new(Methods::Post, path, summary, description) }
+    }
+
+    pub(super) fn get_or_post(path: &'static str, summary: &'static str, description: &'static str) -> Self {
+        Self { input: Input::OptionalBody, ..Self::new(Methods::GetOrPost, path, summary, description) }
+    }
+
+    /// What is no call in the envelope.
+    pub(super) fn get(path: &'static str, summary: &'static str, description: &'static str, answer: Answer) -> Self {
+        Self { answer, ..Self::new(Methods::Get, path, summary, description) }
+    }
+
+    pub(super) fn get_or_head(self) -> Self {
+        Self { methods: Methods::GetOrHead, ..self }
+    }
+
+    pub(super) fn with_token(self) -> Self {
+        Self { needs_token: true, renewal: Renewal::WhenDue, ..self }
+    }
+
+    pub(super) fn renewal(self, renewal: Renewal) -> Self {
+        Self { renewal, ..self }
+    }
+
+    pub(super) fn takes(self, fields: &[Field]) -> Self {
+        Self { input: Input::Json(fields.to_vec()), ..self }
+    }
+
+    pub(super) fn takes_form(self, fields: &[Field]) -> Self {
+        Self { input: Input::Form(fields.to_vec()), ..self }
+    }
+
+    pub(super) fn answers(self, result: &[Field], data: &[Entries]) -> Self {
+        Self { answer: Answer::Envelope { result: result.to_vec(), data: data.to_vec() }, ..self }
+    }
+
+    pub(super) fn refuses(mut self, refusals: &[Refusal]) -> Self {
+        self.refusals.extend_from_slice(refusals);
+        self
+    }
+
+    /// 422: there is no such thing, or it is in no state for this.
+    pub(super) fn reasons(mut self, reasons: &[&'static str]) -> Self {
+        self.unprocessable.reasons.extend_from_slice(reasons);
+        self
+    }
+
+    /// 1001: the fields and what is said of them.
+    pub(super) fn validates(mut self, fields: &[(&'static str, &'static str)]) -> Self {
+        self.unprocessable.validations.extend_from_slice(fields);
+        self
+    }
+
+    /// 1004.
+    pub(super) fn may_be_no_invite(mut self) -> Self {
+        self.unprocessable.invite_invalid = true;
+        self
+    }
+
+    pub(super) fn is_in_project(&self) -> bool {
+        self.path.starts_with("/api/p/")
+    }
+
+    /// All that it may be refused with, but 422, in the order of the codes.
+    pub(super) fn all_refusals(&self, method: Method) -> Vec<Refusal> {
+        let mut all = self.refusals.clone();
+        all.extend([Refusal::MethodNotAllowed, Refusal::Internal]);
+        if method == Method::Post {
+            all.extend([Refusal::BadRequest, Refusal::PayloadTooLarge, Refusal::UnsupportedMediaType]);
+        }
+        if self.needs_token {
+            all.extend([Refusal::Unauthenticated, Refusal::Unavailable]);
+        }
+        if self.is_in_project() {
+            all.extend([Refusal::BadRequest, Refusal::NotFound, Refusal::Throttled, Refusal::Unavailable]);
+        }
+        all.sort_unstable();
+        all.dedup();
+        all
+    }
+
+    pub(super) fn each_method(&self) -> &'static [Method] {
+        match self.methods {
+            Methods::Get => &[Method::Get],
+            Methods::GetOrHead => &[Method::Get, Method::Head],
+            Methods::Post => &[Method::Post],
+            Methods::GetOrPost => &[Method::Get, Method::Post],
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    Get,
+    Head,
+    Post,
+}
+
+impl Method {
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Post => "POST",
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! `/api/account/...`, but for invitations.
+
+use crate::openapi::{
+    call::{Call, Renewal},
+    entries::Entries,
+    examples,
+    field::{Field, Shape, optional, required},
+    refusal::Refusal,
+};
+
+use super::{BAD_NAME, BAD_PASSWORD, BAD_USERNAME, EMAIL, TAKEN, USER, VALIDATION_CODE, VERIFICATION_CODE, WRONG_CODE};
+
+const UPDATE: [Field; 6] = [
+    optional("username", Shape::Text("ann"), "With `@` only when it is the account's own email."),
+    optional("password", Shape::Password(examples::PASSWORD), "Ends every earlier token of the user."),
+    optional("name", Shape::Text("Ann Smit"), "At most 200 characters, none of them a control character; trimmed."),
+    optional("language", Shape::Text("nl"), "A code of the global list."),
+    optional("timezone", Shape::Text("Europe/Amsterdam"), "An IANA name."),
+    optional("current_password", Shape::Password(examples::PASSWORD), "When sent with a new one, it must match."),
+];
+
+pub(super) fn calls() -> Vec<Call> {
+    let file = required("upload_file", Shape::File, "PNG, JPEG, GIF or WebP: 10,000,000 bytes, 4096 × 4096 pixels.");
+    let confirm = required("confirm", Shape::Confirmation, "That it is meant.");
+    let everywhere = optional("everywhere", Shape::Switch(true), "All logins of the user; false when absent.");
+    vec![
+        Call::post(
+            "/api/account/update",
+            "Change the account",
+            "At least one of these, besides `current_password`: all that is given is changed, or nothing.",
+        )
+        .with_token()
+        .takes(&UPDATE)
+        .answers(&[USER], &[Entries::Caller])
+        .renewal(Renewal::Always)
+        .refuses(&[Refusal::Forbidden, Refusal::Throttled])
+        .validates(&[TAKEN])
+        .validates(&BAD_USERNAME)
+        .validates(&BAD_PASSWORD)
+        .validates(&BAD_NAME)
+        .validates(&[("language", "invalid"), ("timezone", "invalid"), ("current_password", "incorrect")]),
+        Call::post(
+            "/api/account/update_email_request",
+            "Begin to change the email",
+            "Mails a code to the new address.",
+        )
+        .with_token()
+        .takes(&[EMAIL])
+        .answers(&[VALIDATION_CODE], &[])
+        .refuses(&[Refusal::Forbidden, Refusal::Throttled])
+        .validates(&[("email", "invalid")]),
+        Call::post("/api/account/update_email", "Change the email", "The old address is told.")
+            .with_token()
+            .takes(&[EMAIL, VALIDATION_CODE, VERIFICATION_CODE])
+            .answers(&[USER], &[Entries::Caller])
+            .refuses(&[Refusal::Forbidden, Refusal::Throttled])
+            .validates(&[WRONG_CODE, ("email", "invalid")]),
+        Call::post("/api/account/upload_avatar", "Set the picture", "It is written anew, without metadata.")
+            .with_token()
+            .takes_form(&[file])
+            .answers(&[USER], &[Entries::Caller])
+            .refuses(&[Refusal::Forbidden])
+            .reasons(&["not_an_image", "image_too_large", "media_not_found"]),
+        Call::post("/api/account/delete_avatar", "Remove the picture", "Also when there is none.")
+            .with_token()
+            .answers(&[USER], &[Entries::Caller])
+            .refuses(&[Refusal::Forbidden]),
+        Call::post(
+            "/api/account/delete",
+            "Delete the account",
+            "Memberships go, and all tokens end. Not while the user owns a project that is not permanently deleted.",
+        )
+        .with_token()
+        .takes(&[confirm])
+        .renewal(Renewal::Never)
+        .refuses(&[Refusal::Forbidden])
+        .reasons(&["owns_projects"]),
+        Call::post("/api/account/logout", "Log out", "This login ends at once, or all of the caller's.")
+            .with_token()
+            .takes(&[everywhere])
+            .renewal(Renewal::Never),
+    ]
+}

@@ -1,0 +1,42 @@
+//! What asks for nobody's data: the release, languages, keys, pictures, and this document.
+
+use crate::openapi::{
+    call::{Answer, Call},
+    entries::Entries,
+    field::{Shape, required},
+    refusal::Refusal,
+};
+
+use super::START;
+
+pub(super) fn calls() -> Vec<Call> {
+    let [_, _, version, _] = START;
+    let languages = required("languages", Shape::Texts(&["en", "nl"]), "The codes, sorted.");
+    let picture = |path, summary, caching| {
+        Call::get(path, summary, "For anybody who knows its name.", Answer::Picture { caching })
+            .get_or_head()
+            .refuses(&[Refusal::NotFound, Refusal::RangeNotSatisfiable, Refusal::Unavailable])
+    };
+    vec![
+        Call::get_or_post("/api/ping", "Ask whether the gateway is up", "It asks no other part of the server.")
+            .answers(&[version], &[]),
+        Call::get_or_post("/api/languages/get", "Get all languages", "ISO 639-1, and regional forms such as `nl-be`.")
+            .answers(&[languages], &[Entries::Languages]),
+        Call::get(
+            "/.well-known/jwks.json",
+            "Get the public keys",
+            "Those that may verify a token today, as a JWK set. It may be kept for 5 minutes.",
+            Answer::Keys,
+        )
+        .refuses(&[Refusal::Unavailable]),
+        picture("/media/avatars/{name}", "Get a picture of a user", "A new picture has a new name: keep it for ever."),
+        picture("/media/icons/{name}", "Get the icon of a project", "The name stays: ask with `If-None-Match`."),
+        Call::get(
+            "/api/openapi.json",
+            "Get this document",
+            "OpenAPI 3.1, as `doorward openapi` prints it.",
+            Answer::Document,
+        ),
+        Call::get("/api/docs", "Read this document", "As a page.", Answer::Page),
+    ]
+}

@@ -1,0 +1,53 @@
+//! `/api/account/accept_invite` and its like; `/api/init_invite` and `/api/decline_invite`.
+
+use crate::openapi::{
+    call::{Call, Renewal},
+    entries::Entries,
+    examples,
+    field::{Shape, required},
+    refusal::Refusal,
+};
+
+use super::{OTHER, PROJECT};
+
+pub(super) fn calls() -> Vec<Call> {
+    let invitee = required("invitee", Shape::Gid(examples::OTHER), "From the link in the mail.");
+    let has_account =
+        required("has_account", Shape::Switch(false), "Whether they can log in, or have to sign up first.");
+    vec![
+        Call::post("/api/init_invite", "See an invitation", "What the link in the mail leads to.")
+            .takes(&[invitee, PROJECT])
+            .answers(
+                &[OTHER, PROJECT, has_account],
+                &[Entries::ShortUsers, Entries::ShortProjects, Entries::ShortMemberships],
+            )
+            .refuses(&[Refusal::Unavailable])
+            .reasons(&["not_invited", "already_member"])
+            .may_be_no_invite(),
+        Call::post("/api/decline_invite", "Decline an invitation by its link", "Without an account.")
+            .takes(&[invitee, PROJECT])
+            .answers(&[PROJECT], &[Entries::ShortMemberships])
+            .refuses(&[Refusal::Unavailable])
+            .reasons(&["not_invited", "already_member"]),
+        Call::post("/api/account/accept_invite", "Accept an invitation", "The caller is an active member at once.")
+            .with_token()
+            .takes(&[PROJECT])
+            .answers(&[PROJECT], &[Entries::FullProject, Entries::Memberships])
+            .renewal(Renewal::Always)
+            .refuses(&[Refusal::Forbidden])
+            .reasons(&["not_invited", "already_member"])
+            .may_be_no_invite(),
+        Call::post("/api/account/decline_invite", "Decline an invitation", "The membership stays, declined.")
+            .with_token()
+            .takes(&[PROJECT])
+            .answers(&[PROJECT], &[Entries::Memberships])
+            .refuses(&[Refusal::Forbidden])
+            .reasons(&["not_invited", "already_member"]),
+        Call::post("/api/account/leave_project", "Leave a project", "Its owner can't.")
+            .with_token()
+            .takes(&[PROJECT])
+            .renewal(Renewal::Always)
+            .refuses(&[Refusal::Forbidden])
+            .reasons(&["owner", "not_a_member"]),
+    ]
+}

@@ -1,0 +1,69 @@
+//! `/api/login`, `/api/init` and those at a project's door.
+
+use crate::openapi::{
+    call::{Call, Renewal},
+    entries::Entries,
+    examples,
+    field::{Field, Shape, required},
+    refusal::Refusal,
+};
+
+use super::{PASSWORD, PROJECT, START, START_DATA, USERNAME};
+
+const AT_THE_DOOR: [Field; 4] = [
+    PROJECT,
+    required("project_members", Shape::Gids(examples::USER), "All active members, the caller first."),
+    required("last_backed_up", Shape::Null, "This server makes no backups of product data."),
+    required("cursor", Shape::Cursor(4132), "The position in the project's own feed."),
+];
+const PROJECT_DATA: [Entries; 9] = [
+    Entries::Users,
+    Entries::Projects,
+    Entries::Memberships,
+    Entries::Languages,
+    Entries::Nothing("definitions"),
+    Entries::Nothing("classes"),
+    Entries::Nothing("fields"),
+    Entries::Nothing("layouts"),
+    Entries::Nothing("queries"),
+];
+
+pub(super) fn calls() -> Vec<Call> {
+    let login = [Refusal::UnknownUser, Refusal::Throttled, Refusal::Unavailable];
+    let in_project = [START.as_slice(), &AT_THE_DOOR].concat();
+    let api_key = required("api_key", Shape::Password(examples::API_KEY), "Of this very project.");
+    vec![
+        Call::post("/api/login", "Log in", "With username and password. Failed attempts are throttled.")
+            .takes(&[USERNAME, PASSWORD])
+            .answers(&START, &START_DATA)
+            .renewal(Renewal::Always)
+            .refuses(&login),
+        Call::get_or_post(
+            "/api/init",
+            "Start with a token",
+            "The answer of a login, for the caller, and a fresh token.",
+        )
+        .with_token()
+        .answers(&START, &START_DATA)
+        .renewal(Renewal::Always),
+        Call::post("/api/p/{project}/login", "Log in to a project", "Only for its active members.")
+            .takes(&[USERNAME, PASSWORD])
+            .answers(&in_project, &PROJECT_DATA)
+            .renewal(Renewal::Always)
+            .refuses(&login),
+        Call::post("/api/p/{project}/auth", "Log in to a project with an API key", "Only with a key of this project.")
+            .takes(&[api_key])
+            .answers(&in_project, &PROJECT_DATA)
+            .renewal(Renewal::Always)
+            .refuses(&login),
+        Call::get_or_post(
+            "/api/p/{project}/init",
+            "Start in a project with a token",
+            "The answer of a login to the project, for the caller, and a fresh token.",
+        )
+        .with_token()
+        .answers(&in_project, &PROJECT_DATA)
+        .renewal(Renewal::Always)
+        .refuses(&[Refusal::Forbidden]),
+    ]
+}

@@ -1,0 +1,92 @@
+//! `/api/projects/...`.
+
+use crate::openapi::{
+    call::{Call, Renewal},
+    entries::Entries,
+    examples,
+    field::{Field, Shape, optional, required},
+    refusal::Refusal,
+};
+
+use super::{BAD_NAME, NAME, OTHER, PROJECT};
+
+const NEW_NAME: Field = Field { is_required: false, ..NAME };
+const TIMEZONE: Field = optional("timezone", Shape::Text("Europe/Amsterdam"), "An IANA name.");
+const BAD_TIMEZONE: (&str, &str) = ("timezone", "invalid");
+
+pub(super) fn calls() -> Vec<Call> {
+    let members = required("project_members", Shape::Gids(examples::USER), "The caller.");
+    let mut calls = vec![
+        Call::post("/api/projects/get", "Get a project", "Short for who is invited to it.")
+            .with_token()
+            .takes(&[PROJECT])
+            .answers(&[PROJECT], &[Entries::Projects])
+            .reasons(&["project_not_found"]),
+        Call::post(
+            "/api/projects/create",
+            "Create a project",
+            "The caller owns it. It is called `untitled project`, and its time zone is `Europe/Amsterdam`, unless said \
+            otherwise.",
+        )
+        .with_token()
+        .takes(&[NEW_NAME, TIMEZONE])
+        .answers(&[PROJECT, members], &[Entries::FullProject, Entries::Memberships])
+        .renewal(Renewal::Always)
+        .refuses(&[Refusal::Forbidden])
+        .validates(&BAD_NAME)
+        .validates(&[BAD_TIMEZONE]),
+        Call::post("/api/projects/update", "Change a project", "Any active member may.")
+            .with_token()
+            .takes(&[PROJECT, NEW_NAME, TIMEZONE])
+            .answers(&[PROJECT], &[Entries::FullProject])
+            .refuses(&[Refusal::Forbidden])
+            .validates(&BAD_NAME)
+            .validates(&[BAD_TIMEZONE]),
+    ];
+    calls.extend(icons());
+    calls.extend(life());
+    calls
+}
+
+fn icons() -> [Call; 2] {
+    let file = required("upload_file", Shape::File, "PNG, JPEG, GIF or WebP: 10,000,000 bytes, 4096 × 4096 pixels.");
+    [
+        Call::post("/api/projects/upload_icon", "Set the icon", "The owner may. It is written anew, without metadata.")
+            .with_token()
+            .takes_form(&[PROJECT, file])
+            .answers(&[PROJECT], &[Entries::FullProject])
+            .refuses(&[Refusal::Forbidden])
+            .reasons(&["not_an_image", "image_too_large", "media_not_found"]),
+        Call::post("/api/projects/delete_icon", "Remove the icon", "The owner may; also when there is none.")
+            .with_token()
+            .takes(&[PROJECT])
+            .answers(&[PROJECT], &[Entries::FullProject])
+            .refuses(&[Refusal::Forbidden]),
+    ]
+}
+
+fn life() -> Vec<Call> {
+    let of_owner = |path, summary, description| {
+        Call::post(path, summary, description).with_token().takes(&[PROJECT]).refuses(&[Refusal::Forbidden])
+    };
+    vec![
+        of_owner("/api/projects/delete", "Delete a project", "The owner may, and can undo it.")
+            .answers(&[PROJECT], &[Entries::FullProject])
+            .reasons(&["already_deleted"]),
+        of_owner("/api/projects/undelete", "Undo the deletion of a project", "The owner may.")
+            .answers(&[PROJECT], &[Entries::FullProject])
+            .reasons(&["not_deleted"]),
+        of_owner(
+            "/api/projects/permanent_delete",
+            "Delete a project for good",
+            "The owner may, once it is deleted. Memberships, API users and keys go too.",
+        )
+        .renewal(Renewal::Always)
+        .reasons(&["not_deleted"]),
+        of_owner("/api/projects/transfer", "Give a project to another member", "The old owner stays as a member.")
+            .takes(&[PROJECT, OTHER])
+            .answers(&[PROJECT], &[Entries::FullProject, Entries::Memberships])
+            .renewal(Renewal::Always)
+            .reasons(&["not_a_member", "owner", "api_user", "already_deleted"]),
+    ]
+}

@@ -1,0 +1,67 @@
+//! `/api/username`, `/api/signup...`, `/api/reset_password...`.
+
+use crate::openapi::{
+    call::{Call, Renewal},
+    field::{Field, Shape, required},
+    refusal::Refusal,
+};
+
+use super::{
+    BAD_PASSWORD, BAD_USERNAME, EMAIL, PASSWORD, START, START_DATA, TAKEN, USERNAME, VALIDATION_CODE,
+    VERIFICATION_CODE, WRONG_CODE,
+};
+
+const NEW_PASSWORD: Field = Field { name: "new_password", ..PASSWORD };
+
+pub(super) fn calls() -> Vec<Call> {
+    let open = [Refusal::Throttled, Refusal::Unavailable];
+    let bad_email = ("email", "invalid");
+    let available = required("available", Shape::Switch(true), "Whether it is free.");
+    let name_or_email = required("username_or_email", Shape::Text("ann"), "Either.");
+    let usernames = required("usernames", Shape::Texts(&["ann"]), "Of all accounts with this email, or the one named.");
+    vec![
+        Call::post("/api/username", "Ask whether a username is free", "The name comes back as normalised (RFC 8265).")
+            .takes(&[USERNAME])
+            .answers(&[USERNAME, available], &[])
+            .refuses(&open)
+            .validates(&BAD_USERNAME),
+        Call::post(
+            "/api/signup_request",
+            "Begin to sign up",
+            "Mails a code. Whether the email has an account already is told by mail alone.",
+        )
+        .takes(&[USERNAME, PASSWORD, EMAIL])
+        .answers(&[VALIDATION_CODE], &[])
+        .refuses(&open)
+        .validates(&[TAKEN])
+        .validates(&BAD_USERNAME)
+        .validates(&BAD_PASSWORD)
+        .validates(&[bad_email]),
+        Call::post("/api/signup", "Sign up", "With what the first step was given, and both codes.")
+            .takes(&[USERNAME, PASSWORD, EMAIL, VALIDATION_CODE, VERIFICATION_CODE])
+            .answers(&START, &START_DATA)
+            .renewal(Renewal::Always)
+            .refuses(&open)
+            .validates(&[WRONG_CODE, TAKEN])
+            .validates(&BAD_USERNAME)
+            .validates(&BAD_PASSWORD)
+            .validates(&[bad_email]),
+        Call::post("/api/reset_password_request", "Begin to set a forgotten password anew", "Mails a code.")
+            .takes(&[name_or_email])
+            .answers(&[VALIDATION_CODE, usernames], &[])
+            .refuses(&open)
+            .reasons(&["user_not_found"]),
+        Call::post(
+            "/api/reset_password",
+            "Set a forgotten password anew",
+            "Every earlier token of the user ends at once.",
+        )
+        .takes(&[USERNAME, NEW_PASSWORD, VALIDATION_CODE, VERIFICATION_CODE])
+        .answers(&START, &START_DATA)
+        .renewal(Renewal::Always)
+        .refuses(&open)
+        .reasons(&["user_not_found"])
+        .validates(&[WRONG_CODE])
+        .validates(&BAD_PASSWORD),
+    ]
+}

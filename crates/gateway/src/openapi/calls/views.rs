@@ -1,0 +1,30 @@
+//! `/api/users/get`, `/api/members/get`.
+
+use crate::openapi::{
+    call::Call,
+    entries::Entries,
+    examples,
+    field::{Shape, required},
+};
+
+use super::{OTHER, PROJECT};
+
+pub(super) fn calls() -> Vec<Call> {
+    let member = required("member", Shape::Gid(examples::OTHER), "The user.");
+    vec![
+        Call::post(
+            "/api/users/get",
+            "Get a user",
+            "Complete for the caller, short for those whom they share a project with.",
+        )
+        .with_token()
+        .takes(&[OTHER])
+        .answers(&[OTHER], &[Entries::Users])
+        .reasons(&["user_not_found"]),
+        Call::post("/api/members/get", "Get a member", "Of a project that the caller sees.")
+            .with_token()
+            .takes(&[PROJECT, member])
+            .answers(&[OTHER], &[Entries::Users, Entries::Memberships])
+            .reasons(&["member_not_found"]),
+    ]
+}

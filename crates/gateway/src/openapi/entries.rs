@@ -1,0 +1,92 @@
+//! What `data` holds.
+
+use serde_json::{Value, json};
+use utoipa::openapi::{RefOr, Schema, Type};
+
+use super::{
+    examples,
+    field::{list, map, object, of, text},
+    schemas::reference,
+};
+
+#[derive(Clone, Copy)]
+pub(super) enum Entries {
+    /// The caller.
+    Caller,
+    ShortUsers,
+    /// Each as the caller may see it.
+    Users,
+    ShortProjects,
+    FullProject,
+    /// One in full, others short.
+    Projects,
+    Memberships,
+    ShortMemberships,
+    Languages,
+    /// Kept empty: `definitions`, `classes` and the like.
+    Nothing(&'static str),
+}
+
+impl Entries {
+    pub(super) const fn key(self) -> &'static str {
+        match self {
+            Self::Caller | Self::ShortUsers | Self::Users => "cc.users",
+            Self::ShortProjects | Self::FullProject | Self::Projects => "cc.projects",
+            Self::Memberships | Self::ShortMemberships => "cc.projects_members",
+            Self::Languages => "cc.languages",
+            Self::Nothing(key) => key,
+        }
+    }
+
+    pub(super) fn schema(self) -> RefOr<Schema> {
+        match self {
+            Self::Caller => map(reference("CompleteUser")).into(),
+            Self::ShortUsers => map(reference("ShortUser")).into(),
+            Self::Users => map(reference("User")).into(),
+            Self::ShortProjects => map(reference("ShortProject")).into(),
+            Self::FullProject => map(reference("FullProject")).into(),
+            Self::Projects => map(reference("Project")).into(),
+            Self::Memberships => list(reference("Membership")),
+            Self::ShortMemberships => list(reference("ShortMembership")),
+            Self::Languages => map(text().into()).into(),
+            Self::Nothing(_) => object([], true).into(),
+        }
+    }
+
+    pub(super) fn example(self) -> Value {
+        match self {
+            Self::Caller => json!({examples::USER: examples::complete_user()}),
+            Self::ShortUsers => json!({examples::OTHER: examples::short_user()}),
+            Self::Users => {
+                json!({examples::USER: examples::complete_user(), examples::OTHER: examples::short_user()})
+            }
+            Self::ShortProjects => json!({examples::PROJECT: examples::short_project()}),
+            Self::FullProject | Self::Projects => json!({examples::PROJECT: examples::full_project()}),
+            Self::Memberships => json!([examples::complete_membership()]),
+            Self::ShortMemberships => json!([examples::short_membership()]),
+            Self::Languages => json!({"en": "English", "nl": "Dutch"}),
+            Self::Nothing(_) => json!({}),
+        }
+    }
+
+    /// For people.
+    pub(super) const fn description(self) -> &'static str {
+        match self {
+            Self::Caller => "the caller, complete",
+            Self::ShortUsers => "users, short",
+            Self::Users => "users, the caller complete, others short",
+            Self::ShortProjects => "projects, short",
+            Self::FullProject => "the project, full",
+            Self::Projects => "the project at hand, full, and others, short",
+            Self::Memberships => "memberships, each as the caller may see it",
+            Self::ShortMemberships => "memberships, short",
+            Self::Languages => "all languages, code to English name",
+            Self::Nothing(_) => "empty: this server keeps no product data",
+        }
+    }
+}
+
+/// What every entry's `success` is.
+pub(super) fn success(value: bool) -> RefOr<Schema> {
+    of(Type::Boolean).enum_values(Some([value])).into()
+}

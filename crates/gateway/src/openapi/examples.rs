@@ -1,0 +1,78 @@
+//! Ann, her project and its members: the entries of all examples.
+
+use serde_json::{Value, json};
+
+pub(super) const USER: &str = "e1b27b3a-0fa9-4c19-b2e3-62c9fbfed36c";
+pub(super) const OTHER: &str = "1f1544c9-dd69-40c0-b953-bbc704be75d2";
+pub(super) const API_USER: &str = "dfcc82fe-fbb0-41b0-a72d-2f77624573d6";
+pub(super) const PROJECT: &str = "183c5157-a5d3-4c46-8d19-f8a273f89eb0";
+pub(super) const ITEM: &str = "6f4a1d0e-3b0c-4b52-9a55-7d2fd6a1c0b7";
+pub(super) const PASSWORD: &str = "correct horse battery staple";
+pub(super) const API_KEY: &str = "dw_AP8aNXSoEQKhfWqLhoxtrbqF9CvRVv7Caxn2iMPqVUFrFEd2u";
+
+pub(super) fn complete_user() -> Value {
+    json!({
+        "gid": USER, "username": "ann", "email": "ann@example.org", "name": "Ann Smit", "avatar": null,
+        "status": "active", "options": {"language": "en", "timezone": "Europe/Amsterdam"}
+    })
+}
+
+pub(super) fn short_user() -> Value {
+    json!({"gid": OTHER, "username": "ben", "name": "Ben Bakker", "avatar": null, "status": "active"})
+}
+
+pub(super) fn short_project() -> Value {
+    json!({"gid": PROJECT, "name": "Spring catalogue", "icon": null, "owner": USER, "status": "active"})
+}
+
+pub(super) fn full_project() -> Value {
+    json!({
+        "gid": PROJECT, "name": "Spring catalogue", "icon": null, "owner": USER, "status": "active",
+        "options": {
+            "channels": {"__all__": "[all records]", ITEM: "Main channel"}, "orderedchannels": ["__all__", ITEM],
+            "orderings": {ITEM: "Main ordering"}, "orderedorderings": [ITEM],
+            "fieldlists": {ITEM: "Main fieldlist"}, "orderedfieldlists": [ITEM],
+            "languages": ["en", "nl"], "timezone": "Europe/Amsterdam",
+            "imageserver": {"type": "ccdam", "options": {}}
+        },
+        "build": 1, "backups": {"versions": [], "next_version": 1}
+    })
+}
+
+pub(super) fn complete_membership() -> Value {
+    json!({
+        "project_gid": PROJECT, "user_gid": USER, "status": "active", "roles": ["owner", "member"],
+        "options": {
+            "notifications": {"email": "ann@example.org", "events": ["all"], "frequency": "immediate"},
+            "rate_limit_per_second": null
+        }
+    })
+}
+
+pub(super) fn limited_membership() -> Value {
+    json!({
+        "project_gid": PROJECT, "user_gid": API_USER, "status": "active", "roles": ["api"],
+        "options": {"rate_limit_per_second": null}
+    })
+}
+
+pub(super) fn short_membership() -> Value {
+    json!({"project_gid": PROJECT, "user_gid": OTHER, "status": "invited", "roles": ["member"]})
+}
+
+/// Those that the page shows.
+pub(super) fn entries() -> Vec<(&'static str, &'static str, Value)> {
+    vec![
+        ("User, complete", "The caller, in `cc.users`.", complete_user()),
+        ("User, short", "Anybody else, in `cc.users`: never with an email.", short_user()),
+        ("Project, short", "In `cc.projects` of logins and inits.", short_project()),
+        ("Project, full", "In `cc.projects` of all other calls.", full_project()),
+        ("Membership, complete", "The caller's own, in `cc.projects_members`.", complete_membership()),
+        (
+            "Membership with its limit",
+            "An API user's own, and what the owner of the project sees of other members.",
+            limited_membership(),
+        ),
+        ("Membership, short", "Of anybody else.", short_membership()),
+    ]
+}

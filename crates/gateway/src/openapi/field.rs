@@ -1,0 +1,156 @@
+//! Parameters, and what a result holds.
+
+use serde_json::{Value, json};
+use utoipa::openapi::{
+    KnownFormat, Object, ObjectBuilder, RefOr, Schema, SchemaFormat, Type,
+    schema::{AdditionalProperties, ArrayBuilder, SchemaType},
+};
+
+use super::{examples, schemas::reference};
+
+#[derive(Clone, Copy)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    pub(super) is_required: bool,
+    pub(super) description: &'static str,
+}
+
+pub(super) const fn required(name: &'static str, shape: Shape, description: &'static str) -> Field {
+    Field { name, shape, is_required: true, description }
+}
+
+pub(super) const fn optional(name: &'static str, shape: Shape, description: &'static str) -> Field {
+    Field { name, shape, is_required: false, description }
+}
+
+/// Each with its example.
+#[derive(Clone, Copy)]
+pub(super) enum Shape {
+    Gid(&'static str),
+    Gids(&'static str),
+    Text(&'static str),
+    Password(&'static str),
+    Texts(&'static [&'static str]),
+    /// A gid, or `__all__`.
+    Item(&'static str),
+    Items(&'static str),
+    Switch(bool),
+    /// A switch that must be on.
+    Confirmation,
+    File,
+    MemberOptions,
+    Cursor(i64),
+    Release,
+    UserProjects,
+    Null,
+}
+
+impl Shape {
+    pub(super) fn schema(self) -> RefOr<Schema> {
+        match self {
+            Self::Gid(_) => reference("Gid"),
+            Self::Gids(_) => list(reference("Gid")),
+            Self::Text(_) => text().into(),
+            Self::Password(_) => of(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Password))).into(),
+            Self::Texts(_) => list(text().into()),
+            Self::Item(_) => reference("Item"),
+            Self::Items(_) => list(reference("Item")),
+            Self::Switch(_) => of(Type::Boolean).into(),
+            Self::Confirmation => of(Type::Boolean).enum_values(Some([true])).into(),
+            Self::File => of(Type::String).format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary))).into(),
+            Self::MemberOptions => reference("MemberOptions"),
+            Self::Cursor(_) => of(Type::Integer).minimum(Some(0)).into(),
+            Self::Release => of(Type::String).pattern(Some("^[0-9]{4}\\.[0-9]{2}\\.[0-9]{3}$")).into(),
+            Self::UserProjects => map(list(reference("Role"))).into(),
+            Self::Null => of(Type::Null).into(),
+        }
+    }
+
+    /// For people.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Gid(_) => "gid",
+            Self::Gids(_) => "list of gids",
+            Self::Text(_) | Self::Password(_) | Self::Release => "string",
+            Self::Texts(_) => "list of strings",
+            Self::Item(_) => "gid or __all__",
+            Self::Items(_) => "list of gids",
+            Self::Switch(_) => "boolean",
+            Self::Confirmation => "true",
+            Self::File => "file",
+            Self::MemberOptions | Self::UserProjects => "object",
+            Self::Cursor(_) => "whole number",
+            Self::Null => "null",
+        }
+    }
+
+    pub(super) fn example(self) -> Value {
+        match self {
+            Self::Gid(text) | Self::Text(text) | Self::Password(text) | Self::Item(text) => json!(text),
+            Self::Gids(text) | Self::Items(text) => json!([text]),
+            Self::Texts(texts) => json!(texts),
+            Self::Switch(on) => json!(on),
+            Self::Confirmation => json!(true),
+            Self::File => json!("(the bytes of a picture)"),
+            Self::MemberOptions => {
+                json!({"rate_limit_per_second": 20, "notifications": {"events": ["all"], "frequency": "daily"}})
+            }
+            Self::Cursor(cursor) => json!(cursor),
+            Self::Release => json!(doorward_domain::version::release()),
+            Self::UserProjects => json!({examples::PROJECT: ["owner"]}),
+            Self::Null => Value::Null,
+        }
+    }
+}
+
+pub(super) fn of(kind: Type) -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(kind)
+}
+
+pub(super) fn text() -> ObjectBuilder {
+    of(Type::String)
+}
+
+pub(super) fn text_or_null() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(SchemaType::Array(vec![Type::String, Type::Null]))
+}
+
+pub(super) fn list(items: RefOr<Schema>) -> RefOr<Schema> {
+    ArrayBuilder::new().items(items).into()
+}
+
+/// `{"<any key>": ...}`.
+pub(super) fn map(values: RefOr<Schema>) -> ObjectBuilder {
+    of(Type::Object).additional_properties(Some(AdditionalProperties::RefOr(values)))
+}
+
+/// An object with these members and, when it is closed, no others.
+pub(super) fn object<'a>(members: impl IntoIterator<Item = (&'a str, bool, RefOr<Schema>)>, is_closed: bool) -> Object {
+    let mut object = of(Type::Object);
+    for (name, is_required, schema) in members {
+        object = object.property(name, schema);
+        if is_required {
+            object = object.required(name);
+        }
+    }
+    if is_closed {
+        object = object.additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)));
+    }
+    object.build()
+}
+
+/// The object of these fields.
+pub(super) fn fields(fields: &[Field], is_closed: bool) -> Object {
+    object(fields.iter().map(|field| (field.name, field.is_required, field.shape.schema())), is_closed)
+}
+
+/// An example of it. What may be left out is shown only when nothing else is.
+pub(super) fn example(fields: &[Field]) -> Value {
+    let has_required = fields.iter().any(|field| field.is_required);
+    let mut shown: Vec<&Field> = fields.iter().filter(|field| field.is_required || !has_required).collect();
+    if !has_required {
+        shown.truncate(1);
+    }
+    Value::Object(shown.into_iter().map(|field| (field.name.to_owned(), field.shape.example())).collect())
+}

@@ -1,0 +1,108 @@
+//! The HTTP API as an OpenAPI 3.1 document and as a page to read, both made from one list of calls.
+
+mod call;
+mod calls;
+mod entries;
+mod examples;
+mod field;
+mod headers;
+mod operations;
+mod page;
+mod refusal;
+mod schemas;
+mod unprocessable;
+
+use actix_web::{
+    HttpResponse,
+    http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE},
+    web::{Bytes, Data},
+};
+use utoipa::openapi::{
+    Components, ComponentsBuilder, InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Paths,
+    security::{HttpAuthScheme, HttpBuilder, SecurityScheme},
+    tag::TagBuilder,
+};
+
+use crate::Gateway;
+
+const CACHING: &str = "public, max-age=300";
+
+/// Written once.
+pub(crate) struct Documents {
+    json: Bytes,
+    page: Bytes,
+}
+
+impl Documents {
+    pub(crate) fn load() -> serde_json::Result<Self> {
+        Ok(Self { json: openapi_json()?.into(), page: page::render(&calls::all()).into() })
+    }
+}
+
+/// `GET /api/openapi.json`.
+pub(crate) async fn document(gateway: Data<Gateway>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, CACHING))
+        .insert_header((CONTENT_TYPE, "application/json"))
+        .body(gateway.documents.json.clone())
+}
+
+/// `GET /api/docs`.
+pub(crate) async fn docs(gateway: Data<Gateway>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, CACHING))
+        .insert_header((CONTENT_TYPE, "text/html; charset=utf-8"))
+        .insert_header((CONTENT_SECURITY_POLICY, page::POLICY))
+        .body(gateway.documents.page.clone())
+}
+
+/// The document, indented.
+///
+/// # Errors
+/// When it can't be written as JSON.
+pub fn openapi_json() -> serde_json::Result<String> {
+    Ok(serde_json::to_string_pretty(&openapi())? + "\n")
+}
+
+fn openapi() -> OpenApi {
+    let mut paths = Paths::new();
+    for call in calls::all() {
+        for (method, operation) in operations::of_call(&call) {
+            let item = PathItem::new(method, operation);
+            match paths.paths.get_mut(call.path) {
+                Some(path) => path.merge_operations(item),
+                None => drop(paths.paths.insert(call.path.to_owned(), item)),
+            }
+        }
+    }
+    let info = InfoBuilder::new()
+        .title("Doorward")
+        .version(doorward_domain::version::release())
+        .description(Some(
+            "Logins, accounts, projects and their members. Calls are POST with a JSON object, whose unknown members are \
+            ignored. Every answer is `success`, `result` (references by gid) and `data` (the entries that they refer to).",
+        ));
+    let tags =
+        calls::SECTIONS.map(|(name, description)| TagBuilder::new().name(name).description(Some(description)).build());
+    OpenApiBuilder::new().info(info.build()).tags(Some(tags)).paths(paths).components(Some(components())).build()
+}
+
+fn components() -> Components {
+    let mut components = ComponentsBuilder::new();
+    for (name, schema) in schemas::all() {
+        components = components.schema(name, schema);
+    }
+    for (name, header) in headers::all() {
+        components = components.header(name, header);
+    }
+    for refusal in refusal::Refusal::ALL {
+        components = components.response(refusal.component(), refusal.response());
+    }
+    let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(
+        "From a login, and from then on the latest that an answer has in its `Authorization` header.",
+    ));
+    components.security_scheme(operations::TOKEN, SecurityScheme::Http(token.build())).build()
+}
+
+#[cfg(test)]
+mod tests;

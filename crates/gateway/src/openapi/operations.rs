@@ -1,0 +1,186 @@
+//! Calls as operations of the document.
+
+use serde_json::{Value, json};
+use utoipa::openapi::{
+    ContentBuilder, RefOr, Required, Response, ResponseBuilder, Responses, Schema, Type,
+    path::{HttpMethod, Operation, OperationBuilder, ParameterBuilder, ParameterIn},
+    request_body::{RequestBody, RequestBodyBuilder},
+    security::SecurityRequirement,
+};
+
+use super::{
+    call::{Answer, Call, Input, Method, Renewal},
+    entries::{Entries, success},
+    examples,
+    field::{self, Field, object, of, text},
+    headers::reference as header_reference,
+    schemas::{bytes, reference},
+};
+
+pub(super) const TOKEN: &str = "token";
+
+/// With their methods.
+pub(super) fn of_call(call: &Call) -> Vec<(HttpMethod, Operation)> {
+    let build = |method: &Method| {
+        let http = match method {
+            Method::Get => HttpMethod::Get,
+            Method::Head => HttpMethod::Head,
+            Method::Post => HttpMethod::Post,
+        };
+        (http, operation(call, *method))
+    };
+    call.each_method().iter().map(build).collect()
+}
+
+fn operation(call: &Call, method: Method) -> Operation {
+    let mut operation = OperationBuilder::new()
+        .tag(call.section)
+        .summary(Some(call.summary))
+        .description(Some(call.description))
+        .operation_id(Some(operation_id(call, method)))
+        .responses(responses(call, method));
+    if call.needs_token {
+        operation = operation.security(SecurityRequirement::new::<_, [&str; 0], &str>(TOKEN, []));
+    }
+    for name in ["project", "name"] {
+        if call.path.contains(&format!("{{{name}}}")) {
+            operation = operation.parameter(path_parameter(name));
+        }
+    }
+    if method == Method::Post { operation.request_body(request_body(&call.input)).build() } else { operation.build() }
+}
+
+/// `/api/p/{project}/members/get` is `project_members_get`.
+pub(super) fn operation_id(call: &Call, method: Method) -> String {
+    let path = call.path.replace("/api/p/{project}", "/project").replace("/api/", "").replace("/{name}", "");
+    let words: Vec<&str> = path.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
+    let name = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_");
+    match (call.each_method().len(), method) {
+        (1, _) | (_, Method::Post) => name,
+        (_, Method::Get) => format!("{name}_by_get"),
+        (_, Method::Head) => format!("{name}_by_head"),
+    }
+}
+
+fn path_parameter(name: &str) -> ParameterBuilder {
+    let (schema, example, description): (RefOr<Schema>, _, _) = match name {
+        "project" => (reference("Gid"), examples::PROJECT.to_owned(), "The project."),
+        _ => (text().into(), format!("{}.png", examples::USER), "The file, as the entry names it."),
+    };
+    ParameterBuilder::new()
+        .name(name)
+        .parameter_in(ParameterIn::Path)
+        .required(Required::True)
+        .description(Some(description))
+        .schema(Some(schema))
+        .example(Some(example.into()))
+}
+
+fn request_body(input: &Input) -> Option<RequestBody> {
+    let json = "application/json";
+    let (media_type, fields, is_required) = match input {
+        Input::Nothing => return None,
+        Input::OptionalBody => (json, &[][..], Required::False),
+        Input::Json(fields) => (json, fields.as_slice(), Required::True),
+        Input::Form(fields) => ("multipart/form-data", fields.as_slice(), Required::True),
+    };
+    let mut schema = field::fields(fields, false);
+    for field in fields {
+        if let Some(property) = schema.properties.get_mut(field.name) {
+            describe(property, field.description);
+        }
+    }
+    let mut content = ContentBuilder::new().schema(Some(schema));
+    if media_type == json {
+        content = content.example(Some(field::example(fields)));
+    }
+    Some(RequestBodyBuilder::new().required(Some(is_required)).content(media_type, content.build()).build())
+}
+
+fn describe(property: &mut RefOr<Schema>, description: &str) {
+    match property {
+        RefOr::Ref(reference) => description.clone_into(&mut reference.description),
+        RefOr::T(Schema::Object(object)) => object.description = Some(description.to_owned()),
+        RefOr::T(Schema::Array(array)) => array.description = Some(description.to_owned()),
+        // No parameter is one of these.
+        RefOr::T(_) => {}
+    }
+}
+
+fn responses(call: &Call, method: Method) -> Responses {
+    let mut responses = Responses::new();
+    responses.responses.insert("200".to_owned(), done(call, method));
+    if matches!(call.answer, Answer::Picture { .. }) {
+        let not_modified = ResponseBuilder::new().description("`If-None-Match` names what is there.").build();
+        responses.responses.insert("304".to_owned(), RefOr::T(not_modified));
+        if method == Method::Get {
+            let part = picture("The part that `Range` asks for.")
+                .header_ref("Content-Range", header_reference("Content-Range"));
+            responses.responses.insert("206".to_owned(), RefOr::T(part.build()));
+        }
+    }
+    for refusal in call.all_refusals(method) {
+        // HEAD has no body to describe.
+        let response = if method == Method::Head {
+            RefOr::T(ResponseBuilder::new().description(refusal.description()).build())
+        } else {
+            refusal.reference().into()
+        };
+        responses.responses.insert(refusal.code().to_string(), response);
+    }
+    if let Some(response) = call.unprocessable.response() {
+        responses.responses.insert("422".to_owned(), RefOr::T(response));
+    }
+    responses
+}
+
+fn done(call: &Call, method: Method) -> RefOr<Response> {
+    let mut response = match &call.answer {
+        Answer::Picture { .. } if method == Method::Head => ResponseBuilder::new().description("It is there."),
+        Answer::Picture { .. } => picture("The picture."),
+        Answer::Keys => of_type("application/jwk-set+json", reference("KeySet"), "The keys.")
+            .header_ref("Cache-Control", header_reference("Cache-Control")),
+        Answer::Document => of_type("application/json", of(Type::Object).into(), "The document.")
+            .header_ref("Cache-Control", header_reference("Cache-Control")),
+        Answer::Page => of_type("text/html", text().into(), "The page."),
+        Answer::Envelope { result, data } => {
+            let content =
+                ContentBuilder::new().schema(Some(envelope(result, data))).example(Some(example(result, data))).build();
+            ResponseBuilder::new().description("Done.").content("application/json", content)
+        }
+    };
+    response = response.header_ref("x-request-id", header_reference("x-request-id"));
+    match call.renewal {
+        Renewal::Never => {}
+        Renewal::WhenDue => response = response.header_ref("Authorization", header_reference("RenewedToken")),
+        Renewal::Always => response = response.header_ref("Authorization", header_reference("FreshToken")),
+    }
+    RefOr::T(response.build())
+}
+
+fn of_type(media_type: &str, schema: RefOr<Schema>, description: &str) -> ResponseBuilder {
+    let content = ContentBuilder::new().schema(Some(schema)).build();
+    ResponseBuilder::new().description(description).content(media_type, content)
+}
+
+fn picture(description: &str) -> ResponseBuilder {
+    let content = || ContentBuilder::new().schema(Some(bytes())).build();
+    ["image/png", "image/jpeg", "image/gif", "image/webp"]
+        .into_iter()
+        .fold(ResponseBuilder::new().description(description), |response, kind| response.content(kind, content()))
+        .header_ref("Cache-Control", header_reference("Cache-Control"))
+        .header_ref("ETag", header_reference("ETag"))
+}
+
+fn envelope(result: &[Field], data: &[Entries]) -> RefOr<Schema> {
+    let result = field::fields(result, true);
+    let data = object(data.iter().map(|entries| (entries.key(), true, entries.schema())), true);
+    object([("success", true, success(true)), ("result", true, result.into()), ("data", true, data.into())], true)
+        .into()
+}
+
+pub(super) fn example(result: &[Field], data: &[Entries]) -> Value {
+    let data: serde_json::Map<String, Value> =
+        data.iter().map(|entries| (entries.key().to_owned(), entries.example())).collect();
+    json!({"success": true, "result": field::example(result), "data": data})
+}

@@ -1,0 +1,8 @@
+//! `doorward openapi`.
+
+use crate::stdout;
+
+/// The very text that the gateway serves.
+pub(super) fn run() -> anyhow::Result<()> {
+    Ok(stdout::text(&doorward_gateway::openapi_json()?)?)
+}
