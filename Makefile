@@ -10,6 +10,12 @@ FUZZ_SECONDS ?= 60
 IMAGE ?= doorward:latest
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
+# Mails go to the catcher of docker-compose.yml.
+ifeq ($(COMPOSE_PROFILES),mail)
+export DOORWARD_SMTP_URL ?= smtp://mail:1025?tls=none
+export DOORWARD_MAIL_FROM ?= Doorward <noreply@example.org>
+endif
+
 help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
@@ -48,12 +54,12 @@ image: ## The container image
 	    --build-arg VERSION="$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" \
 	    --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" .
 
-up: image ## Starts it for production: PostgreSQL and the services, on http://127.0.0.1:8080
+up: image ## Starts it for production, on http://127.0.0.1:8080; with COMPOSE_PROFILES=mail also a mail catcher
 	scripts/secrets.sh
 	DOORWARD_IMAGE=$(IMAGE) $(COMPOSE) up --detach --no-build
 
 down: ## Stops it; data and secrets stay
-	$(COMPOSE) down
+	COMPOSE_PROFILES=mail $(COMPOSE) down
 
 compose-test: ## Image and compose file on a real engine, with logins through one gateway and through two
 	scripts/compose-test.sh

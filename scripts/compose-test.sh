@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The image and docker-compose.yml on a real engine: logins through one gateway, through two, and after a restart of auth.
+# The image and docker-compose.yml on a real engine: logins through one gateway, through two, and after a restart of auth; a
+# signup with the code from a mail.
 # Starts an engine where none runs (as root), and makes stand-ins for base images that can't be pulled.
 #   DOORWARD_IMAGE=NAME         tests that image instead of building one
 #   DOORWARD_SKIP_COMPOSE=1     for machines where no engine can run
@@ -18,6 +19,9 @@ work=$(mktemp -d)
 engine_pid=''
 compose=()
 
+# With the profile, also what only it starts.
+down() { COMPOSE_PROFILES=mail "${compose[@]}" down --volumes --remove-orphans >/dev/null 2>&1 || true; }
+
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
     local status=$?
@@ -27,7 +31,7 @@ cleanup() {
             "${compose[@]}" ps || true
             "${compose[@]}" logs --no-color --tail 50 || true
         fi >&2
-        "${compose[@]}" down --volumes --remove-orphans >/dev/null 2>&1 || true
+        down
     fi
     if [ -n "$engine_pid" ]; then
         kill "$engine_pid" 2>/dev/null || true
@@ -103,6 +107,21 @@ must_be_known() {
         { cat "$work/error" "$work/head" "$work/body" >&2 || true; fail "the token at $1/api/init"; }
 }
 
+signup='"username": "eva", "password": "a ladder of 9 blue herons", "email": "eva@example.com"'
+codes=''
+
+caught() { curl --silent --show-error --fail --max-time 20 --noproxy '*' "http://127.0.0.1:$DOORWARD_MAIL_PORT/api/v1/$1"; }
+
+asks_for_a_code() { ok "$(post "$1" /api/signup_request "{$signup}")"; }
+
+# The newest mail comes first; its code is alone on a line.
+has_the_code() {
+    local id code
+    id=$(caught messages 2>/dev/null | grep -o '"ID":"[^"]*"' | head -n 1 | cut -d '"' -f 4) || return 1
+    code=$(caught "message/$id" | grep -oE '\\n[0-9A-Z]{6}\\[rn]' | head -n 1 | tr -cd '0-9A-Z') || return 1
+    [ -n "$code" ] && codes="\"validation_code\": \"$1\", \"verification_code\": \"$code\""
+}
+
 address_of() { "${compose[@]}" port --index="$1" gateway 8080; }
 container_of() { "${compose[@]}" ps -q "$1"; }
 is_healthy() { [ "$(docker inspect --format '{{.State.Health.Status}}' "$1")" = healthy ]; }
@@ -131,15 +150,19 @@ if [ -z "${DOORWARD_IMAGE:-}" ]; then
         { tail -n 50 "$work/build.log" >&2; fail "the image doesn't build"; }
 fi
 get_image postgres:17-bookworm
+get_image "$(sed -n 's/^ *image: \(axllent.*\)/\1/p' docker-compose.yml)"
 
 DOORWARD_SECRETS_DIR=$work/secrets
 DOORWARD_PORT=$(free_port)
-export DOORWARD_SECRETS_DIR DOORWARD_PORT DOORWARD_BIND=127.0.0.1
+DOORWARD_MAIL_PORT=$(free_port)
+export DOORWARD_SECRETS_DIR DOORWARD_PORT DOORWARD_MAIL_PORT DOORWARD_BIND=127.0.0.1
+# Nothing of this machine's own settings.
+unset COMPOSE_PROFILES DOORWARD_SMTP_URL DOORWARD_MAIL_FROM DOORWARD_APP_URL
 scripts/secrets.sh 2>/dev/null
 
 if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
 # Of a run that was killed.
-"${compose[@]}" down --volumes --remove-orphans >/dev/null 2>&1
+down
 
 say "starting everything"
 up
@@ -169,6 +192,16 @@ first=$(address_of 1)
 must_log_in "$first"
 must_be_known "$first"
 [ "$(post "$first" /api/login '{"username": "ann", "password": "something else"}')" = 403 ] || fail "a wrong password"
+
+say "a signup, with a code by mail"
+[ "$(post "$first" /api/signup_request "{$signup}")" = 503 ] || fail "a signup without a mail server is not 503"
+export COMPOSE_PROFILES=mail DOORWARD_SMTP_URL='smtp://mail:1025?tls=none' DOORWARD_MAIL_FROM='Doorward <noreply@example.com>'
+up
+first=$(address_of 1)
+within 30 asks_for_a_code "$first" || { cat "$work/error" "$work/body" >&2 || true; fail "a signup"; }
+validation=$(sed -n 's/.*"validation_code": *"\([^"]*\)".*/\1/p' "$work/body")
+within 30 has_the_code "$validation" || { caught messages >&2 || true; fail "no code came by mail"; }
+ok "$(post "$first" /api/signup "{$signup, $codes}")" || { cat "$work/body" >&2 || true; fail "a signup with its code"; }
 
 say "two gateways, the token of each used at the other"
 export DOORWARD_PORT="$DOORWARD_PORT-$((DOORWARD_PORT + 1))"

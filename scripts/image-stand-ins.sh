@@ -124,12 +124,88 @@ ENTRYPOINT
         { tail -n 20 "$work/postgres.log" >&2; return 1; }
 }
 
+# Of the official image: SMTP on 1025, and of the HTTP API on 8025 two answers, with as much in them as scripts/compose-test.sh
+# reads. What it has caught is gone when it ends.
+mailpit() {
+    debian
+    local label="$script_version"
+    ! is_current "$1" "$label" || return 0
+    say "$1, with aiosmtpd"
+    mkdir "$work/mailpit"
+    cat >"$work/mailpit/Dockerfile" <<DOCKERFILE
+FROM debian:bookworm-slim
+RUN apt-get update -qq \\
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-aiosmtpd \\
+    && rm -rf /var/lib/apt/lists/*
+COPY mailpit.py /
+EXPOSE 1025 8025
+STOPSIGNAL SIGINT
+ENTRYPOINT ["python3", "-B", "/mailpit.py"]
+LABEL stand-in="$label"
+DOCKERFILE
+    cat >"$work/mailpit/mailpit.py" <<'PYTHON'
+import email
+import email.policy
+import http.server
+import json
+
+from aiosmtpd.controller import Controller
+
+caught = []
+
+
+class Handler:
+    async def handle_DATA(self, _server, _session, envelope):
+        message = email.message_from_bytes(envelope.content, policy=email.policy.default)
+        text = message.get_body(("plain",))
+        summary = {
+            "ID": f"caught{len(caught) + 1}",
+            "From": {"Name": "", "Address": envelope.mail_from},
+            "To": [{"Name": "", "Address": address} for address in envelope.rcpt_tos],
+            "Subject": str(message["subject"]),
+        }
+        caught.insert(0, (summary, text.get_content() if text else ""))
+        return "250 2.0.0 OK"
+
+
+def answer(path):
+    if path == "/api/v1/messages":
+        return {"total": len(caught), "messages": [summary for summary, _ in caught]}
+    for summary, text in caught:
+        if path == "/api/v1/message/" + summary["ID"]:
+            return {**summary, "Text": text}
+    return None
+
+
+class Web(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        found = answer(self.path)
+        body = json.dumps(found, separators=(",", ":")).encode()
+        self.send_response(404 if found is None else 200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+# Not the name of the host: that is looked up first.
+Controller(Handler(), hostname="0.0.0.0", port=1025, server_hostname="mail").start()
+try:
+    http.server.ThreadingHTTPServer(("0.0.0.0", 8025), Web).serve_forever()
+except KeyboardInterrupt:
+    pass
+PYTHON
+    docker build --quiet --tag "$1" "$work/mailpit" >"$work/mailpit.log" 2>&1 ||
+        { tail -n 20 "$work/mailpit.log" >&2; return 1; }
+}
+
 [ "$#" -gt 0 ] || { sed -n '2,5s/^# \?//p' "$0" >&2; exit 2; }
 for image in "$@"; do
     case "$image" in
         debian:bookworm-slim) debian ;;
         rust:1-bookworm) rust ;;
         postgres:17-bookworm) postgres ;;
+        axllent/mailpit:*) mailpit "$image" ;;
         *) say "no stand-in for $image"; exit 2 ;;
     esac
 done
