@@ -41,7 +41,7 @@ pub enum Error {
     CodeRefused,
     #[error("no such user, or no address to send a mail to")]
     UserNotFound,
-    #[error("no mails are sent: there is no mail server in the settings")]
+    #[error("no mails are sent: set smtp_url and mail_from, or log_mails")]
     MailOff,
     #[error("{0}")]
     UnusableHash(&'static str),

@@ -20,7 +20,7 @@ pub enum Error {
     /// Since the code for another one was asked for.
     #[error("the email address has changed meanwhile")]
     EmailChanged,
-    #[error("the user still owns a project")]
+    #[error("the user still owns a project, perhaps a deleted one: transfer it first")]
     OwnsProjects,
     #[error("the user is not active")]
     UserNotActive,
@@ -48,9 +48,9 @@ pub enum Error {
     MemberNotActive,
     #[error("that can't be done to the owner of the project")]
     Owner,
-    #[error("no mails are sent: there is no mail server in the settings")]
+    #[error("no mails are sent: set smtp_url and mail_from, or log_mails")]
     MailOff,
-    #[error("the project is deleted")]
+    #[error("the project is deleted already")]
     ProjectDeleted,
     #[error("the project is not deleted")]
     ProjectNotDeleted,

@@ -130,6 +130,12 @@ async fn start_until(settings: &Settings, signal: CancellationToken) -> anyhow::
         let set_gauges = move || gauges.iter().for_each(|set| set());
         Ok(ops::serve(ops_listener, checks, metrics, set_gauges, end).await?)
     });
+    let sends_mails = settings.role.serves_auth() || settings.role.serves_directory();
+    if sends_mails && wiring::mail_config(settings).is_none() {
+        tracing::info!(
+            "no mails are sent: what needs one answers 503, until smtp_url and mail_from or log_mails are set"
+        );
+    }
     tracing::info!(role = settings.role.as_str(), ops = %settings.ops_listen, "serving");
     Ok(Running { front, back: process.tasks, signal, end: process.end, _lock: lock })
 }
