@@ -134,7 +134,8 @@ impl Directory {
                 if current.map_err(|malformed| Error::Malformed("email", malformed))? != old {
                     return Err(Error::EmailChanged);
                 }
-                if let Some((outbox, to)) = outbox.zip(old) {
+                if let Some(to) = old {
+                    let outbox = outbox.ok_or(Error::MailOff)?;
                     let username = user.username.clone().unwrap_or_default();
                     let letter = Letter::EmailChanged { username, email: email.to_string() };
                     let (language, user) = (user.language.clone(), Some(gid));

@@ -223,10 +223,15 @@ enum Invitee {
 
 fn invitee(connection: &mut AnyConnection, name: &str, new_gid: Gid, inviter: &User) -> Result<Invitee, Error> {
     let accounts = accounts::find_accounts(connection, &By::Either(name.to_owned()), &[UserStatus::Active])?;
-    if let Some(user) = accounts.into_iter().next() {
+    let email = Email::parse(name).ok();
+    // An address may be somebody's name who had it once: it is the one who has it now that is meant.
+    let is_meant = |user: &User| {
+        email.as_ref().is_none_or(|email| user.email.as_ref().is_some_and(|own| own.to_lowercase() == email.folded()))
+    };
+    if let Some(user) = accounts.into_iter().find(is_meant) {
         return Ok(Invitee::Known(user));
     }
-    let email = Email::parse(name).map_err(|_| Error::UserNotFound)?;
+    let email = email.ok_or(Error::UserNotFound)?;
     let holders = store::user::list_by_email(connection, &email, 1)?;
     if let Some(placeholder) = holders.into_iter().find(User::is_placeholder) {
         return Ok(Invitee::Known(placeholder));

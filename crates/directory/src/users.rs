@@ -173,6 +173,8 @@ fn create_many(
     new: Vec<NewUser>,
     clock: &dyn Clock,
 ) -> Result<Vec<Result<User, Error>>, Error> {
+    // First of all, as everywhere: who waits for a name while others wait for the feed would wait for ever.
+    feed::lock(connection)?;
     let answers = makeable(connection, new)?;
     let made: Vec<User> = answers.iter().filter_map(|answer| answer.as_ref().ok().cloned()).collect();
     if made.is_empty() {
@@ -188,10 +190,6 @@ fn create_many(
     let mut changes: Vec<NewChange> =
         made.iter().map(|user| change(Action::Insert, user.gid, user.status.as_str())).collect();
     let verified = newly_verified(connection, &made)?;
-    if !verified.is_empty() {
-        // Nobody invites these addresses meanwhile.
-        feed::lock(connection)?;
-    }
     for (user, email) in verified {
         changes.extend(invitations::take_over(connection, user, &email, clock.now())?);
     }

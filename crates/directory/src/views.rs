@@ -1,6 +1,8 @@
 //! Single entries, as a caller may see them. What they may not see is as what isn't there; `init.rs` has the same rules for
 //! all at once.
 
+use std::collections::HashMap;
+
 use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Role, UserStatus};
 use doorward_storage::AnyConnection;
 
@@ -99,8 +101,8 @@ impl Directory {
         self.database
             .read(move |connection| {
                 members::authorise(connection, project, caller, Deed::Enter)?;
-                let members: Result<_, Error> = users.iter().map(|user| find(connection, project, *user)).collect();
-                view(connection, caller, project, members?)
+                let members = find_many(connection, project, &users)?;
+                view(connection, caller, project, members)
             })
             .await
     }
@@ -162,6 +164,20 @@ fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Membe
     let membership = store::membership::find(connection, project, user)?.ok_or(Error::MemberNotFound)?;
     let user = store::user::find(connection, user)?.ok_or(Error::MemberNotFound)?;
     Ok(Member { user, membership })
+}
+
+/// In this order.
+fn find_many(connection: &mut AnyConnection, project: Gid, users: &[Gid]) -> Result<Vec<Member>, Error> {
+    let memberships = store::membership::list_of_users(connection, project, users)?;
+    let memberships: HashMap<Gid, Membership> = memberships.into_iter().map(|own| (own.user, own)).collect();
+    let found = store::user::list_many(connection, users)?;
+    let found: HashMap<Gid, User> = found.into_iter().map(|user| (user.gid, user)).collect();
+    let member = |gid: &Gid| {
+        let (user, membership) =
+            found.get(gid).cloned().zip(memberships.get(gid).cloned()).ok_or(Error::MemberNotFound)?;
+        Ok(Member { user, membership })
+    };
+    users.iter().map(member).collect()
 }
 
 fn view(connection: &mut AnyConnection, caller: Gid, project: Gid, members: Vec<Member>) -> Result<MembersView, Error> {

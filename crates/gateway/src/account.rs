@@ -37,8 +37,14 @@ pub(crate) async fn update(
     if has_fields && let Some(change) = &mut change {
         check(&peers, &wanted, change).await?;
     }
+    let change = change.filter(|change| change.password.is_some());
+    // First: an answer that gets lost because there is no token would leave the deed done.
+    let renewed = match &change {
+        Some(_) => None,
+        None => Some(gateway.renewals.renew(&peers, caller.token.clone(), gateway.trust.keys_generation()).await?),
+    };
     let mut user = if has_fields { Some(update_user(&peers, wanted).await?) } else { None };
-    let token = match change.filter(|change| change.password.is_some()) {
+    let token = match change {
         Some(change) => {
             people::forget_due_token(&request);
             let token = peers.auth().change_password(change).await?.into_inner().token;
@@ -46,7 +52,7 @@ pub(crate) async fn update(
             user = Some(people::find(&peers, &caller).await?);
             token.ok_or_else(Problem::internal)?
         }
-        None => gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?.to_string(),
+        None => renewed.ok_or_else(Problem::internal)?.to_string(),
     };
     people::answer(&user.ok_or_else(Problem::internal)?, Some(&token))
 }

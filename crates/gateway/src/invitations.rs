@@ -29,8 +29,8 @@ pub(crate) async fn accept(
     refuse_api_users(&caller)?;
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
     let accept = AcceptInviteRequest { caller_gid, project_gid: project_gid.clone() };
-    let accepted = peers.directory().accept_invite(accept).await?.into_inner();
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
+    let accepted = peers.directory().accept_invite(accept).await?.into_inner();
     let data = ProjectData::new(accepted.project.as_slice(), Some(accepted.membership.as_slice()));
     with_token(envelope::success(&json!({"project": project_gid}), &data)?, &token)
 }
@@ -55,8 +55,8 @@ pub(crate) async fn leave(
 ) -> Result<HttpResponse, Problem> {
     refuse_api_users(&caller)?;
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
-    peers.directory().leave_project(LeaveProjectRequest { caller_gid, project_gid }).await?;
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
+    peers.directory().leave_project(LeaveProjectRequest { caller_gid, project_gid }).await?;
     with_token(envelope::success(&Empty {}, &Empty {})?, &token)
 }
 

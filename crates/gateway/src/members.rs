@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use actix_web::{HttpResponse, web::Data};
 use doorward_domain::{Email, Gid};
+use doorward_proto::auth::v1::CountInvitationRequest;
 use doorward_proto::directory::v1::{
     EventsChange, InviteMemberRequest, LimitChange, NotificationsChange, RemoveMemberRequest, ResendInviteRequest,
     SetMemberStatusRequest, UpdateMemberRequest, ViewMembersRequest,
@@ -60,6 +61,7 @@ pub(crate) async fn invite(
         project_gid: project.to_string(),
         username_or_email: body.string("username_or_email")?.to_owned(),
     };
+    count_invitation(&peers, &invite.caller_gid).await?;
     answer_member(&peers.directory().invite_member(invite).await?.into_inner())
 }
 
@@ -74,7 +76,15 @@ pub(crate) async fn resend_invite(
         project_gid: project.to_string(),
         user_gid: body.gid("user")?.to_string(),
     };
+    count_invitation(&peers, &resend.caller_gid).await?;
     answer_member(&peers.directory().resend_invite(resend).await?.into_inner())
+}
+
+/// Whom one invites, one writes to: that is limited.
+async fn count_invitation(peers: &Peers, inviter: &str) -> Result<(), Problem> {
+    let count = CountInvitationRequest { inviter_gid: inviter.to_owned() };
+    peers.auth().count_invitation(count).await?;
+    Ok(())
 }
 
 pub(crate) async fn remove(

@@ -39,8 +39,9 @@ pub(crate) async fn create(
     // Before what they ask for is looked at.
     refuse_api_users(&caller)?;
     let user = create.caller_gid.clone();
-    let made = peers.directory().create_project(create).await?.into_inner();
+    // First: an answer that gets lost because there is no token would leave the deed done.
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
+    let made = peers.directory().create_project(create).await?.into_inner();
     let project = made.project.as_ref().map_or("", |project| &project.gid);
     let result = json!({"project": project, "project_members": [user]});
     with_token(envelope::success(&result, &ProjectData::with_memberships(&made))?, &token)
@@ -71,10 +72,10 @@ pub(crate) async fn permanent_delete(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
+    let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
     peers.directory().purge_project(PurgeProjectRequest { caller_gid, project_gid }).await?;
     // The icon goes too.
     gateway.discarded.notify_one();
-    let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
     with_token(envelope::success(&Empty {}, &Empty {})?, &token)
 }
 
@@ -89,8 +90,8 @@ pub(crate) async fn transfer(
         project_gid: body.gid("project")?.to_string(),
         user_gid: body.gid("user")?.to_string(),
     };
-    let done = peers.directory().transfer_project(transfer).await?.into_inner();
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
+    let done = peers.directory().transfer_project(transfer).await?.into_inner();
     let project = done.project.as_ref().map_or("", |project| &project.gid);
     let answer = envelope::success(&json!({"project": project}), &ProjectData::with_memberships(&done))?;
     with_token(answer, &token)

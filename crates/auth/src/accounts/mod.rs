@@ -82,6 +82,14 @@ impl Accounts {
         self.count(from, None).await
     }
 
+    /// Counts a mail that somebody has sent to another.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`], and those of the database.
+    pub(crate) async fn count_invitation(&self, inviter: Gid) -> Result<(), Error> {
+        self.count_each(vec![Bucket::of_invitations(inviter, &self.config.throttle)]).await
+    }
+
     /// Counts what is asked from an address, and what goes to a mailbox.
     async fn count(&self, from: &From, mailbox: Option<&Email>) -> Result<(), Error> {
         let mailbox = mailbox.map(|email| Bucket::of_mailbox(email, &self.config.throttle));

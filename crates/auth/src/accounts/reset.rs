@@ -10,6 +10,7 @@ use crate::{
     codes::{self, Pair, Purpose},
     credentials::Replacement,
     store,
+    throttle::{Bucket, Place},
 };
 
 impl Accounts {
@@ -54,7 +55,8 @@ impl Accounts {
         self.credentials.check_new(password.clone(), user.hints()).await?;
         let hash = self.credentials.hash(password).await?;
         let replacement = Replacement { user: user.gid, hash, action: Action::PasswordReset };
-        let (origin, notice) = (from.origin.by(user.gid), self.notice(&user));
+        let (origin, notice, email) = (from.origin.by(user.gid), self.notice(&user), user.email.clone());
+        let (place, name) = (Place::of(from.address), Bucket::of_name(&user.username, &self.config.throttle));
         let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
         let login = self
             .database
@@ -63,6 +65,13 @@ impl Accounts {
                 use_up(connection, Purpose::Reset, &validation)?;
                 let now = clock.now();
                 replacement.put(connection, &origin, lifetime, now)?;
+                if let Some(email) = &email {
+                    // That which is for several accounts of one address.
+                    store::code::delete_of(connection, Purpose::Reset, &codes::hashed(&email.folded()))?;
+                }
+                // It is a login: those who failed with this name don't keep its user out.
+                store::throttle::clear(connection, &name.key)?;
+                store::known_address::put(connection, user.gid, place.as_str(), now)?;
                 notice.put(connection, now)?;
                 login_after(connection, user.gid, now)
             })

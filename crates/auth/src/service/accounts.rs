@@ -19,6 +19,15 @@ pub(super) async fn count_question(
     Ok(Response::new(pb::CountQuestionResponse {}))
 }
 
+pub(super) async fn count_invitation(
+    service: &Service,
+    request: Request<pb::CountInvitationRequest>,
+) -> Answer<pb::CountInvitationResponse> {
+    let inviter = gid(&request.get_ref().inviter_gid, "inviter_gid")?;
+    service.accounts.count_invitation(inviter).await.map_err(Failure::from)?;
+    Ok(Response::new(pb::CountInvitationResponse {}))
+}
+
 pub(super) async fn request_signup(
     service: &Service,
     request: Request<pb::RequestSignupRequest>,

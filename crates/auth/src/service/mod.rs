@@ -72,6 +72,13 @@ impl auth_server::Auth for Service {
         accounts::count_question(self, request).await
     }
 
+    async fn count_invitation(
+        &self,
+        request: Request<pb::CountInvitationRequest>,
+    ) -> Answer<pb::CountInvitationResponse> {
+        accounts::count_invitation(self, request).await
+    }
+
     async fn request_signup(&self, request: Request<pb::RequestSignupRequest>) -> Answer<pb::RequestSignupResponse> {
         accounts::request_signup(self, request).await
     }

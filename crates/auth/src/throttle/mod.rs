@@ -5,7 +5,7 @@ mod gate;
 
 use std::{net::IpAddr, time::Duration};
 
-use doorward_domain::{Email, Timestamp};
+use doorward_domain::{Email, Gid, Timestamp};
 use doorward_storage::AnyConnection;
 
 use crate::{Error, codes::hashed, config::ThrottleConfig, store};
@@ -21,6 +21,9 @@ const ADDRESS_FORGIVES: Duration = Duration::from_secs(60);
 const QUESTION_FORGIVES: Duration = Duration::from_secs(5);
 /// An address may have so many codes refused times that.
 const CODE_FACTOR: u32 = 40;
+/// Somebody may invite so many times that, and one more a minute.
+const INVITATION_FACTOR: u32 = 40;
+const INVITATION_FORGIVES: Duration = Duration::from_secs(60);
 /// So many mails to one mailbox at strangers' request as a username may fail times this.
 const MAILBOX_FACTOR: u32 = 2;
 const MAILBOX_FORGIVES: Duration = Duration::from_secs(3600);
@@ -99,6 +102,12 @@ impl Bucket {
     pub(crate) fn of_codes(place: &Place, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(CODE_FACTOR);
         Self { key: format!("code:{}", place.as_str()), threshold, forgives: QUESTION_FORGIVES }
+    }
+
+    /// Of invitations by one user.
+    pub(crate) fn of_invitations(inviter: Gid, config: &ThrottleConfig) -> Self {
+        let threshold = config.failures.saturating_mul(INVITATION_FACTOR);
+        Self { key: format!("invitation:{inviter}"), threshold, forgives: INVITATION_FORGIVES }
     }
 
     /// Of mails with codes to one address, whoever asks for them.
@@ -217,6 +226,7 @@ pub(crate) fn sweep(
         Kind::Address => (config.failures.saturating_mul(ADDRESS_FACTOR), ADDRESS_FORGIVES),
         Kind::Question => (config.failures.saturating_mul(ADDRESS_FACTOR), QUESTION_FORGIVES),
         Kind::Code => (config.failures.saturating_mul(CODE_FACTOR), QUESTION_FORGIVES),
+        Kind::Invitation => (config.failures.saturating_mul(INVITATION_FACTOR), INVITATION_FORGIVES),
         Kind::Mailbox => (config.failures.saturating_mul(MAILBOX_FACTOR), MAILBOX_FORGIVES),
     };
     let longest = forgives.saturating_mul(threshold.saturating_add(MAX_DOUBLINGS));
@@ -230,11 +240,13 @@ pub(crate) enum Kind {
     Address,
     Question,
     Code,
+    Invitation,
     Mailbox,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 5] = [Self::Name, Self::Address, Self::Question, Self::Code, Self::Mailbox];
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Name, Self::Address, Self::Question, Self::Code, Self::Invitation, Self::Mailbox];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -242,6 +254,7 @@ impl Kind {
             Self::Address => "address:",
             Self::Question => "question:",
             Self::Code => "code:",
+            Self::Invitation => "invitation:",
             Self::Mailbox => "mailbox:",
         }
     }

@@ -134,6 +134,16 @@ pub(crate) fn list_of_user(connection: &mut AnyConnection, user: Gid) -> Result<
     rows.into_iter().map(Membership::try_from).collect()
 }
 
+pub(crate) fn list_of_users(connection: &mut AnyConnection, project: Gid, users: &[Gid]) -> Result<Vec<Membership>> {
+    let users: Vec<String> = users.iter().map(Gid::to_string).collect();
+    let rows: Vec<Row> = memberships::table
+        .filter(memberships::project_gid.eq(project.to_string()))
+        .filter(memberships::user_gid.eq_any(users))
+        .select(Row::as_select())
+        .load(connection)?;
+    rows.into_iter().map(Membership::try_from).collect()
+}
+
 /// A page in the order of user gids, after the last of the page before.
 pub(crate) fn list_of_project(
     connection: &mut AnyConnection,

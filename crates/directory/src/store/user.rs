@@ -80,6 +80,12 @@ pub(crate) fn find_by_username(connection: &mut AnyConnection, username: &str) -
     row.map(User::try_from).transpose()
 }
 
+pub(crate) fn list_many(connection: &mut AnyConnection, gids: &[Gid]) -> Result<Vec<User>> {
+    let gids: Vec<String> = gids.iter().map(Gid::to_string).collect();
+    let rows: Vec<Row> = users::table.filter(users::gid.eq_any(gids)).select(Row::as_select()).load(connection)?;
+    rows.into_iter().map(User::try_from).collect()
+}
+
 /// Who have this address, in the order of usernames; those without one first.
 pub(crate) fn list_by_email(connection: &mut AnyConnection, email: &Email, limit: i64) -> Result<Vec<User>> {
     let rows: Vec<Row> = users::table
