@@ -63,6 +63,9 @@ for _ in 1 2 3 4 5 6; do
 done
 [ -n "$started" ] || { cat "$dir/log" >&2; fail "PostgreSQL doesn't start"; }
 
+# This server speaks no TLS. OpenSSL, which libpq would load to ask for it, is cleaned up at the end of a process, and threads
+# that are connecting at that moment fall over it.
+export PGSSLMODE=disable PGGSSENCMODE=disable
 export DOORWARD_TEST_POSTGRES_URL="postgres://postgres:$password@127.0.0.1:$port/postgres"
 export DOORWARD_TEST_POSTGRES_BIN="$bin"
 
