@@ -23,6 +23,8 @@ on_both_databases![
     a_password_that_is_refused_does_not_use_up_the_code,
     who_has_no_code_learns_nothing_about_passwords,
     who_is_deactivated_between_the_steps_gets_no_token,
+    a_new_password_ends_the_code_that_several_accounts_share,
+    a_reset_lets_in_whom_strangers_guesses_keep_out,
 ];
 
 const NEW: &str = "another battery staple 7";
@@ -273,4 +275,40 @@ async fn who_is_deactivated_between_the_steps_gets_no_token(backend: Backend) {
     app.http.open(RESET, &body).await.assert_unprocessable("user_not_found");
     app.installation.change_user("activate", "ann").await;
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
+}
+
+async fn a_new_password_ends_the_code_that_several_accounts_share(backend: Backend) {
+    let app = MailedApp::start(backend).await;
+    let (ann, _) = (app.user("ann").await, same_address(&app, "anna", "ann@example.org").await);
+    let shared = async || {
+        let asked = app.http.open(REQUEST, &of("ann@example.org")).await;
+        let second = json!({"username": "ann", "new_password": NEW});
+        with_codes(&second, &asked, &app.code_to("ann@example.org").await)
+    };
+    let after_a_reset = shared().await;
+    app.http.open(RESET, &app.begin_reset("ann", NEW).await).await.success();
+    app.http.open(RESET, &after_a_reset).await.assert_code_refused();
+    // That the password is another.
+    app.smtp.mail_to("ann@example.org").await;
+    let after_a_change = shared().await;
+    let token = app.http.login("ann", NEW).await.token();
+    let ann = User { token, ..ann };
+    ann.call("/api/account/update", &json!({"password": PASSWORD})).await.success();
+    app.http.open(RESET, &after_a_change).await.assert_code_refused();
+}
+
+async fn a_reset_lets_in_whom_strangers_guesses_keep_out(backend: Backend) {
+    let few =
+        [("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
+    let app = MailedApp::with(backend, &few).await;
+    app.user("ann").await;
+    // No address is known: all who fail with the name are counted together.
+    let forget = "DELETE FROM known_addresses";
+    doorward_tests::backend::execute(&app.installation.databases.auth, forget);
+    for _ in 0..3 {
+        app.http.login("ann", "a wrong password").await.assert_unknown_user();
+    }
+    app.http.login("ann", PASSWORD).await.assert_throttled();
+    app.http.open(RESET, &app.begin_reset("ann", NEW).await).await.success();
+    app.http.login("ann", NEW).await.success();
 }

@@ -5,8 +5,9 @@ use doorward_mail::{Letter, NewMail};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, NewUser, invitations,
+    Directory, Error, NewUser,
     model::{Action, User},
+    places,
     store::{self, feed},
     users::{self, change},
 };
@@ -143,7 +144,7 @@ impl Directory {
                     outbox.put(connection, mail, clock.now())?;
                 }
                 save(connection, &user, &changed, &*clock)?;
-                let taken = invitations::take_over(connection, gid, &email, clock.now())?;
+                let taken = places::take_over(connection, gid, &email, clock.now())?;
                 feed::append(connection, taken, &*clock)?;
                 Ok(changed)
             })

@@ -1,14 +1,15 @@
 //! Invitations: made, answered, withdrawn; and how somebody's membership goes on. `membership.rs` has the table.
 
-use doorward_domain::{Email, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus};
+use doorward_domain::{Email, Gid, ProjectStatus, Role};
 use doorward_mail::{Letter, NewMail, Outbox};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    By, Caller, Directory, Error, accounts,
+    Caller, Directory, Error, accounts,
     members::{self, change},
     membership::{self, Step},
     model::{Action, Membership, Project, User},
+    places::{self, Invitee},
     policy::Deed,
     store::{
         self,
@@ -33,7 +34,7 @@ impl Directory {
     pub async fn invite_member(&self, caller: Gid, project: Gid, name: String) -> Result<Member, Error> {
         let new_gid = self.ids.gid();
         self.invite((caller, project, Step::Invite), move |connection, caller| {
-            invitee(connection, &name, new_gid, caller)
+            places::find(connection, &name, new_gid, caller)
         })
         .await
     }
@@ -215,42 +216,8 @@ impl Directory {
     }
 }
 
-enum Invitee {
-    Known(User),
-    /// To be made: the place that an account with this address will take.
-    New(User),
-}
-
-fn invitee(connection: &mut AnyConnection, name: &str, new_gid: Gid, inviter: &User) -> Result<Invitee, Error> {
-    let accounts = accounts::find_accounts(connection, &By::Either(name.to_owned()), &[UserStatus::Active])?;
-    let email = Email::parse(name).ok();
-    // An address may be somebody's name who had it once: it is the one who has it now that is meant.
-    let is_meant = |user: &User| {
-        email.as_ref().is_none_or(|email| user.email.as_ref().is_some_and(|own| own.to_lowercase() == email.folded()))
-    };
-    if let Some(user) = accounts.into_iter().find(is_meant) {
-        return Ok(Invitee::Known(user));
-    }
-    let email = email.ok_or(Error::UserNotFound)?;
-    let holders = store::user::list_by_email(connection, &email, 1)?;
-    if let Some(placeholder) = holders.into_iter().find(User::is_placeholder) {
-        return Ok(Invitee::Known(placeholder));
-    }
-    Ok(Invitee::New(User {
-        gid: new_gid,
-        username: None,
-        email: Some(email.to_string()),
-        name: String::new(),
-        avatar: None,
-        status: UserStatus::Invited,
-        // Who writes to somebody knows best which language they read.
-        language: inviter.language.clone(),
-        timezone: Timezone::default().to_string(),
-    }))
-}
-
 /// Takes a step, if the table has it, and says what the feed is to tell.
-fn take(
+pub(crate) fn take(
     connection: &mut AnyConnection,
     project: Gid,
     user: Gid,
@@ -316,47 +283,4 @@ fn authorise(connection: &mut AnyConnection, caller: Caller, project: Gid, deed:
         Some(caller) => members::authorise(connection, project, caller, deed),
         None => store::project::find(connection, project)?.map(drop).ok_or(Error::ProjectNotFound),
     }
-}
-
-/// When somebody proves an address, what it was invited to is theirs.
-pub(crate) fn take_over(
-    connection: &mut AnyConnection,
-    user: Gid,
-    email: &Email,
-    now: doorward_domain::Timestamp,
-) -> Result<Vec<NewChange>, Error> {
-    let holders = store::user::list_by_email(connection, email, 1)?;
-    let Some(placeholder) = holders.into_iter().find(|holder| holder.is_placeholder() && holder.gid != user) else {
-        return Ok(Vec::new());
-    };
-    let mut changes = Vec::new();
-    for old in store::membership::list_of_user(connection, placeholder.gid)? {
-        changes.push(change(Action::Delete, &old, ""));
-        if old.status == MembershipStatus::Invited {
-            changes.extend(move_to(connection, user, old, now)?);
-        }
-    }
-    store::membership::delete_all_of_user(connection, placeholder.gid)?;
-    store::user::delete(connection, placeholder.gid)?;
-    changes.push(users::change(Action::Delete, placeholder.gid, ""));
-    Ok(changes)
-}
-
-/// An open invitation, for an account. What the account has declined in the project is open again; a member stays one.
-fn move_to(
-    connection: &mut AnyConnection,
-    user: Gid,
-    invitation: Membership,
-    now: doorward_domain::Timestamp,
-) -> Result<Option<NewChange>, Error> {
-    let Some(own) = store::membership::find(connection, invitation.project, user)? else {
-        let new = Membership { user, ..invitation };
-        store::membership::insert(connection, &new, now)?;
-        return Ok(Some(change(Action::Insert, &new, new.status.as_str())));
-    };
-    if own.status != MembershipStatus::Declined {
-        return Ok(None);
-    }
-    let (_, changed) = take(connection, own.project, user, Step::Invite, now)?;
-    Ok(changed)
 }

@@ -13,6 +13,7 @@ mod members;
 mod membership;
 pub mod model;
 mod options;
+mod places;
 mod policy;
 mod project_init;
 mod project_life;

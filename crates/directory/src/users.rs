@@ -6,8 +6,9 @@ use doorward_domain::{Clock, DisplayName, Email, Gid, Timezone, UserStatus, User
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, invitations, media,
+    Directory, Error, media,
     model::{Action, User},
+    places,
     store::{
         self,
         feed::{self, NewChange},
@@ -191,7 +192,7 @@ fn create_many(
         made.iter().map(|user| change(Action::Insert, user.gid, user.status.as_str())).collect();
     let verified = newly_verified(connection, &made)?;
     for (user, email) in verified {
-        changes.extend(invitations::take_over(connection, user, &email, clock.now())?);
+        changes.extend(places::take_over(connection, user, &email, clock.now())?);
     }
     feed::append(connection, changes, clock)?;
     Ok(answers)
@@ -218,7 +219,7 @@ fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, cloc
         let mut changes = vec![change(Action::Update, gid, status.as_str())];
         // Its address may have been invited while nobody had an account with it.
         if let (UserStatus::Active, Some(Ok(email))) = (status, user.email.as_deref().map(Email::parse)) {
-            changes.extend(invitations::take_over(connection, gid, &email, clock.now())?);
+            changes.extend(places::take_over(connection, gid, &email, clock.now())?);
         }
         feed::append(connection, changes, clock)?;
         user.status = status;

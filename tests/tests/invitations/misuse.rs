@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_tests::{Backend, on_both_databases};
+use doorward_tests::{Backend, MailedApp, on_both_databases};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -14,6 +14,8 @@ on_both_databases![
     an_account_made_anew_has_no_old_invitations,
     an_acceptance_and_a_withdrawal_at_once_have_one_outcome,
     of_many_acceptances_at_once_one_succeeds,
+    an_address_means_who_has_it_and_not_who_is_called_so,
+    one_user_may_send_only_so_many_invitations,
 ];
 
 /// SECURITY-CASES: invitations (Keycloak CVE-2026-1529).
@@ -138,4 +140,41 @@ async fn of_many_acceptances_at_once_one_succeeds(backend: Backend) {
         (scene.app.smtp.count_to("new@example.org") > 0).then_some(())
     })
     .await;
+}
+
+/// SECURITY-CASES: recycled names.
+async fn an_address_means_who_has_it_and_not_who_is_called_so(backend: Backend) {
+    let scene = Scene::new(backend).await;
+    let eve = scene.app.sign_up("eve@example.org", "eve@example.org").await;
+    assert_eq!(scene.invite("eve@example.org").await, eve.gid);
+    scene.owner("remove", &json!({"user": eve.gid})).await.success();
+    let change = scene.app.begin_email_change(&eve, "eve@example.com").await;
+    eve.call("/api/account/update_email", &change).await.success();
+    assert_ne!(scene.invite("eve@example.org").await, eve.gid, "the address is not hers any more");
+    scene.account(&eve, "accept_invite").await.assert_unprocessable("not_invited");
+    assert_eq!(scene.invite("eve@example.com").await, eve.gid);
+}
+
+async fn one_user_may_send_only_so_many_invitations(backend: Backend) {
+    let few =
+        [("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
+    let app = MailedApp::with(backend, &few).await;
+    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    let call =
+        async |name: &str, body: serde_json::Value| ann.call(&format!("/api/p/{project}/members/{name}"), &body).await;
+    for number in 0..40 {
+        if number % 2 == 0 {
+            call("invite", json!({"username_or_email": format!("new-{number}@example.org")})).await.success();
+        } else {
+            // What is refused counts too: it tells who has an address.
+            call("resend_invite", json!({"user": ben.gid})).await.assert_unprocessable("not_a_member");
+        }
+    }
+    call("invite", json!({"username_or_email": "ben"})).await.assert_throttled();
+    call("resend_invite", json!({"user": ben.gid})).await.assert_throttled();
+    // Others are not concerned.
+    let garden = app.installation.create_project("ben", "Garden").await;
+    let invite = json!({"username_or_email": "ann"});
+    ben.call(&format!("/api/p/{garden}/members/invite"), &invite).await.success();
 }

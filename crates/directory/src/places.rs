@@ -1,0 +1,94 @@
+//! Places of people who were invited by email and have no account yet: made, found, and taken over by the account that proves
+//! the address.
+
+use doorward_domain::{Email, Gid, MembershipStatus, Timestamp, Timezone, UserStatus};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    By, Error, accounts,
+    invitations::take,
+    members::change,
+    membership::Step,
+    model::{Action, Membership, User},
+    store::{self, feed::NewChange},
+    users,
+};
+
+/// Who is to be invited.
+pub(crate) enum Invitee {
+    Known(User),
+    /// To be made: the place that an account with this address will take.
+    New(User),
+}
+
+/// Who has this username or address, or will have an account with the address.
+pub(crate) fn find(connection: &mut AnyConnection, name: &str, new_gid: Gid, inviter: &User) -> Result<Invitee, Error> {
+    let accounts = accounts::find_accounts(connection, &By::Either(name.to_owned()), &[UserStatus::Active])?;
+    let email = Email::parse(name).ok();
+    // An address may be somebody's name who had it once: it is the one who has it now that is meant.
+    let is_meant = |user: &User| {
+        email.as_ref().is_none_or(|email| user.email.as_ref().is_some_and(|own| own.to_lowercase() == email.folded()))
+    };
+    if let Some(user) = accounts.into_iter().find(is_meant) {
+        return Ok(Invitee::Known(user));
+    }
+    let email = email.ok_or(Error::UserNotFound)?;
+    let holders = store::user::list_by_email(connection, &email, 1)?;
+    if let Some(placeholder) = holders.into_iter().find(User::is_placeholder) {
+        return Ok(Invitee::Known(placeholder));
+    }
+    Ok(Invitee::New(User {
+        gid: new_gid,
+        username: None,
+        email: Some(email.to_string()),
+        name: String::new(),
+        avatar: None,
+        status: UserStatus::Invited,
+        // Who writes to somebody knows best which language they read.
+        language: inviter.language.clone(),
+        timezone: Timezone::default().to_string(),
+    }))
+}
+
+/// When somebody proves an address, what it was invited to is theirs.
+pub(crate) fn take_over(
+    connection: &mut AnyConnection,
+    user: Gid,
+    email: &Email,
+    now: Timestamp,
+) -> Result<Vec<NewChange>, Error> {
+    let holders = store::user::list_by_email(connection, email, 1)?;
+    let Some(placeholder) = holders.into_iter().find(|holder| holder.is_placeholder() && holder.gid != user) else {
+        return Ok(Vec::new());
+    };
+    let mut changes = Vec::new();
+    for old in store::membership::list_of_user(connection, placeholder.gid)? {
+        changes.push(change(Action::Delete, &old, ""));
+        if old.status == MembershipStatus::Invited {
+            changes.extend(move_to(connection, user, old, now)?);
+        }
+    }
+    store::membership::delete_all_of_user(connection, placeholder.gid)?;
+    store::user::delete(connection, placeholder.gid)?;
+    changes.push(users::change(Action::Delete, placeholder.gid, ""));
+    Ok(changes)
+}
+
+/// An open invitation, for an account. What the account has declined in the project is open again; a member stays one.
+fn move_to(
+    connection: &mut AnyConnection,
+    user: Gid,
+    invitation: Membership,
+    now: Timestamp,
+) -> Result<Option<NewChange>, Error> {
+    let Some(own) = store::membership::find(connection, invitation.project, user)? else {
+        let new = Membership { user, ..invitation };
+        store::membership::insert(connection, &new, now)?;
+        return Ok(Some(change(Action::Insert, &new, new.status.as_str())));
+    };
+    if own.status != MembershipStatus::Declined {
+        return Ok(None);
+    }
+    let (_, changed) = take(connection, own.project, user, Step::Invite, now)?;
+    Ok(changed)
+}
