@@ -301,7 +301,7 @@ pub(crate) fn authorised_paths() -> Vec<String> {
     };
     let mut all = paths(all, "");
     // Those that begin otherwise are of the second list.
-    all.retain(|path| path.starts_with("/api/"));
+    all.retain(|path| path.starts_with("/api/") || path.starts_with("/sync/"));
     [all, paths(in_project, "/api/p/{project}")].concat()
 }
 

@@ -60,6 +60,8 @@ const MATRIX: &[(&str, Rule)] = &[
     ("/api/projects/undelete", Owner),
     ("/api/projects/permanent_delete", Owner),
     ("/api/projects/transfer", Owner),
+    ("/sync/get", Member),
+    ("/sync/cursors", Member),
     ("/api/p/{project}/init", Member),
     ("/api/p/{project}/members/get", Member),
     ("/api/p/{project}/members/invite", Owner),

@@ -5,10 +5,9 @@ use doorward_mail::{Letter, NewMail};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, NewUser,
+    Directory, Error, NewUser, feed,
     model::{Action, User},
-    places,
-    store::{self, feed},
+    places, store,
     users::{self, change},
 };
 
@@ -75,7 +74,7 @@ impl Directory {
     /// [`Error::UsernameTaken`], [`Error::UsernameNotOwnEmail`], and those of the database.
     pub async fn create_account(&self, new: NewAccount) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.database.write(move |connection| create_account(connection, new, &*clock)).await
+        self.change(move |connection| create_account(connection, new, &*clock)).await
     }
 
     /// # Errors
@@ -83,14 +82,13 @@ impl Directory {
     /// [`Error::Forbidden`], and those of the database.
     pub async fn update_user(&self, gid: Gid, wanted: UserChange) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.database
-            .write(move |connection| {
-                feed::lock(connection)?;
-                let (old, new) = changed(connection, gid, &wanted)?;
-                save(connection, &old, &new, &*clock)?;
-                Ok(new)
-            })
-            .await
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            let (old, new) = changed(connection, gid, &wanted)?;
+            save(connection, &old, &new, &*clock)?;
+            Ok(new)
+        })
+        .await
     }
 
     /// What stands against a change; nothing is changed.
@@ -107,13 +105,12 @@ impl Directory {
     /// [`Error::OwnsProjects`], [`Error::UserNotActive`], [`Error::Forbidden`], and those of the database.
     pub async fn delete_account(&self, gid: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
-        self.database
-            .write(move |connection| {
-                feed::lock(connection)?;
-                get_active(connection, gid)?;
-                users::delete(connection, gid, &*clock)
-            })
-            .await
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            get_active(connection, gid)?;
+            users::delete(connection, gid, &*clock)
+        })
+        .await
     }
 
     /// Sets an address that was verified, in place of `old`, to which a mail tells of it.
@@ -123,8 +120,7 @@ impl Directory {
     pub async fn set_email(&self, gid: Gid, old: Option<Email>, email: Email) -> Result<User, Error> {
         let (clock, id, outbox) = (self.clock.clone(), self.ids.gid(), self.outbox.clone());
         let user = self
-            .database
-            .write(move |connection| {
+            .change(move |connection| {
                 feed::lock(connection)?;
                 let user = get_active(connection, gid)?;
                 let changed = User { email: Some(email.to_string()), ..user.clone() };

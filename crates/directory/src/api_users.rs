@@ -4,11 +4,12 @@ use doorward_domain::{Clock, DisplayName, Gid, MembershipStatus, ProjectStatus, 
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, members,
+    Directory, Error,
+    feed::{self, NewChange},
+    members,
     model::{Action, ApiUser, Membership, User},
     policy::Deed,
-    store::{self, feed},
-    users,
+    store, users,
 };
 
 /// On whose behalf: a member's, or an administrator's, who may do everything.
@@ -24,7 +25,7 @@ impl Directory {
             authorise(connection, caller, project)?;
             create(connection, project, gid, &display_name(&name)?, &*clock)
         };
-        self.database.write(create).await
+        self.change(create).await
     }
 
     /// # Errors
@@ -85,14 +86,13 @@ impl Directory {
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection, ApiUser) -> Result<T, Error> + Send + 'static,
     {
-        self.database
-            .write(move |connection| {
-                feed::lock(connection)?;
-                authorise(connection, caller, project)?;
-                let api_user = get(connection, project, user)?;
-                change(connection, api_user)
-            })
-            .await
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            authorise(connection, caller, project)?;
+            let api_user = get(connection, project, user)?;
+            change(connection, api_user)
+        })
+        .await
     }
 }
 
@@ -147,7 +147,7 @@ fn create(
     store::membership::insert(connection, &membership, clock.now())?;
     let changes = vec![
         users::change(Action::Insert, gid, user.status.as_str()),
-        members::change(Action::Insert, &membership, membership.status.as_str()),
+        NewChange::Membership { before: None, after: Some(membership.clone()) },
     ];
     feed::append(connection, changes, clock)?;
     Ok(ApiUser { user, membership })
@@ -181,12 +181,13 @@ fn set_status(
     };
     let ApiUser { user, membership } = &mut api_user;
     if (user.status, membership.status) != (status, membership_status) {
+        let before = Some(membership.clone());
         (user.status, membership.status) = (status, membership_status);
         store::user::set_status(connection, user.gid, status, clock.now())?;
         store::membership::set_status(connection, membership.project, user.gid, membership_status, clock.now())?;
         let changes = vec![
             users::change(Action::Update, user.gid, status.as_str()),
-            members::change(Action::Update, membership, membership_status.as_str()),
+            NewChange::Membership { before, after: Some(membership.clone()) },
         ];
         feed::append(connection, changes, clock)?;
     }
@@ -197,7 +198,8 @@ fn delete(connection: &mut AnyConnection, api_user: &ApiUser, clock: &dyn Clock)
     let ApiUser { user, membership } = api_user;
     store::membership::delete_all_of_user(connection, user.gid)?;
     store::user::delete(connection, user.gid)?;
-    let changes = vec![members::change(Action::Delete, membership, ""), users::change(Action::Delete, user.gid, "")];
+    let left = NewChange::Membership { before: Some(membership.clone()), after: None };
+    let changes = vec![left, users::change(Action::Delete, user.gid, "")];
     feed::append(connection, changes, clock)?;
     Ok(())
 }

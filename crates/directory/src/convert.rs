@@ -4,10 +4,14 @@ use doorward_domain::{Gid, Role};
 use doorward_proto::directory::v1 as pb;
 
 use crate::{
-    Member, MembersView,
+    Member, MembersView, News, Row,
+    feed::MEMBERSHIPS,
     init::Init,
-    model::{Action, ApiUser, Change, Membership, Notifications, Person, Project, ProjectItem, ProjectOptions, User},
+    model::{
+        Action, ApiUser, Change, Membership, Notice, Notifications, Person, Project, ProjectItem, ProjectOptions, User,
+    },
     project_init::ProjectInit,
+    scope::Scope,
 };
 
 /// For work in one project.
@@ -182,16 +186,73 @@ fn owner_options(other: &Membership, is_owned: bool) -> Option<pb::MembershipOpt
 pub(crate) fn change(change: Change) -> pb::Change {
     pb::Change {
         cursor: change.cursor,
-        action: match change.action {
-            Action::Insert => pb::Action::Insert,
-            Action::Update => pb::Action::Update,
-            Action::Delete => pb::Action::Delete,
-        }
-        .into(),
+        action: action(change.action).into(),
         data_type: change.data_type,
         data_key: change.data_key,
         status: change.entry_status,
         changed_at: change.changed_at.as_micros(),
+        project_gid: change.project.map(|project| project.to_string()),
+    }
+}
+
+const fn action(action: Action) -> pb::Action {
+    match action {
+        Action::Insert => pb::Action::Insert,
+        Action::Update => pb::Action::Update,
+        Action::Delete => pb::Action::Delete,
+    }
+}
+
+pub(crate) const fn known_action(action: pb::Action) -> Option<Action> {
+    match action {
+        pb::Action::Unspecified => None,
+        pb::Action::Insert => Some(Action::Insert),
+        pb::Action::Update => Some(Action::Update),
+        pb::Action::Delete => Some(Action::Delete),
+    }
+}
+
+pub(crate) fn news(news: News) -> pb::SyncResponse {
+    let row = |row: Row| pb::SyncRow {
+        feed: feed_kind(row.is_published).into(),
+        cursor: row.cursor,
+        action: action(row.action).into(),
+        data_type: row.data_type,
+        data_key: row.data_key,
+    };
+    pb::SyncResponse {
+        rows: news.rows.into_iter().map(row).collect(),
+        has_more: news.has_more,
+        position: news.position,
+        scopes: news.scopes,
+    }
+}
+
+const fn feed_kind(is_published: bool) -> pb::FeedKind {
+    if is_published { pb::FeedKind::Project } else { pb::FeedKind::Global }
+}
+
+/// What one user is told, or not all to whom it is told, is not for a gateway to decide.
+pub(crate) fn notice(notice: Notice) -> pb::Notice {
+    let is_personal = matches!(notice.scope, Scope::User(_))
+        || notice.first_cursor.is_some()
+        || notice.action == Action::Delete
+            && notice.data_type != MEMBERSHIPS
+            && !matches!(notice.scope, Scope::Rows(_));
+    let scope = notice.scope.to_string();
+    let row = Row::of(notice);
+    let feed = feed_kind(row.is_published).into();
+    if is_personal {
+        return pb::Notice { cursor: row.cursor, scope, feed, is_personal, ..Default::default() };
+    }
+    pb::Notice {
+        cursor: row.cursor,
+        scope,
+        feed,
+        is_personal,
+        action: action(row.action).into(),
+        data_type: row.data_type,
+        data_key: row.data_key,
     }
 }
 

@@ -64,6 +64,9 @@ pub enum Error {
     LastOne,
     #[error("there are as many as there may be")]
     TooMany,
+    /// What it has missed is not kept any more.
+    #[error("the cursor is older than what the feed keeps")]
+    CursorExpired,
     #[error("no such picture was prepared")]
     MediaNotFound,
     #[error("{0} {1}")]
@@ -106,6 +109,7 @@ impl From<Error> for Failure {
             Error::NotThere => unprocessable("not_there"),
             Error::LastOne => unprocessable("last_one"),
             Error::TooMany => unprocessable("too_many"),
+            Error::CursorExpired => unprocessable("cursor_expired"),
             Error::MediaNotFound => unprocessable("media_not_found"),
             Error::Malformed(field, malformed) => {
                 let is_too_long = malformed == DisplayName::TOO_LONG || malformed == Username::TOO_LONG;

@@ -8,6 +8,7 @@ use doorward_storage::AnyConnection;
 use crate::{
     Directory, Error,
     model::{Membership, Person, Project, User},
+    sight::{self, Sight},
     store,
 };
 
@@ -50,7 +51,7 @@ impl Directory {
     }
 }
 
-fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<Init>, Error> {
+pub(crate) fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<Init>, Error> {
     let cursor = store::feed::head(connection)?;
     let Some(caller) = store::user::find(connection, user)?.filter(|user| user.status == UserStatus::Active) else {
         return Ok(None);
@@ -60,7 +61,7 @@ fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<Init>, Error
     let mut other_memberships = Vec::new();
     let mut seen = HashSet::new();
     for (membership, person) in store::init::others(connection, user)? {
-        if shows_person(membership.status) && seen.insert(person.gid) {
+        if sight::shows_person(membership.status) && seen.insert(person.gid) {
             people.push(person);
         }
         other_memberships.push(membership);
@@ -75,19 +76,6 @@ pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<(Vec<Memb
     Ok(own.into_iter().filter(|(membership, project)| is_seen_by_holder(membership, project)).unzip())
 }
 
-/// Deleted projects are seen by their owner alone; a membership that is not active only while it is an invitation.
 pub(crate) fn is_seen_by_holder(membership: &Membership, project: &Project) -> bool {
-    match (project.status, membership.status) {
-        (ProjectStatus::Deleted, _) => membership.role == Role::Owner,
-        (ProjectStatus::Active, MembershipStatus::Active | MembershipStatus::Invited) => true,
-        (ProjectStatus::Active, MembershipStatus::Declined | MembershipStatus::Inactive) => false,
-    }
-}
-
-/// Members see each other's memberships in every state, but only the people behind these.
-fn shows_person(status: MembershipStatus) -> bool {
-    match status {
-        MembershipStatus::Active | MembershipStatus::Invited => true,
-        MembershipStatus::Declined | MembershipStatus::Inactive => false,
-    }
+    sight::of(project.status, Some(membership)) > Sight::None
 }

@@ -6,16 +6,13 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Caller, Directory, Error, accounts,
-    members::{self, change},
+    feed::{self, NewChange},
+    members,
     membership::{self, Step},
     model::{Action, Membership, Project, User},
     places::{self, Invitee},
     policy::Deed,
-    store::{
-        self,
-        feed::{self, NewChange},
-    },
-    users,
+    store, users,
 };
 
 /// A member, as a call has left them; the user as well.
@@ -58,8 +55,7 @@ impl Directory {
         let (clock, mail_id) = (self.clock.clone(), self.ids.gid());
         let outbox = self.outbox.clone();
         let member = self
-            .database
-            .write(move |connection| {
+            .change(move |connection| {
                 feed::lock(connection)?;
                 members::authorise(connection, project, caller, Deed::ManageMembers)?;
                 let outbox = outbox.ok_or(Error::MailOff)?;
@@ -100,18 +96,17 @@ impl Directory {
         project: Gid,
     ) -> Result<(crate::options::FullProject, Member), Error> {
         let clock = self.clock.clone();
-        self.database
-            .write(move |connection| {
-                feed::lock(connection)?;
-                let user = accounts::get_active(connection, caller)?;
-                let project = open_project(connection, project)?;
-                let (membership, changes) = take(connection, project.gid, caller, Step::Accept, clock.now())?;
-                feed::append(connection, changes.into_iter().collect(), &*clock)?;
-                let membership = membership.ok_or(Error::NotInvited)?;
-                let options = store::project_options::get(connection, project.gid)?;
-                Ok(((project, options), Member { user, membership }))
-            })
-            .await
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            let user = accounts::get_active(connection, caller)?;
+            let project = open_project(connection, project)?;
+            let (membership, changes) = take(connection, project.gid, caller, Step::Accept, clock.now())?;
+            feed::append(connection, changes.into_iter().collect(), &*clock)?;
+            let membership = membership.ok_or(Error::NotInvited)?;
+            let options = store::project_options::get(connection, project.gid)?;
+            Ok(((project, options), Member { user, membership }))
+        })
+        .await
     }
 
     /// By who is invited, or by whoever has their link.
@@ -120,17 +115,16 @@ impl Directory {
     /// [`Error::NotInvited`], [`Error::AlreadyMember`], and those of the database.
     pub async fn decline_invite(&self, user: Gid, project: Gid) -> Result<Member, Error> {
         let clock = self.clock.clone();
-        self.database
-            .write(move |connection| {
-                feed::lock(connection)?;
-                let user = store::user::find(connection, user)?.ok_or(Error::NotInvited)?;
-                let project = open_project(connection, project)?;
-                let (membership, changes) = take(connection, project.gid, user.gid, Step::Decline, clock.now())?;
-                feed::append(connection, changes.into_iter().collect(), &*clock)?;
-                let membership = membership.ok_or(Error::NotInvited)?;
-                Ok(Member { user, membership })
-            })
-            .await
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            let user = store::user::find(connection, user)?.ok_or(Error::NotInvited)?;
+            let project = open_project(connection, project)?;
+            let (membership, changes) = take(connection, project.gid, user.gid, Step::Decline, clock.now())?;
+            feed::append(connection, changes.into_iter().collect(), &*clock)?;
+            let membership = membership.ok_or(Error::NotInvited)?;
+            Ok(Member { user, membership })
+        })
+        .await
     }
 
     /// What the link that was mailed leads to.
@@ -154,16 +148,15 @@ impl Directory {
     /// [`Error::NotAMember`], [`Error::Owner`], [`Error::Forbidden`] to API users, and those of the database.
     pub async fn leave_project(&self, caller: Gid, project: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
-        self.database
-            .write(move |connection| {
-                feed::lock(connection)?;
-                accounts::get_active(connection, caller)?;
-                let project = store::project::find(connection, project)?.ok_or(Error::NotAMember)?;
-                let (_, changes) = take(connection, project.gid, caller, Step::Leave, clock.now())?;
-                feed::append(connection, changes.into_iter().collect(), &*clock)?;
-                Ok(())
-            })
-            .await
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            accounts::get_active(connection, caller)?;
+            let project = store::project::find(connection, project)?.ok_or(Error::NotAMember)?;
+            let (_, changes) = take(connection, project.gid, caller, Step::Leave, clock.now())?;
+            feed::append(connection, changes.into_iter().collect(), &*clock)?;
+            Ok(())
+        })
+        .await
     }
 
     /// By the owner or an administrator, or by the member themself.
@@ -172,21 +165,20 @@ impl Directory {
     /// [`Error::Forbidden`], [`Error::NotAMember`], [`Error::Owner`], [`Error::ApiUser`], and those of the database.
     pub async fn remove_member(&self, caller: Caller, project: Gid, user: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
-        self.database
-            .write(move |connection| {
-                feed::lock(connection)?;
-                let deed = if caller == Some(user) { Deed::Enter } else { Deed::ManageMembers };
-                authorise(connection, caller, project, deed)?;
-                let (_, changes) = take(connection, project, user, Step::Remove, clock.now())?;
-                let mut changes: Vec<NewChange> = changes.into_iter().collect();
-                if members::is_forgotten_placeholder(connection, user)? {
-                    store::user::delete(connection, user)?;
-                    changes.push(users::change(Action::Delete, user, ""));
-                }
-                feed::append(connection, changes, &*clock)?;
-                Ok(())
-            })
-            .await
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            let deed = if caller == Some(user) { Deed::Enter } else { Deed::ManageMembers };
+            authorise(connection, caller, project, deed)?;
+            let (_, changes) = take(connection, project, user, Step::Remove, clock.now())?;
+            let mut changes: Vec<NewChange> = changes.into_iter().collect();
+            if members::is_forgotten_placeholder(connection, user)? {
+                store::user::delete(connection, user)?;
+                changes.push(users::change(Action::Delete, user, ""));
+            }
+            feed::append(connection, changes, &*clock)?;
+            Ok(())
+        })
+        .await
     }
 
     /// # Errors
@@ -200,19 +192,18 @@ impl Directory {
         is_active: bool,
     ) -> Result<Member, Error> {
         let clock = self.clock.clone();
-        self.database
-            .write(move |connection| {
-                feed::lock(connection)?;
-                members::authorise(connection, project, caller, Deed::ManageMembers)?;
-                let step = if is_active { Step::Activate } else { Step::Deactivate };
-                let (membership, changes) = take(connection, project, user, step, clock.now())?;
-                if let Some(changed) = changes {
-                    feed::append(connection, vec![changed], &*clock)?;
-                }
-                let user = store::user::find(connection, user)?.ok_or(Error::NotAMember)?;
-                Ok(Member { user, membership: membership.ok_or(Error::NotAMember)? })
-            })
-            .await
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            members::authorise(connection, project, caller, Deed::ManageMembers)?;
+            let step = if is_active { Step::Activate } else { Step::Deactivate };
+            let (membership, changes) = take(connection, project, user, step, clock.now())?;
+            if let Some(changed) = changes {
+                feed::append(connection, vec![changed], &*clock)?;
+            }
+            let user = store::user::find(connection, user)?.ok_or(Error::NotAMember)?;
+            Ok(Member { user, membership: membership.ok_or(Error::NotAMember)? })
+        })
+        .await
     }
 }
 
@@ -230,20 +221,20 @@ pub(crate) fn take(
         (Some(old), Some(status)) if old.status == status => Ok((Some(old), None)),
         (Some(old), Some(status)) => {
             store::membership::set_status(connection, project, user, status, now)?;
-            let new = Membership { status, ..old };
-            let changed = change(Action::Update, &new, status.as_str());
+            let new = Membership { status, ..old.clone() };
+            let changed = NewChange::Membership { before: Some(old), after: Some(new.clone()) };
             Ok((Some(new), Some(changed)))
         }
         (None, Some(status)) => {
             let (role, rate_limit_per_second, notifications) = (Role::Member, None, None);
             let new = Membership { project, user, role, status, rate_limit_per_second, notifications };
             store::membership::insert(connection, &new, now)?;
-            let changed = change(Action::Insert, &new, status.as_str());
+            let changed = NewChange::Membership { before: None, after: Some(new.clone()) };
             Ok((Some(new), Some(changed)))
         }
         (Some(old), None) => {
             store::membership::delete(connection, project, user)?;
-            Ok((None, Some(change(Action::Delete, &old, ""))))
+            Ok((None, Some(NewChange::Membership { before: Some(old), after: None })))
         }
         (None, None) => Ok((None, None)),
     }

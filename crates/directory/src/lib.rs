@@ -4,6 +4,7 @@ mod accounts;
 mod api_users;
 mod convert;
 mod error;
+mod feed;
 mod head;
 mod init;
 mod invitations;
@@ -18,13 +19,19 @@ mod policy;
 mod project_init;
 mod project_life;
 mod projects;
+mod publish;
+mod releases;
+mod retention;
+mod scope;
 mod service;
+mod sight;
 mod store;
+mod sync;
 mod users;
 mod views;
-mod watch;
+mod watching;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use doorward_domain::{Clock, Ids};
@@ -34,7 +41,8 @@ use doorward_proto::{
     directory::v1::directory_server::DirectoryServer,
     server::{self, Listeners},
 };
-use doorward_storage::{Database, Migrations};
+use doorward_storage::{AnyConnection, Database, Migrations, listen};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::{Routes, interceptor::InterceptedService};
 
@@ -47,6 +55,8 @@ pub use logins::Who;
 pub use options::{FullProject, LanguageChange, List};
 pub use project_init::ProjectInit;
 pub use project_life::ProjectChange;
+pub use publish::PublishedRow;
+pub use sync::{News, Row, Since};
 pub use users::NewUser;
 pub use views::{MemberChange, MembersView, NotificationsChange};
 
@@ -61,6 +71,8 @@ pub struct Directory {
     clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
     head: Arc<head::Head>,
+    /// Told of each change.
+    news: watch::Sender<()>,
     /// None: no mails are sent.
     outbox: Option<Outbox>,
 }
@@ -68,7 +80,7 @@ pub struct Directory {
 impl Directory {
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { database, clock, ids, head: Arc::default(), outbox: None }
+        Self { database, clock, ids, head: Arc::default(), news: watch::Sender::new(()), outbox: None }
     }
 
     /// Where mails go that changes bring about.
@@ -91,18 +103,36 @@ impl Directory {
     pub fn database(&self) -> &Database {
         &self.database
     }
+
+    /// Makes a change in one transaction, and wakes up who waits for one.
+    async fn change<T, F>(&self, work: F) -> Result<T, Error>
+    where
+        F: FnOnce(&mut AnyConnection) -> Result<T, Error> + Send + 'static,
+        T: Send + 'static,
+    {
+        let done = self.database.write(work).await;
+        if done.is_ok() {
+            self.news.send_replace(());
+        }
+        done
+    }
 }
 
-/// Serves the directory over gRPC until `shutdown`.
+/// Serves the directory over gRPC until `shutdown`. The feed is kept for so long.
 ///
 /// # Errors
 /// When a listener fails.
 pub async fn serve(
     directory: Directory,
+    feed_retention: Duration,
     listeners: Listeners,
     token: ServiceToken,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
+    tokio::spawn(retention::run(directory.clone(), feed_retention, shutdown.clone()));
+    tokio::spawn(releases::tell(directory.clone(), shutdown.clone()));
+    let news = directory.news.clone();
+    listen(directory.database.url(), feed::CHANNEL, move || news.send_replace(()), shutdown.clone());
     let database = directory.database.clone();
     let is_ready = server::readiness(
         move || {

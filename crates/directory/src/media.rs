@@ -8,12 +8,11 @@ use doorward_storage::AnyConnection;
 use crate::{
     Directory, Error,
     accounts::get_active,
+    feed,
     model::{Action, User},
     options::FullProject,
     policy::Deed,
-    project_life, projects,
-    store::{self, feed},
-    users,
+    project_life, projects, store, users,
 };
 
 /// How long a new picture may belong to nobody.
@@ -40,7 +39,7 @@ impl Directory {
             store::media::discard(connection, &file(&name), clock.now().plus(PREPARED_FOR))?;
             Ok(name)
         };
-        self.database.write(prepare).await
+        self.change(prepare).await
     }
 
     /// Gives a user the picture that was prepared, or none.
@@ -49,7 +48,7 @@ impl Directory {
     /// [`Error::UserNotActive`], [`Error::Forbidden`] for API users, [`Error::MediaNotFound`], and those of the database.
     pub async fn set_avatar(&self, user: Gid, name: Option<String>) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.database.write(move |connection| set_avatar(connection, user, name, &*clock)).await
+        self.change(move |connection| set_avatar(connection, user, name, &*clock)).await
     }
 
     /// As for an avatar, but the project's icon. Its owner's, also while the project is deleted.
@@ -63,14 +62,14 @@ impl Directory {
             store::media::discard(connection, &icon_file(&name), clock.now().plus(PREPARED_FOR))?;
             Ok(name)
         };
-        self.database.write(prepare).await
+        self.change(prepare).await
     }
 
     /// # Errors
     /// [`Error::Forbidden`], [`Error::MediaNotFound`], and those of the database.
     pub async fn set_icon(&self, caller: Gid, project: Gid, name: Option<String>) -> Result<FullProject, Error> {
         let clock = self.clock.clone();
-        self.database.write(move |connection| set_icon(connection, caller, project, name.as_deref(), &*clock)).await
+        self.change(move |connection| set_icon(connection, caller, project, name.as_deref(), &*clock)).await
     }
 
     /// The file of an icon.
@@ -105,7 +104,7 @@ impl Directory {
     /// Those of the database.
     pub async fn forget_discarded_media(&self, names: Vec<String>) -> Result<(), Error> {
         let now = self.clock.now();
-        self.database.write(move |connection| Ok(store::media::forget_due(connection, &names, now)?)).await
+        self.change(move |connection| Ok(store::media::forget_due(connection, &names, now)?)).await
     }
 }
 
@@ -155,7 +154,7 @@ fn set_icon(
         let extension = name.and_then(|name| name.rsplit_once('.'));
         project.icon = extension.map(|(_, extension)| format!("{}.{extension}", project.gid));
         store::project::set_icon(connection, project.gid, project.icon.as_deref(), name, now)?;
-        let changes = vec![projects::change(Action::Update, project.gid, project.status.as_str())];
+        let changes = vec![projects::updated(&project)];
         feed::append(connection, changes, clock)?;
     }
     let options = store::project_options::get(connection, project.gid)?;

@@ -5,12 +5,10 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Directory, Error,
-    model::{Action, Membership},
+    feed::{self, NewChange},
+    model::Membership,
     policy::{self, Deed},
-    store::{
-        self,
-        feed::{self, NewChange},
-    },
+    store,
 };
 
 impl Directory {
@@ -21,7 +19,7 @@ impl Directory {
     /// of the database.
     pub async fn add_member(&self, project: Gid, user: Gid) -> Result<Membership, Error> {
         let clock = self.clock.clone();
-        self.database.write(move |connection| add(connection, project, user, &*clock)).await
+        self.change(move |connection| add(connection, project, user, &*clock)).await
     }
 
     /// What an active user is in a project, unless it or their membership is not active.
@@ -48,22 +46,6 @@ impl Directory {
                 Ok(store::membership::list_of_project(connection, project, after, limit)?)
             })
             .await
-    }
-}
-
-/// Memberships read at once.
-const PAGE: i64 = 1000;
-
-/// All memberships of a project.
-pub(crate) fn list_all(connection: &mut AnyConnection, project: Gid) -> Result<Vec<Membership>, Error> {
-    let mut all: Vec<Membership> = Vec::new();
-    loop {
-        let after = all.last().map(|last| last.user);
-        let mut page = store::membership::list_of_project(connection, project, after, PAGE)?;
-        if page.is_empty() {
-            return Ok(all);
-        }
-        all.append(&mut page);
     }
 }
 
@@ -104,25 +86,21 @@ fn add(connection: &mut AnyConnection, project: Gid, user: Gid, clock: &dyn Cloc
         return Err(Error::ApiUser);
     }
     let status = MembershipStatus::Active;
-    let (action, membership) = match store::membership::find(connection, project.gid, user.gid)? {
+    let before = store::membership::find(connection, project.gid, user.gid)?;
+    let membership = match &before {
         Some(membership) if membership.status == status => return Err(Error::AlreadyMember),
         Some(membership) => {
             store::membership::set_status(connection, project.gid, user.gid, status, clock.now())?;
-            (Action::Update, Membership { status, ..membership })
+            Membership { status, ..membership.clone() }
         }
         None => {
             let (project, user, role) = (project.gid, user.gid, Role::Member);
             let (rate_limit_per_second, notifications) = (None, None);
             let membership = Membership { project, user, role, status, rate_limit_per_second, notifications };
             store::membership::insert(connection, &membership, clock.now())?;
-            (Action::Insert, membership)
+            membership
         }
     };
-    feed::append(connection, vec![change(action, &membership, membership.status.as_str())], clock)?;
+    feed::append(connection, vec![NewChange::Membership { before, after: Some(membership.clone()) }], clock)?;
     Ok(membership)
-}
-
-pub(crate) fn change(action: Action, membership: &Membership, entry_status: &'static str) -> NewChange {
-    let data_key = format!("{}/{}", membership.project, membership.user);
-    NewChange { action, data_type: "cc.projects_members", data_key, entry_status }
 }

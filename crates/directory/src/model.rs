@@ -5,6 +5,8 @@ use std::{fmt, str::FromStr};
 use doorward_domain::{Gid, Malformed, MembershipStatus, ProjectStatus, Role, Timestamp, UserStatus};
 use serde::{Deserialize, Serialize};
 
+use crate::scope::Scope;
+
 /// A user, complete: for themself and for administrators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct User {
@@ -144,6 +146,20 @@ pub struct Change {
     /// The status of the entry after the change; empty when it is gone.
     pub entry_status: String,
     pub changed_at: Timestamp,
+    /// Of what a service publishes in the feed of a project; None: of the global feed.
+    pub project: Option<Gid>,
+}
+
+/// A change, as users are told of it whom its scope concerns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Notice {
+    pub(crate) scope: Scope,
+    pub(crate) cursor: i64,
+    /// Of a notice about all members of a project, which has a range of cursors: the first.
+    pub(crate) first_cursor: Option<i64>,
+    pub(crate) action: Action,
+    pub(crate) data_type: String,
+    pub(crate) data_key: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

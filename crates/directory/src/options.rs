@@ -7,11 +7,10 @@ use doorward_domain::{Clock, DisplayName, Gid, languages};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, members,
-    model::{Action, ItemKind, Project, ProjectItem, ProjectOptions},
+    Directory, Error, feed, members,
+    model::{ItemKind, Project, ProjectItem, ProjectOptions},
     policy::Deed,
-    projects,
-    store::{self, feed},
+    projects, store,
 };
 
 /// Of each list.
@@ -117,15 +116,14 @@ impl Directory {
         F: FnOnce(&mut AnyConnection) -> Result<(), Error> + Send + 'static,
     {
         let clock = self.clock.clone();
-        self.database
-            .write(move |connection| {
-                feed::lock(connection)?;
-                members::authorise(connection, project, caller, Deed::ChangeProject)?;
-                let before = store::project_options::get(connection, project)?;
-                change(connection)?;
-                full_changed(connection, project, &before, &*clock)
-            })
-            .await
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            members::authorise(connection, project, caller, Deed::ChangeProject)?;
+            let before = store::project_options::get(connection, project)?;
+            change(connection)?;
+            full_changed(connection, project, &before, &*clock)
+        })
+        .await
     }
 }
 
@@ -139,7 +137,7 @@ fn full_changed(
     let project = store::project::find(connection, project)?.ok_or(Error::Forbidden)?;
     let options = store::project_options::get(connection, project.gid)?;
     if options != *before {
-        let changes = vec![projects::change(Action::Update, project.gid, project.status.as_str())];
+        let changes = vec![projects::updated(&project)];
         feed::append(connection, changes, clock)?;
     }
     Ok((project, options))

@@ -6,12 +6,11 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     By, Error, accounts,
+    feed::NewChange,
     invitations::take,
-    members::change,
     membership::Step,
     model::{Action, Membership, User},
-    store::{self, feed::NewChange},
-    users,
+    store, users,
 };
 
 /// Who is to be invited.
@@ -63,7 +62,7 @@ pub(crate) fn take_over(
     };
     let mut changes = Vec::new();
     for old in store::membership::list_of_user(connection, placeholder.gid)? {
-        changes.push(change(Action::Delete, &old, ""));
+        changes.push(NewChange::Membership { before: Some(old.clone()), after: None });
         if old.status == MembershipStatus::Invited {
             changes.extend(move_to(connection, user, old, now)?);
         }
@@ -84,7 +83,7 @@ fn move_to(
     let Some(own) = store::membership::find(connection, invitation.project, user)? else {
         let new = Membership { user, ..invitation };
         store::membership::insert(connection, &new, now)?;
-        return Ok(Some(change(Action::Insert, &new, new.status.as_str())));
+        return Ok(Some(NewChange::Membership { before: None, after: Some(new) }));
     };
     if own.status != MembershipStatus::Declined {
         return Ok(None);

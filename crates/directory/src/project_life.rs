@@ -6,13 +6,13 @@ use doorward_domain::{DisplayName, Gid, MembershipStatus, ProjectStatus, Role, T
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Caller, Directory, Error, media, members,
+    Caller, Directory, Error,
+    feed::{self, NewChange},
+    media,
     model::{Action, Membership, Project},
     options::FullProject,
     policy::{self, Deed},
-    projects::change,
-    store::{self, feed},
-    users,
+    store, users,
 };
 
 /// What somebody changes about a project; None stays as it is. As typed.
@@ -57,37 +57,36 @@ impl Directory {
     /// [`Error::Forbidden`], [`Error::ProjectNotDeleted`], and those of the database.
     pub async fn purge_project(&self, caller: Caller, project: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
-        self.database
-            .write(move |connection| {
-                feed::lock(connection)?;
-                let project = get_for(connection, caller, project, Deed::OwnProject)?;
-                if project.status != ProjectStatus::Deleted {
-                    return Err(Error::ProjectNotDeleted);
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            let project = get_for(connection, caller, project, Deed::OwnProject)?;
+            if project.status != ProjectStatus::Deleted {
+                return Err(Error::ProjectNotDeleted);
+            }
+            let mut changes = Vec::new();
+            let all = store::membership::list_all(connection, project.gid)?;
+            // All at once: a project may have many members, and other writers wait.
+            let placeholders = store::membership::list_placeholders(connection, project.gid)?;
+            let placeholders: HashSet<Gid> = placeholders.into_iter().collect();
+            store::membership::delete_all_of_project(connection, project.gid)?;
+            for membership in &all {
+                changes.push(NewChange::PurgedMembership(membership.clone()));
+                let is_gone = membership.role == Role::Api
+                    || placeholders.contains(&membership.user)
+                        && store::membership::list_of_user(connection, membership.user)?.is_empty();
+                if is_gone {
+                    store::user::delete(connection, membership.user)?;
+                    changes.push(users::change(Action::Delete, membership.user, ""));
                 }
-                let mut changes = Vec::new();
-                let all = members::list_all(connection, project.gid)?;
-                // All at once: a project may have many members, and other writers wait.
-                let placeholders = store::membership::list_placeholders(connection, project.gid)?;
-                let placeholders: HashSet<Gid> = placeholders.into_iter().collect();
-                store::membership::delete_all_of_project(connection, project.gid)?;
-                for membership in &all {
-                    changes.push(members::change(Action::Delete, membership, ""));
-                    let is_gone = membership.role == Role::Api
-                        || placeholders.contains(&membership.user)
-                            && store::membership::list_of_user(connection, membership.user)?.is_empty();
-                    if is_gone {
-                        store::user::delete(connection, membership.user)?;
-                        changes.push(users::change(Action::Delete, membership.user, ""));
-                    }
-                }
-                store::project_options::delete_all(connection, project.gid)?;
-                media::discard_icon(connection, project.gid, &*clock)?;
-                store::project::delete(connection, project.gid)?;
-                changes.push(change(Action::Delete, project.gid, ""));
-                feed::append(connection, changes, &*clock)?;
-                Ok(())
-            })
-            .await
+            }
+            store::project_options::delete_all(connection, project.gid)?;
+            media::discard_icon(connection, project.gid, &*clock)?;
+            store::project::delete(connection, project.gid)?;
+            changes.push(NewChange::Project { before: Some(project), after: None });
+            feed::append(connection, changes, &*clock)?;
+            Ok(())
+        })
+        .await
     }
 
     /// Makes an active member the owner; the old owner stays a member. With both memberships.
@@ -102,24 +101,26 @@ impl Directory {
         heir: Gid,
     ) -> Result<(FullProject, [Membership; 2]), Error> {
         let clock = self.clock.clone();
-        self.database
-            .write(move |connection| {
-                feed::lock(connection)?;
-                let old = get_for(connection, caller, project, Deed::OwnProject)?;
-                let memberships = heirs(connection, &old, heir)?;
-                let project = Project { owner: heir, ..old };
-                let now = clock.now();
-                store::project::update(connection, &project, now)?;
-                let mut changes = vec![change(Action::Update, project.gid, project.status.as_str())];
-                for membership in &memberships {
-                    store::membership::set_role(connection, project.gid, membership.user, membership.role, now)?;
-                    changes.push(members::change(Action::Update, membership, membership.status.as_str()));
-                }
-                feed::append(connection, changes, &*clock)?;
-                let options = store::project_options::get(connection, project.gid)?;
-                Ok(((project, options), memberships))
-            })
-            .await
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            let old = get_for(connection, caller, project, Deed::OwnProject)?;
+            let [own, heirs] = heirs(connection, &old, heir)?;
+            let memberships =
+                [Membership { role: Role::Member, ..own.clone() }, Membership { role: Role::Owner, ..heirs.clone() }];
+            let memberships_before = [own, heirs];
+            let project = Project { owner: heir, ..old.clone() };
+            let now = clock.now();
+            store::project::update(connection, &project, now)?;
+            let mut changes = vec![NewChange::Project { before: Some(old), after: Some(project.clone()) }];
+            for (before, membership) in memberships_before.into_iter().zip(&memberships) {
+                store::membership::set_role(connection, project.gid, membership.user, membership.role, now)?;
+                changes.push(NewChange::Membership { before: Some(before), after: Some(membership.clone()) });
+            }
+            feed::append(connection, changes, &*clock)?;
+            let options = store::project_options::get(connection, project.gid)?;
+            Ok(((project, options), memberships))
+        })
+        .await
     }
 
     async fn change_project<F>(&self, who: (Caller, Gid, Deed), change_it: F) -> Result<FullProject, Error>
@@ -127,20 +128,19 @@ impl Directory {
         F: FnOnce(&mut AnyConnection, Project) -> Result<Project, Error> + Send + 'static,
     {
         let (clock, (caller, project, deed)) = (self.clock.clone(), who);
-        self.database
-            .write(move |connection| {
-                feed::lock(connection)?;
-                let old = get_for(connection, caller, project, deed)?;
-                let new = change_it(connection, old.clone())?;
-                if new != old {
-                    store::project::update(connection, &new, clock.now())?;
-                    let changes = vec![change(Action::Update, new.gid, new.status.as_str())];
-                    feed::append(connection, changes, &*clock)?;
-                }
-                let options = store::project_options::get(connection, new.gid)?;
-                Ok((new, options))
-            })
-            .await
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            let old = get_for(connection, caller, project, deed)?;
+            let new = change_it(connection, old.clone())?;
+            if new != old {
+                store::project::update(connection, &new, clock.now())?;
+                let changes = vec![NewChange::Project { before: Some(old), after: Some(new.clone()) }];
+                feed::append(connection, changes, &*clock)?;
+            }
+            let options = store::project_options::get(connection, new.gid)?;
+            Ok((new, options))
+        })
+        .await
     }
 }
 
@@ -177,7 +177,7 @@ fn changed(project: Project, wanted: &ProjectChange) -> Result<Project, Error> {
     Ok(new)
 }
 
-/// The memberships of the old owner and the new one, as they will be.
+/// The memberships of the old owner and of the new one to be.
 fn heirs(connection: &mut AnyConnection, project: &Project, heir: Gid) -> Result<[Membership; 2], Error> {
     if project.status == ProjectStatus::Deleted {
         return Err(Error::ProjectDeleted);
@@ -194,5 +194,5 @@ fn heirs(connection: &mut AnyConnection, project: &Project, heir: Gid) -> Result
     if heirs.status != MembershipStatus::Active || !is_active {
         return Err(Error::NotAMember);
     }
-    Ok([Membership { role: Role::Member, ..own }, Membership { role: Role::Owner, ..heirs }])
+    Ok([own, heirs])
 }

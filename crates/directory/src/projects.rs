@@ -4,12 +4,10 @@ use doorward_domain::{Clock, DisplayName, Gid, MembershipStatus, ProjectStatus, 
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, members,
-    model::{Action, ItemKind, Membership, Project, ProjectItem, ProjectOptions},
-    store::{
-        self,
-        feed::{self, NewChange},
-    },
+    Directory, Error,
+    feed::{self, NewChange},
+    model::{ItemKind, Membership, Project, ProjectItem, ProjectOptions},
+    store,
 };
 
 /// The language that a project starts with.
@@ -36,7 +34,7 @@ impl Directory {
             main(ItemKind::Ordering, "Main ordering"),
             main(ItemKind::Fieldlist, "Main fieldlist"),
         ];
-        self.database.write(move |connection| create(connection, project, &items, &*clock)).await
+        self.change(move |connection| create(connection, project, &items, &*clock)).await
     }
 
     /// # Errors
@@ -93,13 +91,14 @@ fn create(
     store::project_options::insert(connection, project.gid, items, LANGUAGE)?;
     store::membership::insert(connection, &membership, clock.now())?;
     let changes = vec![
-        change(Action::Insert, project.gid, project.status.as_str()),
-        members::change(Action::Insert, &membership, membership.status.as_str()),
+        NewChange::Project { before: None, after: Some(project.clone()) },
+        NewChange::Membership { before: None, after: Some(membership) },
     ];
     feed::append(connection, changes, clock)?;
     Ok(project)
 }
 
-pub(crate) fn change(action: Action, gid: Gid, entry_status: &'static str) -> NewChange {
-    NewChange { action, data_type: "cc.projects", data_key: gid.to_string(), entry_status }
+/// Of one that stays in its state.
+pub(crate) fn updated(project: &Project) -> NewChange {
+    NewChange::Project { before: Some(project.clone()), after: Some(project.clone()) }
 }

@@ -6,13 +6,11 @@ use doorward_domain::{Clock, DisplayName, Email, Gid, Timezone, UserStatus, User
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, media,
+    Directory, Error,
+    feed::{self, NewChange},
+    media,
     model::{Action, User},
-    places,
-    store::{
-        self,
-        feed::{self, NewChange},
-    },
+    places, store,
 };
 
 /// What a user is made of.
@@ -82,7 +80,7 @@ impl Directory {
     /// Those of the database, and then none is made.
     pub async fn create_users(&self, new: Vec<NewUser>) -> Result<Vec<Result<User, Error>>, Error> {
         let clock = self.clock.clone();
-        self.database.write(move |connection| create_many(connection, new, &*clock)).await
+        self.change(move |connection| create_many(connection, new, &*clock)).await
     }
 
     /// What stands against making each of these, in order; nothing is made.
@@ -123,7 +121,7 @@ impl Directory {
     /// [`Error::UserNotFound`], [`Error::UserNotActive`] for who has no account yet, and those of the database.
     pub async fn set_user_status(&self, gid: Gid, status: UserStatus) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.database.write(move |connection| set_status(connection, gid, status, &*clock)).await
+        self.change(move |connection| set_status(connection, gid, status, &*clock)).await
     }
 
     /// Deletes a user and their memberships.
@@ -132,7 +130,7 @@ impl Directory {
     /// [`Error::UserNotFound`], [`Error::OwnsProjects`], and those of the database.
     pub async fn delete_user(&self, gid: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
-        self.database.write(move |connection| delete(connection, gid, &*clock)).await
+        self.change(move |connection| delete(connection, gid, &*clock)).await
     }
 }
 
@@ -235,7 +233,7 @@ pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid, clock: &dyn Clock
     }
     let mut changes = Vec::new();
     for membership in store::membership::list_of_user(connection, gid)? {
-        changes.push(crate::members::change(Action::Delete, &membership, ""));
+        changes.push(NewChange::Membership { before: Some(membership), after: None });
     }
     changes.push(change(Action::Delete, gid, ""));
     store::membership::delete_all_of_user(connection, gid)?;
@@ -245,6 +243,6 @@ pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid, clock: &dyn Clock
     Ok(())
 }
 
-pub(crate) fn change(action: Action, gid: Gid, entry_status: &'static str) -> NewChange {
-    NewChange { action, data_type: "cc.users", data_key: gid.to_string(), entry_status }
+pub(crate) fn change(action: Action, gid: Gid, status: &'static str) -> NewChange {
+    NewChange::User { action, gid, status }
 }

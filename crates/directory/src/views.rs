@@ -7,11 +7,13 @@ use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Role, UserStatus};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, Member, init,
+    Directory, Error, Member,
+    feed::{self, NewChange},
+    init,
     members::{self, standing},
     model::{Membership, Notifications, Project, ProjectOptions, User},
     policy::Deed,
-    store::{self, feed},
+    store,
 };
 
 /// Members, as somebody looks at them.
@@ -128,30 +130,29 @@ impl Directory {
         wanted: MemberChange,
     ) -> Result<MembersView, Error> {
         let clock = self.clock.clone();
-        self.database
-            .write(move |connection| {
-                feed::lock(connection)?;
-                members::authorise(connection, project, caller, Deed::Enter)?;
-                if wanted.limit.is_some() {
-                    members::authorise(connection, project, caller, Deed::ManageMembers)?;
-                }
-                if wanted.notifications.is_some() && caller != user {
-                    return Err(Error::Forbidden);
-                }
-                let old = store::membership::find(connection, project, user)?.ok_or(Error::NotAMember)?;
-                if wanted.notifications.is_some() && old.role == Role::Api {
-                    return Err(Error::ApiUser);
-                }
-                let new = changed(old.clone(), wanted);
-                if new != old {
-                    store::membership::set_options(connection, &new, clock.now())?;
-                    let changes = vec![members::change(crate::model::Action::Update, &new, new.status.as_str())];
-                    feed::append(connection, changes, &*clock)?;
-                }
-                let user = store::user::find(connection, user)?.ok_or(Error::NotAMember)?;
-                view(connection, caller, project, vec![Member { user, membership: new }])
-            })
-            .await
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            members::authorise(connection, project, caller, Deed::Enter)?;
+            if wanted.limit.is_some() {
+                members::authorise(connection, project, caller, Deed::ManageMembers)?;
+            }
+            if wanted.notifications.is_some() && caller != user {
+                return Err(Error::Forbidden);
+            }
+            let old = store::membership::find(connection, project, user)?.ok_or(Error::NotAMember)?;
+            if wanted.notifications.is_some() && old.role == Role::Api {
+                return Err(Error::ApiUser);
+            }
+            let new = changed(old.clone(), wanted);
+            if new != old {
+                store::membership::set_options(connection, &new, clock.now())?;
+                let changes = vec![NewChange::Membership { before: Some(old), after: Some(new.clone()) }];
+                feed::append(connection, changes, &*clock)?;
+            }
+            let user = store::user::find(connection, user)?.ok_or(Error::NotAMember)?;
+            view(connection, caller, project, vec![Member { user, membership: new }])
+        })
+        .await
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     envelope::Problem,
     icons, init, invitations, jwks, languages, limits, login, media, members, openapi,
     options::{self, Channels, Fieldlists, Orderings},
-    password_reset, ping, project_init, project_login, projects, signup, views,
+    password_reset, ping, project_init, project_login, projects, signup, sync, views,
 };
 
 /// Method, path, function.
@@ -56,6 +56,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/api/projects/undelete", projects::undelete))
         .service(post("/api/projects/permanent_delete", projects::permanent_delete))
         .service(post("/api/projects/transfer", projects::transfer))
+        .service(post("/sync/get", sync::get))
+        .service(post("/sync/cursors", sync::cursors))
         .service(web::scope("/api/p/{project}").wrap(from_fn(limits::enforce)).configure(project_routes))
         .default_service(web::to(|| async { Err::<String, _>(Problem::not_found()) }));
 }

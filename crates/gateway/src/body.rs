@@ -48,6 +48,12 @@ impl Body {
         if self.0.contains_key(name) { self.gid(name).map(Some) } else { Ok(None) }
     }
 
+    /// An optional position in a feed.
+    pub(crate) fn optional_position(&self, name: &str) -> Result<Option<i64>, Problem> {
+        let position = |value: &Value| value.as_i64().filter(|position| *position >= 0);
+        self.0.get(name).map(|value| position(value).ok_or_else(|| Problem::invalid_parameter(name))).transpose()
+    }
+
     /// An optional list of strings.
     pub(crate) fn optional_strings(&self, name: &str) -> Result<Option<Vec<&str>>, Problem> {
         let invalid = || Problem::invalid_parameter(name);

@@ -37,6 +37,7 @@ mod renewals;
 mod request;
 mod signup;
 mod sweep;
+mod sync;
 mod trust;
 mod upload;
 mod views;

@@ -4,6 +4,7 @@
 mod connection;
 mod database;
 mod error;
+mod listen;
 mod migrate;
 mod pool;
 #[cfg(feature = "testing")]
@@ -18,5 +19,6 @@ use pq_sys as _;
 pub use connection::{AnyConnection, MultiBackend};
 pub use database::{Database, Options};
 pub use error::{Error, Result};
+pub use listen::listen;
 pub use migrate::{MigrationSet, Migrations, check, migrate, prepare};
 pub use url::DatabaseUrl;

@@ -4,6 +4,7 @@ mod accounts;
 mod media;
 mod members;
 mod projects;
+mod sync;
 
 use doorward_domain::ErrorCode;
 use doorward_proto::{
@@ -15,7 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::{Directory, Error, Who, convert, convert::gid, watch};
+use crate::{Directory, Error, Who, convert, convert::gid, watching};
 
 const PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1000;
@@ -313,14 +314,35 @@ impl directory_server::Directory for Service {
     type WatchStream = ReceiverStream<Result<pb::WatchResponse, Status>>;
 
     async fn watch(&self, request: Request<pb::WatchRequest>) -> Answer<Self::WatchStream> {
-        let cursor = match request.get_ref().cursor {
-            Some(cursor) if cursor < 0 => return Err(Failure::invalid("cursor").into()),
-            Some(cursor) => cursor,
-            None => self.directory.feed_head().await.map_err(Failure::from)?,
-        };
+        let cursor = self.position(request.get_ref().cursor).await?;
         let (sender, receiver) = mpsc::channel(4);
-        tokio::spawn(watch::follow(self.directory.clone(), cursor, sender, self.shutdown.clone()));
+        let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
+        tokio::spawn(watching::follow(directory, cursor, watching::changes, sender, shutdown));
         Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    type WatchNoticesStream = ReceiverStream<Result<pb::WatchNoticesResponse, Status>>;
+
+    async fn watch_notices(&self, request: Request<pb::WatchNoticesRequest>) -> Answer<Self::WatchNoticesStream> {
+        let cursor = self.position(request.get_ref().cursor).await?;
+        let (sender, receiver) = mpsc::channel(4);
+        let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
+        tokio::spawn(watching::follow(directory, cursor, watching::notices, sender, shutdown));
+        Ok(Response::new(ReceiverStream::new(receiver)))
+    }
+
+    // Of what has changed: sync.rs.
+
+    async fn sync(&self, request: Request<pb::SyncRequest>) -> Answer<pb::SyncResponse> {
+        sync::sync(&self.directory, request.into_inner()).await
+    }
+
+    async fn get_cursors(&self, request: Request<pb::GetCursorsRequest>) -> Answer<pb::GetCursorsResponse> {
+        sync::get_cursors(&self.directory, request.into_inner()).await
+    }
+
+    async fn publish(&self, request: Request<pb::PublishRequest>) -> Answer<pb::PublishResponse> {
+        sync::publish(&self.directory, request.into_inner()).await
     }
 }
 
@@ -339,6 +361,15 @@ fn of_caller(error: Error) -> Failure {
 }
 
 impl Service {
+    /// Where who watches begins: at the present, unless they say.
+    async fn position(&self, asked: Option<i64>) -> Result<i64, Failure> {
+        match asked {
+            Some(cursor) if cursor < 0 => Err(Failure::invalid("cursor")),
+            Some(cursor) => Ok(cursor),
+            None => Ok(self.directory.feed_head().await?),
+        }
+    }
+
     /// The cursor that the caller knows, when nothing has changed since.
     async fn is_unchanged(&self, known: Option<i64>) -> Result<Option<i64>, Failure> {
         let Some(known) = known else { return Ok(None) };

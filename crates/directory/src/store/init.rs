@@ -23,6 +23,51 @@ pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Memb
     rows.into_iter().map(|(membership, project)| Ok((membership.try_into()?, project.try_into()?))).collect()
 }
 
+/// The memberships of a user in some projects, whatever their state.
+pub(crate) fn own_in(
+    connection: &mut AnyConnection,
+    user: Gid,
+    projects: &[Gid],
+) -> Result<Vec<(Membership, Project)>> {
+    let gids: Vec<String> = projects.iter().map(Gid::to_string).collect();
+    let rows: Vec<(membership::Row, project::Row)> = memberships::table
+        .inner_join(projects::table)
+        .filter(memberships::user_gid.eq(user.to_string()))
+        .filter(memberships::project_gid.eq_any(gids))
+        .select((membership::Row::as_select(), project::Row::as_select()))
+        .load(connection)?;
+    rows.into_iter().map(|(membership, project)| Ok((membership.try_into()?, project.try_into()?))).collect()
+}
+
+/// The active projects in which others see a user.
+pub(crate) fn projects_that_show(connection: &mut AnyConnection, user: Gid) -> Result<Vec<Gid>> {
+    let gids: Vec<String> = memberships::table
+        .inner_join(projects::table)
+        .filter(memberships::user_gid.eq(user.to_string()))
+        .filter(memberships::status.eq("active").or(memberships::status.eq("invited")))
+        .filter(projects::status.eq("active"))
+        .select(projects::gid)
+        .load(connection)?;
+    gids.into_iter().map(|gid| Ok(gid.parse()?)).collect()
+}
+
+/// Which of these people a user sees because they share a project.
+pub(crate) fn people_in_sight(connection: &mut AnyConnection, user: Gid, people: &[Gid]) -> Result<Vec<Gid>> {
+    let people: Vec<String> = people.iter().map(Gid::to_string).collect();
+    let gids: Vec<String> = mine
+        .inner_join(projects::table.on(projects::gid.eq(mine.field(memberships::project_gid))))
+        .inner_join(memberships::table.on(memberships::project_gid.eq(mine.field(memberships::project_gid))))
+        .filter(mine.field(memberships::user_gid).eq(user.to_string()))
+        .filter(mine.field(memberships::status).eq("active"))
+        .filter(projects::status.eq("active"))
+        .filter(memberships::user_gid.eq_any(people))
+        .filter(memberships::status.eq("active").or(memberships::status.eq("invited")))
+        .select(memberships::user_gid)
+        .distinct()
+        .load(connection)?;
+    gids.into_iter().map(|gid| Ok(gid.parse()?)).collect()
+}
+
 /// The memberships of others in one project, whatever their state, with the people.
 pub(crate) fn others_in(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Vec<(Membership, Person)>> {
     let rows: Vec<(membership::Row, PersonRow)> = memberships::table

@@ -162,6 +162,22 @@ pub(crate) fn list_of_project(
     rows.into_iter().map(Membership::try_from).collect()
 }
 
+/// Memberships read at once.
+const PAGE: i64 = 1000;
+
+/// All memberships of a project.
+pub(crate) fn list_all(connection: &mut AnyConnection, project: Gid) -> Result<Vec<Membership>> {
+    let mut all: Vec<Membership> = Vec::new();
+    loop {
+        let after = all.last().map(|last| last.user);
+        let mut page = list_of_project(connection, project, after, PAGE)?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.append(&mut page);
+    }
+}
+
 /// Those in a project who were invited by email and have no account yet.
 pub(crate) fn list_placeholders(connection: &mut AnyConnection, project: Gid) -> Result<Vec<Gid>> {
     let gids: Vec<String> = memberships::table

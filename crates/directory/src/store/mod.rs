@@ -2,9 +2,12 @@
 
 pub(crate) mod feed;
 pub(crate) mod init;
+pub(crate) mod listener;
 pub(crate) mod media;
 pub(crate) mod membership;
+pub(crate) mod notice;
 pub(crate) mod project;
 pub(crate) mod project_options;
 mod schema;
+pub(crate) mod seat;
 pub(crate) mod user;

@@ -52,6 +52,7 @@ diesel::table! {
         data_key -> Text,
         entry_status -> Text,
         changed_at -> BigInt,
+        project_gid -> Nullable<Text>,
     }
 }
 
@@ -59,6 +60,51 @@ diesel::table! {
     feed_head (id) {
         id -> Integer,
         cursor -> BigInt,
+    }
+}
+
+diesel::table! {
+    feed_tail (id) {
+        id -> Integer,
+        changes_cursor -> BigInt,
+        notices_cursor -> BigInt,
+    }
+}
+
+diesel::table! {
+    feed_notices (scope, cursor) {
+        scope -> Text,
+        cursor -> BigInt,
+        first_cursor -> Nullable<BigInt>,
+        action -> Text,
+        data_type -> Text,
+        data_key -> Text,
+    }
+}
+
+diesel::table! {
+    feed_listeners (user_gid, until_cursor, scope) {
+        user_gid -> Text,
+        until_cursor -> BigInt,
+        scope -> Text,
+        after_cursor -> BigInt,
+    }
+}
+
+diesel::table! {
+    feed_seats (project_gid, seat) {
+        project_gid -> Text,
+        seat -> BigInt,
+        user_gid -> Text,
+        since_cursor -> BigInt,
+        until_cursor -> BigInt,
+    }
+}
+
+diesel::table! {
+    feed_release (id) {
+        id -> Integer,
+        release -> Text,
     }
 }
 

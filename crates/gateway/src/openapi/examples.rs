@@ -76,3 +76,7 @@ pub(super) fn entries() -> Vec<(&'static str, &'static str, Value)> {
         ("Membership, short", "Of anybody else.", short_membership()),
     ]
 }
+
+pub(super) fn feed_row() -> Value {
+    json!({"type": "cc", "cursor": 4133, "action": "UPDATE", "data_type": "cc.users", "data_key": OTHER})
+}

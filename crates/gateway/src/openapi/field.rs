@@ -43,6 +43,8 @@ pub(super) enum Shape {
     Cursor(i64),
     Release,
     UserProjects,
+    /// Of the feeds.
+    Rows,
     Null,
 }
 
@@ -63,6 +65,7 @@ impl Shape {
             Self::Cursor(_) => of(Type::Integer).minimum(Some(0)).into(),
             Self::Release => of(Type::String).pattern(Some("^[0-9]{4}\\.[0-9]{2}\\.[0-9]{3}$")).into(),
             Self::UserProjects => map(list(reference("Role"))).into(),
+            Self::Rows => list(reference("FeedRow")),
             Self::Null => of(Type::Null).into(),
         }
     }
@@ -81,6 +84,7 @@ impl Shape {
             Self::File => "file",
             Self::MemberOptions | Self::UserProjects => "object",
             Self::Cursor(_) => "whole number",
+            Self::Rows => "list of rows",
             Self::Null => "null",
         }
     }
@@ -99,6 +103,7 @@ impl Shape {
             Self::Cursor(cursor) => json!(cursor),
             Self::Release => json!(doorward_domain::version::release()),
             Self::UserProjects => json!({examples::PROJECT: ["owner"]}),
+            Self::Rows => json!([examples::feed_row()]),
             Self::Null => Value::Null,
         }
     }

@@ -22,6 +22,7 @@ pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {
     all.extend(users());
     all.extend(projects());
     all.extend(memberships());
+    all.push(("FeedRow", shown(feed_row(), "A change of an entry.", Some(examples::feed_row()))));
     all.push(("Feedback", feedback().into()));
     all.push(("Refusal", refusal::any().into()));
     all.push(("KeySet", key_set().into()));
@@ -186,6 +187,19 @@ fn memberships() -> Vec<(&'static str, RefOr<Schema>)> {
         ),
         ("MemberOptions", shown(change, "What is given replaces what is there.", None)),
     ]
+}
+
+fn feed_row() -> Object {
+    object(
+        [
+            ("type", true, text().enum_values(Some(["cc", "project"])).into()),
+            ("cursor", true, of(Type::Integer).minimum(Some(1)).into()),
+            ("action", true, text().enum_values(Some(["INSERT", "UPDATE", "DELETE"])).into()),
+            ("data_type", true, text().into()),
+            ("data_key", true, text().into()),
+        ],
+        true,
+    )
 }
 
 fn feedback() -> Object {

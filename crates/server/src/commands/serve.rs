@@ -209,7 +209,9 @@ impl<'a> Process<'a> {
             });
         }
         let (token, end) = (self.token.clone(), self.end.clone());
-        self.tasks.spawn(async move { Ok(doorward_directory::serve(directory, listeners, token, end).await?) });
+        let retention = self.settings.directory.feed_retention;
+        let serve = async move { Ok(doorward_directory::serve(directory, retention, listeners, token, end).await?) };
+        self.tasks.spawn(serve);
         Ok(())
     }
 

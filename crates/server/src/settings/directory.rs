@@ -10,7 +10,6 @@ use super::{Machine, parse, reader::Reader, role::Role};
 pub(crate) struct DirectorySettings {
     pub listen: Option<SocketAddr>,
     pub database: DatabaseUrl,
-    #[expect(dead_code, reason = "checked already; what it steers comes with a later release")]
     pub feed_retention: Duration,
 }
 

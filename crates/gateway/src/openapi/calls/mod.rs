@@ -9,6 +9,7 @@ mod logins;
 mod members;
 mod projects;
 mod signup;
+mod sync;
 mod views;
 
 use super::{
@@ -19,7 +20,7 @@ use super::{
 };
 
 /// The sections, in the order of the page.
-pub(super) const SECTIONS: [(&str, &str); 10] = [
+pub(super) const SECTIONS: [(&str, &str); 11] = [
     (LOGINS, "Who they are, and all that their app needs to start."),
     (
         SIGNUP,
@@ -32,6 +33,7 @@ pub(super) const SECTIONS: [(&str, &str); 10] = [
     (MEMBERS, "The members of a project, for its active members."),
     (API_KEYS, "The programs of a project and their keys, for its owner."),
     (LISTS, "What a project has besides its name, for its active members."),
+    (SYNC, "What has changed since a cursor, for who has logged in once and wants to stay up to date."),
     (BESIDE, "Without a token."),
 ];
 
@@ -44,6 +46,7 @@ const PROJECTS: &str = "Projects";
 const MEMBERS: &str = "Members of a project";
 const API_KEYS: &str = "API keys";
 const LISTS: &str = "Languages, channels, orderings, fieldlists";
+const SYNC: &str = "Sync";
 const BESIDE: &str = "Beside the calls";
 
 pub(super) fn all() -> Vec<Call> {
@@ -57,6 +60,7 @@ pub(super) fn all() -> Vec<Call> {
         (MEMBERS, members::calls()),
         (API_KEYS, api_keys::calls()),
         (LISTS, lists::calls()),
+        (SYNC, sync::calls()),
         (BESIDE, beside::calls()),
     ];
     let named =

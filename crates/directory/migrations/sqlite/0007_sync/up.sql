@@ -1,0 +1,67 @@
+-- What a service publishes in the feed of a project; NULL: a change of the directory's own entries.
+ALTER TABLE feed ADD COLUMN project_gid TEXT;
+
+-- What isn't kept any more: up to these cursors, of the changes and of the notices. Changes of before have no notices.
+CREATE TABLE feed_tail (
+    id             INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    changes_cursor BIGINT  NOT NULL,
+    notices_cursor BIGINT  NOT NULL
+);
+INSERT INTO feed_tail (id, changes_cursor, notices_cursor) SELECT 1, 0, cursor FROM feed_head;
+
+-- Changes, as users are told of them: each change in the scopes of those whom it concerns, under its cursor.
+CREATE TABLE feed_notices (
+    -- 'user/<gid>', 'card/<project gid>', 'project/<project gid>', 'rows/<project gid>', 'all'.
+    scope        TEXT NOT NULL,
+    cursor       BIGINT NOT NULL,
+    -- Of a notice about all members of a project, which has a range of cursors: the first of them; `cursor` is the last.
+    first_cursor BIGINT,
+    action       TEXT   NOT NULL CHECK (action IN ('INSERT', 'UPDATE', 'DELETE')),
+    data_type    TEXT   NOT NULL,
+    data_key     TEXT   NOT NULL,
+    PRIMARY KEY (scope, cursor)
+) WITHOUT ROWID;
+CREATE INDEX feed_notices_by_cursor ON feed_notices (cursor, scope);
+
+-- Who is told what is said in a scope, and from when to when: after the one cursor, until the other.
+CREATE TABLE feed_listeners (
+    user_gid     TEXT NOT NULL,
+    -- 9223372036854775807: listens still.
+    until_cursor BIGINT NOT NULL,
+    scope        TEXT NOT NULL,
+    after_cursor BIGINT NOT NULL,
+    PRIMARY KEY (user_gid, until_cursor, scope)
+) WITHOUT ROWID;
+CREATE INDEX feed_listeners_by_scope ON feed_listeners (scope, until_cursor);
+CREATE INDEX feed_listeners_by_until ON feed_listeners (until_cursor);
+
+-- When each membership was there, whatever its status: at which place in its project, from and until which cursor.
+CREATE TABLE feed_seats (
+    project_gid  TEXT NOT NULL,
+    seat         BIGINT NOT NULL,
+    user_gid     TEXT NOT NULL,
+    since_cursor BIGINT NOT NULL,
+    -- 9223372036854775807: it is there still.
+    until_cursor BIGINT NOT NULL,
+    PRIMARY KEY (project_gid, seat)
+) WITHOUT ROWID;
+CREATE UNIQUE INDEX feed_seats_by_user ON feed_seats (project_gid, user_gid, until_cursor);
+CREATE INDEX feed_seats_by_until ON feed_seats (until_cursor);
+
+INSERT INTO feed_seats (project_gid, seat, user_gid, since_cursor, until_cursor)
+    SELECT project_gid, ROW_NUMBER() OVER (PARTITION BY project_gid ORDER BY user_gid) - 1, user_gid, feed_head.cursor,
+        9223372036854775807
+    FROM memberships, feed_head;
+INSERT INTO feed_listeners (user_gid, until_cursor, scope, after_cursor)
+    SELECT user_gid, 9223372036854775807,
+        CASE WHEN projects.status = 'active' AND memberships.status = 'active' THEN 'project/' ELSE 'card/' END || projects.gid,
+        feed_head.cursor
+    FROM memberships JOIN projects ON projects.gid = memberships.project_gid, feed_head
+    WHERE projects.status = 'active' AND memberships.status IN ('active', 'invited')
+        OR projects.status = 'deleted' AND memberships.role = 'owner';
+
+-- The release whose clients were told of last.
+CREATE TABLE feed_release (
+    id      INTEGER NOT NULL PRIMARY KEY CHECK (id = 1),
+    release TEXT    NOT NULL
+);

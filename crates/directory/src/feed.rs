@@ -1,0 +1,434 @@
+//! Telling of changes, in the transaction that makes them: the change itself for other services, and notices for the users
+//! whom it concerns. `sync.rs` reads what is written here.
+
+use std::collections::HashMap;
+
+use doorward_domain::{Clock, Gid, MembershipStatus, ProjectStatus, Role, Timestamp};
+use doorward_storage::{AnyConnection, Result};
+
+use crate::{
+    model::{Action, Change, Membership, Notice, Project},
+    scope::Scope,
+    sight::{self, Sight},
+    store,
+};
+
+pub(crate) const USERS: &str = "cc.users";
+pub(crate) const PROJECTS: &str = "cc.projects";
+pub(crate) const MEMBERSHIPS: &str = "cc.projects_members";
+pub(crate) const VERSION: &str = "cc.version";
+/// In place of a user, in the key of a membership: all of a project's.
+pub(crate) const ALL_MEMBERS: &str = "*";
+
+/// On which other processes over the same PostgreSQL are woken up.
+pub(crate) const CHANNEL: &str = "doorward_feed";
+
+/// What a writer has to say about one change.
+#[derive(Debug)]
+pub(crate) enum NewChange {
+    User {
+        action: Action,
+        gid: Gid,
+        /// Afterwards; empty when the user is gone.
+        status: &'static str,
+    },
+    /// None: there was none, or is none any more.
+    Membership {
+        before: Option<Membership>,
+        after: Option<Membership>,
+    },
+    /// That goes with its project, all at once.
+    PurgedMembership(Membership),
+    Project {
+        before: Option<Project>,
+        after: Option<Project>,
+    },
+    Release(String),
+    /// What a service publishes.
+    Row {
+        project: Gid,
+        action: Action,
+        data_type: String,
+        data_key: String,
+    },
+}
+
+/// Makes other writers wait until the commit: for rules that look before they write. First of all in every change of the
+/// directory: who waited for something else meanwhile would wait for ever.
+pub(crate) fn lock(connection: &mut AnyConnection) -> Result<()> {
+    store::feed::lock(connection).map(drop)
+}
+
+/// Appends the changes of this transaction, after it has made them. They are dated when the wait for other writers is over,
+/// so that what happened before the commit is hardly ever dated after them. Answers the last cursor.
+pub(crate) fn append(connection: &mut AnyConnection, changes: Vec<NewChange>, clock: &dyn Clock) -> Result<i64> {
+    let cursor = store::feed::lock(connection)?;
+    if changes.is_empty() {
+        return Ok(cursor);
+    }
+    let mut page =
+        Page { cursor, now: clock.now(), changes: Vec::new(), notices: Vec::new(), statuses: HashMap::new() };
+    for change in changes {
+        page.tell(connection, change)?;
+    }
+    store::feed::set_head(connection, page.cursor)?;
+    store::feed::insert_many(connection, page.changes)?;
+    store::notice::insert_many(connection, page.notices)?;
+    store::feed::notify(connection, CHANNEL)?;
+    Ok(page.cursor)
+}
+
+/// What a transaction adds to the feed.
+struct Page {
+    /// The last one that was given out.
+    cursor: i64,
+    now: Timestamp,
+    changes: Vec<Change>,
+    notices: Vec<Notice>,
+    /// Of projects, after the transaction.
+    statuses: HashMap<Gid, ProjectStatus>,
+}
+
+impl Page {
+    fn tell(&mut self, connection: &mut AnyConnection, change: NewChange) -> Result<()> {
+        match change {
+            NewChange::User { action, gid, status } => self.user(connection, action, gid, status),
+            NewChange::Membership { before, after } => self.membership(connection, before.as_ref(), after.as_ref()),
+            NewChange::PurgedMembership(membership) => {
+                self.change(Action::Delete, MEMBERSHIPS, key(membership.project, membership.user), "");
+                Ok(())
+            }
+            NewChange::Project { before, after } => self.project(connection, before.as_ref(), after.as_ref()),
+            NewChange::Release(release) => {
+                self.change(Action::Update, VERSION, release.clone(), "");
+                self.notice(Scope::All, Action::Update, VERSION, release);
+                Ok(())
+            }
+            NewChange::Row { project, action, data_type, data_key } => {
+                self.change(action, &data_type, data_key.clone(), "");
+                if let Some(change) = self.changes.last_mut() {
+                    change.project = Some(project);
+                }
+                self.notice(Scope::Rows(project), action, &data_type, data_key);
+                Ok(())
+            }
+        }
+    }
+
+    /// With the next cursor, under which its notices are told.
+    fn change(&mut self, action: Action, data_type: &str, data_key: String, status: &str) {
+        self.cursor += 1;
+        self.changes.push(Change {
+            cursor: self.cursor,
+            action,
+            data_type: data_type.to_owned(),
+            data_key,
+            entry_status: status.to_owned(),
+            changed_at: self.now,
+            project: None,
+        });
+    }
+
+    /// Under the last cursor.
+    fn notice(&mut self, scope: Scope, action: Action, data_type: &str, data_key: String) {
+        let (cursor, first_cursor, data_type) = (self.cursor, None, data_type.to_owned());
+        self.notices.push(Notice { scope, cursor, first_cursor, action, data_type, data_key });
+    }
+
+    /// Under the next cursor, for what is no change of the entry itself: it comes into sight, or goes out of it.
+    fn sighting(&mut self, scope: Scope, action: Action, data_type: &str, data_key: String) {
+        self.cursor += 1;
+        self.notice(scope, action, data_type, data_key);
+    }
+
+    /// About all memberships of a project and the people behind them: each of its seats has two cursors.
+    fn sighting_of_all(
+        &mut self,
+        connection: &mut AnyConnection,
+        scope: Scope,
+        action: Action,
+        project: Gid,
+    ) -> Result<()> {
+        let first = self.cursor + 1;
+        self.cursor += 2 * store::seat::count(connection, project)?.max(1);
+        self.notice(scope, action, MEMBERSHIPS, format!("{project}/{ALL_MEMBERS}"));
+        if let Some(notice) = self.notices.last_mut() {
+            notice.first_cursor = Some(first);
+        }
+        Ok(())
+    }
+
+    fn status_of(&mut self, connection: &mut AnyConnection, project: Gid) -> Result<ProjectStatus> {
+        if let Some(status) = self.statuses.get(&project) {
+            return Ok(*status);
+        }
+        // One that is gone was deleted before.
+        let found = store::project::find(connection, project)?;
+        let status = found.map_or(ProjectStatus::Deleted, |project| project.status);
+        self.statuses.insert(project, status);
+        Ok(status)
+    }
+
+    fn user(&mut self, connection: &mut AnyConnection, action: Action, gid: Gid, status: &str) -> Result<()> {
+        self.change(action, USERS, gid.to_string(), status);
+        match action {
+            // Nobody sees somebody without a membership, and whoever is gone asks for nothing.
+            Action::Insert | Action::Delete => {}
+            Action::Update => {
+                self.notice(Scope::User(gid), action, USERS, gid.to_string());
+                for project in store::init::projects_that_show(connection, gid)? {
+                    self.notice(Scope::Project(project), action, USERS, gid.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn membership(
+        &mut self,
+        connection: &mut AnyConnection,
+        before: Option<&Membership>,
+        after: Option<&Membership>,
+    ) -> Result<()> {
+        let Some(Membership { project, user, .. }) = after.or(before).cloned() else { return Ok(()) };
+        let status = self.status_of(connection, project)?;
+        let start = self.cursor;
+        let (old, new) = (sight::of(status, before), sight::of(status, after));
+        let own = Scope::User(user);
+        match (old > Sight::None, new > Sight::None) {
+            (false, true) => self.sighting(own, Action::Insert, PROJECTS, project.to_string()),
+            // In full from now on.
+            (true, true) if new > old => self.sighting(own, Action::Insert, PROJECTS, project.to_string()),
+            (true, false) => self.sighting(own, Action::Delete, PROJECTS, project.to_string()),
+            (true, true) | (false, false) => {}
+        }
+        let entry_status = after.map_or("", |after| after.status.as_str());
+        self.change(action_of(before.is_some(), after.is_some()), MEMBERSHIPS, key(project, user), entry_status);
+        if old > Sight::None || new > Sight::None {
+            let action = action_of(old > Sight::None, new > Sight::None);
+            self.notice(own, action, MEMBERSHIPS, key(project, user));
+        }
+        if status == ProjectStatus::Active {
+            self.notice_in_project(before, after, project, user);
+        }
+        match (before, after) {
+            (None, Some(_)) => store::seat::take(connection, project, user, start + 1)?,
+            (Some(_), None) => store::seat::leave(connection, project, user, start + 1)?,
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        let has_other_role = before.zip(after).is_some_and(|(before, after)| before.role != after.role);
+        match (old == Sight::Inside, new == Sight::Inside) {
+            (false, true) => self.sighting_of_all(connection, own, Action::Insert, project)?,
+            (true, false) => self.sighting_of_all(connection, own, Action::Delete, project)?,
+            // Only an owner sees the options of others.
+            (true, true) if has_other_role => self.sighting_of_all(connection, own, Action::Update, project)?,
+            (true, true) | (false, false) => {}
+        }
+        if old != new {
+            if let Some(scope) = scope_of(old, project) {
+                store::listener::close(connection, user, scope, start)?;
+            }
+            if let Some(scope) = scope_of(new, project) {
+                store::listener::open(connection, &[user], scope, self.cursor)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// For those who are in the project.
+    fn notice_in_project(&mut self, before: Option<&Membership>, after: Option<&Membership>, project: Gid, user: Gid) {
+        let scope = Scope::Project(project);
+        self.notice(scope, action_of(before.is_some(), after.is_some()), MEMBERSHIPS, key(project, user));
+        let shows = |membership: Option<&Membership>| membership.is_some_and(|of| sight::shows_person(of.status));
+        match (shows(before), shows(after)) {
+            (false, true) => self.sighting(scope, Action::Insert, USERS, user.to_string()),
+            // Who sees them elsewhere keeps them.
+            (true, false) => self.sighting(scope, Action::Delete, USERS, user.to_string()),
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    fn project(
+        &mut self,
+        connection: &mut AnyConnection,
+        before: Option<&Project>,
+        after: Option<&Project>,
+    ) -> Result<()> {
+        let start = self.cursor;
+        let Some(project) = after.or(before) else { return Ok(()) };
+        let (gid, owner) = (project.gid, project.owner);
+        let (card, inside) = (Scope::Card(gid), Scope::Project(gid));
+        let status = after.map_or("", |after| after.status.as_str());
+        self.change(action_of(before.is_some(), after.is_some()), PROJECTS, gid.to_string(), status);
+        match (before.map(|before| before.status), after.map(|after| after.status)) {
+            // Its owner's membership, which comes next, says it.
+            (None, _) => {}
+            (Some(_), None) => {
+                self.notice(Scope::User(owner), Action::Delete, PROJECTS, gid.to_string());
+                self.sighting(Scope::User(owner), Action::Delete, MEMBERSHIPS, key(gid, owner));
+                store::listener::close_all(connection, card, self.cursor)?;
+                store::seat::leave_all(connection, gid, self.cursor)?;
+            }
+            (Some(old), Some(new)) if old == new => {
+                self.notice(card, Action::Update, PROJECTS, gid.to_string());
+                self.notice(inside, Action::Update, PROJECTS, gid.to_string());
+            }
+            (Some(_), Some(new)) => {
+                let action = match new {
+                    ProjectStatus::Active => Action::Insert,
+                    ProjectStatus::Deleted => Action::Delete,
+                };
+                self.notice(Scope::User(owner), Action::Update, PROJECTS, gid.to_string());
+                self.notice(card, action, PROJECTS, gid.to_string());
+                self.notice(inside, action, PROJECTS, gid.to_string());
+                let all = store::membership::list_all(connection, gid)?;
+                for own in all.iter().filter(|own| own.role != Role::Owner && sight::shows_person(own.status)) {
+                    self.sighting(Scope::User(own.user), action, MEMBERSHIPS, key(gid, own.user));
+                }
+                self.sighting_of_all(connection, inside, action, gid)?;
+                match new {
+                    ProjectStatus::Active => open_for_all(connection, gid, &all, start)?,
+                    ProjectStatus::Deleted => {
+                        store::listener::close_all(connection, card, self.cursor)?;
+                        store::listener::close_all(connection, inside, self.cursor)?;
+                        store::listener::open(connection, &[owner], card, self.cursor)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// For the members of a project that is brought back.
+fn open_for_all(connection: &mut AnyConnection, project: Gid, all: &[Membership], after: i64) -> Result<()> {
+    let with = |status: MembershipStatus| -> Vec<Gid> {
+        all.iter().filter(|own| own.status == status).map(|own| own.user).collect()
+    };
+    // Until now it was its owner's alone.
+    store::listener::close_all(connection, Scope::Card(project), after)?;
+    store::listener::open(connection, &with(MembershipStatus::Invited), Scope::Card(project), after)?;
+    store::listener::open(connection, &with(MembershipStatus::Active), Scope::Project(project), after)
+}
+
+/// What is said about a project where somebody hears it who sees so much of it.
+const fn scope_of(sight: Sight, project: Gid) -> Option<Scope> {
+    match sight {
+        Sight::None => None,
+        Sight::Card => Some(Scope::Card(project)),
+        Sight::Inside => Some(Scope::Project(project)),
+    }
+}
+
+const fn action_of(was_there: bool, is_there: bool) -> Action {
+    match (was_there, is_there) {
+        (false, _) => Action::Insert,
+        (true, true) => Action::Update,
+        (true, false) => Action::Delete,
+    }
+}
+
+fn key(project: Gid, user: Gid) -> String {
+    format!("{project}/{user}")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::Arc,
+        sync::atomic::{AtomicBool, Ordering},
+        time::Duration,
+    };
+
+    use doorward_domain::SystemClock;
+    use doorward_storage::{Database, Error, testing::TestDatabase};
+
+    use super::*;
+    use crate::MIGRATIONS;
+
+    const WRITERS: usize = 8;
+    const ROUNDS: usize = 125;
+    const PROJECT: &str = "0191f2a0-0000-4000-8000-000000000001";
+
+    /// Appends one to three rows, and is slow to commit now and then; every seventh writer changes its mind.
+    async fn write(database: &Database, writer: usize, round: usize) -> usize {
+        let count = 1 + (writer + round) % 3;
+        let gives_up = (writer * ROUNDS + round).is_multiple_of(7);
+        let done = database
+            .write(move |connection| {
+                let change = |number| NewChange::Row {
+                    project: PROJECT.parse().unwrap(),
+                    action: Action::Insert,
+                    data_type: "records".to_owned(),
+                    data_key: format!("{writer}/{round}/{number}"),
+                };
+                append(connection, (0..count).map(change).collect(), &SystemClock)?;
+                if (writer + round).is_multiple_of(5) {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a writer that is slow to commit, on a thread that may block"
+                    )]
+                    std::thread::sleep(Duration::from_millis(2));
+                }
+                if gives_up { Err(Error::Other("changed its mind".to_owned())) } else { Ok(()) }
+            })
+            .await;
+        assert_eq!(done.is_err(), gives_up);
+        if gives_up { 0 } else { count }
+    }
+
+    /// Reads on from where it is, as followers do, and notes what it saw.
+    async fn tail(database: Database, writers_are_done: Arc<AtomicBool>) -> Vec<Change> {
+        let mut seen: Vec<Change> = Vec::new();
+        loop {
+            let was_last_look = writers_are_done.load(Ordering::SeqCst);
+            let after = seen.last().map_or(0, |change| change.cursor);
+            let (mut news, head) = database
+                .read(move |connection| {
+                    Ok::<_, Error>((store::feed::list(connection, after, 1000)?, store::feed::head(connection)?))
+                })
+                .await
+                .unwrap();
+            assert_eq!(
+                news.last().map_or(after, |change| change.cursor),
+                head,
+                "the head is the last row of the same snapshot"
+            );
+            if news.is_empty() && was_last_look {
+                return seen;
+            }
+            seen.append(&mut news);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_reader_that_follows_concurrent_writers_misses_nothing_and_sees_no_gap() {
+        for test in TestDatabase::both(&MIGRATIONS) {
+            let database = test.database.clone();
+            let writers_are_done = Arc::new(AtomicBool::new(false));
+            let reader = tokio::spawn(tail(database.clone(), writers_are_done.clone()));
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|writer| {
+                    let database = database.clone();
+                    tokio::spawn(async move {
+                        let mut written = 0;
+                        for round in 0..ROUNDS {
+                            written += write(&database, writer, round).await;
+                        }
+                        written
+                    })
+                })
+                .collect();
+            let mut written = 0;
+            for writer in writers {
+                written += writer.await.unwrap();
+            }
+            writers_are_done.store(true, Ordering::SeqCst);
+            let seen = reader.await.unwrap();
+            let cursors: Vec<i64> = seen.iter().map(|change| change.cursor).collect();
+            assert_eq!(cursors, (1..=i64::try_from(written).unwrap()).collect::<Vec<_>>());
+            let keys: std::collections::HashSet<_> = seen.iter().map(|change| change.data_key.as_str()).collect();
+            assert_eq!(keys.len(), written);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Telling everybody, once, that the server is of a newer release: clients compare it with their own.
+
+use std::time::Duration;
+
+use doorward_domain::version;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Directory, Error,
+    feed::{self, NewChange},
+    store,
+};
+
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Tries until the database answers.
+pub(crate) async fn tell(directory: Directory, shutdown: CancellationToken) {
+    while let Err(error) = directory.note_release(version::release()).await {
+        tracing::warn!(%error, "clients are not told of the release yet");
+        if shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
+            return;
+        }
+    }
+}
+
+impl Directory {
+    /// An older release than that of before is not told of: while servers are exchanged one by one, both run.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn note_release(&self, release: String) -> Result<(), Error> {
+        let known = self.database.peek(store::feed::find_release).await?;
+        if known.is_some_and(|known| known >= release) {
+            return Ok(());
+        }
+        let clock = self.clock.clone();
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            match store::feed::find_release(connection)? {
+                Some(known) if known >= release => return Ok(()),
+                // Who is there has seen no other.
+                None => store::feed::set_release(connection, &release)?,
+                Some(_) => {
+                    store::feed::set_release(connection, &release)?;
+                    feed::append(connection, vec![NewChange::Release(release)], &*clock)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,60 @@
+//! Whom a notice of the feed concerns.
+
+use std::{fmt, str::FromStr};
+
+use doorward_domain::{Gid, Malformed};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Scope {
+    /// One user, always.
+    User(Gid),
+    /// Those who see a project without being in it: who is invited, and its owner while it is deleted.
+    Card(Gid),
+    /// The active members of an active project.
+    Project(Gid),
+    /// Those of them who follow what services publish in the project.
+    Rows(Gid),
+    /// Everybody, always.
+    All,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(user) => write!(f, "user/{user}"),
+            Self::Card(project) => write!(f, "card/{project}"),
+            Self::Project(project) => write!(f, "project/{project}"),
+            Self::Rows(project) => write!(f, "rows/{project}"),
+            Self::All => f.write_str("all"),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        match text.split_once('/') {
+            None if text == "all" => Ok(Self::All),
+            Some(("user", gid)) => Ok(Self::User(gid.parse()?)),
+            Some(("card", gid)) => Ok(Self::Card(gid.parse()?)),
+            Some(("project", gid)) => Ok(Self::Project(gid.parse()?)),
+            Some(("rows", gid)) => Ok(Self::Rows(gid.parse()?)),
+            None | Some(_) => Err(Malformed("is no scope")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scope_is_written_and_read_alike() {
+        let gid: Gid = "0191f2a0-0000-4000-8000-000000000001".parse().unwrap();
+        for scope in [Scope::User(gid), Scope::Card(gid), Scope::Project(gid), Scope::Rows(gid), Scope::All] {
+            assert_eq!(scope.to_string().parse(), Ok(scope));
+        }
+        assert!("user/x".parse::<Scope>().is_err() && "any".parse::<Scope>().is_err());
+    }
+}

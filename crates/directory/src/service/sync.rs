@@ -1,0 +1,40 @@
+//! What has changed, over gRPC.
+
+use doorward_proto::{Failure, directory::v1 as pb};
+use tonic::Response;
+
+use super::{Answer, of_caller};
+use crate::{
+    Directory, Since,
+    convert::{self, gid},
+    publish::PublishedRow,
+};
+
+pub(super) async fn sync(directory: &Directory, request: pb::SyncRequest) -> Answer<pb::SyncResponse> {
+    let user = gid(&request.user_gid, "user_gid")?;
+    let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
+    let since = Since { cc_cursor: request.cc_cursor, project, cursor: request.cursor };
+    let news = directory.list_news(user, since, request.with_scopes).await.map_err(of_caller)?;
+    Ok(Response::new(convert::news(news)))
+}
+
+pub(super) async fn get_cursors(
+    directory: &Directory,
+    request: pb::GetCursorsRequest,
+) -> Answer<pb::GetCursorsResponse> {
+    let user = gid(&request.user_gid, "user_gid")?;
+    let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
+    let cursor = directory.get_cursor(user, project).await.map_err(Failure::from)?;
+    Ok(Response::new(pb::GetCursorsResponse { cursor }))
+}
+
+pub(super) async fn publish(directory: &Directory, request: pb::PublishRequest) -> Answer<pb::PublishResponse> {
+    let project = gid(&request.project_gid, "project_gid")?;
+    let row = |row: pb::PublishedRow| {
+        let action = convert::known_action(row.action()).ok_or_else(|| Failure::invalid("rows"))?;
+        Ok::<_, Failure>(PublishedRow { action, data_type: row.data_type, data_key: row.data_key })
+    };
+    let rows = request.rows.into_iter().map(row).collect::<Result<_, _>>()?;
+    let cursor = directory.publish(project, rows).await.map_err(Failure::from)?;
+    Ok(Response::new(pb::PublishResponse { cursor }))
+}

@@ -1,0 +1,35 @@
+//! How much of a project somebody sees: pure. What is in sight of a user changes with this alone.
+
+use doorward_domain::{MembershipStatus, ProjectStatus, Role};
+
+use crate::model::Membership;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Sight {
+    None,
+    /// The project itself and the own membership.
+    Card,
+    /// All memberships too, and the people behind those that are active or invited.
+    Inside,
+}
+
+/// Deleted projects are seen by their owner alone, from without; a membership that is not active only while it is an
+/// invitation.
+pub(crate) fn of(project: ProjectStatus, membership: Option<&Membership>) -> Sight {
+    let Some(membership) = membership else { return Sight::None };
+    match (project, membership.status) {
+        (ProjectStatus::Deleted, _) if membership.role == Role::Owner => Sight::Card,
+        (ProjectStatus::Deleted, _)
+        | (ProjectStatus::Active, MembershipStatus::Declined | MembershipStatus::Inactive) => Sight::None,
+        (ProjectStatus::Active, MembershipStatus::Invited) => Sight::Card,
+        (ProjectStatus::Active, MembershipStatus::Active) => Sight::Inside,
+    }
+}
+
+/// Members see each other's memberships in every state, but only the people behind these.
+pub(crate) fn shows_person(status: MembershipStatus) -> bool {
+    match status {
+        MembershipStatus::Active | MembershipStatus::Invited => true,
+        MembershipStatus::Declined | MembershipStatus::Inactive => false,
+    }
+}

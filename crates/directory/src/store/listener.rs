@@ -1,0 +1,87 @@
+//! Who is told what is said in a scope, and from when to when.
+
+use diesel::prelude::*;
+use doorward_domain::Gid;
+use doorward_storage::{AnyConnection, Result};
+
+use super::schema::feed_listeners;
+use crate::scope::Scope;
+
+/// Of one INSERT: PostgreSQL takes 65,535 values in all.
+const MAX_ROWS: usize = 1000;
+/// The end of what has none yet.
+pub(crate) const STILL: i64 = i64::MAX;
+
+/// After the one cursor, until the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Listening {
+    pub(crate) scope: Scope,
+    pub(crate) after_cursor: i64,
+    pub(crate) until_cursor: i64,
+}
+
+#[derive(Insertable)]
+#[diesel(table_name = feed_listeners)]
+struct Row {
+    user_gid: String,
+    until_cursor: i64,
+    scope: String,
+    after_cursor: i64,
+}
+
+/// From after a cursor on.
+pub(crate) fn open(connection: &mut AnyConnection, users: &[Gid], scope: Scope, after: i64) -> Result<()> {
+    let row = |user: &Gid| Row {
+        user_gid: user.to_string(),
+        until_cursor: STILL,
+        scope: scope.to_string(),
+        after_cursor: after,
+    };
+    let rows: Vec<Row> = users.iter().map(row).collect();
+    for rows in rows.chunks(MAX_ROWS) {
+        match connection {
+            AnyConnection::Postgres(connection) => {
+                diesel::insert_into(feed_listeners::table).values(rows).execute(connection)?
+            }
+            AnyConnection::Sqlite(connection) => {
+                diesel::insert_into(feed_listeners::table).values(rows).execute(connection)?
+            }
+        };
+    }
+    Ok(())
+}
+
+/// One user hears no more of a scope.
+pub(crate) fn close(connection: &mut AnyConnection, user: Gid, scope: Scope, until: i64) -> Result<()> {
+    diesel::update(feed_listeners::table.find((user.to_string(), STILL, scope.to_string())))
+        .set(feed_listeners::until_cursor.eq(until))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Nobody hears any more of a scope.
+pub(crate) fn close_all(connection: &mut AnyConnection, scope: Scope, until: i64) -> Result<()> {
+    let open = feed_listeners::table
+        .filter(feed_listeners::scope.eq(scope.to_string()))
+        .filter(feed_listeners::until_cursor.eq(STILL));
+    diesel::update(open).set(feed_listeners::until_cursor.eq(until)).execute(connection)?;
+    Ok(())
+}
+
+/// What somebody has heard after a cursor, and hears still.
+pub(crate) fn list(connection: &mut AnyConnection, user: Gid, after: i64) -> Result<Vec<Listening>> {
+    let rows: Vec<(String, i64, i64)> = feed_listeners::table
+        .filter(feed_listeners::user_gid.eq(user.to_string()))
+        .filter(feed_listeners::until_cursor.gt(after))
+        .select((feed_listeners::scope, feed_listeners::after_cursor, feed_listeners::until_cursor))
+        .load(connection)?;
+    rows.into_iter()
+        .map(|(scope, after_cursor, until_cursor)| Ok(Listening { scope: scope.parse()?, after_cursor, until_cursor }))
+        .collect()
+}
+
+/// Forgets who stopped to listen before what is kept.
+pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
+    diesel::delete(feed_listeners::table.filter(feed_listeners::until_cursor.le(cursor))).execute(connection)?;
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! Changes, as users are told of them.
+
+use diesel::{prelude::*, sql_types};
+use doorward_storage::{AnyConnection, Error, Result};
+
+use super::{listener::Listening, schema::feed_notices};
+use crate::model::Notice;
+
+/// Of one INSERT: PostgreSQL takes 65,535 values in all.
+const MAX_ROWS: usize = 1000;
+
+#[derive(Queryable, QueryableByName, Selectable, Insertable)]
+#[diesel(table_name = feed_notices)]
+struct Row {
+    scope: String,
+    cursor: i64,
+    first_cursor: Option<i64>,
+    action: String,
+    data_type: String,
+    data_key: String,
+}
+
+impl TryFrom<Row> for Notice {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        Ok(Self {
+            scope: row.scope.parse()?,
+            cursor: row.cursor,
+            first_cursor: row.first_cursor,
+            action: row.action.parse()?,
+            data_type: row.data_type,
+            data_key: row.data_key,
+        })
+    }
+}
+
+pub(crate) fn insert_many(connection: &mut AnyConnection, notices: Vec<Notice>) -> Result<()> {
+    let rows: Vec<Row> = notices
+        .into_iter()
+        .map(|notice| Row {
+            scope: notice.scope.to_string(),
+            cursor: notice.cursor,
+            first_cursor: notice.first_cursor,
+            action: notice.action.to_string(),
+            data_type: notice.data_type,
+            data_key: notice.data_key,
+        })
+        .collect();
+    for rows in rows.chunks(MAX_ROWS) {
+        match connection {
+            AnyConnection::Postgres(connection) => {
+                diesel::insert_into(feed_notices::table).values(rows).execute(connection)?
+            }
+            AnyConnection::Sqlite(connection) => {
+                diesel::insert_into(feed_notices::table).values(rows).execute(connection)?
+            }
+        };
+    }
+    Ok(())
+}
+
+/// The first notices of several scopes, in the order of cursors; each scope is read by index and no further than the limit.
+pub(crate) fn list_heard(connection: &mut AnyConnection, listening: &[Listening], limit: usize) -> Result<Vec<Notice>> {
+    let limit_rows = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut rows: Vec<Row> = match connection {
+        AnyConnection::Postgres(connection) => {
+            let scopes: Vec<String> = listening.iter().map(|heard| heard.scope.to_string()).collect();
+            let after: Vec<i64> = listening.iter().map(|heard| heard.after_cursor).collect();
+            let until: Vec<i64> = listening.iter().map(|heard| heard.until_cursor).collect();
+            diesel::sql_query(
+                "SELECT notice.* FROM unnest($1, $2, $3) AS heard (scope, after_cursor, until_cursor) \
+                 CROSS JOIN LATERAL (SELECT * FROM feed_notices WHERE feed_notices.scope = heard.scope \
+                 AND cursor > heard.after_cursor AND cursor <= heard.until_cursor ORDER BY cursor LIMIT $4) AS notice \
+                 ORDER BY notice.cursor LIMIT $4",
+            )
+            .bind::<sql_types::Array<sql_types::Text>, _>(scopes)
+            .bind::<sql_types::Array<sql_types::BigInt>, _>(after)
+            .bind::<sql_types::Array<sql_types::BigInt>, _>(until)
+            .bind::<sql_types::BigInt, _>(limit_rows)
+            .load(connection)?
+        }
+        AnyConnection::Sqlite(connection) => {
+            let mut rows = Vec::new();
+            for heard in listening {
+                let of_scope: Vec<Row> = feed_notices::table
+                    .filter(feed_notices::scope.eq(heard.scope.to_string()))
+                    .filter(feed_notices::cursor.gt(heard.after_cursor))
+                    .filter(feed_notices::cursor.le(heard.until_cursor))
+                    .order(feed_notices::cursor)
+                    .limit(limit_rows)
+                    .select(Row::as_select())
+                    .load(connection)?;
+                rows.extend(of_scope);
+            }
+            rows
+        }
+    };
+    rows.sort_by_key(|row| row.cursor);
+    rows.truncate(limit);
+    rows.into_iter().map(Notice::try_from).collect()
+}
+
+/// All notices after a cursor and up to another, in order, at most so many.
+pub(crate) fn list(connection: &mut AnyConnection, after: i64, until: i64, limit: i64) -> Result<Vec<Notice>> {
+    let rows: Vec<Row> = feed_notices::table
+        .filter(feed_notices::cursor.gt(after))
+        .filter(feed_notices::cursor.le(until))
+        .order((feed_notices::cursor, feed_notices::scope))
+        .limit(limit)
+        .select(Row::as_select())
+        .load(connection)?;
+    rows.into_iter().map(Notice::try_from).collect()
+}
+
+/// Forgets what is not kept any more.
+pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
+    diesel::delete(feed_notices::table.filter(feed_notices::cursor.le(cursor))).execute(connection)?;
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! When each membership was there: each has a seat in its project, by which notices about all members are read page by page.
+
+use diesel::{dsl::max, prelude::*};
+use doorward_domain::Gid;
+use doorward_storage::{AnyConnection, Error, Result};
+
+use super::{listener::STILL, schema::feed_seats};
+
+#[derive(Queryable, Selectable, Insertable)]
+#[diesel(table_name = feed_seats)]
+struct Row {
+    project_gid: String,
+    seat: i64,
+    user_gid: String,
+    since_cursor: i64,
+    until_cursor: i64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seat {
+    pub(crate) number: i64,
+    pub(crate) user: Gid,
+    pub(crate) since_cursor: i64,
+    pub(crate) until_cursor: i64,
+}
+
+impl TryFrom<Row> for Seat {
+    type Error = Error;
+
+    fn try_from(row: Row) -> Result<Self> {
+        let Row { seat: number, since_cursor, until_cursor, .. } = row;
+        Ok(Self { number, user: row.user_gid.parse()?, since_cursor, until_cursor })
+    }
+}
+
+/// How many seats a project has, empty ones too.
+pub(crate) fn count(connection: &mut AnyConnection, project: Gid) -> Result<i64> {
+    let last: Option<i64> = feed_seats::table
+        .filter(feed_seats::project_gid.eq(project.to_string()))
+        .select(max(feed_seats::seat))
+        .get_result(connection)?;
+    Ok(last.map_or(0, |last| last + 1))
+}
+
+/// For a membership that came with a change.
+pub(crate) fn take(connection: &mut AnyConnection, project: Gid, user: Gid, cursor: i64) -> Result<()> {
+    let row = Row {
+        project_gid: project.to_string(),
+        seat: count(connection, project)?,
+        user_gid: user.to_string(),
+        since_cursor: cursor,
+        until_cursor: STILL,
+    };
+    diesel::insert_into(feed_seats::table).values(&row).execute(connection)?;
+    Ok(())
+}
+
+/// Of a membership that went with a change.
+pub(crate) fn leave(connection: &mut AnyConnection, project: Gid, user: Gid, cursor: i64) -> Result<()> {
+    let own = feed_seats::table
+        .filter(feed_seats::project_gid.eq(project.to_string()))
+        .filter(feed_seats::user_gid.eq(user.to_string()))
+        .filter(feed_seats::until_cursor.eq(STILL));
+    diesel::update(own).set(feed_seats::until_cursor.eq(cursor)).execute(connection)?;
+    Ok(())
+}
+
+/// Of all memberships, with their project.
+pub(crate) fn leave_all(connection: &mut AnyConnection, project: Gid, cursor: i64) -> Result<()> {
+    let open = feed_seats::table
+        .filter(feed_seats::project_gid.eq(project.to_string()))
+        .filter(feed_seats::until_cursor.eq(STILL));
+    diesel::update(open).set(feed_seats::until_cursor.eq(cursor)).execute(connection)?;
+    Ok(())
+}
+
+/// From a number on, in order.
+pub(crate) fn list(connection: &mut AnyConnection, project: Gid, from: i64, limit: usize) -> Result<Vec<Seat>> {
+    let rows: Vec<Row> = feed_seats::table
+        .filter(feed_seats::project_gid.eq(project.to_string()))
+        .filter(feed_seats::seat.ge(from))
+        .order(feed_seats::seat)
+        .limit(i64::try_from(limit).unwrap_or(i64::MAX))
+        .select(Row::as_select())
+        .load(connection)?;
+    rows.into_iter().map(Seat::try_from).collect()
+}
+
+/// Forgets the seats that were left before what is kept.
+pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
+    diesel::delete(feed_seats::table.filter(feed_seats::until_cursor.le(cursor))).execute(connection)?;
+    Ok(())
+}

@@ -1,0 +1,370 @@
+//! What has changed for one user since a cursor. `feed.rs` writes what is read here.
+//!
+//! The notices of all scopes that the user has listened to are candidates. What is told of them is decided by what the user
+//! may see at this moment: what comes or changes, only if it is in sight; what goes, only if it isn't. So whoever reads on
+//! from page to page, and fetches each entry, ends with what is in sight, although some of what is told has changed again.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+
+use doorward_domain::{Gid, UserStatus};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Directory, Error,
+    feed::{ALL_MEMBERS, MEMBERSHIPS, PROJECTS, USERS},
+    members,
+    model::{Action, Notice},
+    policy::Deed,
+    scope::Scope,
+    sight::{self, Sight},
+    store::{self, listener::Listening, listener::STILL, seat::Seat},
+};
+
+/// How much is done at once.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Rows of one answer.
+    rows: usize,
+    /// Candidates that are looked at together.
+    batch: usize,
+}
+
+const LIMITS: Limits = Limits { rows: 1000, batch: 1000 };
+
+/// The last cursors that somebody has; None: no rows of that feed.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Since {
+    pub cc_cursor: Option<i64>,
+    /// Whose own feed is asked for.
+    pub project: Option<Gid>,
+    pub cursor: Option<i64>,
+}
+
+#[derive(Debug, Default)]
+pub struct News {
+    /// Of both feeds, in the order of cursors.
+    pub rows: Vec<Row>,
+    pub has_more: bool,
+    /// Up to where the feeds were read.
+    pub position: i64,
+    /// What concerns the user from there on.
+    pub scopes: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Of the feed of a project.
+    pub is_published: bool,
+    pub cursor: i64,
+    pub action: Action,
+    pub data_type: String,
+    pub data_key: String,
+}
+
+impl Row {
+    pub(crate) fn of(notice: Notice) -> Self {
+        let Notice { scope, cursor, action, data_type, data_key, .. } = notice;
+        Self { is_published: matches!(scope, Scope::Rows(_)), cursor, action, data_type, data_key }
+    }
+}
+
+impl Directory {
+    /// # Errors
+    /// [`Error::UserNotActive`]; [`Error::Forbidden`] for a project of which the user is no active member;
+    /// [`Error::CursorExpired`]; those of the database.
+    pub async fn list_news(&self, user: Gid, since: Since, with_scopes: bool) -> Result<News, Error> {
+        if let (Some(cursor), None, false) = (since.cc_cursor, since.project, with_scopes) {
+            let head = self.feed_head().await?;
+            if head == cursor {
+                return Ok(News { position: head, ..News::default() });
+            }
+        }
+        let with = (LIMITS, with_scopes);
+        self.database.read(move |connection| list_news(connection, user, since, with)).await
+    }
+
+    /// The position of the feeds, which are numbered as one.
+    ///
+    /// # Errors
+    /// [`Error::Forbidden`] for a project of which the user is no active member, and those of the database.
+    pub async fn get_cursor(&self, user: Gid, project: Option<Gid>) -> Result<i64, Error> {
+        let Some(project) = project else { return self.feed_head().await };
+        self.database
+            .read(move |connection| {
+                members::authorise(connection, project, user, Deed::Enter)?;
+                Ok(store::feed::head(connection)?)
+            })
+            .await
+    }
+}
+
+fn list_news(
+    connection: &mut AnyConnection,
+    user: Gid,
+    since: Since,
+    (limits, with_scopes): (Limits, bool),
+) -> Result<News, Error> {
+    let head = store::feed::head(connection)?;
+    store::user::find(connection, user)?
+        .filter(|user| user.status == UserStatus::Active)
+        .ok_or(Error::UserNotActive)?;
+    if let Some(project) = since.project {
+        members::authorise(connection, project, user, Deed::Enter)?;
+    }
+    let tail = store::feed::tail(connection)?.notices;
+    let cursors = [since.cc_cursor, since.project.and(since.cursor)];
+    if cursors.into_iter().flatten().any(|cursor| cursor < tail) {
+        return Err(Error::CursorExpired);
+    }
+    let mut rows = Vec::new();
+    if let Some(cursor) = since.cc_cursor {
+        rows = global_rows(connection, user, cursor, limits)?;
+    }
+    if let (Some(project), Some(cursor)) = (since.project, since.cursor) {
+        let heard = Listening { scope: Scope::Rows(project), after_cursor: cursor, until_cursor: STILL };
+        let published = store::notice::list_heard(connection, &[heard], limits.rows + 1)?;
+        rows.extend(published.into_iter().map(Row::of));
+        rows.sort_by_key(|row| row.cursor);
+    }
+    let has_more = rows.len() > limits.rows;
+    rows.truncate(limits.rows);
+    let position = rows.last().filter(|_| has_more).map_or(head, |last| last.cursor);
+    let scopes = if with_scopes { scopes(connection, user, since)? } else { Vec::new() };
+    Ok(News { rows, has_more, position, scopes })
+}
+
+fn scopes(connection: &mut AnyConnection, user: Gid, since: Since) -> Result<Vec<String>, Error> {
+    let mut scopes = Vec::new();
+    if since.cc_cursor.is_some() {
+        scopes.push(Scope::User(user));
+        let heard = store::listener::list(connection, user, STILL - 1)?;
+        scopes.extend(heard.iter().map(|heard| heard.scope));
+    }
+    if since.cursor.is_some() {
+        scopes.extend(since.project.map(Scope::Rows));
+    }
+    Ok(scopes.iter().map(Scope::to_string).collect())
+}
+
+/// The first rows after a cursor, one more than an answer may have.
+fn global_rows(connection: &mut AnyConnection, user: Gid, cursor: i64, limits: Limits) -> Result<Vec<Row>, Error> {
+    let heard = store::listener::list(connection, user, cursor)?;
+    let mut rows: Vec<Row> = Vec::new();
+    let mut position = cursor;
+    loop {
+        let (candidates, read_until) = candidates(connection, user, &heard, (position, limits.batch))?;
+        rows.extend(in_sight(connection, user, candidates)?);
+        match read_until {
+            Some(read_until) if rows.len() <= limits.rows => position = read_until,
+            Some(_) | None => {
+                rows.truncate(limits.rows + 1);
+                return Ok(rows);
+            }
+        }
+    }
+}
+
+/// What may be to tell, in the order of cursors; and up to where that is, unless it is all.
+fn candidates(
+    connection: &mut AnyConnection,
+    user: Gid,
+    heard: &[Listening],
+    (position, batch): (i64, usize),
+) -> Result<(Vec<Row>, Option<i64>), Error> {
+    let own = Scope::User(user);
+    let always = [own, Scope::All].map(|scope| Listening { scope, after_cursor: position, until_cursor: STILL });
+    let later = |heard: &Listening| Listening { after_cursor: heard.after_cursor.max(position), ..*heard };
+    let listening: Vec<Listening> =
+        heard.iter().filter(|heard| heard.until_cursor > position).map(later).chain(always).collect();
+    let mut notices = store::notice::list_heard(connection, &listening, batch)?;
+    let is_all = notices.len() < batch;
+    if !is_all {
+        drop_last_cursor(&mut notices);
+    }
+    let read_until = notices.last().filter(|_| !is_all).map(|last| last.cursor);
+    // One change in several scopes: what is told to the user alone counts.
+    notices.sort_by_key(|notice| (notice.cursor, notice.scope != own));
+    notices.dedup_by_key(|notice| notice.cursor);
+    let mut rows = Vec::new();
+    for notice in notices {
+        match notice.first_cursor {
+            None => rows.push(Row::of(notice)),
+            Some(first) => {
+                let from = (first.max(position + 1), batch);
+                if let Some(read_until) = of_all_members(connection, user, &notice, from, &mut rows)? {
+                    return Ok((rows, Some(read_until)));
+                }
+            }
+        }
+    }
+    Ok((rows, read_until))
+}
+
+/// The rest of them may be on the next page.
+fn drop_last_cursor(notices: &mut Vec<Notice>) {
+    let last = notices.last().map(|notice| notice.cursor);
+    if notices.first().map(|notice| notice.cursor) != last {
+        notices.retain(|notice| Some(notice.cursor) != last);
+    }
+}
+
+/// Adds what a notice about all members says from a cursor on; and says up to where, when that is too much at once.
+fn of_all_members(
+    connection: &mut AnyConnection,
+    user: Gid,
+    notice: &Notice,
+    (from_cursor, batch): (i64, usize),
+    rows: &mut Vec<Row>,
+) -> Result<Option<i64>, Error> {
+    let first = notice.first_cursor.unwrap_or(notice.cursor);
+    let project = notice.data_key.split('/').next().unwrap_or_default();
+    debug_assert!(notice.data_key.ends_with(ALL_MEMBERS), "only memberships are told of all at once");
+    let project: Gid = project.parse().map_err(doorward_storage::Error::from)?;
+    let mut number = (from_cursor - first) / 2;
+    loop {
+        let seats = store::seat::list(connection, project, number, batch)?;
+        for seat in seats.iter().filter(|seat| seat.user != user && is_told(seat, notice.action, first)) {
+            let membership = first + 2 * seat.number;
+            let row = |cursor, data_type: &str, data_key| {
+                let (is_published, action, data_type) = (false, notice.action, data_type.to_owned());
+                Row { is_published, cursor, action, data_type, data_key }
+            };
+            if membership >= from_cursor {
+                rows.push(row(membership, MEMBERSHIPS, format!("{project}/{}", seat.user)));
+            }
+            if notice.action != Action::Update {
+                rows.push(row(membership + 1, USERS, seat.user.to_string()));
+            }
+        }
+        let read_until = seats.last().map(|last| first + 2 * last.number + 1);
+        match read_until {
+            // Later seats were taken after the notice.
+            Some(read_until) if seats.len() == batch && read_until < notice.cursor => {
+                number = (read_until - first) / 2 + 1;
+                if rows.len() >= batch {
+                    return Ok(Some(read_until));
+                }
+            }
+            Some(_) | None => return Ok(None),
+        }
+    }
+}
+
+/// Whether a membership was there when all of its project were told of, and there is no other notice of its end or beginning.
+fn is_told(seat: &Seat, action: Action, first: i64) -> bool {
+    let was_there = seat.since_cursor < first && seat.until_cursor > first;
+    match action {
+        Action::Delete => was_there,
+        Action::Insert | Action::Update => was_there && seat.until_cursor == STILL,
+    }
+}
+
+/// What somebody sees at this moment of what rows speak of.
+struct InSight {
+    user: Gid,
+    projects: Vec<(Gid, Sight)>,
+    memberships: HashSet<(Gid, Gid)>,
+    people: HashSet<Gid>,
+}
+
+fn in_sight(connection: &mut AnyConnection, user: Gid, rows: Vec<Row>) -> Result<Vec<Row>, Error> {
+    if rows.is_empty() {
+        return Ok(rows);
+    }
+    let sight = look(connection, user, &rows)?;
+    Ok(rows.into_iter().filter(|row| sight.has(row) == (row.action != Action::Delete)).collect())
+}
+
+fn look(connection: &mut AnyConnection, user: Gid, rows: &[Row]) -> Result<InSight, Error> {
+    connection.plan_each_query()?;
+    let keys: Vec<Key> = rows.iter().filter_map(Key::of).collect();
+    let mut projects: Vec<Gid> = keys.iter().filter_map(Key::project).collect();
+    projects.sort();
+    projects.dedup();
+    let mut in_sight = InSight { user, projects: Vec::new(), memberships: HashSet::new(), people: HashSet::new() };
+    if !projects.is_empty() {
+        for (membership, project) in store::init::own_in(connection, user, &projects)? {
+            in_sight.projects.push((project.gid, sight::of(project.status, Some(&membership))));
+        }
+    }
+    for (project, sight) in &in_sight.projects {
+        let of_project = keys.iter().filter_map(Key::membership).filter(|(of, _)| of == project);
+        let users: Vec<Gid> = of_project.map(|(_, user)| user).collect();
+        if *sight == Sight::Inside && !users.is_empty() {
+            let there = store::membership::list_of_users(connection, *project, &users)?;
+            in_sight.memberships.extend(there.iter().map(|there| (there.project, there.user)));
+        }
+    }
+    let mut people: Vec<Gid> = keys.iter().filter_map(Key::person).collect();
+    people.sort();
+    people.dedup();
+    if !people.is_empty() {
+        in_sight.people = store::init::people_in_sight(connection, user, &people)?.into_iter().collect();
+    }
+    Ok(in_sight)
+}
+
+impl InSight {
+    fn has(&self, row: &Row) -> bool {
+        match Key::of(row) {
+            Some(Key::User(user)) => user == self.user || self.people.contains(&user),
+            Some(Key::Project(project)) => self.sight_of(project) > Sight::None,
+            Some(Key::Membership(project, user)) if user == self.user => self.sight_of(project) > Sight::None,
+            Some(Key::Membership(project, user)) => {
+                self.sight_of(project) == Sight::Inside && self.memberships.contains(&(project, user))
+            }
+            // Of the release, which everybody sees.
+            None => true,
+        }
+    }
+
+    fn sight_of(&self, project: Gid) -> Sight {
+        self.projects.iter().find(|(gid, _)| *gid == project).map_or(Sight::None, |(_, sight)| *sight)
+    }
+}
+
+/// The entry that a row speaks of.
+#[derive(Debug, Clone, Copy)]
+enum Key {
+    User(Gid),
+    Project(Gid),
+    Membership(Gid, Gid),
+}
+
+impl Key {
+    fn of(row: &Row) -> Option<Self> {
+        match row.data_type.as_str() {
+            USERS => row.data_key.parse().ok().map(Self::User),
+            PROJECTS => row.data_key.parse().ok().map(Self::Project),
+            MEMBERSHIPS => {
+                let (project, user) = row.data_key.split_once('/')?;
+                Some(Self::Membership(project.parse().ok()?, user.parse().ok()?))
+            }
+            _ => None,
+        }
+    }
+
+    const fn project(&self) -> Option<Gid> {
+        match self {
+            Self::User(_) => None,
+            Self::Project(project) | Self::Membership(project, _) => Some(*project),
+        }
+    }
+
+    const fn membership(&self) -> Option<(Gid, Gid)> {
+        match self {
+            Self::User(_) | Self::Project(_) => None,
+            Self::Membership(project, user) => Some((*project, *user)),
+        }
+    }
+
+    const fn person(&self) -> Option<Gid> {
+        match self {
+            Self::User(user) => Some(*user),
+            Self::Project(_) | Self::Membership(..) => None,
+        }
+    }
+}
