@@ -135,7 +135,6 @@ impl World {
     }
 
     /// Something happens, or is refused.
-    #[expect(clippy::too_many_lines, reason = "a list of all that can happen")]
     async fn step(&mut self) -> String {
         let (user, other, project) = (self.user(), self.user(), self.project());
         let owner = self.directory.get_project(project).await.map_or(Gid::NIL, |project| project.owner);
