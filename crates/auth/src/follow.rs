@@ -3,9 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_domain::{Gid, Timestamp, UserStatus};
+use doorward_domain::{Clock, Gid, Timestamp, UserStatus};
 use doorward_proto::{
-    Channel,
+    Channel, Failure,
     channel::MAX_MESSAGE_BYTES,
     directory::v1::{Action, Change, WatchRequest, WatchResponse, directory_client::DirectoryClient},
 };
@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, accounts,
     audit::{self, Entry, Origin},
+    catch_up,
     revocation::{self, Covers},
     store,
     trust::Trust,
@@ -25,10 +26,13 @@ const PAUSE: Duration = Duration::from_millis(300);
 /// The directory sends a heartbeat each second; without one for longer, the connection is given up.
 const SILENCE: Duration = Duration::from_secs(5);
 
+pub(crate) type Client = DirectoryClient<Channel>;
+
 pub(crate) struct Follower {
     pub(crate) database: Database,
     pub(crate) directory: Channel,
     pub(crate) trust: Arc<Trust>,
+    pub(crate) clock: Arc<dyn Clock>,
     /// Of a token.
     pub(crate) lifetime: Duration,
 }
@@ -60,8 +64,16 @@ impl Follower {
         let mut stream = client.watch(request).await.map_err(|status| status.to_string())?.into_inner();
         loop {
             let next = tokio::time::timeout(SILENCE, stream.message()).await.map_err(|_| "silence".to_owned())?;
-            let Some(message) = next.map_err(|status| status.to_string())? else {
-                return Ok(());
+            let message = match next {
+                Ok(Some(message)) => message,
+                Ok(None) => return Ok(()),
+                Err(status) => {
+                    let failure = Failure::from(status);
+                    if catch_up::is_needed(&failure) {
+                        return self.catch_up(&mut client).await;
+                    }
+                    return Err(format!("{:?}", failure.code));
+                }
             };
             self.take_over(message).await.map_err(|error| error.to_string())?;
             *is_logged = false;
@@ -89,24 +101,27 @@ fn apply(connection: &mut AnyConnection, message: &WatchResponse, lifetime: Dura
     // An API user's membership changes with the user: one of the two says enough.
     let users: Vec<Gid> = gone.iter().filter(|gone| gone.why != Why::NoMember).map(|gone| gone.user).collect();
     gone.retain(|gone| gone.why != Why::NoMember || !users.contains(&gone.user));
-    let covered = gone.iter().map(|gone| (Covers::Subject(gone.user), gone.at)).collect();
-    revocation::revoke(connection, covered, lifetime)?;
-    for gone in &gone {
-        forget(connection, gone)?;
-    }
+    end(connection, &gone, lifetime)?;
     store::feed_position::advance(connection, message.cursor)?;
     Ok(!gone.is_empty())
 }
 
+/// Ends the tokens of these, and forgets those who are deleted.
+pub(crate) fn end(connection: &mut AnyConnection, gone: &[Gone], lifetime: Duration) -> Result<(), Error> {
+    let covered = gone.iter().map(|gone| (Covers::Subject(gone.user), gone.at)).collect();
+    revocation::revoke(connection, covered, lifetime)?;
+    gone.iter().try_for_each(|gone| forget(connection, gone))
+}
+
 /// Somebody who may have no tokens any more.
-struct Gone {
-    user: Gid,
-    at: Timestamp,
-    why: Why,
+pub(crate) struct Gone {
+    pub(crate) user: Gid,
+    pub(crate) at: Timestamp,
+    pub(crate) why: Why,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Why {
+pub(crate) enum Why {
     Inactive,
     Deleted,
     /// An API user who is in their project no more.

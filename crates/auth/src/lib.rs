@@ -6,6 +6,7 @@ mod admission;
 mod api_keys;
 mod api_logins;
 pub mod audit;
+mod catch_up;
 mod codes;
 mod config;
 mod credentials;
@@ -130,7 +131,13 @@ impl Auth {
             clock: clock.clone(),
             shutdown: shutdown.clone(),
         };
-        let follower = follow::Follower { database: database.clone(), directory, trust: trust.clone(), lifetime };
+        let follower = follow::Follower {
+            database: database.clone(),
+            directory,
+            trust: trust.clone(),
+            clock: clock.clone(),
+            lifetime,
+        };
         let upkeep = upkeep::Upkeep { database: database.clone(), clock, config };
         Ok(Self { database, service, follower, upkeep, mailer, trust, shutdown })
     }

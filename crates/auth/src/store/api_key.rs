@@ -51,6 +51,18 @@ pub(crate) fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<A
     row.map(ApiKey::try_from).transpose()
 }
 
+/// A page of those who have a key, in the order of gids.
+pub(crate) fn list_users(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<Gid>> {
+    let after = after.map(|gid| gid.to_string()).unwrap_or_default();
+    let gids: Vec<String> = api_keys::table
+        .filter(api_keys::user_gid.gt(after))
+        .order(api_keys::user_gid)
+        .limit(limit)
+        .select(api_keys::user_gid)
+        .load(connection)?;
+    gids.into_iter().map(|gid| Ok(gid.parse()?)).collect()
+}
+
 pub(crate) fn find_by_lookup(connection: &mut AnyConnection, lookup: &str) -> Result<Option<ApiKey>> {
     let row = api_keys::table
         .filter(api_keys::lookup.eq(lookup))

@@ -37,6 +37,18 @@ pub(crate) fn insert_many(connection: &mut AnyConnection, new: Vec<(Gid, String)
     Ok(())
 }
 
+/// A page of those who have a password, in the order of gids.
+pub(crate) fn list_users(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<Gid>> {
+    let after = after.map(|gid| gid.to_string()).unwrap_or_default();
+    let gids: Vec<String> = credentials::table
+        .filter(credentials::user_gid.gt(after))
+        .order(credentials::user_gid)
+        .limit(limit)
+        .select(credentials::user_gid)
+        .load(connection)?;
+    gids.into_iter().map(|gid| Ok(gid.parse()?)).collect()
+}
+
 /// Replaces a hash by a better one of the same password, unless the password has changed meanwhile.
 pub(crate) fn upgrade(connection: &mut AnyConnection, user: Gid, old: &str, new: &str, now: Timestamp) -> Result<()> {
     diesel::update(credentials::table.find(user.to_string()).filter(credentials::password_hash.eq(old)))
