@@ -19,6 +19,7 @@ on_both_databases![
     a_gateway_that_restarts_accepts_the_tokens_of_before,
     three_processes_notice_a_deactivated_user_within_a_second,
     auth_acts_on_what_happened_while_it_was_away,
+    auth_looks_at_everybody_when_the_feed_was_not_kept_long_enough,
     auth_deletes_the_password_that_a_deleted_user_left_behind,
     auth_keeps_the_password_of_a_user_who_was_deleted_and_imported_again,
 ];
@@ -138,6 +139,28 @@ async fn auth_acts_on_what_happened_while_it_was_away(backend: Backend) {
     refused(&split, &token, RECOVERY).await;
     logs_in_again(&split).await;
     split.http.init(&token).await.assert_denied();
+}
+
+async fn auth_looks_at_everybody_when_the_feed_was_not_kept_long_enough(backend: Backend) {
+    let mut split = Split::with(backend, &[("DOORWARD_FEED_RETENTION", "1s")]).await;
+    let (ann, ben) = (split.user("ann").await, split.user("ben").await);
+    let project = split.installation.create_project("ben", "One").await;
+    let robot = ben.create_api_user(&project, "Robot").await;
+    split.kill(Auth);
+    split.installation.change_user("deactivate", "ann").await;
+    let directory = split.installation.databases.directory.clone();
+    eventually("nothing left of the feed", RECOVERY, async || {
+        texts(&directory, "SELECT data_key AS text FROM feed").is_empty().then_some(())
+    })
+    .await;
+    split.start_service(Auth);
+    split.ready(Auth).await;
+    refused(&split, &ann.token, RECOVERY).await;
+    init_works_again(&split, &ben.token).await;
+    assert_eq!(robot.auth().await.status, 200);
+    // And goes on from there.
+    split.installation.change_user("deactivate", "ben").await;
+    refused(&split, &ben.token, RECOVERY).await;
 }
 
 /// As when `user delete` was killed in the middle.

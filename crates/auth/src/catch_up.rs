@@ -39,9 +39,8 @@ impl Follower {
                 count += self.end_those_who_are_gone(client, users).await?;
             }
         }
-        let advance = move |connection: &mut AnyConnection| {
-            Ok::<_, Error>(store::feed_position::advance(connection, cursor)?)
-        };
+        let advance =
+            move |connection: &mut AnyConnection| Ok::<_, Error>(store::feed_position::advance(connection, cursor)?);
         self.database.write(advance).await.map_err(|error| error.to_string())?;
         tracing::warn!(cursor, count, "the directory's feed was not kept long enough: each user was looked at instead");
         Ok(())
