@@ -44,6 +44,11 @@ impl Call {
         Self { method: "POST", token, expected: StatusCode::BAD_REQUEST, ..Self::get(path) }
     }
 
+    pub(crate) fn post(path: &'static str, token: &str, body: &serde_json::Value) -> Self {
+        let token = Some(format!("Bearer {token}"));
+        Self { method: "POST", token, body: body.to_string().into(), ..Self::get(path) }
+    }
+
     fn request(&self) -> anyhow::Result<Request<Full<Bytes>>> {
         let mut request = Request::builder().method(self.method).uri(self.path).header(HOST, "bench");
         if let Some(token) = &self.token {

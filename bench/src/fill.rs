@@ -94,13 +94,21 @@ pub(crate) fn insert_projects(all: &[Team]) -> String {
         let others = members.iter().filter(|gid| *gid != owner);
         memberships.extend(others.map(|gid| format!("('{project}','{gid}','member','active',NULL,0,0)")));
     }
-    format!("BEGIN; {}{}COMMIT;", insert(PROJECT, &projects), insert(MEMBERSHIP, &memberships))
+    format!("BEGIN; {}{}{LISTENERS}COMMIT;", insert(PROJECT, &projects), insert(MEMBERSHIP, &memberships))
 }
 
 /// Tables, and what is given of each row.
 const PROJECT: &str = "projects (gid, name, icon, owner_gid, status, timezone, created_at, updated_at)";
 const MEMBERSHIP: &str =
     "memberships (project_gid, user_gid, role, status, rate_limit_per_second, created_at, updated_at)";
+
+/// Who is told of what, as the directory writes it: all of these memberships are active.
+const LISTENERS: &str = "
+    INSERT INTO feed_seats (project_gid, seat, user_gid, since_cursor, until_cursor)
+        SELECT project_gid, ROW_NUMBER() OVER (PARTITION BY project_gid ORDER BY user_gid) - 1, user_gid, 0,
+            9223372036854775807 FROM memberships;
+    INSERT INTO feed_listeners (user_gid, until_cursor, scope, after_cursor)
+        SELECT user_gid, 9223372036854775807, 'project/' || project_gid, 0 FROM memberships;";
 
 fn insert(table: &str, rows: &[String]) -> String {
     rows.chunks(CHUNK).map(|rows| format!("INSERT INTO {table} VALUES {};", rows.join(","))).collect()

@@ -98,7 +98,7 @@ impl Comparison {
 }
 
 /// An answer, and the keys that verify its token.
-async fn record(address: SocketAddr, call: &Call) -> anyhow::Result<Recorded> {
+pub(crate) async fn record(address: SocketAddr, call: &Call) -> anyhow::Result<Recorded> {
     let mut connection = Connection::open(address).await?;
     let answer = connection.ask(call).await?;
     ensure!(answer.status == StatusCode::OK, "{}", String::from_utf8_lossy(&answer.body));
@@ -115,7 +115,7 @@ async fn record(address: SocketAddr, call: &Call) -> anyhow::Result<Recorded> {
 }
 
 /// Of this very binary, as a process of its own.
-async fn start_bare(installation: &Installation, recorded: &Recorded) -> anyhow::Result<Server> {
+pub(crate) async fn start_bare(installation: &Installation, recorded: &Recorded) -> anyhow::Result<Server> {
     let directory = installation.path().join("bare");
     std::fs::create_dir(&directory)?;
     let file = directory.join("recorded.json");

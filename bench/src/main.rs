@@ -17,6 +17,7 @@ mod report;
 mod scale;
 mod sql;
 mod statistics;
+mod sync;
 mod tokens;
 
 use std::process::ExitCode;
@@ -26,8 +27,8 @@ use installation::Backend;
 use report::Report;
 
 const BACKENDS: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
-const NAMES: [&str; 8] = ["logins", "login", "init", "scale", "large", "memory", "tokens", "import"];
-const USAGE: &str = "usage: doorward-bench [--quick] [logins|login|init|scale|large|memory|tokens|import]...";
+const NAMES: [&str; 9] = ["logins", "login", "init", "scale", "large", "memory", "tokens", "import", "sync"];
+const USAGE: &str = "usage: doorward-bench [--quick] [logins|login|init|scale|large|memory|tokens|import|sync]...";
 
 /// How long and how often.
 #[derive(Clone, Copy)]
@@ -83,6 +84,9 @@ async fn run(names: &[&str], effort: Effort) -> anyhow::Result<Report> {
         }
         if is_chosen("large") {
             large::measure(&mut report, backend, effort).await?;
+        }
+        if is_chosen("sync") {
+            sync::measure(&mut report, backend, effort).await?;
         }
         if is_chosen("import") {
             import::measure(&mut report, backend, effort)?;

@@ -1,0 +1,136 @@
+//! `/sync/get`: with nothing new, against the ceiling of an init; and with a few rows, in a feed of millions of others' against
+//! one of a few.
+
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use serde_json::Value;
+
+use crate::{
+    Effort,
+    client::{Call, Connection, log_in},
+    fill::{PASSWORD, Size, USERNAME, fill},
+    init::{CONNECTIONS, record, start_bare},
+    installation::{Backend, Installation},
+    load,
+    process::Server,
+    report::{Finding, Report},
+    sql,
+    statistics::{median, median_ratio, medians},
+};
+
+const LIMIT: f64 = 1.2;
+const OF_CEILING: f64 = 0.4;
+const ROWS: u32 = 5_000_000;
+const ROWS_QUICK: u32 = 200_000;
+/// Changes that the user is told of.
+const CHANGES: usize = 10;
+
+struct Place {
+    server: Server,
+    connection: Connection,
+    /// With nothing new, and with some rows behind all of the others'.
+    idle: Call,
+    behind: Call,
+    init: Call,
+}
+
+impl Place {
+    /// With so many changes that concern others, before those that don't.
+    async fn open(installation: &Installation, others: u32) -> anyhow::Result<Self> {
+        let server = installation.serve().await?;
+        let token = log_in(server.address, USERNAME, PASSWORD).await?;
+        let mut connection = Connection::open(server.address).await?;
+        let start = cursor(&mut connection, &token).await?;
+        fill_feed(installation, others)?;
+        for number in 0..CHANGES {
+            let body = serde_json::json!({"name": format!("Ann {number}")});
+            connection.ask(&Call::post("/api/account/update", &token, &body)).await?;
+        }
+        let end = cursor(&mut connection, &token).await?;
+        let sync = |cursor: i64| Call::post("/sync/get", &token, &serde_json::json!({"cc_cursor": cursor}));
+        let (idle, behind, init) = (sync(end), sync(start), Call::init(&token));
+        let told: Value = serde_json::from_slice(&connection.ask(&behind).await?.body)?;
+        let rows = told.pointer("/result/sync").and_then(Value::as_array).map(Vec::len);
+        ensure!(rows == Some(CHANGES), "{told}");
+        Ok(Self { server, connection, idle, behind, init })
+    }
+
+    /// The time that a call takes of the whole machine, in milliseconds.
+    async fn loaded(&self, call: &Call, time: Duration) -> anyhow::Result<f64> {
+        let calls = vec![call.clone(); CONNECTIONS];
+        Ok(1000.0 / load::closed_loop(&self.server, &calls, time).await?.per_second)
+    }
+
+    async fn alone(&mut self) -> anyhow::Result<f64> {
+        Ok(median(&load::alone(&mut self.connection, &self.behind, 100).await?))
+    }
+}
+
+async fn cursor(connection: &mut Connection, token: &str) -> anyhow::Result<i64> {
+    let answer = connection.ask(&Call::post("/sync/cursors", token, &serde_json::json!({}))).await?;
+    let answer: Value = serde_json::from_slice(&answer.body)?;
+    answer.pointer("/result/cc.cursor").and_then(Value::as_i64).context("no cursor")
+}
+
+/// As the directory writes changes of projects: 20,000 projects of others.
+fn fill_feed(installation: &Installation, rows: u32) -> anyhow::Result<()> {
+    let numbers = if installation.directory_url.starts_with("sqlite://") {
+        format!(
+            "(WITH RECURSIVE count(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM count WHERE n < {rows}) SELECT n FROM count)"
+        )
+    } else {
+        format!("(SELECT n FROM generate_series(1, {rows}) AS series (n))")
+    };
+    let gid = if installation.directory_url.starts_with("sqlite://") {
+        "printf('00000000-0000-4000-8000-%012d', n % 20000)"
+    } else {
+        "'00000000-0000-4000-8000-' || lpad((n % 20000)::text, 12, '0')"
+    };
+    let feed = format!(
+        "BEGIN; \
+         INSERT INTO feed (cursor, action, data_type, data_key, entry_status, changed_at) \
+         SELECT feed_head.cursor + n, 'UPDATE', 'cc.projects', {gid}, 'active', 9000000000000000 FROM {numbers} AS numbers, feed_head; \
+         INSERT INTO feed_notices (scope, cursor, action, data_type, data_key) \
+         SELECT 'project/' || {gid}, feed_head.cursor + n, 'UPDATE', 'cc.projects', {gid} FROM {numbers} AS numbers, feed_head; \
+         UPDATE feed_head SET cursor = cursor + {rows}; COMMIT;"
+    );
+    sql::execute(&installation.directory_url, &feed)?;
+    sql::analyze(&installation.directory_url)
+}
+
+pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+    let rows = if effort.is_quick { ROWS_QUICK } else { ROWS };
+    let (few, many) = (Installation::new(backend)?, Installation::new(backend)?);
+    fill(&few, Size::SMALL)?;
+    fill(&many, Size::SMALL)?;
+    let mut small = Place::open(&few, 1).await?;
+    let mut large = Place::open(&many, rows).await?;
+    let recorded = record(small.server.address, &small.init).await?;
+    let bare = start_bare(&few, &recorded).await?;
+    let time = Duration::from_secs(if effort.is_quick { 1 } else { 4 });
+
+    let (mut rates, mut idle, mut behind, mut alone) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..effort.rounds {
+        let ceiling = load::closed_loop(&bare, &vec![small.init.clone(); CONNECTIONS], time).await?.per_second;
+        let in_small = small.loaded(&small.idle, time).await?;
+        rates.push((1000.0 / in_small, ceiling));
+        idle.push((large.loaded(&large.idle, time).await?, in_small));
+        behind.push((large.loaded(&large.behind, time).await?, small.loaded(&small.behind, time).await?));
+        alone.push((large.alone().await?, small.alone().await?));
+    }
+    let (measured, ceiling) = medians(&rates);
+    let finding = Finding::new(format!("sync, nothing new, {CONNECTIONS} connections, {backend}"), "/s", measured);
+    report.add(finding.against(ceiling, median_ratio(&rates)).at_least(OF_CEILING));
+    let sizes = format!("a feed of {rows} rows against one of few");
+    for (what, pairs) in [
+        ("nothing new", idle),
+        ("10 rows behind all others', under load", behind),
+        ("10 rows behind all others', alone", alone),
+    ] {
+        let (in_large, in_small) = medians(&pairs);
+        let finding = Finding::new(format!("sync, {what}, {backend}"), "ms", in_large);
+        report.add(finding.against(in_small, median_ratio(&pairs)).at_most(LIMIT).note(sizes.clone()));
+    }
+    Ok(())
+}
