@@ -11,7 +11,7 @@ use crate::{
     envelope::Problem,
     icons, init, invitations, jwks, languages, limits, login, media, members, openapi,
     options::{self, Channels, Fieldlists, Orderings},
-    password_reset, ping, project_init, project_login, projects, signup, sync, views,
+    password_reset, ping, project_init, project_login, projects, signup, sync, sync_io, views,
 };
 
 /// Method, path, function.
@@ -33,6 +33,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get("/api/docs", openapi::docs))
         .service(get_or_head("/media/avatars/{name}", media::avatar))
         .service(get_or_head("/media/icons/{name}", media::icon))
+        // Socket.IO, which has its own ways.
+        .configure(sync_io::routes)
         // With a token.
         .service(get_or_post("/api/init", init::init))
         .service(post("/api/account/update", account::update))
@@ -136,6 +138,6 @@ where
     web::resource(path).get(handler.clone()).post(handler).default_service(not_allowed("GET, POST"))
 }
 
-fn not_allowed(methods: &'static str) -> actix_web::Route {
+pub(crate) fn not_allowed(methods: &'static str) -> actix_web::Route {
     web::to(move || async move { Err::<String, _>(Problem::MethodNotAllowed(methods)) })
 }

@@ -25,6 +25,11 @@ pub(crate) struct Body(Map<String, Value>);
 pub(crate) struct OptionalBody;
 
 impl Body {
+    /// What has come over a socket.
+    pub(crate) const fn of(object: Map<String, Value>) -> Self {
+        Self(object)
+    }
+
     /// A required string.
     pub(crate) fn string(&self, name: &str) -> Result<&str, Problem> {
         match self.0.get(name) {

@@ -118,6 +118,21 @@ impl Problem {
         Failure::new(ErrorCode::Internal).into()
     }
 
+    /// As it is told to a socket.
+    pub(crate) fn envelope(&self) -> Value {
+        let (code, message) = self.code_and_message();
+        let info = match self {
+            Self::Failure(failure) => failure.info.clone(),
+            Self::MethodNotAllowed(_)
+            | Self::PayloadTooLarge
+            | Self::UnsupportedMediaType
+            | Self::SlowBody
+            | Self::RangeNotSatisfiable(_) => Info::new(),
+        };
+        let result = RefusalResult { code, message, info: &info };
+        serde_json::to_value(Refusal { success: false, result, data: Empty {} }).unwrap_or_default()
+    }
+
     /// The code and message of the contract.
     pub(crate) fn code_and_message(&self) -> (u16, &'static str) {
         match self {

@@ -35,9 +35,11 @@ mod project_path;
 mod projects;
 mod renewals;
 mod request;
+mod server;
 mod signup;
 mod sweep;
 mod sync;
+mod sync_io;
 mod trust;
 mod upload;
 mod views;
@@ -49,7 +51,7 @@ use std::{
 };
 
 use actix_web::{
-    App, FromRequest, HttpServer,
+    App, FromRequest,
     http::header::HeaderValue,
     middleware::{Condition, from_fn},
     web::Data,
@@ -63,14 +65,6 @@ use tokio_util::sync::CancellationToken;
 
 pub use openapi::openapi_json;
 pub use peers::{PeerSettings, Peers};
-
-/// For a request's head to arrive.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
-const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// For requests in flight at a shutdown.
-const SHUTDOWN_SECONDS: u64 = 20;
-/// Per worker.
-const MAX_CONNECTIONS: usize = 8192;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -166,12 +160,14 @@ pub async fn serve(
 ) -> std::io::Result<()> {
     let own = Peers::connect(&peers).map_err(std::io::Error::other)?;
     let clock = gateway.clock.clone();
-    tokio::spawn(gateway.trust.clone().follow(own.auth, move || clock.now(), shutdown.clone()));
-    tokio::spawn(sweep::run(gateway.clone(), own.directory, shutdown.clone()));
-    let gateway = Data::from(gateway);
-    let server = HttpServer::new(move || {
+    tokio::spawn(gateway.trust.clone().follow(own.auth.clone(), move || clock.now(), shutdown.clone()));
+    tokio::spawn(sweep::run(gateway.clone(), own.directory.clone(), shutdown.clone()));
+    let sockets = sync_io::start(gateway.clone(), own, &shutdown);
+    let (gateway, in_app) = (Data::from(gateway), Data::from(sockets.clone()));
+    let app = move || {
         let cors = Condition::new(!gateway.config.cors_origins.is_empty(), cors::policy(&gateway.config.cors_origins));
-        let app = App::new().app_data(gateway.clone()).configure(app::routes).wrap(cors).wrap(from_fn(request::around));
+        let app = App::new().app_data(gateway.clone()).app_data(in_app.clone()).configure(app::routes);
+        let app = app.wrap(cors).wrap(from_fn(request::around));
         match Peers::connect(&peers) {
             Ok(peers) => app.app_data(Data::new(peers)),
             Err(error) => {
@@ -179,16 +175,8 @@ pub async fn serve(
                 app
             }
         }
-    })
-    .client_request_timeout(HEAD_TIMEOUT)
-    .client_disconnect_timeout(Duration::from_secs(5))
-    .keep_alive(KEEP_ALIVE)
-    .max_connections(MAX_CONNECTIONS)
-    .tcp_nodelay(true)
-    .shutdown_timeout(SHUTDOWN_SECONDS)
-    .disable_signals()
-    .listen(listener)?
-    .run();
+    };
+    let server = server::run(listener, app, sockets)?;
     let handle = server.handle();
     tokio::spawn(async move {
         shutdown.cancelled().await;

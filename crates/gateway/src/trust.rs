@@ -86,6 +86,14 @@ impl Trust {
         if self.is_revoked(&claims) { Err(Distrust::Token) } else { Ok(claims) }
     }
 
+    /// Of claims that were believed before; the signature isn't looked at again.
+    pub(crate) fn recheck(&self, claims: &Claims, now: Timestamp) -> Result<(), Distrust> {
+        if !self.is_fresh() {
+            return Err(Distrust::Unknown);
+        }
+        if claims.exp <= now.as_seconds() || self.is_revoked(claims) { Err(Distrust::Token) } else { Ok(()) }
+    }
+
     pub(crate) fn is_fresh(&self) -> bool {
         self.heard_at().is_some_and(|heard_at| heard_at.elapsed() < MAX_SILENCE)
     }

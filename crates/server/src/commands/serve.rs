@@ -90,6 +90,10 @@ async fn all_ends(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()>
 
 /// None when a signal came before everything was up.
 pub(super) async fn start(settings: &Settings) -> anyhow::Result<Option<Running>> {
+    // Each socket is an open file, and the soft limit is often 1,024.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        tracing::warn!(%error, "the limit of open files can't be raised");
+    }
     let signal = shutdown::on_signals()?;
     tokio::select! {
         started = start_until(settings, signal.clone()) => started.map(Some),

@@ -1,0 +1,135 @@
+//! `/sync/io`: what sockets need of the gateway, and the way of requests to them.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    http::{StatusCode, header::CONTENT_TYPE},
+    web::{self, Data, Payload, ServiceConfig},
+};
+use doorward_proto::{Failure, directory::v1::SyncResponse};
+use doorward_sync::{Answer, Feeds, Host, PATH, Refusal, Sockets, Standing, Start};
+use doorward_token::Claims;
+use futures_util::future::BoxFuture;
+use http::{Method, Request, request::Parts};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Gateway, app,
+    body::Body,
+    envelope::Problem,
+    peers::Peers,
+    sync::{self, Since},
+    trust::Distrust,
+};
+
+/// Of a request; one message has no more.
+const MAX_BYTES: usize = 100_000;
+/// For the whole of it.
+const MAX_TIME: Duration = Duration::from_secs(10);
+
+pub(crate) fn start(gateway: Arc<Gateway>, peers: Peers, shutdown: &CancellationToken) -> Arc<Sockets> {
+    let directory = peers.directory.clone();
+    Sockets::start(Arc::new(Door { gateway, peers }), directory, shutdown.clone())
+}
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    let resource = web::resource([PATH.to_owned(), format!("{PATH}/")]);
+    config.service(resource.get(poll).post(poll).default_service(app::not_allowed("GET, POST")));
+}
+
+/// Clients put a slash behind it.
+pub(crate) fn is_path(path: &str) -> bool {
+    path.strip_suffix('/').unwrap_or(path) == PATH
+}
+
+/// The head of a request that asks for a WebSocket. Both sides have their own edition of the same types.
+pub(crate) fn head(request: &actix_http::Request) -> Option<Parts> {
+    let mut head = Request::builder().uri(request.uri().to_string());
+    for (name, value) in request.headers() {
+        head = head.header(name.as_str(), value.as_bytes());
+    }
+    Some(head.body(()).ok()?.into_parts().0)
+}
+
+/// Engine.IO without a WebSocket.
+async fn poll(request: HttpRequest, payload: Payload, sockets: Data<Sockets>) -> Result<HttpResponse, Problem> {
+    let body = tokio::time::timeout(MAX_TIME, payload.to_bytes_limited(MAX_BYTES)).await;
+    let body = body.map_err(|_| Problem::SlowBody)?.map_err(|_| Problem::PayloadTooLarge)?;
+    let body = body.map_err(|_| Problem::invalid_body("it ended early"))?;
+    let method = if request.method() == actix_web::http::Method::POST { Method::POST } else { Method::GET };
+    let asked = Request::builder().method(method).uri(request.uri().to_string());
+    let asked = asked.header("content-type", request.content_type()).body(body).map_err(|_| Problem::not_found())?;
+    let (head, body) = sockets.answer(asked).await.into_parts();
+    let status = StatusCode::from_u16(head.status.as_u16()).map_err(|_| Problem::internal())?;
+    let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok());
+    let mut response = HttpResponse::build(status);
+    if let Some(content_type) = content_type {
+        response.insert_header((CONTENT_TYPE, content_type));
+    }
+    Ok(response.body(body))
+}
+
+/// What sockets know of the gateway.
+struct Door {
+    gateway: Arc<Gateway>,
+    peers: Peers,
+}
+
+impl Host for Door {
+    fn check(&self, token: &str) -> Result<Claims, Refusal> {
+        self.gateway.trust.check(token, self.gateway.clock.now()).map_err(|distrust| match distrust {
+            Distrust::Token => Refusal::Denied,
+            Distrust::Unknown => Refusal::Unknown,
+        })
+    }
+
+    fn standing(&self, claims: &Claims) -> Standing {
+        match self.gateway.trust.recheck(claims, self.gateway.clock.now()) {
+            Err(Distrust::Unknown) => Standing::Unknown,
+            Err(Distrust::Token) => Standing::Dead,
+            Ok(()) if self.gateway.is_due(claims) => Standing::Due,
+            Ok(()) => Standing::Good,
+        }
+    }
+
+    fn keys_generation(&self) -> u64 {
+        self.gateway.trust.keys_generation()
+    }
+
+    fn renew(&self, token: String) -> BoxFuture<'_, Result<String, Failure>> {
+        Box::pin(async {
+            let keys = self.gateway.trust.keys_generation();
+            Ok(self.gateway.renewals.renew(&self.peers, token, keys).await?.to_string())
+        })
+    }
+
+    fn sync<'a>(&'a self, claims: &'a Claims, parameters: Option<Map<String, Value>>) -> BoxFuture<'a, Answer> {
+        Box::pin(async {
+            match init(&self.peers, claims, parameters).await {
+                Ok(answer) => answer,
+                Err(problem) => Answer { envelope: problem.envelope(), start: None },
+            }
+        })
+    }
+
+    fn envelope(&self, failure: &Failure) -> Value {
+        Problem::from(failure.clone()).envelope()
+    }
+}
+
+/// What `POST /sync/get` would answer, and from where the events go on.
+async fn init(peers: &Peers, claims: &Claims, parameters: Option<Map<String, Value>>) -> Result<Answer, Problem> {
+    let body = Body::of(parameters.ok_or_else(|| Problem::invalid_body("it is not a JSON object"))?);
+    let since = Since::parse(&body)?;
+    let news = sync::fetch(peers, claims.sub, since, true).await?;
+    let envelope = serde_json::from_slice(&sync::write(since, &news)?).map_err(|_| Problem::internal())?;
+    let feeds = Feeds {
+        cc_cursor: since.cc_cursor,
+        project: since.project,
+        cursor: since.cursor.filter(|_| since.project.is_some()),
+    };
+    let SyncResponse { position, has_more, scopes, .. } = news;
+    Ok(Answer { envelope, start: Some(Start { feeds, position, has_more, scopes }) })
+}

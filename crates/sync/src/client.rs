@@ -1,0 +1,137 @@
+//! One connected socket: whose it is, and what it was sent.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use doorward_token::Claims;
+use serde::{Serialize, Serializer, ser::Error};
+use serde_json::json;
+use socketioxide::{SendError, SocketError, extract::SocketRef};
+
+pub(crate) struct Client {
+    socket: SocketRef,
+    login: Mutex<Arc<Login>>,
+    /// What it is called in the hub, while it is told something; 0 else.
+    listener: AtomicU64,
+    /// An `init` is under way.
+    pub(crate) is_starting: AtomicBool,
+    pub(crate) is_renewing: AtomicBool,
+    end: Mutex<Option<End>>,
+}
+
+pub(crate) struct Login {
+    pub(crate) token: String,
+    pub(crate) claims: Claims,
+    /// Not renewed before.
+    pub(crate) renew_at: Instant,
+}
+
+/// Why a socket is to be disconnected, and what it is told before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It was too slow, or away for too long: `cursor_expired`.
+    Expired,
+    /// `authorization` with null.
+    Denied,
+    /// Nothing.
+    Quiet,
+    /// It was told, and is to be disconnected still.
+    Told,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    Done,
+    /// There is no room.
+    Full,
+    Closed,
+}
+
+impl Client {
+    pub(crate) fn new(socket: SocketRef, login: Login) -> Self {
+        Self {
+            socket,
+            login: Mutex::new(Arc::new(login)),
+            listener: AtomicU64::new(0),
+            is_starting: AtomicBool::new(false),
+            is_renewing: AtomicBool::new(false),
+            end: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn login(&self) -> Arc<Login> {
+        lock(&self.login).clone()
+    }
+
+    pub(crate) fn set_login(&self, login: Login) {
+        *lock(&self.login) = Arc::new(login);
+    }
+
+    /// Says under which name it is told something from now on, and returns the one of before.
+    pub(crate) fn set_listener(&self, listener: Option<u64>) -> Option<u64> {
+        let earlier = self.listener.swap(listener.unwrap_or(0), Ordering::AcqRel);
+        (earlier != 0).then_some(earlier)
+    }
+
+    /// Nothing but the end is to be sent from now on. The first reason counts.
+    pub(crate) fn end(&self, end: End) {
+        lock(&self.end).get_or_insert(end);
+    }
+
+    pub(crate) fn is_ending(&self) -> bool {
+        lock(&self.end).is_some()
+    }
+
+    pub(crate) fn sent(&self, result: Result<(), SendError>) -> Sent {
+        sent(result.err().as_ref())
+    }
+
+    pub(crate) fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Sent {
+        sent(self.socket.emit(event, data).err().as_ref())
+    }
+
+    /// Whether something could be sent. The socket looks for room before it looks at the data, and this can't be written.
+    pub(crate) fn probe(&self) -> Sent {
+        sent(self.socket.emit("", &Unwritable).err().as_ref())
+    }
+
+    /// As far as there is room for it; to be called again until the socket is gone.
+    pub(crate) fn finish(&self, expired: &serde_json::Value) {
+        let Some(end) = *lock(&self.end) else { return };
+        let sent = match end {
+            End::Expired => self.emit("cursor_expired", expired),
+            End::Denied => self.emit("authorization", &json!({"JWT": null})),
+            End::Quiet | End::Told => Sent::Done,
+        };
+        if sent != Sent::Full {
+            *lock(&self.end) = Some(End::Told);
+            // Without room it stays; the heartbeat, which needs room as well, then ends the connection.
+            let _ = self.socket.clone().disconnect();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn sent(error: Option<&SendError>) -> Sent {
+    match error {
+        None | Some(SendError::Serialize(_)) => Sent::Done,
+        Some(SendError::Socket(SocketError::InternalChannelFull)) => Sent::Full,
+        Some(SendError::Socket(SocketError::Closed)) => Sent::Closed,
+    }
+}
+
+struct Unwritable;
+
+impl Serialize for Unwritable {
+    fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(S::Error::custom("not to be sent"))
+    }
+}

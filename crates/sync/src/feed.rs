@@ -1,0 +1,187 @@
+//! The task that drives the hub: it alone tells sockets rows, so that each gets them in order.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use doorward_domain::ErrorCode;
+use doorward_proto::{
+    Channel, Failure,
+    channel::MAX_MESSAGE_BYTES,
+    directory::v1::{SyncRequest, SyncResponse, directory_client::DirectoryClient},
+};
+use tokio::sync::mpsc;
+
+use crate::{
+    client::{Client, End, Sent},
+    host::{Host, Standing, Start},
+    hub::{Call, Hub, Synced},
+    row::{Row, Told},
+};
+
+/// Rows in one event.
+const MAX_ROWS: usize = 1000;
+/// After a call that failed; twice as long after each further one.
+const PAUSE: Duration = Duration::from_millis(250);
+const MAX_DOUBLINGS: u32 = 4;
+
+pub(crate) enum Input {
+    /// News of the stream of notices, and its position.
+    Heard(Vec<Told>, i64),
+    /// The stream can't go on from where it was.
+    Lost,
+    Start {
+        id: u64,
+        client: Arc<Client>,
+        start: Start,
+    },
+    Stop(u64),
+    Answered {
+        id: u64,
+        answer: Result<SyncResponse, tonic::Status>,
+    },
+    Retry(u64),
+}
+
+pub(crate) struct Feed {
+    host: Arc<dyn Host>,
+    directory: Channel,
+    inputs: mpsc::Sender<Input>,
+    hub: Hub,
+    clients: HashMap<u64, Arc<Client>>,
+    /// Calls that failed since one was answered.
+    failures: u32,
+}
+
+impl Feed {
+    pub(crate) fn new(host: Arc<dyn Host>, directory: Channel, inputs: mpsc::Sender<Input>) -> Self {
+        Self { host, directory, inputs, hub: Hub::new(), clients: HashMap::new(), failures: 0 }
+    }
+
+    pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+        while let Some(input) = inputs.recv().await {
+            self.take(input);
+            while let Some(call) = self.hub.next_call() {
+                self.call(call);
+            }
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Heard(notices, position) => {
+                for (id, rows) in self.hub.hear(notices, position) {
+                    self.tell(id, &rows);
+                }
+            }
+            Input::Lost => self.hub.lose(),
+            Input::Start { id, client, start } => {
+                let user = client.login().claims.sub;
+                self.clients.insert(id, client);
+                let rows = self.hub.start(id, user, start);
+                self.tell(id, &rows);
+            }
+            Input::Stop(id) => self.stop(id),
+            Input::Answered { id, answer: Ok(answer) } => {
+                self.failures = 0;
+                self.answered(id, answer);
+            }
+            Input::Answered { id, answer: Err(status) } => self.failed(id, &status.into()),
+            Input::Retry(id) => self.hub.retry(id),
+        }
+    }
+
+    fn answered(&mut self, id: u64, answer: SyncResponse) {
+        let SyncResponse { rows, has_more, position, scopes } = answer;
+        let rows = rows.into_iter().map(|row| Arc::new(Row::from(row))).collect();
+        let outcome = self.hub.answered(id, Synced { rows, has_more, position, scopes });
+        self.tell(id, &outcome.rows);
+        if outcome.is_paused {
+            self.retry_later(id);
+        }
+    }
+
+    fn failed(&mut self, id: u64, failure: &Failure) {
+        self.hub.failed(id);
+        match failure.code {
+            ErrorCode::Unprocessable => self.end(id, End::Expired),
+            ErrorCode::Unauthenticated | ErrorCode::UnknownUser => self.end(id, End::Denied),
+            ErrorCode::Forbidden => {
+                if self.hub.leave_project(id) {
+                    self.hub.retry(id);
+                } else {
+                    self.stop(id);
+                }
+            }
+            ErrorCode::InvalidRequest
+            | ErrorCode::NotFound
+            | ErrorCode::Throttled
+            | ErrorCode::Internal
+            | ErrorCode::Unavailable
+            | ErrorCode::Validation
+            | ErrorCode::InviteInvalid => {
+                tracing::debug!(code = %failure.code, "a socket is not up to date; trying on");
+                self.failures = self.failures.saturating_add(1);
+                self.retry_later(id);
+            }
+        }
+    }
+
+    fn retry_later(&self, id: u64) {
+        let pause = PAUSE * 2_u32.pow(self.failures.min(MAX_DOUBLINGS));
+        let inputs = self.inputs.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            let _ = inputs.send(Input::Retry(id)).await;
+        });
+    }
+
+    fn call(&self, call: Call) {
+        let mut client = DirectoryClient::new(self.directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+        let inputs = self.inputs.clone();
+        let request = SyncRequest {
+            user_gid: call.user.to_string(),
+            cc_cursor: call.feeds.cc_cursor,
+            project_gid: call.feeds.project.map(|project| project.to_string()),
+            cursor: call.feeds.cursor,
+            with_scopes: true,
+        };
+        tokio::spawn(async move {
+            let answer = client.sync(request).await.map(tonic::Response::into_inner);
+            let _ = inputs.send(Input::Answered { id: call.listener, answer }).await;
+        });
+    }
+
+    /// Not if the token is good no more: then the sweep ends the socket, and says why.
+    fn tell(&mut self, id: u64, rows: &[Arc<Row>]) {
+        let Some(client) = self.clients.get(&id).filter(|_| !rows.is_empty()).cloned() else { return };
+        let may_know = match self.host.standing(&client.login().claims) {
+            Standing::Good | Standing::Due => !client.is_ending(),
+            Standing::Dead | Standing::Unknown => false,
+        };
+        if !may_know {
+            return self.stop(id);
+        }
+        for rows in rows.chunks(MAX_ROWS) {
+            let rows: Vec<&Row> = rows.iter().map(AsRef::as_ref).collect();
+            match client.emit("sync", &rows) {
+                Sent::Done => {}
+                Sent::Full => {
+                    metrics::counter!("doorward_slow_sockets_total").increment(1);
+                    return self.end(id, End::Expired);
+                }
+                Sent::Closed => return self.stop(id),
+            }
+        }
+    }
+
+    fn end(&mut self, id: u64, end: End) {
+        if let Some(client) = self.clients.get(&id) {
+            client.end(end);
+        }
+        self.stop(id);
+    }
+
+    fn stop(&mut self, id: u64) {
+        self.hub.stop(id);
+        self.clients.remove(&id);
+    }
+}

@@ -1,0 +1,68 @@
+//! Follows the directory's notices, and tells the hub.
+
+use std::time::Duration;
+
+use doorward_domain::ErrorCode;
+use doorward_proto::{
+    Channel, Failure,
+    channel::MAX_MESSAGE_BYTES,
+    directory::v1::{WatchNoticesRequest, directory_client::DirectoryClient},
+};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::{feed::Input, row::Told};
+
+const PAUSE: Duration = Duration::from_millis(300);
+/// The directory sends a heartbeat each second; without one for longer, the connection is given up.
+const SILENCE: Duration = Duration::from_secs(5);
+
+pub(crate) async fn run(directory: Channel, inputs: mpsc::Sender<Input>, shutdown: CancellationToken) {
+    let mut cursor = None;
+    let mut is_logged = false;
+    let follow = async {
+        loop {
+            let heard = cursor;
+            if let Err(reason) = listen(&directory, &inputs, &mut cursor).await {
+                is_logged &= heard == cursor;
+                if !std::mem::replace(&mut is_logged, true) {
+                    tracing::warn!(
+                        reason,
+                        "the directory's notices are not heard of: sockets are told nothing; trying on"
+                    );
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    shutdown.run_until_cancelled(follow).await;
+}
+
+async fn listen(directory: &Channel, inputs: &mpsc::Sender<Input>, cursor: &mut Option<i64>) -> Result<(), String> {
+    let mut client = DirectoryClient::new(directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
+    let silent = |_| "silence".to_owned();
+    let stream = tokio::time::timeout(SILENCE, client.watch_notices(WatchNoticesRequest { cursor: *cursor }));
+    let mut stream = match stream.await.map_err(silent)? {
+        Ok(stream) => stream.into_inner(),
+        Err(status) => return Err(refused(status, inputs, cursor).await),
+    };
+    loop {
+        let message = match tokio::time::timeout(SILENCE, stream.message()).await.map_err(silent)? {
+            Ok(Some(message)) => message,
+            Ok(None) => return Ok(()),
+            Err(status) => return Err(refused(status, inputs, cursor).await),
+        };
+        *cursor = Some(message.cursor);
+        let notices = message.notices.into_iter().map(Told::from).collect();
+        inputs.send(Input::Heard(notices, message.cursor)).await.map_err(|_| "the end".to_owned())?;
+    }
+}
+
+/// What the directory doesn't keep any more can't be gone on from: then the stream begins anew, in the present.
+async fn refused(status: tonic::Status, inputs: &mpsc::Sender<Input>, cursor: &mut Option<i64>) -> String {
+    let failure = Failure::from(status);
+    if matches!(failure.code, ErrorCode::Unprocessable | ErrorCode::InvalidRequest) && cursor.take().is_some() {
+        let _ = inputs.send(Input::Lost).await;
+    }
+    failure.code.to_string()
+}

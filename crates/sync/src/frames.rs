@@ -1,0 +1,138 @@
+//! The sizes of what a client sends over a WebSocket (RFC 6455, section 5.2): the library behind reads messages of up to
+//! 64 MiB into memory, and doesn't let itself be told otherwise.
+
+/// Follows frames, byte by byte where they begin.
+pub(crate) struct Frames {
+    stage: Stage,
+    is_masked: bool,
+    is_final: bool,
+    /// Of the message whose frames these are.
+    message_bytes: u64,
+    max_bytes: u64,
+}
+
+enum Stage {
+    Flags,
+    Length,
+    Extended {
+        bytes_left: u8,
+        length: u64,
+    },
+    /// The mask and the payload.
+    Skip {
+        bytes_left: u64,
+    },
+}
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a message is too large")]
+pub(crate) struct TooLarge;
+
+const FINAL: u8 = 0x80;
+const MASKED: u8 = 0x80;
+const MASK_BYTES: u64 = 4;
+
+impl Frames {
+    pub(crate) const fn new(max_bytes: u64) -> Self {
+        Self { stage: Stage::Flags, is_masked: false, is_final: false, message_bytes: 0, max_bytes }
+    }
+
+    /// The bytes that come next.
+    pub(crate) fn follow(&mut self, mut bytes: &[u8]) -> Result<(), TooLarge> {
+        while let Some((&first, rest)) = bytes.split_first() {
+            bytes = rest;
+            match self.stage {
+                Stage::Flags => {
+                    self.is_final = first & FINAL != 0;
+                    self.stage = Stage::Length;
+                }
+                Stage::Length => {
+                    self.is_masked = first & MASKED != 0;
+                    match first & !MASKED {
+                        126 => self.stage = Stage::Extended { bytes_left: 2, length: 0 },
+                        127 => self.stage = Stage::Extended { bytes_left: 8, length: 0 },
+                        length => self.begin(length.into())?,
+                    }
+                }
+                Stage::Extended { bytes_left, length } => {
+                    let length = (length << 8) | u64::from(first);
+                    match bytes_left {
+                        0 | 1 => self.begin(length)?,
+                        _ => self.stage = Stage::Extended { bytes_left: bytes_left - 1, length },
+                    }
+                }
+                Stage::Skip { bytes_left } => {
+                    let skipped = bytes_left.min(rest.len() as u64 + 1);
+                    bytes = rest.get(usize::try_from(skipped - 1).map_err(|_| TooLarge)?..).unwrap_or_default();
+                    self.skip(bytes_left - skipped);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, length: u64) -> Result<(), TooLarge> {
+        self.message_bytes = self.message_bytes.saturating_add(length);
+        if self.message_bytes > self.max_bytes {
+            return Err(TooLarge);
+        }
+        if self.is_final {
+            self.message_bytes = 0;
+        }
+        self.skip(length + if self.is_masked { MASK_BYTES } else { 0 });
+        Ok(())
+    }
+
+    const fn skip(&mut self, bytes_left: u64) {
+        self.stage = if bytes_left == 0 { Stage::Flags } else { Stage::Skip { bytes_left } };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn frame(is_final: bool, length: usize) -> Vec<u8> {
+        let mut frame = vec![if is_final { 0x81 } else { 0x01 }];
+        match length {
+            0..126 => frame.push(0x80 | length as u8),
+            126..0x1_0000 => frame.extend([&[0xfe][..], &(length as u16).to_be_bytes()].concat()),
+            _ => frame.extend([&[0xff][..], &(length as u64).to_be_bytes()].concat()),
+        }
+        frame.extend(std::iter::repeat_n(0xff, 4 + length));
+        frame
+    }
+
+    proptest! {
+        #[test]
+        fn a_message_is_as_large_as_its_frames(
+            lengths in prop::collection::vec((any::<bool>(), 0..70_000usize), 0..6), cut in 1..5000usize
+        ) {
+            let (mut longest, mut message) = (0, 0);
+            for (is_final, length) in &lengths {
+                message += length;
+                longest = longest.max(message);
+                if *is_final {
+                    message = 0;
+                }
+            }
+            let bytes: Vec<u8> = lengths.iter().flat_map(|(is_final, length)| frame(*is_final, *length)).collect();
+            let check = |max_bytes: usize| {
+                let mut frames = Frames::new(max_bytes as u64);
+                bytes.chunks(cut).try_for_each(|chunk| frames.follow(chunk))
+            };
+            prop_assert_eq!(check(longest), Ok(()));
+            if longest > 0 {
+                prop_assert_eq!(check(longest - 1), Err(TooLarge));
+            }
+        }
+    }
+
+    #[test]
+    fn the_largest_length_is_too_large() {
+        let mut frames = Frames::new(100);
+        assert_eq!(frames.follow(&[0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), Err(TooLarge));
+    }
+}

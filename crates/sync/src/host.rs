@@ -1,0 +1,73 @@
+//! What the gateway does for sockets: tokens, and the envelope of an answer.
+
+use doorward_domain::Gid;
+use doorward_proto::Failure;
+use doorward_token::Claims;
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value};
+
+pub trait Host: Send + Sync + 'static {
+    /// # Errors
+    /// When the token is not to be believed, or nobody can say.
+    fn check(&self, token: &str) -> Result<Claims, Refusal>;
+
+    /// Of claims that were believed once; cheap.
+    fn standing(&self, claims: &Claims) -> Standing;
+
+    /// Counts the changes of the signing keys: after one, a token may be good no more.
+    fn keys_generation(&self) -> u64;
+
+    fn renew(&self, token: String) -> BoxFuture<'_, Result<String, Failure>>;
+
+    /// What `POST /sync/get` would answer. No parameters: they were no JSON object.
+    fn sync<'a>(&'a self, claims: &'a Claims, parameters: Option<Map<String, Value>>) -> BoxFuture<'a, Answer>;
+
+    /// The whole envelope of something that went wrong.
+    fn envelope(&self, failure: &Failure) -> Value;
+}
+
+/// Why somebody may not connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The token is not to be believed.
+    Denied,
+    /// Auth isn't heard of: nobody can say.
+    Unknown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    Good,
+    /// Good, and to be renewed.
+    Due,
+    /// Revoked, or run out.
+    Dead,
+    /// Auth isn't heard of: nobody can say.
+    Unknown,
+}
+
+pub struct Answer {
+    pub envelope: Value,
+    /// Where the events go on; absent when the answer is a refusal.
+    pub start: Option<Start>,
+}
+
+/// From where a socket is told more, and of what.
+#[derive(Debug, Clone)]
+pub struct Start {
+    pub feeds: Feeds,
+    /// As in the directory's answer, which was asked for scopes.
+    pub position: i64,
+    pub has_more: bool,
+    pub scopes: Vec<String>,
+}
+
+/// What somebody follows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Feeds {
+    /// The cursor that they came with; absent: no rows of the global feed.
+    pub cc_cursor: Option<i64>,
+    pub project: Option<Gid>,
+    /// The cursor that they came with; absent: no rows of the project's feed.
+    pub cursor: Option<i64>,
+}

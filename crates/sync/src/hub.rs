@@ -1,0 +1,303 @@
+//! Who is told what: notices come in, and answers of Sync; rows go out, each once and in the order of cursors. Pure: it
+//! sends nothing, and asks nobody.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
+
+use doorward_domain::Gid;
+
+use crate::{
+    host::{Feeds, Start},
+    ring::Ring,
+    row::{Feed, Row, Told},
+    scopes::{ALL, Scopes},
+};
+
+/// Calls of Sync under way at once.
+pub(crate) const MAX_CALLS: usize = 16;
+/// About 3 MB.
+const MAX_NOTICES: usize = 10_000;
+
+pub(crate) struct Hub {
+    listeners: HashMap<u64, Listener>,
+    scopes: Scopes,
+    /// None until the stream of notices has begun.
+    ring: Option<Ring>,
+    /// Who is to be asked for, first come first served.
+    queue: VecDeque<u64>,
+    calls: usize,
+}
+
+struct Listener {
+    user: Gid,
+    feeds: Feeds,
+    /// Everything up to here was told, and was not to be told.
+    position: i64,
+    scopes: Box<[Arc<str>]>,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Has all up to the position of the stream, and is told what comes.
+    Live,
+    /// As live, once the stream has begun.
+    Ready,
+    /// To be asked for.
+    Queued,
+    /// Asked for.
+    Asked,
+    /// To be asked for after a pause.
+    Paused,
+}
+
+/// To be told to a listener.
+pub(crate) type Telling = (u64, Vec<Arc<Row>>);
+
+/// A call of Sync that is to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) listener: u64,
+    pub(crate) user: Gid,
+    pub(crate) feeds: Feeds,
+}
+
+/// An answer of Sync.
+pub(crate) struct Synced {
+    pub(crate) rows: Vec<Arc<Row>>,
+    pub(crate) has_more: bool,
+    pub(crate) position: i64,
+    pub(crate) scopes: Vec<String>,
+}
+
+/// What follows from an answer.
+pub(crate) struct Outcome {
+    pub(crate) rows: Vec<Arc<Row>>,
+    /// To be queued again, but not at once: the answer has brought nothing.
+    pub(crate) is_paused: bool,
+}
+
+impl Listener {
+    fn wants(&self, row: &Row) -> bool {
+        let from = match row.feed {
+            Feed::Global => self.feeds.cc_cursor,
+            Feed::Project => self.feeds.cursor,
+        };
+        row.cursor > self.position && from.is_some_and(|from| row.cursor > from)
+    }
+
+    /// Whether a notice that came after `position` calls for a Sync; else its row, if it is new, is added.
+    fn hears(&mut self, notice: &Told, rows: &mut Vec<Arc<Row>>) -> bool {
+        if notice.cursor <= self.position {
+            return false;
+        }
+        let is_told = rows.last().is_some_and(|last| last.cursor == notice.cursor);
+        match &notice.row {
+            Some(row) => {
+                if !is_told && self.wants(row) {
+                    rows.push(row.clone());
+                }
+                false
+            }
+            None => {
+                // Sync tells the whole of this cursor.
+                if is_told {
+                    rows.pop();
+                }
+                self.position = notice.cursor - 1;
+                true
+            }
+        }
+    }
+
+    /// From where Sync is asked: two cursors that somebody came with may lie apart.
+    fn feeds(&self) -> Feeds {
+        let from = |cursor: Option<i64>| cursor.map(|cursor| cursor.max(self.position));
+        Feeds { cc_cursor: from(self.feeds.cc_cursor), project: self.feeds.project, cursor: from(self.feeds.cursor) }
+    }
+}
+
+impl Hub {
+    pub(crate) fn new() -> Self {
+        Self { listeners: HashMap::new(), scopes: Scopes::default(), ring: None, queue: VecDeque::new(), calls: 0 }
+    }
+
+    /// What is to be told at once: notices that have come since the answer that it starts with.
+    pub(crate) fn start(&mut self, id: u64, user: Gid, start: Start) -> Vec<Arc<Row>> {
+        let listener = Listener {
+            user,
+            feeds: start.feeds,
+            position: start.position,
+            scopes: Box::default(),
+            state: State::Asked,
+        };
+        self.listeners.insert(id, listener);
+        let Start { has_more, position, scopes, .. } = start;
+        self.take_over(id, Synced { rows: Vec::new(), has_more, position, scopes }, true).rows
+    }
+
+    pub(crate) fn stop(&mut self, id: u64) {
+        if let Some(listener) = self.listeners.remove(&id) {
+            self.scopes.remove(id, &listener.scopes);
+        }
+    }
+
+    /// News of the stream: what each is to be told.
+    pub(crate) fn hear(&mut self, notices: Vec<Told>, position: i64) -> Vec<Telling> {
+        let Some(ring) = &mut self.ring else {
+            self.begin(position);
+            return Vec::new();
+        };
+        let mut tellings: HashMap<u64, Vec<Arc<Row>>> = HashMap::new();
+        let heard = ring.position();
+        for notice in notices.iter().filter(|notice| notice.cursor > heard) {
+            if &*notice.scope == ALL {
+                for (id, listener) in &mut self.listeners {
+                    tell(*id, listener, notice, (&mut tellings, &mut self.queue));
+                }
+            }
+            for id in self.scopes.listeners(&notice.scope) {
+                if let Some(listener) = self.listeners.get_mut(&id) {
+                    tell(id, listener, notice, (&mut tellings, &mut self.queue));
+                }
+            }
+        }
+        ring.push(notices.into_iter().filter(|notice| notice.cursor > heard).collect(), position);
+        tellings.into_iter().filter(|(_, rows)| !rows.is_empty()).collect()
+    }
+
+    /// The stream begins here: what was before is unknown.
+    fn begin(&mut self, position: i64) {
+        self.ring = Some(Ring::new(position, MAX_NOTICES));
+        for (id, listener) in &mut self.listeners {
+            if listener.state != State::Ready {
+                continue;
+            }
+            if listener.position < position {
+                listener.state = State::Queued;
+                self.queue.push_back(*id);
+            } else {
+                listener.state = State::Live;
+            }
+        }
+    }
+
+    /// The stream can't go on from where it was. All are asked for, once it has begun anew.
+    pub(crate) fn lose(&mut self) {
+        let Some(ring) = self.ring.take() else { return };
+        for listener in self.listeners.values_mut().filter(|listener| listener.state == State::Live) {
+            listener.position = listener.position.max(ring.position());
+            listener.state = State::Ready;
+        }
+    }
+
+    /// The next call to make, if there may be one.
+    pub(crate) fn next_call(&mut self) -> Option<Call> {
+        while self.calls < MAX_CALLS {
+            let id = self.queue.pop_front()?;
+            let Some(listener) = self.listeners.get_mut(&id).filter(|listener| listener.state == State::Queued) else {
+                continue;
+            };
+            listener.state = State::Asked;
+            self.calls += 1;
+            return Some(Call { listener: id, user: listener.user, feeds: listener.feeds() });
+        }
+        None
+    }
+
+    /// The answer to a call.
+    pub(crate) fn answered(&mut self, id: u64, synced: Synced) -> Outcome {
+        self.calls = self.calls.saturating_sub(1);
+        self.take_over(id, synced, false)
+    }
+
+    /// A call without an answer: another, after a pause.
+    pub(crate) fn failed(&mut self, id: u64) {
+        self.calls = self.calls.saturating_sub(1);
+        if let Some(listener) = self.listeners.get_mut(&id) {
+            listener.state = State::Paused;
+        }
+    }
+
+    /// A pause is over.
+    pub(crate) fn retry(&mut self, id: u64) {
+        if let Some(listener) = self.listeners.get_mut(&id).filter(|listener| listener.state == State::Paused) {
+            listener.state = State::Queued;
+            self.queue.push_back(id);
+        }
+    }
+
+    /// Who is a member no more follows the global feed alone. Whether there is something to follow.
+    pub(crate) fn leave_project(&mut self, id: u64) -> bool {
+        let Some(listener) = self.listeners.get_mut(&id) else { return false };
+        let was_there = listener.feeds.project.take().is_some();
+        listener.feeds.cursor = None;
+        was_there && listener.feeds.cc_cursor.is_some()
+    }
+
+    fn take_over(&mut self, id: u64, synced: Synced, is_start: bool) -> Outcome {
+        let nothing = Outcome { rows: Vec::new(), is_paused: false };
+        let Some(listener) = self.listeners.get_mut(&id) else { return nothing };
+        let mut rows = synced.rows;
+        rows.retain(|row| listener.wants(row));
+        let has_progress = is_start || !rows.is_empty() || synced.position > listener.position;
+        listener.position = listener.position.max(synced.position);
+        if !synced.has_more {
+            self.scopes.remove(id, &listener.scopes);
+            listener.scopes = self.scopes.add(id, &synced.scopes);
+            listener.state = match &self.ring {
+                None => State::Ready,
+                Some(ring) => replay(listener, ring, &mut rows),
+            };
+        } else {
+            listener.state = State::Queued;
+        }
+        let is_paused = listener.state == State::Queued && !has_progress;
+        if is_paused {
+            listener.state = State::Paused;
+        } else if listener.state == State::Queued {
+            self.queue.push_back(id);
+        }
+        Outcome { rows, is_paused }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.calls == 0 && self.queue.is_empty() && self.listeners.values().all(|one| one.state == State::Live)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listeners.is_empty() && self.scopes.is_empty()
+    }
+}
+
+/// What was told meanwhile, up to the first notice that calls for another Sync.
+fn replay(listener: &mut Listener, ring: &Ring, rows: &mut Vec<Arc<Row>>) -> State {
+    let Some(notices) = ring.since(listener.position) else { return State::Queued };
+    for notice in notices {
+        let concerns = &*notice.scope == ALL || listener.scopes.contains(&notice.scope);
+        if concerns && listener.hears(notice, rows) {
+            return State::Queued;
+        }
+    }
+    State::Live
+}
+
+fn tell(
+    id: u64,
+    listener: &mut Listener,
+    notice: &Told,
+    (tellings, queue): (&mut HashMap<u64, Vec<Arc<Row>>>, &mut VecDeque<u64>),
+) {
+    if listener.state == State::Live && listener.hears(notice, tellings.entry(id).or_default()) {
+        listener.state = State::Queued;
+        queue.push_back(id);
+    }
+}
+
+#[cfg(test)]
+#[path = "hub_tests.rs"]
+mod tests;

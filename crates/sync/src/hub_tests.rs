@@ -1,0 +1,323 @@
+//! A small world with a feed, in which users come into sight of scopes and lose them; and one that lets any listener be
+//! asked for, answered and told in any order.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use doorward_proto::directory::v1::Action;
+use proptest::prelude::*;
+
+use super::*;
+
+const USERS: usize = 3;
+
+/// What happened under a cursor, which is its place in the log, from 1.
+#[derive(Debug, Clone)]
+enum Event {
+    /// Told in these scopes, under one cursor.
+    Row(Vec<u8>),
+    /// A user gains or loses a scope, and is told a row of their own; others may be told of it as well.
+    Personal(usize, u8, Option<u8>),
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Happen(Event),
+    /// The stream tells what has happened, up to so many events less than all.
+    Hear(usize),
+    /// Sync reads a snapshot for a call that waits, and at most so many rows of it; or fails.
+    Read(usize, Option<usize>),
+    /// The answer that was read arrives.
+    Answer(usize),
+    Retry,
+    Lose,
+    Start(usize, usize),
+    Stop(usize),
+}
+
+#[derive(Default)]
+struct World {
+    log: Vec<Event>,
+}
+
+impl World {
+    fn head(&self) -> i64 {
+        self.log.len() as i64
+    }
+
+    /// The scopes of a user at a cursor.
+    fn scopes(&self, user: usize, at: i64) -> BTreeSet<u8> {
+        let mut scopes = BTreeSet::from([user as u8]);
+        for event in self.log.iter().take(at as usize) {
+            match event {
+                Event::Personal(who, scope, _) if *who == user => {
+                    if !scopes.remove(scope) {
+                        scopes.insert(*scope);
+                    }
+                }
+                Event::Personal(..) | Event::Row(_) => {}
+            }
+        }
+        scopes
+    }
+
+    /// The cursors of what a user is to be told after one cursor, up to another.
+    fn rows(&self, user: usize, from: i64, to: i64) -> Vec<i64> {
+        let concerns = |cursor: &i64| {
+            let scopes = self.scopes(user, cursor - 1);
+            match &self.log[*cursor as usize - 1] {
+                Event::Row(told) => told.iter().any(|scope| scopes.contains(scope)),
+                Event::Personal(who, _, told) => *who == user || told.is_some_and(|scope| scopes.contains(&scope)),
+            }
+        };
+        (from + 1..=to).filter(concerns).collect()
+    }
+
+    fn notices(&self, from: i64, to: i64) -> Vec<Told> {
+        let mut notices = Vec::new();
+        for cursor in from + 1..=to {
+            let scope = |scope: u8| Arc::<str>::from(format!("s{scope}"));
+            match &self.log[cursor as usize - 1] {
+                Event::Row(scopes) => {
+                    let told = scopes.iter().map(|one| Told { cursor, scope: scope(*one), row: Some(row(cursor)) });
+                    notices.extend(told);
+                }
+                Event::Personal(who, _, told) => {
+                    notices.extend(told.map(|one| Told { cursor, scope: scope(one), row: Some(row(cursor)) }));
+                    notices.push(Told { cursor, scope: format!("u{who}").into(), row: None });
+                }
+            }
+        }
+        notices
+    }
+
+    fn names(&self, user: usize, at: i64) -> Vec<String> {
+        let scopes = self.scopes(user, at);
+        scopes.iter().map(|scope| format!("s{scope}")).chain([format!("u{user}")]).collect()
+    }
+}
+
+fn row(cursor: i64) -> Arc<Row> {
+    Arc::new(Row { feed: Feed::Global, cursor, action: Action::Update, data_type: "t".into(), data_key: "k".into() })
+}
+
+fn gid(user: usize) -> Gid {
+    format!("00000000-0000-0000-0000-{user:012}").parse().unwrap()
+}
+
+/// A hub, and what each listener was told.
+struct Bench {
+    world: World,
+    hub: Hub,
+    stream: Option<i64>,
+    told: BTreeMap<u64, (usize, i64, Vec<i64>)>,
+    calls: Vec<Call>,
+    read: Vec<(u64, Synced)>,
+    paused: Vec<u64>,
+    next: u64,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self {
+            world: World::default(),
+            hub: Hub::new(),
+            stream: None,
+            told: BTreeMap::new(),
+            calls: Vec::new(),
+            read: Vec::new(),
+            paused: Vec::new(),
+            next: 1,
+        }
+    }
+
+    fn tell(&mut self, id: u64, rows: &[Arc<Row>]) {
+        if let Some((_, _, told)) = self.told.get_mut(&id) {
+            told.extend(rows.iter().map(|row| row.cursor));
+        }
+    }
+
+    fn hear(&mut self, less: usize) {
+        let to = (self.world.head() - less as i64).max(self.stream.unwrap_or(0));
+        let notices = self.stream.map(|from| self.world.notices(from, to)).unwrap_or_default();
+        self.stream = Some(to);
+        for (id, rows) in self.hub.hear(notices, to) {
+            self.tell(id, &rows);
+        }
+    }
+
+    fn read(&mut self, which: usize, limit: Option<usize>) {
+        self.calls.extend(std::iter::from_fn(|| self.hub.next_call()));
+        if self.calls.is_empty() {
+            return;
+        }
+        let call = self.calls.remove(which % self.calls.len());
+        match limit {
+            Some(limit) => {
+                let user = self.told.get(&call.listener).map_or(0, |told| told.0);
+                let synced = self.sync(user, call.feeds.cc_cursor.unwrap(), limit);
+                self.read.push((call.listener, synced));
+            }
+            None => {
+                self.hub.failed(call.listener);
+                self.paused.push(call.listener);
+            }
+        }
+    }
+
+    fn sync(&self, user: usize, from: i64, limit: usize) -> Synced {
+        let head = self.world.head();
+        let mut rows = self.world.rows(user, from, head);
+        let has_more = rows.len() > limit;
+        rows.truncate(limit);
+        let position = if has_more { rows.last().copied().unwrap_or(from) } else { head };
+        let scopes = self.world.names(user, position);
+        Synced { rows: rows.into_iter().map(row).collect(), has_more, position, scopes }
+    }
+
+    fn answer(&mut self, which: usize) {
+        if self.read.is_empty() {
+            return;
+        }
+        let (id, synced) = self.read.remove(which % self.read.len());
+        let outcome = self.hub.answered(id, synced);
+        self.tell(id, &outcome.rows);
+        if outcome.is_paused {
+            self.paused.push(id);
+        }
+    }
+
+    fn retry(&mut self) {
+        for id in std::mem::take(&mut self.paused) {
+            self.hub.retry(id);
+        }
+    }
+
+    fn start(&mut self, user: usize, from: i64) {
+        let from = from.min(self.world.head());
+        let Synced { rows, has_more, position, scopes } = self.sync(user, from, 4);
+        let id = self.next;
+        self.next += 1;
+        self.told.insert(id, (user, from, Vec::new()));
+        self.tell(id, &rows);
+        // Things may happen between the answer of init and the start, as the steps in between say.
+        let feeds = Feeds { cc_cursor: Some(from), project: None, cursor: None };
+        let rows = self.hub.start(id, gid(user), Start { feeds, position, has_more, scopes });
+        self.tell(id, &rows);
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Happen(event) => self.world.log.push(event),
+            Step::Hear(less) => self.hear(less),
+            Step::Read(which, limit) => self.read(which, limit),
+            Step::Answer(which) => self.answer(which),
+            Step::Retry => self.retry(),
+            Step::Lose => {
+                self.hub.lose();
+                self.stream = None;
+            }
+            Step::Start(user, from) => self.start(user, from as i64),
+            Step::Stop(which) => {
+                let id = self.told.keys().nth(which).copied();
+                if let Some(id) = id {
+                    self.hub.stop(id);
+                    self.told.remove(&id);
+                }
+            }
+        }
+    }
+
+    /// Lets everything that is under way come to its end.
+    fn settle(&mut self) {
+        for _ in 0..500 {
+            self.hear(0);
+            self.retry();
+            self.read(0, Some(4));
+            self.answer(0);
+            if self.hub.is_idle() && self.read.is_empty() && self.calls.is_empty() {
+                return;
+            }
+        }
+        panic!("it never comes to rest");
+    }
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let scope = 0..6u8;
+    prop_oneof![
+        3 => prop::collection::vec(scope.clone(), 1..3).prop_map(Event::Row),
+        1 => (0..USERS, 3..6u8, prop::option::of(scope)).prop_map(|(user, gained, told)| Event::Personal(user, gained, told)),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => event().prop_map(Step::Happen),
+        4 => (0..3usize).prop_map(Step::Hear),
+        4 => (0..8usize, prop::option::weighted(0.8, 1..5usize)).prop_map(|(which, limit)| Step::Read(which, limit)),
+        4 => (0..8usize).prop_map(Step::Answer),
+        2 => Just(Step::Retry),
+        1 => Just(Step::Lose),
+        2 => (0..USERS, 0..10usize).prop_map(|(user, from)| Step::Start(user, from)),
+        1 => (0..6usize).prop_map(Step::Stop),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn no_row_is_lost_repeated_or_told_out_of_turn(steps in prop::collection::vec(step(), 0..80)) {
+        let mut bench = Bench::new();
+        for step in steps {
+            bench.step(step);
+        }
+        bench.settle();
+        for (user, from, told) in bench.told.values() {
+            prop_assert_eq!(told, &bench.world.rows(*user, *from, bench.world.head()));
+        }
+        for id in bench.told.keys() {
+            bench.hub.stop(*id);
+        }
+        prop_assert!(bench.hub.is_empty());
+    }
+}
+
+#[test]
+fn calls_are_bounded_and_made_in_turn() {
+    let mut bench = Bench::new();
+    for _ in 0..6 {
+        bench.step(Step::Happen(Event::Row(vec![0])));
+    }
+    for _ in 0..40 {
+        bench.start(0, 0);
+    }
+    let calls: Vec<u64> = std::iter::from_fn(|| bench.hub.next_call()).map(|call| call.listener).collect();
+    assert_eq!(calls, (1..=MAX_CALLS as u64).collect::<Vec<_>>());
+    bench.hub.failed(1);
+    assert_eq!(bench.hub.next_call().map(|call| call.listener), Some(MAX_CALLS as u64 + 1));
+}
+
+#[test]
+fn each_feed_is_told_from_its_own_cursor() {
+    let mut hub = Hub::new();
+    hub.hear(Vec::new(), 5);
+    let project = Some(gid(9));
+    let feeds = Feeds { cc_cursor: None, project, cursor: Some(8) };
+    hub.start(1, gid(0), Start { feeds, position: 5, has_more: false, scopes: vec!["p".into()] });
+    let told = |cursor, feed| {
+        let row = Row { feed, ..(*row(cursor)).clone() };
+        Told { cursor, scope: "p".into(), row: Some(Arc::new(row)) }
+    };
+    let notices = vec![told(7, Feed::Project), told(9, Feed::Global), told(10, Feed::Project)];
+    let tellings = hub.hear(notices, 10);
+    let cursors: Vec<i64> = tellings[0].1.iter().map(|row| row.cursor).collect();
+    assert_eq!((tellings.len(), cursors), (1, vec![10]));
+    hub.hear(vec![Told { cursor: 12, scope: ALL.into(), row: None }], 12);
+    let call = hub.next_call().unwrap();
+    assert_eq!(call.feeds, Feeds { cc_cursor: None, project, cursor: Some(11) });
+    assert!(!hub.leave_project(1));
+    hub.failed(1);
+    hub.retry(1);
+    assert_eq!(hub.next_call().unwrap().feeds, Feeds::default());
+}

@@ -1,0 +1,22 @@
+//! Real time: Socket.IO for the gateway's clients. It tells each socket the rows of the feed that are for it, as the
+//! directory's notices come in, and looks after the sockets' tokens. It knows neither the gateway's HTTP server nor its
+//! envelope: what it needs of either, it asks its [`Host`] for.
+
+mod client;
+mod clients;
+mod feed;
+mod follow;
+mod frames;
+mod host;
+mod hub;
+mod line;
+mod ring;
+mod row;
+mod scopes;
+mod serve;
+mod sockets;
+mod sweep;
+
+pub use host::{Answer, Feeds, Host, Refusal, Standing, Start};
+pub use row::Row;
+pub use sockets::{PATH, Sockets};

@@ -1,0 +1,90 @@
+//! A connection that becomes a WebSocket, as the HTTP server hands it over: what was read of it already comes first.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::{Buf, Bytes};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::OwnedSemaphorePermit,
+    time::{Instant, Sleep, sleep},
+};
+
+use crate::{
+    frames::{Frames, TooLarge},
+    sockets::{PING_INTERVAL, PING_TIMEOUT},
+};
+
+/// Of a client, over either transport.
+pub(crate) const MAX_MESSAGE_BYTES: u64 = 100_000;
+
+pub(crate) struct Line<IO> {
+    io: IO,
+    /// The head of the request, and what came with it.
+    first: Bytes,
+    frames: Frames,
+    /// Every client answers to pings. One that is being upgraded gets none: it must not take for ever.
+    silence: Pin<Box<Sleep>>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl<IO> Line<IO> {
+    pub(crate) fn new(io: IO, head: &[u8], rest: &[u8], place: OwnedSemaphorePermit) -> Result<Self, TooLarge> {
+        let mut frames = Frames::new(MAX_MESSAGE_BYTES);
+        frames.follow(rest)?;
+        let first = [head, rest].concat().into();
+        Ok(Self { io, first, frames, silence: Box::pin(sleep(PING_INTERVAL + PING_TIMEOUT)), _place: place })
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Line<IO> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let line = self.get_mut();
+        if line.first.has_remaining() {
+            let first = line.first.split_to(buffer.remaining().min(line.first.len()));
+            buffer.put_slice(&first);
+            return Poll::Ready(Ok(()));
+        }
+        let before = buffer.filled().len();
+        match Pin::new(&mut line.io).poll_read(context, buffer) {
+            Poll::Ready(Ok(())) => {
+                let read = buffer.filled().get(before..).unwrap_or_default();
+                line.silence.as_mut().reset(Instant::now() + PING_INTERVAL + PING_TIMEOUT);
+                Poll::Ready(line.frames.follow(read).map_err(io::Error::other))
+            }
+            Poll::Pending if line.silence.as_mut().poll(context).is_ready() => {
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+            }
+            other @ (Poll::Ready(Err(_)) | Poll::Pending) => other,
+        }
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Line<IO> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}

@@ -1,0 +1,66 @@
+//! The last notices, for sockets whose Sync was answered from a little earlier.
+
+use std::collections::VecDeque;
+
+use crate::row::Told;
+
+pub(crate) struct Ring {
+    notices: VecDeque<Told>,
+    /// All notices with a greater cursor, up to `position`, are here.
+    from: i64,
+    position: i64,
+    max_notices: usize,
+}
+
+impl Ring {
+    pub(crate) const fn new(position: i64, max_notices: usize) -> Self {
+        Self { notices: VecDeque::new(), from: position, position, max_notices }
+    }
+
+    pub(crate) const fn position(&self) -> i64 {
+        self.position
+    }
+
+    pub(crate) fn push(&mut self, notices: Vec<Told>, position: i64) {
+        self.notices.extend(notices);
+        while self.notices.len() > self.max_notices {
+            if let Some(oldest) = self.notices.pop_front() {
+                self.from = oldest.cursor;
+            }
+        }
+        self.position = self.position.max(position);
+    }
+
+    /// What was told after this cursor. None when some of it is gone.
+    pub(crate) fn since(&self, cursor: i64) -> Option<impl Iterator<Item = &Told>> {
+        let first = self.notices.partition_point(|notice| notice.cursor <= cursor);
+        (cursor >= self.from).then(|| self.notices.range(first..))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(cursor: i64) -> Told {
+        Told { cursor, scope: "s".into(), row: None }
+    }
+
+    fn cursors(ring: &Ring, since: i64) -> Option<Vec<i64>> {
+        ring.since(since).map(|notices| notices.map(|notice| notice.cursor).collect())
+    }
+
+    #[test]
+    fn what_was_dropped_is_known_to_be() {
+        let mut ring = Ring::new(10, 3);
+        assert_eq!((cursors(&ring, 10), cursors(&ring, 9)), (Some(vec![]), None));
+        ring.push(vec![told(11), told(12), told(12)], 13);
+        assert_eq!(cursors(&ring, 11), Some(vec![12, 12]));
+        ring.push(vec![told(14)], 14);
+        assert_eq!((cursors(&ring, 10), cursors(&ring, 11)), (None, Some(vec![12, 12, 14])));
+        // One of two under a cursor is gone: as good as both.
+        ring.push(vec![told(15)], 15);
+        assert_eq!((cursors(&ring, 11), cursors(&ring, 12)), (None, Some(vec![14, 15])));
+        assert_eq!(ring.position(), 15);
+    }
+}

@@ -1,0 +1,78 @@
+//! A row of the feed, as clients see it.
+
+use std::sync::Arc;
+
+use doorward_proto::directory::v1::{Action, FeedKind, Notice, SyncRow};
+use serde::{Serialize, Serializer};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Row {
+    #[serde(rename = "type")]
+    pub feed: Feed,
+    pub cursor: i64,
+    #[serde(serialize_with = "write_action")]
+    pub action: Action,
+    pub data_type: Box<str>,
+    pub data_key: Box<str>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Feed {
+    #[serde(rename = "cc")]
+    Global,
+    #[serde(rename = "project")]
+    Project,
+}
+
+impl From<FeedKind> for Feed {
+    fn from(kind: FeedKind) -> Self {
+        match kind {
+            FeedKind::Project => Self::Project,
+            FeedKind::Global | FeedKind::Unspecified => Self::Global,
+        }
+    }
+}
+
+fn write_action<S: Serializer>(action: &Action, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(match action {
+        Action::Insert => "INSERT",
+        Action::Update | Action::Unspecified => "UPDATE",
+        Action::Delete => "DELETE",
+    })
+}
+
+impl From<SyncRow> for Row {
+    fn from(row: SyncRow) -> Self {
+        Self {
+            feed: row.feed().into(),
+            cursor: row.cursor,
+            action: row.action(),
+            data_type: row.data_type.into(),
+            data_key: row.data_key.into(),
+        }
+    }
+}
+
+/// What is told in a scope.
+#[derive(Debug, Clone)]
+pub(crate) struct Told {
+    pub(crate) cursor: i64,
+    pub(crate) scope: Arc<str>,
+    /// Absent: it takes a Sync to know what it means to each user.
+    pub(crate) row: Option<Arc<Row>>,
+}
+
+impl From<Notice> for Told {
+    fn from(notice: Notice) -> Self {
+        let row = (!notice.is_personal).then(|| {
+            Arc::new(Row {
+                feed: notice.feed().into(),
+                cursor: notice.cursor,
+                action: notice.action(),
+                data_type: notice.data_type.as_str().into(),
+                data_key: notice.data_key.as_str().into(),
+            })
+        });
+        Self { cursor: notice.cursor, scope: notice.scope.into(), row }
+    }
+}

@@ -1,0 +1,52 @@
+//! Who listens to which scope.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+/// Concerns everybody.
+pub(crate) const ALL: &str = "all";
+
+/// The names are kept once, however many listen.
+#[derive(Default)]
+pub(crate) struct Scopes {
+    listeners: HashMap<Arc<str>, HashSet<u64>>,
+}
+
+impl Scopes {
+    pub(crate) fn add(&mut self, listener: u64, scopes: &[String]) -> Box<[Arc<str>]> {
+        scopes.iter().map(|scope| self.add_one(listener, scope)).collect()
+    }
+
+    fn add_one(&mut self, listener: u64, scope: &str) -> Arc<str> {
+        let name = match self.listeners.get_key_value(scope) {
+            Some((name, _)) => name.clone(),
+            None => scope.into(),
+        };
+        self.listeners.entry(name.clone()).or_default().insert(listener);
+        name
+    }
+
+    pub(crate) fn remove(&mut self, listener: u64, scopes: &[Arc<str>]) {
+        for scope in scopes {
+            let is_empty = self.listeners.get_mut(scope).is_some_and(|listeners| {
+                listeners.remove(&listener);
+                listeners.is_empty()
+            });
+            if is_empty {
+                self.listeners.remove(scope);
+            }
+        }
+    }
+
+    /// Not for [`ALL`].
+    pub(crate) fn listeners(&self, scope: &str) -> impl Iterator<Item = u64> {
+        self.listeners.get(scope).into_iter().flatten().copied()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listeners.is_empty()
+    }
+}

@@ -1,0 +1,108 @@
+//! The two ways in: single requests (polling), and connections that become WebSockets.
+
+use std::{
+    convert::Infallible,
+    fmt::Write,
+    future::{Ready, ready},
+    sync::{Arc, PoisonError},
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode, request::Parts};
+use http_body_util::{BodyExt, Full};
+use hyper::{server::conn::http1, service::Service};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::{line::Line, sockets::Sockets};
+
+/// What hyper needs at least; it is given back when the connection has become a WebSocket.
+const HEAD_BUFFER_BYTES: usize = 8192;
+/// Sessions that begin with polling, in a second. Each takes some memory until it has said who it is, or has not in time.
+const MAX_SESSIONS: u32 = 1000;
+/// At a shutdown, for a request that waits for news to be told that there is none.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
+/// What is asked for other paths: it isn't, by the gateway.
+#[derive(Clone)]
+pub(crate) struct Nothing;
+
+impl<B> Service<Request<B>> for Nothing {
+    type Response = Response<Full<Bytes>>;
+    type Error = Infallible;
+    type Future = Ready<Result<Self::Response, Infallible>>;
+
+    fn call(&self, _: Request<B>) -> Self::Future {
+        ready(Ok(refusal(StatusCode::NOT_FOUND).map(Full::new)))
+    }
+}
+
+impl Sockets {
+    /// A request that is no upgrade.
+    pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let is_new = !request.uri().query().unwrap_or_default().split('&').any(|pair| pair.starts_with("sid="));
+        if is_new && !self.has_room_for_session() {
+            return refusal(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let answer = async {
+            let (head, body) = self.service.call(request.map(Full::new)).await.ok()?.into_parts();
+            Some(Response::from_parts(head, body.collect().await.ok()?.to_bytes()))
+        };
+        let shutdown = async {
+            self.shutdown.cancelled().await;
+            tokio::time::sleep(LAST_WORDS).await;
+        };
+        tokio::select! {
+            answer = answer => answer.unwrap_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR)),
+            () = shutdown => refusal(StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+
+    /// A request to become a WebSocket: its head, and what has come behind it. Returns when the connection has become one,
+    /// or is of no more use.
+    pub async fn upgrade<IO>(self: Arc<Self>, io: IO, head: &Parts, rest: &[u8])
+    where
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let Ok(place) = self.places.clone().try_acquire_owned() else {
+            tracing::warn!("too many sockets: another is not taken");
+            return;
+        };
+        let Ok(line) = Line::new(io, written(head).as_bytes(), rest, place) else { return };
+        let connection = http1::Builder::new()
+            .max_buf_size(HEAD_BUFFER_BYTES)
+            .serve_connection(TokioIo::new(line), self.service.clone());
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%error, "a connection has not become a WebSocket");
+        }
+    }
+
+    fn has_room_for_session(&self) -> bool {
+        let mut window = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        if window.0.elapsed() >= Duration::from_secs(1) {
+            *window = (Instant::now(), 0);
+        }
+        window.1 += 1;
+        window.1 <= MAX_SESSIONS
+    }
+}
+
+/// What matters of the head: the rest would be kept as long as the socket.
+fn written(head: &Parts) -> String {
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let mut written = format!("GET {path} HTTP/1.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n");
+    for name in ["sec-websocket-key", "sec-websocket-version"] {
+        if let Some(value) = head.headers.get(name).and_then(|value| value.to_str().ok()) {
+            // Into a string: it can't fail.
+            let _ = write!(written, "{name}: {value}\r\n");
+        }
+    }
+    written + "\r\n"
+}
+
+fn refusal(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}

@@ -1,0 +1,214 @@
+//! All sockets of this process: who connects, what they ask for, and their end.
+
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use doorward_domain::ErrorCode;
+use doorward_proto::{Channel, Failure};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use socketioxide::{
+    SocketIo,
+    extract::{AckSender, SocketRef, TryData},
+    handler::ConnectHandler,
+    service::SocketIoService,
+};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    client::{Client, End, Login, Sent},
+    clients::Clients,
+    feed::{Feed, Input},
+    follow,
+    host::{Host, Refusal, Standing, Start},
+    line::MAX_MESSAGE_BYTES,
+    serve::Nothing,
+    sweep,
+};
+
+pub const PATH: &str = "/sync/io";
+pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(25);
+pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// For a new connection to say who it is.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Packets that wait for a socket that doesn't read.
+const MAX_PACKETS: usize = 64;
+/// Most messages are a few bytes; the default would be four times as much for each socket.
+const READ_BUFFER_BYTES: usize = 1024;
+/// Also of connections that are WebSockets.
+pub(crate) const MAX_SOCKETS: usize = 20_000;
+/// Answers of `init` that are made at once.
+const MAX_INITS: usize = 32;
+const MAX_INPUTS: usize = 1024;
+
+pub struct Sockets {
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) clients: Clients,
+    pub(crate) io: SocketIo,
+    pub(crate) service: SocketIoService<Nothing>,
+    pub(crate) shutdown: CancellationToken,
+    /// For connections that are WebSockets.
+    pub(crate) places: Arc<Semaphore>,
+    /// When a second began, and how many sessions have begun in it.
+    pub(crate) sessions: Mutex<(Instant, u32)>,
+    inputs: mpsc::Sender<Input>,
+    inits: Semaphore,
+    listeners: AtomicU64,
+}
+
+/// What a client says of itself when it connects.
+#[derive(Deserialize)]
+struct Auth {
+    #[serde(rename = "JWT")]
+    token: String,
+}
+
+impl Sockets {
+    /// Follows the directory and looks after sockets until `shutdown`, and then closes them all. To be called within a
+    /// runtime.
+    pub fn start(host: Arc<dyn Host>, directory: Channel, shutdown: CancellationToken) -> Arc<Self> {
+        let (inputs, receiver) = mpsc::channel(MAX_INPUTS);
+        let (service, io) = SocketIo::builder()
+            .req_path(PATH)
+            .ping_interval(PING_INTERVAL)
+            .ping_timeout(PING_TIMEOUT)
+            .connect_timeout(CONNECT_TIMEOUT)
+            .max_buffer_size(MAX_PACKETS)
+            .max_payload(MAX_MESSAGE_BYTES)
+            .ws_read_buffer_size(READ_BUFFER_BYTES)
+            .build_with_inner_svc(Nothing);
+        let sockets = Arc::new(Self {
+            host: host.clone(),
+            clients: Clients::default(),
+            io,
+            service,
+            shutdown: shutdown.clone(),
+            places: Arc::new(Semaphore::new(MAX_SOCKETS)),
+            sessions: Mutex::new((Instant::now(), 0)),
+            inputs: inputs.clone(),
+            inits: Semaphore::new(MAX_INITS),
+            listeners: AtomicU64::new(1),
+        });
+        sockets.listen();
+        tokio::spawn(Feed::new(host, directory.clone(), inputs.clone()).run(receiver));
+        tokio::spawn(follow::run(directory, inputs, shutdown));
+        tokio::spawn(sweep::run(sockets.clone()));
+        sockets
+    }
+
+    fn listen(self: &Arc<Self>) {
+        let (gate, sockets) = (self.clone(), self.clone());
+        let admit = async move |TryData(auth): TryData<Auth>| gate.admit(auth.ok().as_ref()).map(drop);
+        // Done when the future is made, before anything else of this socket is read.
+        let connected = move |socket: SocketRef, TryData(auth): TryData<Auth>| {
+            sockets.connected(socket, auth.ok().as_ref());
+            std::future::ready(())
+        };
+        self.io.ns("/", connected.with(admit));
+    }
+
+    fn admit(&self, auth: Option<&Auth>) -> Result<Login, &'static str> {
+        let auth = auth.ok_or("Permission denied")?;
+        if self.clients.count() >= MAX_SOCKETS {
+            return Err("Service unavailable");
+        }
+        match self.host.check(&auth.token) {
+            Ok(claims) => Ok(Login { token: auth.token.clone(), claims, renew_at: Instant::now() }),
+            Err(Refusal::Denied) => Err("Permission denied"),
+            Err(Refusal::Unknown) => Err("Service unavailable"),
+        }
+    }
+
+    fn connected(self: &Arc<Self>, socket: SocketRef, auth: Option<&Auth>) {
+        // Admitted a moment ago: it is refused only if the token has ended since.
+        let Ok(login) = self.admit(auth) else {
+            let _ = socket.disconnect();
+            return;
+        };
+        let client = Arc::new(Client::new(socket.clone(), login));
+        if let Some(earlier) = self.clients.insert(socket.id, client) {
+            tokio::spawn(self.clone().stop(earlier));
+        }
+        let sockets = self.clone();
+        socket.on("init", async move |socket: SocketRef, data: TryData<Value>, ack: AckSender| {
+            sockets.init(&socket, data.0.ok(), ack).await;
+        });
+        let sockets = self.clone();
+        socket.on_disconnect(async move |socket: SocketRef| sockets.gone(&socket).await);
+    }
+
+    async fn gone(self: Arc<Self>, socket: &SocketRef) {
+        if let Some(client) = self.clients.remove(socket.id) {
+            self.stop(client).await;
+        }
+    }
+
+    /// Whose rows nobody reads any more.
+    pub(crate) async fn stop(self: Arc<Self>, client: Arc<Client>) {
+        client.end(End::Quiet);
+        self.silence(&client).await;
+    }
+
+    async fn silence(&self, client: &Client) {
+        if let Some(listener) = client.set_listener(None) {
+            let _ = self.inputs.send(Input::Stop(listener)).await;
+        }
+    }
+
+    async fn init(&self, socket: &SocketRef, data: Option<Value>, ack: AckSender) {
+        let Some(client) = self.clients.find(socket.id).filter(|client| !client.is_ending()) else { return };
+        // One at a time.
+        if client.is_starting.swap(true, Ordering::AcqRel) {
+            let _ = ack.send(&self.host.envelope(&Failure::new(ErrorCode::Throttled)));
+            return;
+        }
+        let start = self.answer_init(&client, data, ack).await;
+        if let Some(start) = start.filter(|start| start.feeds.cc_cursor.is_some() || start.feeds.cursor.is_some()) {
+            let id = self.listeners.fetch_add(1, Ordering::Relaxed);
+            client.set_listener(Some(id));
+            let _ = self.inputs.send(Input::Start { id, client: client.clone(), start }).await;
+            // It may have gone meanwhile, and then nobody else says so.
+            if client.is_ending() {
+                self.silence(&client).await;
+            }
+        }
+        client.is_starting.store(false, Ordering::Release);
+    }
+
+    async fn answer_init(&self, client: &Client, data: Option<Value>, ack: AckSender) -> Option<Start> {
+        self.silence(client).await;
+        let _place = self.inits.acquire().await.ok()?;
+        let login = client.login();
+        let refused = match self.host.standing(&login.claims) {
+            Standing::Good | Standing::Due => None,
+            Standing::Dead => Some(ErrorCode::Unauthenticated),
+            Standing::Unknown => Some(ErrorCode::Unavailable),
+        };
+        if let Some(code) = refused {
+            let _ = ack.send(&self.host.envelope(&Failure::new(code)));
+            return None;
+        }
+        let answer = self.host.sync(&login.claims, object(data)).await;
+        match client.sent(ack.send(&answer.envelope)) {
+            Sent::Done => answer.start,
+            Sent::Full => {
+                client.end(End::Expired);
+                None
+            }
+            Sent::Closed => None,
+        }
+    }
+}
+
+fn object(data: Option<Value>) -> Option<Map<String, Value>> {
+    match data? {
+        Value::Object(object) => Some(object),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,
+    }
+}

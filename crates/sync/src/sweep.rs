@@ -1,0 +1,100 @@
+//! Looks after sockets: renews their tokens, and ends those that may stay no longer.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use doorward_domain::ErrorCode;
+use doorward_proto::Failure;
+use serde_json::json;
+use socketioxide::socket::Sid;
+use tokio::{sync::Semaphore, time::MissedTickBehavior};
+
+use crate::{
+    client::{Client, End, Login, Sent},
+    host::{Refusal, Standing},
+    sockets::Sockets,
+};
+
+/// Whoever is not to be trusted any more is told within a second.
+const EVERY: Duration = Duration::from_millis(250);
+const MAX_RENEWALS: usize = 8;
+/// After a renewal that failed.
+const PAUSE: Duration = Duration::from_secs(5);
+/// For all sockets to be closed.
+const END_WITHIN: Duration = Duration::from_secs(2);
+
+pub(crate) async fn run(sockets: Arc<Sockets>) {
+    let expired = Failure::new(ErrorCode::Unprocessable).with_info("reason", "cursor_expired");
+    let expired = sockets.host.envelope(&expired);
+    let renewals = Arc::new(Semaphore::new(MAX_RENEWALS));
+    let mut ticks = tokio::time::interval(EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut keys = sockets.host.keys_generation();
+    while sockets.shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        let earlier = std::mem::replace(&mut keys, sockets.host.keys_generation());
+        for (sid, client) in sockets.clients.list() {
+            if client.probe() == Sent::Closed {
+                remove(&sockets, sid, client).await;
+                continue;
+            }
+            look_after(&sockets, &client, earlier != keys, &renewals);
+            client.finish(&expired);
+        }
+    }
+    // Clients connect again, and are answered by another gateway.
+    let _ = tokio::time::timeout(END_WITHIN, sockets.io.close()).await;
+}
+
+/// One whose connection ended while it was being connected: nothing else says so.
+async fn remove(sockets: &Arc<Sockets>, sid: Sid, client: Arc<Client>) {
+    sockets.clients.remove(sid);
+    client.end(End::Quiet);
+    client.finish(&json!(null));
+    sockets.clone().stop(client).await;
+}
+
+fn look_after(sockets: &Arc<Sockets>, client: &Arc<Client>, are_keys_new: bool, renewals: &Arc<Semaphore>) {
+    if client.is_ending() {
+        return;
+    }
+    let login = client.login();
+    let mut standing = sockets.host.standing(&login.claims);
+    if are_keys_new && sockets.host.check(&login.token) == Err(Refusal::Denied) {
+        standing = Standing::Dead;
+    }
+    match standing {
+        Standing::Good => {}
+        Standing::Due => {
+            if Instant::now() >= login.renew_at && !client.is_renewing.swap(true, Ordering::AcqRel) {
+                tokio::spawn(renew(sockets.clone(), client.clone(), renewals.clone()));
+            }
+        }
+        Standing::Dead => client.end(End::Denied),
+        Standing::Unknown => client.end(End::Quiet),
+    }
+}
+
+async fn renew(sockets: Arc<Sockets>, client: Arc<Client>, renewals: Arc<Semaphore>) {
+    let Ok(_place) = renewals.acquire().await else { return };
+    let login = client.login();
+    let renewed = sockets.host.renew(login.token.clone()).await;
+    match renewed.map(|token| (sockets.host.check(&token), token)) {
+        Ok((Ok(claims), token)) => {
+            let told = json!({"JWT": token});
+            client.set_login(Login { token, claims, renew_at: Instant::now() + PAUSE });
+            if !client.is_ending() && client.emit("authorization", &told) == Sent::Full {
+                client.end(End::Expired);
+            }
+        }
+        Err(failure) if failure.code == ErrorCode::Unauthenticated => client.end(End::Denied),
+        // The old one does for a while longer.
+        Ok((Err(_), _)) | Err(_) => {
+            let Login { token, claims, .. } = &*login;
+            let renew_at = Instant::now() + PAUSE;
+            client.set_login(Login { token: token.clone(), claims: claims.clone(), renew_at });
+        }
+    }
+    client.is_renewing.store(false, Ordering::Release);
+}
