@@ -16,6 +16,7 @@ pub mod raw;
 pub mod refusals;
 pub mod s3;
 pub mod smtp;
+pub mod socketio;
 pub mod split;
 pub mod wait;
 
@@ -29,6 +30,7 @@ pub use postgres::Postgres;
 pub use process::{Output, Process};
 pub use s3::S3;
 pub use smtp::{ReceivedMail, SmtpServer};
+pub use socketio::{Library, SocketClient};
 pub use split::{Replica, Role, Split};
 pub use wait::eventually;
 

@@ -62,6 +62,8 @@ mod settings;
 mod signup;
 mod signup_fields;
 mod signup_invited;
+mod sockets;
+mod sockets_hostile;
 mod throttle;
 mod timing;
 mod tls;

@@ -13,6 +13,7 @@ use http::{Request, Response, StatusCode, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::{server::conn::http1, service::Service};
 use hyper_util::rt::TokioIo;
+use socketioxide::socket::Sid;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{line::Line, sockets::Sockets};
@@ -41,8 +42,10 @@ impl<B> Service<Request<B>> for Nothing {
 impl Sockets {
     /// A request that is no upgrade.
     pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let is_new = !request.uri().query().unwrap_or_default().split('&').any(|pair| pair.starts_with("sid="));
-        if is_new && !self.has_room_for_session() {
+        let mut pairs = request.uri().query().unwrap_or_default().split('&');
+        // As Engine.IO reads it: what is no id is none.
+        let session = pairs.find_map(|pair| pair.strip_prefix("sid=")).and_then(|sid| sid.parse::<Sid>().ok());
+        if session.is_none() && !self.has_room_for_session() {
             return refusal(StatusCode::SERVICE_UNAVAILABLE);
         }
         let answer = async {

@@ -1,0 +1,91 @@
+//! Clients of Socket.IO as others have written them, driven line by line.
+
+use std::{
+    io::{BufRead, BufReader, Write},
+    path::PathBuf,
+    process::{Child, ChildStdin, Command, Stdio},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+/// For a client to say what it is expected to.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Debug, Clone, Copy)]
+pub enum Library {
+    /// `python-socketio`.
+    Python,
+    /// `socket.io-client`.
+    JavaScript,
+}
+
+impl Library {
+    pub const ALL: [Self; 2] = [Self::Python, Self::JavaScript];
+
+    fn command(self) -> Command {
+        let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+        let tools = tests.join("../.tools");
+        let (mut command, script, modules) = match self {
+            Self::Python => (Command::new(tools.join("venv/bin/python")), "socketio/drive.py", tools.join("venv")),
+            Self::JavaScript => (Command::new("node"), "socketio-js/drive.mjs", tools.join("node")),
+        };
+        command.arg(tests.join(script)).env_remove("NODE_OPTIONS").env("MODULES", modules);
+        command
+    }
+}
+
+/// A running client; it ends with this value.
+pub struct SocketClient {
+    child: Child,
+    stdin: ChildStdin,
+    lines: mpsc::UnboundedReceiver<String>,
+}
+
+impl SocketClient {
+    #[must_use]
+    pub fn connect(library: Library, address: &str, transports: &[&str], auth: &Value) -> Self {
+        let asked = json!({"url": format!("http://{address}"), "transports": transports, "auth": auth});
+        let mut command = library.command();
+        command.arg(asked.to_string()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("a client: `./scripts/setup.sh test` installs it");
+        let (stdin, stdout) = (child.stdin.take().expect("stdin"), child.stdout.take().expect("stdout"));
+        let (sender, lines) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            BufReader::new(stdout).lines().map_while(Result::ok).try_for_each(|line| sender.send(line))
+        });
+        Self { child, stdin, lines }
+    }
+
+    /// What it says next: the name of an event, and what came with it.
+    pub async fn says(&mut self) -> Value {
+        let line = tokio::time::timeout(PATIENCE, self.lines.recv()).await.expect("it says nothing");
+        serde_json::from_str(&line.expect("it has ended")).expect("JSON")
+    }
+
+    /// What it says next, but for a change of transports, which may come at any time.
+    pub async fn hears(&mut self) -> Value {
+        let said = self.says().await;
+        if said[0] == "upgrade" { self.says().await } else { said }
+    }
+
+    pub fn emit(&mut self, words: &Value) {
+        writeln!(self.stdin, "{words}").expect("it reads");
+    }
+
+    /// The answer to an event, before anything else that it says.
+    pub async fn ask(&mut self, words: &Value) -> Value {
+        self.emit(words);
+        let said = self.hears().await;
+        assert_eq!(said[0], "ack", "{said}");
+        said[1].clone()
+    }
+}
+
+impl Drop for SocketClient {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
