@@ -64,6 +64,7 @@ mod signup_fields;
 mod signup_invited;
 mod sockets;
 mod sockets_hostile;
+mod sockets_sync;
 mod throttle;
 mod timing;
 mod tls;

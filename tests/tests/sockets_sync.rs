@@ -1,0 +1,79 @@
+//! What sockets are told: the answer of `init`, and every change after it, once and in order.
+
+use doorward_tests::{App, Backend, Library, SocketClient, User, on_both_databases};
+use serde_json::{Value, json};
+
+on_both_databases![changes_are_told_once_and_in_order, who_leaves_a_project_is_told_and_no_more];
+
+async fn connected(app: &App, library: Library, transports: &[&str], user: &User) -> SocketClient {
+    let address = app.installation.variable("DOORWARD_LISTEN");
+    let mut client = SocketClient::connect(library, &address, transports, &json!({"JWT": user.token}));
+    assert_eq!(client.hears().await[0], "connect");
+    client
+}
+
+/// The rows of the next events, until there are so many.
+async fn rows(client: &mut SocketClient, count: usize) -> Vec<Value> {
+    let mut rows = Vec::new();
+    while rows.len() < count {
+        let said = client.hears().await;
+        assert_eq!(said[0], "sync", "{said}");
+        rows.extend(said[1].as_array().expect("a list").iter().cloned());
+    }
+    let cursors: Vec<i64> = rows.iter().map(|row| row["cursor"].as_i64().expect("a cursor")).collect();
+    assert!(cursors.is_sorted_by(|one, other| one < other), "{cursors:?}");
+    rows
+}
+
+async fn cursor(user: &User) -> Value {
+    user.init().await.success().0["cc.cursor"].clone()
+}
+
+async fn changes_are_told_once_and_in_order(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let project = app.installation.create_project("ann", "Fauna").await;
+    let from = cursor(&ann).await;
+    let mut clients = Vec::new();
+    for library in Library::ALL {
+        for transports in [&["polling"][..], &["websocket"], &["polling", "websocket"]] {
+            let mut client = connected(&app, library, transports, &ann).await;
+            let answer = client.ask(&json!(["init", {"cc_cursor": from, "project": project}])).await;
+            assert_eq!(answer["success"], true, "{answer}");
+            clients.push(client);
+        }
+    }
+    for number in 0..5 {
+        let changed = json!({"project": project, "name": format!("Fauna {number}")});
+        ann.call("/api/projects/update", &changed).await.success();
+    }
+    let expected = ann.call("/sync/get", &json!({"cc_cursor": from})).await.success().0["sync"].clone();
+    let expected = expected.as_array().expect("rows");
+    for client in &mut clients {
+        assert_eq!(&rows(client, expected.len()).await, expected);
+    }
+}
+
+async fn who_leaves_a_project_is_told_and_no_more(backend: Backend) {
+    let app = App::start(backend).await;
+    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let project = app.installation.create_project("ann", "Fauna").await;
+    let from = cursor(&ben).await;
+    let mut client = connected(&app, Library::JavaScript, &["websocket"], &ben).await;
+    let answer = client.ask(&json!(["init", {"cc_cursor": from}])).await;
+    assert_eq!(answer["success"], true, "{answer}");
+    app.installation.add_member(&project, "ben").await;
+    let sync = async |from: &Value| {
+        let news = ben.call("/sync/get", &json!({"cc_cursor": from})).await.success().0["sync"].clone();
+        news.as_array().expect("rows").clone()
+    };
+    let gained = sync(&from).await;
+    assert_eq!(rows(&mut client, gained.len()).await, gained);
+    let from = cursor(&ben).await;
+    ben.call("/api/account/leave_project", &json!({"project": project})).await.success();
+    ann.call("/api/projects/update", &json!({"project": project, "name": "Flora"})).await.success();
+    ben.call("/api/account/update", &json!({"name": "Benjamin"})).await.success();
+    let lost = sync(&from).await;
+    assert_eq!(rows(&mut client, lost.len()).await, lost);
+    assert_eq!(lost.last().expect("a row")["data_key"], ben.gid.as_str());
+}
