@@ -91,6 +91,11 @@ async fn one_connection(
     }
 }
 
+/// Sends a call again and again until then, for what others feel of it.
+pub(crate) async fn until(address: SocketAddr, call: Call, end: Instant) -> anyhow::Result<()> {
+    one_connection(address, call, end, end).await.map(drop)
+}
+
 /// How long each of `count` calls takes, one after the other, in milliseconds.
 pub(crate) async fn alone(connection: &mut Connection, call: &Call, count: usize) -> anyhow::Result<Vec<f64>> {
     let mut times = Vec::with_capacity(count);

@@ -15,6 +15,8 @@ mod memory;
 mod process;
 mod report;
 mod scale;
+mod socket;
+mod sockets;
 mod sql;
 mod statistics;
 mod sync;
@@ -27,8 +29,10 @@ use installation::Backend;
 use report::Report;
 
 const BACKENDS: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
-const NAMES: [&str; 9] = ["logins", "login", "init", "scale", "large", "memory", "tokens", "import", "sync"];
-const USAGE: &str = "usage: doorward-bench [--quick] [logins|login|init|scale|large|memory|tokens|import|sync]...";
+const NAMES: [&str; 10] =
+    ["logins", "login", "init", "scale", "large", "memory", "tokens", "import", "sync", "sockets"];
+const USAGE: &str =
+    "usage: doorward-bench [--quick] [logins|login|init|scale|large|memory|tokens|import|sync|sockets]...";
 
 /// How long and how often.
 #[derive(Clone, Copy)]
@@ -87,6 +91,9 @@ async fn run(names: &[&str], effort: Effort) -> anyhow::Result<Report> {
         }
         if is_chosen("sync") {
             sync::measure(&mut report, backend, effort).await?;
+        }
+        if is_chosen("sockets") {
+            sockets::measure(&mut report, backend, effort).await?;
         }
         if is_chosen("import") {
             import::measure(&mut report, backend, effort)?;

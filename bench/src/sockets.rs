@@ -1,0 +1,166 @@
+//! Open sockets: what each costs, how soon many are told of a change, and how soon one is while others are busy.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::{Context, ensure};
+use doorward_domain::{Ids, RandomIds};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde_json::{Value, json};
+use tokio::{
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    time::Instant,
+};
+
+use crate::{
+    Effort,
+    client::{Call, Connection, log_in},
+    fill::{PASSWORD, USERNAME, import, insert_projects},
+    installation::{Backend, Installation},
+    load,
+    process::Server,
+    report::{Finding, Report},
+    socket::Socket,
+    sql,
+    statistics::{median, milliseconds, percentile},
+};
+
+const KIB_EACH: f64 = 20.0;
+const ALL_WITHIN_MS: f64 = 500.0;
+const P50_MS: f64 = 20.0;
+const P99_MS: f64 = 150.0;
+/// Sockets of each member.
+const EACH: usize = 5;
+/// Handshakes at once.
+const AT_ONCE: usize = 50;
+/// For everybody to be told, before it counts as never.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Connections that ask for news meanwhile.
+const BUSY: usize = 16;
+
+struct Place {
+    server: Server,
+    tokens: Vec<String>,
+    project: String,
+    owner: Connection,
+    owner_token: String,
+    cursor: i64,
+    told: UnboundedSender<Instant>,
+    heard: UnboundedReceiver<Instant>,
+}
+
+impl Place {
+    /// One project with so many members, besides its owner.
+    async fn open(installation: &Installation, members: usize) -> anyhow::Result<Self> {
+        let gids: Vec<String> = (0..=members).map(|_| RandomIds.gid().to_string()).collect();
+        import(installation, &gids)?;
+        let team = (gids.first().context("an owner")?.clone(), gids.clone());
+        sql::execute(&installation.directory_url, &insert_projects(&[team]))?;
+        sql::analyze(&installation.directory_url)?;
+        let server = installation.serve().await?;
+        let address = server.address;
+        let owner_token = log_in(address, USERNAME, PASSWORD).await?;
+        let mut owner = Connection::open(address).await?;
+        let init: Value = serde_json::from_slice(&owner.ask(&Call::init(&owner_token)).await?.body)?;
+        let projects = init.pointer("/result/user_projects").and_then(Value::as_object).context("projects")?;
+        let project = projects.keys().next().context("a project")?.clone();
+        let cursor = init.pointer("/result/cc.cursor").and_then(Value::as_i64).context("a cursor")?;
+        let log_in = |number: usize| async move { log_in(address, &format!("user-{number}"), PASSWORD).await };
+        let tokens = stream::iter(1..=members).map(log_in).buffered(AT_ONCE).try_collect().await?;
+        let (told, heard) = mpsc::unbounded_channel();
+        Ok(Self { server, tokens, project, owner, owner_token, cursor, told, heard })
+    }
+
+    /// One more socket of each member.
+    async fn connect_all(&self) -> anyhow::Result<()> {
+        let address: SocketAddr = self.server.address;
+        let open = |token: &String| {
+            let (token, told, cursor) = (token.clone(), self.told.clone(), self.cursor);
+            async move {
+                tokio::spawn(Socket::open(address, &token, cursor).await?.listen(told));
+                Ok::<_, anyhow::Error>(())
+            }
+        };
+        stream::iter(&self.tokens).map(open).buffer_unordered(AT_ONCE).try_collect().await
+    }
+
+    /// Renames the project; after how long the last of so many sockets is told, counted from the call.
+    async fn rename(&mut self, number: usize, sockets: usize) -> anyhow::Result<Vec<Duration>> {
+        let body = json!({"project": self.project, "name": format!("Name {number}")});
+        let call = Call::post("/api/projects/update", &self.owner_token, &body);
+        let sent = Instant::now();
+        let status = self.owner.send(&call).await?;
+        ensure!(status == call.expected, "answered {status}");
+        let mut times = Vec::with_capacity(sockets);
+        for _ in 0..sockets {
+            let heard = tokio::time::timeout(PATIENCE, self.heard.recv()).await;
+            times.push(heard.context("not all were told")?.context("a channel")?.duration_since(sent));
+        }
+        Ok(times)
+    }
+}
+
+pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+    let members = if effort.is_quick { 200 } else { 1000 };
+    let installation = Installation::new(backend)?;
+    let mut place = Place::open(&installation, members).await?;
+    let before = place.server.resident_mib()?;
+
+    place.connect_all().await?;
+    let mut lasts = Vec::new();
+    for number in 0..effort.rounds * 4 {
+        let times = place.rename(number, members).await?;
+        lasts.push(times.into_iter().max().map_or(f64::NAN, milliseconds));
+    }
+    let all = Finding::new(format!("a change told to {members} sockets, {backend}"), "ms", median(&lasts));
+    let worst = lasts.iter().copied().fold(0.0, f64::max);
+    report.add(all.at_most(ALL_WITHIN_MS).note(format!("from the call to the last of them; at worst {worst:.0} ms")));
+
+    for _ in 1..EACH {
+        place.connect_all().await?;
+    }
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let count = members * EACH;
+    let open = place.server.metric("doorward_sockets_open").await?;
+    ensure!(open >= f64::from(u32::try_from(count)?), "{open} sockets are open");
+    let kib = (place.server.resident_mib()? - before) * 1024.0 / f64::from(u32::try_from(count)?);
+    let memory = Finding::new(format!("memory of each of {count} sockets, {backend}"), "KiB", kib);
+    report.add(memory.at_most(KIB_EACH).note(format!("{before:.0} MiB before")));
+    drop(place);
+    measure_latency(report, backend, effort).await
+}
+
+/// Of one socket among a hundred, while others ask for news as fast as they can.
+async fn measure_latency(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+    let members = 100;
+    let installation = Installation::new(backend)?;
+    let mut place = Place::open(&installation, members).await?;
+    place.connect_all().await?;
+    let seconds = if effort.is_quick { 4 } else { 15 };
+    let idle = Call::post("/sync/get", &place.owner_token, &json!({"cc_cursor": place.cursor}));
+    let calls = vec![idle; BUSY];
+    let address = place.server.address;
+    let busy = async {
+        let end = Instant::now() + Duration::from_secs(seconds + 1);
+        stream::iter(calls)
+            .map(|call| load::until(address, call, end))
+            .buffer_unordered(BUSY)
+            .try_collect::<Vec<_>>()
+            .await
+    };
+    let watch = async {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        let mut times = Vec::new();
+        let mut number = 0;
+        while Instant::now() < end {
+            number += 1;
+            times.extend(place.rename(number, members).await?);
+        }
+        Ok::<_, anyhow::Error>((times, number))
+    };
+    let (_, (times, changes)) = tokio::try_join!(busy, watch)?;
+    let note = format!("{changes} changes to {members} sockets, from the call; {BUSY} connections ask for news");
+    let name = |what: &str| format!("a change told under load, {what}, {backend}");
+    report.add(Finding::new(name("p50"), "ms", percentile(&times, 500)).at_most(P50_MS).note(note));
+    report.add(Finding::new(name("p99"), "ms", percentile(&times, 990)).at_most(P99_MS));
+    Ok(())
+}
