@@ -62,6 +62,7 @@ mod settings;
 mod signup;
 mod signup_fields;
 mod signup_invited;
+mod sync_sight;
 mod throttle;
 mod timing;
 mod tls;
