@@ -8,6 +8,7 @@ use crate::avatars::{png, upload};
 
 on_both_databases![
     what_somebody_changes_is_told_once_to_whoever_sees_them,
+    a_new_address_changes_the_own_memberships_too,
     a_new_picture_is_told_to_whoever_sees_the_person,
     who_is_deactivated_stays_in_sight_and_reads_on_when_back,
     who_deletes_their_account_goes_from_each_project,
@@ -38,6 +39,33 @@ async fn what_somebody_changes_is_told_once_to_whoever_sees_them(backend: Backen
     let token = scene.app.http.login("ann", "an other horse battery staple 7").await.token();
     scene.audience.is_back("ann", &token);
     scene.audience.is_told("a password is no entry", &[]).await;
+}
+
+async fn a_new_address_changes_the_own_memberships_too(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let body = scene.app.begin_email_change(&scene.dan, "daniel@example.org").await;
+    scene.dan.call("/api/account/update_email", &body).await.success();
+    scene.audience.is_told("without memberships", &[("dan", &["UPDATE cc.users dan"])]).await;
+    // What says where notifications go.
+    let body = scene.app.begin_email_change(&scene.fay, "faye@example.org").await;
+    scene.fay.call("/api/account/update_email", &body).await.success();
+    let told: &[(&str, &[&str])] = &[
+        ("ann ben cas robot", &["UPDATE cc.users fay"]),
+        ("fay", &["UPDATE cc.users fay", "UPDATE cc.projects_members herbarium/fay"]),
+    ];
+    scene.audience.is_told("an invitation", told).await;
+    // Who has set another address for them is told nothing of it.
+    let elsewhere = json!({"notifications": {"email": "elsewhere@example.org"}});
+    let path = format!("/api/p/{}/members/update", scene.garden);
+    scene.ben.call(&path, &json!({"user": scene.ben.gid, "options": elsewhere})).await.success();
+    scene.audience.is_told("elsewhere", &[("ben cas", &["UPDATE cc.projects_members garden/ben"])]).await;
+    let body = scene.app.begin_email_change(&scene.ben, "benjamin@example.org").await;
+    scene.ben.call("/api/account/update_email", &body).await.success();
+    let told: &[(&str, &[&str])] = &[
+        ("ann cas robot", &["UPDATE cc.users ben"]),
+        ("ben", &["UPDATE cc.users ben", "UPDATE cc.projects_members herbarium/ben"]),
+    ];
+    scene.audience.is_told("memberships", told).await;
 }
 
 async fn a_new_picture_is_told_to_whoever_sees_the_person(backend: Backend) {
