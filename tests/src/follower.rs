@@ -1,6 +1,7 @@
 //! Clients that follow the feed of changes: each begins with an init, fetches what it is told of, and must end with what a
 //! fresh init gives.
 
+use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
 use crate::{Answer, ApiUser, Http, User, json::named};
@@ -35,15 +36,16 @@ impl Follower {
         self.http.post(path).bearer(&self.token).json(body).send().await
     }
 
-    /// All that is new, page by page: the rows, after doing what they say.
-    async fn catch_up(&mut self) -> Vec<Value> {
+    /// All that is new, page by page: the rows, after doing what they say. While others write, what is fetched may be newer
+    /// than what is told.
+    async fn catch_up(&mut self, others_write: bool) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
             let (result, data) = self.call("/sync/get", &json!({"cc_cursor": self.cursor})).await.success();
             assert_eq!(data, json!({}));
             let rows = result["sync"].as_array().expect("a list");
             for row in rows {
-                self.follow(row).await;
+                self.follow(row, others_write).await;
             }
             all.extend(rows.iter().cloned());
             if rows.is_empty() {
@@ -55,7 +57,7 @@ impl Follower {
         }
     }
 
-    async fn follow(&mut self, row: &Value) {
+    async fn follow(&mut self, row: &Value, others_write: bool) {
         let cursor = row["cursor"].as_i64().expect("a cursor");
         assert!(row["type"] == "cc" && cursor > self.cursor, "{row} after {}", self.cursor);
         self.cursor = cursor;
@@ -71,6 +73,8 @@ impl Follower {
                 }
             }
             ("DELETE", None) => drop(self.picture.remove(&entry)),
+            ("DELETE", Some(_)) if others_write => drop(self.picture.remove(&entry)),
+            ("INSERT" | "UPDATE", None) if others_write => {}
             (action, fetched) => panic!("{} is told {action} of {entry}, which is {fetched:?}", self.name),
         }
     }
@@ -144,7 +148,7 @@ impl Audience {
     pub async fn is_told_all(&mut self, what: &str, expected: &[(&str, Vec<String>)]) {
         let mut told = Map::new();
         for follower in self.followers.iter_mut().filter(|follower| !follower.is_away) {
-            let rows = follower.catch_up().await;
+            let rows = follower.catch_up(false).await;
             told.insert(follower.name.clone(), rows.iter().map(|row| shown(row, &self.names)).collect());
         }
         let mut wanted: Map<_, _> = told.keys().map(|name| (name.clone(), json!([]))).collect();
@@ -155,10 +159,23 @@ impl Audience {
         }
     }
 
+    /// Everybody reads what there is while others write.
+    pub async fn reads_meanwhile(&mut self) {
+        join_all(self.followers.iter_mut().map(|follower| follower.catch_up(true))).await;
+    }
+
+    /// Everybody reads the rest of it.
+    pub async fn reads_to_the_end(&mut self) {
+        for follower in &mut self.followers {
+            follower.catch_up(false).await;
+            follower.assert_has_what_init_gives("the end").await;
+        }
+    }
+
     /// These read on, whatever they are told.
     pub async fn read_on(&mut self, names: &str) {
         for name in names.split(' ') {
-            self.follower(name).catch_up().await;
+            self.follower(name).catch_up(false).await;
         }
     }
 }

@@ -64,6 +64,7 @@ mod signup_fields;
 mod signup_invited;
 mod sync;
 mod sync_publish;
+mod sync_release;
 mod sync_retention;
 mod sync_sight;
 mod throttle;

@@ -2,6 +2,7 @@
 
 mod api_users;
 mod invitations;
+mod meanwhile;
 mod members;
 mod people;
 mod projects;

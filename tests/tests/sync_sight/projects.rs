@@ -14,6 +14,7 @@ on_both_databases![
     a_new_project_is_told_to_its_owner_alone,
     what_changes_of_a_project_is_told_to_whoever_sees_it,
     a_deleted_project_goes_from_all_but_its_owner_and_comes_back,
+    who_is_in_no_state_to_see_a_project_is_told_nothing_of_its_end,
     a_project_that_is_gone_for_ever_is_told_to_its_owner_alone,
     who_gets_a_project_sees_the_options_of_others_and_who_gives_it_no_more,
     who_shares_two_projects_keeps_the_other_when_one_goes,
@@ -75,9 +76,9 @@ async fn what_changes_of_a_project_is_told_to_whoever_sees_it(backend: Backend) 
     scene.audience.is_told("none", told).await;
 }
 
-/// What each is told when Herbarium goes from their sight, or comes into it, with the action for entries and that for people
-/// whom they share Garden with.
-fn of_all<'a>(action: &'a str, shown: &[&str], kept: &[&str]) -> Vec<String> {
+/// What somebody is told of these members when Herbarium goes from their sight, or comes into it; not of the people whom they
+/// keep.
+fn of_all(action: &str, shown: &[&str], kept: &[&str]) -> Vec<String> {
     let mut rows = Vec::new();
     for user in shown {
         rows.push(format!("{action} cc.projects_members herbarium/{user}"));
@@ -114,6 +115,26 @@ async fn a_deleted_project_goes_from_all_but_its_owner_and_comes_back(backend: B
     let body = json!({"project": scene.herbarium, "name": "Hortus"});
     scene.ann.call("/api/projects/update", &body).await.success();
     scene.audience.is_told("renamed", &[("ann ben cas robot fay", &["UPDATE cc.projects herbarium"])]).await;
+}
+
+async fn who_is_in_no_state_to_see_a_project_is_told_nothing_of_its_end(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    scene.on_project(&scene.fay, "/api/account/decline_invite", &scene.herbarium).await;
+    scene.app.installation.add_member(&scene.herbarium, "dan").await;
+    scene.on_member("deactivate", &scene.dan.gid.clone()).await;
+    scene.audience.read_on("ann ben cas dan fay robot").await;
+    for (path, action) in [("/api/projects/delete", "DELETE"), ("/api/projects/undelete", "INSERT")] {
+        scene.on_project(&scene.ann, path, &scene.herbarium).await;
+        // Whom nobody sees comes not into sight; who goes may have been seen before.
+        let told = of_all(
+            action,
+            &["ben", "cas", "robot", "fay", "dan"],
+            if action == "INSERT" { &["fay", "dan"] } else { &[] },
+        );
+        let told = [vec!["UPDATE cc.projects herbarium".to_owned()], told].concat();
+        scene.audience.read_on("ben cas robot").await;
+        scene.audience.is_told_all(path, &[("ann", told)]).await;
+    }
 }
 
 async fn a_project_that_is_gone_for_ever_is_told_to_its_owner_alone(backend: Backend) {
