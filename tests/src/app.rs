@@ -111,6 +111,11 @@ impl ApiUser {
     pub async fn auth(&self) -> Answer {
         self.http.auth(&self.project, &self.key).await
     }
+
+    #[must_use]
+    pub const fn http(&self) -> &Http {
+        &self.http
+    }
 }
 
 impl Http {

@@ -50,11 +50,11 @@ fn picture(format: ImageFormat, width: u32, height: u32) -> Vec<u8> {
     bytes.into_inner()
 }
 
-pub(super) fn png() -> Vec<u8> {
+pub(crate) fn png() -> Vec<u8> {
     picture(ImageFormat::Png, 64, 48)
 }
 
-async fn upload(user: &User, bytes: &[u8]) -> Answer {
+pub(crate) async fn upload(user: &User, bytes: &[u8]) -> Answer {
     user.http.post(UPLOAD).bearer(&user.token).file("upload_file", bytes).send().await
 }
 

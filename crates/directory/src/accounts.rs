@@ -5,7 +5,8 @@ use doorward_mail::{Letter, NewMail};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, NewUser, feed,
+    Directory, Error, NewUser,
+    feed::{self, NewChange},
     model::{Action, User},
     places, store,
     users::{self, change},
@@ -268,6 +269,10 @@ fn save(connection: &mut AnyConnection, old: &User, new: &User, clock: &dyn Cloc
         Err(doorward_storage::Error::Unique(_)) => return Err(Error::UsernameTaken),
         done => done?,
     }
-    feed::append(connection, vec![users::change(Action::Update, new.gid, new.status.as_str())], clock)?;
+    let mut changes = vec![users::change(Action::Update, new.gid, new.status.as_str())];
+    if old.email != new.email {
+        changes.push(NewChange::Address(new.gid));
+    }
+    feed::append(connection, changes, clock)?;
     Ok(())
 }

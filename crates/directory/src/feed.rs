@@ -32,6 +32,8 @@ pub(crate) enum NewChange {
         /// Afterwards; empty when the user is gone.
         status: &'static str,
     },
+    /// A user has another address than before.
+    Address(Gid),
     /// None: there was none, or is none any more.
     Membership {
         before: Option<Membership>,
@@ -93,6 +95,7 @@ impl Page {
     fn tell(&mut self, connection: &mut AnyConnection, change: NewChange) -> Result<()> {
         match change {
             NewChange::User { action, gid, status } => self.user(connection, action, gid, status),
+            NewChange::Address(user) => self.address(connection, user),
             NewChange::Membership { before, after } => self.membership(connection, before.as_ref(), after.as_ref()),
             NewChange::PurgedMembership(membership) => {
                 self.change(Action::Delete, MEMBERSHIPS, key(membership.project, membership.user), "");
@@ -179,6 +182,17 @@ impl Page {
                 for project in store::init::projects_that_show(connection, gid)? {
                     self.notice(Scope::Project(project), action, USERS, gid.to_string());
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Where notifications go that somebody wants nowhere else is in the memberships that they see of themself.
+    fn address(&mut self, connection: &mut AnyConnection, user: Gid) -> Result<()> {
+        for (own, project) in store::init::own(connection, user)? {
+            let is_elsewhere = own.notifications.as_ref().is_some_and(|wanted| wanted.email.is_some());
+            if !is_elsewhere && sight::of(project.status, Some(&own)) > Sight::None {
+                self.sighting(Scope::User(user), Action::Update, MEMBERSHIPS, key(project.gid, user));
             }
         }
         Ok(())

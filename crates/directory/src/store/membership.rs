@@ -129,6 +129,7 @@ pub(crate) fn delete_all_of_project(connection: &mut AnyConnection, project: Gid
 pub(crate) fn list_of_user(connection: &mut AnyConnection, user: Gid) -> Result<Vec<Membership>> {
     let rows: Vec<Row> = memberships::table
         .filter(memberships::user_gid.eq(user.to_string()))
+        .order(memberships::project_gid)
         .select(Row::as_select())
         .load(connection)?;
     rows.into_iter().map(Membership::try_from).collect()

@@ -1,7 +1,7 @@
 //! Whoever follows the feed ends with what a fresh init gives: readers of all kinds, on pages of a few rows, while everything
 //! that can change does.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use doorward_domain::{DisplayName, Email, Ids, ProjectStatus, RandomIds, SystemClock, Timezone, Username};
 use doorward_storage::testing::TestDatabase;
@@ -46,12 +46,14 @@ struct Reader {
     limits: Limits,
     cursor: i64,
     picture: Picture,
+    /// How often it had to begin again, because the feed isn't kept for ever.
+    expired: usize,
 }
 
 impl Reader {
     fn start(connection: &mut AnyConnection, user: Gid, limits: Limits) -> Self {
         let (cursor, picture) = picture(connection, user).unwrap();
-        Self { user, limits, cursor, picture }
+        Self { user, limits, cursor, picture, expired: 0 }
     }
 
     /// Reads a page, and fetches what it speaks of. Whether there is more.
@@ -61,6 +63,11 @@ impl Reader {
             Ok(news) => news,
             // Who is deactivated asks again later.
             Err(Error::UserNotActive) => return false,
+            Err(Error::CursorExpired) => {
+                (self.cursor, self.picture) = picture(connection, self.user).unwrap();
+                self.expired += 1;
+                return true;
+            }
             Err(error) => panic!("{error}"),
         };
         let (_, now) = picture(connection, self.user).unwrap();
@@ -140,7 +147,7 @@ impl World {
         let owner = self.directory.get_project(project).await.map_or(Gid::NIL, |project| project.owner);
         let number = self.pick(1000);
         let directory = self.directory.clone();
-        let kind = self.pick(22);
+        let kind = self.pick(23);
         let done = match kind {
             0 | 1 => directory.add_member(project, user).await.map(drop),
             2 | 3 => {
@@ -191,6 +198,7 @@ impl World {
                 self.people.push(made);
                 Ok(())
             }
+            22 => directory.forget_changes(Duration::from_millis(number as u64 / 10)).await,
             21 if number.is_multiple_of(9) => directory.delete_user(user).await,
             _ => Ok(()),
         };
@@ -232,9 +240,10 @@ async fn follow_everything(test: &TestDatabase, seed: u8) {
     }
     let finish = move |connection: &mut AnyConnection| {
         readers.iter_mut().for_each(|reader| reader.catch_up(connection));
-        Ok::<_, Error>(())
+        Ok::<_, Error>(readers.iter().map(|reader| reader.expired).sum::<usize>())
     };
-    test.database.read(finish).await.unwrap();
+    let expired = test.database.read(finish).await.unwrap();
+    assert!(expired > 0, "nobody read so late that it was too late");
 }
 
 #[tokio::test(flavor = "multi_thread")]

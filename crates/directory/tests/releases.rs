@@ -1,0 +1,71 @@
+//! The release that is told of, on both databases.
+
+mod support;
+
+use doorward_directory::{Error, News, Since, model::Action};
+use support::{Fixture, both};
+
+async fn note(fixture: &Fixture, release: &str) -> Result<(), Error> {
+    fixture.directory.note_release(release.to_owned()).await
+}
+
+#[tokio::test]
+async fn everybody_is_told_once_of_a_newer_release_and_of_no_older_one() {
+    for fixture in both() {
+        let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
+        fixture.project(&ann, "Herbarium").await;
+        let before = fixture.directory.feed_head().await.unwrap();
+        let told = async |since: i64| {
+            let since = Since { cc_cursor: Some(since), ..Since::default() };
+            let news: [News; 2] = [
+                fixture.directory.list_news(ann.gid, since, false).await.unwrap(),
+                fixture.directory.list_news(ben.gid, since, false).await.unwrap(),
+            ];
+            assert_eq!(news[0].rows, news[1].rows);
+            assert!(news[0].rows.iter().all(|row| row.action == Action::Update && row.data_type == "cc.version"));
+            let [news, _] = news;
+            news.rows.into_iter().map(|row| (row.cursor - before, row.data_key)).collect::<Vec<_>>()
+        };
+        // The first one that there is: nobody has seen another.
+        note(&fixture, "2026.01.001").await.unwrap();
+        for same_or_older in ["2026.01.001", "2025.12.999", "2026.01.000"] {
+            note(&fixture, same_or_older).await.unwrap();
+            assert_eq!(told(before).await, [], "{same_or_older}");
+        }
+        note(&fixture, "2026.01.002").await.unwrap();
+        let newer = (1, "2026.01.002".to_owned());
+        for same_or_older in ["2026.01.002", "2026.01.001"] {
+            note(&fixture, same_or_older).await.unwrap();
+            assert_eq!(told(before).await, std::slice::from_ref(&newer), "{same_or_older}");
+        }
+        note(&fixture, "2026.11.001").await.unwrap();
+        assert_eq!(told(before).await, [newer, (2, "2026.11.001".to_owned())]);
+        assert_eq!(told(before + 1).await, [(2, "2026.11.001".to_owned())]);
+        assert_eq!(told(before + 2).await, []);
+    }
+}
+
+#[tokio::test]
+async fn of_several_servers_of_a_newer_release_one_tells() {
+    for fixture in both() {
+        note(&fixture, "2026.01.001").await.unwrap();
+        let before = fixture.directory.feed_head().await.unwrap();
+        let notes = futures_util::future::join_all((0..4).map(|_| note(&fixture, "2026.02.001"))).await;
+        assert!(notes.iter().all(Result::is_ok), "{notes:?}");
+        let changes = fixture.directory.list_changes(before).await.unwrap();
+        let [change] = changes.as_slice() else { panic!("{changes:?}") };
+        assert_eq!((change.action, change.data_type.as_str()), (Action::Update, "cc.version"));
+        assert_eq!((change.data_key.as_str(), change.project), ("2026.02.001", None));
+    }
+}
+
+#[tokio::test]
+async fn services_publish_no_release() {
+    for fixture in both() {
+        let ann = fixture.user("ann").await;
+        let project = fixture.project(&ann, "Herbarium").await;
+        let (data_type, data_key) = ("cc.version".to_owned(), "2099.01.001".to_owned());
+        let row = doorward_directory::PublishedRow { action: Action::Update, data_type, data_key };
+        assert!(fixture.directory.publish(project.gid, vec![row]).await.is_err());
+    }
+}

@@ -1,0 +1,113 @@
+//! What was published, as services and gateways are told of it; and that it stays.
+
+use std::time::Duration;
+
+use doorward_proto::directory::v1::{Action, Change, FeedKind, Notice, SyncRequest, WatchNoticesRequest, WatchRequest};
+use doorward_tests::{Backend, eventually, json::assert_same, on_both_databases, split::Role};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tonic::Response;
+
+use super::{Scene, records, row, told};
+use crate::grpc::trusted;
+
+const RECOVERY: Duration = Duration::from_secs(10);
+
+on_both_databases![
+    services_that_watch_are_told_the_project,
+    gateways_are_told_whom_a_row_concerns,
+    what_was_published_survives_a_kill,
+];
+
+async fn services_that_watch_are_told_the_project(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let before = scene.position().await;
+    let watched = scene.peers.directory.watch(trusted(WatchRequest { cursor: Some(before) })).await;
+    let mut stream = watched.expect("a stream").into_inner();
+    let rows = vec![row(Action::Insert, "records", "r1"), row(Action::Delete, "fields", "f")];
+    scene.publish(rows).await;
+    scene.ben.call("/api/account/update", &json!({"name": "Benjamin"})).await.success();
+    let mut changes: Vec<Change> = Vec::new();
+    while changes.len() < 3 {
+        let message = stream.next().await.expect("a message").expect("a message");
+        changes.extend(message.changes);
+        assert!(changes.last().is_none_or(|last| last.cursor == message.cursor), "{changes:?}");
+    }
+    assert!(changes.iter().all(|change| change.changed_at > 0), "{changes:?}");
+    let change = |number: i64, action: Action, data_type: &str, data_key: &str| Change {
+        cursor: before + number,
+        action: action.into(),
+        data_type: data_type.to_owned(),
+        data_key: data_key.to_owned(),
+        status: String::new(),
+        changed_at: changes.first().expect("a change").changed_at,
+        project_gid: Some(scene.project.clone()),
+    };
+    let published = [change(1, Action::Insert, "records", "r1"), change(2, Action::Delete, "fields", "f")];
+    assert_eq!(changes[..2], published);
+    let user = Change {
+        status: "active".to_owned(),
+        changed_at: changes[2].changed_at,
+        project_gid: None,
+        ..change(3, Action::Update, "cc.users", &scene.ben.gid)
+    };
+    assert_eq!(changes[2..], [user]);
+}
+
+async fn gateways_are_told_whom_a_row_concerns(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let before = scene.position().await;
+    let cursor = scene.publish(records(1)).await;
+    let watched = scene.peers.directory.watch_notices(trusted(WatchNoticesRequest { cursor: Some(before) })).await;
+    let message = watched.expect("a stream").into_inner().next().await.expect("a message").expect("a message");
+    assert_eq!(message.cursor, cursor);
+    let [notice]: [Notice; 1] = message.notices.try_into().expect("one notice");
+    let expected = Notice {
+        cursor,
+        scope: notice.scope.clone(),
+        feed: FeedKind::Project.into(),
+        is_personal: false,
+        action: Action::Insert.into(),
+        data_type: "records".to_owned(),
+        data_key: "r0".to_owned(),
+    };
+    assert_eq!(notice, expected);
+    for (user, follows, concerns) in [
+        (&scene.ann, Some(scene.project.clone()), true),
+        (&scene.ben, Some(scene.project.clone()), true),
+        (&scene.ben, None, false),
+        (&scene.dan, None, false),
+    ] {
+        let request = SyncRequest {
+            user_gid: user.gid.clone(),
+            cc_cursor: Some(cursor),
+            cursor: follows.as_ref().map(|_| cursor),
+            project_gid: follows,
+            with_scopes: true,
+        };
+        let answer = scene.peers.directory.sync(trusted(request)).await.map(Response::into_inner).expect("an answer");
+        assert_eq!(answer.scopes.contains(&notice.scope), concerns, "{} {answer:?}", user.username);
+    }
+}
+
+async fn what_was_published_survives_a_kill(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let before = scene.position().await;
+    scene.publish(records(3)).await;
+
+    scene.split.kill(Role::Directory);
+
+    scene.split.start_service(Role::Directory);
+    scene.split.ready(Role::Directory).await;
+    let body = json!({"cc_cursor": before, "project": scene.project, "cursor": before});
+    let answer = eventually("an answer", RECOVERY, async || {
+        Some(scene.ben.call("/sync/get", &body).await).filter(|answer| answer.status == 200)
+    })
+    .await;
+    let rows: Vec<Value> = ["r0", "r1", "r2"]
+        .into_iter()
+        .zip(before + 1..)
+        .map(|(key, cursor)| told(cursor, "INSERT", "records", key))
+        .collect();
+    assert_same(&answer.success().0, &json!({"sync": rows}));
+}

@@ -1,0 +1,145 @@
+//! How long cursors are good: until what follows them is forgotten, and then never without saying so.
+
+use std::time::Duration;
+
+use doorward_domain::ErrorCode;
+use doorward_proto::{
+    Failure,
+    directory::v1::{Action, PublishRequest, PublishedRow, WatchRequest},
+};
+use doorward_tests::{Backend, Split, User, eventually, json::assert_same, on_both_databases};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+
+use super::grpc::{Peers, trusted};
+
+on_both_databases![
+    a_cursor_that_is_too_old_is_refused_and_an_init_gives_a_good_one,
+    a_reader_misses_nothing_without_being_told,
+];
+
+const SHORT: [(&str, &str); 1] = [("DOORWARD_FEED_RETENTION", "1s")];
+/// Until what is too old is gone, on a busy machine.
+const SOON: Duration = Duration::from_secs(20);
+
+struct Scene {
+    split: Split,
+    peers: Peers,
+    ann: User,
+    ben: User,
+    project: String,
+}
+
+impl Scene {
+    async fn new(backend: Backend) -> Self {
+        let split = Split::with(backend, &SHORT).await;
+        let (ann, ben) = (split.user("ann").await, split.user("ben").await);
+        let project = split.installation.create_project("ann", "Herbarium").await;
+        split.installation.add_member(&project, "ben").await;
+        let peers = Peers::of(&split).await;
+        Self { split, peers, ann, ben, project }
+    }
+
+    /// One row of each feed.
+    async fn change(&mut self, number: usize) {
+        self.ben.call("/api/account/update", &json!({"name": format!("Ben {number}")})).await.success();
+        let row = PublishedRow {
+            action: Action::Update.into(),
+            data_type: "records".to_owned(),
+            data_key: format!("r{number}"),
+        };
+        let request = PublishRequest { project_gid: self.project.clone(), rows: vec![row] };
+        self.peers.directory.publish(trusted(request)).await.expect("a cursor");
+    }
+
+    /// Of an init of the project: that of both feeds.
+    async fn init(&self) -> i64 {
+        let (init, _) = self.split.http.project_init(&self.project, &self.ann.token).await.success();
+        assert_eq!(init["cc.cursor"], init["cursor"]);
+        init["cursor"].as_i64().expect("a cursor")
+    }
+
+    /// The rows of both feeds after a cursor; None when it is too old.
+    async fn read(&self, after: i64) -> Option<Vec<Value>> {
+        let body = json!({"cc_cursor": after, "project": self.project, "cursor": after});
+        let answer = self.ann.call("/sync/get", &body).await;
+        if answer.status == 422 {
+            answer.assert_unprocessable("cursor_expired");
+            return None;
+        }
+        let (result, _) = answer.success();
+        assert_eq!(result.get("warning"), None);
+        Some(result["sync"].as_array().expect("a list").clone())
+    }
+}
+
+async fn a_cursor_that_is_too_old_is_refused_and_an_init_gives_a_good_one(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let old = scene.init().await;
+    scene.change(0).await;
+    eventually("422", SOON, async || scene.read(old).await.is_none().then_some(())).await;
+    let now = scene.init().await;
+    let project = &scene.project;
+    for expired in [
+        json!({"cc_cursor": old}),
+        json!({"cc_cursor": 0}),
+        json!({"cc_cursor": now - 1}),
+        json!({"cc_cursor": old, "project": project}),
+        json!({"project": project, "cursor": old}),
+        json!({"cc_cursor": now, "project": project, "cursor": old}),
+        json!({"cc_cursor": old, "project": project, "cursor": now}),
+    ] {
+        scene.ann.call("/sync/get", &expired).await.assert_unprocessable("cursor_expired");
+    }
+    let strange = json!({"cc_cursor": old, "project": super::api_keys::NO_GID});
+    scene.ann.call("/sync/get", &strange).await.assert_forbidden();
+    let global = json!({"sync": [], "cc.cursor": now});
+    for good in [json!({}), json!({"cc_cursor": now}), json!({"cc_cursor": now, "cursor": old})] {
+        assert_same(&scene.ann.call("/sync/get", &good).await.success().0, &global);
+    }
+    assert_eq!(scene.read(now).await, Some(Vec::new()));
+    assert_eq!(scene.ann.call("/sync/cursors", &json!({})).await.success().0, json!({"cc.cursor": now}));
+
+    // Services that watch are told so, too.
+    for cursor in [0, old] {
+        let watched = scene.peers.directory.watch(trusted(WatchRequest { cursor: Some(cursor) })).await;
+        let failed = match watched {
+            Ok(stream) => stream.into_inner().next().await.expect("a message").expect_err("too old"),
+            Err(failed) => failed,
+        };
+        let expired = Failure::new(ErrorCode::Unprocessable).with_info("reason", "cursor_expired");
+        assert_eq!(Failure::from(failed), expired);
+    }
+    scene.change(1).await;
+    let rows = scene.read(now).await.expect("rows");
+    assert_eq!(rows.len(), 2, "{rows:?}");
+}
+
+/// Each cursor is of a row that ann is told of, so that a gap would be seen.
+async fn a_reader_misses_nothing_without_being_told(backend: Backend) {
+    const ROUNDS: usize = 3;
+    let mut scene = Scene::new(backend).await;
+    let (mut old, mut expired, mut number) = (scene.init().await, 0, 0);
+    // Who keeps up is never refused.
+    let mut current = old;
+    while expired < ROUNDS {
+        scene.change(number).await;
+        number += 1;
+        for (after, keeps_up) in [(current, true), (old, false)] {
+            let Some(rows) = scene.read(after).await else {
+                assert!(!keeps_up, "{after} is too old");
+                (old, expired) = (scene.init().await, expired + 1);
+                continue;
+            };
+            let cursors: Vec<i64> = rows.iter().map(|row| row["cursor"].as_i64().expect("a cursor")).collect();
+            let count = i64::try_from(rows.len()).expect("few");
+            assert_eq!(cursors, (after + 1..=after + count).collect::<Vec<_>>());
+            if keeps_up {
+                assert_eq!(count, 2, "{rows:?}");
+                current += count;
+            }
+            assert_eq!(after + count, current);
+        }
+    }
+    assert!(number > ROUNDS, "nothing was read in between");
+}

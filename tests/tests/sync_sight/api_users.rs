@@ -1,0 +1,54 @@
+//! API users: told of as members, and told what members are told.
+
+use doorward_tests::{Backend, on_both_databases};
+use serde_json::json;
+
+use super::Scene;
+
+on_both_databases![an_api_user_comes_changes_and_goes, an_api_user_that_was_deactivated_reads_on,];
+
+async fn an_api_user_comes_changes_and_goes(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let crane = scene.ann.create_api_user(&scene.herbarium, "Crane").await;
+    scene.audience.name(&crane.gid, "crane");
+    let user = json!({"user": crane.gid});
+    let told: &[&str] = &["INSERT cc.projects_members herbarium/crane", "INSERT cc.users crane"];
+    scene.audience.is_told("created", &[("ann ben cas robot", told)]).await;
+    scene.owner("apikeys/update", &json!({"user": crane.gid, "name": "Digger"})).await.success();
+    scene.audience.is_told("renamed", &[("ann ben cas robot", &["UPDATE cc.users crane"])]).await;
+    for call in ["get", "rotate"] {
+        scene.owner(&format!("apikeys/{call}"), &user).await.success();
+        scene.audience.is_told("a key is no entry", &[]).await;
+    }
+    scene.owner("apikeys/deactivate", &user).await.success();
+    let told: &[&str] = &["UPDATE cc.projects_members herbarium/crane", "DELETE cc.users crane"];
+    scene.audience.is_told("deactivated", &[("ann ben cas robot", told)]).await;
+    scene.owner("apikeys/update", &json!({"user": crane.gid, "name": "Crane"})).await.success();
+    scene.audience.is_told("renamed out of sight", &[]).await;
+    scene.owner("apikeys/activate", &user).await.success();
+    scene.audience.read_on("ann ben cas robot").await;
+    scene.audience.is_told("activated", &[]).await;
+    scene.owner("apikeys/delete", &user).await.success();
+    let told: &[&str] = &["DELETE cc.projects_members herbarium/crane", "DELETE cc.users crane"];
+    scene.audience.is_told("deleted", &[("ann ben cas robot", told)]).await;
+}
+
+async fn an_api_user_that_was_deactivated_reads_on(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let user = json!({"user": scene.robot.gid});
+    scene.owner("apikeys/update", &json!({"user": scene.robot.gid, "name": "Digger"})).await.success();
+    scene.audience.is_told("renamed", &[("ann ben cas robot", &["UPDATE cc.users robot"])]).await;
+    scene.audience.leaves("robot");
+    scene.owner("apikeys/deactivate", &user).await.success();
+    let told: &[&str] = &["UPDATE cc.projects_members herbarium/robot", "DELETE cc.users robot"];
+    scene.audience.is_told("deactivated", &[("ann ben cas", told)]).await;
+    scene.owner("apikeys/activate", &user).await.success();
+    // Those who don't have them ignore the UPDATE.
+    let told: &[&str] =
+        &["UPDATE cc.users robot", "UPDATE cc.projects_members herbarium/robot", "INSERT cc.users robot"];
+    scene.audience.is_told("activated", &[("ann ben cas", told)]).await;
+    let token = scene.robot.auth().await.token();
+    scene.audience.is_back("robot", &token);
+    scene.audience.read_on("robot").await;
+    scene.audience.is_told("back", &[]).await;
+}

@@ -1,0 +1,159 @@
+//! Invitations, of accounts and of addresses.
+
+use doorward_tests::{Backend, PASSWORD, installation::gid, on_both_databases};
+use serde_json::json;
+
+use super::Scene;
+
+on_both_databases![
+    an_account_is_invited_and_joins,
+    an_account_declines_and_is_invited_again,
+    a_place_is_told_to_members_and_taken_by_a_signup,
+    a_place_is_given_up_for_an_account_that_there_is,
+    a_place_that_is_withdrawn_is_forgotten,
+];
+
+const INVITED: [(&str, &[&str]); 2] = [
+    ("ann ben cas robot", &["INSERT cc.projects_members herbarium/dan", "INSERT cc.users dan"]),
+    ("dan", &["INSERT cc.projects herbarium", "INSERT cc.projects_members herbarium/dan"]),
+];
+
+impl Scene {
+    async fn invite(&self, name: &str) -> String {
+        let (result, _) = self.owner("members/invite", &json!({"username_or_email": name})).await.success();
+        result["user"].as_str().expect("a gid").to_owned()
+    }
+}
+
+async fn an_account_is_invited_and_joins(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    scene.invite("dan").await;
+    scene.audience.is_told("invited", &INVITED).await;
+    scene.on_member("resend_invite", &scene.dan.gid.clone()).await;
+    scene.invite("dan@example.org").await;
+    scene.audience.is_told("again", &[]).await;
+    scene.on_project(&scene.dan, "/api/account/accept_invite", &scene.herbarium).await;
+    let membership = "UPDATE cc.projects_members herbarium/dan";
+    let told: &[(&str, &[&str])] = &[
+        ("ann ben cas robot", &[membership]),
+        (
+            "dan",
+            &[
+                // In full from now on.
+                "INSERT cc.projects herbarium",
+                membership,
+                "INSERT cc.projects_members herbarium/ann",
+                "INSERT cc.users ann",
+                "INSERT cc.projects_members herbarium/ben",
+                "INSERT cc.users ben",
+                "INSERT cc.projects_members herbarium/cas",
+                "INSERT cc.users cas",
+                "INSERT cc.projects_members herbarium/robot",
+                "INSERT cc.users robot",
+                "INSERT cc.projects_members herbarium/fay",
+                "INSERT cc.users fay",
+            ],
+        ),
+    ];
+    scene.audience.is_told("accepted", told).await;
+}
+
+async fn an_account_declines_and_is_invited_again(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    scene.invite("dan").await;
+    scene.audience.is_told("invited", &INVITED).await;
+    let declined: &[(&str, &[&str])] = &[
+        ("ann ben cas robot", &["UPDATE cc.projects_members herbarium/dan", "DELETE cc.users dan"]),
+        ("dan", &["DELETE cc.projects herbarium", "DELETE cc.projects_members herbarium/dan"]),
+    ];
+    let invited: &[(&str, &[&str])] =
+        &[("ann ben cas robot", &["UPDATE cc.projects_members herbarium/dan", "INSERT cc.users dan"]), INVITED[1]];
+    scene.on_project(&scene.dan, "/api/account/decline_invite", &scene.herbarium).await;
+    scene.audience.is_told("declined", declined).await;
+    scene.on_member("resend_invite", &scene.dan.gid.clone()).await;
+    scene.audience.is_told("resent", invited).await;
+    let link = json!({"invitee": scene.dan.gid, "project": scene.herbarium});
+    scene.app.http.open("/api/decline_invite", &link).await.success();
+    scene.audience.is_told("declined by the link", declined).await;
+    scene.invite("dan").await;
+    scene.audience.is_told("invited again", invited).await;
+    scene.on_member("remove", &scene.dan.gid.clone()).await;
+    let told: &[(&str, &[&str])] = &[
+        ("ann ben cas robot", &["DELETE cc.projects_members herbarium/dan", "DELETE cc.users dan"]),
+        ("dan", &["DELETE cc.projects herbarium", "DELETE cc.projects_members herbarium/dan"]),
+    ];
+    scene.audience.is_told("withdrawn", told).await;
+}
+
+async fn a_place_is_told_to_members_and_taken_by_a_signup(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let new = scene.invite("new@example.org").await;
+    scene.audience.name(&new, "new");
+    let told: &[&str] = &["INSERT cc.projects_members herbarium/new", "INSERT cc.users new"];
+    scene.audience.is_told("a place", &[("ann ben cas robot", told)]).await;
+    scene.app.smtp.mail_to("new@example.org").await;
+    let begun = scene.app.begin_signup("new", "new@example.org").await;
+    scene.audience.is_told("a first step", &[]).await;
+    scene.app.http.open("/api/signup", &begun).await.success();
+    scene.audience.is_told("signed up", &[("ann ben cas robot", &["UPDATE cc.users new"])]).await;
+    scene.app.sign_up("zoe", "zoe@example.org").await;
+    scene.audience.is_told("somebody else", &[]).await;
+
+    let token = scene.app.http.login("new", PASSWORD).await.token();
+    let account = doorward_tests::User { gid: new, username: "new".to_owned(), token, http: scene.app.http.clone() };
+    scene.audience.seat(&account).await;
+    scene.on_project(&account, "/api/account/decline_invite", &scene.herbarium).await;
+    let told: &[(&str, &[&str])] = &[
+        ("ann ben cas robot", &["UPDATE cc.projects_members herbarium/new", "DELETE cc.users new"]),
+        ("new", &["DELETE cc.projects herbarium", "DELETE cc.projects_members herbarium/new"]),
+    ];
+    scene.audience.is_told("declined", told).await;
+}
+
+async fn a_place_is_given_up_for_an_account_that_there_is(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    for (number, address) in ["one@example.org", "two@example.org"].into_iter().enumerate() {
+        let place = scene.invite(address).await;
+        let place_name = format!("place{number}");
+        scene.audience.name(&place, &place_name);
+        scene.audience.read_on("ann ben cas robot").await;
+        scene.app.smtp.mail_to(address).await;
+        let gone =
+            [format!("DELETE cc.projects_members herbarium/{place_name}"), format!("DELETE cc.users {place_name}")];
+        if number == 0 {
+            // An administrator makes an account with the address.
+            let words = ["user", "create", "--username", "eve", "--email", address, "--password-stdin"];
+            let eve = gid(&scene.app.installation.cli(&words, PASSWORD).await.succeeded());
+            scene.audience.name(&eve, "eve");
+            let told = [&gone[0], &gone[1], "INSERT cc.projects_members herbarium/eve", "INSERT cc.users eve"];
+            scene.audience.is_told("created", &[("ann ben cas robot", &told)]).await;
+        } else {
+            let body = scene.app.begin_email_change(&scene.dan, address).await;
+            scene.dan.call("/api/account/update_email", &body).await.success();
+            let told = [&gone[0], &gone[1], "INSERT cc.projects_members herbarium/dan", "INSERT cc.users dan"];
+            let own: &[&str] =
+                &["UPDATE cc.users dan", "INSERT cc.projects herbarium", "INSERT cc.projects_members herbarium/dan"];
+            scene.audience.is_told("verified", &[("ann ben cas robot", &told), ("dan", own)]).await;
+        }
+    }
+}
+
+async fn a_place_that_is_withdrawn_is_forgotten(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let new = scene.invite("new@example.org").await;
+    scene.audience.name(&new, "new");
+    scene.audience.read_on("ann ben cas robot").await;
+    let link = json!({"invitee": new, "project": scene.herbarium});
+    scene.app.http.open("/api/decline_invite", &link).await.success();
+    let told: &[&str] = &["UPDATE cc.projects_members herbarium/new", "DELETE cc.users new"];
+    scene.audience.is_told("declined by the link", &[("ann ben cas robot", told)]).await;
+    scene.on_member("remove", &new).await;
+    let told: &[&str] = &["DELETE cc.projects_members herbarium/new"];
+    scene.audience.is_told("removed", &[("ann ben cas robot", told)]).await;
+    // A place that is there and gone between two looks.
+    let new = scene.invite("new@example.org").await;
+    scene.audience.name(&new, "newer");
+    scene.on_member("remove", &new).await;
+    let told: &[&str] = &["DELETE cc.projects_members herbarium/newer", "DELETE cc.users newer"];
+    scene.audience.is_told("there and gone", &[("ann ben cas robot", told)]).await;
+}

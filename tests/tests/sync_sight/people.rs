@@ -1,0 +1,112 @@
+//! What people change about themselves, or an administrator about them.
+
+use doorward_tests::{Backend, PASSWORD, on_both_databases};
+use serde_json::json;
+
+use super::Scene;
+use crate::avatars::{png, upload};
+
+on_both_databases![
+    what_somebody_changes_is_told_once_to_whoever_sees_them,
+    a_new_address_changes_the_own_memberships_too,
+    a_new_picture_is_told_to_whoever_sees_the_person,
+    who_is_deactivated_stays_in_sight_and_reads_on_when_back,
+    who_deletes_their_account_goes_from_each_project,
+];
+
+async fn what_somebody_changes_is_told_once_to_whoever_sees_them(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    for change in [
+        json!({"name": "Benjamin"}),
+        json!({"username": "benjamin"}),
+        json!({"language": "nl"}),
+        json!({"timezone": "Europe/Berlin"}),
+        json!({"name": "Ben", "username": "ben", "language": "en", "timezone": "Europe/Amsterdam"}),
+    ] {
+        scene.ben.call("/api/account/update", &change).await.success();
+        // With cas, ben shares two projects.
+        scene.audience.is_told(&change.to_string(), &[("ann ben cas robot", &["UPDATE cc.users ben"])]).await;
+        // Nothing is different.
+        scene.ben.call("/api/account/update", &change).await.success();
+        scene.audience.is_told("the same again", &[]).await;
+    }
+    let name = json!({"name": "Fay F."});
+    scene.fay.call("/api/account/update", &name).await.success();
+    scene.audience.is_told("somebody invited", &[("ann ben cas robot fay", &["UPDATE cc.users fay"])]).await;
+    scene.dan.call("/api/account/update", &name).await.success();
+    scene.audience.is_told("a stranger", &[("dan", &["UPDATE cc.users dan"])]).await;
+    scene.ann.call("/api/account/update", &json!({"password": "an other horse battery staple 7"})).await.success();
+    let token = scene.app.http.login("ann", "an other horse battery staple 7").await.token();
+    scene.audience.is_back("ann", &token);
+    scene.audience.is_told("a password is no entry", &[]).await;
+}
+
+async fn a_new_address_changes_the_own_memberships_too(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let body = scene.app.begin_email_change(&scene.dan, "daniel@example.org").await;
+    scene.dan.call("/api/account/update_email", &body).await.success();
+    scene.audience.is_told("without memberships", &[("dan", &["UPDATE cc.users dan"])]).await;
+    // What says where notifications go.
+    let body = scene.app.begin_email_change(&scene.fay, "faye@example.org").await;
+    scene.fay.call("/api/account/update_email", &body).await.success();
+    let told: &[(&str, &[&str])] = &[
+        ("ann ben cas robot", &["UPDATE cc.users fay"]),
+        ("fay", &["UPDATE cc.users fay", "UPDATE cc.projects_members herbarium/fay"]),
+    ];
+    scene.audience.is_told("an invitation", told).await;
+    // Who has set another address for them is told nothing of it.
+    let elsewhere = json!({"notifications": {"email": "elsewhere@example.org"}});
+    let path = format!("/api/p/{}/members/update", scene.garden);
+    scene.ben.call(&path, &json!({"user": scene.ben.gid, "options": elsewhere})).await.success();
+    scene.audience.is_told("elsewhere", &[("ben cas", &["UPDATE cc.projects_members garden/ben"])]).await;
+    let body = scene.app.begin_email_change(&scene.ben, "benjamin@example.org").await;
+    scene.ben.call("/api/account/update_email", &body).await.success();
+    let told: &[(&str, &[&str])] = &[
+        ("ann cas robot", &["UPDATE cc.users ben"]),
+        ("ben", &["UPDATE cc.users ben", "UPDATE cc.projects_members herbarium/ben"]),
+    ];
+    scene.audience.is_told("memberships", told).await;
+}
+
+async fn a_new_picture_is_told_to_whoever_sees_the_person(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    upload(&scene.ann, &png()).await.success();
+    scene.audience.is_told("uploaded", &[("ann ben cas robot", &["UPDATE cc.users ann"])]).await;
+    scene.ann.call("/api/account/delete_avatar", &json!({})).await.success();
+    scene.audience.is_told("deleted", &[("ann ben cas robot", &["UPDATE cc.users ann"])]).await;
+    scene.ann.call("/api/account/delete_avatar", &json!({})).await.success();
+    scene.audience.is_told("there is none", &[]).await;
+}
+
+async fn who_is_deactivated_stays_in_sight_and_reads_on_when_back(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let others: &[(&str, &[&str])] = &[("ann cas robot", &["UPDATE cc.users ben"])];
+    scene.audience.leaves("ben");
+    scene.app.installation.change_user("deactivate", "ben").await;
+    scene.audience.is_told("deactivated", others).await;
+    scene.dan.call("/api/account/update", &json!({"name": "Dan D."})).await.success();
+    scene.app.installation.add_member(&scene.garden, "dan").await;
+    scene.audience.read_on("dan cas").await;
+    scene.app.installation.change_user("activate", "ben").await;
+    let told: &[(&str, &[&str])] = &[("ann cas dan robot", &["UPDATE cc.users ben"])];
+    scene.audience.is_told("activated", told).await;
+    scene.audience.is_back("ben", &scene.app.http.login("ben", PASSWORD).await.token());
+    let missed =
+        ["UPDATE cc.users ben", "INSERT cc.projects_members garden/dan", "INSERT cc.users dan", "UPDATE cc.users ben"];
+    scene.audience.is_told("back", &[("ben", &missed)]).await;
+}
+
+async fn who_deletes_their_account_goes_from_each_project(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    scene.audience.leaves("fay");
+    scene.fay.call("/api/account/delete", &json!({"confirm": true})).await.success();
+    let gone: &[&str] = &["DELETE cc.projects_members herbarium/fay", "DELETE cc.users fay"];
+    scene.audience.is_told("who was invited", &[("ann ben cas robot", gone)]).await;
+
+    scene.audience.leaves("cas");
+    scene.cas.call("/api/account/delete", &json!({"confirm": true})).await.success();
+    let herbarium = ["DELETE cc.projects_members herbarium/cas", "DELETE cc.users cas"];
+    let garden = ["DELETE cc.projects_members garden/cas", "DELETE cc.users cas"];
+    let both = if scene.herbarium < scene.garden { [herbarium, garden].concat() } else { [garden, herbarium].concat() };
+    scene.audience.is_told("who was in two projects", &[("ann robot", &herbarium), ("ben", &both)]).await;
+}

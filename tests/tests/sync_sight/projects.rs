@@ -1,0 +1,191 @@
+//! Projects, from their beginning to their end.
+
+use doorward_tests::{
+    Backend,
+    http::{BOUNDARY, form},
+    on_both_databases,
+};
+use serde_json::json;
+
+use super::Scene;
+use crate::avatars::png;
+
+on_both_databases![
+    a_new_project_is_told_to_its_owner_alone,
+    what_changes_of_a_project_is_told_to_whoever_sees_it,
+    a_deleted_project_goes_from_all_but_its_owner_and_comes_back,
+    who_is_in_no_state_to_see_a_project_is_told_nothing_of_its_end,
+    a_project_that_is_gone_for_ever_is_told_to_its_owner_alone,
+    who_gets_a_project_sees_the_options_of_others_and_who_gives_it_no_more,
+    who_shares_two_projects_keeps_the_other_when_one_goes,
+];
+
+async fn a_new_project_is_told_to_its_owner_alone(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let (made, _) = scene.ann.call("/api/projects/create", &json!({"name": "Atlas"})).await.success();
+    scene.audience.name(made["project"].as_str().expect("a gid"), "atlas");
+    let told: &[&str] = &["INSERT cc.projects atlas", "INSERT cc.projects_members atlas/ann"];
+    scene.audience.is_told("by its owner", &[("ann", told)]).await;
+    let made = scene.app.installation.create_project("dan", "Cellar").await;
+    scene.audience.name(&made, "cellar");
+    let told: &[&str] = &["INSERT cc.projects cellar", "INSERT cc.projects_members cellar/dan"];
+    scene.audience.is_told("by the command line", &[("dan", told)]).await;
+}
+
+async fn what_changes_of_a_project_is_told_to_whoever_sees_it(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let told: &[(&str, &[&str])] = &[("ann ben cas robot fay", &["UPDATE cc.projects herbarium"])];
+    let project = &scene.herbarium;
+    for change in [json!({"name": "Hortus"}), json!({"timezone": "Europe/Berlin"})] {
+        let mut body = change.clone();
+        body["project"] = json!(project);
+        scene.ben.call("/api/projects/update", &body).await.success();
+        scene.audience.is_told(&change.to_string(), told).await;
+        scene.ben.call("/api/projects/update", &body).await.success();
+        scene.audience.is_told("the same again", &[]).await;
+    }
+    for (call, body) in [
+        ("languages/add", json!({"language": "de"})),
+        ("languages/remove", json!({"language": "de"})),
+        ("channels/create", json!({"name": "Second"})),
+        ("orderings/create", json!({"name": "Second"})),
+        ("fieldlists/create", json!({"name": "Second"})),
+    ] {
+        let (made, data) = scene.ben.call(&format!("/api/p/{project}/{call}"), &body).await.success();
+        scene.audience.is_told(call, told).await;
+        let Some((list, "create")) = call.split_once('/') else { continue };
+        let item = list.trim_end_matches('s');
+        let first = &data["cc.projects"][project]["options"][format!("ordered{list}")][0];
+        // The first channel stays the first.
+        if list != "channels" {
+            let moved = json!({item: made[item], (format!("before_{item}")): first});
+            scene.ben.call(&format!("/api/p/{project}/{list}/move"), &moved).await.success();
+            scene.audience.is_told("moved", told).await;
+        }
+        let renamed = json!({item: made[item], "name": "Other"});
+        scene.ben.call(&format!("/api/p/{project}/{list}/update"), &renamed).await.success();
+        scene.audience.is_told("renamed", told).await;
+        scene.ben.call(&format!("/api/p/{project}/{list}/delete"), &json!({item: made[item]})).await.success();
+        scene.audience.is_told("deleted", told).await;
+    }
+    let parts = form(&[("project", project.as_bytes()), ("upload_file", &png())]);
+    let upload = scene.app.http.post("/api/projects/upload_icon").bearer(&scene.ann.token).body(parts);
+    upload.header("content-type", &format!("multipart/form-data; boundary={BOUNDARY}")).send().await.success();
+    scene.audience.is_told("an icon", told).await;
+    scene.on_project(&scene.ann, "/api/projects/delete_icon", &scene.herbarium).await;
+    scene.audience.is_told("none", told).await;
+}
+
+/// What somebody is told of these members when Herbarium goes from their sight, or comes into it; not of the people whom they
+/// keep.
+fn of_all(action: &str, shown: &[&str], kept: &[&str]) -> Vec<String> {
+    let mut rows = Vec::new();
+    for user in shown {
+        rows.push(format!("{action} cc.projects_members herbarium/{user}"));
+        if !kept.contains(user) {
+            rows.push(format!("{action} cc.users {user}"));
+        }
+    }
+    rows
+}
+
+async fn a_deleted_project_goes_from_all_but_its_owner_and_comes_back(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    for (path, action) in [("/api/projects/delete", "DELETE"), ("/api/projects/undelete", "INSERT")] {
+        scene.on_project(&scene.ann, path, &scene.herbarium).await;
+        // What comes is told, also to who has it.
+        let kept = |name: &'static str| if action == "DELETE" { vec![name] } else { Vec::new() };
+        let card = |user: &str| {
+            vec![format!("{action} cc.projects herbarium"), format!("{action} cc.projects_members herbarium/{user}")]
+        };
+        let rows = [
+            (
+                "ann",
+                vec!["UPDATE cc.projects herbarium".to_owned()],
+                of_all(action, &["ben", "cas", "robot", "fay"], &[]),
+            ),
+            ("ben", card("ben"), of_all(action, &["ann", "cas", "robot", "fay"], &kept("cas"))),
+            ("cas", card("cas"), of_all(action, &["ann", "ben", "robot", "fay"], &kept("ben"))),
+            ("robot", card("robot"), of_all(action, &["ann", "ben", "cas", "fay"], &[])),
+            ("fay", card("fay"), Vec::new()),
+        ];
+        scene.audience.is_told_all(path, &rows.map(|(name, card, others)| (name, [card, others].concat()))).await;
+    }
+    // As if it had not been away.
+    let body = json!({"project": scene.herbarium, "name": "Hortus"});
+    scene.ann.call("/api/projects/update", &body).await.success();
+    scene.audience.is_told("renamed", &[("ann ben cas robot fay", &["UPDATE cc.projects herbarium"])]).await;
+}
+
+async fn who_is_in_no_state_to_see_a_project_is_told_nothing_of_its_end(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    scene.on_project(&scene.fay, "/api/account/decline_invite", &scene.herbarium).await;
+    scene.app.installation.add_member(&scene.herbarium, "dan").await;
+    scene.on_member("deactivate", &scene.dan.gid.clone()).await;
+    scene.audience.read_on("ann ben cas dan fay robot").await;
+    for (path, action) in [("/api/projects/delete", "DELETE"), ("/api/projects/undelete", "INSERT")] {
+        scene.on_project(&scene.ann, path, &scene.herbarium).await;
+        // Whom nobody sees comes not into sight; who goes may have been seen before.
+        let told = of_all(
+            action,
+            &["ben", "cas", "robot", "fay", "dan"],
+            if action == "INSERT" { &["fay", "dan"] } else { &[] },
+        );
+        let told = [vec!["UPDATE cc.projects herbarium".to_owned()], told].concat();
+        scene.audience.read_on("ben cas robot").await;
+        scene.audience.is_told_all(path, &[("ann", told)]).await;
+    }
+}
+
+async fn a_project_that_is_gone_for_ever_is_told_to_its_owner_alone(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    scene.on_project(&scene.ann, "/api/projects/delete", &scene.herbarium).await;
+    scene.audience.read_on("ann ben cas fay robot").await;
+    scene.audience.leaves("robot");
+    scene.on_project(&scene.ann, "/api/projects/permanent_delete", &scene.herbarium).await;
+    let told: &[&str] = &["DELETE cc.projects herbarium", "DELETE cc.projects_members herbarium/ann"];
+    scene.audience.is_told("gone", &[("ann", told)]).await;
+}
+
+async fn who_gets_a_project_sees_the_options_of_others_and_who_gives_it_no_more(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    let limit = json!({"user": scene.cas.gid, "options": {"rate_limit_per_second": 50}});
+    scene.owner("members/update", &limit).await.success();
+    let told: &[(&str, &[&str])] = &[("ann ben cas robot", &["UPDATE cc.projects_members herbarium/cas"])];
+    scene.audience.is_told("a limit", told).await;
+
+    let body = json!({"project": scene.herbarium, "user": scene.ben.gid});
+    scene.ann.call("/api/projects/transfer", &body).await.success();
+    let project = "UPDATE cc.projects herbarium";
+    let [ann, ben, cas, robot, fay] =
+        ["ann", "ben", "cas", "robot", "fay"].map(|user| format!("UPDATE cc.projects_members herbarium/{user}"));
+    let told: &[(&str, &[&str])] = &[
+        ("ann", &[project, &ann, &ben, &cas, &robot, &fay, &ben]),
+        ("ben", &[project, &ann, &ben, &ann, &cas, &robot, &fay]),
+        ("cas robot", &[project, &ann, &ben]),
+        ("fay", &[project]),
+    ];
+    scene.audience.is_told("transferred", told).await;
+}
+
+async fn who_shares_two_projects_keeps_the_other_when_one_goes(backend: Backend) {
+    let mut scene = Scene::new(backend).await;
+    scene.on_project(&scene.ben, "/api/projects/delete", &scene.garden).await;
+    let told: &[(&str, &[&str])] = &[
+        ("ben", &["UPDATE cc.projects garden", "DELETE cc.projects_members garden/cas"]),
+        (
+            "cas",
+            &[
+                "DELETE cc.projects garden",
+                "DELETE cc.projects_members garden/cas",
+                "DELETE cc.projects_members garden/ben",
+            ],
+        ),
+    ];
+    scene.audience.is_told("deleted", told).await;
+    scene.on_project(&scene.ben, "/api/projects/permanent_delete", &scene.garden).await;
+    let told: &[&str] = &["DELETE cc.projects garden", "DELETE cc.projects_members garden/ben"];
+    scene.audience.is_told("gone", &[("ben", told)]).await;
+    scene.cas.call("/api/account/update", &json!({"name": "Cas C."})).await.success();
+    scene.audience.is_told("still seen", &[("ann ben cas robot", &["UPDATE cc.users cas"])]).await;
+}
