@@ -3,6 +3,7 @@
 
 mod random;
 mod reader;
+mod world;
 mod writers;
 
 use std::time::Duration;
@@ -11,11 +12,7 @@ use doorward_tests::{App, Backend, Http, Installation, Split, User, on_both_data
 use futures_util::future::join_all;
 use serde_json::json;
 
-use self::{
-    random::Random,
-    reader::Reader,
-    writers::{World, Writer},
-};
+use self::{random::Random, reader::Reader, world::World, writers::Writer};
 
 on_both_databases![whoever_follows_ends_with_what_init_shows, whoever_is_far_behind_is_told_page_by_page,];
 
@@ -32,7 +29,7 @@ async fn whoever_follows_ends_with_what_init_shows(backend: Backend) {
     match backend {
         Backend::Sqlite => {
             let app = App::with(backend, &SETTINGS).await;
-            follow_writers(&app.installation, &[app.http.clone()], async |_| {}).await;
+            follow_writers(&app.installation, std::slice::from_ref(&app.http), async |_| {}).await;
         }
         Backend::Postgres => {
             let split = Split::with(backend, &SETTINGS).await;
@@ -68,12 +65,14 @@ async fn follow_writers(installation: &Installation, doors: &[Http], meanwhile: 
     }
     installation.add_member(&projects[0], "ben").await;
     installation.add_member(&projects[1], "eva").await;
+    let robot = people[0].create_api_user(&projects[0], "Robot").await.auth().await.token();
     let world = World::new(installation, (doors, &people), projects, (TIMES, &mut Random::new(seed, 0)));
 
-    let manners = [Manner::Steady, Manner::Pausing, Manner::Anew, Manner::Late, Manner::Steady];
-    let readers = people.iter().zip(manners).zip(1..).map(async |((user, manner), number)| {
-        let name = format!("{} ({manner:?})", user.username);
-        let reader = Reader::new(doors, &name, &user.token, Random::new(seed, number)).await;
+    let followers = people.iter().map(|user| (user.username.as_str(), user.token.as_str())).chain([("robot", &*robot)]);
+    let manners = [Manner::Steady, Manner::Pausing, Manner::Anew, Manner::Late, Manner::Steady, Manner::Pausing];
+    let readers = followers.zip(manners).zip(1..).map(async |(((name, token), manner), number)| {
+        let name = format!("{name} ({manner:?})");
+        let reader = Reader::new(doors, &name, token, Random::new(seed, number)).await;
         follow(reader, manner, (&world, Random::new(seed, 10 + number))).await
     });
     let writers = (0..WRITERS).map(|number| Writer::new(&world, number, Random::new(seed, 20 + number)).write());
@@ -115,8 +114,8 @@ async fn whoever_is_far_behind_is_told_page_by_page(backend: Backend) {
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
-    let doors = [app.http.clone()];
-    let mut reader = Reader::new(&doors, "ben", &ben.token, Random::new(0, 0)).await;
+    let doors = std::slice::from_ref(&app.http);
+    let mut reader = Reader::new(doors, "ben", &ben.token, Random::new(0, 0)).await;
     for number in 0..PROGRAMS {
         ann.api_keys(&project, "create", &json!({"name": format!("Robot {number}")})).await.success();
     }

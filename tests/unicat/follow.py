@@ -53,6 +53,6 @@ while sys.stdin.readline():
             "has": store(cat),
             "fresh": store(fresh),
             "seen": all_that_is_seen(fresh),
-            "now": fresh.api.cc_cursor,
+            "now": cursors(fresh),
         }
     print(json.dumps(told), flush=True)

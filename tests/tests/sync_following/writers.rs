@@ -1,129 +1,14 @@
 //! Those who change everything that users see, over HTTP and by the command line, all at once. Much of what they try is
 //! refused, because another was first.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
-
-use doorward_tests::{Http, Installation, PASSWORD, User};
+use doorward_tests::{PASSWORD, User};
 use serde_json::{Value, json};
 
-use super::{random::Random, reader::ask};
-
-const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Story {
-    OwnName,
-    Newcomer,
-    Deregister,
-    NewProject,
-    PurgedProject,
-    ProjectName,
-    DeleteAndUndelete,
-    CommandsOnProjects,
-    Transfer,
-    AddAndLeave,
-    Decline,
-    Remove,
-    Deactivate,
-    Placeholder,
-    ApiKey,
-    Options,
-}
-
-impl Story {
-    const ALL: [Self; 16] = [
-        Self::OwnName,
-        Self::Newcomer,
-        Self::Deregister,
-        Self::NewProject,
-        Self::PurgedProject,
-        Self::ProjectName,
-        Self::DeleteAndUndelete,
-        Self::CommandsOnProjects,
-        Self::Transfer,
-        Self::AddAndLeave,
-        Self::Decline,
-        Self::Remove,
-        Self::Deactivate,
-        Self::Placeholder,
-        Self::ApiKey,
-        Self::Options,
-    ];
-}
-
-/// What all of them work on.
-pub(super) struct World<'a> {
-    pub(super) installation: &'a Installation,
-    pub(super) doors: &'a [Http],
-    pub(super) people: &'a [User],
-    projects: Mutex<Vec<String>>,
-    deck: Mutex<Vec<Story>>,
-    begun: AtomicUsize,
-    stories: usize,
-    is_over: AtomicBool,
-    /// Of each call and command: how often it was tried, and how often done.
-    count: Mutex<BTreeMap<String, (usize, usize)>>,
-}
-
-impl<'a> World<'a> {
-    /// In which each story happens so many times.
-    pub(super) fn new(
-        installation: &'a Installation,
-        (doors, people): (&'a [Http], &'a [User]),
-        projects: Vec<String>,
-        (times, random): (usize, &mut Random),
-    ) -> Self {
-        let mut deck = Story::ALL.repeat(times);
-        random.shuffle(&mut deck);
-        let (projects, stories, deck) = (Mutex::new(projects), deck.len(), Mutex::new(deck));
-        let (begun, is_over, count) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::default());
-        Self { installation, doors, people, projects, deck, begun, stories, is_over, count }
-    }
-
-    pub(super) fn begun(&self) -> usize {
-        self.begun.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn half(&self) -> usize {
-        self.stories / 2
-    }
-
-    pub(super) fn is_over(&self) -> bool {
-        self.is_over.load(Ordering::SeqCst)
-    }
-
-    pub(super) fn end(&self) {
-        self.is_over.store(true, Ordering::SeqCst);
-    }
-
-    /// Until so many stories have begun, or all is over.
-    pub(super) async fn until(&self, begun: usize) {
-        while self.begun() < begun && !self.is_over() {
-            tokio::time::sleep(BETWEEN_LOOKS).await;
-        }
-    }
-
-    /// Of every kind of change there was one at least: how many in all.
-    pub(super) fn changes(&self) -> usize {
-        let count = self.count.lock().expect("no panic");
-        let never: Vec<_> = count.iter().filter(|(_, (_, done))| *done == 0).collect();
-        assert!(never.is_empty(), "never done: {never:?} of {count:?}");
-        count.values().map(|(_, done)| done).sum()
-    }
-
-    fn counts(&self, what: &str, is_done: bool) {
-        let mut count = self.count.lock().expect("no panic");
-        let (tried, done) = count.entry(what.to_owned()).or_default();
-        (*tried, *done) = (*tried + 1, *done + usize::from(is_done));
-    }
-}
+use super::{
+    random::Random,
+    reader::ask,
+    world::{Story, World},
+};
 
 pub(super) struct Writer<'a> {
     world: &'a World<'a>,
@@ -137,16 +22,13 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) async fn write(mut self) {
-        loop {
-            let Some(story) = self.world.deck.lock().expect("no panic").pop() else { return };
-            let begun = self.world.begun.fetch_add(1, Ordering::Relaxed);
-            self.tell(story, begun).await;
+        while let Some((story, number)) = self.world.next() {
+            self.tell(story, number).await;
         }
     }
 
     async fn tell(&mut self, story: Story, number: usize) {
-        let projects = self.world.projects.lock().expect("no panic").clone();
-        let project = self.random.one_of(&projects).clone();
+        let project = self.world.any_project(&mut self.random);
         let Some(owner) = self.owner(&project).await else { return };
         let other = (owner + 1 + self.random.below(self.world.people.len() - 1)) % self.world.people.len();
         let (owner, other) = (&self.world.people[owner], &self.world.people[other]);
@@ -159,7 +41,7 @@ impl<'a> Writer<'a> {
             Story::NewProject => {
                 if let Some(project) = self.new_project(other, &name).await {
                     self.join(other, owner, &project).await;
-                    self.world.projects.lock().expect("no panic").push(project);
+                    self.world.add_project(project);
                 }
             }
             Story::PurgedProject => self.purged_project(owner, other, &name).await,
