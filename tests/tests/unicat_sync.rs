@@ -115,9 +115,17 @@ impl Stage {
         self.inside("channels/update", json!({"channel": channel, "name": "Shop"})).await;
         self.inside("channels/delete", json!({"channel": channel})).await;
         // Nobody can sync within it meanwhile.
-        let here = json!({"project": self.project});
-        self.ann.call("/api/projects/delete", &here).await.success();
-        self.change(|stage| &stage.ann, "projects/undelete", here).await;
+        let project = self.project.clone();
+        self.comes_back_with_another_name(|stage| &stage.ann, &project).await;
+    }
+
+    /// While nobody syncs.
+    async fn comes_back_with_another_name(&mut self, owner: fn(&Self) -> &User, project: &str) {
+        let body = json!({"project": project, "name": format!("{project} again")});
+        for call in ["delete", "update"] {
+            owner(self).call(&format!("/api/projects/{call}"), &body).await.success();
+        }
+        self.change(owner, "projects/undelete", body).await;
     }
 
     async fn programs_come_and_go(&mut self) {
@@ -154,6 +162,8 @@ impl Stage {
         for call in ["delete", "undelete", "delete", "permanent_delete"] {
             self.change(|stage| &stage.ben, &format!("projects/{call}"), library.clone()).await;
         }
+        let project = self.others[1].clone();
+        self.comes_back_with_another_name(|stage| &stage.cas, &project).await;
         for call in ["delete", "undelete"] {
             self.change(|stage| &stage.cas, &format!("projects/{call}"), archive.clone()).await;
         }
