@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use doorward_proto::directory::v1::{WatchNoticesRequest, WatchNoticesResponse, directory_client::DirectoryClient};
-use doorward_tests::{Backend, Http, Split, User, on_both_databases};
+use doorward_proto::directory::v1::{
+    Notice, WatchNoticesRequest, WatchNoticesResponse, directory_client::DirectoryClient,
+};
+use doorward_tests::{Backend, Http, Role, Split, User, on_both_databases};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tonic::Streaming;
@@ -51,12 +53,31 @@ async fn what_one_replica_has_answered_the_other_tells_at_once() {
 
 /// From the present on.
 async fn watch(address: &str) -> Streaming<WatchNoticesResponse> {
-    let mut directory = DirectoryClient::new(channel(address).await);
-    let mut notices =
-        directory.watch_notices(trusted(WatchNoticesRequest { cursor: None })).await.expect("a stream").into_inner();
+    let mut notices = watch_from(address, None).await;
     let first = notices.next().await.expect("a message").expect("a message");
     assert_eq!(first.notices, []);
     notices
+}
+
+async fn watch_from(address: &str, cursor: Option<i64>) -> Streaming<WatchNoticesResponse> {
+    let mut directory = DirectoryClient::new(channel(address).await);
+    directory.watch_notices(trusted(WatchNoticesRequest { cursor })).await.expect("a stream").into_inner()
+}
+
+/// All until a position.
+async fn notices_until(notices: &mut Streaming<WatchNoticesResponse>, position: i64) -> Vec<Notice> {
+    let mut all = Vec::new();
+    let read = async {
+        loop {
+            let page = notices.next().await.expect("a message").expect("a message");
+            all.extend(page.notices);
+            if page.cursor >= position {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(1), read).await.expect("within a second");
+    all
 }
 
 /// Within a second.
@@ -88,6 +109,36 @@ async fn notices_of_what_another_replica_changes_come_within_a_second() {
             hears(stream, "cc.projects", &project).await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_goes_on_at_another_replica_where_it_was_cut_off() {
+    let split = Split::start(Backend::Postgres).await;
+    let mut directory = split.replica(Role::Directory, &[]).await;
+    let ann = split.user("ann").await;
+    let project = split.installation.create_project("ann", "Herbarium").await;
+    let change = async |name: &str| {
+        for number in 0..10 {
+            let body = json!({"project": project, "name": format!("{name} {number}")});
+            ann.call("/api/projects/update", &body).await.success();
+        }
+        ann.init().await.success().0["cc.cursor"].as_i64().expect("a cursor")
+    };
+    let beginning = change("Before").await;
+    let mut whole = watch_from(&split.directory, Some(beginning)).await;
+    let mut cut_off = watch_from(&directory.address, Some(beginning)).await;
+
+    let middle = change("Herbarium").await;
+    let mut all = notices_until(&mut whole, middle).await;
+    let mut told = notices_until(&mut cut_off, middle).await;
+    directory.kill();
+    let end = change("Flora").await;
+    all.extend(notices_until(&mut whole, end).await);
+    told.extend(notices_until(&mut watch_from(&split.directory, Some(middle)).await, end).await);
+    assert_eq!(told, all);
+    assert!(all.iter().filter(|notice| notice.data_key == project).count() >= 20, "{all:?}");
+    split.restart(&mut directory).await;
+    assert_eq!(notices_until(&mut watch_from(&directory.address, Some(beginning)).await, end).await, all);
 }
 
 async fn notices_of_what_the_command_line_changes_come_within_a_second(backend: Backend) {
