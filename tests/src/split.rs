@@ -54,6 +54,8 @@ pub struct Replica {
     /// Host and port of its listener: HTTP of a gateway, gRPC of the others.
     pub address: String,
     pub ops: Http,
+    role: Role,
+    variables: Vec<(String, String)>,
     process: Process,
 }
 
@@ -108,10 +110,29 @@ impl Split {
     pub async fn replica(&self, role: Role, variables: &[(&str, &str)]) -> Replica {
         let (address, ops) = (ports::free_address(), ports::free_address());
         let own = [("DOORWARD_OPS_LISTEN", ops.as_str()), (role.listener(), address.as_str())];
-        let mut process = self.installation.spawn(&["serve", role.word()], &[variables, &own].concat());
+        let variables = [variables, &own].concat();
+        let mut process = self.installation.spawn(&["serve", role.word()], &variables);
         let ops = Http::new(&ops);
         wait_until_ready(&mut process, &ops).await;
-        Replica { address, ops, process }
+        let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Replica { address, ops, role, variables, process }
+    }
+
+    /// SIGKILL, and the same once more, on the same ports.
+    pub async fn restart(&self, replica: &mut Replica) {
+        replica.kill();
+        let variables: Vec<(&str, &str)> =
+            replica.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        replica.process = self.installation.spawn(&["serve", replica.role.word()], &variables);
+        wait_until_ready(&mut replica.process, &replica.ops).await;
+    }
+
+    /// A second directory over the same database, and a gateway that asks that one.
+    pub async fn second_directory_and_gateway(&self) -> (Replica, Replica) {
+        let directory = self.replica(Role::Directory, &[]).await;
+        let url = format!("http://{}", directory.address);
+        let gateway = self.replica(Role::Gateway, &[("DOORWARD_DIRECTORY_URL", &url)]).await;
+        (directory, gateway)
     }
 
     /// A second auth over the same database, and a gateway that asks that one.

@@ -13,15 +13,15 @@ on_both_databases![the_public_python_client_works_unmodified];
 
 const REQUIREMENTS: &str = include_str!("../unicat/requirements.txt");
 
-/// `tests/unicat/drive.py`, which goes on when it is told to.
-struct Script {
+/// A script of `tests/unicat/`, which goes on when it is told to.
+pub(crate) struct Script {
     child: Child,
     stdin: ChildStdin,
     stdout: BufReader<ChildStdout>,
 }
 
 impl Script {
-    fn start(url: &str, project: &str, key: &str) -> Self {
+    pub(crate) fn start(file: &str, variables: &[(&str, &str)]) -> Self {
         let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let python = tests.join("../.tools/venv/bin/python");
         let has_client = Command::new(&python).args(["-c", "import unicat"]).stderr(Stdio::null()).status();
@@ -33,21 +33,21 @@ impl Script {
         let mut command = Command::new(python);
         // Neither a proxy nor a .netrc, whose password would replace the token.
         command.env_clear().env("NETRC", "/dev/null");
-        command.envs([("UNICAT_URL", url), ("UNICAT_PROJECT", project), ("UNICAT_KEY", key)]);
-        command.arg(tests.join("unicat/drive.py")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.envs(variables.iter().copied());
+        command.arg(tests.join("unicat").join(file)).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("python");
         let (stdin, stdout) = (child.stdin.take().expect("stdin"), child.stdout.take().expect("stdout"));
         Self { child, stdin, stdout: BufReader::new(stdout) }
     }
 
     /// What it says of its next step.
-    fn says(&mut self) -> Value {
+    pub(crate) fn says(&mut self) -> Value {
         let mut line = String::new();
         self.stdout.read_line(&mut line).expect("stdout");
         serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}; see its stderr"))
     }
 
-    fn go_on(&mut self) {
+    pub(crate) fn go_on(&mut self) {
         writeln!(self.stdin).expect("stdin");
     }
 }
@@ -81,7 +81,9 @@ async fn the_public_python_client_works_unmodified(backend: Backend) {
         app.http.post(&path).bearer(&token).json(&robot).send().await.success();
     };
     let url = format!("http://{}", app.http.address());
-    let mut script = Script::start(&url, &project, made["apikey"].as_str().expect("a key"));
+    let key = made["apikey"].as_str().expect("a key");
+    let variables = [("UNICAT_URL", url.as_str()), ("UNICAT_PROJECT", &project), ("UNICAT_KEY", key)];
+    let mut script = Script::start("drive.py", &variables);
 
     let connected = script.says();
     let expected = [

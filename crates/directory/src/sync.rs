@@ -3,6 +3,7 @@
 //! The notices of all scopes that the user has listened to are candidates. What is told of them is decided by what the user
 //! may see at this moment: what comes or changes, only if it is in sight; what goes, only if it isn't. So whoever reads on
 //! from page to page, and fetches each entry, ends with what is in sight, although some of what is told has changed again.
+//! A project that went and is back has changed, to who has it still: there are clients that fetch no INSERT of a project.
 
 #[cfg(test)]
 mod tests;
@@ -275,7 +276,7 @@ fn in_sight(connection: &mut AnyConnection, user: Gid, rows: Vec<Row>) -> Result
         return Ok(rows);
     }
     let sight = look(connection, user, &rows)?;
-    Ok(rows.into_iter().filter(|row| sight.has(row) == (row.action != Action::Delete)).collect())
+    Ok(rows.into_iter().filter_map(|row| sight.tell(row)).collect())
 }
 
 fn look(connection: &mut AnyConnection, user: Gid, rows: &[Row]) -> Result<InSight, Error> {
@@ -308,6 +309,15 @@ fn look(connection: &mut AnyConnection, user: Gid, rows: &[Row]) -> Result<InSig
 }
 
 impl InSight {
+    /// The row as it is told.
+    fn tell(&self, row: Row) -> Option<Row> {
+        match (row.action, self.has(&row)) {
+            (Action::Insert | Action::Update, true) | (Action::Delete, false) => Some(row),
+            (Action::Delete, true) if row.data_type == PROJECTS => Some(Row { action: Action::Update, ..row }),
+            (Action::Insert | Action::Update, false) | (Action::Delete, true) => None,
+        }
+    }
+
     fn has(&self, row: &Row) -> bool {
         match Key::of(row) {
             Some(Key::User(user)) => user == self.user || self.people.contains(&user),

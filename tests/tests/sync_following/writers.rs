@@ -1,0 +1,199 @@
+//! Those who change everything that users see, over HTTP and by the command line, all at once. Much of what they try is
+//! refused, because another was first.
+
+use doorward_tests::{PASSWORD, User};
+use serde_json::{Value, json};
+
+use super::{
+    random::Random,
+    reader::ask,
+    world::{Story, World},
+};
+
+pub(super) struct Writer<'a> {
+    world: &'a World<'a>,
+    number: usize,
+    random: Random,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(world: &'a World<'a>, number: usize, random: Random) -> Self {
+        Self { world, number, random }
+    }
+
+    pub(super) async fn write(mut self) {
+        while let Some((story, number)) = self.world.next() {
+            self.tell(story, number).await;
+        }
+    }
+
+    async fn tell(&mut self, story: Story, number: usize) {
+        let project = self.world.any_project(&mut self.random);
+        let Some(owner) = self.owner(&project).await else { return };
+        let other = (owner + 1 + self.random.below(self.world.people.len() - 1)) % self.world.people.len();
+        let (owner, other) = (&self.world.people[owner], &self.world.people[other]);
+        let name = format!("{story:?} {number} of {}", self.number);
+        let newcomer = format!("newcomer{number}");
+        match story {
+            Story::OwnName => drop(self.call(other, "account/update", json!({"name": name})).await),
+            Story::Newcomer => self.newcomer(&project, &newcomer).await,
+            Story::Deregister => self.deregister(&project, &newcomer).await,
+            Story::NewProject => {
+                if let Some(project) = self.new_project(other, &name).await {
+                    self.join(other, owner, &project).await;
+                    self.world.add_project(project);
+                }
+            }
+            Story::PurgedProject => self.purged_project(owner, other, &name).await,
+            Story::ProjectName => {
+                self.call(owner, "projects/update", json!({"project": project, "name": name})).await;
+            }
+            Story::DeleteAndUndelete => {
+                self.call(owner, "projects/delete", json!({"project": project})).await;
+                self.call(owner, "projects/undelete", json!({"project": project})).await;
+            }
+            Story::CommandsOnProjects => {
+                self.command(&["project", "delete", &project]).await;
+                self.command(&["project", "undelete", &project]).await;
+                self.command(&["project", "create", "--owner", &other.username, "--name", &name]).await;
+            }
+            Story::Transfer => {
+                self.join(owner, other, &project).await;
+                self.call(owner, "projects/transfer", json!({"project": project, "user": other.gid})).await;
+            }
+            Story::AddAndLeave => {
+                self.command(&["member", "remove", "--project", &project, "--user", &other.username]).await;
+                self.command(&["member", "add", "--project", &project, "--user", &other.username]).await;
+                self.call(other, "account/leave_project", json!({"project": project})).await;
+            }
+            Story::Decline => {
+                self.inside(owner, &project, "members/remove", json!({"user": other.gid})).await;
+                self.inside(owner, &project, "members/invite", json!({"username_or_email": other.username})).await;
+                self.call(other, "account/decline_invite", json!({"project": project})).await;
+            }
+            Story::Remove => {
+                self.join(owner, other, &project).await;
+                self.inside(owner, &project, "members/remove", json!({"user": other.gid})).await;
+            }
+            Story::Deactivate => {
+                self.join(owner, other, &project).await;
+                self.inside(owner, &project, "members/deactivate", json!({"user": other.gid})).await;
+                self.inside(owner, &project, "members/activate", json!({"user": other.gid})).await;
+            }
+            Story::Placeholder => {
+                let email = format!("{newcomer}@example.org");
+                let made = self.inside(owner, &project, "members/invite", json!({"username_or_email": email})).await;
+                if let Some(made) = made.filter(|_| self.random.below(2) == 0) {
+                    self.inside(owner, &project, "members/remove", json!({"user": made["user"]})).await;
+                }
+            }
+            Story::ApiKey => self.api_key(owner, &project, &name).await,
+            Story::Options => self.options(owner, other, &project).await,
+        }
+    }
+
+    async fn newcomer(&mut self, project: &str, username: &str) {
+        self.world.installation.create_user(username).await;
+        for words in [
+            &["member", "add", "--project", project, "--user", username][..],
+            &["user", "deactivate", username],
+            &["user", "activate", username],
+        ] {
+            self.command(words).await;
+        }
+        if self.random.below(2) == 0 {
+            self.command(&["user", "delete", username]).await;
+        }
+    }
+
+    async fn deregister(&mut self, project: &str, username: &str) {
+        let gid = self.world.installation.create_user(username).await;
+        self.command(&["member", "add", "--project", project, "--user", username]).await;
+        let login = json!({"username": username, "password": PASSWORD});
+        let token = ask(self.world.doors, &mut self.random, None, ("/api/login", &login)).await.token();
+        let user = User { gid, username: username.to_owned(), token, http: self.world.doors[0].clone() };
+        self.call(&user, "account/update", json!({"name": "Soon gone"})).await;
+        self.call(&user, "account/delete", json!({"confirm": true})).await;
+    }
+
+    async fn new_project(&mut self, owner: &User, name: &str) -> Option<String> {
+        let made = self.call(owner, "projects/create", json!({"name": name})).await?;
+        made["project"].as_str().map(str::to_owned)
+    }
+
+    async fn purged_project(&mut self, owner: &User, other: &User, name: &str) {
+        let Some(project) = self.new_project(owner, name).await else { return };
+        self.join(owner, other, &project).await;
+        self.inside(owner, &project, "apikeys/create", json!({"name": name})).await;
+        let email = "somebody@example.org";
+        self.inside(owner, &project, "members/invite", json!({"username_or_email": email})).await;
+        self.call(owner, "projects/delete", json!({"project": project})).await;
+        self.call(owner, "projects/permanent_delete", json!({"project": project})).await;
+    }
+
+    async fn api_key(&mut self, owner: &User, project: &str, name: &str) {
+        for calls in [&["update", "deactivate", "activate"][..], &["deactivate", "delete"]] {
+            let made = self.inside(owner, project, "apikeys/create", json!({"name": name})).await;
+            let Some(made) = made else { return };
+            for call in calls {
+                let body = json!({"user": made["user"], "name": format!("{name}, later")});
+                self.inside(owner, project, &format!("apikeys/{call}"), body).await;
+            }
+        }
+    }
+
+    async fn options(&mut self, owner: &User, other: &User, project: &str) {
+        self.join(owner, other, project).await;
+        let limit = 1000 + self.random.below(1000);
+        let body = json!({"user": other.gid, "options": {"rate_limit_per_second": limit}});
+        self.inside(owner, project, "members/update", body).await;
+        let frequency = *self.random.one_of(&["immediate", "daily"]);
+        let body = json!({"user": other.gid, "options": {"notifications": {"frequency": frequency}}});
+        self.inside(other, project, "members/update", body).await;
+    }
+
+    /// By an invitation.
+    async fn join(&mut self, owner: &User, other: &User, project: &str) {
+        self.inside(owner, project, "members/invite", json!({"username_or_email": other.username})).await;
+        self.call(other, "account/accept_invite", json!({"project": project})).await;
+    }
+
+    /// Whose the project is, of the people.
+    async fn owner(&mut self, project: &str) -> Option<usize> {
+        let body = json!({"project": project});
+        for person in self.world.people {
+            let token = Some(person.token.as_str());
+            let answer = ask(self.world.doors, &mut self.random, token, ("/api/projects/get", &body)).await;
+            if answer.status == 200 {
+                let (_, data) = answer.success();
+                let owner = &data["cc.projects"][project]["owner"];
+                return self.world.people.iter().position(|person| owner == &json!(person.gid));
+            }
+        }
+        None
+    }
+
+    /// A call, that may be refused: its result.
+    async fn call(&mut self, who: &User, call: &str, body: Value) -> Option<Value> {
+        self.ask(who, &format!("/api/{call}"), (call, body)).await
+    }
+
+    /// One inside a project.
+    async fn inside(&mut self, who: &User, project: &str, call: &str, body: Value) -> Option<Value> {
+        self.ask(who, &format!("/api/p/{project}/{call}"), (call, body)).await
+    }
+
+    async fn ask(&mut self, who: &User, path: &str, (call, body): (&str, Value)) -> Option<Value> {
+        let answer = ask(self.world.doors, &mut self.random, Some(&who.token), (path, &body)).await;
+        assert!([200, 403, 422].contains(&answer.status), "{path} {body}: {answer:?}");
+        self.world.counts(call, answer.status == 200);
+        (answer.status == 200).then(|| answer.success().0)
+    }
+
+    /// A command, that may be refused.
+    async fn command(&mut self, words: &[&str]) {
+        let output = self.world.installation.cli(words, "").await;
+        assert!([Some(0), Some(1)].contains(&output.code), "{words:?}: {output}");
+        self.world.counts(&words[..2].join(" "), output.code == Some(0));
+    }
+}
