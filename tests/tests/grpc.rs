@@ -162,7 +162,8 @@ async fn other_services_read_and_watch_by_the_contract(backend: Backend) {
     let is_ann = |change: &Change| change.data_type == "cc.users" && change.data_key == gid;
     assert!(changes.iter().any(is_ann), "{changes:?}");
     assert!(changes.is_sorted_by(|one, next| one.cursor < next.cursor), "{changes:?}");
-    assert_eq!(changes.last().map(|change| change.cursor), Some(init.cursor));
+    // What comes into somebody's sight has cursors too, and is no change.
+    assert!(changes.last().is_some_and(|last| last.cursor <= init.cursor), "{changes:?} until {}", init.cursor);
 
     let token = split.http.login("ann", PASSWORD).await.token();
     let watched = peers.auth.watch_trust(trusted(WatchTrustRequest {})).await;
