@@ -346,8 +346,6 @@ impl directory_server::Directory for Service {
     }
 }
 
-/// Who is not active any more has no good token either.
-/// The user is the caller: when they are not active, their token is worth nothing.
 fn page_size(asked: u32) -> Result<i64, Failure> {
     match asked {
         0 => Ok(PAGE.into()),
@@ -356,6 +354,7 @@ fn page_size(asked: u32) -> Result<i64, Failure> {
     }
 }
 
+/// The user is the caller: when they are not active, their token is worth nothing.
 fn of_caller(error: Error) -> Failure {
     if matches!(error, Error::UserNotActive) { Failure::new(ErrorCode::Unauthenticated) } else { error.into() }
 }
