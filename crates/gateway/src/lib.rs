@@ -25,6 +25,7 @@ mod media;
 mod members;
 mod openapi;
 mod options;
+mod pages;
 mod password_reset;
 mod peers;
 mod people;
@@ -54,7 +55,7 @@ use actix_web::{
     App, FromRequest,
     http::header::HeaderValue,
     middleware::{Condition, from_fn},
-    web::Data,
+    web::{Data, ServiceConfig},
 };
 use doorward_domain::{Clock, Ids};
 use doorward_media::{Pictures, Store};
@@ -64,6 +65,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use openapi::openapi_json;
+pub use pages::Page;
 pub use peers::{PeerSettings, Peers};
 
 #[derive(Debug, Clone)]
@@ -77,6 +79,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// A token older than this is renewed by any call.
     pub renew_after: Duration,
+    /// Besides the API.
+    pub pages: &'static [Page],
 }
 
 /// What every request may use.
@@ -166,7 +170,8 @@ pub async fn serve(
     let (gateway, in_app) = (Data::from(gateway), Data::from(sockets.clone()));
     let app = move || {
         let cors = Condition::new(!gateway.config.cors_origins.is_empty(), cors::policy(&gateway.config.cors_origins));
-        let app = App::new().app_data(gateway.clone()).app_data(in_app.clone()).configure(app::routes);
+        let pages = |config: &mut ServiceConfig| pages::routes(config, gateway.config.pages);
+        let app = App::new().app_data(gateway.clone()).app_data(in_app.clone()).configure(app::routes).configure(pages);
         let app = app.wrap(cors).wrap(from_fn(request::around));
         match Peers::connect(&peers) {
             Ok(peers) => app.app_data(Data::new(peers)),
