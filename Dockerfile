@@ -19,6 +19,7 @@ RUN cargo build --release --locked -p doorward --bin doorward \
     && rm -r target/release/.fingerprint/doorward*
 COPY proto proto
 COPY crates crates
+COPY examples/live examples/live
 RUN cargo build --release --locked -p doorward --bin doorward
 
 FROM debian:bookworm-slim

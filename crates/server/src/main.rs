@@ -3,6 +3,7 @@
 mod cli;
 mod commands;
 mod data_dir;
+mod demo_page;
 mod json;
 mod keys_file;
 mod ops;

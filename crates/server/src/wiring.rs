@@ -10,7 +10,10 @@ use doorward_mail::{Delivery, MailConfig};
 use doorward_media::{Location, Store};
 use doorward_storage::{Database, DatabaseUrl, Error, Migrations, Options};
 
-use crate::{data_dir, keys_file, settings::Settings};
+use crate::{
+    data_dir, demo_page, keys_file,
+    settings::{Role, Settings},
+};
 
 /// How long a start waits for a database that is away.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -120,6 +123,7 @@ pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {
         trusted_proxies: settings.gateway.trusted_proxies.clone(),
         cors_origins: settings.gateway.cors_origins.clone(),
         renew_after: settings.auth.token.renew_after,
+        pages: if settings.role == Role::Demo { demo_page::PAGES } else { &[] },
     }
 }
 

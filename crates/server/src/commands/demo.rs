@@ -14,7 +14,7 @@ use doorward_directory::{Directory, Error, NewUser, model::User};
 use doorward_domain::{DisplayName, Email, Ids, RandomIds, Username};
 
 use super::serve;
-use crate::{settings::Settings, wiring};
+use crate::{demo_page, settings::Settings, wiring};
 
 /// The password of all demo users, made on first start: even a demo has no password that the world knows.
 const PASSWORD_FILE: &str = "demo-password";
@@ -92,9 +92,10 @@ async fn create_user(directory: &Directory, username: &str, name: &str) -> anyho
 
 fn introduce(settings: &Settings, password: &str) {
     let (listen, ops) = (settings.gateway.listen, settings.ops_listen);
+    let page = demo_page::PATH;
     let people = PEOPLE.map(|(username, _)| username).join(", ");
     let text = format!(
-        "\nDoorward is running, with demo data in {}.\n\n  HTTP API      http://{listen}\n  operations    \
+        "\nDoorward is running, with demo data in {}.\n\n  live page     http://{listen}{page}\n  HTTP API      http://{listen}\n  operations    \
          http://{ops}/health/ready, http://{ops}/metrics\n  users         {people}\n  password      {password}\n  mails         \
          in this log\n\nLog in:\n\n  \
          curl -i http://{listen}/api/login -H 'Content-Type: application/json' -d \
@@ -104,4 +105,17 @@ fn introduce(settings: &Settings, password: &str) {
     let mut stderr = std::io::stderr();
     // Where stderr is gone, nobody looks.
     let _ = stderr.write_all(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_knows_the_people() {
+        let page = demo_page::PAGES.iter().find(|page| page.path == demo_page::PATH).unwrap();
+        for (username, _) in PEOPLE {
+            assert!(page.body.contains(&format!("data-person=\"{username}\"")), "{username}");
+        }
+    }
 }
