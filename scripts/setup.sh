@@ -59,6 +59,8 @@ test_() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
     need node nodejs
     need npm npm
+    need chromium chromium
+    need chromedriver chromium-driver
     install_packages
 
     cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest

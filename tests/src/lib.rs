@@ -4,6 +4,7 @@
 pub mod answer;
 pub mod app;
 pub mod backend;
+pub mod browser;
 pub mod follower;
 pub mod http;
 pub mod installation;
@@ -24,6 +25,7 @@ pub mod wait;
 pub use answer::Answer;
 pub use app::{ApiUser, App, User};
 pub use backend::Backend;
+pub use browser::{Browser, Tab};
 pub use follower::{Audience, Follower};
 pub use http::{Call, Http};
 pub use installation::{Installation, PASSWORD};

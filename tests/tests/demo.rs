@@ -14,7 +14,7 @@ fn demo(installation: &Installation) -> (Process, Http, Http) {
     (process, Http::new(&listen), Http::new(&ops))
 }
 
-fn installation() -> Installation {
+pub(super) fn installation() -> Installation {
     Installation::new(Backend::Sqlite).without(&[
         "DOORWARD_AUTH_DATABASE_URL",
         "DOORWARD_DIRECTORY_DATABASE_URL",

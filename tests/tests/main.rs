@@ -35,6 +35,7 @@ mod isolation;
 mod keys;
 mod languages;
 mod limits;
+mod live;
 mod login;
 mod mail_delivery;
 mod mail_settings;

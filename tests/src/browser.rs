@@ -1,0 +1,160 @@
+//! A browser: headless Chromium, driven by its own WebDriver server (W3C WebDriver).
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::Command,
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+
+use crate::{Http, Process, eventually, ports};
+
+/// For a browser to start, on a busy machine.
+const START: Duration = Duration::from_secs(30);
+/// For a page to show what it is expected to.
+const AT_ONCE: Duration = Duration::from_secs(5);
+/// What WebDriver calls the one member of a reference to an element (section 12.2).
+const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// It ends with this value, and its windows with it.
+pub struct Browser {
+    session: String,
+    http: Http,
+    _driver: Process,
+}
+
+/// A tab of a browser.
+pub struct Tab<'a> {
+    browser: &'a Browser,
+    handle: String,
+}
+
+impl Browser {
+    /// What it writes is kept in `directory`.
+    pub async fn start(directory: &Path) -> Self {
+        let address = ports::free_address();
+        let (_, port) = address.split_once(':').expect("a port");
+        let mut command = Command::new("chromedriver");
+        command.arg(format!("--port={port}")).env("HOME", directory).env_remove("http_proxy").env_remove("HTTP_PROXY");
+        let mut driver = Process::spawn(command, directory, "");
+        let http = Http::new(&address);
+        eventually("chromedriver: `./scripts/setup.sh test` installs it", START, async || {
+            assert!(driver.is_running(), "it ended: {}", driver.log());
+            (http.status("/status").await == Some(200)).then_some(())
+        })
+        .await;
+        // The tests may run as root, and in containers: Chromium's sandbox works in neither.
+        let arguments = ["--headless=new", "--no-sandbox", "--disable-dev-shm-usage", "--no-proxy-server"];
+        let capabilities = json!({"alwaysMatch": {
+            "browserName": "chrome",
+            "goog:chromeOptions": {"args": arguments},
+            "goog:loggingPrefs": {"browser": "ALL"},
+        }});
+        let made = command_of(&http, "/session", &json!({"capabilities": capabilities})).await;
+        let made = made.unwrap_or_else(|error| panic!("no browser: {error}"));
+        let session = format!("/session/{}", made["sessionId"].as_str().expect("an id"));
+        Self { session, http, _driver: driver }
+    }
+
+    /// Opens a page in a tab of its own.
+    pub async fn open(&self, url: &str) -> Tab<'_> {
+        let made = self.post("/window/new", &json!({"type": "tab"})).await;
+        let tab = Tab { browser: self, handle: made["handle"].as_str().expect("a handle").to_owned() };
+        tab.post("/url", &json!({"url": url})).await.expect("a page");
+        tab
+    }
+
+    /// What the consoles of all tabs have said since this was last asked.
+    pub async fn console(&self) -> Vec<String> {
+        let said = self.post("/se/log", &json!({"type": "browser"})).await;
+        said.as_array().expect("a list").iter().map(|entry| entry["message"].to_string()).collect()
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Value {
+        self.try_post(path, body).await.unwrap_or_else(|error| panic!("{path} {body}: {error}"))
+    }
+
+    async fn try_post(&self, path: &str, body: &Value) -> Result<Value, String> {
+        command_of(&self.http, &format!("{}{path}", self.session), body).await
+    }
+}
+
+impl Drop for Browser {
+    /// Chromium would outlive its driver, also after a test that failed.
+    fn drop(&mut self) {
+        let Ok(mut driver) = TcpStream::connect(self.http.address()) else { return };
+        drop(driver.set_read_timeout(Some(START)));
+        let end =
+            format!("DELETE {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.session, self.http.address());
+        // Answered when it has ended.
+        if driver.write_all(end.as_bytes()).is_ok() {
+            drop(driver.read(&mut [0]));
+        }
+    }
+}
+
+impl Tab<'_> {
+    /// Presses what can be seen.
+    pub async fn press(&self, xpath: &str) {
+        self.on(xpath, "click", &json!({})).await;
+    }
+
+    /// Writes into a field, in place of what is there.
+    pub async fn fill(&self, xpath: &str, text: &str) {
+        self.on(xpath, "clear", &json!({})).await;
+        self.on(xpath, "value", &json!({"text": text})).await;
+    }
+
+    /// Waits until there is such an element that can be seen.
+    pub async fn sees(&self, xpath: &str) {
+        self.sees_within(AT_ONCE, xpath).await;
+    }
+
+    pub async fn sees_within(&self, time: Duration, xpath: &str) {
+        eventually(xpath, time, async || (self.visible(xpath).await > 0).then_some(())).await;
+    }
+
+    /// Waits until there is none.
+    pub async fn sees_no(&self, xpath: &str) {
+        eventually(&format!("no {xpath}"), AT_ONCE, async || (self.visible(xpath).await == 0).then_some(())).await;
+    }
+
+    /// What a script returns.
+    pub async fn run(&self, script: &str, arguments: &Value) -> Value {
+        let answer = self.post("/execute/sync", &json!({"script": script, "args": arguments})).await;
+        answer.unwrap_or_else(|error| panic!("{script}: {error}"))
+    }
+
+    async fn visible(&self, xpath: &str) -> u64 {
+        let script = "const found = document.evaluate(arguments[0], document, null, 7, null);
+            let count = 0;
+            for (let i = 0; i < found.snapshotLength; i++) count += found.snapshotItem(i).checkVisibility() ? 1 : 0;
+            return count;";
+        self.run(script, &json!([xpath])).await.as_u64().expect("a number")
+    }
+
+    /// Waits until an element can be used like this.
+    async fn on(&self, xpath: &str, verb: &str, body: &Value) {
+        eventually(&format!("{verb} {xpath}"), AT_ONCE, async || {
+            let found = self.post("/element", &json!({"using": "xpath", "value": xpath})).await.ok()?;
+            let element = found[ELEMENT].as_str()?;
+            self.post(&format!("/element/{element}/{verb}"), body).await.ok().map(drop)
+        })
+        .await;
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Result<Value, String> {
+        self.browser.post("/window", &json!({"handle": self.handle})).await;
+        self.browser.try_post(path, body).await
+    }
+}
+
+/// A command of WebDriver: its value, or what went wrong.
+async fn command_of(http: &Http, path: &str, body: &Value) -> Result<Value, String> {
+    let answer = http.post(path).json(body).send().await;
+    let value = answer.json()["value"].clone();
+    if answer.status == 200 { Ok(value) } else { Err(format!("{}: {}", value["error"], value["message"])) }
+}
