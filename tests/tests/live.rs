@@ -23,7 +23,11 @@ struct Demo {
 
 impl Demo {
     async fn start() -> Self {
-        let installation = demo::installation();
+        Self::with(&[]).await
+    }
+
+    async fn with(variables: &[(&str, &str)]) -> Self {
+        let installation = demo::installation().with(variables);
         let process = installation.spawn(&["demo"], &[]);
         let http = Http::new(&installation.variable("DOORWARD_LISTEN"));
         let mut demo = Self { process, installation, http, password: String::new() };
@@ -161,6 +165,21 @@ async fn after_an_entry_that_could_not_be_fetched_all_begins_anew() {
     ann.sees(&live()).await;
     submit(&ben, "", "rename-me", "Ben Jansen").await;
     ann.sees(&member("Webshop", "Ben Jansen", "active")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_goes_on_when_its_first_token_has_run_out() {
+    let demo = Demo::with(&[("DOORWARD_TOKEN_LIFETIME", "10s"), ("DOORWARD_TOKEN_RENEW_AFTER", "2s")]).await;
+    let browser = Browser::start(demo.installation.path()).await;
+    let ann = demo.tab(&browser, "ann").await;
+    let later = demo.http.login("ann", &demo.password).await.token();
+    eventually("an end of the token", START, async || {
+        (demo.http.post("/api/users/get").bearer(&later).json(&json!({})).send().await.status == 401).then_some(())
+    })
+    .await;
+    submit(&ann, "", "rename-me", "Anna Smit").await;
+    ann.sees(&format!("{}[.='Anna Smit']", by("my-name"))).await;
+    ann.sees(&live()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
