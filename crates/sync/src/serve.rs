@@ -9,11 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{Request, Response, StatusCode, request::Parts};
+use http::{HeaderValue, Request, Response, StatusCode, request::Parts};
 use http_body_util::{BodyExt, Full};
-use hyper::{server::conn::http1, service::Service};
+use hyper::{body::Incoming, server::conn::http1, service::Service};
 use hyper_util::rt::TokioIo;
-use socketioxide::socket::Sid;
+use socketioxide::{service::SocketIoService, socket::Sid};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{line::Line, sockets::Sockets};
@@ -36,6 +36,25 @@ impl<B> Service<Request<B>> for Nothing {
 
     fn call(&self, _: Request<B>) -> Self::Future {
         ready(Ok(refusal(StatusCode::NOT_FOUND).map(Full::new)))
+    }
+}
+
+/// What a request's head is kept of, is kept as long as the socket: not the buffer that it was read into.
+struct Light(SocketIoService<Nothing>);
+
+impl Service<Request<Incoming>> for Light {
+    type Response = <SocketIoService<Nothing> as Service<Request<Incoming>>>::Response;
+    type Error = <SocketIoService<Nothing> as Service<Request<Incoming>>>::Error;
+    type Future = <SocketIoService<Nothing> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        let own = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+        let headers = request.headers().iter().filter_map(|(name, value)| Some((name.clone(), own(value)?)));
+        *request.headers_mut() = headers.collect();
+        if let Ok(uri) = request.uri().to_string().parse() {
+            *request.uri_mut() = uri;
+        }
+        self.0.call(request)
     }
 }
 
@@ -75,7 +94,7 @@ impl Sockets {
         let Ok(line) = Line::new(io, written(head).as_bytes(), rest, place) else { return };
         let connection = http1::Builder::new()
             .max_buf_size(HEAD_BUFFER_BYTES)
-            .serve_connection(TokioIo::new(line), self.service.clone());
+            .serve_connection(TokioIo::new(line), Light(self.service.clone()));
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "a connection has not become a WebSocket");
         }

@@ -21,7 +21,7 @@ use crate::{
 const EVERY: Duration = Duration::from_millis(250);
 const MAX_RENEWALS: usize = 8;
 /// After a renewal that failed.
-const PAUSE: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_secs(1);
 /// For all sockets to be closed.
 const END_WITHIN: Duration = Duration::from_secs(2);
 
@@ -83,7 +83,7 @@ async fn renew(sockets: Arc<Sockets>, client: Arc<Client>, renewals: Arc<Semapho
     match renewed.map(|token| (sockets.host.check(&token), token)) {
         Ok((Ok(claims), token)) => {
             let told = json!({"JWT": token});
-            client.set_login(Login { token, claims, renew_at: Instant::now() + PAUSE });
+            client.set_login(Login { token, claims, renew_at: Instant::now() });
             if !client.is_ending() && client.emit("authorization", &told) == Sent::Full {
                 client.end(End::Expired);
             }
