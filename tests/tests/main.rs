@@ -63,6 +63,7 @@ mod signup;
 mod signup_fields;
 mod signup_invited;
 mod sockets;
+mod sockets_feed;
 mod sockets_hostile;
 mod sockets_sync;
 mod sync;
