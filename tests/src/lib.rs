@@ -21,6 +21,7 @@ pub mod smtp;
 pub mod socketio;
 pub mod split;
 pub mod wait;
+pub mod websocket;
 
 pub use answer::Answer;
 pub use app::{ApiUser, App, User};
@@ -37,6 +38,7 @@ pub use smtp::{ReceivedMail, SmtpServer};
 pub use socketio::{Library, SocketClient};
 pub use split::{Replica, Role, Split};
 pub use wait::eventually;
+pub use websocket::WebSocket;
 
 /// Makes of each `async fn name(backend: Backend)` two tests, one on SQLite and one on PostgreSQL.
 #[macro_export]

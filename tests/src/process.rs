@@ -112,11 +112,22 @@ impl Process {
         self.child.try_wait().expect("a child").is_none()
     }
 
-    /// The most memory that it ever had, as long as it runs (proc(5)).
+    /// The most memory that it ever had, as long as it runs.
     #[must_use]
     pub fn peak_bytes(&self) -> Option<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that it has now, as long as it runs.
+    #[must_use]
+    pub fn resident_bytes(&self) -> Option<u64> {
+        self.memory("VmRSS:")
+    }
+
+    /// A line of `/proc/<pid>/status` (proc(5)).
+    fn memory(&self, name: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name))?;
         let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
         Some(kib * 1024)
     }

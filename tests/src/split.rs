@@ -160,6 +160,12 @@ impl Split {
         service.process.exit(within).await
     }
 
+    /// A service that runs.
+    #[must_use]
+    pub fn process(&self, role: Role) -> &Process {
+        &self.services.iter().find(|service| service.role == role).expect("started").process
+    }
+
     /// Creates a user by the command line, and logs in.
     pub async fn user(&self, username: &str) -> User {
         User::create(&self.installation, &self.http, username).await

@@ -138,9 +138,9 @@ fn list_news(
 }
 
 fn scopes(connection: &mut AnyConnection, user: Gid, since: Since) -> Result<Vec<String>, Error> {
-    let mut scopes = Vec::new();
+    // Also without the global feed: whoever isn't a member any more is told there.
+    let mut scopes = vec![Scope::User(user)];
     if since.cc_cursor.is_some() {
-        scopes.push(Scope::User(user));
         let heard = store::listener::list(connection, user, STILL - 1)?;
         scopes.extend(heard.iter().map(|heard| heard.scope));
     }

@@ -51,6 +51,18 @@ impl Failure {
         Self::new(ErrorCode::Unavailable).with_retry_after(Duration::from_secs(1))
     }
 
+    /// What one of ours has said in this status; nothing, when it comes from the transport.
+    #[must_use]
+    pub fn sent_in(status: &Status) -> Option<Self> {
+        let details = status.get_error_details();
+        let ours = details.error_info().filter(|info| info.domain == DOMAIN)?;
+        Some(Self {
+            code: ours.reason.parse().ok()?,
+            info: ours.metadata.clone().into_iter().collect(),
+            retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
+        })
+    }
+
     /// A parameter of an RPC that the caller should have checked.
     #[must_use]
     pub fn invalid(parameter: &str) -> Self {
@@ -86,14 +98,8 @@ impl From<Failure> for Status {
 impl From<Status> for Failure {
     /// A status without our details comes from the transport: a peer that is away or too slow, or speaks otherwise.
     fn from(status: Status) -> Self {
-        let details = status.get_error_details();
-        let ours = details.error_info().filter(|info| info.domain == DOMAIN);
-        if let Some((info, code)) = ours.and_then(|info| info.reason.parse().ok().map(|code| (info, code))) {
-            return Self {
-                code,
-                info: info.metadata.clone().into_iter().collect(),
-                retry_after: details.retry_info().and_then(|retry| retry.retry_delay),
-            };
+        if let Some(sent) = Self::sent_in(&status) {
+            return sent;
         }
         tracing::warn!(code = ?status.code(), detail = status.message(), "a call to a peer failed");
         match status.code() {

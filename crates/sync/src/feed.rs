@@ -84,7 +84,7 @@ impl Feed {
                 self.failures = 0;
                 self.answered(id, answer);
             }
-            Input::Answered { id, answer: Err(status) } => self.failed(id, &status.into()),
+            Input::Answered { id, answer: Err(status) } => self.failed(id, &status),
             Input::Retry(id) => self.hub.retry(id),
         }
     }
@@ -99,8 +99,10 @@ impl Feed {
         }
     }
 
-    fn failed(&mut self, id: u64, failure: &Failure) {
+    /// Who follows the notices has said already that the directory is away.
+    fn failed(&mut self, id: u64, status: &tonic::Status) {
         self.hub.failed(id);
+        let failure = Failure::sent_in(status).unwrap_or_else(Failure::unavailable);
         match failure.code {
             ErrorCode::Unprocessable => self.end(id, End::Expired),
             ErrorCode::Unauthenticated | ErrorCode::UnknownUser => self.end(id, End::Denied),
@@ -118,7 +120,7 @@ impl Feed {
             | ErrorCode::Unavailable
             | ErrorCode::Validation
             | ErrorCode::InviteInvalid => {
-                tracing::debug!(code = %failure.code, "a socket is not up to date; trying on");
+                tracing::debug!(%status, "a socket is not up to date; trying on");
                 self.failures = self.failures.saturating_add(1);
                 self.retry_later(id);
             }

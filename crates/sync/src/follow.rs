@@ -18,19 +18,16 @@ const PAUSE: Duration = Duration::from_millis(300);
 const SILENCE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(directory: Channel, inputs: mpsc::Sender<Input>, shutdown: CancellationToken) {
-    let mut cursor = None;
+    let mut place = Place { cursor: None, is_heard: false };
     let mut is_logged = false;
     let follow = async {
         loop {
-            let heard = cursor;
-            if let Err(reason) = listen(&directory, &inputs, &mut cursor).await {
-                is_logged &= heard == cursor;
-                if !std::mem::replace(&mut is_logged, true) {
-                    tracing::warn!(
-                        reason,
-                        "the directory's notices are not heard of: sockets are told nothing; trying on"
-                    );
-                }
+            let ended = listen(&directory, &inputs, &mut place).await;
+            is_logged &= !std::mem::take(&mut place.is_heard);
+            if let Err(reason) = ended
+                && !std::mem::replace(&mut is_logged, true)
+            {
+                tracing::warn!(reason, "the directory's notices are not heard of: sockets are told nothing; trying on");
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -38,31 +35,38 @@ pub(crate) async fn run(directory: Channel, inputs: mpsc::Sender<Input>, shutdow
     shutdown.run_until_cancelled(follow).await;
 }
 
-async fn listen(directory: &Channel, inputs: &mpsc::Sender<Input>, cursor: &mut Option<i64>) -> Result<(), String> {
+struct Place {
+    /// Up to here all was heard.
+    cursor: Option<i64>,
+    /// The stream has said something, if only that it is there.
+    is_heard: bool,
+}
+
+async fn listen(directory: &Channel, inputs: &mpsc::Sender<Input>, place: &mut Place) -> Result<(), String> {
     let mut client = DirectoryClient::new(directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let silent = |_| "silence".to_owned();
-    let stream = tokio::time::timeout(SILENCE, client.watch_notices(WatchNoticesRequest { cursor: *cursor }));
+    let stream = tokio::time::timeout(SILENCE, client.watch_notices(WatchNoticesRequest { cursor: place.cursor }));
     let mut stream = match stream.await.map_err(silent)? {
         Ok(stream) => stream.into_inner(),
-        Err(status) => return Err(refused(status, inputs, cursor).await),
+        Err(status) => return Err(refused(&status, inputs, place).await),
     };
     loop {
         let message = match tokio::time::timeout(SILENCE, stream.message()).await.map_err(silent)? {
             Ok(Some(message)) => message,
             Ok(None) => return Ok(()),
-            Err(status) => return Err(refused(status, inputs, cursor).await),
+            Err(status) => return Err(refused(&status, inputs, place).await),
         };
-        *cursor = Some(message.cursor);
+        *place = Place { cursor: Some(message.cursor), is_heard: true };
         let notices = message.notices.into_iter().map(Told::from).collect();
         inputs.send(Input::Heard(notices, message.cursor)).await.map_err(|_| "the end".to_owned())?;
     }
 }
 
 /// What the directory doesn't keep any more can't be gone on from: then the stream begins anew, in the present.
-async fn refused(status: tonic::Status, inputs: &mpsc::Sender<Input>, cursor: &mut Option<i64>) -> String {
-    let failure = Failure::from(status);
-    if matches!(failure.code, ErrorCode::Unprocessable | ErrorCode::InvalidRequest) && cursor.take().is_some() {
+async fn refused(status: &tonic::Status, inputs: &mpsc::Sender<Input>, place: &mut Place) -> String {
+    let Some(Failure { code, .. }) = Failure::sent_in(status) else { return format!("{:?}", status.code()) };
+    if matches!(code, ErrorCode::Unprocessable | ErrorCode::InvalidRequest) && place.cursor.take().is_some() {
         let _ = inputs.send(Input::Lost).await;
     }
-    failure.code.to_string()
+    code.to_string()
 }

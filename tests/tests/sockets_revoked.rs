@@ -1,0 +1,129 @@
+//! Sockets whose token is good no more: told so within a second, disconnected, and told nothing of what comes after.
+
+use std::time::Instant;
+
+use doorward_tests::{ApiUser, App, Backend, PASSWORD, User, WebSocket, on_both_databases};
+use serde_json::json;
+
+on_both_databases![
+    whoever_is_locked_out_is_disconnected_and_told_nothing_more,
+    a_program_whose_key_is_taken_back_is_disconnected,
+    a_thousand_inits_at_once_are_answered_or_refused,
+];
+
+/// A socket of one who is locked out soon, and the project that it follows.
+struct Doomed {
+    socket: WebSocket,
+    token: String,
+    project: String,
+}
+
+impl Doomed {
+    /// From now on.
+    async fn new(app: &App, token: &str, project: &str) -> Self {
+        let mut socket = WebSocket::connect(app.http.address(), token).await;
+        let cursors = app.http.post("/sync/cursors").bearer(token).json(&json!({"project": project})).send().await;
+        let now = cursors.success().0["cc.cursor"].clone();
+        let asked = json!({"cc_cursor": now, "project": project, "cursor": now});
+        assert_eq!(socket.ask(&json!(["init", asked])).await["result"]["sync"], json!([]));
+        Self { socket, token: token.to_owned(), project: project.to_owned() }
+    }
+
+    /// What has locked them out was done at `since`. From when a call is refused nothing may be told any more.
+    async fn ends(mut self, what: &str, app: &App, ann: &User, since: Instant) {
+        app.http.denied_within_a_second(&self.token).await;
+        let last = ann.call("/sync/cursors", &json!({})).await.success().0["cc.cursor"].as_i64().expect("a cursor");
+        let renamed = json!({"project": self.project, "name": format!("After {what}")});
+        ann.call("/api/projects/update", &renamed).await.success();
+        let mut said = self.socket.says().await.expect("a word of farewell");
+        while said[0] == "sync" {
+            let told = said[1].as_array().expect("a list");
+            assert!(told.iter().all(|row| row["cursor"].as_i64().expect("a cursor") <= last), "{what}: {said}");
+            said = self.socket.says().await.expect("a word of farewell");
+        }
+        assert_eq!(said, json!(["authorization", {"JWT": null}]), "{what}");
+        assert_eq!(self.socket.says().await, Some(json!(["disconnect"])), "{what}");
+        assert!(since.elapsed().as_millis() < 1500, "{what}: {:?}", since.elapsed());
+        // Nothing is listened to, and nothing said, on the connection that is left.
+        self.socket.emit(&json!(["init", {"cc_cursor": 0}])).await;
+        self.socket.is_silent().await;
+    }
+}
+
+async fn whoever_is_locked_out_is_disconnected_and_told_nothing_more(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    for what in ["deactivated", "deleted", "password", "everywhere", "elsewhere", "passwd"] {
+        let user = app.user(what).await;
+        app.installation.add_member(&project, what).await;
+        let doomed = Doomed::new(&app, &user.token, &project).await;
+        let (path, body) = match what {
+            "deactivated" => {
+                app.installation.change_user("deactivate", what).await;
+                ("", json!({}))
+            }
+            "passwd" => {
+                let words = ["user", "set-password", what, "--password-stdin"];
+                app.installation.cli(&words, "another battery staple 7").await.succeeded();
+                ("", json!({}))
+            }
+            "deleted" => ("/api/account/delete", json!({"confirm": true})),
+            "password" => ("/api/account/update", json!({"password": "another battery staple 7"})),
+            "everywhere" | "elsewhere" => ("/api/account/logout", json!({"everywhere": true})),
+            other => panic!("{other}"),
+        };
+        if what == "elsewhere" {
+            let other = app.http.login(what, PASSWORD).await.token();
+            app.http.post(path).bearer(&other).json(&body).send().await.success();
+        } else if !path.is_empty() {
+            user.call(path, &body).await.success();
+        }
+        doomed.ends(what, &app, &ann, Instant::now()).await;
+    }
+}
+
+async fn a_program_whose_key_is_taken_back_is_disconnected(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    for what in ["deactivate", "rotate", "delete"] {
+        let robot: ApiUser = ann.create_api_user(&project, what).await;
+        let doomed = Doomed::new(&app, &robot.auth().await.token(), &project).await;
+        ann.api_keys(&project, what, &json!({"user": robot.gid})).await.success();
+        doomed.ends(what, &app, &ann, Instant::now()).await;
+    }
+}
+
+async fn a_thousand_inits_at_once_are_answered_or_refused(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let from = ann.init().await.success().0["cc.cursor"].clone();
+    let mut socket = WebSocket::connect(app.http.address(), &ann.token).await;
+    for _ in 0..1000 {
+        socket.emit(&json!(["init", {"cc_cursor": from}])).await;
+    }
+    let throttled = json!({"code": 429, "message": "Too many requests", "info": {}});
+    let mut answered = 0;
+    for _ in 0..1000 {
+        let said = socket.says().await.expect("an answer");
+        if said[0] == "cursor_expired" {
+            // More answers at once than wait for a socket.
+            assert_eq!(socket.says().await, Some(json!(["disconnect"])));
+            socket = WebSocket::connect(app.http.address(), &ann.token).await;
+            break;
+        }
+        if said[2]["success"] == true {
+            answered += 1;
+        } else {
+            assert_eq!(said[2]["result"], throttled, "{said}");
+        }
+    }
+    assert!(answered > 0);
+    // Of all of them one is left.
+    assert_eq!(socket.ask(&json!(["init", {"cc_cursor": from}])).await["success"], true);
+    for number in 0..3 {
+        ann.call("/api/account/update", &json!({"name": format!("Ann {number}")})).await.success();
+    }
+    assert_eq!(socket.rows(3).await.len(), 3);
+}
