@@ -1,8 +1,8 @@
 //! Sockets whose token is good no more: told so within a second, disconnected, and told nothing of what comes after.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use doorward_tests::{ApiUser, App, Backend, PASSWORD, User, WebSocket, on_both_databases};
+use doorward_tests::{ApiUser, App, Backend, PASSWORD, User, WebSocket, eventually, on_both_databases};
 use serde_json::json;
 
 on_both_databases![
@@ -10,6 +10,30 @@ on_both_databases![
     a_program_whose_key_is_taken_back_is_disconnected,
     a_thousand_inits_at_once_are_answered_or_refused,
 ];
+
+/// Those that there are close it themselves.
+#[tokio::test]
+async fn a_connection_that_a_client_keeps_after_its_socket_is_closed() {
+    let app = App::start(Backend::Sqlite).await;
+    let (ann, ben) = (app.user("ann").await, app.user("ben").await);
+    let mut locked_out = WebSocket::connect(app.http.address(), &ben.token).await;
+    let mut gone = WebSocket::connect(app.http.address(), &ann.token).await;
+    let mut back = WebSocket::connect(app.http.address(), &ann.token).await;
+    ben.call("/api/account/logout", &json!({})).await.success();
+    assert_eq!(locked_out.says().await, Some(json!(["authorization", {"JWT": null}])));
+    assert_eq!(locked_out.says().await, Some(json!(["disconnect"])));
+    gone.leave().await;
+    back.leave().await;
+    eventually("no sockets", Duration::from_secs(5), async || {
+        (app.ops.metric("doorward_sockets_open").await < 1.0).then_some(())
+    })
+    .await;
+    back.join(&ann.token).await;
+    for mut socket in [locked_out, gone] {
+        assert_eq!(socket.says().await, None);
+    }
+    assert_eq!(back.ask(&json!(["init", {}])).await["success"], true);
+}
 
 /// A socket of one who is locked out soon, and the project that it follows.
 struct Doomed {
