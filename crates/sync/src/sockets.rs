@@ -178,7 +178,11 @@ impl Sockets {
         let Some(client) = self.clients.find(socket.id).filter(|client| !client.is_ending()) else { return };
         // One at a time.
         if client.is_starting.swap(true, Ordering::AcqRel) {
-            let _ = ack.send(&self.host.envelope(&Failure::new(ErrorCode::Throttled)));
+            let throttled = ack.send(&self.host.envelope(&Failure::new(ErrorCode::Throttled)));
+            // Each is answered, or it is the end.
+            if client.sent(throttled) == Sent::Full {
+                client.end(End::Expired);
+            }
             return;
         }
         let start = self.answer_init(&client, data, ack).await;
