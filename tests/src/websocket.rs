@@ -34,10 +34,20 @@ impl WebSocket {
         let mut client = Self::open(address).await;
         let opened = client.packet().await.expect("an open packet");
         assert!(opened.starts_with("0{"), "{opened}");
-        client.send(format!("40{}", json!({"JWT": token}))).await;
-        let connected = client.packet().await.expect("a connect packet");
-        assert!(connected.starts_with("40{"), "{connected}");
+        client.join(token).await;
         client
+    }
+
+    /// Once more, over the same connection.
+    pub async fn join(&mut self, token: &str) {
+        self.send(format!("40{}", json!({"JWT": token}))).await;
+        let joined = self.packet().await.expect("a connect packet");
+        assert!(joined.starts_with("40{"), "{joined}");
+    }
+
+    /// And keeps the connection.
+    pub async fn leave(&mut self) {
+        self.send("41".to_owned()).await;
     }
 
     async fn open(address: &str) -> Self {

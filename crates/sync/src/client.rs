@@ -13,8 +13,12 @@ use serde::{Serialize, Serializer, ser::Error};
 use serde_json::json;
 use socketioxide::{SendError, SocketError, extract::SocketRef};
 
+use crate::line::HangUp;
+
 pub(crate) struct Client {
     socket: SocketRef,
+    /// Of its connection; absent when nobody can.
+    pub(crate) hang_up: Option<HangUp>,
     login: Mutex<Arc<Login>>,
     /// What it is called in the hub, while it is told something; 0 else.
     listener: AtomicU64,
@@ -55,6 +59,7 @@ pub(crate) enum Sent {
 impl Client {
     pub(crate) fn new(socket: SocketRef, login: Login) -> Self {
         Self {
+            hang_up: socket.req_parts().extensions.get().cloned(),
             socket,
             login: Mutex::new(Arc::new(login)),
             listener: AtomicU64::new(0),

@@ -12,6 +12,7 @@ use tokio::{
     sync::OwnedSemaphorePermit,
     time::{Instant, Sleep, sleep},
 };
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::{
     frames::{Frames, TooLarge},
@@ -28,15 +29,32 @@ pub(crate) struct Line<IO> {
     frames: Frames,
     /// Every client answers to pings. One that is being upgraded gets none: it must not take for ever.
     silence: Pin<Box<Sleep>>,
+    /// Somebody else wants it to end.
+    hung_up: Pin<Box<WaitForCancellationFutureOwned>>,
     _place: OwnedSemaphorePermit,
 }
 
+/// Ends a connection; in the extensions of the request with which it began.
+#[derive(Clone, Default)]
+pub(crate) struct HangUp(pub(crate) CancellationToken);
+
 impl<IO> Line<IO> {
-    pub(crate) fn new(io: IO, head: &[u8], rest: &[u8], place: OwnedSemaphorePermit) -> Result<Self, TooLarge> {
+    pub(crate) fn new(
+        io: IO,
+        (head, rest): (&[u8], &[u8]),
+        hang_up: HangUp,
+        place: OwnedSemaphorePermit,
+    ) -> Result<Self, TooLarge> {
         let mut frames = Frames::new(MAX_MESSAGE_BYTES);
         frames.follow(rest)?;
-        let first = [head, rest].concat().into();
-        Ok(Self { io, first, frames, silence: Box::pin(sleep(PING_INTERVAL + PING_TIMEOUT)), _place: place })
+        Ok(Self {
+            io,
+            first: [head, rest].concat().into(),
+            frames,
+            silence: Box::pin(sleep(PING_INTERVAL + PING_TIMEOUT)),
+            hung_up: Box::pin(hang_up.0.cancelled_owned()),
+            _place: place,
+        })
     }
 }
 
@@ -47,6 +65,9 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Line<IO> {
             let first = line.first.split_to(buffer.remaining().min(line.first.len()));
             buffer.put_slice(&first);
             return Poll::Ready(Ok(()));
+        }
+        if line.hung_up.as_mut().poll(context).is_ready() {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let before = buffer.filled().len();
         match Pin::new(&mut line.io).poll_read(context, buffer) {

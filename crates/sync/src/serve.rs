@@ -9,14 +9,26 @@ use std::{
 };
 
 use bytes::Bytes;
+<<<<<<< HEAD
 use http::{HeaderValue, Request, Response, StatusCode, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::{body::Incoming, server::conn::http1, service::Service};
+=======
+use http::{Request, Response, StatusCode, Uri, request::Parts};
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    server::conn::http1,
+    service::{Service, service_fn},
+};
+>>>>>>> slow
 use hyper_util::rt::TokioIo;
 use socketioxide::{service::SocketIoService, socket::Sid};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::{line::Line, sockets::Sockets};
+use crate::{
+    line::{HangUp, Line},
+    sockets::Sockets,
+};
 
 /// What hyper needs at least; it is given back when the connection has become a WebSocket.
 const HEAD_BUFFER_BYTES: usize = 8192;
@@ -60,12 +72,12 @@ impl Service<Request<Incoming>> for Light {
 
 impl Sockets {
     /// A request that is no upgrade.
-    pub async fn answer(&self, request: Request<Bytes>) -> Response<Bytes> {
-        let mut pairs = request.uri().query().unwrap_or_default().split('&');
-        // As Engine.IO reads it: what is no id is none.
-        let session = pairs.find_map(|pair| pair.strip_prefix("sid=")).and_then(|sid| sid.parse::<Sid>().ok());
-        if session.is_none() && !self.has_room_for_session() {
-            return refusal(StatusCode::SERVICE_UNAVAILABLE);
+    pub async fn answer(&self, mut request: Request<Bytes>) -> Response<Bytes> {
+        if session(request.uri()).is_none() {
+            if !self.has_room_for_session() {
+                return refusal(StatusCode::SERVICE_UNAVAILABLE);
+            }
+            request.extensions_mut().insert(HangUp::default());
         }
         let answer = async {
             let (head, body) = self.service.call(request.map(Full::new)).await.ok()?.into_parts();
@@ -91,10 +103,24 @@ impl Sockets {
             tracing::warn!("too many sockets: another is not taken");
             return;
         };
+<<<<<<< HEAD
         let Ok(line) = Line::new(io, written(head).as_bytes(), rest, place) else { return };
         let connection = http1::Builder::new()
             .max_buf_size(HEAD_BUFFER_BYTES)
             .serve_connection(TokioIo::new(line), Light(self.service.clone()));
+=======
+        // One that began with polling keeps what its session has.
+        let client = session(&head.uri).and_then(|sid| self.clients.find(sid));
+        let hang_up = client.and_then(|client| client.hang_up.clone()).unwrap_or_default();
+        let Ok(line) = Line::new(io, (written(head).as_bytes(), rest), hang_up.clone(), place) else { return };
+        let service = self.service.clone();
+        let service = service_fn(move |mut request| {
+            request.extensions_mut().insert(hang_up.clone());
+            service.call(request)
+        });
+        let connection =
+            http1::Builder::new().max_buf_size(HEAD_BUFFER_BYTES).serve_connection(TokioIo::new(line), service);
+>>>>>>> slow
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "a connection has not become a WebSocket");
         }
@@ -108,6 +134,12 @@ impl Sockets {
         window.1 += 1;
         window.1 <= MAX_SESSIONS
     }
+}
+
+/// As Engine.IO reads it: what is no id is none.
+fn session(uri: &Uri) -> Option<Sid> {
+    let mut pairs = uri.query().unwrap_or_default().split('&');
+    pairs.find_map(|pair| pair.strip_prefix("sid="))?.parse().ok()
 }
 
 /// What matters of the head: the rest would be kept as long as the socket.

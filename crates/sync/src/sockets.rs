@@ -17,6 +17,7 @@ use socketioxide::{
     extract::{AckSender, SocketRef, TryData},
     handler::ConnectHandler,
     service::SocketIoService,
+    socket::Sid,
 };
 use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
@@ -27,7 +28,7 @@ use crate::{
     feed::{Feed, Input},
     follow,
     host::{Host, Refusal, Standing, Start},
-    line::MAX_MESSAGE_BYTES,
+    line::{HangUp, MAX_MESSAGE_BYTES},
     serve::Nothing,
     sweep,
 };
@@ -37,6 +38,8 @@ pub(crate) const PING_INTERVAL: Duration = Duration::from_secs(25);
 pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// For a new connection to say who it is.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// For a connection whose socket is gone.
+const LINGER: Duration = Duration::from_secs(5);
 /// Packets that wait for a socket that doesn't read.
 const MAX_PACKETS: usize = 64;
 /// Most messages are a few bytes; the default would be four times as much for each socket.
@@ -144,8 +147,18 @@ impl Sockets {
     }
 
     async fn gone(self: Arc<Self>, socket: &SocketRef) {
-        if let Some(client) = self.clients.remove(socket.id) {
-            self.stop(client).await;
+        let Some(client) = self.clients.remove(socket.id) else { return };
+        if let Some(HangUp(connection)) = client.hang_up.clone() {
+            tokio::spawn(self.clone().hang_up_later(socket.id, connection));
+        }
+        self.stop(client).await;
+    }
+
+    /// Clients close their connection themselves, or have another socket over it.
+    async fn hang_up_later(self: Arc<Self>, sid: Sid, connection: CancellationToken) {
+        tokio::time::sleep(LINGER).await;
+        if self.clients.find(sid).is_none() {
+            connection.cancel();
         }
     }
 
@@ -165,7 +178,11 @@ impl Sockets {
         let Some(client) = self.clients.find(socket.id).filter(|client| !client.is_ending()) else { return };
         // One at a time.
         if client.is_starting.swap(true, Ordering::AcqRel) {
-            let _ = ack.send(&self.host.envelope(&Failure::new(ErrorCode::Throttled)));
+            let throttled = ack.send(&self.host.envelope(&Failure::new(ErrorCode::Throttled)));
+            // Each is answered, or it is the end.
+            if client.sent(throttled) == Sent::Full {
+                client.end(End::Expired);
+            }
             return;
         }
         let start = self.answer_init(&client, data, ack).await;
