@@ -107,5 +107,5 @@ async fn what_closed_sockets_had_is_given_back() {
         sizes.push(app.process.resident_bytes().expect("it runs") / 1024);
     }
     // One socket that stays is 20 KiB. The first rounds fill what is kept for the next.
-    assert!(sizes[7] < sizes[3] + 2 * 1024, "{sizes:?} KiB");
+    assert!(sizes[7] < sizes[3] + 4 * 1024, "{sizes:?} KiB");
 }
