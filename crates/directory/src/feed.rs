@@ -296,7 +296,13 @@ impl Page {
                 self.notice(card, action, PROJECTS, gid.to_string());
                 self.notice(inside, action, PROJECTS, gid.to_string());
                 let all = store::membership::list_all(connection, gid)?;
-                for own in all.iter().filter(|own| own.role != Role::Owner && sight::shows_person(own.status)) {
+                let concerned: Vec<&Membership> =
+                    all.iter().filter(|own| own.role != Role::Owner && sight::shows_person(own.status)).collect();
+                // Also to each alone: who follows as it happens doesn't listen there yet.
+                for own in &concerned {
+                    self.notice(Scope::User(own.user), action, PROJECTS, gid.to_string());
+                }
+                for own in concerned {
                     self.sighting(Scope::User(own.user), action, MEMBERSHIPS, key(gid, own.user));
                 }
                 self.sighting_of_all(connection, inside, action, gid)?;

@@ -38,7 +38,7 @@ impl Directory {
 fn forget_page(connection: &mut AnyConnection, cut: Timestamp) -> Result<bool, Error> {
     // A change, and what follows from it, is never parted from the range of cursors that goes with it: no change is in one.
     let Some(cursor) = store::feed::find_last_before(connection, cut, PAGE)? else { return Ok(false) };
-    store::feed::set_tail(connection, cursor)?;
+    store::feed::advance_tail(connection, cursor)?;
     store::feed::delete_until(connection, cursor)?;
     store::notice::delete_until(connection, cursor)?;
     store::listener::delete_until(connection, cursor)?;

@@ -198,6 +198,10 @@ fn candidates(
                 if let Some(read_until) = of_all_members(connection, user, &notice, from, &mut rows)? {
                     return Ok((rows, Some(read_until)));
                 }
+                // Many of these are as much as one that is large.
+                if rows.len() >= batch {
+                    return Ok((rows, Some(notice.cursor)));
+                }
             }
         }
     }
@@ -293,7 +297,9 @@ fn look(connection: &mut AnyConnection, user: Gid, rows: &[Row]) -> Result<InSig
     }
     for (project, sight) in &in_sight.projects {
         let of_project = keys.iter().filter_map(Key::membership).filter(|(of, _)| of == project);
-        let users: Vec<Gid> = of_project.map(|(_, user)| user).collect();
+        let mut users: Vec<Gid> = of_project.map(|(_, user)| user).collect();
+        users.sort();
+        users.dedup();
         if *sight == Sight::Inside && !users.is_empty() {
             let there = store::membership::list_of_users(connection, *project, &users)?;
             in_sight.memberships.extend(there.iter().map(|there| (there.project, there.user)));

@@ -92,7 +92,7 @@ where
     S::Response: Into<Response<B>>,
     B: MessageBody + 'static,
 {
-    if request.method() == Method::GET && sync_io::is_path(request.path()) {
+    if request.method() == Method::GET && sync_io::is_socket(request.uri()) {
         become_socket(&sockets, &request, connection).await;
         return Ok(());
     }
@@ -109,7 +109,8 @@ where
 async fn become_socket(sockets: &Arc<Sockets>, request: &Request, connection: Connection) {
     let mut parts = connection.into_parts();
     // Answers to what came before over this connection.
-    let is_sent = parts.io.write_all(&parts.write_buf).await.is_ok();
+    let sent = tokio::time::timeout(DISCONNECT_TIMEOUT, parts.io.write_all(&parts.write_buf)).await;
+    let is_sent = matches!(sent, Ok(Ok(())));
     if let Some(head) = sync_io::head(request).filter(|_| is_sent) {
         sockets.clone().upgrade(parts.io, &head, &parts.read_buf).await;
     }

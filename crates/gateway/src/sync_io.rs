@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use actix_web::{
     HttpMessage, HttpRequest, HttpResponse,
-    http::{StatusCode, header::CONTENT_TYPE},
+    http::{StatusCode, Uri, header::CONTENT_TYPE},
     web::{self, Data, Payload, ServiceConfig},
 };
 use doorward_proto::{Failure, directory::v1::SyncResponse};
@@ -39,9 +39,10 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
     config.service(resource.get(poll).post(poll).default_service(app::not_allowed("GET, POST")));
 }
 
-/// Clients put a slash behind it.
-pub(crate) fn is_path(path: &str) -> bool {
-    path.strip_suffix('/').unwrap_or(path) == PATH
+/// Whether a request that asks for a WebSocket asks for one of ours. Clients put a slash behind the path.
+pub(crate) fn is_socket(uri: &Uri) -> bool {
+    let path = uri.path().strip_suffix('/').unwrap_or(uri.path());
+    path == PATH && uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"))
 }
 
 /// The head of a request that asks for a WebSocket. Both sides have their own edition of the same types.

@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use doorward_domain::Gid;
 use doorward_token::Claims;
 use serde::{Serialize, Serializer, ser::Error};
 use serde_json::json;
@@ -73,6 +74,11 @@ impl Client {
         lock(&self.login).clone()
     }
 
+    /// Whose it is: a renewal changes nothing about it.
+    pub(crate) fn user(&self) -> Gid {
+        self.login().claims.sub
+    }
+
     pub(crate) fn set_login(&self, login: Login) {
         *lock(&self.login) = Arc::new(login);
     }
@@ -81,6 +87,10 @@ impl Client {
     pub(crate) fn set_listener(&self, listener: Option<u64>) -> Option<u64> {
         let earlier = self.listener.swap(listener.unwrap_or(0), Ordering::AcqRel);
         (earlier != 0).then_some(earlier)
+    }
+
+    pub(crate) fn is_listener(&self, listener: u64) -> bool {
+        self.listener.load(Ordering::Acquire) == listener
     }
 
     /// Nothing but the end is to be sent from now on. The first reason counts.

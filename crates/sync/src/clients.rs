@@ -2,45 +2,80 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
+use doorward_domain::Gid;
 use socketioxide::socket::Sid;
 
 use crate::client::Client;
 
+/// Sockets of one user: nobody takes all places.
+const MAX_OF_USER: usize = 1000;
+
 #[derive(Default)]
-pub(crate) struct Clients {
-    by_sid: RwLock<HashMap<Sid, Arc<Client>>>,
+pub(crate) struct Clients(RwLock<Connected>);
+
+#[derive(Default)]
+struct Connected {
+    by_sid: HashMap<Sid, Arc<Client>>,
+    counts: HashMap<Gid, usize>,
 }
 
 impl Clients {
     pub(crate) fn count(&self) -> usize {
-        self.by_sid.read().unwrap_or_else(PoisonError::into_inner).len()
+        self.read().by_sid.len()
+    }
+
+    /// Whether somebody has as many as one may have.
+    pub(crate) fn is_full_for(&self, user: Gid) -> bool {
+        self.read().counts.get(&user).is_some_and(|count| *count >= MAX_OF_USER)
     }
 
     pub(crate) fn find(&self, sid: Sid) -> Option<Arc<Client>> {
-        self.by_sid.read().unwrap_or_else(PoisonError::into_inner).get(&sid).cloned()
+        self.read().by_sid.get(&sid).cloned()
     }
 
     pub(crate) fn list(&self) -> Vec<(Sid, Arc<Client>)> {
-        let by_sid = self.by_sid.read().unwrap_or_else(PoisonError::into_inner);
-        by_sid.iter().map(|(sid, client)| (*sid, client.clone())).collect()
+        self.read().by_sid.iter().map(|(sid, client)| (*sid, client.clone())).collect()
     }
 
     /// Returns the one whose place it takes: a client may connect twice over one connection.
     pub(crate) fn insert(&self, sid: Sid, client: Arc<Client>) -> Option<Arc<Client>> {
-        let mut by_sid = self.by_sid.write().unwrap_or_else(PoisonError::into_inner);
-        let earlier = by_sid.insert(sid, client);
-        tell(by_sid.len());
-        earlier
+        let mut connected = self.write();
+        *connected.counts.entry(client.user()).or_default() += 1;
+        let earlier = connected.by_sid.insert(sid, client);
+        connected.settle(earlier)
     }
 
     pub(crate) fn remove(&self, sid: Sid) -> Option<Arc<Client>> {
-        let mut by_sid = self.by_sid.write().unwrap_or_else(PoisonError::into_inner);
-        let removed = by_sid.remove(&sid);
-        tell(by_sid.len());
-        removed
+        let mut connected = self.write();
+        let removed = connected.by_sid.remove(&sid);
+        connected.settle(removed)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Connected> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, Connected> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Connected {
+    /// Counts one that is gone, if there is one.
+    fn settle(&mut self, gone: Option<Arc<Client>>) -> Option<Arc<Client>> {
+        if let Some(user) = gone.as_ref().map(|client| client.user())
+            && let Some(count) = self.counts.get_mut(&user)
+        {
+            *count -= 1;
+            if *count == 0 {
+                self.counts.remove(&user);
+            }
+        }
+        tell(self.by_sid.len());
+        gone
     }
 }
 

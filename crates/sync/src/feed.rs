@@ -152,11 +152,11 @@ impl Feed {
         });
     }
 
-    /// Not if the token is good no more: then the sweep ends the socket, and says why.
+    /// Not if it has asked anew since; nor if the token is good no more: then the sweep ends the socket, and says why.
     fn tell(&mut self, id: u64, rows: &[Arc<Row>]) {
         let Some(client) = self.clients.get(&id).filter(|_| !rows.is_empty()).cloned() else { return };
         let may_know = match self.host.standing(&client.login().claims) {
-            Standing::Good | Standing::Due => !client.is_ending(),
+            Standing::Good | Standing::Due => client.is_listener(id) && !client.is_ending(),
             Standing::Dead | Standing::Unknown => false,
         };
         if !may_know {

@@ -245,6 +245,10 @@ impl Hub {
         let has_progress = is_start || !rows.is_empty() || synced.position > listener.position;
         listener.position = listener.position.max(synced.position);
         if !synced.has_more {
+            // Who came with a cursor beyond the present goes on from the present.
+            for cursor in [&mut listener.feeds.cc_cursor, &mut listener.feeds.cursor].into_iter().flatten() {
+                *cursor = (*cursor).min(synced.position);
+            }
             self.scopes.remove(id, &listener.scopes);
             listener.scopes = self.scopes.add(id, &synced.scopes);
             listener.state = match &self.ring {

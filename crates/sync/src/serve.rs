@@ -9,20 +9,15 @@ use std::{
 };
 
 use bytes::Bytes;
-<<<<<<< HEAD
-use http::{HeaderValue, Request, Response, StatusCode, request::Parts};
-use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, server::conn::http1, service::Service};
-=======
-use http::{Request, Response, StatusCode, Uri, request::Parts};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::{
+    body::Incoming,
     server::conn::http1,
     service::{Service, service_fn},
 };
->>>>>>> slow
 use hyper_util::rt::TokioIo;
-use socketioxide::{service::SocketIoService, socket::Sid};
+use socketioxide::socket::Sid;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
@@ -51,23 +46,15 @@ impl<B> Service<Request<B>> for Nothing {
     }
 }
 
-/// What a request's head is kept of, is kept as long as the socket: not the buffer that it was read into.
-struct Light(SocketIoService<Nothing>);
-
-impl Service<Request<Incoming>> for Light {
-    type Response = <SocketIoService<Nothing> as Service<Request<Incoming>>>::Response;
-    type Error = <SocketIoService<Nothing> as Service<Request<Incoming>>>::Error;
-    type Future = <SocketIoService<Nothing> as Service<Request<Incoming>>>::Future;
-
-    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        let own = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
-        let headers = request.headers().iter().filter_map(|(name, value)| Some((name.clone(), own(value)?)));
-        *request.headers_mut() = headers.collect();
-        if let Ok(uri) = request.uri().to_string().parse() {
-            *request.uri_mut() = uri;
-        }
-        self.0.call(request)
+/// The same with a head of its own: it is kept as long as the socket, and would keep the buffer that it was read into.
+fn light(mut request: Request<Incoming>) -> Request<Incoming> {
+    let own = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
+    let headers = request.headers().iter().filter_map(|(name, value)| Some((name.clone(), own(value)?)));
+    *request.headers_mut() = headers.collect();
+    if let Ok(uri) = request.uri().to_string().parse() {
+        *request.uri_mut() = uri;
     }
+    request
 }
 
 impl Sockets {
@@ -103,24 +90,20 @@ impl Sockets {
             tracing::warn!("too many sockets: another is not taken");
             return;
         };
-<<<<<<< HEAD
-        let Ok(line) = Line::new(io, written(head).as_bytes(), rest, place) else { return };
-        let connection = http1::Builder::new()
-            .max_buf_size(HEAD_BUFFER_BYTES)
-            .serve_connection(TokioIo::new(line), Light(self.service.clone()));
-=======
         // One that began with polling keeps what its session has.
         let client = session(&head.uri).and_then(|sid| self.clients.find(sid));
         let hang_up = client.and_then(|client| client.hang_up.clone()).unwrap_or_default();
         let Ok(line) = Line::new(io, (written(head).as_bytes(), rest), hang_up.clone(), place) else { return };
         let service = self.service.clone();
-        let service = service_fn(move |mut request| {
+        let service = service_fn(move |request| {
+            let mut request = light(request);
             request.extensions_mut().insert(hang_up.clone());
             service.call(request)
         });
-        let connection =
-            http1::Builder::new().max_buf_size(HEAD_BUFFER_BYTES).serve_connection(TokioIo::new(line), service);
->>>>>>> slow
+        let connection = http1::Builder::new()
+            .keep_alive(false)
+            .max_buf_size(HEAD_BUFFER_BYTES)
+            .serve_connection(TokioIo::new(line), service);
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "a connection has not become a WebSocket");
         }

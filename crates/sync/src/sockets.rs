@@ -122,6 +122,7 @@ impl Sockets {
             return Err("Service unavailable");
         }
         match self.host.check(&auth.token) {
+            Ok(claims) if self.clients.is_full_for(claims.sub) => Err("Too many requests"),
             Ok(claims) => Ok(Login { token: auth.token.clone(), claims, renew_at: Instant::now() }),
             Err(Refusal::Denied) => Err("Permission denied"),
             Err(Refusal::Unknown) => Err("Service unavailable"),

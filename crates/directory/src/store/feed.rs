@@ -102,10 +102,14 @@ pub(crate) fn tail(connection: &mut AnyConnection) -> Result<Tail> {
     Ok(feed_tail::table.find(1).select(columns).get_result(connection)?)
 }
 
-/// Waits for who does the same.
-pub(crate) fn set_tail(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
-    diesel::update(feed_tail::table.find(1))
-        .set((feed_tail::changes_cursor.eq(cursor), feed_tail::notices_cursor.eq(cursor)))
+/// Never backwards: others may do the same, and notices may have begun later than changes. Waits for who does the same.
+pub(crate) fn advance_tail(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
+    let tail = feed_tail::table.find(1);
+    diesel::update(tail.filter(feed_tail::changes_cursor.lt(cursor)))
+        .set(feed_tail::changes_cursor.eq(cursor))
+        .execute(connection)?;
+    diesel::update(tail.filter(feed_tail::notices_cursor.lt(cursor)))
+        .set(feed_tail::notices_cursor.eq(cursor))
         .execute(connection)?;
     Ok(())
 }

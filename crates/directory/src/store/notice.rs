@@ -81,17 +81,24 @@ pub(crate) fn list_heard(connection: &mut AnyConnection, listening: &[Listening]
             .load(connection)?
         }
         AnyConnection::Sqlite(connection) => {
-            let mut rows = Vec::new();
+            let mut rows: Vec<Row> = Vec::new();
+            // What comes behind so many is of no use.
+            let mut end = i64::MAX;
             for heard in listening {
                 let of_scope: Vec<Row> = feed_notices::table
                     .filter(feed_notices::scope.eq(heard.scope.to_string()))
                     .filter(feed_notices::cursor.gt(heard.after_cursor))
-                    .filter(feed_notices::cursor.le(heard.until_cursor))
+                    .filter(feed_notices::cursor.le(heard.until_cursor.min(end)))
                     .order(feed_notices::cursor)
                     .limit(limit_rows)
                     .select(Row::as_select())
                     .load(connection)?;
                 rows.extend(of_scope);
+                if rows.len() > limit {
+                    rows.sort_by_key(|row| row.cursor);
+                    rows.truncate(limit);
+                    end = rows.last().map_or(end, |last| last.cursor);
+                }
             }
             rows
         }
