@@ -13,6 +13,8 @@ on_both_databases![
     what_an_answer_leaves_comes_as_events,
     who_is_removed_is_told_to_forget_and_no_more,
     an_expired_cursor_is_refused_and_a_good_one_works_on_the_same_socket,
+    who_comes_with_a_cursor_of_the_future_goes_on_from_the_present,
+    a_project_that_is_brought_back_is_told_as_sync_tells_it,
 ];
 
 /// Herbarium is ann's, with ben.
@@ -173,4 +175,40 @@ async fn an_expired_cursor_is_refused_and_a_good_one_works_on_the_same_socket(ba
     assert_eq!(answer, json!({"success": true, "result": {"sync": [], "cc.cursor": from}, "data": {}}));
     ann.call("/api/account/update", &json!({"name": "Annabel"})).await.success();
     assert_eq!(socket.rows(1).await[0]["data_key"], ann.gid.as_str());
+}
+
+async fn who_comes_with_a_cursor_of_the_future_goes_on_from_the_present(backend: Backend) {
+    let scene = Scene::new(backend).await;
+    let present = scene.position().await;
+    for future in [present + 1, i64::MAX] {
+        let present = scene.position().await;
+        let mut socket = WebSocket::connect(scene.ann.http.address(), &scene.ann.token).await;
+        let answer = socket.ask(&json!(["init", {"cc_cursor": future}])).await;
+        assert_eq!(answer["result"], json!({"sync": [], "cc.cursor": present}));
+        scene.rename(&scene.ben, &format!("Ben {future}")).await;
+        assert_eq!(cursors(&socket.rows(1).await), [present + 1]);
+    }
+}
+
+/// Also to those who were invited, and to the owner.
+async fn a_project_that_is_brought_back_is_told_as_sync_tells_it(backend: Backend) {
+    let scene = Scene::new(backend).await;
+    let start = scene.position().await;
+    let body = json!({"project": scene.project});
+    let mut sockets = Vec::new();
+    for user in [&scene.ann, &scene.ben] {
+        let mut socket = WebSocket::connect(user.http.address(), &user.token).await;
+        socket.ask(&json!(["init", {"cc_cursor": start}])).await;
+        sockets.push((user, socket));
+    }
+    let mut cursor = start;
+    for call in ["delete", "undelete", "delete", "undelete"] {
+        scene.ann.call(&format!("/api/projects/{call}"), &body).await.success();
+        for (user, socket) in &mut sockets {
+            let told = pages(user, json!({"cc_cursor": cursor})).await;
+            assert!(told.iter().any(|row| row["data_type"] == "cc.projects"), "{told:?}");
+            assert_eq!(socket.rows(told.len()).await, told);
+        }
+        cursor = scene.position().await;
+    }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use doorward_domain::{Clock, Gid, MembershipStatus, ProjectStatus, Role, Timestamp};
+use doorward_domain::{Clock, Gid, MembershipStatus, ProjectStatus, Timestamp};
 use doorward_storage::{AnyConnection, Result};
 
 use crate::{
@@ -297,7 +297,7 @@ impl Page {
                 self.notice(inside, action, PROJECTS, gid.to_string());
                 let all = store::membership::list_all(connection, gid)?;
                 let concerned: Vec<&Membership> =
-                    all.iter().filter(|own| own.role != Role::Owner && sight::shows_person(own.status)).collect();
+                    all.iter().filter(|own| own.user != owner && sight::shows_person(own.status)).collect();
                 // Also to each alone: who follows as it happens doesn't listen there yet.
                 for own in &concerned {
                     self.notice(Scope::User(own.user), action, PROJECTS, gid.to_string());

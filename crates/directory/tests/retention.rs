@@ -1,0 +1,32 @@
+//! What is not kept any more, on both databases.
+#![expect(clippy::unwrap_used, reason = "tests stop where something fails")]
+
+mod support;
+
+use std::time::Duration;
+
+use diesel::connection::SimpleConnection;
+use doorward_directory::{Error, Since};
+use doorward_storage::AnyConnection;
+use support::both;
+
+/// As after the migration that began with notices: the changes of before have none.
+#[tokio::test]
+async fn what_has_no_notices_stays_expired_while_changes_are_forgotten() {
+    for fixture in both() {
+        let ann = fixture.user("ann").await;
+        fixture.project(&ann, "One").await;
+        let head = fixture.directory.feed_head().await.unwrap();
+        let migrate = move |connection: &mut AnyConnection| {
+            let sql = format!("UPDATE feed_tail SET changes_cursor = 0, notices_cursor = {head}");
+            Ok::<_, doorward_storage::Error>(connection.batch_execute(&sql)?)
+        };
+        fixture.directory.database().write(migrate).await.unwrap();
+        fixture.directory.forget_changes(Duration::ZERO).await.unwrap();
+        assert_eq!(fixture.directory.list_changes(head).await.unwrap(), []);
+        let since = |cursor| Since { cc_cursor: Some(cursor), ..Since::default() };
+        let expired = fixture.directory.list_news(ann.gid, since(head - 1), true).await;
+        assert!(matches!(expired, Err(Error::CursorExpired)), "{expired:?}");
+        assert_eq!(fixture.directory.list_news(ann.gid, since(head), true).await.unwrap().rows, []);
+    }
+}
