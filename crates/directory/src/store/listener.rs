@@ -29,7 +29,7 @@ struct Row {
     after_cursor: i64,
 }
 
-/// From after a cursor on.
+/// From after a cursor on. Who listens already goes on listening.
 pub(crate) fn open(connection: &mut AnyConnection, users: &[Gid], scope: Scope, after: i64) -> Result<()> {
     let row = |user: &Gid| Row {
         user_gid: user.to_string(),
@@ -41,10 +41,10 @@ pub(crate) fn open(connection: &mut AnyConnection, users: &[Gid], scope: Scope, 
     for rows in rows.chunks(MAX_ROWS) {
         match connection {
             AnyConnection::Postgres(connection) => {
-                diesel::insert_into(feed_listeners::table).values(rows).execute(connection)?
+                diesel::insert_into(feed_listeners::table).values(rows).on_conflict_do_nothing().execute(connection)?
             }
             AnyConnection::Sqlite(connection) => {
-                diesel::insert_into(feed_listeners::table).values(rows).execute(connection)?
+                diesel::insert_or_ignore_into(feed_listeners::table).values(rows).execute(connection)?
             }
         };
     }

@@ -42,7 +42,7 @@ pub(crate) fn count(connection: &mut AnyConnection, project: Gid) -> Result<i64>
     Ok(last.map_or(0, |last| last + 1))
 }
 
-/// For a membership that came with a change.
+/// For a membership that came with a change. One whose membership was deleted past the rules is kept.
 pub(crate) fn take(connection: &mut AnyConnection, project: Gid, user: Gid, cursor: i64) -> Result<()> {
     let row = Row {
         project_gid: project.to_string(),
@@ -51,7 +51,14 @@ pub(crate) fn take(connection: &mut AnyConnection, project: Gid, user: Gid, curs
         since_cursor: cursor,
         until_cursor: STILL,
     };
-    diesel::insert_into(feed_seats::table).values(&row).execute(connection)?;
+    match connection {
+        AnyConnection::Postgres(connection) => {
+            diesel::insert_into(feed_seats::table).values(&row).on_conflict_do_nothing().execute(connection)?
+        }
+        AnyConnection::Sqlite(connection) => {
+            diesel::insert_or_ignore_into(feed_seats::table).values(&row).execute(connection)?
+        }
+    };
     Ok(())
 }
 
