@@ -1,5 +1,4 @@
 //! What is not kept any more, on both databases.
-#![expect(clippy::unwrap_used, reason = "tests stop where something fails")]
 
 mod support;
 
