@@ -88,12 +88,13 @@ async fn who_never_reads_is_disconnected_in_the_end() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_closed_sockets_had_is_given_back() {
-    const SOCKETS: usize = 300;
+    const SOCKETS: u64 = 300;
+    const ROUNDS: usize = 12;
     let app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
     let from = ann.init().await.success().0["cc.cursor"].clone();
     let mut sizes = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..ROUNDS {
         let sockets = join_all((0..SOCKETS).map(async |_| {
             let mut socket = WebSocket::connect(app.http.address(), &ann.token).await;
             assert_eq!(socket.ask(&json!(["init", {"cc_cursor": from}])).await["success"], true);
@@ -106,6 +107,8 @@ async fn what_closed_sockets_had_is_given_back() {
         .await;
         sizes.push(app.process.resident_bytes().expect("it runs") / 1024);
     }
-    // One socket that stays is 20 KiB. The first rounds fill what is kept for the next.
-    assert!(sizes[7] < sizes[3] + 4 * 1024, "{sizes:?} KiB");
+    // The first rounds fill what is kept for the next; then it levels off, slowly, as what the allocator has is cut small.
+    // One socket that stays is 20 KiB: not even a quarter of that stays.
+    let (filled, last) = (sizes[3], sizes[ROUNDS - 1]);
+    assert!(last < filled + (ROUNDS as u64 - 4) * SOCKETS * 5, "{sizes:?} KiB");
 }
