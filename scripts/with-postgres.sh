@@ -49,6 +49,9 @@ max_connections = 300
 fsync = off
 synchronous_commit = off
 full_page_writes = off
+wal_level = minimal
+max_wal_senders = 0
+max_wal_size = '128MB'
 CONF
 
 # Nothing reserves a port before the server has it, so a taken one means another try. Below the ephemeral range,
@@ -63,9 +66,6 @@ for _ in 1 2 3 4 5 6; do
 done
 [ -n "$started" ] || { cat "$dir/log" >&2; fail "PostgreSQL doesn't start"; }
 
-# This server speaks no TLS. OpenSSL, which libpq would load to ask for it, is cleaned up at the end of a process, and threads
-# that are connecting at that moment fall over it.
-export PGSSLMODE=disable PGGSSENCMODE=disable
 export DOORWARD_TEST_POSTGRES_URL="postgres://postgres:$password@127.0.0.1:$port/postgres"
 export DOORWARD_TEST_POSTGRES_BIN="$bin"
 

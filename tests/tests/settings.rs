@@ -115,6 +115,17 @@ async fn another_master_key_than_before_is_refused_and_the_reason_said() {
     assert_eq!(app.http.login("ann", doorward_tests::PASSWORD).await.status, 200);
 }
 
+/// Connections to PostgreSQL are still being made then. It went wrong in one of ten.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_start_that_is_refused_ends_in_order_every_time() {
+    let mut app = App::start(Backend::Postgres).await;
+    app.process.kill();
+    let other = ("DOORWARD_MASTER_KEY", "c29tZSBvdGhlciBrZXksIG5vdCB0aGUgc2FtZSBvbmU=");
+    for _ in 0..40 {
+        app.installation.spawn(&["serve"], &[other]).exit(COMMAND).await.failed(1);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_data_directory_that_can_not_be_written_is_refused_and_named() {
     let installation = installation()

@@ -31,6 +31,8 @@ impl AnyConnection {
                 Ok(Self::Sqlite(connection))
             }
             DatabaseUrl::Postgres(url) => {
+                // Left to libpq, OpenSSL would be torn down at the end of the process under threads that are connecting.
+                openssl_sys::init();
                 let mut connection = PgConnection::establish(&with_timeouts(url))?;
                 connection.batch_execute(POSTGRES_SETUP)?;
                 Ok(Self::Postgres(connection))

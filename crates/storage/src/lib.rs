@@ -13,7 +13,6 @@ mod url;
 
 // Linked for the C libraries that they compile in.
 use libsqlite3_sys as _;
-use openssl_sys as _;
 use pq_sys as _;
 
 pub use connection::{AnyConnection, MultiBackend};

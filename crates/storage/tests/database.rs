@@ -1,11 +1,11 @@
-//! Transactions, snapshots, the pool and migrations, on both databases.
+//! Transactions, snapshots, the pool, migrations and wake-ups, on both databases.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use diesel::{RunQueryDsl, connection::SimpleConnection, sql_query, sql_types::BigInt};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use doorward_storage::{
-    AnyConnection, Database, DatabaseUrl, Error, Migrations, Options, check, migrate,
+    AnyConnection, Database, DatabaseUrl, Error, Migrations, Options, check, listen, migrate,
     testing::{TestDatabase, create_postgres_database},
 };
 
@@ -159,4 +159,41 @@ fn four_that_migrate_at_once_migrate_once_and_a_newer_database_is_refused() {
         assert!(matches!(check(&url, &MIGRATIONS), Err(Error::Newer(unknown)) if unknown == "9999"));
         assert!(matches!(migrate(&url, &MIGRATIONS), Err(Error::Newer(_))));
     }
+}
+
+/// Nothing else wakes who listens, so this tells a wake-up from none at all.
+async fn is_woken(wakes: &mut tokio::sync::mpsc::UnboundedReceiver<()>) -> bool {
+    tokio::time::timeout(Duration::from_secs(20), wakes.recv()).await.is_ok_and(|woken| woken.is_some())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_listens_is_woken_by_others_and_again_after_its_connection_was_lost() {
+    const END_LISTENER: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN news'";
+    let TestDatabase { database, .. } = &TestDatabase::postgres(&MIGRATIONS);
+    let say = |words: &'static str| database.write(move |connection| Ok::<(), Error>(connection.batch_execute(words)?));
+    let (sender, mut wakes) = tokio::sync::mpsc::unbounded_channel();
+    let shutdown = tokio_util::sync::CancellationToken::new();
+    listen(
+        database.url(),
+        "news",
+        move || {
+            let _ = sender.send(());
+        },
+        shutdown.clone(),
+    );
+    assert!(is_woken(&mut wakes).await, "once it listens");
+    say("NOTIFY news").await.unwrap();
+    assert!(is_woken(&mut wakes).await, "by what another said");
+
+    say("NOTIFY other_news").await.unwrap();
+    say("NOTIFY news; SELECT 1 / 0").await.unwrap_err();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(wakes.try_recv().is_err(), "not by other channels, nor by what was taken back");
+
+    say(END_LISTENER).await.unwrap();
+    assert!(is_woken(&mut wakes).await, "once it listens again: something may have been said meanwhile");
+    say("NOTIFY news").await.unwrap();
+    assert!(is_woken(&mut wakes).await, "by what another said");
+    shutdown.cancel();
+    assert!(!is_woken(&mut wakes).await);
 }
