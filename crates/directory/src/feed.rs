@@ -1,9 +1,12 @@
 //! Telling of changes, in the transaction that makes them: the change itself for other services, and notices for the users
 //! whom it concerns. `sync.rs` reads what is written here.
 
+mod memberships;
+mod projects;
+
 use std::collections::HashMap;
 
-use doorward_domain::{Clock, Gid, MembershipStatus, ProjectStatus, Timestamp};
+use doorward_domain::{Clock, Gid, ProjectStatus, Timestamp};
 use doorward_storage::{AnyConnection, Result};
 
 use crate::{
@@ -197,147 +200,6 @@ impl Page {
         }
         Ok(())
     }
-
-    fn membership(
-        &mut self,
-        connection: &mut AnyConnection,
-        before: Option<&Membership>,
-        after: Option<&Membership>,
-    ) -> Result<()> {
-        let Some(Membership { project, user, .. }) = after.or(before).cloned() else { return Ok(()) };
-        let status = self.status_of(connection, project)?;
-        let start = self.cursor;
-        let (old, new) = (sight::of(status, before), sight::of(status, after));
-        let own = Scope::User(user);
-        match (old > Sight::None, new > Sight::None) {
-            (false, true) => self.sighting(own, Action::Insert, PROJECTS, project.to_string()),
-            // In full from now on.
-            (true, true) if new > old => self.sighting(own, Action::Insert, PROJECTS, project.to_string()),
-            (true, false) => self.sighting(own, Action::Delete, PROJECTS, project.to_string()),
-            (true, true) | (false, false) => {}
-        }
-        let entry_status = after.map_or("", |after| after.status.as_str());
-        self.change(action_of(before.is_some(), after.is_some()), MEMBERSHIPS, key(project, user), entry_status);
-        if old > Sight::None || new > Sight::None {
-            let action = action_of(old > Sight::None, new > Sight::None);
-            self.notice(own, action, MEMBERSHIPS, key(project, user));
-        }
-        if status == ProjectStatus::Active {
-            self.notice_in_project(before, after, project, user);
-        }
-        match (before, after) {
-            (None, Some(_)) => store::seat::take(connection, project, user, start + 1)?,
-            (Some(_), None) => store::seat::leave(connection, project, user, start + 1)?,
-            (Some(_), Some(_)) | (None, None) => {}
-        }
-        let has_other_role = before.zip(after).is_some_and(|(before, after)| before.role != after.role);
-        match (old == Sight::Inside, new == Sight::Inside) {
-            (false, true) => self.sighting_of_all(connection, own, Action::Insert, project)?,
-            (true, false) => self.sighting_of_all(connection, own, Action::Delete, project)?,
-            // Only an owner sees the options of others.
-            (true, true) if has_other_role => self.sighting_of_all(connection, own, Action::Update, project)?,
-            (true, true) | (false, false) => {}
-        }
-        if old != new {
-            if let Some(scope) = scope_of(old, project) {
-                store::listener::close(connection, user, scope, start)?;
-            }
-            if let Some(scope) = scope_of(new, project) {
-                store::listener::open(connection, &[user], scope, self.cursor)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// For those who are in the project.
-    fn notice_in_project(&mut self, before: Option<&Membership>, after: Option<&Membership>, project: Gid, user: Gid) {
-        let scope = Scope::Project(project);
-        self.notice(scope, action_of(before.is_some(), after.is_some()), MEMBERSHIPS, key(project, user));
-        let shows = |membership: Option<&Membership>| membership.is_some_and(|of| sight::shows_person(of.status));
-        match (shows(before), shows(after)) {
-            (false, true) => self.sighting(scope, Action::Insert, USERS, user.to_string()),
-            // Who sees them elsewhere keeps them.
-            (true, false) => self.sighting(scope, Action::Delete, USERS, user.to_string()),
-            (true, true) | (false, false) => {}
-        }
-    }
-
-    fn project(
-        &mut self,
-        connection: &mut AnyConnection,
-        before: Option<&Project>,
-        after: Option<&Project>,
-    ) -> Result<()> {
-        let start = self.cursor;
-        let Some(project) = after.or(before) else { return Ok(()) };
-        let (gid, owner) = (project.gid, project.owner);
-        let (card, inside) = (Scope::Card(gid), Scope::Project(gid));
-        let status = after.map_or("", |after| after.status.as_str());
-        self.change(action_of(before.is_some(), after.is_some()), PROJECTS, gid.to_string(), status);
-        match (before.map(|before| before.status), after.map(|after| after.status)) {
-            // Its owner's membership, which comes next, says it.
-            (None, _) => {}
-            (Some(_), None) => {
-                self.notice(Scope::User(owner), Action::Delete, PROJECTS, gid.to_string());
-                self.sighting(Scope::User(owner), Action::Delete, MEMBERSHIPS, key(gid, owner));
-                store::listener::close_all(connection, card, self.cursor)?;
-                store::seat::leave_all(connection, gid, self.cursor)?;
-            }
-            (Some(old), Some(new)) if old == new => {
-                self.notice(card, Action::Update, PROJECTS, gid.to_string());
-                self.notice(inside, Action::Update, PROJECTS, gid.to_string());
-            }
-            (Some(_), Some(new)) => {
-                let action = match new {
-                    ProjectStatus::Active => Action::Insert,
-                    ProjectStatus::Deleted => Action::Delete,
-                };
-                self.notice(Scope::User(owner), Action::Update, PROJECTS, gid.to_string());
-                self.notice(card, action, PROJECTS, gid.to_string());
-                self.notice(inside, action, PROJECTS, gid.to_string());
-                let all = store::membership::list_all(connection, gid)?;
-                let concerned: Vec<&Membership> =
-                    all.iter().filter(|own| own.user != owner && sight::shows_person(own.status)).collect();
-                // Also to each alone: who follows as it happens doesn't listen there yet.
-                for own in &concerned {
-                    self.notice(Scope::User(own.user), action, PROJECTS, gid.to_string());
-                }
-                for own in concerned {
-                    self.sighting(Scope::User(own.user), action, MEMBERSHIPS, key(gid, own.user));
-                }
-                self.sighting_of_all(connection, inside, action, gid)?;
-                match new {
-                    ProjectStatus::Active => open_for_all(connection, gid, &all, start)?,
-                    ProjectStatus::Deleted => {
-                        store::listener::close_all(connection, card, self.cursor)?;
-                        store::listener::close_all(connection, inside, self.cursor)?;
-                        store::listener::open(connection, &[owner], card, self.cursor)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
-/// For the members of a project that is brought back.
-fn open_for_all(connection: &mut AnyConnection, project: Gid, all: &[Membership], after: i64) -> Result<()> {
-    let with = |status: MembershipStatus| -> Vec<Gid> {
-        all.iter().filter(|own| own.status == status).map(|own| own.user).collect()
-    };
-    // Until now it was its owner's alone.
-    store::listener::close_all(connection, Scope::Card(project), after)?;
-    store::listener::open(connection, &with(MembershipStatus::Invited), Scope::Card(project), after)?;
-    store::listener::open(connection, &with(MembershipStatus::Active), Scope::Project(project), after)
-}
-
-/// What is said about a project where somebody hears it who sees so much of it.
-const fn scope_of(sight: Sight, project: Gid) -> Option<Scope> {
-    match sight {
-        Sight::None => None,
-        Sight::Card => Some(Scope::Card(project)),
-        Sight::Inside => Some(Scope::Project(project)),
-    }
 }
 
 const fn action_of(was_there: bool, is_there: bool) -> Action {
@@ -361,7 +223,9 @@ mod tests {
     };
 
     use doorward_domain::SystemClock;
-    use doorward_storage::{Database, Error, testing::TestDatabase};
+    use doorward_storage::{Database, Error, listen, testing::TestDatabase};
+    use tokio::{sync::mpsc, time::timeout};
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::MIGRATIONS;
@@ -450,5 +314,25 @@ mod tests {
             let keys: std::collections::HashSet<_> = seen.iter().map(|change| change.data_key.as_str()).collect();
             assert_eq!(keys.len(), written);
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_change_wakes_those_who_listen_elsewhere() {
+        let TestDatabase { database, .. } = &TestDatabase::postgres(&MIGRATIONS);
+        let (sender, mut wakes) = mpsc::unbounded_channel();
+        let shutdown = CancellationToken::new();
+        listen(
+            database.url(),
+            CHANNEL,
+            move || {
+                let _ = sender.send(());
+            },
+            shutdown.clone(),
+        );
+        for when in ["once it listens", "by a change"] {
+            assert_eq!(timeout(Duration::from_secs(20), wakes.recv()).await, Ok(Some(())), "{when}");
+            write(database, 0, 1).await;
+        }
+        shutdown.cancel();
     }
 }

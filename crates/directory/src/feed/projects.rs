@@ -1,0 +1,81 @@
+//! What is told of a project: to all who see it, and to each whose sight of it a deletion or an undeletion changes.
+
+use doorward_domain::{Gid, MembershipStatus, ProjectStatus};
+use doorward_storage::{AnyConnection, Result};
+
+use super::{MEMBERSHIPS, PROJECTS, Page, action_of, key};
+use crate::{
+    model::{Action, Membership, Project},
+    scope::Scope,
+    sight, store,
+};
+
+impl Page {
+    pub(super) fn project(
+        &mut self,
+        connection: &mut AnyConnection,
+        before: Option<&Project>,
+        after: Option<&Project>,
+    ) -> Result<()> {
+        let start = self.cursor;
+        let Some(project) = after.or(before) else { return Ok(()) };
+        let (gid, owner) = (project.gid, project.owner);
+        let (card, inside) = (Scope::Card(gid), Scope::Project(gid));
+        let status = after.map_or("", |after| after.status.as_str());
+        self.change(action_of(before.is_some(), after.is_some()), PROJECTS, gid.to_string(), status);
+        match (before.map(|before| before.status), after.map(|after| after.status)) {
+            // Its owner's membership, which comes next, says it.
+            (None, _) => {}
+            (Some(_), None) => {
+                self.notice(Scope::User(owner), Action::Delete, PROJECTS, gid.to_string());
+                self.sighting(Scope::User(owner), Action::Delete, MEMBERSHIPS, key(gid, owner));
+                store::listener::close_all(connection, card, self.cursor)?;
+                store::seat::leave_all(connection, gid, self.cursor)?;
+            }
+            (Some(old), Some(new)) if old == new => {
+                self.notice(card, Action::Update, PROJECTS, gid.to_string());
+                self.notice(inside, Action::Update, PROJECTS, gid.to_string());
+            }
+            (Some(_), Some(new)) => {
+                let action = match new {
+                    ProjectStatus::Active => Action::Insert,
+                    ProjectStatus::Deleted => Action::Delete,
+                };
+                self.notice(Scope::User(owner), Action::Update, PROJECTS, gid.to_string());
+                self.notice(card, action, PROJECTS, gid.to_string());
+                self.notice(inside, action, PROJECTS, gid.to_string());
+                let all = store::membership::list_all(connection, gid)?;
+                let concerned: Vec<&Membership> =
+                    all.iter().filter(|own| own.user != owner && sight::shows_person(own.status)).collect();
+                // Also to each alone: who follows as it happens doesn't listen there yet.
+                for own in &concerned {
+                    self.notice(Scope::User(own.user), action, PROJECTS, gid.to_string());
+                }
+                for own in concerned {
+                    self.sighting(Scope::User(own.user), action, MEMBERSHIPS, key(gid, own.user));
+                }
+                self.sighting_of_all(connection, inside, action, gid)?;
+                match new {
+                    ProjectStatus::Active => open_for_all(connection, gid, &all, start)?,
+                    ProjectStatus::Deleted => {
+                        store::listener::close_all(connection, card, self.cursor)?;
+                        store::listener::close_all(connection, inside, self.cursor)?;
+                        store::listener::open(connection, &[owner], card, self.cursor)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// For the members of a project that is brought back.
+fn open_for_all(connection: &mut AnyConnection, project: Gid, all: &[Membership], after: i64) -> Result<()> {
+    let with = |status: MembershipStatus| -> Vec<Gid> {
+        all.iter().filter(|own| own.status == status).map(|own| own.user).collect()
+    };
+    // Until now it was its owner's alone.
+    store::listener::close_all(connection, Scope::Card(project), after)?;
+    store::listener::open(connection, &with(MembershipStatus::Invited), Scope::Card(project), after)?;
+    store::listener::open(connection, &with(MembershipStatus::Active), Scope::Project(project), after)
+}
