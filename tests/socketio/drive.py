@@ -1,5 +1,6 @@
 """A client that does what it is told, line by line, and says what happens to it: JSON both ways."""
 
+import asyncio
 import json
 import sys
 
@@ -10,19 +11,23 @@ def say(*words):
     print(json.dumps(words), flush=True)
 
 
-asked = json.loads(sys.argv[1])
-client = socketio.Client(reconnection=False)
-client.on("connect", lambda: say("connect", client.transport()))
-client.on("disconnect", lambda reason: say("disconnect", reason))
-client.on("*", say)
-client.on("connect_error", lambda data: say("connect_error", data["message"] if isinstance(data, dict) else data))
+async def main():
+    asked = json.loads(sys.argv[1])
+    client = socketio.AsyncClient(reconnection=False)
+    client.on("connect", lambda: say("connect", client.transport()))
+    client.on("disconnect", lambda reason: say("disconnect", reason))
+    client.on("*", say)
+    client.on("connect_error", lambda data: say("connect_error", data["message"] if isinstance(data, dict) else data))
 
-try:
-    client.connect(asked["url"], auth=asked["auth"], transports=asked["transports"], socketio_path="/sync/io")
-except socketio.exceptions.ConnectionError:
-    # It was said above.
-    sys.exit()
-for line in sys.stdin:
-    event, *words = json.loads(line)
-    client.emit(event, tuple(words), callback=lambda *answer: say("ack", *answer))
-client.disconnect()
+    try:
+        await client.connect(asked["url"], auth=asked["auth"], transports=asked["transports"], socketio_path="/sync/io")
+    except socketio.exceptions.ConnectionError:
+        # It was said above.
+        return
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        event, *words = json.loads(line)
+        await client.emit(event, tuple(words), callback=lambda *answer: say("ack", *answer))
+    await client.disconnect()
+
+
+asyncio.run(main())

@@ -15,20 +15,26 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Clone, Copy)]
 pub enum Library {
-    /// `python-socketio`.
+    /// `python-socketio`, asynchronous, over aiohttp.
     Python,
+    /// `python-socketio`, over requests and websocket-client.
+    PythonThreads,
     /// `socket.io-client`.
     JavaScript,
 }
 
 impl Library {
-    pub const ALL: [Self; 2] = [Self::Python, Self::JavaScript];
+    pub const ALL: [Self; 3] = [Self::Python, Self::PythonThreads, Self::JavaScript];
+    /// Those that say what happens in the order in which it happens.
+    pub const IN_ORDER: [Self; 2] = [Self::Python, Self::JavaScript];
 
     fn command(self) -> Command {
         let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let tools = tests.join("../.tools");
+        let python = || Command::new(tools.join("venv/bin/python"));
         let (mut command, script, modules) = match self {
-            Self::Python => (Command::new(tools.join("venv/bin/python")), "socketio/drive.py", tools.join("venv")),
+            Self::Python => (python(), "socketio/drive.py", tools.join("venv")),
+            Self::PythonThreads => (python(), "socketio/threads.py", tools.join("venv")),
             Self::JavaScript => (Command::new("node"), "socketio-js/drive.mjs", tools.join("node")),
         };
         command.arg(tests.join(script)).env_remove("NODE_OPTIONS").env("MODULES", modules);

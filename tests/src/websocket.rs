@@ -59,7 +59,9 @@ impl WebSocket {
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await.expect("a head"));
         }
-        assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+        let head = String::from_utf8_lossy(&head).to_lowercase();
+        // Nothing but this: aiohttp takes no other.
+        assert!(head.starts_with("http/1.1 101 ") && head.contains("\nconnection: upgrade\r"), "{head}");
         Self { stream: WebSocketStream::from_raw_socket(stream, Role::Client, None).await, asked: 0 }
     }
 

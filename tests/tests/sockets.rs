@@ -72,7 +72,7 @@ async fn who_has_logged_out_is_told_and_disconnected_within_a_second() {
     let app = App::start(Backend::Sqlite).await;
     let mut clients = Vec::new();
     let mut users = Vec::new();
-    for (number, library) in Library::ALL.into_iter().enumerate() {
+    for (number, library) in Library::IN_ORDER.into_iter().enumerate() {
         for (kind, transports) in TRANSPORTS.into_iter().enumerate() {
             let user = app.user(&format!("user{number}{kind}")).await;
             clients.push(connected(&app, library, transports, &user).await);
@@ -111,7 +111,7 @@ async fn a_stop_closes_sockets_and_waits_for_none() {
     let mut app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
     let mut clients = Vec::new();
-    for library in Library::ALL {
+    for library in Library::IN_ORDER {
         for transports in TRANSPORTS {
             clients.push(connected(&app, library, transports, &ann).await);
         }

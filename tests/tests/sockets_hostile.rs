@@ -105,7 +105,7 @@ async fn wild_events_are_ignored_or_refused() {
     let mut app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
     let address = app.installation.variable("DOORWARD_LISTEN");
-    for library in Library::ALL {
+    for library in Library::IN_ORDER {
         let mut client = SocketClient::connect(library, &address, &["websocket"], &json!({"JWT": ann.token}));
         assert_eq!(client.says().await[0], "connect");
         client.emit(&json!(["sync", [1]]));

@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, request::Parts};
+use http::{HeaderValue, Request, Response, StatusCode, Uri, header::CONNECTION, request::Parts};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     body::Incoming,
@@ -98,12 +98,18 @@ impl Sockets {
         let service = service_fn(move |request| {
             let mut request = light(request);
             request.extensions_mut().insert(hang_up.clone());
-            service.call(request)
+            let answer = service.call(request);
+            async move {
+                let mut response = answer.await?;
+                // Only what becomes a WebSocket goes on; its head says nothing else, or clients would refuse it.
+                if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(response)
+            }
         });
-        let connection = http1::Builder::new()
-            .keep_alive(false)
-            .max_buf_size(HEAD_BUFFER_BYTES)
-            .serve_connection(TokioIo::new(line), service);
+        let connection =
+            http1::Builder::new().max_buf_size(HEAD_BUFFER_BYTES).serve_connection(TokioIo::new(line), service);
         if let Err(error) = connection.with_upgrades().await {
             tracing::debug!(%error, "a connection has not become a WebSocket");
         }
