@@ -7,6 +7,9 @@ SHELL := /bin/bash
 export PATH := $(PATH):$(CURDIR)/.tools/venv/bin
 
 FUZZ_SECONDS ?= 60
+# Of the hundreds of databases that tests make: in memory, where it has room for them.
+TEST_FILES ?= $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 4000000 ] 2>/dev/null \
+    && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 IMAGE ?= doorward:latest
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
@@ -35,9 +38,9 @@ check: ## All that is checked without running: format, lints, docs, layers, migr
 	cargo deny --locked check bans licenses sources
 
 test: ## All tests but compose-test, over SQLite and a PostgreSQL of their own
-	scripts/with-postgres.sh bash -ec '\
-	    cargo build --locked --package doorward --package doorward-example-verify; \
-	    cargo test --locked --workspace --doc; \
+	cargo build --locked --package doorward --package doorward-example-verify
+	cargo test --locked --workspace --doc
+	TMPDIR=$(TEST_FILES) scripts/with-postgres.sh bash -ec '\
 	    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --workspace; \
 	    else cargo test --locked --workspace --lib --bins --tests; fi'
 
