@@ -2,9 +2,11 @@
 
 use std::{
     fs::File,
+    io::ErrorKind,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
 };
 
@@ -23,9 +25,18 @@ pub(crate) fn binary() -> PathBuf {
     std::env::var_os("DOORWARD_BIN").map_or_else(|| "target/release/doorward".into(), PathBuf::from)
 }
 
-/// An address that nothing listens on.
+/// An address that nothing listens on. Its port is one that the kernel gives to no outgoing connection: thousands of those are
+/// made here, and one of them would have it before the server does.
 pub(crate) fn free_address() -> std::io::Result<SocketAddr> {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 16_384 + u16::try_from(std::process::id() % 8_000).unwrap_or_default();
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed) % 8_000;
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
+            bound => return bound?.local_addr(),
+        }
+    }
 }
 
 /// Ends with this value.
