@@ -62,8 +62,10 @@ impl<'a> Writer<'a> {
                 self.call(owner, "projects/transfer", json!({"project": project, "user": other.gid})).await;
             }
             Story::AddAndLeave => {
-                self.command(&["member", "remove", "--project", &project, "--user", &other.username]).await;
-                self.command(&["member", "add", "--project", &project, "--user", &other.username]).await;
+                // The first is for the second to have somebody whom it can remove.
+                for word in ["add", "remove", "add"] {
+                    self.command(&["member", word, "--project", &project, "--user", &other.username]).await;
+                }
                 self.call(other, "account/leave_project", json!({"project": project})).await;
             }
             Story::Decline => {
