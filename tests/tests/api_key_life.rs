@@ -56,7 +56,7 @@ async fn deactivation_stops_key_and_tokens_and_the_tokens_stay_dead(backend: Bac
 
     ann.api_keys(&project, "deactivate", &user(&robot)).await.success();
     robot.auth().await.assert_unknown_user();
-    app.http.denied_within_a_second(&token).await;
+    app.http.denied_soon(&token).await;
     app.http.project_init(&project, &token).await.assert_denied();
     app.http.init(&renewed).await.assert_denied();
     // Still the owner's to read, and nobody else is concerned.
@@ -65,7 +65,7 @@ async fn deactivation_stops_key_and_tokens_and_the_tokens_stay_dead(backend: Bac
     assert_eq!(ann.init().await.status, 200);
 
     ann.api_keys(&project, "activate", &user(&robot)).await.success();
-    app.http.denied_within_a_second(&token).await;
+    app.http.denied_soon(&token).await;
     app.http.init(&renewed).await.assert_denied();
     let new = robot.auth().await.token();
     assert_eq!(app.http.init(&new).await.status, 200);
@@ -80,7 +80,7 @@ async fn each_deactivation_ends_the_tokens_of_before_also_several_in_a_second(ba
         assert_eq!(app.http.init(&token).await.status, 200);
         ann.api_keys(&project, "deactivate", &user(&robot)).await.success();
         ann.api_keys(&project, "activate", &user(&robot)).await.success();
-        app.http.denied_within_a_second(&token).await;
+        app.http.denied_soon(&token).await;
     }
 }
 
@@ -94,7 +94,7 @@ async fn a_new_key_works_at_once_and_the_old_one_no_more(backend: Backend) {
         app.http.auth(&project, &key).await.assert_unknown_user();
         let fresh = app.http.auth(&project, &new).await.token();
         assert_eq!(app.http.init(&fresh).await.status, 200);
-        app.http.denied_within_a_second(&token).await;
+        app.http.denied_soon(&token).await;
         assert_eq!(app.http.init(&fresh).await.status, 200);
         key = new;
     }
@@ -133,7 +133,7 @@ async fn a_deleted_api_user_is_gone_from_everywhere(backend: Backend) {
     ann.api_keys(&project, "delete", &user(&robot)).await.success();
 
     robot.auth().await.assert_unknown_user();
-    app.http.denied_within_a_second(&token).await;
+    app.http.denied_soon(&token).await;
     for seen in [ann.init().await, app.http.project_init(&project, &ann.token).await] {
         assert_eq!(seen.status, 200);
         assert!(!seen.text().contains(&robot.gid), "{}", seen.text());
@@ -221,10 +221,10 @@ async fn an_api_user_logs_in_by_its_key_alone_and_may_only_log_out(backend: Back
         app.http.post("/api/account/logout").bearer(token).json(&body).send().await.success();
     };
     logout(&first, json!({})).await;
-    app.http.denied_within_a_second(&first).await;
+    app.http.denied_soon(&first).await;
     assert_eq!(app.http.init(&second).await.status, 200);
     logout(&second, json!({"everywhere": true})).await;
-    app.http.denied_within_a_second(&second).await;
+    app.http.denied_soon(&second).await;
     assert_eq!(app.http.init(&robot.auth().await.token()).await.status, 200);
 }
 
@@ -359,7 +359,7 @@ async fn auth_acts_on_what_happened_to_api_users_while_it_was_dead(backend: Back
     split.ready(Role::Auth).await;
     works_again(&split.http, &tokens[2]).await;
     for token in &tokens[..2] {
-        split.http.denied_within_a_second(token).await;
+        split.http.denied_soon(token).await;
     }
     gone.auth().await.assert_unknown_user();
     assert_eq!(split.http.init(&asleep.auth().await.token()).await.status, 200);

@@ -224,7 +224,7 @@ async fn pictures_are_for_people_with_a_token(backend: Backend) {
     app.http.post(DELETE).json(&json!({})).send().await.assert_denied();
     app.http.post(DELETE).bearer(&robot).json(&json!({})).send().await.assert_forbidden();
     app.installation.change_user("deactivate", "ann").await;
-    ann.denied_within_a_second().await;
+    ann.denied_soon().await;
     upload(&ann, &png()).await.assert_denied();
     ann.call(DELETE, &json!({})).await.assert_denied();
     assert!(files(&app).is_empty());

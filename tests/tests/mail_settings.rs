@@ -35,7 +35,7 @@ async fn without_a_mail_server_the_calls_that_need_one_are_unavailable_and_no_ot
     let free = app.http.open("/api/username", &json!({"username": "ben"})).await;
     assert_eq!(free.success().0, json!({"username": "ben", "available": true}));
     let token = ann.call("/api/account/update", &json!({"name": "Anna", "password": NEW})).await.token();
-    ann.denied_within_a_second().await;
+    ann.denied_soon().await;
     let body = with_codes(&email, &sample(), "AAAAAA");
     let refused = app.http.post("/api/account/update_email").bearer(&token).json(&body).send().await;
     refused.assert_code_refused();

@@ -47,7 +47,7 @@ async fn a_new_password_ends_every_earlier_token_and_the_answer_has_the_one_that
     let token = answer.token();
     assert_eq!(app.http.init(&token).await.status, 200);
     for old in [&ann.token, &other, &renewed] {
-        app.http.denied_within_a_second(old).await;
+        app.http.denied_soon(old).await;
     }
     ann.call(PATH, &json!({"name": "Anna"})).await.assert_denied();
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
@@ -61,7 +61,7 @@ async fn the_answer_has_one_token_also_when_the_old_one_is_due(backend: Backend)
     let mut ann = app.user("ann").await;
     for password in [NEW, "a third battery staple 5", NEW] {
         let token = ann.call(PATH, &json!({"password": password})).await.token();
-        app.http.denied_within_a_second(&ann.token).await;
+        app.http.denied_soon(&ann.token).await;
         assert_eq!(app.http.init(&token).await.status, 200);
         ann.token = token;
     }
@@ -157,7 +157,7 @@ async fn a_current_password_that_is_sent_must_match(backend: Backend) {
     assert_eq!(ann.init().await.success().1["cc.users"][&ann.gid]["name"], json!("Anna"));
     let token = ann.call(PATH, &with_current(PASSWORD)).await.token();
     assert_eq!(app.http.init(&token).await.status, 200);
-    ann.denied_within_a_second().await;
+    ann.denied_soon().await;
     assert_eq!(app.http.login("ann", NEW).await.status, 200);
 }
 
@@ -171,7 +171,7 @@ async fn where_it_is_required_the_current_password_must_be_sent(backend: Backend
     let (_, data) = ann.call(PATH, &json!({"language": "nl"})).await.success();
     assert_eq!(data["cc.users"][&ann.gid]["name"], json!("Ann"));
     let token = ann.call(PATH, &with_current(PASSWORD)).await.token();
-    ann.denied_within_a_second().await;
+    ann.denied_soon().await;
     assert_eq!(app.http.init(&token).await.status, 200);
 }
 

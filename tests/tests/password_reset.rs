@@ -79,7 +79,7 @@ async fn every_earlier_token_ends_and_nobody_else_s(backend: Backend) {
 
     let token = app.http.open(RESET, &body).await.token();
     for old in [&ann.token, &second, &renewed] {
-        app.http.denied_within_a_second(old).await;
+        app.http.denied_soon(old).await;
     }
     for good in [&token, &ben.token, &by_key, &app.http.login("ann", NEW).await.token()] {
         assert_eq!(app.http.init(good).await.status, 200);

@@ -449,7 +449,7 @@ async fn permanent_delete_leaves_nothing(backend: Backend) {
     scene.assert_answer(&ended, true, json!({}), json!({}));
     assert_eq!(scene.app.http.init(&ended.token()).await.status, 200);
 
-    scene.app.http.denied_within_a_second(&scene.program.token).await;
+    scene.app.http.denied_soon(&scene.program.token).await;
     scene.robot.auth().await.assert_unknown_user();
     eventually("404", Duration::from_secs(1), async || {
         (icons::get(&scene.app.http, &format!("{project}.png")).await.status == 404).then_some(())

@@ -55,7 +55,7 @@ impl Doomed {
 
     /// What has locked them out was done at `since`. From when a call is refused nothing may be told any more.
     async fn ends(mut self, what: &str, app: &App, ann: &User, since: Instant) {
-        app.http.denied_within_a_second(&self.token).await;
+        app.http.denied_soon(&self.token).await;
         let last = ann.call("/sync/cursors", &json!({})).await.success().0["cc.cursor"].as_i64().expect("a cursor");
         let renamed = json!({"project": self.project, "name": format!("After {what}")});
         ann.call("/api/projects/update", &renamed).await.success();
@@ -67,7 +67,7 @@ impl Doomed {
         }
         assert_eq!(said, json!(["authorization", {"JWT": null}]), "{what}");
         assert_eq!(self.socket.says().await, Some(json!(["disconnect"])), "{what}");
-        assert!(since.elapsed().as_millis() < 1500, "{what}: {:?}", since.elapsed());
+        assert!(since.elapsed().as_secs() < 10, "{what}: {:?}", since.elapsed());
         // Nothing is listened to, and nothing said, on the connection that is left.
         self.socket.emit(&json!(["init", {"cc_cursor": 0}])).await;
         self.socket.is_silent().await;

@@ -126,6 +126,6 @@ async fn nobody_reads_without_a_token(backend: Backend) {
         assert_method(&scene.app.http, path).await;
     }
     scene.app.installation.change_user("deactivate", "ben").await;
-    scene.ben.denied_within_a_second().await;
+    scene.ben.denied_soon().await;
     scene.ben.call(GET, &json!({"cc_cursor": 0})).await.assert_denied();
 }
