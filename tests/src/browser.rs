@@ -15,7 +15,7 @@ use crate::{Http, Process, eventually, ports};
 /// For a browser to start, on a busy machine.
 const START: Duration = Duration::from_secs(30);
 /// For a page to show what it is expected to.
-const AT_ONCE: Duration = Duration::from_secs(5);
+const AT_ONCE: Duration = Duration::from_secs(20);
 /// What WebDriver calls the one member of a reference to an element (section 12.2).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
 

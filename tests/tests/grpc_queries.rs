@@ -191,7 +191,7 @@ async fn verify_token_says_what_a_good_token_says(backend: Backend) {
     }
     split.installation.change_user("deactivate", "ann").await;
     let verified = async || peers.verify_token(&ann.token).await.err();
-    let failed = eventually("a refusal", Duration::from_secs(1), verified).await;
+    let failed = eventually("a refusal", Duration::from_secs(10), verified).await;
     assert_eq!(failed, Failure::new(ErrorCode::Unauthenticated));
     assert_eq!(peers.verify_token(&renewed).await, refused);
 }
@@ -240,7 +240,7 @@ async fn get_keys_has_the_published_keys(backend: Backend) {
     assert_eq!(before.iter().map(|kid| json!(kid).to_string()).collect::<Vec<_>>(), published);
     assert!(before.iter().any(|kid| super::tokens::header_of(&ann.token)["kid"] == **kid));
     split.installation.cli(&["keys", "rotate"], "").await.succeeded();
-    eventually("another key", Duration::from_secs(1), async || (named().await != before).then_some(())).await;
+    eventually("another key", Duration::from_secs(10), async || (named().await != before).then_some(())).await;
 }
 
 async fn get_user_shows_a_user_complete_in_every_state(backend: Backend) {

@@ -93,7 +93,7 @@ async fn the_name_stays_and_the_picture_changes(backend: Backend) {
         let (_, data) = scene.ben.init().await.success();
         assert_eq!(data["cc.projects"][&scene.project]["icon"], json!(name));
     }
-    eventually("one file", Duration::from_secs(1), async || {
+    eventually("one file", Duration::from_secs(10), async || {
         (files(scene.app.installation.path()).len() == 1).then_some(())
     })
     .await;
@@ -104,7 +104,7 @@ async fn the_name_stays_and_the_picture_changes(backend: Backend) {
         assert_eq!(cursor(&scene.ben).await, now + 1);
     }
     get(&scene.app.http, &name).await.assert_error(404, "Not found", &json!({}));
-    eventually("no file", Duration::from_secs(1), async || {
+    eventually("no file", Duration::from_secs(10), async || {
         files(scene.app.installation.path()).is_empty().then_some(())
     })
     .await;
@@ -247,7 +247,7 @@ async fn an_owner_has_the_icon_of_a_deleted_project_too(backend: Backend) {
     });
     about(&scene.ann, "permanent_delete", &scene.project).await.success();
     get(&scene.app.http, &format!("{}.png", scene.project)).await.assert_error(404, "Not found", &json!({}));
-    eventually("no file", Duration::from_secs(1), async || {
+    eventually("no file", Duration::from_secs(10), async || {
         files(scene.app.installation.path()).is_empty().then_some(())
     })
     .await;

@@ -37,7 +37,7 @@ fn entry(project: &str, owner: &User, status: &str) -> Value {
 
 /// What init says that a user is in, as soon as a command is known.
 async fn user_projects(user: &User, expected: &Value) {
-    eventually("known", Duration::from_secs(1), async || {
+    eventually("known", Duration::from_secs(10), async || {
         (user.init().await.success().0["user_projects"] == *expected).then_some(())
     })
     .await;

@@ -440,7 +440,7 @@ async fn an_init_is_for_active_members_alone(backend: Backend) {
         http.project_init(&scene.atlas, token).await.assert_forbidden();
     }
     scene.app.installation.change_user("deactivate", "ben").await;
-    let refused = eventually("401", Duration::from_secs(1), async || {
+    let refused = eventually("401", Duration::from_secs(10), async || {
         Some(http.project_init(herbarium, &scene.ben.token).await).filter(|answer| answer.status == 401)
     });
     refused.await.assert_denied();

@@ -451,7 +451,7 @@ async fn permanent_delete_leaves_nothing(backend: Backend) {
 
     scene.app.http.denied_soon(&scene.program.token).await;
     scene.robot.auth().await.assert_unknown_user();
-    eventually("404", Duration::from_secs(1), async || {
+    eventually("404", Duration::from_secs(10), async || {
         (icons::get(&scene.app.http, &format!("{project}.png")).await.status == 404).then_some(())
     })
     .await;

@@ -76,7 +76,7 @@ async fn notices_until(notices: &mut Streaming<WatchNoticesResponse>, position: 
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(1), read).await.expect("within a second");
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("in time");
     all
 }
 

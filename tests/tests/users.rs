@@ -186,7 +186,7 @@ async fn administration_needs_no_server(backend: Backend) {
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
     app.http.login("ben", PASSWORD).await.assert_unknown_user();
     app.installation.change_user("activate", "ben").await;
-    eventually("a login", Duration::from_secs(1), async || {
+    eventually("a login", Duration::from_secs(10), async || {
         (app.http.login("ben", PASSWORD).await.status == 200).then_some(())
     })
     .await;

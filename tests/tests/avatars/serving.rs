@@ -111,7 +111,7 @@ async fn what_is_replaced_or_deleted_is_gone_soon_after(backend: Backend) {
     let split = Split::start(backend).await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
     let other = split.replica(doorward_tests::Role::Gateway, &[]).await;
-    let soon = Duration::from_secs(1);
+    let soon = Duration::from_secs(10);
     let first = uploaded(&ann, &png()).await;
     let bens = uploaded(&ben, &png()).await;
     let second = uploaded(&ann, &png()).await;

@@ -27,9 +27,9 @@ async fn pictures_are_kept_in_a_bucket(backend: Backend) {
     assert_eq!(call().header("range", "bytes=999999-").send().await.status, 416);
 
     let second = uploaded(&ann, &png()).await;
-    gone_within(&app.http, &first, Duration::from_secs(1)).await;
+    gone_within(&app.http, &first, Duration::from_secs(10)).await;
     ann.call(DELETE, &json!({})).await.success();
-    gone_within(&app.http, &second, Duration::from_secs(1)).await;
+    gone_within(&app.http, &second, Duration::from_secs(10)).await;
     let third = uploaded(&ann, &png()).await;
     app.installation.change_user("delete", "ann").await;
     gone_within(&app.http, &third, SWEEP).await;
