@@ -23,8 +23,10 @@ pub(crate) struct Client {
     login: Mutex<Arc<Login>>,
     /// What it is called in the hub, while it is told something; 0 else.
     listener: AtomicU64,
-    /// An `init` is under way.
-    pub(crate) is_starting: AtomicBool,
+    /// An `init` has not been answered yet.
+    pub(crate) is_asking: AtomicBool,
+    /// Held by an `init` until what follows its answer is done, too.
+    pub(crate) starting: tokio::sync::Mutex<()>,
     pub(crate) is_renewing: AtomicBool,
     end: Mutex<Option<End>>,
 }
@@ -64,7 +66,8 @@ impl Client {
             socket,
             login: Mutex::new(Arc::new(login)),
             listener: AtomicU64::new(0),
-            is_starting: AtomicBool::new(false),
+            is_asking: AtomicBool::new(false),
+            starting: tokio::sync::Mutex::new(()),
             is_renewing: AtomicBool::new(false),
             end: Mutex::new(None),
         }

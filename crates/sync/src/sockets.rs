@@ -27,7 +27,7 @@ use crate::{
     clients::Clients,
     feed::{Feed, Input},
     follow,
-    host::{Host, Refusal, Standing, Start},
+    host::{Answer, Host, Refusal, Standing},
     line::{HangUp, MAX_MESSAGE_BYTES},
     serve::Nothing,
     sweep,
@@ -178,7 +178,7 @@ impl Sockets {
     async fn init(&self, socket: &SocketRef, data: Option<Value>, ack: AckSender) {
         let Some(client) = self.clients.find(socket.id).filter(|client| !client.is_ending()) else { return };
         // One at a time.
-        if client.is_starting.swap(true, Ordering::AcqRel) {
+        if client.is_asking.swap(true, Ordering::AcqRel) {
             let throttled = ack.send(&self.host.envelope(&Failure::new(ErrorCode::Throttled)));
             // Each is answered, or it is the end.
             if client.sent(throttled) == Sent::Full {
@@ -186,7 +186,17 @@ impl Sockets {
             }
             return;
         }
-        let start = self.answer_init(&client, data, ack).await;
+        // The one before may have been answered and not be done yet.
+        let _turn = client.starting.lock().await;
+        let answer = self.answer_init(&client, data).await;
+        // Whoever has the answer may ask again.
+        client.is_asking.store(false, Ordering::Release);
+        match client.sent(ack.send(&answer.envelope)) {
+            Sent::Done => {}
+            Sent::Full => return client.end(End::Expired),
+            Sent::Closed => return,
+        }
+        let start = answer.start;
         if let Some(start) = start.filter(|start| start.feeds.cc_cursor.is_some() || start.feeds.cursor.is_some()) {
             let id = self.listeners.fetch_add(1, Ordering::Relaxed);
             client.set_listener(Some(id));
@@ -196,30 +206,21 @@ impl Sockets {
                 self.silence(&client).await;
             }
         }
-        client.is_starting.store(false, Ordering::Release);
     }
 
-    async fn answer_init(&self, client: &Client, data: Option<Value>, ack: AckSender) -> Option<Start> {
+    async fn answer_init(&self, client: &Client, data: Option<Value>) -> Answer {
         self.silence(client).await;
-        let _place = self.inits.acquire().await.ok()?;
+        // It is never closed.
+        let _place = self.inits.acquire().await;
         let login = client.login();
         let refused = match self.host.standing(&login.claims) {
             Standing::Good | Standing::Due => None,
             Standing::Dead => Some(ErrorCode::Unauthenticated),
             Standing::Unknown => Some(ErrorCode::Unavailable),
         };
-        if let Some(code) = refused {
-            let _ = ack.send(&self.host.envelope(&Failure::new(code)));
-            return None;
-        }
-        let answer = self.host.sync(&login.claims, object(data)).await;
-        match client.sent(ack.send(&answer.envelope)) {
-            Sent::Done => answer.start,
-            Sent::Full => {
-                client.end(End::Expired);
-                None
-            }
-            Sent::Closed => None,
+        match refused {
+            Some(code) => Answer { envelope: self.host.envelope(&Failure::new(code)), start: None },
+            None => self.host.sync(&login.claims, object(data)).await,
         }
     }
 }
