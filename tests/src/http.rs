@@ -11,7 +11,7 @@ use hyper_util::{
 };
 use serde_json::{Value, json};
 
-use crate::Answer;
+use crate::{Answer, eventually};
 
 /// Longer than any answer may take.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -113,6 +113,7 @@ impl Http {
 }
 
 /// A request in the making.
+#[derive(Clone)]
 #[must_use]
 pub struct Call {
     http: Http,
@@ -152,6 +153,14 @@ impl Call {
     pub async fn send(self) -> Answer {
         let what = format!("{} {}", self.method, self.path);
         self.try_send().await.unwrap_or_else(|error| panic!("{what}: {error}"))
+    }
+
+    /// One of many at once, for which a busy machine may have no time at first: sent again after a 503.
+    pub async fn send_until_served(self) -> Answer {
+        eventually("an answer", PATIENCE, async || {
+            Some(self.clone().send().await).filter(|answer| answer.status != 503)
+        })
+        .await
     }
 
     /// # Errors

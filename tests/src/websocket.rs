@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
-    time::timeout,
+    time::{Instant, timeout, timeout_at},
 };
 use tokio_tungstenite::{
     WebSocketStream,
@@ -15,7 +15,7 @@ use tokio_tungstenite::{
 };
 
 /// For the server to say what it is expected to.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Long enough for what would have been said.
 const QUIET: Duration = Duration::from_millis(500);
 /// Of the system, for what isn't read.
@@ -71,8 +71,9 @@ impl WebSocket {
 
     /// None once the connection has ended.
     async fn packet(&mut self) -> Option<String> {
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            let message = timeout(PATIENCE, self.stream.next()).await.expect("it says nothing");
+            let message = timeout_at(deadline, self.stream.next()).await.expect("it says nothing");
             match message {
                 Some(Ok(Message::Text(text))) if text.as_str() == "2" => self.send("3".to_owned()).await,
                 Some(Ok(Message::Text(text))) => return Some(text.as_str().to_owned()),

@@ -133,7 +133,8 @@ async fn many_refusals_at_once_hold_nothing_of_each_other(backend: Backend) {
         };
         let (http, id) = (app.http.clone(), format!("request-{number}-id"));
         let token = ann.token.clone();
-        async move { (number, http.post(path).bearer(&token).json(&body).header("x-request-id", &id).send().await) }
+        let call = http.post(path).bearer(&token).json(&body).header("x-request-id", &id);
+        async move { (number, call.send_until_served().await) }
     };
     let answers = join_all((0..200).map(call)).await;
     for (number, answer) in &answers {

@@ -33,7 +33,7 @@ async fn at_once(doors: &[Http], times: usize, token: Option<&str>, path: &str, 
             Some(token) => call.bearer(token),
             None => call,
         }
-        .send()
+        .send_until_served()
     });
     join_all(calls).await
 }

@@ -41,7 +41,7 @@ const FORMATS: [(ImageFormat, &str, &str); 4] = [
     (ImageFormat::WebP, "webp", "image/webp"),
 ];
 /// What a gateway does by itself, it does within this time after it was caused elsewhere.
-const SWEEP: Duration = Duration::from_secs(5);
+const SWEEP: Duration = Duration::from_secs(20);
 
 fn picture(format: ImageFormat, width: u32, height: u32) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());

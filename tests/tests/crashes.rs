@@ -22,9 +22,9 @@ on_both_databases![
 ];
 
 /// Until the gateway has found a peer again.
-const RECOVERY: Duration = Duration::from_secs(5);
+const RECOVERY: Duration = Duration::from_secs(20);
 /// A lost connection is answered at once; a deadline would take ten seconds.
-const AT_ONCE: Duration = Duration::from_secs(2);
+const AT_ONCE: Duration = Duration::from_secs(5);
 
 async fn what_was_acknowledged_survives_a_kill(backend: Backend) {
     let mut app = App::start(backend).await;

@@ -34,7 +34,7 @@ on_both_databases![
 
 const UPLOAD: &str = "/api/projects/upload_icon";
 /// What a gateway does by itself, it does within this time after it was caused elsewhere.
-const SWEEP: Duration = Duration::from_secs(5);
+const SWEEP: Duration = Duration::from_secs(20);
 
 fn picture(format: ImageFormat, red: u8) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());

@@ -166,7 +166,8 @@ async fn two_auths_over_one_database_send_nothing_twice() {
     let doors = [split.http.clone(), gateway.http()];
     let bodies: Vec<_> = (0..60).map(|number| newcomer(&format!("ann-{number}"))).collect();
     let calls = bodies.iter().zip(doors.iter().cycle());
-    let begun = join_all(calls.map(|(body, http)| http.post("/api/signup_request").json(body).send())).await;
+    let begun =
+        join_all(calls.map(|(body, http)| http.post("/api/signup_request").json(body).send_until_served())).await;
     begun.iter().for_each(|answer| assert_eq!(answer.status, 200, "{answer:?}"));
     let outbox = &split.installation.databases.auth;
     eventually("an empty outbox", SOON, async || (count(outbox, "outbox", "1 = 1") == 0).then_some(())).await;

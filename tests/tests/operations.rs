@@ -159,7 +159,7 @@ async fn a_start_that_waits_for_its_database_ends_when_asked() {
         let waits = "waiting for the database";
         eventually(waits, COMMAND, async || process.stderr().contains(waits).then_some(())).await;
         process.terminate();
-        process.exit(Duration::from_secs(2)).await.succeeded();
+        process.exit(Duration::from_secs(10)).await.succeeded();
     }
 }
 
@@ -174,7 +174,7 @@ async fn a_start_whose_database_never_answers_ends_when_asked() {
         let mut process = installation.spawn(&["serve", service], &[(setting, &url)]);
         let connection = tokio::time::timeout(COMMAND, silent.accept()).await.expect("in time").expect("a connection");
         process.terminate();
-        process.exit(Duration::from_secs(2)).await.succeeded();
+        process.exit(Duration::from_secs(10)).await.succeeded();
         drop(connection);
     }
 }

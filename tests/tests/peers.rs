@@ -24,7 +24,7 @@ on_both_databases![
     auth_keeps_the_password_of_a_user_who_was_deleted_and_imported_again,
 ];
 
-const RECOVERY: Duration = Duration::from_secs(5);
+const RECOVERY: Duration = Duration::from_secs(20);
 
 async fn logs_in_again(split: &Split) -> String {
     eventually("a login", RECOVERY, async || {

@@ -10,7 +10,7 @@ use doorward_tests::{
 };
 
 const OUTAGE: Duration = Duration::from_secs(2);
-const RECOVERY: Duration = Duration::from_secs(5);
+const RECOVERY: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_postgresql_is_away_answers_are_503_and_never_wrong() {

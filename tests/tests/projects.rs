@@ -476,7 +476,7 @@ async fn permanent_delete_leaves_nothing(backend: Backend) {
         let sql = format!("SELECT {column} AS text FROM {table} WHERE {column} = '{project}'");
         assert!(doorward_tests::backend::texts(database, &sql).is_empty(), "{table}");
     }
-    eventually("no key", Duration::from_secs(2), async || {
+    eventually("no key", Duration::from_secs(10), async || {
         let keys = format!("SELECT user_gid AS text FROM api_keys WHERE user_gid = '{}'", scene.robot.gid);
         doorward_tests::backend::texts(&databases.auth, &keys).is_empty().then_some(())
     })

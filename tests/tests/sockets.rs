@@ -117,7 +117,7 @@ async fn a_stop_closes_sockets_and_waits_for_none() {
         }
     }
     app.process.terminate();
-    app.process.exit(Duration::from_secs(5)).await.succeeded();
+    app.process.exit(Duration::from_secs(15)).await.succeeded();
     for client in &mut clients {
         assert_eq!(client.hears().await[0], "disconnect");
     }

@@ -90,10 +90,10 @@ async fn the_published_keys_are_public_and_cacheable(backend: Backend) {
 }
 
 async fn an_expired_token_is_refused(backend: Backend) {
-    let app = App::with(backend, &[("DOORWARD_TOKEN_LIFETIME", "3s"), ("DOORWARD_TOKEN_RENEW_AFTER", "1s")]).await;
+    let app = App::with(backend, &[("DOORWARD_TOKEN_LIFETIME", "5s"), ("DOORWARD_TOKEN_RENEW_AFTER", "4s")]).await;
     let ann = app.user("ann").await;
     assert_eq!(ann.init().await.status, 200);
-    let ended = eventually("the end of the token", Duration::from_secs(5), async || {
+    let ended = eventually("the end of the token", Duration::from_secs(20), async || {
         Some(ann.init().await).filter(|answer| answer.status != 200)
     })
     .await;

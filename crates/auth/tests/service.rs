@@ -275,7 +275,7 @@ async fn wait_for_revocation(fixture: &Fixture) -> (String, i64) {
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(2), heard).await.unwrap()
+    tokio::time::timeout(Duration::from_secs(10), heard).await.unwrap()
 }
 
 #[tokio::test]

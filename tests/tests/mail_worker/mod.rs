@@ -132,7 +132,7 @@ async fn mails_wait_for_a_server_that_is_away(backend: Backend) {
 }
 
 async fn a_slow_acknowledgement_is_waited_for(backend: Backend) {
-    let options = Options { slow: Some(Duration::from_secs(2)), ..Options::default() };
+    let options = Options { slow: Some(Duration::from_secs(4)), ..Options::default() };
     let server = SmtpServer::start_with(options).await;
     let fixture = Fixture::sending_to(backend, &server.url());
     fixture.put(mail("slow+ann@example.org")).await;
@@ -274,7 +274,7 @@ async fn mails_that_are_only_logged_are_done(backend: Backend) {
 /// The lease ends while the database is stuck, and the row is still there when it is not any more.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_mail_that_was_acknowledged_is_not_sent_again_while_it_can_not_be_deleted() {
-    let options = Options { slow: Some(Duration::from_secs(1)), ..Options::default() };
+    let options = Options { slow: Some(Duration::from_secs(4)), ..Options::default() };
     let server = SmtpServer::start_with(options).await;
     let mut fixture = Fixture::sending_to(Backend::Postgres, &server.url());
     let url = fixture.test.database.url().clone();
