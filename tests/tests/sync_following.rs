@@ -78,6 +78,7 @@ async fn follow_writers(installation: &Installation, doors: &[Http], meanwhile: 
     let writers = (0..WRITERS).map(|number| Writer::new(&world, number, Random::new(seed, 20 + number)).write());
     let write = async {
         join_all(writers).await;
+        Writer::new(&world, WRITERS, Random::new(seed, 30)).make_up().await;
         world.end();
     };
     let (mut readers, (), ()) = tokio::join!(join_all(readers), write, meanwhile(&world));

@@ -36,7 +36,7 @@ pub(super) enum Story {
 }
 
 impl Story {
-    const ALL: [Self; 16] = [
+    pub(super) const ALL: [Self; 16] = [
         Self::OwnName,
         Self::Newcomer,
         Self::Deregister,
@@ -110,16 +110,27 @@ impl<'a> World<'a> {
 
     /// Of every kind of change there was one at least: how many in all.
     pub(super) fn changes(&self) -> usize {
+        let never = self.never_done();
         let count = self.count.lock().expect("no panic");
-        let never: Vec<_> = count.iter().filter(|(_, (_, done))| *done == 0).collect();
         assert!(never.is_empty(), "never done: {never:?} of {count:?}");
         count.values().map(|(_, done)| done).sum()
+    }
+
+    /// What was refused each time.
+    pub(super) fn never_done(&self) -> Vec<String> {
+        let count = self.count.lock().expect("no panic");
+        count.iter().filter(|(_, (_, done))| *done == 0).map(|(what, _)| what.clone()).collect()
     }
 
     /// The next one, and its number.
     pub(super) fn next(&self) -> Option<(Story, usize)> {
         let story = self.deck.lock().expect("no panic").pop()?;
-        Some((story, self.begun.fetch_add(1, Ordering::Relaxed)))
+        Some((story, self.begin()))
+    }
+
+    /// The number of a story that begins.
+    pub(super) fn begin(&self) -> usize {
+        self.begun.fetch_add(1, Ordering::Relaxed)
     }
 
     pub(super) fn any_project(&self, random: &mut Random) -> String {

@@ -27,6 +27,16 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Alone, when something was never done because others were first each time.
+    pub(super) async fn make_up(mut self) {
+        for story in Story::ALL {
+            if !self.world.never_done().is_empty() {
+                let number = self.world.begin();
+                self.tell(story, number).await;
+            }
+        }
+    }
+
     async fn tell(&mut self, story: Story, number: usize) {
         let project = self.world.any_project(&mut self.random);
         let Some(owner) = self.owner(&project).await else { return };
@@ -187,7 +197,9 @@ impl<'a> Writer<'a> {
 
     async fn ask(&mut self, who: &User, path: &str, (call, body): (&str, Value)) -> Option<Value> {
         let answer = ask(self.world.doors, &mut self.random, Some(&who.token), (path, &body)).await;
-        assert!([200, 403, 422].contains(&answer.status), "{path} {body}: {answer:?}");
+        // Asked again after an answer was lost with a killed directory, who is gone has no token any more.
+        let is_gone = answer.status == 401 && call == "account/delete";
+        assert!([200, 403, 422].contains(&answer.status) || is_gone, "{path} {body}: {answer:?}");
         self.world.counts(call, answer.status == 200);
         (answer.status == 200).then(|| answer.success().0)
     }
