@@ -9,7 +9,11 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderValue, Request, Response, StatusCode, Uri, header::CONNECTION, request::Parts};
+use http::{
+    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri,
+    header::{CONNECTION, SEC_WEBSOCKET_KEY},
+    request::Parts,
+};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     body::Incoming,
@@ -46,11 +50,13 @@ impl<B> Service<Request<B>> for Nothing {
     }
 }
 
-/// The same with a head of its own: it is kept as long as the socket, and would keep the buffer that it was read into.
+/// The same with a head of its own: it is kept as long as the socket, and would keep the buffer that it was read into. Of
+/// its headers only the key is asked for.
 fn light(mut request: Request<Incoming>) -> Request<Incoming> {
-    let own = |value: &HeaderValue| HeaderValue::from_bytes(value.as_bytes()).ok();
-    let headers = request.headers().iter().filter_map(|(name, value)| Some((name.clone(), own(value)?)));
-    *request.headers_mut() = headers.collect();
+    let key = request.headers().get(SEC_WEBSOCKET_KEY).and_then(|key| HeaderValue::from_bytes(key.as_bytes()).ok());
+    let mut headers = HeaderMap::with_capacity(1);
+    headers.extend(key.map(|key| (SEC_WEBSOCKET_KEY, key)));
+    *request.headers_mut() = headers;
     if let Ok(uri) = request.uri().to_string().parse() {
         *request.uri_mut() = uri;
     }

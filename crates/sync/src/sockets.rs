@@ -42,8 +42,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const LINGER: Duration = Duration::from_secs(5);
 /// Packets that wait for a socket that doesn't read.
 const MAX_PACKETS: usize = 64;
-/// Most messages are a few bytes; the default would be four times as much for each socket.
-const READ_BUFFER_BYTES: usize = 1024;
+/// Most messages are a few bytes. It grows with the longest one, as the first, which has a token in it, and stays so.
+const READ_BUFFER_BYTES: usize = 64;
 /// Also of connections that are WebSockets.
 pub(crate) const MAX_SOCKETS: usize = 20_000;
 /// Answers of `init` that are made at once.
