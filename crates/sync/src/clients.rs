@@ -8,10 +8,10 @@ use std::{
 use doorward_domain::Gid;
 use socketioxide::socket::Sid;
 
-use crate::client::Client;
+use crate::{client::Client, sockets::MAX_SOCKETS};
 
-/// Sockets of one user: nobody takes all places.
-const MAX_OF_USER: usize = 1000;
+/// Sockets of one user: half of all places, so that nobody takes all of them.
+const MAX_OF_USER: usize = MAX_SOCKETS / 2;
 
 #[derive(Default)]
 pub(crate) struct Clients(RwLock<Connected>);
