@@ -104,18 +104,22 @@ impl Installation {
         gid(&self.cli(&words, PASSWORD).await.succeeded())
     }
 
-    /// Creates a project: its gid.
+    /// Creates a project and returns its gid. The owner is a username or a gid.
     pub async fn create_project(&self, owner: &str, name: &str) -> String {
-        gid(&self.cli(&["project", "create", "--owner", owner, "--name", name], "").await.succeeded())
+        let option = if is_gid(owner) { "--owner-gid" } else { "--owner" };
+        gid(&self.cli(&["project", "create", option, owner, "--name", name], "").await.succeeded())
     }
 
+    /// Adds a member. The user is a username or a gid.
     pub async fn add_member(&self, project: &str, user: &str) {
-        self.cli(&["member", "add", "--project", project, "--user", user], "").await.succeeded();
+        let option = if is_gid(user) { "--user-gid" } else { "--user" };
+        self.cli(&["member", "add", "--project", project, option, user], "").await.succeeded();
     }
 
-    /// A command on one user that must succeed, such as `deactivate`.
+    /// Runs a command on one user, such as `deactivate`, that must succeed. The user is a username or a gid.
     pub async fn change_user(&self, change: &str, user: &str) {
-        self.cli(&["user", change, user], "").await.succeeded();
+        let named: &[&str] = if is_gid(user) { &["--gid", user] } else { &[user] };
+        self.cli(&[&["user", change], named].concat(), "").await.succeeded();
     }
 
     fn spawn_with_input(&self, words: &[&str], variables: &[(&str, &str)], stdin: &str) -> Process {
@@ -128,6 +132,10 @@ impl Installation {
         }
         Process::spawn(command, self.path(), stdin)
     }
+}
+
+fn is_gid(text: &str) -> bool {
+    text.parse::<doorward_domain::Gid>().is_ok()
 }
 
 /// The gid of what a command printed.

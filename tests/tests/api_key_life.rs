@@ -213,7 +213,7 @@ async fn an_api_user_logs_in_by_its_key_alone_and_may_only_log_out(backend: Back
             app.http.project_login(&project, username, password).await.assert_unknown_user();
         }
     }
-    let set = app.installation.cli(&["user", "set-password", &robot.gid, "--password-stdin"], PASSWORD).await;
+    let set = app.installation.cli(&["user", "set-password", "--gid", &robot.gid, "--password-stdin"], PASSWORD).await;
     app.http.login(&robot.gid, PASSWORD).await.assert_unknown_user();
     assert!(set.code.is_some(), "{set}");
 
@@ -233,8 +233,8 @@ async fn an_api_user_stays_in_its_own_project(backend: Backend) {
     let (app, _, _, robot) = scene(backend).await;
     let other = app.installation.create_project("ann", "Atlas").await;
     let cli = async |words: &[&str]| app.installation.cli(words, "").await;
-    let added = cli(&["member", "add", "--project", &other, "--user", &robot.gid]).await.failed(1);
-    let made = cli(&["project", "create", "--owner", &robot.gid, "--name", "Mine"]).await.failed(1);
+    let added = cli(&["member", "add", "--project", &other, "--user-gid", &robot.gid]).await.failed(1);
+    let made = cli(&["project", "create", "--owner-gid", &robot.gid, "--name", "Mine"]).await.failed(1);
     for refused in [added, made] {
         assert!(refused.stderr.contains("API user"), "{refused}");
     }

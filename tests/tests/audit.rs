@@ -235,10 +235,10 @@ async fn the_trail_is_filtered_by_user_action_and_time(backend: Backend) {
         "apikey_created",
     ];
     assert_eq!(actions(&[]).await, all);
-    for name in ["ann", &ann.gid] {
-        assert_eq!(actions(&["--user", name]).await, ["user_created", "login", "login_failed"], "{name}");
+    for (option, name) in [("--user", "ann"), ("--user-gid", &ann.gid)] {
+        assert_eq!(actions(&[option, name]).await, ["user_created", "login", "login_failed"], "{name}");
     }
-    assert_eq!(actions(&["--user", key]).await, ["apikey_created"]);
+    assert_eq!(actions(&["--user-gid", key]).await, ["apikey_created"]);
     assert_eq!(actions(&["--action", "login_failed"]).await.len(), 3);
     assert_eq!(actions(&["--action", "logout"]).await, [""; 0]);
     let both = trail(&app, &["--user", "ben", "--action", "login"]).await;
@@ -254,7 +254,7 @@ async fn the_trail_is_filtered_by_user_action_and_time(backend: Backend) {
     app.installation.change_user("delete", "ann").await;
     written(&app, "tokens_revoked", 1).await;
     let of_ann = ["user_created", "login", "login_failed", "tokens_revoked", "user_deleted"];
-    assert_eq!(actions(&["--user", &ann.gid]).await, of_ann);
+    assert_eq!(actions(&["--user-gid", &ann.gid]).await, of_ann);
     for stranger in ["ann", "nobody"] {
         app.installation.cli(&["audit", "--user", stranger], "").await.failed(1);
     }

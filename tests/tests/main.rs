@@ -83,6 +83,7 @@ mod tls;
 mod tokens;
 mod unicat;
 mod unicat_sync;
+mod user_commands;
 mod usernames;
 mod users;
 mod views;

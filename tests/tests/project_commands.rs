@@ -73,7 +73,7 @@ async fn a_project_is_handed_over_to_a_member(backend: Backend) {
     }
     cli(&app, &["project", "transfer", NO_GID, "--to", "ben"]).await.failed(1);
     cli(&app, &["project", "transfer", &project]).await.failed(2);
-    let given = cli(&app, &["project", "transfer", &project, "--to", &ben.gid]).await.succeeded();
+    let given = cli(&app, &["project", "transfer", &project, "--to-gid", &ben.gid]).await.succeeded();
     assert_same(&given.json(), &entry(&project, &ben, "active"));
     user_projects(&ann, &json!({&project: ["member"]})).await;
     user_projects(&ben, &json!({&project: ["owner"]})).await;

@@ -182,7 +182,7 @@ async fn every_command_explains_itself_with_an_example() {
     let installation = installation();
     let version = installation.cli(&["--version"], "").await.succeeded();
     assert!(version.stdout.starts_with("doorward 2"), "{version}");
-    let commands: [&[&str]; 19] = [
+    let commands: [&[&str]; 21] = [
         &["demo"],
         &["serve"],
         &["migrate"],
@@ -190,6 +190,8 @@ async fn every_command_explains_itself_with_an_example() {
         &["user", "list"],
         &["user", "show"],
         &["user", "set-password"],
+        &["user", "update"],
+        &["user", "unblock"],
         &["user", "deactivate"],
         &["user", "activate"],
         &["user", "delete"],

@@ -57,7 +57,8 @@ async fn a_user_is_named_by_username_or_gid(backend: Backend) {
             app.installation.change_user(change, name).await;
             // Once more is no mistake.
             app.installation.change_user(change, name).await;
-            let shown = app.installation.cli(&["user", "show", name], "").await.succeeded().json();
+            let named: &[&str] = if name == "ann" { &["ann"] } else { &["--gid", name] };
+            let shown = app.installation.cli(&[&["user", "show"], named].concat(), "").await.succeeded().json();
             assert_eq!((&shown["gid"], &shown["status"]), (&json!(ann.gid), &json!(status)));
         }
     }
@@ -121,7 +122,7 @@ async fn projects_are_created_listed_and_shown_as_json(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let cli = async |words: &[&str]| app.installation.cli(words, "").await;
-    let created = cli(&["project", "create", "--owner", &ann.gid, "--name", " Herbarium "]).await.succeeded();
+    let created = cli(&["project", "create", "--owner-gid", &ann.gid, "--name", " Herbarium "]).await.succeeded();
     let project = gid(&created);
     let shown = cli(&["project", "show", &project]).await.succeeded();
     for project_shown in [created.json(), shown.json()] {

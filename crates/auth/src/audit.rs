@@ -56,10 +56,14 @@ actions! {
     ApiKeyActivated = "apikey_activated",
     ApiKeyDeactivated = "apikey_deactivated",
     ApiKeyDeleted = "apikey_deleted",
-    /// By an administrator, as the next two.
+    /// By an administrator, as the next three.
     UserCreated = "user_created",
+    /// Username, address or name, by an administrator.
+    UserUpdated = "user_updated",
     UserActivated = "user_activated",
     UserDeactivated = "user_deactivated",
+    /// The waits of the login throttle for the user's name were ended by an administrator.
+    UserUnblocked = "user_unblocked",
     /// By an administrator or by the user.
     UserDeleted = "user_deleted",
     SigningKeyRotated = "signing_key_rotated",

@@ -15,6 +15,7 @@ use crate::{
     revocation::{self, Covers},
     store,
     strength::{self, Hints},
+    throttle,
 };
 
 /// The credentials of users, for logins and for administration.
@@ -95,6 +96,15 @@ impl Credentials {
     pub async fn set_hash(&self, user: Gid, hash: String, origin: Origin) -> Result<(), Error> {
         StoredHash::parse(&hash)?;
         self.put(user, hash, origin).await
+    }
+
+    /// Ends the waits of the login throttle that count by this username. Those of client addresses stay.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn lift_throttle(&self, username: String) -> Result<(), Error> {
+        let config = self.config.throttle;
+        self.database.write(move |connection| throttle::clear_name(connection, &username, &config)).await
     }
 
     /// Stores the hashes of users who are about to be made, in one transaction. What an earlier try left under the same

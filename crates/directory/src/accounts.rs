@@ -189,7 +189,7 @@ fn by_email(connection: &mut AnyConnection, text: &str) -> doorward_storage::Res
 }
 
 fn by_username(connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Vec<User>> {
-    match Username::parse(text) {
+    match Username::parse_existing(text) {
         Ok(name) => Ok(store::user::find_by_username(connection, name.as_str())?.into_iter().collect()),
         Err(_) => Ok(Vec::new()),
     }
@@ -260,7 +260,7 @@ fn changed(connection: &mut AnyConnection, gid: Gid, wanted: &UserChange) -> Res
     Ok((user, new))
 }
 
-fn save(connection: &mut AnyConnection, old: &User, new: &User, clock: &dyn Clock) -> Result<(), Error> {
+pub(crate) fn save(connection: &mut AnyConnection, old: &User, new: &User, clock: &dyn Clock) -> Result<(), Error> {
     if old == new {
         return Ok(());
     }

@@ -19,7 +19,9 @@ impl Who {
     #[must_use]
     pub fn normalised(&self) -> String {
         match self {
-            Self::Username(text) => Username::parse(text).map_or_else(|_| text.clone(), |name| name.to_string()),
+            Self::Username(text) => {
+                Username::parse_existing(text).map_or_else(|_| text.clone(), |name| name.to_string())
+            }
             Self::Gid(_) => String::new(),
         }
     }
@@ -33,7 +35,7 @@ impl Directory {
     pub async fn find_login(&self, who: Who, project: Option<Gid>) -> Result<Option<(Gid, bool)>, Error> {
         let work = move |connection: &mut AnyConnection| {
             let user = match &who {
-                Who::Username(text) => match Username::parse(text) {
+                Who::Username(text) => match Username::parse_existing(text) {
                     Ok(name) => store::user::find_by_username(connection, name.as_str())?,
                     Err(_) => None,
                 },

@@ -92,13 +92,17 @@ impl Directory {
         Ok(answers.into_iter().map(Result::err).collect())
     }
 
-    /// By username or by gid.
+    /// Returns the user with this username.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`], and those of the database.
-    pub async fn get_user(&self, name: &str) -> Result<User, Error> {
-        let name = name.to_owned();
-        self.database.read(move |connection| find_by_any_name(connection, &name)?.ok_or(Error::UserNotFound)).await
+    /// [`Error::UserNotFound`], database errors.
+    pub async fn get_user_by_username(&self, username: &str) -> Result<User, Error> {
+        let username = Username::parse_existing(username).map_err(|_| Error::UserNotFound)?;
+        self.database
+            .read(move |connection| {
+                store::user::find_by_username(connection, username.as_str())?.ok_or(Error::UserNotFound)
+            })
+            .await
     }
 
     /// # Errors
@@ -132,18 +136,6 @@ impl Directory {
         let clock = self.clock.clone();
         self.change(move |connection| delete(connection, gid, &*clock)).await
     }
-}
-
-fn find_by_any_name(connection: &mut AnyConnection, name: &str) -> Result<Option<User>, Error> {
-    if let Ok(gid) = name.parse()
-        && let Some(user) = store::user::find(connection, gid)?
-    {
-        return Ok(Some(user));
-    }
-    let Ok(username) = Username::parse(name) else {
-        return Ok(None);
-    };
-    Ok(store::user::find_by_username(connection, username.as_str())?)
 }
 
 /// Each as a user, or what stands against it.

@@ -14,9 +14,20 @@ impl Username {
     pub const MAX_CHARS: usize = 64;
     pub const TOO_LONG: Malformed = Malformed("has more than 64 characters");
 
+    /// Parses the name that an account is to have.
+    ///
     /// # Errors
-    /// When the text is no username by RFC 8265, or too long.
+    /// Not a username by RFC 8265, too long, or a UUID in any notation: it could be the gid of another user.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
+        let username = Self::parse_existing(text)?;
+        if is_uuid(&username.0) { Err(Malformed("is a UUID")) } else { Ok(username) }
+    }
+
+    /// Parses the name by which an account is looked up. Accounts from before the rule about UUIDs can have such a name.
+    ///
+    /// # Errors
+    /// Not a username by RFC 8265, or too long.
+    pub fn parse_existing(text: &str) -> Result<Self, Malformed> {
         // A character takes at most 4 bytes, and normalisation at most triples them: what is longer can't fit.
         if text.len() > Self::MAX_CHARS * 12 {
             return Err(Self::TOO_LONG);
@@ -41,6 +52,11 @@ impl Username {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether the text is a UUID: hyphenated, plain hexadecimal, in braces, or as a URN (RFC 9562, section 4).
+fn is_uuid(text: &str) -> bool {
+    uuid::Uuid::try_parse(&text.to_lowercase()).is_ok()
 }
 
 impl fmt::Display for Username {
@@ -81,6 +97,35 @@ mod tests {
     }
 
     #[test]
+    fn uuids_in_any_notation_are_not_new_usernames() {
+        let plain = "0f8fad5bd9cb469fa16570867728950e";
+        let hyphenated = "0f8fad5b-d9cb-469f-a165-70867728950e";
+        let full_width: String = hyphenated
+            .chars()
+            .map(|c| if c == '-' { c } else { char::from_u32(u32::from(c) + 0xfee0).unwrap() })
+            .collect();
+        for uuid in [
+            plain.to_owned(),
+            plain.to_uppercase(),
+            hyphenated.to_owned(),
+            hyphenated.to_uppercase(),
+            full_width,
+            format!("{{{hyphenated}}}"),
+            format!("urn:uuid:{hyphenated}"),
+            format!("URN:UUID:{}", hyphenated.to_uppercase()),
+            uuid::Uuid::nil().to_string(),
+        ] {
+            assert!(Username::parse(&uuid).is_err(), "{uuid}");
+            assert!(Username::parse_existing(&uuid).is_ok(), "{uuid}");
+        }
+        for name in
+            [&plain[1..], "0f8fad5b", "g0f8fad5bd9cb469fa16570867728950", "0f8fad5b-d9cb-469f-a165-70867728950e1"]
+        {
+            assert!(Username::parse(name).is_ok(), "{name}");
+        }
+    }
+
+    #[test]
     fn a_name_with_an_at_sign_is_the_own_address() {
         let email = Email::parse("Ann@example.org").unwrap();
         assert!(Username::parse("ann@Example.org").unwrap().is_allowed_for(Some(&email)));
@@ -92,8 +137,8 @@ mod tests {
     proptest! {
         #[test]
         fn parsing_never_panics_and_is_stable(text in "\\PC{0,80}") {
-            if let Ok(name) = Username::parse(&text) {
-                prop_assert_eq!(Username::parse(name.as_str()).unwrap(), name);
+            if let Ok(name) = Username::parse_existing(&text) {
+                prop_assert_eq!(Username::parse_existing(name.as_str()).unwrap(), name);
             }
         }
     }

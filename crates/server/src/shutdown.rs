@@ -1,6 +1,6 @@
-//! SIGTERM and SIGINT end the process in good order; a second one ends it at once.
+//! SIGTERM and SIGINT end the process gracefully; a second one ends it immediately. SIGHUP is ignored.
 
-use std::io;
+use std::{io, time::Duration};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -8,18 +8,26 @@ use tokio_util::sync::CancellationToken;
 /// As a shell reports a process that was interrupted.
 const EXIT_AT_ONCE: i32 = 130;
 
-/// Cancelled by the first signal. From then on signals do nothing else, so call this once, early.
+/// Signals within this time count as one: a terminal and a supervisor often send the same request to the process.
+const SAME_REQUEST: Duration = Duration::from_millis(100);
+
+/// Returns a token that the first signal cancels. From then on signals do nothing else, so call this once, early.
 ///
 /// # Errors
-/// When the system lets no handler be installed.
+/// The system refuses to install a handler.
 pub(crate) fn on_signals() -> io::Result<CancellationToken> {
+    // A handler that does nothing: the end of a terminal does not end the service.
+    let hangup = signal(SignalKind::hangup())?;
     let mut signals = [signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?];
     let shutdown = CancellationToken::new();
     let cancelled = shutdown.clone();
     tokio::spawn(async move {
+        let _hangup = hangup;
         any(&mut signals).await;
-        tracing::info!("shutting down; a second signal ends it at once");
+        tracing::info!("shutting down; a second signal ends the process immediately");
         cancelled.cancel();
+        let same_request = tokio::time::Instant::now() + SAME_REQUEST;
+        while tokio::time::timeout_at(same_request, any(&mut signals)).await.is_ok() {}
         any(&mut signals).await;
         std::process::exit(EXIT_AT_ONCE);
     });

@@ -97,6 +97,14 @@ pub(crate) fn clear(connection: &mut AnyConnection, bucket: &str) -> Result<()> 
     Ok(())
 }
 
+/// Deletes the counts of a bucket that has parts: those whose key is `bucket` and one more part after an `@`.
+pub(crate) fn clear_parts(connection: &mut AnyConnection, bucket: &str) -> Result<()> {
+    // The character after `@` is `A`. A range uses the index, and has no wildcards as LIKE has.
+    let parts = throttle::bucket.ge(format!("{bucket}@")).and(throttle::bucket.lt(format!("{bucket}A")));
+    diesel::delete(throttle::table.filter(parts)).execute(connection)?;
+    Ok(())
+}
+
 /// Whether this call is the one that notes that a wait is told of.
 pub(crate) fn note_told(connection: &mut AnyConnection, bucket: &str, until: Timestamp) -> Result<bool> {
     let untold = throttle::table.find(bucket).filter(throttle::told_until.lt(until.as_micros()));

@@ -184,6 +184,13 @@ pub(crate) fn count_failure(
     Ok(())
 }
 
+/// Clears the failed logins of a username, at every address.
+pub(crate) fn clear_name(connection: &mut AnyConnection, name: &str, config: &ThrottleConfig) -> Result<(), Error> {
+    let bucket = Bucket::of_name(name, config);
+    store::throttle::clear(connection, &bucket.key)?;
+    Ok(store::throttle::clear_parts(connection, &bucket.key)?)
+}
+
 /// Counts something that is limited whether or not it succeeds, before it is done. The order of buckets is the order of locks.
 ///
 /// # Errors

@@ -69,6 +69,17 @@ pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i6
     rows.into_iter().map(Project::try_from).collect()
 }
 
+/// Returns projects of one owner, in the order of their gids.
+pub(crate) fn list_of_owner(connection: &mut AnyConnection, owner: Gid, limit: i64) -> Result<Vec<Project>> {
+    let rows: Vec<Row> = projects::table
+        .filter(projects::owner_gid.eq(owner.to_string()))
+        .order(projects::gid)
+        .limit(limit)
+        .select(Row::as_select())
+        .load(connection)?;
+    rows.into_iter().map(Project::try_from).collect()
+}
+
 /// All of a project but its icon.
 pub(crate) fn update(connection: &mut AnyConnection, project: &Project, now: Timestamp) -> Result<()> {
     diesel::update(projects::table.find(project.gid.to_string()))

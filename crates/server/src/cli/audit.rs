@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::Args;
-use doorward_domain::{Clock, SystemClock, Timestamp};
+use doorward_domain::{Clock, Gid, SystemClock, Timestamp};
 
 /// Print the audit trail as JSON lines, the oldest first
 #[derive(Debug, Args)]
@@ -11,9 +11,12 @@ use doorward_domain::{Clock, SystemClock, Timestamp};
     after_help = "Examples:\n  doorward audit --user ann --since 7d\n  doorward audit --action login_failed --follow"
 )]
 pub(crate) struct Audit {
-    /// Only what is about this user or API user: username or gid
-    #[arg(long)]
+    /// Only what is about the user with this username
+    #[arg(long, value_name = "USERNAME", conflicts_with = "user_gid")]
     pub user: Option<String>,
+    /// Only what is about the user, API user or deleted user with this gid
+    #[arg(long, value_name = "GID")]
+    pub user_gid: Option<Gid>,
     /// Only this action, such as login_failed
     #[arg(long, value_parser = action)]
     pub action: Option<String>,

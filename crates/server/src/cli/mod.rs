@@ -14,7 +14,7 @@ pub(crate) use api_keys::ApiKeyCommand;
 pub(crate) use audit::Audit;
 pub(crate) use keys::KeysCommand;
 pub(crate) use projects::{CreateProject, MemberCommand, ProjectCommand};
-pub(crate) use users::{CreateUser, NewPassword, PasswordSource, UserCommand};
+pub(crate) use users::{CreateUser, NewPassword, PasswordSource, UserCommand, UserName};
 
 /// The front door of a multi-user, multi-project application: logins, projects, members.
 #[derive(Debug, Parser)]

@@ -3,7 +3,10 @@
 use clap::{Args, Subcommand};
 use doorward_domain::{DisplayName, Gid, Role};
 
-use super::ListFormat;
+use super::{
+    ListFormat,
+    users::{OwnerOption, RecipientOption, UserOption},
+};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ProjectCommand {
@@ -34,9 +37,8 @@ pub(crate) enum ProjectCommand {
     Transfer {
         /// Its gid
         project: Gid,
-        /// Username or gid of the member
-        #[arg(long, value_name = "USER")]
-        to: String,
+        #[command(flatten)]
+        to: RecipientOption,
     },
 }
 
@@ -44,9 +46,8 @@ pub(crate) enum ProjectCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  doorward project create --owner ann --name 'Spring catalogue'")]
 pub(crate) struct CreateProject {
-    /// Username or gid
-    #[arg(long)]
-    pub owner: String,
+    #[command(flatten)]
+    pub owner: OwnerOption,
     #[arg(long, value_parser = DisplayName::parse)]
     pub name: DisplayName,
 }
@@ -59,9 +60,8 @@ pub(crate) enum MemberCommand {
         /// Gid of the project
         #[arg(long)]
         project: Gid,
-        /// Username or gid
-        #[arg(long)]
-        user: String,
+        #[command(flatten)]
+        user: UserOption,
         #[arg(long, default_value = "member")]
         role: Role,
     },
@@ -82,8 +82,7 @@ pub(crate) enum MemberCommand {
         /// Gid of the project
         #[arg(long)]
         project: Gid,
-        /// Username or gid
-        #[arg(long)]
-        user: String,
+        #[command(flatten)]
+        user: UserOption,
     },
 }

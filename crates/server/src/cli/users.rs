@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use doorward_domain::{DisplayName, Email, Timezone, Username};
+use doorward_domain::{DisplayName, Email, Gid, Timezone, Username};
 use secrecy::SecretString;
 
 use super::ListFormat;
@@ -15,41 +15,56 @@ pub(crate) enum UserCommand {
     #[command(after_help = "Examples:\n  doorward user list\n  doorward user list --json")]
     List(ListFormat),
     /// Show a user
-    #[command(after_help = "Example:\n  doorward user show ann")]
+    #[command(after_help = "Examples:\n  doorward user show ann\n  \
+        doorward user show --gid e1b27b3a-0fa9-4c19-b2e3-62c9fbfed36c")]
     Show {
-        /// Username or gid
-        user: String,
+        #[command(flatten)]
+        user: UserArgument,
     },
-    /// Set a user's password
+    /// Change a user's username, email address or name
+    #[command(after_help = "Example:\n  doorward user update ann --email ann@example.com --name 'Ann Smit'")]
+    Update {
+        #[command(flatten)]
+        user: UserArgument,
+        #[command(flatten)]
+        edit: UserEdit,
+    },
+    /// Set a user's password, end their tokens and the waits of the login throttle for their username
     #[command(after_help = "Example:\n  doorward user set-password ann --password-stdin <password")]
     SetPassword {
-        /// Username or gid
-        user: String,
+        #[command(flatten)]
+        user: UserArgument,
         #[command(flatten)]
         password: PasswordSource,
+    },
+    /// End the waits of the login throttle for a user's username
+    #[command(after_help = "Example:\n  doorward user unblock ann")]
+    Unblock {
+        #[command(flatten)]
+        user: UserArgument,
     },
     /// Let a user log in no more, and end their tokens
     #[command(after_help = "Example:\n  doorward user deactivate ann")]
     Deactivate {
-        /// Username or gid
-        user: String,
+        #[command(flatten)]
+        user: UserArgument,
     },
     /// Let a user log in again
     #[command(after_help = "Example:\n  doorward user activate ann")]
     Activate {
-        /// Username or gid
-        user: String,
+        #[command(flatten)]
+        user: UserArgument,
     },
     /// Delete a user
     #[command(after_help = "Example:\n  doorward user delete ann")]
     Delete {
-        /// Username or gid
-        user: String,
+        #[command(flatten)]
+        user: UserArgument,
     },
     /// Import users with the password hashes of another system
     ///
-    /// One JSON object a line: `username`, `email`, `name`, `password_hash`, and optionally `gid`, `status`, `language`,
-    /// `timezone`. Hashes: argon2, scrypt and PBKDF2 as PHC strings, bcrypt, PBKDF2 of Django and passlib. A line is
+    /// One JSON object per line: `username`, and optionally `email`, `name`, `password_hash`, `gid`, `status`, `language`,
+    /// `timezone`. A user without a password hash can set a password with a code by mail. Hashes: argon2, scrypt and PBKDF2 as PHC strings, bcrypt, PBKDF2 of Django and passlib. A line is
     /// imported as a whole or not at all; the report comes at the end.
     #[command(after_help = "Example:\n  doorward user import users.jsonl")]
     Import {
@@ -81,10 +96,116 @@ pub(crate) struct CreateUser {
     pub timezone: Option<Timezone>,
 }
 
+/// A user, named by username or by gid. Which of the two is meant is never guessed: a username can look like a gid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum UserName {
+    Username(String),
+    Gid(Gid),
+}
+
+impl UserName {
+    /// Of two arguments that the command line accepts exactly one of.
+    fn of(username: Option<String>, gid: Option<Gid>) -> Self {
+        gid.map_or_else(|| Self::Username(username.unwrap_or_default()), Self::Gid)
+    }
+}
+
+/// The user that a command is about.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct UserArgument {
+    /// The user's username
+    username: Option<String>,
+    /// The user's gid, in place of the username
+    #[arg(long)]
+    gid: Option<Gid>,
+}
+
+impl From<UserArgument> for UserName {
+    fn from(argument: UserArgument) -> Self {
+        Self::of(argument.username, argument.gid)
+    }
+}
+
+/// The user in `--user`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct UserOption {
+    /// The user's username
+    #[arg(long, value_name = "USERNAME")]
+    user: Option<String>,
+    /// The user's gid, in place of the username
+    #[arg(long, value_name = "GID")]
+    user_gid: Option<Gid>,
+}
+
+impl From<UserOption> for UserName {
+    fn from(option: UserOption) -> Self {
+        Self::of(option.user, option.user_gid)
+    }
+}
+
+/// The user in `--owner`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct OwnerOption {
+    /// The owner's username
+    #[arg(long, value_name = "USERNAME")]
+    owner: Option<String>,
+    /// The owner's gid, in place of the username
+    #[arg(long, value_name = "GID")]
+    owner_gid: Option<Gid>,
+}
+
+impl From<OwnerOption> for UserName {
+    fn from(option: OwnerOption) -> Self {
+        Self::of(option.owner, option.owner_gid)
+    }
+}
+
+/// The user in `--to`.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct RecipientOption {
+    /// The new owner's username
+    #[arg(long, value_name = "USERNAME")]
+    to: Option<String>,
+    /// The new owner's gid, in place of the username
+    #[arg(long, value_name = "GID")]
+    to_gid: Option<Gid>,
+}
+
+impl From<RecipientOption> for UserName {
+    fn from(option: RecipientOption) -> Self {
+        Self::of(option.to, option.to_gid)
+    }
+}
+
+/// What `user update` changes.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct UserEdit {
+    /// The new username
+    #[arg(long = "username", id = "new_username", value_name = "USERNAME")]
+    username: Option<Username>,
+    /// The new email address, taken as verified
+    #[arg(long)]
+    email: Option<Email>,
+    /// The new name, as others see it
+    #[arg(long, value_parser = DisplayName::parse)]
+    name: Option<DisplayName>,
+}
+
+impl From<UserEdit> for doorward_directory::UserEdit {
+    fn from(UserEdit { username, email, name }: UserEdit) -> Self {
+        Self { username, email, name }
+    }
+}
+
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
 pub(crate) struct PasswordSource {
-    /// Read the password from stdin, without the end of its line
+    /// Read the password from stdin, without a byte order mark at its start or a line end at its end
     #[arg(long)]
     password_stdin: bool,
     /// A hash of the password instead: argon2, scrypt or PBKDF2 as a PHC string, or bcrypt

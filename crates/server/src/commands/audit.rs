@@ -3,10 +3,10 @@
 use std::{collections::HashMap, time::Duration};
 
 use doorward_auth::audit::{self, Filter};
-use doorward_domain::{Gid, Timestamp};
+use doorward_domain::Timestamp;
 
 use crate::{
-    cli::Audit,
+    cli::{Audit, UserName},
     json,
     settings::Settings,
     stdout,
@@ -20,9 +20,12 @@ const SETTLED: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_both(settings, Preparation::Prepare).await?;
-    let user = match &command.user {
-        Some(name) => Some(find_user(settings, name).await?),
-        None => None,
+    // A gid is not looked up: the user may be deleted.
+    let user = match (command.user, command.user_gid) {
+        (Some(username), _) => {
+            Some(super::find_user(&wiring::directory(settings), UserName::Username(username)).await?.gid)
+        }
+        (None, gid) => gid,
     };
     let database = wiring::auth_database(settings);
     let filter = Filter { user, action: command.action };
@@ -49,14 +52,5 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<(
         // What was not visible yet is looked for again.
         let from = after.0.minus(SETTLED).max(command.since.unwrap_or_default());
         after = (from, 0);
-    }
-}
-
-/// A user who was deleted is known by gid alone.
-async fn find_user(settings: &Settings, name: &str) -> anyhow::Result<Gid> {
-    match (wiring::directory(settings).get_user(name).await, name.parse()) {
-        (Ok(user), _) => Ok(user.gid),
-        (Err(doorward_directory::Error::UserNotFound), Ok(gid)) => Ok(gid),
-        (Err(error), _) => Err(error.into()),
     }
 }

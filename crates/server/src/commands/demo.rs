@@ -57,7 +57,7 @@ fn keep(path: &Path, password: &str) -> std::io::Result<()> {
 
 async fn fill(directory: &Directory, credentials: &Credentials, password: &str) -> anyhow::Result<()> {
     for (username, name) in PEOPLE {
-        let user = match directory.get_user(username).await {
+        let user = match directory.get_user_by_username(username).await {
             Err(Error::UserNotFound) => create_user(directory, username, name).await?,
             found => found?,
         };
@@ -68,14 +68,14 @@ async fn fill(directory: &Directory, credentials: &Credentials, password: &str) 
         let project = match known.iter().find(|project| project.name == name) {
             Some(project) => project.clone(),
             None => {
-                let owner = directory.get_user(owner).await?;
+                let owner = directory.get_user_by_username(owner).await?;
                 directory
                     .create_project(owner.gid, DisplayName::parse(name)?, doorward_domain::Timezone::default())
                     .await?
             }
         };
         for member in members {
-            match directory.add_member(project.gid, directory.get_user(member).await?.gid).await {
+            match directory.add_member(project.gid, directory.get_user_by_username(member).await?.gid).await {
                 Ok(_) | Err(Error::AlreadyMember) => {}
                 Err(error) => return Err(error.into()),
             }

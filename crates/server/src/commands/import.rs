@@ -25,7 +25,7 @@ struct Line {
     username: String,
     email: Option<String>,
     name: Option<String>,
-    password_hash: String,
+    password_hash: Option<String>,
     gid: Option<String>,
     status: Option<String>,
     language: Option<String>,
@@ -35,7 +35,7 @@ struct Line {
 struct Candidate {
     number: usize,
     user: NewUser,
-    hash: String,
+    hash: Option<String>,
 }
 
 #[derive(Default)]
@@ -114,7 +114,7 @@ fn is_too_long(line: &[u8]) -> bool {
     line.len() as u64 >= MAX_LINE_BYTES
 }
 
-fn parse(line: &[u8]) -> anyhow::Result<(NewUser, String)> {
+fn parse(line: &[u8]) -> anyhow::Result<(NewUser, Option<String>)> {
     if is_too_long(line) {
         bail!("has more than {MAX_LINE_BYTES} bytes");
     }
@@ -138,7 +138,7 @@ fn parse(line: &[u8]) -> anyhow::Result<(NewUser, String)> {
     if let Some(timezone) = line.timezone {
         user.timezone = timezone.parse().context("timezone")?;
     }
-    StoredHash::parse(&line.password_hash).context("password_hash")?;
+    line.password_hash.as_deref().map(StoredHash::parse).transpose().context("password_hash")?;
     Ok((user, line.password_hash))
 }
 
@@ -156,7 +156,7 @@ async fn import(
         match refusal {
             Some(refusal) => report.fail(candidate.number, refusal.to_string()),
             None => {
-                hashes.push((candidate.user.gid, candidate.hash));
+                hashes.extend(candidate.hash.map(|hash| (candidate.user.gid, hash)));
                 users.push((candidate.number, candidate.user));
             }
         }

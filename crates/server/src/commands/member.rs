@@ -5,7 +5,10 @@ use doorward_directory::Directory;
 use doorward_domain::{Gid, Role};
 use serde_json::json;
 
-use super::listing::{Column, Listing};
+use super::{
+    find_user,
+    listing::{Column, Listing},
+};
 use crate::{
     cli::MemberCommand,
     json,
@@ -25,12 +28,12 @@ pub(super) async fn run(command: MemberCommand, settings: &Settings) -> anyhow::
             if role != Role::Member {
                 bail!("only the role `member` can be given: owners come by a transfer, API users with their key");
             }
-            let user = directory.get_user(&user).await?;
+            let user = find_user(&directory, user).await?;
             Ok(stdout::json(&json::membership(&directory.add_member(project, user.gid).await?))?)
         }
         MemberCommand::List { project, format } => list(&directory, project, Listing::new(format, COLUMNS)).await,
         MemberCommand::Remove { project, user } => {
-            let user = directory.get_user(&user).await?;
+            let user = find_user(&directory, user).await?;
             directory.remove_member(None, project, user.gid).await?;
             Ok(stdout::json(&json!({"project_gid": project.to_string(), "user_gid": user.gid.to_string()}))?)
         }

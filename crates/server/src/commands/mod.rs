@@ -14,8 +14,12 @@ mod project;
 mod serve;
 mod user;
 
+use anyhow::bail;
+use doorward_directory::{Directory, Error, model::User};
+use doorward_domain::Gid;
+
 use crate::{
-    cli::{Command, Serve},
+    cli::{Command, Serve, UserName},
     settings::Settings,
     stdout,
 };
@@ -36,5 +40,18 @@ pub(crate) async fn run(command: Command, settings: Settings) -> anyhow::Result<
         Command::Keys(command) => keys::run(command, &settings).await,
         Command::Healthcheck(command) => healthcheck::run(command, settings.ops_listen).await,
         Command::Openapi => openapi::run(),
+    }
+}
+
+/// Finds the user that a command names.
+async fn find_user(directory: &Directory, name: impl Into<UserName>) -> anyhow::Result<User> {
+    match name.into() {
+        UserName::Gid(gid) => Ok(directory.get_user_by_gid(gid).await?),
+        UserName::Username(username) => match directory.get_user_by_username(&username).await {
+            Err(Error::UserNotFound) if username.parse::<Gid>().is_ok() => {
+                bail!("no user has this username; a gid is given by `--gid`, `--user-gid`, `--owner-gid` or `--to-gid`")
+            }
+            found => Ok(found?),
+        },
     }
 }

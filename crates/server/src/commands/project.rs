@@ -3,7 +3,10 @@
 use doorward_directory::Directory;
 use doorward_domain::{Gid, ProjectStatus, Timezone};
 
-use super::listing::{Column, Listing};
+use super::{
+    find_user,
+    listing::{Column, Listing},
+};
 use crate::{
     cli::{CreateProject, ProjectCommand},
     json,
@@ -24,15 +27,15 @@ pub(super) async fn run(command: ProjectCommand, settings: &Settings) -> anyhow:
         ProjectCommand::Delete { project } => set_status(&directory, project, ProjectStatus::Deleted).await,
         ProjectCommand::Undelete { project } => set_status(&directory, project, ProjectStatus::Active).await,
         ProjectCommand::Transfer { project, to } => {
-            let heir = directory.get_user(&to).await?;
-            let ((project, _), _) = directory.transfer_project(None, project, heir.gid).await?;
+            let recipient = find_user(&directory, to).await?;
+            let ((project, _), _) = directory.transfer_project(None, project, recipient.gid).await?;
             Ok(stdout::json(&json::project(&project))?)
         }
     }
 }
 
 async fn print_created(directory: &Directory, create: CreateProject) -> anyhow::Result<()> {
-    let owner = directory.get_user(&create.owner).await?;
+    let owner = find_user(directory, create.owner).await?;
     Ok(stdout::json(&json::project(&directory.create_project(owner.gid, create.name, Timezone::default()).await?))?)
 }
 

@@ -7,24 +7,29 @@ use doorward_auth::{
     Credentials, Password, StoredHash,
     audit::{self, Action, Origin},
 };
-use doorward_directory::{Directory, NewUser, model::User};
-use doorward_domain::{Clock, DisplayName, Gid, Ids, RandomIds, SystemClock, UserStatus};
+use doorward_directory::{
+    Directory, NewUser,
+    model::{Project, User},
+};
+use doorward_domain::{Clock, DisplayName, Gid, Ids, ProjectStatus, RandomIds, SystemClock, UserStatus};
 use secrecy::ExposeSecret;
 
 use super::{
-    import,
+    find_user, import,
     listing::{Column, Listing},
 };
 use crate::{
-    cli::{CreateUser, NewPassword, PasswordSource, UserCommand},
+    cli::{CreateUser, NewPassword, PasswordSource, UserCommand, UserName},
     json,
     settings::Settings,
     stdout,
     wiring::{self, Preparation},
 };
 
-/// Of a password on stdin.
+/// Maximum number of bytes read from standard input for a password.
 const MAX_PASSWORD_BYTES: u64 = 4096;
+/// Maximum number of projects that a refused deletion names.
+const MAX_NAMED_PROJECTS: i64 = 20;
 
 const COLUMNS: &[Column] =
     &[("GID", "/gid"), ("USERNAME", "/username"), ("NAME", "/name"), ("EMAIL", "/email"), ("STATUS", "/status")];
@@ -39,25 +44,39 @@ pub(super) async fn run(command: UserCommand, settings: &Settings) -> anyhow::Re
             print(&user)
         }
         UserCommand::List(format) => list(&directory, Listing::new(format, COLUMNS)).await,
-        UserCommand::Show { user } => print(&directory.get_user(&user).await?),
+        UserCommand::Show { user } => print(&find_user(&directory, user).await?),
+        UserCommand::Update { user, edit } => {
+            let user = find_user(&directory, user).await?;
+            let user = directory.edit_user(user.gid, edit.into()).await?;
+            note(settings, Action::UserUpdated, &user).await?;
+            print(&user)
+        }
         UserCommand::SetPassword { user, password } => {
-            let user = directory.get_user(&user).await?;
-            set_password(&wiring::credentials(settings)?, user.gid, password).await?;
+            let user = find_user(&directory, user).await?;
+            let credentials = wiring::credentials(settings)?;
+            set_password(&credentials, user.gid, password).await?;
+            lift_throttle(&credentials, &user).await?;
+            print(&user)
+        }
+        UserCommand::Unblock { user } => {
+            let user = find_user(&directory, user).await?;
+            lift_throttle(&wiring::credentials(settings)?, &user).await?;
+            note(settings, Action::UserUnblocked, &user).await?;
             print(&user)
         }
         UserCommand::Deactivate { user } => {
-            let user = set_status(&directory, &user, UserStatus::Inactive).await?;
+            let user = set_status(&directory, user, UserStatus::Inactive).await?;
             note(settings, Action::UserDeactivated, &user).await?;
             print(&user)
         }
         UserCommand::Activate { user } => {
-            let user = set_status(&directory, &user, UserStatus::Active).await?;
+            let user = set_status(&directory, user, UserStatus::Active).await?;
             note(settings, Action::UserActivated, &user).await?;
             print(&user)
         }
         UserCommand::Delete { user } => {
-            let user = directory.get_user(&user).await?;
-            directory.delete_user(user.gid).await?;
+            let user = find_user(&directory, user).await?;
+            delete(&directory, &user).await?;
             wiring::credentials(settings)?.delete_all(vec![user.gid]).await?;
             note(settings, Action::UserDeleted, &user).await?;
             print(&User { status: UserStatus::Deleted, ..user })
@@ -109,8 +128,38 @@ async fn set_password(credentials: &Credentials, user: Gid, source: PasswordSour
     Ok(())
 }
 
-async fn set_status(directory: &Directory, user: &str, status: UserStatus) -> anyhow::Result<User> {
-    let user = directory.get_user(user).await?;
+async fn lift_throttle(credentials: &Credentials, user: &User) -> anyhow::Result<()> {
+    match &user.username {
+        Some(username) => Ok(credentials.lift_throttle(username.clone()).await?),
+        None => Ok(()),
+    }
+}
+
+/// Deletes a user, or fails with the projects that stand in the way.
+async fn delete(directory: &Directory, user: &User) -> anyhow::Result<()> {
+    match directory.delete_user(user.gid).await {
+        Err(doorward_directory::Error::OwnsProjects) => {
+            let projects = directory.list_owned_projects(user.gid, MAX_NAMED_PROJECTS + 1).await?;
+            let named = projects.iter().take(usize::try_from(MAX_NAMED_PROJECTS)?);
+            let named: Vec<String> = named.map(describe).collect();
+            let more = if projects.len() > named.len() { ", and more" } else { "" };
+            bail!(
+                "the user owns projects, which must be transferred or permanently deleted first: {}{more}",
+                named.join(", ")
+            )
+        }
+        done => Ok(done?),
+    }
+}
+
+/// Names are limited to one line of plain text, so they cannot disturb the message.
+fn describe(project: &Project) -> String {
+    let deleted = if project.status == ProjectStatus::Deleted { ", deleted" } else { "" };
+    format!("{} ({}{deleted})", project.gid, project.name)
+}
+
+async fn set_status(directory: &Directory, user: impl Into<UserName>, status: UserStatus) -> anyhow::Result<User> {
+    let user = find_user(directory, user).await?;
     Ok(directory.set_user_status(user.gid, status).await?)
 }
 
@@ -120,14 +169,16 @@ async fn note(settings: &Settings, action: Action, user: &User) -> anyhow::Resul
     Ok(audit::note(&wiring::auth_database(settings), action, user.gid, Origin::command_line(), now).await?)
 }
 
-/// All of stdin, without the end of its line.
+/// Reads a password from standard input, without a byte order mark before it and a line end after it: shells and editors
+/// add them.
 fn read_password() -> anyhow::Result<Password> {
     let mut text = String::new();
     std::io::stdin()
         .take(MAX_PASSWORD_BYTES)
         .read_to_string(&mut text)
         .context("can't read the password from stdin")?;
-    let text = text.strip_suffix('\n').map_or(text.as_str(), |line| line.strip_suffix('\r').unwrap_or(line));
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = ["\r\n", "\n", "\r"].iter().find_map(|end| text.strip_suffix(end)).unwrap_or(text);
     if text.is_empty() {
         bail!("there is no password on stdin");
     }
