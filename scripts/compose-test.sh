@@ -3,12 +3,13 @@
 # signup with the code from a mail.
 # Starts an engine where none runs (as root), and makes stand-ins for base images that can't be pulled.
 #   DOORWARD_IMAGE=NAME         tests that image instead of building one
-#   DOORWARD_SKIP_COMPOSE=1     for machines where no engine can run
+#   TEST_SKIP_COMPOSE=1         for machines where no engine can run
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-if [ "${DOORWARD_SKIP_COMPOSE:-}" = 1 ]; then
-    echo "compose-test: SKIPPED, nothing tested (DOORWARD_SKIP_COMPOSE=1)"
+# The second name is the former one.
+if [ "${TEST_SKIP_COMPOSE:-${DOORWARD_SKIP_COMPOSE:-}}" = 1 ]; then
+    echo "compose-test: SKIPPED, nothing tested (TEST_SKIP_COMPOSE=1)"
     exit 0
 fi
 

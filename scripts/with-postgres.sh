@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs a command beside a private, throw-away PostgreSQL and removes it afterwards, whatever happens:
 #   scripts/with-postgres.sh cargo test
-# The command finds it by DOORWARD_TEST_POSTGRES_URL, and further servers' binaries in DOORWARD_TEST_POSTGRES_BIN.
+# The command finds it by TEST_POSTGRES_URL, and further servers' binaries in TEST_POSTGRES_BIN.
 set -euo pipefail
 
 fail() { echo "with-postgres: $*" >&2; exit 1; }
@@ -66,8 +66,8 @@ for _ in 1 2 3 4 5 6; do
 done
 [ -n "$started" ] || { cat "$dir/log" >&2; fail "PostgreSQL doesn't start"; }
 
-export DOORWARD_TEST_POSTGRES_URL="postgres://postgres:$password@127.0.0.1:$port/postgres"
-export DOORWARD_TEST_POSTGRES_BIN="$bin"
+export TEST_POSTGRES_URL="postgres://postgres:$password@127.0.0.1:$port/postgres"
+export TEST_POSTGRES_BIN="$bin"
 
 status=0
 if [ -t 0 ]; then

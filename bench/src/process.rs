@@ -22,7 +22,7 @@ const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The binary that is measured.
 pub(crate) fn binary() -> PathBuf {
-    std::env::var_os("DOORWARD_BIN").map_or_else(|| "target/release/doorward".into(), PathBuf::from)
+    std::env::var_os("BENCH_BINARY").map_or_else(|| "target/release/doorward".into(), PathBuf::from)
 }
 
 /// An address that nothing listens on. Its port is one that the kernel gives to no outgoing connection: thousands of those are

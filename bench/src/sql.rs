@@ -5,7 +5,7 @@ use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConne
 use doorward_domain::{Ids, RandomIds};
 
 /// Where `scripts/with-postgres.sh` says that the server is.
-const POSTGRES_VARIABLE: &str = "DOORWARD_TEST_POSTGRES_URL";
+const POSTGRES_VARIABLE: &str = "TEST_POSTGRES_URL";
 
 /// A PostgreSQL database that goes away with this value.
 pub(crate) struct PostgresDatabase {

@@ -4,13 +4,12 @@ use std::{
     io::{Read, Write},
     net::TcpStream,
     path::Path,
-    process::Command,
     time::Duration,
 };
 
 use serde_json::{Value, json};
 
-use crate::{Http, Process, eventually, ports};
+use crate::{Http, Process, eventually, ports, process::clean_command};
 
 /// For a browser to start, on a busy machine.
 const START: Duration = Duration::from_secs(30);
@@ -37,8 +36,8 @@ impl Browser {
     pub async fn start(directory: &Path) -> Self {
         let address = ports::free_address();
         let (_, port) = address.split_once(':').expect("a port");
-        let mut command = Command::new("chromedriver");
-        command.arg(format!("--port={port}")).env("HOME", directory).env_remove("http_proxy").env_remove("HTTP_PROXY");
+        let mut command = clean_command("chromedriver");
+        command.arg(format!("--port={port}")).env("HOME", directory);
         let mut driver = Process::spawn(command, directory, "");
         let http = Http::new(&address);
         eventually("chromedriver: `./scripts/setup.sh test` installs it", START, async || {

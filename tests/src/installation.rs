@@ -1,6 +1,6 @@
 //! An installation of Doorward: a directory, two databases, settings; and its command line.
 
-use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use tempfile::TempDir;
 
@@ -8,7 +8,7 @@ use crate::{
     Backend, Output, Process,
     backend::{Databases, url_text},
     ports,
-    process::binary,
+    process::{binary, clean_command},
 };
 
 /// Of everyone whom the tests create.
@@ -123,9 +123,9 @@ impl Installation {
     }
 
     fn spawn_with_input(&self, words: &[&str], variables: &[(&str, &str)], stdin: &str) -> Process {
-        let mut command = Command::new(binary());
-        command.env_clear().envs(&self.variables).envs(variables.iter().copied()).args(words).current_dir(self.path());
-        for name in ["PATH", "TMPDIR", "RUST_LOG", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
+        let mut command = clean_command(binary());
+        command.envs(&self.variables).envs(variables.iter().copied()).args(words).current_dir(self.path());
+        for name in ["RUST_LOG", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }

@@ -8,10 +8,10 @@ use std::{
 use doorward_storage::DatabaseUrl;
 use tempfile::TempDir;
 
-use crate::{backend::execute, ports};
+use crate::{backend::execute, ports, process::clean_command};
 
 /// Where the programs of PostgreSQL are; `scripts/with-postgres.sh` says.
-pub const BIN_VARIABLE: &str = "DOORWARD_TEST_POSTGRES_BIN";
+pub const BIN_VARIABLE: &str = "TEST_POSTGRES_BIN";
 const PASSWORD: &str = "of-a-throw-away-server";
 
 pub struct Postgres {
@@ -79,11 +79,11 @@ impl Postgres {
     fn program(&self, name: &str) -> Command {
         let path = self.bin.join(name);
         let mut command = if is_root() {
-            let mut command = Command::new("setpriv");
+            let mut command = clean_command("setpriv");
             command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(path);
             command
         } else {
-            Command::new(path)
+            clean_command(path)
         };
         command.current_dir(self.path());
         command

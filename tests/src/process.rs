@@ -1,6 +1,7 @@
 //! A running `doorward`: what it writes is kept for failure messages, and it ends with this value.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -14,10 +15,10 @@ use crate::eventually;
 /// How much of a process's log a failure message shows.
 const LOG_LINES: usize = 40;
 
-/// The binary under test: `DOORWARD_BIN`, or the one that was built beside the tests.
+/// The binary under test: `TEST_BINARY`, or the one that was built beside the tests.
 #[must_use]
 pub fn binary() -> PathBuf {
-    std::env::var_os("DOORWARD_BIN").map_or_else(|| built("doorward"), PathBuf::from)
+    std::env::var_os("TEST_BINARY").map_or_else(|| built("doorward"), PathBuf::from)
 }
 
 /// The binary of another package, named as that is, that was built beside the tests.
@@ -79,6 +80,20 @@ pub struct Process {
     name: String,
     stdout: PathBuf,
     stderr: PathBuf,
+}
+
+/// Returns a command that inherits only what a program needs to be found and to write: a variable of the shell must not
+/// decide whether a test passes.
+#[must_use]
+pub fn clean_command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear();
+    for name in ["PATH", "HOME", "TMPDIR"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
 }
 
 impl Process {

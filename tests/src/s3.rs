@@ -2,13 +2,13 @@
 
 use std::{
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Stdio},
     time::Duration,
 };
 
 use http::Method;
 
-use crate::{Http, eventually, ports};
+use crate::{Http, eventually, ports, process::clean_command};
 
 const START: Duration = Duration::from_secs(30);
 const BUCKET: &str = "pictures";
@@ -26,9 +26,9 @@ impl S3 {
         let python = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.tools/venv/bin/python");
         let address = ports::free_address();
         let (host, port) = address.rsplit_once(':').expect("host and port");
-        let mut command = Command::new(&python);
+        let mut command = clean_command(&python);
         command.args(["-m", "moto.server", "-H", host, "-p", port]);
-        command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", python.display()));
         let mut s3 = Self { child, http: Http::new(&address) };
         eventually("moto (`./scripts/setup.sh test` installs it)", START, async || {

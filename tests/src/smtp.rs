@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Process, eventually};
+use crate::{Process, eventually, process::clean_command};
 
 /// How long a mail may take to come.
 const WITHIN: Duration = Duration::from_secs(20);
@@ -162,13 +162,13 @@ impl SmtpServer {
 fn command(options: &Options) -> Command {
     let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = tests.join("../.tools/venv/bin/python");
-    let has_server = Command::new(&python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
+    let has_server = clean_command(&python).args(["-c", "import aiosmtpd"]).stderr(Stdio::null()).status();
     assert!(
         has_server.is_ok_and(|status| status.success()),
         "no aiosmtpd for {}: `./scripts/setup.sh test` installs it",
         python.display()
     );
-    let mut command = Command::new(python);
+    let mut command = clean_command(python);
     command.arg(tests.join("smtp/serve.py")).args(["--port", &options.port.to_string()]);
     if let Some((certificate, key)) = &options.certificate {
         command.arg("--certificate").arg(certificate).arg("--key").arg(key);

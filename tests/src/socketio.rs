@@ -10,6 +10,8 @@ use std::{
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
+use crate::process::clean_command;
+
 /// For a client to say what it is expected to.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -31,13 +33,13 @@ impl Library {
     fn command(self) -> Command {
         let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let tools = tests.join("../.tools");
-        let python = || Command::new(tools.join("venv/bin/python"));
+        let python = || clean_command(tools.join("venv/bin/python"));
         let (mut command, script, modules) = match self {
             Self::Python => (python(), "socketio/drive.py", tools.join("venv")),
             Self::PythonThreads => (python(), "socketio/threads.py", tools.join("venv")),
-            Self::JavaScript => (Command::new("node"), "socketio-js/drive.mjs", tools.join("node")),
+            Self::JavaScript => (clean_command("node"), "socketio-js/drive.mjs", tools.join("node")),
         };
-        command.arg(tests.join(script)).env_remove("NODE_OPTIONS").env("MODULES", modules);
+        command.arg(tests.join(script)).env("MODULES", modules);
         command
     }
 }

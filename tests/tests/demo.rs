@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use doorward_tests::{
     Backend, Http, Installation, Process, app::START, app::wait_until_ready, eventually, installation::COMMAND, ports,
+    process::clean_command,
 };
 use serde_json::{Value, json};
 
@@ -43,7 +44,7 @@ async fn the_demo_prints_a_curl_that_logs_in() {
         wait_until_ready(&mut process, &ops).await;
         let curl = printed_curl(&mut process).await;
         assert!(curl.contains(http.address()) && curl.contains("/api/login"), "{curl}");
-        let output = std::process::Command::new("sh").args(["-c", &curl]).output().expect("sh");
+        let output = clean_command("sh").args(["-c", &curl]).output().expect("sh");
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let json = stdout
             .find('{')

@@ -1,6 +1,6 @@
 //! The examples, as their READMEs start them: services of others that check tokens by themselves.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{path::Path, time::Duration};
 
 use doorward_tests::{
     Answer, App, Backend, Http, Output, PASSWORD, Process,
@@ -8,7 +8,7 @@ use doorward_tests::{
     eventually,
     installation::{COMMAND, SERVICE_TOKEN},
     ports,
-    process::built,
+    process::{built, clean_command},
 };
 use serde_json::json;
 
@@ -25,8 +25,8 @@ impl Verify {
         let settings = [("DOORWARD_AUTH_LISTEN", auth.as_str()), ("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN)];
         let app = App::with(Backend::Sqlite, &settings).await;
         let address = ports::free_address();
-        let mut command = Command::new(built("doorward-example-verify"));
-        command.env_clear().env("LISTEN", &address);
+        let mut command = clean_command(built("doorward-example-verify"));
+        command.env("LISTEN", &address);
         command.env("DOORWARD_AUTH_URL", format!("http://{auth}")).env("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN);
         let mut process = Process::spawn(command, app.installation.path(), "");
         let http = Http::new(&address);
@@ -127,7 +127,7 @@ async fn verify_python(app: &App, words: &[&str], token: &str) -> Output {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let python = root.join(".tools/venv/bin/python");
     assert!(python.exists(), "no {}: `./scripts/setup.sh test` first", python.display());
-    let mut command = Command::new(python);
+    let mut command = clean_command(python);
     command.arg(root.join("examples/verify-python/verify.py"));
     command.args(["--url", &format!("http://{}", app.http.address())]).args(words);
     Process::spawn(command, app.installation.path(), token).exit(COMMAND).await

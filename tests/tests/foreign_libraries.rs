@@ -1,13 +1,9 @@
 //! Hashes that the libraries of other systems make during the test: each is imported, checked as that library does, and
 //! replaced by argon2id.
 
-use std::{
-    io::Write,
-    path::PathBuf,
-    process::{Command, Stdio},
-};
+use std::{io::Write, path::PathBuf, process::Stdio};
 
-use doorward_tests::{App, Backend, on_both_databases};
+use doorward_tests::{App, Backend, on_both_databases, process::clean_command};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
@@ -57,7 +53,7 @@ impl Sample {
 fn make(passwords: &[&str], costs: &[&str]) -> Vec<Sample> {
     let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
     let python = tests.join("../.tools/venv/bin/python");
-    let mut command = Command::new(&python);
+    let mut command = clean_command(&python);
     command.arg(tests.join("foreign/make.py")).args(costs).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", python.display()));
     child.stdin.take().expect("stdin").write_all(json!(passwords).to_string().as_bytes()).expect("a reader");

@@ -9,6 +9,7 @@ use std::{
 use doorward_tests::{
     Answer, App, Backend, Http, Installation, PASSWORD, User,
     http::{BOUNDARY, form},
+    process::clean_command,
 };
 use serde_json::{Value, json};
 
@@ -23,8 +24,8 @@ fn tool(name: &str) -> Command {
     let tool = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.tools/venv/bin").join(name);
     let is_there = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../.tools/venv/bin/schemathesis").exists();
     assert!(is_there, "no schemathesis beside {}: `./scripts/setup.sh test` installs it", tool.display());
-    let mut command = Command::new(tool);
-    command.env_clear().envs([("PYTHONUTF8", "1"), ("PYTHONDONTWRITEBYTECODE", "1"), ("NETRC", "/dev/null")]);
+    let mut command = clean_command(tool);
+    command.envs([("PYTHONUTF8", "1"), ("PYTHONDONTWRITEBYTECODE", "1"), ("NETRC", "/dev/null")]);
     command
 }
 

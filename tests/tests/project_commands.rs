@@ -4,8 +4,10 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    App, Backend, Installation, Output, PASSWORD, User, eventually, json::assert_same, on_both_databases,
-    process::binary,
+    App, Backend, Installation, Output, PASSWORD, User, eventually,
+    json::assert_same,
+    on_both_databases,
+    process::{binary, clean_command},
 };
 use serde_json::{Value, json};
 
@@ -109,7 +111,7 @@ async fn a_member_is_taken_out_in_every_state(backend: Backend) {
 
 /// What a command writes to a terminal, by script(1).
 fn on_a_terminal(installation: &Installation, words: &str) -> Vec<String> {
-    let mut command = std::process::Command::new("script");
+    let mut command = clean_command("script");
     let line = format!("{} {words}", binary().display());
     command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).current_dir(installation.path());
     for name in ["DATA_DIR", "AUTH_DATABASE_URL", "DIRECTORY_DATABASE_URL", "MASTER_KEY"] {

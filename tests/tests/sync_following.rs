@@ -57,7 +57,7 @@ enum Manner {
 
 async fn follow_writers(installation: &Installation, doors: &[Http], meanwhile: impl AsyncFnOnce(&World<'_>)) {
     let seed = random::seed();
-    eprintln!("DOORWARD_TEST_SEED={seed}");
+    eprintln!("TEST_SEED={seed}");
     let people = join_all(NAMES.map(|name| User::create(installation, &doors[0], name))).await;
     let mut projects = Vec::new();
     for owner in &NAMES[..3] {

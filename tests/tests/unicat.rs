@@ -3,10 +3,10 @@
 use std::{
     io::{BufRead, BufReader, Write},
     path::PathBuf,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Stdio},
 };
 
-use doorward_tests::{App, Backend, on_both_databases};
+use doorward_tests::{App, Backend, on_both_databases, process::clean_command};
 use serde_json::{Value, json};
 
 on_both_databases![the_public_python_client_works_unmodified];
@@ -24,15 +24,15 @@ impl Script {
     pub(crate) fn start(file: &str, variables: &[(&str, &str)]) -> Self {
         let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
         let python = tests.join("../.tools/venv/bin/python");
-        let has_client = Command::new(&python).args(["-c", "import unicat"]).stderr(Stdio::null()).status();
+        let has_client = clean_command(&python).args(["-c", "import unicat"]).stderr(Stdio::null()).status();
         assert!(
             has_client.is_ok_and(|status| status.success()),
             "no unicat client for {}: `./scripts/setup.sh test` installs it",
             python.display()
         );
-        let mut command = Command::new(python);
+        let mut command = clean_command(python);
         // Neither a proxy nor a .netrc, whose password would replace the token.
-        command.env_clear().env("NETRC", "/dev/null");
+        command.env("NETRC", "/dev/null");
         command.envs(variables.iter().copied());
         command.arg(tests.join("unicat").join(file)).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("python");

@@ -19,7 +19,7 @@ enum CleanUp {
 }
 
 /// Where tests find a PostgreSQL server whose superuser they may be; `make test` starts one.
-pub const POSTGRES_VARIABLE: &str = "DOORWARD_TEST_POSTGRES_URL";
+pub const POSTGRES_VARIABLE: &str = "TEST_POSTGRES_URL";
 
 impl TestDatabase {
     /// One on SQLite, one on PostgreSQL, migrated.

@@ -1,8 +1,8 @@
 //! TLS and the certificates of mail servers.
 
-use std::{path::PathBuf, process::Command};
+use std::path::PathBuf;
 
-use doorward_tests::{Backend, SmtpServer, smtp::Options};
+use doorward_tests::{Backend, SmtpServer, process::clean_command, smtp::Options};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tempfile::TempDir;
 
@@ -25,7 +25,7 @@ fn certificate(directory: &TempDir) -> [PathBuf; 3] {
     files
 }
 
-const URL_VARIABLE: &str = "DOORWARD_TEST_SMTP_URL";
+const URL_VARIABLE: &str = "TEST_SMTP_URL";
 
 /// What another process does, which trusts the authority of the test.
 #[tokio::test(flavor = "multi_thread")]
@@ -53,7 +53,7 @@ async fn mails_go_by_tls_and_only_to_a_server_with_a_trusted_certificate() {
         stranger.stop().await;
         assert_eq!(server.mails().len(), 0);
 
-        let mut child = Command::new(std::env::current_exe().expect("the path of this test"));
+        let mut child = clean_command(std::env::current_exe().expect("the path of this test"));
         child.args(["--exact", "mail_worker::tls::sends_one_mail", "--ignored"]);
         child.env("SSL_CERT_FILE", &authority).env(URL_VARIABLE, &url);
         let output = tokio::task::spawn_blocking(move || child.output()).await.expect("no panic").expect("a process");

@@ -4,9 +4,9 @@ use doorward_domain::{Ids, RandomIds};
 
 pub(super) struct Random(u64);
 
-/// Of this run; `DOORWARD_TEST_SEED` repeats another.
+/// Of this run; `TEST_SEED` repeats another.
 pub(super) fn seed() -> u64 {
-    let wanted = std::env::var_os("DOORWARD_TEST_SEED").map(|seed| seed.to_string_lossy().parse().expect("a number"));
+    let wanted = std::env::var_os("TEST_SEED").map(|seed| seed.to_string_lossy().parse().expect("a number"));
     let drawn = || u64::from_str_radix(&RandomIds.gid().to_string()[..8], 16).expect("hexadecimal");
     wanted.unwrap_or_else(drawn)
 }
