@@ -56,7 +56,7 @@ actions! {
     ApiKeyActivated = "apikey_activated",
     ApiKeyDeactivated = "apikey_deactivated",
     ApiKeyDeleted = "apikey_deleted",
-    /// By an administrator, as the next three.
+    /// An administrator created the user. The next three are actions of administrators too.
     UserCreated = "user_created",
     /// Username, address or name, by an administrator.
     UserUpdated = "user_updated",

@@ -17,7 +17,7 @@ impl Username {
     /// Parses the name that an account is to have.
     ///
     /// # Errors
-    /// Not a username by RFC 8265, too long, or a UUID in any notation: it could be the gid of another user.
+    /// The text is not a username by RFC 8265, is too long, or is a UUID in any notation: it could be the gid of another user.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let username = Self::parse_existing(text)?;
         if is_uuid(&username.0) { Err(Malformed("is a UUID")) } else { Ok(username) }
@@ -26,7 +26,7 @@ impl Username {
     /// Parses the name by which an account is looked up. Accounts from before the rule about UUIDs can have such a name.
     ///
     /// # Errors
-    /// Not a username by RFC 8265, or too long.
+    /// The text is not a username by RFC 8265, or is too long.
     pub fn parse_existing(text: &str) -> Result<Self, Malformed> {
         // A character takes at most 4 bytes, and normalisation at most triples them: what is longer can't fit.
         if text.len() > Self::MAX_CHARS * 12 {

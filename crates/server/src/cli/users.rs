@@ -104,7 +104,7 @@ pub(crate) enum UserName {
 }
 
 impl UserName {
-    /// Of two arguments that the command line accepts exactly one of.
+    /// Takes the one of two arguments that is present; the command line accepts exactly one.
     fn of(username: Option<String>, gid: Option<Gid>) -> Self {
         gid.map_or_else(|| Self::Username(username.unwrap_or_default()), Self::Gid)
     }
@@ -181,7 +181,7 @@ impl From<RecipientOption> for UserName {
     }
 }
 
-/// What `user update` changes.
+/// The fields that `user update` changes.
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 pub(crate) struct UserEdit {
