@@ -289,7 +289,7 @@ async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
 }
 
 /// The list of what the gateway answers to: whatever is added there is tried here.
-const ROUTES: &str = include_str!("../../crates/gateway/src/app.rs");
+pub(crate) const ROUTES: &str = include_str!("../../crates/gateway/src/app.rs");
 
 /// Those of the list after `With a token`, and of the list under a project.
 pub(crate) fn authorised_paths() -> Vec<String> {

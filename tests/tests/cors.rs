@@ -7,6 +7,7 @@ use serde_json::json;
 on_both_databases![
     a_configured_origin_may_call_and_read_the_token,
     by_default_no_other_origin_may_call,
+    a_page_can_send_the_headers_of_tracing_libraries,
     a_preflight_that_is_refused_is_400_in_the_envelope,
 ];
 
@@ -47,6 +48,31 @@ async fn a_configured_origin_may_call_and_read_the_token(backend: Backend) {
 async fn by_default_no_other_origin_may_call(backend: Backend) {
     let app = App::start(backend).await;
     nothing_is_allowed(&app.http, OURS).await;
+}
+
+async fn a_page_can_send_the_headers_of_tracing_libraries(backend: Backend) {
+    let app = App::with(backend, &[("DOORWARD_CORS_ORIGINS", OURS)]).await;
+    let allowed = [
+        "authorization",
+        "content-type",
+        "traceparent",
+        "tracestate",
+        "baggage",
+        "sentry-trace",
+        "x-request-id",
+        "x-requested-with",
+    ];
+    for method in ["GET", "HEAD", "POST"] {
+        for headers in allowed.into_iter().chain([allowed.join(", ").as_str(), "X-Requested-With,Baggage"]) {
+            let call = app.http.call(Method::OPTIONS, "/api/init").header("origin", OURS);
+            let call = call.header("access-control-request-method", method);
+            let answer = call.header("access-control-request-headers", headers).send().await;
+            assert!((200..300).contains(&answer.status), "{method} {headers}: {answer:?}");
+            for header in headers.split(',').map(str::trim) {
+                assert!(lists(&answer, "access-control-allow-headers", header), "{method} {header}: {answer:?}");
+            }
+        }
+    }
 }
 
 async fn a_preflight_that_is_refused_is_400_in_the_envelope(backend: Backend) {

@@ -286,7 +286,7 @@ async fn get_project_shows_a_project_in_full(backend: Backend) {
         let names = [channels, orderings, fieldlists]
             .map(|items| items.into_iter().map(|item| item.name).collect::<Vec<_>>().join(", "));
         assert_eq!(names, ["Main channel", "Main ordering", "Main fieldlist"]);
-        assert_eq!((languages, timezone.as_str()), (vec!["en".to_owned()], "Europe/Amsterdam"));
+        assert_eq!((languages, timezone.as_str()), (vec!["en".to_owned(), "nl".to_owned()], "Europe/Amsterdam"));
         let expected = Project {
             gid: project.clone(),
             name: "Herbarium".to_owned(),

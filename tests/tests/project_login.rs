@@ -132,7 +132,7 @@ fn herbarium() -> Value {
             "orderedorderings": ["<ordering>"],
             "fieldlists": {"<fieldlist>": "Main fieldlist"},
             "orderedfieldlists": ["<fieldlist>"],
-            "languages": ["en"],
+            "languages": ["en", "nl"],
             "timezone": "Europe/Amsterdam",
             "imageserver": {"type": "ccdam", "options": {}}
         },

@@ -139,7 +139,7 @@ pub(crate) fn herbarium() -> Value {
             "orderedorderings": ["<ordering>"],
             "fieldlists": {"<fieldlist>": "Main fieldlist"},
             "orderedfieldlists": ["<fieldlist>"],
-            "languages": ["en"],
+            "languages": ["en", "nl"],
             "timezone": "Europe/Amsterdam",
             "imageserver": {"type": "ccdam", "options": {}}
         },
@@ -412,7 +412,7 @@ async fn undelete_brings_all_back(backend: Backend) {
     let scene = Scene::new(backend).await;
     let project = &scene.project;
     let add = format!("/api/p/{project}/languages/add");
-    scene.ben.call(&add, &json!({"language": "nl"})).await.success();
+    scene.ben.call(&add, &json!({"language": "de"})).await.success();
     icons::uploaded(&scene.ann, project, &icons::png()).await;
     let picture = async |user: &User| {
         let (mut result, data) = user.init().await.success();
@@ -426,7 +426,7 @@ async fn undelete_brings_all_back(backend: Backend) {
     }
     scene.own("delete").await.success();
     scene.assert_project(&scene.own("undelete").await, |entry| {
-        entry["options"]["languages"] = json!(["en", "nl"]);
+        entry["options"]["languages"] = json!(["en", "nl", "de"]);
         entry["icon"] = json!("<project>.png");
     });
     for (user, before) in [&scene.ann, &scene.ben, &scene.program].into_iter().zip(before) {

@@ -44,15 +44,21 @@ async fn a_wrong_method_is_405_and_says_which_are_right(backend: Backend) {
     let app = App::start(backend).await;
     let calls = [
         (Method::GET, "/api/login", &["POST"] as &[&str]),
+        (Method::HEAD, "/sync/get", &["POST"]),
+        (Method::POST, "/api/docs", &["GET", "HEAD"]),
+        (Method::PUT, "/sync/io", &["GET", "HEAD", "POST"]),
         (Method::PUT, "/api/login", &["POST"]),
         (Method::DELETE, "/api/login", &["POST"]),
-        (Method::PATCH, "/api/init", &["GET", "POST"]),
-        (Method::DELETE, "/api/ping", &["GET", "POST"]),
-        (Method::PUT, "/api/languages/get", &["GET", "POST"]),
+        (Method::PATCH, "/api/init", &["GET", "HEAD", "POST"]),
+        (Method::DELETE, "/api/ping", &["GET", "HEAD", "POST"]),
+        (Method::PUT, "/api/languages/get", &["GET", "HEAD", "POST"]),
     ];
     for (method, path, allowed) in calls {
         let answer = app.http.call(method, path).send().await;
-        answer.assert_error(405, "Method not allowed", &json!({}));
+        assert_eq!(answer.status, 405);
+        if !answer.body.is_empty() {
+            answer.assert_error(405, "Method not allowed", &json!({}));
+        }
         let allow = answer.header("allow").unwrap_or_else(|| panic!("no Allow: {answer:?}"));
         let listed: Vec<&str> = allow.split(',').map(str::trim).collect();
         assert!(allowed.iter().all(|method| listed.contains(method)), "{path}: {allow}");

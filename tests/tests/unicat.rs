@@ -88,7 +88,7 @@ async fn the_public_python_client_works_unmodified(backend: Backend) {
     let connected = script.says();
     let expected = [
         json!([project, "Herbarium", "active", null, "Ann"]),
-        json!([["en"], "en"]),
+        json!([["en", "nl"], "en"]),
         json!([["Main ordering"], "Main ordering"]),
         json!([["Main fieldlist"], "Main fieldlist"]),
         json!([]),
@@ -172,7 +172,7 @@ fn changes_the_project(script: &mut Script, mut expected: Vec<Value>) -> Vec<Val
         ])
     );
     assert_eq!(changed["channel_names"], json!(["[all records]", "Main channel", "Shop"]));
-    expected[1] = json!([["nl", "de"], "nl"]);
+    expected[1] = json!([["nl", "fr", "de"], "nl"]);
     expected[2] = json!([["By name", "Main ordering"], "By name"]);
     expected[3] = json!([["Main fieldlist", "Prices"], "Main fieldlist"]);
     assert_eq!(seen(&changed), expected);

@@ -109,7 +109,7 @@ impl Stage {
     async fn the_project_changes(&mut self) {
         let body = json!({"project": self.project, "name": "Flora"});
         self.change(|stage| &stage.ann, "projects/update", body).await;
-        self.inside("languages/add", json!({"language": "nl"})).await;
+        self.inside("languages/add", json!({"language": "de"})).await;
         self.inside("languages/remove", json!({"language": "en"})).await;
         let channel = self.inside("channels/create", json!({"name": "Web"})).await["channel"].clone();
         self.inside("channels/update", json!({"channel": channel, "name": "Shop"})).await;

@@ -24,7 +24,7 @@ on_both_databases![
 ];
 
 /// Forms of one name, and how it is kept.
-const NORMAL: [(&str, &str); 10] = [
+const NORMAL: [(&str, &str); 9] = [
     ("ann", "ann"),
     ("Ann", "Ann"),
     ("\u{ff41}\u{ff4e}\u{ff4e}", "ann"),
@@ -33,19 +33,16 @@ const NORMAL: [(&str, &str); 10] = [
     ("用户", "用户"),
     ("אבג", "אבג"),
     ("foo@bar", "foo@bar"),
-    ("0f8fad5b-d9cb-469f-a165-70867728950e", "0f8fad5b-d9cb-469f-a165-70867728950e"),
     ("A\u{30a}ngstrom", "\u{c5}ngstrom"),
 ];
-const FORBIDDEN: [&str; 25] = [
+const FORBIDDEN: [&str; 23] = [
     "",
     " ",
     "a b",
-    " ann",
-    "ann ",
+    "\u{3000}",
     "a\u{a0}b",
     "a\u{3000}b",
     "a\tb",
-    "ann\n",
     "ann\r\nben",
     "a\u{0}b",
     "\u{7f}",

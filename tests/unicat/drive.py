@@ -105,7 +105,7 @@ def refused(change, *arguments):
 
 def change_project():
     mutate = cat.mutate
-    languages = [mutate.add_language("nl"), mutate.add_language("de"), mutate.remove_language("en")]
+    languages = [mutate.add_language("fr"), mutate.add_language("de"), mutate.remove_language("en")]
     channel = mutate.create_channel("Web")
     ordering = mutate.create_ordering("By name")
     fieldlist = mutate.create_fieldlist("Prices")
@@ -123,7 +123,7 @@ def change_project():
         refusals=[
             refused(mutate.add_language, "nl"),
             refused(mutate.add_language, "xx"),
-            refused(mutate.remove_language, "fr"),
+            refused(mutate.remove_language, "it"),
             refused(mutate.create_channel, " "),
             refused(mutate.delete_channel, "__all__"),
             refused(mutate.delete_ordering, channel),

@@ -35,7 +35,7 @@ mod watching;
 use std::{sync::Arc, time::Duration};
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use doorward_domain::{Clock, Ids};
+use doorward_domain::{ApiVersion, Clock, Ids};
 use doorward_mail::{MailConfig, Outbox, Unsealed, Worker};
 use doorward_proto::{
     ServiceToken,
@@ -77,12 +77,40 @@ pub struct Directory {
     news: watch::Sender<()>,
     /// None: no mails are sent.
     outbox: Option<Outbox>,
+    /// Languages of a new project.
+    project_languages: Arc<[String]>,
+    /// The version of the published API that clients see.
+    api_version: ApiVersion,
 }
+
+/// Languages of a new project, unless a setting says otherwise.
+pub const PROJECT_LANGUAGES: [&str; 2] = ["en", "nl"];
 
 impl Directory {
     #[must_use]
     pub fn new(database: Database, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
-        Self { database, clock, ids, head: Arc::default(), news: watch::Sender::new(()), outbox: None }
+        Self {
+            database,
+            clock,
+            ids,
+            head: Arc::default(),
+            news: watch::Sender::new(()),
+            outbox: None,
+            project_languages: PROJECT_LANGUAGES.map(str::to_owned).into(),
+            api_version: ApiVersion::default(),
+        }
+    }
+
+    /// Sets the languages of new projects: codes of the global list, at least one, each once.
+    #[must_use]
+    pub fn with_project_languages(self, languages: Vec<String>) -> Self {
+        Self { project_languages: languages.into(), ..self }
+    }
+
+    /// Sets the version of the published API that the feed announces.
+    #[must_use]
+    pub fn with_api_version(self, api_version: ApiVersion) -> Self {
+        Self { api_version, ..self }
     }
 
     /// Where mails go that changes bring about.

@@ -19,9 +19,7 @@ impl Who {
     #[must_use]
     pub fn normalised(&self) -> String {
         match self {
-            Self::Username(text) => {
-                Username::parse_existing(text).map_or_else(|_| text.clone(), |name| name.to_string())
-            }
+            Self::Username(text) => Username::comparable(text),
             Self::Gid(_) => String::new(),
         }
     }

@@ -10,9 +10,6 @@ use crate::{
     store,
 };
 
-/// The language that a project starts with.
-const LANGUAGE: &str = "en";
-
 impl Directory {
     /// Makes a project, with its owner as the first member.
     ///
@@ -34,7 +31,8 @@ impl Directory {
             main(ItemKind::Ordering, "Main ordering"),
             main(ItemKind::Fieldlist, "Main fieldlist"),
         ];
-        self.change(move |connection| create(connection, project, &items, &*clock)).await
+        let languages = self.project_languages.clone();
+        self.change(move |connection| create(connection, project, &items, &languages, &*clock)).await
     }
 
     /// # Errors
@@ -69,6 +67,7 @@ fn create(
     connection: &mut AnyConnection,
     project: Project,
     items: &[(ItemKind, ProjectItem)],
+    languages: &[String],
     clock: &dyn Clock,
 ) -> Result<Project, Error> {
     feed::lock(connection)?;
@@ -88,7 +87,7 @@ fn create(
         notifications: None,
     };
     store::project::insert(connection, &project, clock.now())?;
-    store::project_options::insert(connection, project.gid, items, LANGUAGE)?;
+    store::project_options::insert(connection, project.gid, items, languages)?;
     store::membership::insert(connection, &membership, clock.now())?;
     let changes = vec![
         NewChange::Project { before: None, after: Some(project.clone()) },

@@ -1,8 +1,7 @@
-//! Telling everybody, once, that the server is of a newer release: clients compare it with their own.
+//! Announces a newer version of the published API (`cc.version`) in the feed, once: clients compare it with their own.
 
 use std::time::Duration;
 
-use doorward_domain::version;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -15,8 +14,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 
 /// Tries until the database answers.
 pub(crate) async fn tell(directory: Directory, shutdown: CancellationToken) {
-    while let Err(error) = directory.note_release(version::release()).await {
-        tracing::warn!(%error, "clients are not told of the release yet");
+    while let Err(error) = directory.note_release(directory.api_version.to_string()).await {
+        tracing::warn!(%error, "could not announce the API version to clients yet; trying again");
         if shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
             return;
         }
@@ -24,7 +23,8 @@ pub(crate) async fn tell(directory: Directory, shutdown: CancellationToken) {
 }
 
 impl Directory {
-    /// An older release than that of before is not told of: while servers are exchanged one by one, both run.
+    /// Announces a version that is newer than the last one announced. An older one is not announced, because both run while
+    /// servers are replaced one by one; clients see it at their next init.
     ///
     /// # Errors
     /// Those of the database.

@@ -11,6 +11,8 @@ use crate::Malformed;
 pub struct Email(String);
 
 impl Email {
+    /// Parses an address; white space (Unicode `White_Space`) around it is ignored.
+    ///
     /// # Errors
     /// When it is no address of the form `local@domain.tld`, or longer than 254 bytes.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
@@ -78,6 +80,16 @@ mod tests {
     fn addresses_differ_by_more_than_case() {
         assert_eq!(Email::parse("Ann@Example.org").unwrap(), Email::parse("ann@example.ORG").unwrap());
         assert_ne!(Email::parse("ann@example.org").unwrap(), Email::parse("ann@example.com").unwrap());
+    }
+
+    #[test]
+    fn white_space_around_an_address_is_ignored() {
+        let around = " \t\r\n\u{b}\u{c}\u{85}\u{a0}\u{1680}\u{2003}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
+        let email = Email::parse(&format!("{around}ann@example.org{around}")).unwrap();
+        assert_eq!(email.as_str(), "ann@example.org");
+        for bad in ["\u{200b}ann@example.org", "ann @example.org", "ann@ example.org", "ann@example.org\u{feff}"] {
+            assert!(Email::parse(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

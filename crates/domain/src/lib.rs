@@ -20,6 +20,7 @@ pub use name::DisplayName;
 pub use status::{MembershipStatus, ProjectStatus, Role, UserStatus};
 pub use timezone::Timezone;
 pub use username::Username;
+pub use version::ApiVersion;
 
 /// A value that doesn't fit its type; the text names the rule that it broke and never repeats the value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

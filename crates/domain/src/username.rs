@@ -14,7 +14,7 @@ impl Username {
     pub const MAX_CHARS: usize = 64;
     pub const TOO_LONG: Malformed = Malformed("has more than 64 characters");
 
-    /// Parses the name that an account is to have.
+    /// Parses the name that an account is to have. White space (Unicode `White_Space`) around it is ignored.
     ///
     /// # Errors
     /// The text is not a username by RFC 8265, is too long, or is a UUID in any notation: it could be the gid of another user.
@@ -28,6 +28,7 @@ impl Username {
     /// # Errors
     /// The text is not a username by RFC 8265, or is too long.
     pub fn parse_existing(text: &str) -> Result<Self, Malformed> {
+        let text = text.trim();
         // A character takes at most 4 bytes, and normalisation at most triples them: what is longer can't fit.
         if text.len() > Self::MAX_CHARS * 12 {
             return Err(Self::TOO_LONG);
@@ -39,6 +40,13 @@ impl Username {
             1..=Self::MAX_CHARS => Ok(Self(normal.into_owned())),
             _ => Err(Self::TOO_LONG),
         }
+    }
+
+    /// Returns the form by which a name that was typed is compared and counted: the normalised username, or the trimmed text
+    /// if it is no username.
+    #[must_use]
+    pub fn comparable(text: &str) -> String {
+        Self::parse_existing(text).map_or_else(|_| text.trim().to_owned(), |name| name.0)
     }
 
     /// Whether an account with this verified email may have this name: a name with `@` must be that very address,
@@ -79,6 +87,10 @@ mod tests {
 
     use super::*;
 
+    /// All characters with the property.
+    const WHITE_SPACE: &str = "\t\n\u{b}\u{c}\r \u{85}\u{a0}\u{1680}\u{2000}\u{2001}\u{2002}\u{2003}\u{2004}\u{2005}\u{2006}\
+        \u{2007}\u{2008}\u{2009}\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
+
     #[test]
     fn variants_of_one_name_are_one_name() {
         assert_eq!(Username::parse("ann").unwrap(), Username::parse("ａｎｎ").unwrap());
@@ -89,7 +101,7 @@ mod tests {
     #[test]
     fn what_rfc_8265_forbids_is_refused() {
         for bad in
-            ["", "a b", "a\0", "a\n", "\u{200b}", "\u{202e}nna", "ann\u{1f600}", &"x".repeat(65), &"x".repeat(4000)]
+            ["", "a b", "a\0", "a\nb", "\u{200b}", "\u{202e}nna", "ann\u{1f600}", &"x".repeat(65), &"x".repeat(4000)]
         {
             assert!(Username::parse(bad).is_err(), "{bad:?}");
         }
@@ -132,6 +144,21 @@ mod tests {
         assert!(!Username::parse("ben@example.org").unwrap().is_allowed_for(Some(&email)));
         assert!(!Username::parse("ann@example.org").unwrap().is_allowed_for(None));
         assert!(Username::parse("ann").unwrap().is_allowed_for(None));
+    }
+
+    #[test]
+    fn white_space_around_a_name_is_ignored() {
+        let around = WHITE_SPACE;
+        let name = Username::parse("ann").unwrap();
+        assert_eq!(Username::parse(&format!("{around}ann")).unwrap(), name);
+        assert_eq!(Username::parse(&format!("ann{around}")).unwrap(), name);
+        assert_eq!(Username::parse(&format!("{}ann", " ".repeat(100_000))).unwrap(), name);
+        for bad in [around.to_owned(), format!("a{around}nn"), "\u{200b}ann".to_owned(), "\u{feff}ann".to_owned()] {
+            assert!(Username::parse(&bad).is_err(), "{bad:?}");
+        }
+        for (typed, compared) in [(" \u{ff41}nn\n", "ann"), ("\ta b ", "a b"), (" ", "")] {
+            assert_eq!(Username::comparable(typed), compared);
+        }
     }
 
     proptest! {

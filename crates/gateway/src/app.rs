@@ -31,8 +31,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get("/.well-known/jwks.json", jwks::jwks))
         .service(get("/api/openapi.json", openapi::document))
         .service(get("/api/docs", openapi::docs))
-        .service(get_or_head("/media/avatars/{name}", media::avatar))
-        .service(get_or_head("/media/icons/{name}", media::icon))
+        .service(get("/media/avatars/{name}", media::avatar))
+        .service(get("/media/icons/{name}", media::icon))
         // Socket.IO, which has its own ways.
         .configure(sync_io::routes)
         // With a token.
@@ -61,12 +61,14 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/sync/get", sync::get))
         .service(post("/sync/cursors", sync::cursors))
         .service(web::scope("/api/p/{project}").wrap(from_fn(limits::enforce)).configure(project_routes))
+        .configure(not_implemented)
         .default_service(web::to(|| async { Err::<String, _>(Problem::not_found()) }));
 }
 
 /// Under `/api/p/{project}`. Within a scope one pattern is matched for all of them, and names are compared from there on.
 fn project_routes(config: &mut ServiceConfig) {
     config
+        .configure(not_implemented_in_project)
         // Open to anybody.
         .service(post("/login", project_login::login))
         .service(post("/auth", project_login::auth))
@@ -102,16 +104,40 @@ fn project_routes(config: &mut ServiceConfig) {
         .service(post("/apikeys/delete", api_keys::delete));
 }
 
-fn get<F, Args>(path: &str, handler: F) -> Resource
-where
-    F: Handler<Args>,
-    Args: FromRequest + 'static,
-    F::Output: Responder + 'static,
-{
-    web::resource(path).get(handler).default_service(not_allowed("GET"))
+/// First segments under `/api/p/{project}` of the published API that concern product data.
+const PRODUCT_DATA: [&str; 11] = [
+    "assets",
+    "backups",
+    "batch",
+    "classes",
+    "definitions",
+    "fields",
+    "layouts",
+    "modules",
+    "queries",
+    "records",
+    "schema",
+];
+
+fn not_implemented_in_project(config: &mut ServiceConfig) {
+    for segment in PRODUCT_DATA {
+        config.service(unimplemented_paths(segment));
+    }
 }
 
-fn get_or_head<F, Args>(path: &str, handler: F) -> Resource
+/// The image server of the published API.
+fn not_implemented(config: &mut ServiceConfig) {
+    config.service(unimplemented_paths("dam"));
+}
+
+/// Answers 501 to every method on this path and all paths below it.
+fn unimplemented_paths(segment: &str) -> Resource {
+    let answer = || async { Err::<String, _>(Problem::NotImplemented) };
+    web::resource([format!("/{segment}"), format!("/{segment}/{{path:.*}}")]).default_service(web::to(answer))
+}
+
+/// Routes `GET`, and `HEAD` with it (RFC 9110, section 9.3.2). The server sends no body in response to `HEAD`.
+fn get<F, Args>(path: &str, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -135,7 +161,8 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    web::resource(path).get(handler.clone()).post(handler).default_service(not_allowed("GET, POST"))
+    let resource = web::resource(path).get(handler.clone()).head(handler.clone()).post(handler);
+    resource.default_service(not_allowed("GET, HEAD, POST"))
 }
 
 pub(crate) fn not_allowed(methods: &'static str) -> actix_web::Route {

@@ -5,7 +5,10 @@ use std::{future::Future, pin::Pin, time::Duration};
 use actix_web::{
     FromRequest, HttpMessage, HttpRequest,
     dev::Payload,
-    http::{Method, header::CONTENT_LENGTH},
+    http::{
+        Method,
+        header::{CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, HeaderValue, TRANSFER_ENCODING},
+    },
     web::BytesMut,
 };
 use doorward_domain::Gid;
@@ -130,8 +133,12 @@ impl FromRequest for OptionalBody {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
         let (request, payload) = (request.clone(), payload.take());
         Box::pin(async move {
-            if request.method() == Method::GET {
-                return Ok(Self);
+            if matches!(*request.method(), Method::GET | Method::HEAD) {
+                return if has_body(request.headers()) {
+                    check_encoding(request.headers()).map(|()| Self)
+                } else {
+                    Ok(Self)
+                };
             }
             let bytes = read(&request, payload).await?;
             if !bytes.is_empty() {
@@ -149,7 +156,21 @@ fn check_type(request: &HttpRequest) -> Result<(), Problem> {
     if is_json { Ok(()) } else { Err(Problem::UnsupportedMediaType) }
 }
 
+fn has_body(headers: &HeaderMap) -> bool {
+    let is_empty = |length: &HeaderValue| length.as_bytes() == b"0";
+    headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| !is_empty(length))
+}
+
+/// Checks that a body is not compressed or otherwise encoded (RFC 9110, section 8.4).
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+    let is_identity = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
+    let is_plain =
+        |value: &HeaderValue| value.to_str().is_ok_and(|list| list.split(',').map(str::trim).all(is_identity));
+    if headers.get_all(CONTENT_ENCODING).all(is_plain) { Ok(()) } else { Err(Problem::UnsupportedMediaType) }
+}
+
 async fn read(request: &HttpRequest, payload: Payload) -> Result<BytesMut, Problem> {
+    check_encoding(request.headers())?;
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > MAX_BYTES as u64) {
         return Err(Problem::PayloadTooLarge);

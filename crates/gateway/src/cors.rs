@@ -1,14 +1,26 @@
-//! Which web pages of other origins may call, and read the token.
+//! Cross-origin resource sharing (CORS): which web pages of other origins can call the API and read the token.
 
 use actix_cors::Cors;
-use actix_web::http::header;
+use actix_web::http::header::{self, HeaderName};
+
+/// Request headers that a page can send: those of the API, and those that tracing libraries add to every request.
+const REQUEST_HEADERS: [HeaderName; 8] = [
+    header::AUTHORIZATION,
+    header::CONTENT_TYPE,
+    HeaderName::from_static("traceparent"),
+    HeaderName::from_static("tracestate"),
+    HeaderName::from_static("baggage"),
+    HeaderName::from_static("sentry-trace"),
+    HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("x-requested-with"),
+];
 
 /// None by default: browsers then keep other origins out.
 pub(crate) fn policy(origins: &[String]) -> Cors {
     let cors = Cors::default()
-        .allowed_methods(["GET", "POST"])
-        .allowed_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::HeaderName::from_static("x-request-id")])
-        .expose_headers([header::AUTHORIZATION, header::RETRY_AFTER, header::HeaderName::from_static("x-request-id")])
+        .allowed_methods(["GET", "HEAD", "POST"])
+        .allowed_headers(REQUEST_HEADERS)
+        .expose_headers([header::AUTHORIZATION, header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
         .block_on_origin_mismatch(false)
         .max_age(3600);
     if origins.iter().any(|origin| origin == "*") {

@@ -79,6 +79,8 @@ pub(crate) enum Problem {
     MethodNotAllowed(&'static str),
     PayloadTooLarge,
     UnsupportedMediaType,
+    /// A call of the published API that this server does not implement.
+    NotImplemented,
     /// A body that didn't come in time; the connection is of no more use.
     SlowBody,
     /// With the size of what there is.
@@ -126,6 +128,7 @@ impl Problem {
             Self::MethodNotAllowed(_)
             | Self::PayloadTooLarge
             | Self::UnsupportedMediaType
+            | Self::NotImplemented
             | Self::SlowBody
             | Self::RangeNotSatisfiable(_) => Info::new(),
         };
@@ -140,6 +143,7 @@ impl Problem {
             Self::MethodNotAllowed(_) => (405, "Method not allowed"),
             Self::PayloadTooLarge => (413, "Payload too large"),
             Self::UnsupportedMediaType => (415, "Unsupported media type"),
+            Self::NotImplemented => (501, "Not implemented"),
             Self::SlowBody => (400, "Bad request"),
             Self::RangeNotSatisfiable(_) => (416, "Range not satisfiable"),
         }
@@ -212,7 +216,7 @@ impl ResponseError for Problem {
             Self::RangeNotSatisfiable(size) => {
                 response.insert_header((CONTENT_RANGE, format!("bytes */{size}")));
             }
-            Self::UnsupportedMediaType => {}
+            Self::UnsupportedMediaType | Self::NotImplemented => {}
         }
         response.json(Refusal { success: false, result: RefusalResult { code, message, info: &info }, data: Empty {} })
     }

@@ -87,7 +87,7 @@ fn write(gateway: &Gateway, init: &GetInitResponse) -> Result<Bytes, Failure> {
     let result = StartResult {
         user: init.user.as_ref().map_or("", |user| &user.gid),
         user_projects: UserProjects(&init.user_projects),
-        version: &gateway.version,
+        version: gateway.config.api_version.as_str(),
         cursor: init.cursor,
     };
     let data = StartData {

@@ -9,6 +9,7 @@ mod body;
 mod caller;
 mod client_address;
 mod cors;
+mod denials;
 mod email_change;
 mod entries;
 mod envelope;
@@ -57,7 +58,7 @@ use actix_web::{
     middleware::{Condition, from_fn},
     web::{Data, ServiceConfig},
 };
-use doorward_domain::{Clock, Ids};
+use doorward_domain::{ApiVersion, Clock, Ids};
 use doorward_media::{Pictures, Store};
 use doorward_token::Claims;
 use ipnet::IpNet;
@@ -79,6 +80,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// A token older than this is renewed by any call.
     pub renew_after: Duration,
+    /// The version of the published API that `cc.version` reports.
+    pub api_version: ApiVersion,
     /// Besides the API.
     pub pages: &'static [Page],
 }
@@ -92,7 +95,6 @@ pub struct Gateway {
     pub(crate) inits: inits::Inits,
     pub(crate) renewals: renewals::Renewals,
     pub(crate) limits: limits::Limits,
-    pub(crate) version: String,
     pub(crate) languages: languages::Languages,
     pub(crate) documents: openapi::Documents,
     /// Whether the log tells of a proxy that is not trusted: once is enough.
@@ -124,7 +126,6 @@ impl Gateway {
             inits: inits::Inits::new(),
             renewals: renewals::Renewals::new(),
             limits: limits::Limits::new(),
-            version: doorward_domain::version::release(),
             languages,
             documents,
             has_met_proxy: AtomicBool::new(false),
@@ -162,6 +163,7 @@ pub async fn serve(
     peers: PeerSettings,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
+    denials::register();
     let own = Peers::connect(&peers).map_err(std::io::Error::other)?;
     let clock = gateway.clock.clone();
     tokio::spawn(gateway.trust.clone().follow(own.auth.clone(), move || clock.now(), shutdown.clone()));

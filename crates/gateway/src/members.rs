@@ -17,7 +17,7 @@ use crate::{
     envelope::{self, Empty, Problem},
     peers::Peers,
     project_path::ProjectGid,
-    views::{answer_member, answer_members},
+    views::{answer_member, answer_members, answer_membership},
 };
 
 /// In one question.
@@ -135,7 +135,7 @@ pub(crate) async fn update(
         limit: options.get("rate_limit_per_second").map(limit).transpose()?,
         notifications: options.get("notifications").map(notifications).transpose()?,
     };
-    answer_member(&peers.directory().update_member(update).await?.into_inner())
+    answer_membership(&peers.directory().update_member(update).await?.into_inner())
 }
 
 /// In their order: an answer has each only once.

@@ -92,7 +92,7 @@ fn write(gateway: &Gateway, project: &str, init: &GetProjectInitResponse) -> Res
     let result = ProjectResult {
         user: init.user.as_ref().map_or("", |user| &user.gid),
         user_projects: UserProjects(&init.user_projects),
-        version: &gateway.version,
+        version: gateway.config.api_version.as_str(),
         cc_cursor: init.cursor,
         project,
         project_members: &init.project_members,

@@ -27,7 +27,13 @@ use opentelemetry::propagation::Extractor;
 use tracing::{Instrument, Span, field::Empty};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::{Gateway, caller::DueToken, envelope::Problem, peers::Peers};
+use crate::{
+    Gateway,
+    caller::{self, DueToken},
+    denials,
+    envelope::Problem,
+    peers::Peers,
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 128;
@@ -55,6 +61,10 @@ pub(crate) async fn around(
     let mut response = in_envelope(answer?);
     let status = response.status();
     add_headers(response.headers_mut(), status, &id, &gateway);
+    if status == StatusCode::FORBIDDEN {
+        let user = caller::peek(response.request(), &gateway);
+        span.in_scope(|| denials::record(user));
+    }
     let path = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
     record(&Outcome { method: method.as_str(), path: &path, status: status.as_u16() }, started, &span);
     Ok(response)
@@ -120,7 +130,7 @@ fn record(outcome: &Outcome<'_>, started: Instant, span: &Span) {
     span.set_attribute("http.response.status_code", i64::from(outcome.status));
     let milliseconds = elapsed.as_secs_f64() * 1000.0;
     span.in_scope(|| {
-        if outcome.status >= 500 {
+        if outcome.status >= 500 && outcome.status != 501 {
             tracing::warn!(status = outcome.status, milliseconds, "answered");
         } else {
             tracing::debug!(status = outcome.status, milliseconds, "answered");

@@ -75,7 +75,7 @@ pub(crate) async fn signup(
     let verification_code = body.string("verification_code")?.to_owned();
     let client_address = client_address::of(&request, &gateway).to_string();
     // What is no username was none in the first step.
-    let username = Username::parse(&username).map_or(username, |username| username.to_string());
+    let username = Username::comparable(&username);
     let check = CheckSignupRequest {
         username: username.clone(),
         password,

@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Gateway, app,
-    body::Body,
+    body::{self, Body},
+    denials,
     envelope::Problem,
     peers::Peers,
     sync::{self, Since},
@@ -36,7 +37,8 @@ pub(crate) fn start(gateway: Arc<Gateway>, peers: Peers, shutdown: &Cancellation
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     let resource = web::resource([PATH.to_owned(), format!("{PATH}/")]);
-    config.service(resource.get(poll).post(poll).default_service(app::not_allowed("GET, POST")));
+    let resource = resource.get(poll).head(head_of_poll).post(poll);
+    config.service(resource.default_service(app::not_allowed("GET, HEAD, POST")));
 }
 
 /// Whether a request that asks for a WebSocket asks for one of ours. Clients put a slash behind the path.
@@ -56,6 +58,7 @@ pub(crate) fn head(request: &actix_http::Request) -> Option<Parts> {
 
 /// Engine.IO without a WebSocket.
 async fn poll(request: HttpRequest, payload: Payload, sockets: Data<Sockets>) -> Result<HttpResponse, Problem> {
+    body::check_encoding(request.headers())?;
     let body = tokio::time::timeout(MAX_TIME, payload.to_bytes_limited(MAX_BYTES)).await;
     let body = body.map_err(|_| Problem::SlowBody)?.map_err(|_| Problem::PayloadTooLarge)?;
     let body = body.map_err(|_| Problem::invalid_body("it ended early"))?;
@@ -70,6 +73,14 @@ async fn poll(request: HttpRequest, payload: Payload, sockets: Data<Sockets>) ->
         response.insert_header((CONTENT_TYPE, content_type));
     }
     Ok(response.body(body))
+}
+
+/// Answers `HEAD` as [`poll`] answers `GET`, but never for a session: that would take the packets that wait in it.
+async fn head_of_poll(request: HttpRequest, payload: Payload, sockets: Data<Sockets>) -> Result<HttpResponse, Problem> {
+    if request.query_string().split('&').any(|pair| pair.starts_with("sid=")) {
+        return Err(Problem::invalid_parameter("sid"));
+    }
+    poll(request, payload, sockets).await
 }
 
 /// What sockets know of the gateway.
@@ -110,7 +121,12 @@ impl Host for Door {
         Box::pin(async {
             match init(&self.peers, claims, parameters).await {
                 Ok(answer) => answer,
-                Err(problem) => Answer { envelope: problem.envelope(), start: None },
+                Err(problem) => {
+                    if problem.code_and_message().0 == 403 {
+                        denials::record(Some(claims.sub));
+                    }
+                    Answer { envelope: problem.envelope(), start: None }
+                }
             }
         })
     }

@@ -9,7 +9,7 @@ use doorward_proto::Failure;
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::envelope::Problem;
+use crate::{body, envelope::Problem};
 
 const MAX_FILE_BYTES: usize = 10_000_000;
 /// With what is around the file.
@@ -86,6 +86,7 @@ pub(crate) async fn read(request: &HttpRequest, payload: Payload, memory: &Memor
     if !request.content_type().trim().eq_ignore_ascii_case("multipart/form-data") {
         return Err(Problem::UnsupportedMediaType);
     }
+    body::check_encoding(request.headers())?;
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > MAX_BYTES as u64) {
         return Err(Problem::PayloadTooLarge);

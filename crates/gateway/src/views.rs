@@ -49,6 +49,17 @@ pub(crate) fn answer_member(members: &MembersResponse) -> Result<HttpResponse, P
     answer_members(&json!({"user": user}), members)
 }
 
+/// Answers with a membership, without its user.
+pub(crate) fn answer_membership(members: &MembersResponse) -> Result<HttpResponse, Problem> {
+    #[derive(Serialize)]
+    struct Data<'a> {
+        #[serde(rename = "cc.projects_members")]
+        memberships: Memberships<'a>,
+    }
+    let user = members.users.first().map_or("", |user| &user.gid);
+    envelope::success(&json!({"user": user}), &Data { memberships: Memberships(&members.memberships) })
+}
+
 pub(crate) fn answer_members<R: Serialize>(result: &R, members: &MembersResponse) -> Result<HttpResponse, Problem> {
     let users = Users { caller: None, others: &members.users };
     envelope::success(result, &MembersData { users, memberships: Memberships(&members.memberships) })

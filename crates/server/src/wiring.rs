@@ -50,7 +50,9 @@ fn database(name: &'static str, url: &DatabaseUrl, pool_size: u32) -> Database {
 }
 
 pub(crate) fn directory(settings: &Settings) -> Directory {
-    let directory = Directory::new(directory_database(settings), Arc::new(SystemClock), Arc::new(RandomIds));
+    let directory = Directory::new(directory_database(settings), Arc::new(SystemClock), Arc::new(RandomIds))
+        .with_project_languages(settings.directory.project_languages.clone())
+        .with_api_version(settings.gateway.api_version.clone());
     if mail_config(settings).is_some() { directory.with_mails() } else { directory }
 }
 
@@ -123,6 +125,7 @@ pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {
         trusted_proxies: settings.gateway.trusted_proxies.clone(),
         cors_origins: settings.gateway.cors_origins.clone(),
         renew_after: settings.auth.token.renew_after,
+        api_version: settings.gateway.api_version.clone(),
         pages: if settings.role == Role::Demo { demo_page::PAGES } else { &[] },
     }
 }

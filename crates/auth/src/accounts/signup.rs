@@ -41,7 +41,7 @@ impl Accounts {
         self.outbox()?;
         // First of all: to look at a password costs something.
         self.count_question(from).await?;
-        let hints = Hints::new(&[&request.username, &request.email]);
+        let hints = Hints::new(&[&request.username, request.email.trim()]);
         let password = Password::parse(&request.password)?;
         self.credentials.check_new(password.clone(), hints).await?;
         let email = Email::parse(&request.email).map_err(|_| Error::EmailInvalid)?;

@@ -1,6 +1,6 @@
 //! The calls of people about their own access.
 
-use doorward_domain::Email;
+use doorward_domain::{Email, Username};
 use doorward_proto::{Failure, auth::v1 as pb, server::request_id};
 use tonic::{Request, Response};
 
@@ -35,7 +35,7 @@ pub(super) async fn request_signup(
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let signup = SignupRequest {
-        username: request.username,
+        username: Username::comparable(&request.username),
         password: request.password,
         email: request.email,
         owners: request.owners.into_iter().map(person).collect::<Result<_, _>>()?,
@@ -52,7 +52,7 @@ pub(super) async fn check_signup(
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let signup = SignupTry {
-        username: request.username,
+        username: Username::comparable(&request.username),
         password: request.password,
         email: request.email,
         typed: Pair { validation: request.validation_code, verification: request.verification_code },

@@ -4,7 +4,7 @@ mod accounts;
 
 use std::{net::IpAddr, sync::Arc};
 
-use doorward_domain::{Clock, Gid, Timestamp};
+use doorward_domain::{Clock, Gid, Timestamp, Username};
 use doorward_proto::{
     Failure,
     auth::v1::{self as pb, auth_server},
@@ -55,7 +55,7 @@ impl auth_server::Auth for Service {
         let attempt = Attempt {
             user: optional_gid(request.user_gid.as_deref(), "user_gid")?,
             may_log_in: request.may_log_in,
-            username: request.username,
+            username: Username::comparable(&request.username),
             password: request.password,
             begun: self.not_later_than_now(request.user_checked_at),
             project: optional_gid(request.project_gid.as_deref(), "project_gid")?,

@@ -161,17 +161,20 @@ pub(crate) fn delete_all(connection: &mut AnyConnection, project: Gid) -> Result
     Ok(())
 }
 
-/// Those of a new project.
+/// Inserts the options of a new project.
 pub(crate) fn insert(
     connection: &mut AnyConnection,
     project: Gid,
     items: &[(ItemKind, ProjectItem)],
-    language: &str,
+    languages: &[String],
 ) -> Result<()> {
     for (position, (kind, item)) in (1_i64..).zip(items) {
         insert_item(connection, project, *kind, item, position)?;
     }
-    insert_language(connection, project, language, 1)
+    for (position, language) in (1_i64..).zip(languages) {
+        insert_language(connection, project, language, position)?;
+    }
+    Ok(())
 }
 
 fn insert_language(connection: &mut AnyConnection, project: Gid, language: &str, position: i64) -> Result<()> {

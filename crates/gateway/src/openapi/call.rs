@@ -21,7 +21,6 @@ pub(super) struct Call {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Methods {
     Get,
-    GetOrHead,
     Post,
     GetOrPost,
 }
@@ -77,10 +76,6 @@ impl Call {
     /// What is no call in the envelope.
     pub(super) fn get(path: &'static str, summary: &'static str, description: &'static str, answer: Answer) -> Self {
         Self { answer, ..Self::new(Methods::Get, path, summary, description) }
-    }
-
-    pub(super) fn get_or_head(self) -> Self {
-        Self { methods: Methods::GetOrHead, ..self }
     }
 
     pub(super) fn with_token(self) -> Self {
@@ -150,10 +145,17 @@ impl Call {
 
     pub(super) fn each_method(&self) -> &'static [Method] {
         match self.methods {
-            Methods::Get => &[Method::Get],
-            Methods::GetOrHead => &[Method::Get, Method::Head],
+            Methods::Get => &[Method::Get, Method::Head],
             Methods::Post => &[Method::Post],
-            Methods::GetOrPost => &[Method::Get, Method::Post],
+            Methods::GetOrPost => &[Method::Get, Method::Head, Method::Post],
+        }
+    }
+
+    /// Returns the method that the page describes.
+    pub(super) fn main_method(&self) -> Method {
+        match self.methods {
+            Methods::Get => Method::Get,
+            Methods::Post | Methods::GetOrPost => Method::Post,
         }
     }
 }

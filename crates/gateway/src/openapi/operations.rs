@@ -55,10 +55,10 @@ pub(super) fn operation_id(call: &Call, method: Method) -> String {
     let path = call.path.replace("/api/p/{project}", "/project").replace("/api/", "").replace("/{name}", "");
     let words: Vec<&str> = path.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_').collect();
     let name = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_");
-    match (call.each_method().len(), method) {
-        (1, _) | (_, Method::Post) => name,
-        (_, Method::Get) => format!("{name}_by_get"),
-        (_, Method::Head) => format!("{name}_by_head"),
+    match method {
+        Method::Head => format!("{name}_by_head"),
+        Method::Get if call.main_method() == Method::Post => format!("{name}_by_get"),
+        Method::Get | Method::Post => name,
     }
 }
 
@@ -135,8 +135,22 @@ fn responses(call: &Call, method: Method) -> Responses {
 }
 
 fn done(call: &Call, method: Method) -> RefOr<Response> {
-    let mut response = match &call.answer {
-        Answer::Picture { .. } if method == Method::Head => ResponseBuilder::new().description("It is there."),
+    let mut response = if method == Method::Head {
+        ResponseBuilder::new().description("The headers of the response to `GET`, without its body.")
+    } else {
+        content(&call.answer)
+    };
+    response = response.header_ref("x-request-id", header_reference("x-request-id"));
+    match call.renewal {
+        Renewal::Never => {}
+        Renewal::WhenDue => response = response.header_ref("Authorization", header_reference("RenewedToken")),
+        Renewal::Always => response = response.header_ref("Authorization", header_reference("FreshToken")),
+    }
+    RefOr::T(response.build())
+}
+
+fn content(answer: &Answer) -> ResponseBuilder {
+    match answer {
         Answer::Picture { .. } => picture("The picture."),
         Answer::Keys => of_type("application/jwk-set+json", reference("KeySet"), "The keys.")
             .header_ref("Cache-Control", header_reference("Cache-Control")),
@@ -148,14 +162,7 @@ fn done(call: &Call, method: Method) -> RefOr<Response> {
                 ContentBuilder::new().schema(Some(envelope(result, data))).example(Some(example(result, data))).build();
             ResponseBuilder::new().description("Done.").content("application/json", content)
         }
-    };
-    response = response.header_ref("x-request-id", header_reference("x-request-id"));
-    match call.renewal {
-        Renewal::Never => {}
-        Renewal::WhenDue => response = response.header_ref("Authorization", header_reference("RenewedToken")),
-        Renewal::Always => response = response.header_ref("Authorization", header_reference("FreshToken")),
     }
-    RefOr::T(response.build())
 }
 
 fn of_type(media_type: &str, schema: RefOr<Schema>, description: &str) -> ResponseBuilder {

@@ -61,8 +61,7 @@ impl Page {
 
     fn call(&mut self, call: &Call) {
         let methods: Vec<&str> = call.each_method().iter().map(|method| method.name()).collect();
-        let last = call.each_method().last().copied();
-        let id = last.map(|method| operations::operation_id(call, method)).unwrap_or_default();
+        let id = operations::operation_id(call, call.main_method());
         self.add(format_args!(
             "<article id=\"{id}\"><h3>{}</h3><p class=\"path\"><b>{}</b> <code>{}</code>{}</p><p>{}</p>",
             escape(call.summary),
@@ -129,10 +128,9 @@ impl Page {
     }
 
     fn errors(&mut self, call: &Call) {
-        let Some(method) = call.each_method().last() else { return };
         self.0.push_str("<details><summary>Errors</summary><table>");
         let mut unprocessable = Some(&call.unprocessable).filter(|unprocessable| !unprocessable.examples().is_empty());
-        for refusal in call.all_refusals(*method) {
+        for refusal in call.all_refusals(call.main_method()) {
             if refusal.code() > 422
                 && let Some(unprocessable) = unprocessable.take()
             {

@@ -94,7 +94,8 @@ impl Refusal {
                 "A body of more than 1 MiB, or a file of more than 10,000,000 bytes. The connection is closed."
             }
             Self::UnsupportedMediaType => {
-                "The body is neither `application/json` nor, for files, `multipart/form-data`."
+                "The body is neither `application/json` nor, for files, `multipart/form-data`; or it has a content coding other \
+                than `identity`."
             }
             Self::RangeNotSatisfiable => "A part that the picture doesn't have; `Content-Range` has its size.",
             Self::Throttled => "Too many failed logins, or more requests a second than the member may make.",

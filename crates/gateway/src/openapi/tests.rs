@@ -26,10 +26,9 @@ fn routes() -> BTreeMap<String, Route> {
             continue;
         };
         let methods: &[&str] = match function {
-            "get" => &["get"],
-            "get_or_head" => &["get", "head"],
+            "get" => &["get", "head"],
             "post" => &["post"],
-            "get_or_post" => &["get", "post"],
+            "get_or_post" => &["get", "post", "head"],
             "web::scope" => continue,
             other => panic!("{other}"),
         };

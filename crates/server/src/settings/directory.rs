@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use doorward_domain::languages;
 use doorward_storage::DatabaseUrl;
 
 use super::{Machine, parse, reader::Reader, role::Role};
@@ -11,6 +12,8 @@ pub(crate) struct DirectorySettings {
     pub listen: Option<SocketAddr>,
     pub database: DatabaseUrl,
     pub feed_retention: Duration,
+    /// At least one, each once, all of the global list.
+    pub project_languages: Vec<String>,
 }
 
 impl DirectorySettings {
@@ -25,6 +28,32 @@ impl DirectorySettings {
             listen,
             database: reader.value_or("directory_database_url", &database, parse::database_url)?,
             feed_retention: reader.value("feed_retention", parse::duration(Duration::from_secs(1)))?,
+            project_languages: reader.value("project_languages", project_languages)?,
         })
+    }
+}
+
+fn project_languages(text: &str) -> Result<Vec<String>, String> {
+    let codes = parse::list(|code| Ok(code.to_owned()))(text)?;
+    let is_new = |(position, code): (usize, &String)| !codes.iter().take(position).any(|other| other == code);
+    if !codes.is_empty() && codes.iter().all(|code| languages::is_known(code)) && codes.iter().enumerate().all(is_new) {
+        return Ok(codes);
+    }
+    Err("expected codes of languages, such as en,nl or pt-br, in lower case, each once, with commas between them"
+        .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn project_languages_are_known_and_different() {
+        for (good, codes) in [("en,nl", &["en", "nl"][..]), (" nl-be , de,", &["nl-be", "de"]), ("fr", &["fr"])] {
+            assert_eq!(project_languages(good).unwrap(), codes, "{good}");
+        }
+        for bad in ["", ",", "xx", "en,xx", "EN", "en;nl", "en nl", "en,nl,en", "nl_be"] {
+            assert!(project_languages(bad).is_err(), "{bad}");
+        }
     }
 }

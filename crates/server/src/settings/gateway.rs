@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use doorward_domain::ApiVersion;
 use doorward_media::Location;
 use hyper::Uri;
 use ipnet::IpNet;
@@ -20,6 +21,8 @@ pub(crate) struct GatewaySettings {
     pub app_url: String,
     /// Where pictures are kept.
     pub object_store: Location,
+    /// The version that `cc.version` reports.
+    pub api_version: ApiVersion,
 }
 
 impl GatewaySettings {
@@ -32,6 +35,7 @@ impl GatewaySettings {
             realm: reader.value("realm", realm)?,
             app_url: reader.value_or("app_url", &format!("http://{listen}"), app_url)?,
             object_store: reader.value_or("object_store", &machine.media(), str::parse)?,
+            api_version: reader.value_or("api_version", ApiVersion::default().as_str(), api_version)?,
         })
     }
 }
@@ -55,6 +59,10 @@ fn realm(text: &str) -> Result<String, String> {
         return Ok(text.to_owned());
     }
     Err("expected ASCII text without quotes, backslashes and control characters".to_owned())
+}
+
+fn api_version(text: &str) -> Result<ApiVersion, String> {
+    text.parse().map_err(|_| "expected YYYY.MM.NNN, such as 2026.11.001".to_owned())
 }
 
 fn app_url(text: &str) -> Result<String, String> {

@@ -80,6 +80,8 @@ pub(crate) const TABLE: &[Setting] = &[
     setting("object_store", Kind::StoreUrl, Computed("<data dir>/media"), "Where pictures are kept: a directory, or s3://<bucket>/<prefix>?<parameters>"),
     setting("database_pool_size", Kind::Number, Computed("4 x cores"), "Connections to each database"),
     setting("migrate", Kind::Switch, Computed("false; always in `all` and `demo`"), "Bring the databases up to date before serving"),
+    setting("project_languages", Kind::List, Is("en,nl"), "Languages of a new project"),
+    setting("api_version", Kind::Text, Computed("the release"), "Version of the published API that `cc.version` reports: YYYY.MM.NNN"),
     setting("password_min_length", Kind::Number, Is("8"), "Least length of a password, in characters"),
     setting("require_current_password", Kind::Switch, Is("false"), "Ask for the current password to change it"),
     setting("master_key", Kind::Secret, Computed("generated into the data directory in `demo`, and in `all` over SQLite"), "Seals signing keys and API keys at rest: 32 bytes, base64"),

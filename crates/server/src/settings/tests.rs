@@ -31,6 +31,8 @@ directory_database_url = "sqlite://./doorward-data/directory.db"
 object_store = "./doorward-data/media"
 database_pool_size = {}
 migrate = true
+project_languages = ["en", "nl"]
+api_version = "{}"
 password_min_length = 8
 require_current_password = false
 token_issuer = "doorward"
@@ -56,6 +58,7 @@ log_format = "auto"
 ops_listen = "127.0.0.1:9090"
 "#,
         4 * cores,
+        doorward_domain::version::release(),
         64 * cores
     );
     assert_eq!(settings.to_toml(), rest);

@@ -13,9 +13,11 @@ pub(super) fn calls() -> Vec<Call> {
     let [_, _, version, _] = START;
     let languages = required("languages", Shape::Texts(&["en", "nl"]), "The codes, sorted.");
     let picture = |path, summary, caching| {
-        Call::get(path, summary, "For anybody who knows its name.", Answer::Picture { caching })
-            .get_or_head()
-            .refuses(&[Refusal::NotFound, Refusal::RangeNotSatisfiable, Refusal::Unavailable])
+        Call::get(path, summary, "Public: the name is all that is needed.", Answer::Picture { caching }).refuses(&[
+            Refusal::NotFound,
+            Refusal::RangeNotSatisfiable,
+            Refusal::Unavailable,
+        ])
     };
     vec![
         Call::get_or_post("/api/ping", "Ask whether the gateway is up", "It asks no other part of the server.")

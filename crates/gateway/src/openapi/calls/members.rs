@@ -60,7 +60,7 @@ pub(super) fn calls() -> Vec<Call> {
             "The owner may set `rate_limit_per_second`, and the member `notifications`.",
         )
         .takes(&[OTHER, options])
-        .answers(&[OTHER], &data)
+        .answers(&[OTHER], &[Entries::Memberships])
         .reasons(&["not_a_member"])
         .validates(&[("email", "invalid")]),
     ]

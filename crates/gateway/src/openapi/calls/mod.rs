@@ -94,7 +94,7 @@ const BAD_PASSWORD: [(&str, &str); 3] = [("password", "weak"), ("password", "too
 const START: [Field; 4] = [
     USER,
     required("user_projects", Shape::UserProjects, "The active projects that they own or are an active member of."),
-    required("cc.version", Shape::Release, "The release of the server."),
+    required("cc.version", Shape::Release, "The version of the published API; versions compare as text."),
     required("cc.cursor", Shape::Cursor(4132), "The position in the change feed at which this was true."),
 ];
 const START_DATA: [Entries; 4] = [Entries::Users, Entries::ShortProjects, Entries::Memberships, Entries::Languages];
