@@ -33,9 +33,16 @@ install_packages() {
         grep -qs '^create_main_cluster' /etc/postgresql-common/createcluster.conf ||
             echo 'create_main_cluster = false' | as_root tee -a /etc/postgresql-common/createcluster.conf >/dev/null
     fi
+    local policy=/usr/sbin/policy-rc.d no_start=
+    if [[ " ${packages[*]} " == *" nginx-light "* ]] && ! [ -e "$policy" ]; then
+        # The package would start a server on port 80; the tests start their own.
+        no_start=1
+        printf '#!/bin/sh\nexit 101\n' | as_root install -m 755 /dev/stdin "$policy"
+    fi
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
         -o Dpkg::Options::=--force-confold "${packages[@]}" >&2
+    [ -z "$no_start" ] || as_root rm "$policy"
     packages=()
 }
 
@@ -59,6 +66,7 @@ test_() {
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
     need node nodejs
     need npm npm
+    need nginx nginx-light
     need chromium chromium
     need chromedriver chromium-driver
     install_packages

@@ -11,6 +11,7 @@ pub mod installation;
 pub mod json;
 pub mod load;
 pub mod mailed;
+pub mod nginx;
 pub mod ports;
 pub mod postgres;
 pub mod process;

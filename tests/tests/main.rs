@@ -86,6 +86,7 @@ mod tls;
 mod tokens;
 mod unicat;
 mod unicat_sync;
+mod upgrades;
 mod user_commands;
 mod usernames;
 mod users;

@@ -8,6 +8,7 @@ mod avatars;
 mod body;
 mod caller;
 mod client_address;
+mod connection;
 mod cors;
 mod denials;
 mod email_change;

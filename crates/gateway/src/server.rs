@@ -1,11 +1,11 @@
-//! The HTTP server: actix-web's, as its `HttpServer` would set it up, but that a connection which is to become a WebSocket is
-//! handed over whole. `HttpServer` has no place for that.
+//! The HTTP server: actix-web's, as its `HttpServer` would set it up, except for two things for which that has no place. Heads
+//! of requests are checked first ([`Connection`]), and a connection that becomes a WebSocket is handed over whole.
 
 use std::{fmt, net::TcpListener, rc::Rc, sync::Arc, time::Duration};
 
 use actix_codec::Framed;
 use actix_http::{
-    ConnectionType, HttpService, Request, Response,
+    ConnectionType, HttpService, Protocol, Request, Response,
     body::{MessageBody, to_bytes},
     h1,
 };
@@ -17,7 +17,7 @@ use actix_web::{Error, body::BoxBody, dev::AppConfig, http::Method, rt::net::Tcp
 use doorward_sync::Sockets;
 use tokio::io::AsyncWriteExt;
 
-use crate::sync_io;
+use crate::{connection::Connection, sync_io};
 
 /// For a request's head to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ const SHUTDOWN_SECONDS: u64 = 20;
 /// Per worker. One that has become a WebSocket counts no more.
 const MAX_CONNECTIONS: usize = 8192;
 
-type Connection = Framed<TcpStream, h1::Codec>;
+type Upgraded = Framed<Connection<TcpStream>, h1::Codec>;
 
 pub(crate) fn run<F, I, S, B>(listener: TcpListener, app: F, sockets: Arc<Sockets>) -> std::io::Result<Server>
 where
@@ -52,7 +52,7 @@ where
         let stopping = stopping.clone();
         let (app, sockets) = (app.clone(), sockets.clone());
         let answers = map_config(app().into_factory(), |()| AppConfig::default());
-        HttpService::build()
+        let http = HttpService::build()
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
@@ -60,7 +60,6 @@ where
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(HEAD_TIMEOUT)
             .client_disconnect_timeout(DISCONNECT_TIMEOUT)
-            .tcp_nodelay(true)
             .local_addr(address)
             .upgrade(fn_factory(move || {
                 let app = map_config(app().into_factory(), |()| AppConfig::default());
@@ -72,19 +71,25 @@ where
                     Ok::<_, S::InitError>(fn_service(upgrade))
                 }
             }))
-            .finish(answers.map_err(|error: S::Error| error.into().error_response()))
-            .tcp()
+            .finish(answers.map_err(|error: S::Error| error.into().error_response()));
+        fn_service(|stream: TcpStream| async move {
+            // It fails on a connection that the client has closed.
+            let _ = stream.set_nodelay(true);
+            let client = stream.peer_addr().ok();
+            Ok((Connection::new(stream), Protocol::Http1, client))
+        })
+        .and_then(http)
     })?;
     Ok(builder.run())
 }
 
-/// A request after which the connection would be no HTTP any more. Sockets have one address; elsewhere it is answered as any
-/// other request is.
+/// Handles a request after which the connection is no HTTP any more: a handshake of a WebSocket for sockets. The only other
+/// such request is `CONNECT`, which is refused like any method that a path does not have.
 async fn upgrade<S, B>(
     app: Rc<S>,
     sockets: Arc<Sockets>,
     request: Request,
-    connection: Connection,
+    connection: Upgraded,
 ) -> Result<(), actix_http::Error>
 where
     S: Service<Request>,
@@ -106,12 +111,14 @@ where
     h1::SendResponse::new(connection, response.set_body(body)).await.map(drop)
 }
 
-async fn become_socket(sockets: &Arc<Sockets>, request: &Request, connection: Connection) {
+async fn become_socket(sockets: &Arc<Sockets>, request: &Request, connection: Upgraded) {
     let mut parts = connection.into_parts();
     // Answers to what came before over this connection.
-    let sent = tokio::time::timeout(DISCONNECT_TIMEOUT, parts.io.write_all(&parts.write_buf)).await;
+    let (mut stream, unread) = parts.io.into_parts();
+    parts.read_buf.extend_from_slice(&unread);
+    let sent = tokio::time::timeout(DISCONNECT_TIMEOUT, stream.write_all(&parts.write_buf)).await;
     let is_sent = matches!(sent, Ok(Ok(())));
     if let Some(head) = sync_io::head(request).filter(|_| is_sent) {
-        sockets.clone().upgrade(parts.io, &head, &parts.read_buf).await;
+        sockets.clone().upgrade(stream, &head, &parts.read_buf).await;
     }
 }
