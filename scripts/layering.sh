@@ -43,15 +43,18 @@ never 'domain knows no tokio, tonic, diesel, actix-web' 'tokio|tonic|diesel|acti
 never 'proto, token and storage depend on domain alone' 'doorward-(proto|token|storage|auth|directory|gateway)' \
     "$(printf '%s\n' doorward-proto doorward-token doorward-storage)" --depth 1
 never 'mail depends on domain and storage alone' 'doorward-(proto|token|media|auth|directory|gateway)' doorward-mail
+never 'service-tokens depends on domain, proto and storage alone' \
+    'doorward-(token|mail|media|sync|auth|directory|gateway)' doorward-service-tokens
 never 'media depends on domain alone' 'doorward-(proto|token|storage|mail|auth|directory|gateway)' doorward-media
-never 'sync depends on domain, proto and token alone' 'doorward-(storage|mail|media|auth|directory|gateway)' doorward-sync
+never 'sync depends on domain, proto and token alone' 'doorward-(storage|service-tokens|mail|media|auth|directory|gateway)' doorward-sync
 never 'auth does not depend on directory' 'doorward-directory' doorward-auth
 never 'directory does not depend on auth' 'doorward-auth' doorward-directory
-never 'gateway does not depend on storage, mail, auth, directory' 'doorward-(storage|mail|auth|directory)' doorward-gateway
-never 'diesel is used by storage, mail, auth, directory alone' 'diesel.*' \
-    "$(all_but doorward-storage doorward-mail doorward-auth doorward-directory)" --depth 1
+never 'gateway does not depend on storage, service-tokens, mail, auth, directory' \
+    'doorward-(storage|service-tokens|mail|auth|directory)' doorward-gateway
+never 'diesel is used by storage, mail, service-tokens, auth, directory alone' 'diesel.*' \
+    "$(all_but doorward-storage doorward-mail doorward-service-tokens doorward-auth doorward-directory)" --depth 1
 never 'diesel reaches only them and the server' 'diesel.*' \
-    "$(all_but doorward-storage doorward-mail doorward-auth doorward-directory doorward)"
+    "$(all_but doorward-storage doorward-mail doorward-service-tokens doorward-auth doorward-directory doorward)"
 never 'actix is used by gateway alone' '(.*-)?actix.*' "$(all_but doorward-gateway)" --depth 1
 never 'actix reaches only gateway and the server' 'actix-web' "$(all_but doorward-gateway doorward)"
 

@@ -6,7 +6,7 @@ use doorward_tests::{
     Answer, App, Backend, Http, Output, PASSWORD, Process,
     app::START,
     eventually,
-    installation::{COMMAND, SERVICE_TOKEN},
+    installation::COMMAND,
     ports,
     process::{built, clean_command},
 };
@@ -22,12 +22,12 @@ struct Verify {
 impl Verify {
     async fn start() -> Self {
         let auth = ports::free_address();
-        let settings = [("DOORWARD_AUTH_LISTEN", auth.as_str()), ("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN)];
-        let app = App::with(Backend::Sqlite, &settings).await;
+        let app = App::with(Backend::Sqlite, &[("DOORWARD_AUTH_LISTEN", auth.as_str())]).await;
+        let token = super::service_tokens::create(&app.installation, "whoami", &["--scope", "verify"]).await;
         let address = ports::free_address();
         let mut command = clean_command(built("doorward-example-verify"));
         command.env("LISTEN", &address);
-        command.env("DOORWARD_AUTH_URL", format!("http://{auth}")).env("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN);
+        command.env("DOORWARD_AUTH_URL", format!("http://{auth}")).env("DOORWARD_SERVICE_TOKEN", token);
         let mut process = Process::spawn(command, app.installation.path(), "");
         let http = Http::new(&address);
         // 503 until it has heard of auth.

@@ -61,6 +61,8 @@ mod projects;
 mod protocol;
 mod questions;
 mod reseal;
+mod service_token_commands;
+mod service_tokens;
 mod sessions;
 mod settings;
 mod signup;

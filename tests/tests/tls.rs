@@ -2,12 +2,22 @@
 
 use std::path::Path;
 
-use doorward_proto::directory::v1::{FindLoginRequest, directory_client::DirectoryClient, find_login_request::Who};
+use doorward_proto::{
+    auth::v1::{GetKeysRequest, auth_client::AuthClient},
+    directory::v1::{
+        FindLoginRequest, ListProjectsRequest, directory_client::DirectoryClient, find_login_request::Who,
+    },
+};
 use doorward_tests::{Backend, PASSWORD, Split, installation::SERVICE_TOKEN};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 use tonic::{
-    Request,
+    Code,
     transport::{Certificate, Channel, ClientTlsConfig, Identity},
+};
+
+use super::{
+    grpc::{code, with_token},
+    service_tokens::create,
 };
 
 struct Authority {
@@ -28,7 +38,15 @@ impl Authority {
 
     /// Certificate and key of a service on this machine.
     fn issue(&self) -> (String, String) {
-        let parameters = CertificateParams::new(["localhost".to_owned()]).expect("a name");
+        self.issue_to(&["localhost"], "a service")
+    }
+
+    /// Certificate and key with these DNS names and this common name.
+    fn issue_to(&self, names: &[&str], common_name: &str) -> (String, String) {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut parameters = CertificateParams::new(names).expect("names");
+        parameters.distinguished_name = DistinguishedName::new();
+        parameters.distinguished_name.push(DnType::CommonName, common_name);
         let key = KeyPair::generate().expect("a key");
         let certificate = parameters.signed_by(&key, &self.issuer).expect("a certificate");
         (certificate.pem(), key.serialize_pem())
@@ -67,9 +85,8 @@ async fn answers(split: &Split, scheme: &str, tls: Option<ClientTlsConfig>) -> b
         endpoint = endpoint.tls_config(tls).expect("TLS");
     }
     let mut client = DirectoryClient::new(endpoint.connect_lazy());
-    let mut request = Request::new(FindLoginRequest { who: Some(Who::Username("ann".to_owned())), project_gid: None });
-    request.metadata_mut().insert("x-service-token", SERVICE_TOKEN.parse().expect("ASCII"));
-    client.find_login(request).await.is_ok()
+    let request = FindLoginRequest { who: Some(Who::Username("ann".to_owned())), project_gid: None };
+    client.find_login(with_token(request, SERVICE_TOKEN)).await.is_ok()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -90,4 +107,52 @@ async fn services_with_certificates_of_one_authority_talk_and_others_are_refused
     assert!(!answers(&split, "https", Some(trusting())).await, "without a certificate");
     assert!(!answers(&split, "https", Some(trusting().identity(identity(&theirs)))).await, "with a stranger's");
     assert!(!answers(&split, "http", None).await, "without TLS");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_token_is_accepted_with_a_certificate_of_its_name_only() {
+    let authority = Authority::new();
+    let directory = tempfile::tempdir().expect("a directory");
+    let split = start(&authority, directory.path()).await;
+    let token = create(&split.installation, "search", &["--scope", "verify", "--scope", "read"]).await;
+    // Returns how each of the two services answers a caller with this certificate and this token.
+    let answers = async |names: &[&str], common_name: &str, token: &str| {
+        let (certificate, key) = authority.issue_to(names, common_name);
+        let tls = ClientTlsConfig::new()
+            .ca_certificate(Certificate::from_pem(authority.certificate()))
+            .identity(Identity::from_pem(certificate, key));
+        let channel = |address: &str| {
+            let port = address.rsplit(':').next().expect("a port");
+            let endpoint = Channel::from_shared(format!("https://localhost:{port}")).expect("a URL");
+            endpoint.tls_config(tls.clone()).expect("TLS").connect_lazy()
+        };
+        let (mut auth, mut directory) =
+            (AuthClient::new(channel(&split.auth)), DirectoryClient::new(channel(&split.directory)));
+        let projects = ListProjectsRequest { after_project_gid: None, page_size: 0 };
+        [
+            code(auth.get_keys(with_token(GetKeysRequest {}, token)).await),
+            code(directory.list_projects(with_token(projects, token)).await),
+        ]
+    };
+    for (names, common_name) in [
+        (&["search"][..], "another"),
+        (&["search"], "search"),
+        (&["another", "search", "192.0.2.1"], "another"),
+        (&["another"], "search"),
+        (&[], "search"),
+    ] {
+        assert_eq!(answers(names, common_name, &token).await, [Code::Ok; 2], "{names:?} {common_name}");
+    }
+    for (names, common_name) in [
+        (&["another"][..], "another"),
+        (&["localhost"], ""),
+        (&[], "Search"),
+        (&["searc", "search2", "a.search", "search.example.org"], "search "),
+        (&["*", "*.search"], "*"),
+    ] {
+        let refused = answers(names, common_name, &token).await;
+        assert_eq!(refused, [Code::Unauthenticated; 2], "{names:?} {common_name}");
+        // The token that the three services share goes with every certificate of the authority.
+        assert_eq!(answers(names, common_name, SERVICE_TOKEN).await, [Code::Ok; 2]);
+    }
 }

@@ -69,6 +69,9 @@ actions! {
     SigningKeyRotated = "signing_key_rotated",
     SigningKeyRetired = "signing_key_retired",
     MasterKeyReplaced = "master_key_replaced",
+    /// The token of a client, with its name, scopes and projects; the same for the next.
+    ServiceTokenCreated = "service_token_created",
+    ServiceTokenRevoked = "service_token_revoked",
 }
 
 /// Who did something.

@@ -21,6 +21,7 @@ mod revocation;
 mod sealing;
 mod secrets;
 mod service;
+pub mod service_tokens;
 mod store;
 mod strength;
 mod throttle;
@@ -39,10 +40,11 @@ use doorward_proto::{
     auth::v1::auth_server::AuthServer,
     server::{self, Listeners},
 };
+use doorward_service_tokens::{Gate, Guard};
 use doorward_storage::{AnyConnection, Database, Migrations};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
-use tonic::service::{Routes, interceptor::InterceptedService};
+use tonic::service::Routes;
 
 pub use api_keys::{ApiKey, ApiKeys};
 pub use config::{Config, HashingConfig, ThrottleConfig};
@@ -162,6 +164,7 @@ impl Auth {
             let shutdown = shutdown.clone();
             async move { trust.follow(shutdown).await }
         });
+        let gate = Gate::start(database.clone(), token, &shutdown);
         let is_ready = server::readiness(
             move || {
                 let database = database.clone();
@@ -169,7 +172,7 @@ impl Auth {
             },
             &shutdown,
         );
-        let routes = Routes::new(InterceptedService::new(AuthServer::new(service), token));
+        let routes = Routes::new(Guard::new(AuthServer::new(service), gate));
         server::serve("doorward.auth.v1.Auth", routes, listeners, is_ready, shutdown).await
     }
 }

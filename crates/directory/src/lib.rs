@@ -25,6 +25,7 @@ mod releases;
 mod retention;
 mod scope;
 mod service;
+mod service_tokens;
 mod sight;
 mod store;
 mod sync;
@@ -42,10 +43,11 @@ use doorward_proto::{
     directory::v1::directory_server::DirectoryServer,
     server::{self, Listeners},
 };
+use doorward_service_tokens::{Gate, Guard};
 use doorward_storage::{AnyConnection, Database, Migrations, listen};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use tonic::service::{Routes, interceptor::InterceptedService};
+use tonic::service::Routes;
 
 pub use accounts::{By, NewAccount, UserChange};
 pub use api_users::Caller;
@@ -164,6 +166,7 @@ pub async fn serve(
     let news = directory.news.clone();
     listen(directory.database.url(), feed::CHANNEL, move || news.send_replace(()), shutdown.clone());
     let database = directory.database.clone();
+    let gate = Gate::start(database.clone(), token, &shutdown);
     let is_ready = server::readiness(
         move || {
             let database = database.clone();
@@ -172,6 +175,6 @@ pub async fn serve(
         &shutdown,
     );
     let service = DirectoryServer::new(service::Service { directory, shutdown: shutdown.clone() });
-    let routes = Routes::new(InterceptedService::new(service, token));
+    let routes = Routes::new(Guard::new(service, gate));
     server::serve("doorward.directory.v1.Directory", routes, listeners, is_ready, shutdown).await
 }

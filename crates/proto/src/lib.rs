@@ -1,12 +1,14 @@
 //! The gRPC contracts as Rust: generated code, error codes to and from gRPC statuses, and what every connection
 //! between the services has in common. No rules and no storage.
 
+pub mod access;
 pub mod channel;
 mod convert;
 pub mod failure;
 pub mod server;
 pub mod service_token;
 
+pub use access::{Access, Rpc, Scope};
 pub use channel::{Channel, Peer};
 pub use failure::Failure;
 pub use service_token::ServiceToken;

@@ -1,17 +1,14 @@
-//! The secret that services show each other.
+//! The token that a client of the gRPC services shows: the one that the three services share, or one of a client's own.
 
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
-use tonic::{
-    Request, Status,
-    metadata::{Ascii, MetadataValue},
-    service::Interceptor,
-};
+use tonic::metadata::{Ascii, MetadataValue};
 
-pub(crate) const HEADER: &str = "x-service-token";
+/// The metadata key of the token.
+pub const HEADER: &str = "x-service-token";
 
-/// Checked on every call but health and reflection. Without a token every call passes: only for loopback.
+/// A token that is sent with every call, or none. Prints nothing of it.
 #[derive(Clone)]
 pub struct ServiceToken(Option<Arc<SecretString>>);
 
@@ -21,23 +18,25 @@ impl ServiceToken {
         Self(token.map(Arc::new))
     }
 
-    /// As metadata for outgoing calls.
+    /// Returns the token as metadata for outgoing calls.
     pub(crate) fn metadata(&self) -> Option<MetadataValue<Ascii>> {
         let mut value: MetadataValue<Ascii> = self.0.as_ref()?.expose_secret().parse().ok()?;
         value.set_sensitive(true);
         Some(value)
     }
-}
 
-impl Interceptor for ServiceToken {
-    fn call(&mut self, request: Request<()>) -> Result<Request<()>, Status> {
-        let Some(expected) = &self.0 else {
-            return Ok(request);
-        };
-        let sent = request.metadata().get(HEADER).map_or(&b""[..], MetadataValue::as_bytes);
-        aws_lc_rs::constant_time::verify_slices_are_equal(expected.expose_secret().as_bytes(), sent)
-            .map_err(|_| Status::unauthenticated("x-service-token is missing or wrong"))?;
-        Ok(request)
+    /// Returns whether there is a token.
+    #[must_use]
+    pub const fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Compares in constant time; false without a token.
+    #[must_use]
+    pub fn is(&self, sent: &[u8]) -> bool {
+        self.0.as_ref().is_some_and(|token| {
+            aws_lc_rs::constant_time::verify_slices_are_equal(token.expose_secret().as_bytes(), sent).is_ok()
+        })
     }
 }
 
@@ -46,15 +45,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_very_token_passes() {
-        let mut token = ServiceToken::new(Some("secret".to_owned().into()));
-        let mut request = Request::new(());
-        assert!(token.call(Request::new(())).is_err());
-        request.metadata_mut().insert(HEADER, "secreT".parse().unwrap());
-        assert!(token.call(request).is_err());
-        let mut request = Request::new(());
-        request.metadata_mut().insert(HEADER, token.metadata().unwrap());
-        assert!(token.call(request).is_ok());
-        assert!(ServiceToken::new(None).call(Request::new(())).is_ok());
+    fn only_the_same_token_is_equal() {
+        let token = ServiceToken::new(Some("secret".to_owned().into()));
+        assert!(token.is(b"secret") && token.is_set());
+        for other in [&b"secreT"[..], b"secre", b"secrets", b""] {
+            assert!(!token.is(other));
+        }
+        let none = ServiceToken::new(None);
+        assert!(!none.is(b"") && !none.is_set());
     }
 }

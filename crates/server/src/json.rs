@@ -5,6 +5,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use doorward_auth::{audit::Record, keys::SigningKey};
 use doorward_directory::model::{Membership, Project, User};
 use doorward_domain::Timestamp;
+use doorward_service_tokens::NamedToken;
 use serde_json::{Value, json};
 
 pub(crate) fn user(user: &User) -> Value {
@@ -35,6 +36,15 @@ pub(crate) fn signing_key(key: &SigningKey) -> Value {
     json!({
         "kid": key.kid, "state": key.state.as_str(), "public_key": key.public_key,
         "created_at": time(key.created_at), "verify_until": key.verify_until.map(time),
+    })
+}
+
+pub(crate) fn service_token(token: &NamedToken) -> Value {
+    json!({
+        "name": token.name.as_str(),
+        "scopes": token.scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
+        "projects": token.projects.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "created_at": time(token.created_at),
     })
 }
 

@@ -342,7 +342,7 @@ impl directory_server::Directory for Service {
     }
 
     async fn publish(&self, request: Request<pb::PublishRequest>) -> Answer<pb::PublishResponse> {
-        sync::publish(&self.directory, request.into_inner()).await
+        sync::publish(&self.directory, request).await
     }
 }
 

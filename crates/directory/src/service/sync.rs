@@ -1,7 +1,8 @@
 //! What has changed, over gRPC.
 
 use doorward_proto::{Failure, directory::v1 as pb};
-use tonic::Response;
+use doorward_service_tokens::check_project;
+use tonic::{Request, Response};
 
 use super::{Answer, of_caller};
 use crate::{
@@ -28,8 +29,13 @@ pub(super) async fn get_cursors(
     Ok(Response::new(pb::GetCursorsResponse { cursor }))
 }
 
-pub(super) async fn publish(directory: &Directory, request: pb::PublishRequest) -> Answer<pb::PublishResponse> {
-    let project = gid(&request.project_gid, "project_gid")?;
+pub(super) async fn publish(
+    directory: &Directory,
+    request: Request<pb::PublishRequest>,
+) -> Answer<pb::PublishResponse> {
+    let project = gid(&request.get_ref().project_gid, "project_gid")?;
+    check_project(&request, project)?;
+    let request = request.into_inner();
     let row = |row: pb::PublishedRow| {
         let action = convert::known_action(row.action()).ok_or_else(|| Failure::invalid("rows"))?;
         Ok::<_, Failure>(PublishedRow { action, data_type: row.data_type, data_key: row.data_key })

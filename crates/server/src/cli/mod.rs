@@ -4,6 +4,7 @@ mod api_keys;
 mod audit;
 mod keys;
 mod projects;
+mod service_tokens;
 mod users;
 
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -14,6 +15,7 @@ pub(crate) use api_keys::ApiKeyCommand;
 pub(crate) use audit::Audit;
 pub(crate) use keys::KeysCommand;
 pub(crate) use projects::{CreateProject, MemberCommand, ProjectCommand};
+pub(crate) use service_tokens::{CreateServiceToken, ServiceTokenCommand};
 pub(crate) use users::{CreateUser, NewPassword, PasswordSource, UserCommand, UserName};
 
 /// The front door of a multi-user, multi-project application: logins, projects, members.
@@ -56,6 +58,9 @@ pub(crate) enum Command {
     /// Administer the keys that sign tokens
     #[command(subcommand, after_help = "Example:\n  doorward keys rotate")]
     Keys(KeysCommand),
+    /// Administer the tokens of clients of the gRPC services
+    #[command(name = "service-token", subcommand, after_help = "Example:\n  doorward service-token list")]
+    ServiceToken(ServiceTokenCommand),
     Audit(Audit),
     Healthcheck(Healthcheck),
     /// Print the HTTP API as an OpenAPI 3.1 document
@@ -101,6 +106,28 @@ pub(crate) struct Healthcheck {
 }
 
 impl Command {
+    /// Checks what clap cannot express.
+    ///
+    /// # Errors
+    /// The message for wrong usage.
+    fn check(&self) -> Result<(), String> {
+        match self {
+            Self::ServiceToken(ServiceTokenCommand::Create(create)) => create.check(),
+            Self::ServiceToken(ServiceTokenCommand::List(_) | ServiceTokenCommand::Revoke { .. })
+            | Self::Demo
+            | Self::Serve(_)
+            | Self::Migrate
+            | Self::User(_)
+            | Self::Project(_)
+            | Self::Member(_)
+            | Self::ApiKey(_)
+            | Self::Keys(_)
+            | Self::Audit(_)
+            | Self::Healthcheck(_)
+            | Self::Openapi => Ok(()),
+        }
+    }
+
     pub(crate) const fn role(&self) -> Role {
         match self {
             Self::Demo => Role::Demo,
@@ -114,6 +141,7 @@ impl Command {
             | Self::Member(_)
             | Self::ApiKey(_)
             | Self::Keys(_)
+            | Self::ServiceToken(_)
             | Self::Audit(_)
             | Self::Healthcheck(_)
             | Self::Openapi => Role::Admin,
@@ -130,6 +158,8 @@ pub(crate) fn parse(
 ) -> Result<(Command, ArgMatches), clap::Error> {
     let matches = command().try_get_matches_from(arguments)?;
     let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?;
+    let wrong_usage = |message| command().error(clap::error::ErrorKind::ValueValidation, message);
+    cli.command.check().map_err(wrong_usage)?;
     Ok((cli.command, matches))
 }
 

@@ -49,6 +49,8 @@ fn the_first_word_says_what_the_process_does() {
         ("doorward user list", Role::Admin),
         ("doorward user import users.jsonl", Role::Admin),
         ("doorward keys retire 1", Role::Admin),
+        ("doorward service-token create --name search --scope read --scope verify", Role::Admin),
+        ("doorward service-token revoke search", Role::Admin),
         ("doorward healthcheck", Role::Admin),
         ("doorward openapi", Role::Admin),
     ] {
@@ -87,6 +89,18 @@ fn malformed_arguments_are_wrong_usage() {
         "doorward project show nothing",
         "doorward member add --project 0f8fad5b-d9cb-469f-a165-70867728950e --user ann --role king",
         "doorward keys retire",
+        "doorward service-token",
+        "doorward service-token create --name search",
+        "doorward service-token create --scope read",
+        "doorward service-token create --name Search --scope read",
+        "doorward service-token create --name a,b --scope read",
+        "doorward service-token create --name search --scope admin",
+        "doorward service-token create --name search --scope read,follow",
+        "doorward service-token create --name search --scope publish",
+        "doorward service-token create --name search --scope publish --project nothing",
+        "doorward service-token create --name search --scope read --project 0f8fad5b-d9cb-469f-a165-70867728950e",
+        "doorward service-token revoke",
+        "doorward service-token revoke ../search",
         "doorward serve --master-key x",
     ] {
         assert_eq!(parse_words(line).unwrap_err().exit_code(), 2, "{line}");

@@ -12,6 +12,7 @@ mod migrate;
 mod openapi;
 mod project;
 mod serve;
+mod service_token;
 mod user;
 
 use anyhow::bail;
@@ -38,6 +39,7 @@ pub(crate) async fn run(command: Command, settings: Settings) -> anyhow::Result<
         Command::ApiKey(command) => api_key::run(command, &settings).await,
         Command::Audit(command) => audit::run(command, &settings).await,
         Command::Keys(command) => keys::run(command, &settings).await,
+        Command::ServiceToken(command) => service_token::run(command, &settings).await,
         Command::Healthcheck(command) => healthcheck::run(command, settings.ops_listen).await,
         Command::Openapi => openapi::run(),
     }

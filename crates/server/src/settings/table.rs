@@ -86,7 +86,7 @@ pub(crate) const TABLE: &[Setting] = &[
     setting("require_current_password", Kind::Switch, Is("false"), "Ask for the current password to change it"),
     setting("master_key", Kind::Secret, Computed("generated into the data directory in `demo`, and in `all` over SQLite"), "Seals signing keys and API keys at rest: 32 bytes, base64"),
     setting("new_master_key", Kind::Secret, Default::None, "For `keys reseal`: the master key from now on"),
-    setting("service_token", Kind::Secret, Computed("generated in `all`"), "Shared secret between the services"),
+    setting("service_token", Kind::Secret, Computed("generated in `all`"), "Shared secret between the three services"),
     setting("grpc_tls_ca", Kind::Path, Default::None, "TLS between the services: PEM file of the CA"),
     setting("grpc_tls_cert", Kind::Path, Default::None, "TLS between the services: PEM file of the certificate"),
     setting("grpc_tls_key", Kind::Path, Default::None, "TLS between the services: PEM file of the private key"),

@@ -1,0 +1,61 @@
+//! The named tokens of clients in auth's database, where a name belongs to one token, and the audit trail of them.
+
+use doorward_domain::Timestamp;
+use doorward_service_tokens::{ClientName, Insertion, NamedToken};
+use doorward_storage::Database;
+
+use crate::{
+    Error,
+    audit::{self, Action, Entry, Origin},
+};
+
+/// Adds a token, unless its name is taken or there are too many.
+///
+/// # Errors
+/// Returns an error when the database fails.
+pub async fn create(database: &Database, token: NamedToken, origin: Origin) -> Result<Insertion, Error> {
+    let now = token.created_at;
+    database
+        .write(move |connection| {
+            let insertion = doorward_service_tokens::insert(connection, &token)?;
+            if insertion == Insertion::Inserted {
+                let entry = Entry::new(Action::ServiceTokenCreated, None, &origin).with_detail(&describe(&token));
+                audit::record(connection, entry, now)?;
+            }
+            Ok(insertion)
+        })
+        .await
+}
+
+/// Deletes a token, if there is one, and records the revocation in the audit trail.
+///
+/// # Errors
+/// Returns an error when the database fails.
+pub async fn revoke(database: &Database, name: ClientName, origin: Origin, now: Timestamp) -> Result<(), Error> {
+    database
+        .write(move |connection| {
+            doorward_service_tokens::delete(connection, &name)?;
+            let entry = Entry::new(Action::ServiceTokenRevoked, None, &origin).with_detail(name.as_str());
+            audit::record(connection, entry, now)
+        })
+        .await
+}
+
+/// Returns all tokens by name.
+///
+/// # Errors
+/// Returns an error when the database fails.
+pub async fn list(database: &Database) -> Result<Vec<NamedToken>, Error> {
+    Ok(database.peek(doorward_service_tokens::list).await?)
+}
+
+/// Such as `records: read, publish in 0f8fad5b-d9cb-469f-a165-70867728950e`.
+fn describe(token: &NamedToken) -> String {
+    let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
+    let mut text = format!("{}: {}", token.name, scopes.join(", "));
+    if !token.projects.is_empty() {
+        let projects: Vec<String> = token.projects.iter().map(ToString::to_string).collect();
+        text.push_str(&format!(" in {}", projects.join(", ")));
+    }
+    text
+}

@@ -1,0 +1,93 @@
+//! `doorward service-token`. A token has a row in each of the two databases. Auth's is written first, and decides which
+//! names are taken; a token is shown when both have it. `revoke` removes what an interrupted command has left.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context, bail};
+use doorward_auth::{audit::Origin, service_tokens};
+use doorward_directory::Directory;
+use doorward_domain::{Clock, SystemClock};
+use doorward_service_tokens::{ClientName, Insertion, NamedToken, Secret};
+use doorward_storage::Database;
+use serde_json::json;
+
+use super::listing::{Column, Listing};
+use crate::{
+    cli::{CreateServiceToken, ServiceTokenCommand},
+    json,
+    settings::Settings,
+    stdout,
+    wiring::{self, Preparation},
+};
+
+const COLUMNS: &[Column] =
+    &[("NAME", "/name"), ("SCOPES", "/scopes"), ("PROJECTS", "/projects"), ("CREATED", "/created_at")];
+
+pub(super) async fn run(command: ServiceTokenCommand, settings: &Settings) -> anyhow::Result<()> {
+    wiring::prepare_both(settings, Preparation::Prepare).await?;
+    let (auth, directory) = (wiring::auth_database(settings), wiring::directory(settings));
+    match command {
+        ServiceTokenCommand::Create(create) => print_created(&auth, &directory, create).await,
+        ServiceTokenCommand::List(format) => {
+            let mut listing = Listing::new(format, COLUMNS);
+            let tokens = list(&auth, &directory).await?;
+            // An empty page has ended the list already.
+            if listing.add(tokens.values().map(json::service_token))? {
+                listing.end()?;
+            }
+            Ok(())
+        }
+        ServiceTokenCommand::Revoke { name } => revoke(&auth, &directory, name).await,
+    }
+}
+
+async fn print_created(auth: &Database, directory: &Directory, create: CreateServiceToken) -> anyhow::Result<()> {
+    let CreateServiceToken { name, scopes, projects } = create;
+    for project in &projects {
+        directory.get_project(*project).await.with_context(|| format!("project {project}"))?;
+    }
+    let secret = Secret::generate().context("no random numbers")?;
+    let token = NamedToken::new(name, &secret, &scopes, &projects, SystemClock.now());
+    let name = &token.name;
+    check(name, service_tokens::create(auth, token.clone(), Origin::command_line()).await?)?;
+    let left = || format!("{name} was not created completely: run `doorward service-token revoke {name}`");
+    check(name, directory.insert_service_token(token.clone()).await.with_context(left)?).with_context(left)?;
+    // It may have been revoked before the directory had it.
+    let is_kept = service_tokens::list(auth).await.with_context(left)?.iter().any(|kept| kept.hash == token.hash);
+    if !is_kept {
+        directory.withdraw_service_token(token.clone()).await.with_context(left)?;
+        bail!("{name} was revoked meanwhile");
+    }
+    let mut shown = json::service_token(&token);
+    if let Some(shown) = shown.as_object_mut() {
+        shown.remove("created_at");
+        shown.insert("token".to_owned(), json!(secret.expose()));
+    }
+    Ok(stdout::json(&shown)?)
+}
+
+fn check(name: &ClientName, insertion: Insertion) -> anyhow::Result<()> {
+    match insertion {
+        Insertion::Inserted => Ok(()),
+        Insertion::NameTaken => bail!("there is a service token with the name {name}: revoke it, or take another name"),
+        Insertion::TooMany => bail!("there are as many service tokens as there may be: revoke one"),
+    }
+}
+
+/// Returns the tokens of both databases by name. An interrupted command leaves a token in one of them only.
+async fn list(auth: &Database, directory: &Directory) -> anyhow::Result<BTreeMap<String, NamedToken>> {
+    let tokens = [directory.list_service_tokens().await?, service_tokens::list(auth).await?];
+    Ok(tokens.into_iter().flatten().map(|token| (token.name.to_string(), token)).collect())
+}
+
+/// In the order in which they are created, so that a creation at the same time notices.
+async fn revoke(auth: &Database, directory: &Directory, name: ClientName) -> anyhow::Result<()> {
+    let Some(token) = list(auth, directory).await?.remove(name.as_str()) else {
+        bail!("there is no service token with the name {name}");
+    };
+    let again = || format!("{name} is not revoked completely: run the command again");
+    let now = SystemClock.now();
+    service_tokens::revoke(auth, name.clone(), Origin::command_line(), now).await.with_context(again)?;
+    directory.delete_service_token(name.clone()).await.with_context(again)?;
+    Ok(stdout::json(&json::service_token(&token))?)
+}

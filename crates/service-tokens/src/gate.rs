@@ -1,0 +1,97 @@
+//! Identifies the client of a call, and decides whether it is allowed to call this RPC.
+
+use std::sync::Arc;
+
+use doorward_proto::{Access, Rpc, ServiceToken, service_token::HEADER};
+use doorward_storage::Database;
+use http::{Extensions, HeaderMap, HeaderValue};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+
+use crate::{
+    certificate::{self, Match},
+    registry::{Grant, Registry},
+    secret::Hash,
+};
+
+/// The client that calls.
+#[derive(Debug, Clone)]
+pub(crate) enum Caller {
+    /// One of the three services.
+    Services,
+    /// A client with a token of its own.
+    Client(Arc<Grant>),
+}
+
+/// The tokens that one service accepts.
+pub struct Gate {
+    /// The token of the three services. Without one, a call without a named token counts as theirs; only for loopback.
+    shared: ServiceToken,
+    registry: Arc<Registry>,
+}
+
+impl Gate {
+    /// Follows the named tokens in `database` until `shutdown`. Must be called within a tokio runtime.
+    #[must_use]
+    pub fn start(database: Database, shared: ServiceToken, shutdown: &CancellationToken) -> Arc<Self> {
+        let registry = Arc::new(Registry::new(database));
+        let (following, shutdown) = (registry.clone(), shutdown.clone());
+        tokio::spawn(async move { following.follow(shutdown).await });
+        Arc::new(Self { shared, registry })
+    }
+
+    /// # Errors
+    /// `UNAUTHENTICATED` for a token that is missing, unknown or shown with the certificate of another client;
+    /// `PERMISSION_DENIED` when the token lacks the scope; `UNAVAILABLE` while the named tokens cannot be read.
+    pub(crate) async fn admit(
+        &self,
+        path: &str,
+        headers: &HeaderMap,
+        extensions: &Extensions,
+    ) -> Result<Caller, Status> {
+        let caller = self.identify(headers).await?;
+        if let Caller::Client(grant) = &caller {
+            check_certificate(grant, extensions)?;
+            check_scope(grant, path)?;
+        }
+        Ok(caller)
+    }
+
+    async fn identify(&self, headers: &HeaderMap) -> Result<Caller, Status> {
+        let refused = || Status::unauthenticated("x-service-token is missing or wrong");
+        let mut sent = headers.get_all(HEADER).iter();
+        let sent = match (sent.next(), sent.next()) {
+            (sent, None) => sent.map(HeaderValue::as_bytes).unwrap_or_default(),
+            (_, Some(_)) => return Err(refused()),
+        };
+        if self.shared.is(sent) {
+            return Ok(Caller::Services);
+        }
+        match Hash::of_well_formed(sent) {
+            Some(hash) => self.registry.find(&hash).await.map(Caller::Client),
+            None if self.shared.is_set() => Err(refused()),
+            None => Ok(Caller::Services),
+        }
+    }
+}
+
+fn check_certificate(grant: &Grant, extensions: &Extensions) -> Result<(), Status> {
+    match certificate::match_name(extensions, grant.name.as_str()) {
+        Match::NoTls | Match::Named => Ok(()),
+        Match::OtherName => {
+            tracing::info!(client = %grant.name, "refused a service token: the client certificate has another name");
+            Err(Status::unauthenticated("the client certificate does not have the name of the service token"))
+        }
+    }
+}
+
+fn check_scope(grant: &Grant, path: &str) -> Result<(), Status> {
+    let access = Rpc::from_path(path).map_or(Access::Services, Rpc::access);
+    let needed = match access {
+        Access::Scope(scope) if grant.allows(scope) => return Ok(()),
+        Access::Scope(scope) => format!("the service token lacks the scope `{scope}`"),
+        Access::Services => "only Doorward's own services may call this".to_owned(),
+    };
+    tracing::info!(client = %grant.name, path, "refused a call: {needed}");
+    Err(Status::permission_denied(needed))
+}

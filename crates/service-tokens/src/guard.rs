@@ -1,0 +1,83 @@
+//! The layer before every handler of a gRPC service: without an accepted token no call reaches one.
+
+use std::{
+    convert::Infallible,
+    future::Future,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use doorward_domain::Gid;
+use tonic::{Request, Status, body::Body, server::NamedService};
+use tower::Service;
+
+use crate::{Gate, body::UntilRevoked, gate::Caller};
+
+/// A gRPC service behind a [`Gate`].
+#[derive(Clone)]
+pub struct Guard<S> {
+    inner: S,
+    gate: Arc<Gate>,
+}
+
+impl<S> Guard<S> {
+    #[must_use]
+    pub const fn new(inner: S, gate: Arc<Gate>) -> Self {
+        Self { inner, gate }
+    }
+}
+
+impl<S: NamedService> NamedService for Guard<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<http::Request<Body>> for Guard<S>
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible> + Clone + Send + 'static,
+    S::Future: Send,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, mut request: http::Request<Body>) -> Self::Future {
+        // `poll_ready` was called on this service and not on the clone, so the clone must not be called.
+        let clone = self.inner.clone();
+        let mut inner = std::mem::replace(&mut self.inner, clone);
+        let gate = self.gate.clone();
+        Box::pin(async move {
+            let admitted = gate.admit(request.uri().path(), request.headers(), request.extensions()).await;
+            let caller = match admitted {
+                Ok(caller) => caller,
+                Err(status) => return Ok(status.into_http()),
+            };
+            request.extensions_mut().insert(caller.clone());
+            let response = inner.call(request).await?;
+            Ok(match caller {
+                Caller::Services => response,
+                Caller::Client(grant) => response.map(|body| Body::new(UntilRevoked::new(body, grant.revoked.clone()))),
+            })
+        })
+    }
+}
+
+/// Checks that the caller may write in a project: the token of a client names its projects.
+///
+/// # Errors
+/// `PERMISSION_DENIED` when it does not name this one.
+pub fn check_project<T>(request: &Request<T>, project: Gid) -> Result<(), Status> {
+    match request.extensions().get::<Caller>() {
+        Some(Caller::Services) => Ok(()),
+        Some(Caller::Client(grant)) if grant.allows_project(project) => Ok(()),
+        Some(Caller::Client(grant)) => {
+            tracing::info!(client = %grant.name, %project, "refused a call: the service token does not name the project");
+            Err(Status::permission_denied("the service token does not name the project"))
+        }
+        None => Err(Status::permission_denied("the call did not pass the check of service tokens")),
+    }
+}

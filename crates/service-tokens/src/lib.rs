@@ -1,0 +1,17 @@
+//! Named tokens of clients that are not one of the three services: their secret, their table, which auth and the directory
+//! each have in their own database, and the check of every gRPC call against them. Knows no other table of a service.
+
+mod body;
+mod certificate;
+mod gate;
+mod guard;
+mod model;
+mod registry;
+mod secret;
+mod store;
+
+pub use gate::Gate;
+pub use guard::{Guard, check_project};
+pub use model::{ClientName, MAX_PROJECTS, NamedToken};
+pub use secret::Secret;
+pub use store::{Insertion, delete, insert, list, withdraw};

@@ -1,0 +1,122 @@
+//! A named token as it is stored.
+
+use std::{fmt, str::FromStr};
+
+use doorward_domain::{Gid, Malformed, Timestamp};
+use doorward_proto::Scope;
+
+use crate::secret::Hash;
+
+/// Maximum number of projects of one token.
+pub const MAX_PROJECTS: usize = 1000;
+
+/// The name of a client: 1 to 64 characters `a-z`, `0-9`, `-`, `_` and `.`, the first and the last of them a letter or
+/// digit. It fits into a DNS name and the common name of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct ClientName(String);
+
+impl ClientName {
+    const MAX_BYTES: usize = 64;
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for ClientName {
+    type Err = Malformed;
+
+    fn from_str(text: &str) -> Result<Self, Malformed> {
+        let is_alphanumeric = |byte: &u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+        let bytes = text.as_bytes();
+        if bytes.is_empty() || bytes.len() > Self::MAX_BYTES {
+            return Err(Malformed("must have 1 to 64 characters"));
+        }
+        if !bytes.iter().all(|byte| is_alphanumeric(byte) || b"-_.".contains(byte)) {
+            return Err(Malformed("may have only the characters a-z, 0-9, '-', '_' and '.'"));
+        }
+        if ![bytes.first(), bytes.last()].into_iter().flatten().all(is_alphanumeric) {
+            return Err(Malformed("must begin and end with a letter or digit"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for ClientName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A named token, without its secret.
+#[derive(Debug, Clone)]
+pub struct NamedToken {
+    pub name: ClientName,
+    pub hash: Hash,
+    /// The scopes in the order given, without repetitions.
+    pub scopes: Vec<Scope>,
+    /// The projects for which [`Scope::Publish`] holds.
+    pub projects: Vec<Gid>,
+    pub created_at: Timestamp,
+}
+
+impl NamedToken {
+    #[must_use]
+    pub fn new(
+        name: ClientName,
+        secret: &crate::Secret,
+        scopes: &[Scope],
+        projects: &[Gid],
+        created_at: Timestamp,
+    ) -> Self {
+        Self { name, hash: secret.hash(), scopes: distinct(scopes), projects: distinct(projects), created_at }
+    }
+}
+
+fn distinct<T: Copy + PartialEq>(values: &[T]) -> Vec<T> {
+    let mut distinct = Vec::new();
+    for &value in values {
+        if !distinct.contains(&value) {
+            distinct.push(value);
+        }
+    }
+    distinct
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fit_into_certificates() {
+        for good in ["a", "7", "records", "records-2.example.org", "a_b", &"x".repeat(64)] {
+            assert_eq!(good.parse::<ClientName>().unwrap().as_str(), good);
+        }
+        for bad in [
+            "",
+            " ",
+            "a b",
+            "Records",
+            "-a",
+            "a-",
+            ".a",
+            "a.",
+            "*",
+            "a*b",
+            "é",
+            "a/b",
+            "a,b",
+            "a\n",
+            "a\0",
+            &"x".repeat(65),
+        ] {
+            assert!(bad.parse::<ClientName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn repetitions_are_dropped_and_the_order_is_kept() {
+        assert_eq!(distinct(&[3, 1, 3, 2, 1]), [3, 1, 2]);
+    }
+}

@@ -1,0 +1,94 @@
+//! The secret of a named token: 256 random bits with a recognisable prefix and a checksum. Only its SHA-256 is stored:
+//! such a secret cannot be guessed, so it needs neither a slow hash nor a salt.
+
+use aws_lc_rs::{constant_time::verify_slices_are_equal, digest, error::Unspecified, rand};
+use secrecy::{ExposeSecret, SecretString};
+
+/// Lets scanners for leaked secrets recognise a token.
+const PREFIX: &str = "dws_";
+const SECRET_BYTES: usize = 32;
+const HASH_BYTES: usize = 32;
+/// A longer text is not a token.
+const MAX_BYTES: usize = 128;
+
+/// A new token, which is shown once.
+pub struct Secret(SecretString);
+
+impl Secret {
+    /// # Errors
+    /// When the machine has no randomness.
+    pub fn generate() -> Result<Self, Unspecified> {
+        let mut bytes = [0; SECRET_BYTES];
+        rand::fill(&mut bytes)?;
+        Ok(Self(format!("{PREFIX}{}", bs58::encode(bytes).with_check().into_string()).into()))
+    }
+
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        Hash::of(self.expose().as_bytes())
+    }
+}
+
+/// The SHA-256 of a token.
+#[derive(Debug, Clone)]
+pub struct Hash([u8; HASH_BYTES]);
+
+impl Hash {
+    fn of(text: &[u8]) -> Self {
+        let mut bytes = [0; HASH_BYTES];
+        let digest = digest::digest(&digest::SHA256, text);
+        bytes.iter_mut().zip(digest.as_ref()).for_each(|(byte, of_digest)| *byte = *of_digest);
+        Self(bytes)
+    }
+
+    /// Returns the hash of a text that has the form of a token.
+    pub(crate) fn of_well_formed(text: &[u8]) -> Option<Self> {
+        let encoded = text.strip_prefix(PREFIX.as_bytes()).filter(|_| text.len() <= MAX_BYTES)?;
+        let decoded = bs58::decode(encoded).with_check(None).into_vec().ok()?;
+        (decoded.len() == SECRET_BYTES).then(|| Self::of(text))
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        bytes.try_into().map(Self).ok()
+    }
+
+    pub(crate) const fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// Compares in constant time.
+impl PartialEq for Hash {
+    fn eq(&self, other: &Self) -> bool {
+        verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+}
+
+impl Eq for Hash {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_recognised_by_its_form() {
+        let secret = Secret::generate().unwrap();
+        let token = secret.expose().to_owned();
+        assert!(token.starts_with("dws_") && token.bytes().skip(4).all(|byte| byte.is_ascii_alphanumeric()), "{token}");
+        assert_ne!(token, Secret::generate().unwrap().expose());
+        assert_eq!(Hash::of_well_formed(token.as_bytes()), Some(secret.hash()));
+        for position in 0..token.len() {
+            let mut changed = token.clone().into_bytes();
+            changed[position] = if changed[position] == b'2' { b'3' } else { b'2' };
+            assert_eq!(Hash::of_well_formed(&changed), None, "{position}");
+        }
+        for bad in ["", "dws_", "dws_0OIl", &token[4..], &format!("{token} "), &format!("dws_{}", "1".repeat(4000))] {
+            assert_eq!(Hash::of_well_formed(bad.as_bytes()), None, "{bad}");
+        }
+    }
+}
