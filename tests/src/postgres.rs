@@ -52,6 +52,12 @@ impl Postgres {
         run(self.pg_ctl().args(["--wait", "--mode", "immediate", "stop"]));
     }
 
+    /// Returns the server's log, which is in English.
+    #[must_use]
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&std::fs::read(self.path().join("log")).expect("the server's log")).into_owned()
+    }
+
     #[must_use]
     pub fn create_database(&self, name: &str) -> DatabaseUrl {
         execute(&self.url("postgres"), &format!("CREATE DATABASE {name}"));

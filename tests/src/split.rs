@@ -85,8 +85,13 @@ impl Split {
 
     /// Databases and settings, and nothing running.
     pub async fn prepare(backend: Backend) -> Self {
+        Self::over(Installation::new(backend)).await
+    }
+
+    /// Migrates this installation, and starts nothing.
+    pub async fn over(installation: Installation) -> Self {
         let (auth, directory) = (ports::free_address(), ports::free_address());
-        let installation = Installation::new(backend).with(&[
+        let installation = installation.with(&[
             ("DOORWARD_AUTH_LISTEN", &auth),
             ("DOORWARD_DIRECTORY_LISTEN", &directory),
             ("DOORWARD_AUTH_URL", &format!("http://{auth}")),

@@ -49,6 +49,7 @@ mod migrations;
 mod openapi;
 mod operations;
 mod overload;
+mod parallel;
 mod password_change;
 mod password_reset;
 mod passwords;

@@ -11,7 +11,8 @@ use crate::{
     Error, Sealer,
     audit::{self, Action, Entry, Origin},
     revocation::{self, Covers},
-    secrets, store,
+    secrets,
+    store::{self, api_key::Lock},
 };
 
 /// By which scanners for leaked secrets know one; the checksum of Base58Check tells them a real one from a typo.
@@ -78,13 +79,17 @@ impl ApiKeys {
         self.find_by(store::api_key::find_by_lookup, connection, text)
     }
 
-    /// As [`find`](Self::find); until the commit nobody replaces or deletes it.
+    /// Does the same as [`find`](Self::find) and locks the row: no other transaction replaces or deletes it before this one ends.
     pub(crate) fn find_locked(
         &self,
         connection: &mut AnyConnection,
         text: &str,
+        lock: Lock,
     ) -> doorward_storage::Result<Option<ApiKey>> {
-        self.find_by(store::api_key::find_by_lookup_locked, connection, text)
+        let find = |connection: &mut AnyConnection, lookup: &str| {
+            store::api_key::find_by_lookup_locked(connection, lookup, lock)
+        };
+        self.find_by(find, connection, text)
     }
 
     fn find_by(

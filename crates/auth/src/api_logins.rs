@@ -11,7 +11,7 @@ use crate::{
     audit::{self, Action, Entry, Origin},
     logins::{Logins, NOBODY, is_revoked_since, not_before},
     revocation::Covers,
-    store,
+    store::{self, api_key::Lock},
     throttle::{self, Bucket, Place},
     tokens::Login,
 };
@@ -72,13 +72,17 @@ impl Logins {
             if let Some(wait) = count.and_then(|count| throttle::wait(&count, now)) {
                 return Err(Error::Throttled(wait));
             }
-            let key = api_keys.find_locked(connection, &text)?;
+            // The lock is taken once, as strong as it has to be: to make it stronger later would deadlock with another
+            // login that does the same.
+            let is_use_due = api_keys.find(connection, &text)?.is_some_and(|key| key.is_use_due(now));
+            let lock = if is_use_due { Lock::ForChange } else { Lock::Shared };
+            let key = api_keys.find_locked(connection, &text, lock)?;
             let revocation = store::revocation::find(connection, &Covers::Subject(user.unwrap_or(NOBODY)))?;
             let key = key.filter(|key| key.project == project && Some(key.user) == user);
             let Some(key) = key.filter(|_| !is_revoked_since(revocation.as_ref(), begun)) else {
                 return Ok(None);
             };
-            if key.is_use_due(now) {
+            if is_use_due && key.is_use_due(now) {
                 store::api_key::note_use(connection, key.user, now)?;
             }
             let entry = Entry::new(Action::ApiLogin, user, &origin.by(key.user)).in_project(Some(project));

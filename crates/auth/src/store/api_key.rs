@@ -7,6 +7,15 @@ use doorward_storage::{AnyConnection, Error, Result};
 use super::schema::api_keys;
 use crate::api_keys::ApiKey;
 
+/// The use for which a transaction locks a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// Reading it, at the same time as others.
+    Shared,
+    /// Changing it; others wait.
+    ForChange,
+}
+
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = api_keys, treat_none_as_null = true)]
 struct Row {
@@ -72,11 +81,19 @@ pub(crate) fn find_by_lookup(connection: &mut AnyConnection, lookup: &str) -> Re
     row.map(ApiKey::try_from).transpose()
 }
 
-/// As [`find_by_lookup`]; until the commit nobody changes it.
-pub(crate) fn find_by_lookup_locked(connection: &mut AnyConnection, lookup: &str) -> Result<Option<ApiKey>> {
+/// Does the same as [`find_by_lookup`] and locks the row: no other transaction changes it before this one ends. Two
+/// transactions that first share the lock and then both change the row would deadlock, hence `lock`.
+pub(crate) fn find_by_lookup_locked(
+    connection: &mut AnyConnection,
+    lookup: &str,
+    lock: Lock,
+) -> Result<Option<ApiKey>> {
     if let AnyConnection::Postgres(connection) = connection {
         let found = api_keys::table.filter(api_keys::lookup.eq(lookup)).select(Row::as_select());
-        let row = found.for_share().get_result(connection).optional()?;
+        let row = match lock {
+            Lock::Shared => found.for_share().get_result(connection).optional()?,
+            Lock::ForChange => found.for_no_key_update().get_result(connection).optional()?,
+        };
         return row.map(ApiKey::try_from).transpose();
     }
     // In SQLite a write transaction has the database to itself.
