@@ -95,3 +95,38 @@ fn check_scope(grant: &Grant, path: &str) -> Result<(), Status> {
     tracing::info!(client = %grant.name, path, "refused a call: {needed}");
     Err(Status::permission_denied(needed))
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_domain::Timestamp;
+    use doorward_proto::Scope;
+    use doorward_storage::testing::TestDatabase;
+    use tonic::Code;
+
+    use super::*;
+    use crate::{NamedToken, Secret, store};
+
+    #[tokio::test]
+    async fn a_named_token_is_checked_also_without_a_shared_one() {
+        let test = TestDatabase::sqlite(&store::tests::MIGRATIONS);
+        let secret = Secret::generate().unwrap();
+        let token = NamedToken::new("a".parse().unwrap(), &secret, &[Scope::Read], &[], Timestamp::from_micros(0));
+        test.database.write(move |connection| store::insert(connection, &token)).await.unwrap();
+        let shutdown = CancellationToken::new();
+        let gate = Gate::start(test.database.clone(), ServiceToken::new(None), &shutdown);
+        let code = async |rpc: Rpc, token: Option<&str>| {
+            let token = token.map(|token| (HEADER.parse().unwrap(), HeaderValue::from_str(token).unwrap()));
+            let headers: HeaderMap = token.into_iter().collect();
+            gate.admit(rpc.path(), &headers, &Extensions::new()).await.map(drop).map_err(|status| status.code())
+        };
+        let unknown = Secret::generate().unwrap();
+        for rpc in [Rpc::DirectoryGetUser, Rpc::DirectoryFindLogin] {
+            assert_eq!(code(rpc, None).await, Ok(()));
+            assert_eq!(code(rpc, Some("a shared token of a peer")).await, Ok(()));
+            assert_eq!(code(rpc, Some(unknown.expose())).await, Err(Code::Unauthenticated));
+        }
+        assert_eq!(code(Rpc::DirectoryGetUser, Some(secret.expose())).await, Ok(()));
+        assert_eq!(code(Rpc::DirectoryFindLogin, Some(secret.expose())).await, Err(Code::PermissionDenied));
+        shutdown.cancel();
+    }
+}

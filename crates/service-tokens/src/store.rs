@@ -125,7 +125,7 @@ pub fn list(connection: &mut AnyConnection) -> Result<Vec<NamedToken>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use diesel_migrations::{EmbeddedMigrations, embed_migrations};
     use doorward_domain::{Gid, Ids, RandomIds};
     use doorward_proto::Scope;
@@ -136,7 +136,7 @@ mod tests {
 
     const POSTGRES: EmbeddedMigrations = embed_migrations!("../directory/migrations/postgres");
     const SQLITE: EmbeddedMigrations = embed_migrations!("../directory/migrations/sqlite");
-    const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "feed_head" };
+    pub(crate) const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "feed_head" };
 
     fn token(name: &str, scopes: &[Scope], projects: &[Gid]) -> NamedToken {
         let secret = Secret::generate().unwrap();
