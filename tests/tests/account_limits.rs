@@ -6,7 +6,8 @@ use serde_json::json;
 use super::account_steps::{Caller, NEW_PASSWORD, app, newcomer, with};
 
 on_both_databases![
-    a_mailbox_gets_only_so_many_mails_whoever_asks_for_them,
+    a_mailbox_gets_only_so_many_mails_for_one_address,
+    a_mailbox_gets_only_so_many_mails_for_any_number_of_addresses,
     a_stolen_token_helps_to_guess_no_password,
     a_current_password_that_is_sent_must_be_right_whatever_is_changed,
     huge_values_are_refused_and_cost_little,
@@ -14,36 +15,57 @@ on_both_databases![
 
 const FEW: [(&str, &str); 3] =
     [("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
-/// Twice as many.
+/// To one mailbox, for one address.
 const MAILS: usize = 6;
 
-async fn a_mailbox_gets_only_so_many_mails_whoever_asks_for_them(backend: Backend) {
+async fn a_mailbox_gets_only_so_many_mails_for_one_address(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let proxy = [("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8")];
     let app = app(backend, &smtp, &[&FEW[..], &proxy].concat()).await;
     let ann = app.user("ann").await;
-    for turn in 0..MAILS + 6 {
-        // Of every kind, each from somewhere else, in every letter case.
-        let email = if turn % 2 == 0 { "victim@example.org" } else { "Victim@EXAMPLE.org" };
-        let call = if turn % 3 == 0 {
+    // Of every kind, in every letter case, over the whole network.
+    let ask = async |turn: usize, email: &str, network: &str| {
+        let call = if turn.is_multiple_of(3) {
             app.http.post("/api/account/update_email_request").bearer(&ann.token).json(&json!({"email": email}))
         } else {
             let asked = with(&newcomer(&format!("new-{turn}")), "email", email);
             app.http.post("/api/signup_request").json(&asked)
         };
-        let answer = call.header("x-forwarded-for", &format!("203.0.113.{turn}")).send().await;
+        call.header("x-forwarded-for", &format!("{network}::{turn}")).send().await
+    };
+    for turn in 0..MAILS + 6 {
+        let email = if turn.is_multiple_of(2) { "victim@example.org" } else { "Victim@EXAMPLE.org" };
+        let answer = ask(turn, email, "2001:db8:1:1").await;
         if turn < MAILS {
             answer.success();
         } else {
             answer.assert_throttled();
         }
     }
-    // Replaced ones are not even sent.
+    ask(1, "victim@example.org", "2001:db8:1:2").await.success();
+    ask(1, "ben@example.org", "2001:db8:1:1").await.success();
+    // Those of requests that others have invalidated need not be sent.
     smtp.mail_to("victim@example.org").await;
-    assert!(smtp.mails().len() <= MAILS);
-    // Others get theirs.
-    let other = app.http.post("/api/signup_request").json(&newcomer("ben")).header("x-forwarded-for", "203.0.113.99");
-    other.send().await.success();
+    assert!(smtp.count_to("victim@example.org") <= MAILS + 1);
+}
+
+/// However many addresses ask: all of them together are bounded, too.
+async fn a_mailbox_gets_only_so_many_mails_for_any_number_of_addresses(backend: Backend) {
+    let smtp = SmtpServer::start().await;
+    let proxy = [("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8"), ("DOORWARD_LOGIN_FAILURES", "1")];
+    let app = app(backend, &smtp, &[&FEW[1..], &proxy].concat()).await;
+    let mut sent = 0;
+    for network in 0..60 {
+        let asked = with(&newcomer(&format!("new-{network}")), "email", "victim@example.org");
+        let from = format!("198.51.100.{network}");
+        let answer = app.http.post("/api/signup_request").json(&asked).header("x-forwarded-for", &from).send().await;
+        match answer.status {
+            200 => sent += 1,
+            _ => drop(answer.assert_throttled()),
+        }
+    }
+    // Four times the failures that a name may have, and then twenty times for newcomers.
+    assert_eq!(sent, 24);
 }
 
 async fn a_stolen_token_helps_to_guess_no_password(backend: Backend) {

@@ -84,6 +84,7 @@ mod sync_replicas;
 mod sync_retention;
 mod sync_sight;
 mod throttle;
+mod throttle_budget;
 mod timing;
 mod tls;
 mod tokens;

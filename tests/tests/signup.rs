@@ -20,7 +20,7 @@ on_both_databases![
     four_wrong_tries_are_forgiven,
     a_code_is_good_once,
     of_many_at_once_with_one_code_one_makes_the_account,
-    a_request_that_is_repeated_replaces_the_earlier_one,
+    a_request_that_is_repeated_has_codes_of_its_own,
     an_address_with_an_account_gets_a_mail_that_says_so_and_no_code,
     members_of_the_body_that_are_not_asked_for_change_nothing,
     the_mail_is_in_the_language_of_the_browser,
@@ -207,17 +207,17 @@ async fn of_many_at_once_with_one_code_one_makes_the_account(backend: Backend) {
     assert_eq!(app.http.init(&made[0].token()).await.status, 200);
 }
 
-async fn a_request_that_is_repeated_replaces_the_earlier_one(backend: Backend) {
+async fn a_request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
     let app = MailedApp::start(backend).await;
     let first = app.begin_signup("ann", "ann@example.org").await;
     let second = app.begin_signup("anna", "ANN@example.org").await;
-    app.http.open("/api/signup", &first).await.assert_code_refused();
-    // Nor the one code with the other.
+    // Not the one code with the other.
     let mixed = but(&second, "verification_code", first["verification_code"].clone());
     app.http.open("/api/signup", &mixed).await.assert_code_refused();
-    assert_eq!(app.http.open("/api/signup", &second).await.status, 200);
-    app.http.login("ann", PASSWORD).await.assert_unknown_user();
-    assert_eq!(app.http.login("anna", PASSWORD).await.status, 200);
+    assert_eq!(app.http.open("/api/signup", &first).await.status, 200);
+    app.http.open("/api/signup", &second).await.assert_code_refused();
+    app.http.login("anna", PASSWORD).await.assert_unknown_user();
+    assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
 /// Who asks can't tell: not by the answer, not by the second step.

@@ -13,6 +13,7 @@ on_both_databases![
     a_success_clears_the_count_of_the_name,
     spellings_of_one_name_share_a_count_and_other_cases_do_not,
     an_address_may_fail_ten_times_as_often_and_no_success_clears_that,
+    what_others_send_from_her_address_does_not_hold_up_a_user_who_logs_in_there,
     an_ipv6_address_counts_by_its_slash_64,
     a_new_forwarded_address_on_each_try_gets_nobody_through,
     behind_a_trusted_proxy_the_rightmost_stranger_counts,
@@ -166,10 +167,38 @@ async fn an_address_may_fail_ten_times_as_often_and_no_success_clears_that(backe
             from("203.0.113.1", &format!("nobody-{number}"), WRONG).await.assert_unknown_user();
         }
     }
+    app.installation.create_user("ben").await;
     from("203.0.113.1", "nobody-else", WRONG).await.assert_throttled();
-    from("203.0.113.1", "ann", PASSWORD).await.assert_throttled();
-    assert_eq!(from("203.0.113.2", "ann", PASSWORD).await.status, 200);
+    from("203.0.113.1", "ben", PASSWORD).await.assert_throttled();
+    assert_eq!(from("203.0.113.2", "ben", PASSWORD).await.status, 200);
     from("203.0.113.2", "nobody-1", WRONG).await.assert_unknown_user();
+}
+
+/// As behind a proxy that is not configured: all clients have one address.
+async fn what_others_send_from_her_address_does_not_hold_up_a_user_who_logs_in_there(backend: Backend) {
+    let app = start(backend, "3", &[]).await;
+    for user in ["ann", "ben"] {
+        app.installation.create_user(user).await;
+    }
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    let token = app.http.login("ann", PASSWORD).await.token();
+    for number in 0..30 {
+        app.http.login(&format!("nobody-{number}"), WRONG).await.assert_unknown_user();
+    }
+    app.http.login("nobody-else", WRONG).await.assert_throttled();
+    app.http.login("ben", PASSWORD).await.assert_throttled();
+    assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
+    assert_eq!(project_login(&app.http, &project, "ann", PASSWORD).await.status, 200);
+    // Also where her password is asked for again.
+    let change = json!({"name": "Ann", "current_password": PASSWORD});
+    let changed = app.http.post("/api/account/update").bearer(&token).json(&change).send().await;
+    assert_eq!(changed.status, 200, "{changed:?}");
+    // Guesses at hers count, at both logins together.
+    app.http.login("ann", WRONG).await.assert_unknown_user();
+    project_login(&app.http, &project, "ann", WRONG).await.assert_unknown_user();
+    app.http.login("ann", WRONG).await.assert_unknown_user();
+    app.http.login("ann", PASSWORD).await.assert_throttled();
+    project_login(&app.http, &project, "ann", PASSWORD).await.assert_throttled();
 }
 
 async fn an_ipv6_address_counts_by_its_slash_64(backend: Backend) {

@@ -57,12 +57,15 @@ impl Logins {
             let look = self.look(attempt, place, [&address.key, &name.key, &name_here.key]).await?;
             let now = self.clock.now();
             let is_known = throttle::is_known(look.last_login_at, now);
+            // At an address from which the user has logged in, nothing that others send there holds them up.
             let name = if is_known { &name_here } else { &name };
-            let counts: Vec<&Count> = [&address, name].into_iter().filter_map(|bucket| look.count(bucket)).collect();
+            let applying: Vec<&Bucket> = if is_known { vec![name] } else { vec![&address, name] };
+            let counts: Vec<&Count> = applying.iter().filter_map(|bucket| look.count(bucket)).collect();
             let entry = Entry::new(Action::LoginThrottled, attempt.user, &attempt.origin).in_project(attempt.project);
             self.refuse_blocked(&counts, entry).await?;
             let room = |bucket: &Bucket| bucket.allowed_at_once(look.count(bucket), now);
-            match ticket.enter(&[(&address.key, room(&address)), (&name.key, room(name))]) {
+            let rooms: Vec<(&str, usize)> = applying.iter().map(|bucket| (bucket.key.as_str(), room(bucket))).collect();
+            match ticket.enter(&rooms) {
                 Ok(permit) => {
                     let has_name_count = look.count(name).is_some();
                     let name = name.clone();

@@ -14,10 +14,12 @@ use base64::{
 use doorward_domain::{Gid, Malformed, Timestamp};
 use doorward_storage::{AnyConnection, Database};
 
-use crate::{Error, Sealer, secrets, store};
+use crate::{Error, Sealer, secrets, store, store::code::ValidRequest};
 
 pub(crate) const GOOD_FOR: Duration = Duration::from_secs(15 * 60);
 const MAX_TRIES: i64 = 5;
+/// Requests of one subject and purpose that are valid at the same time.
+const MAX_VALID: usize = 5;
 /// A second step that has begun is finished, also when the code expires in the middle of it.
 const KEPT_LONGER: Duration = Duration::from_secs(3600);
 const VALIDATION_BYTES: usize = 24;
@@ -60,7 +62,7 @@ pub(crate) struct Code {
     /// SHA-256 of the validation code.
     pub(crate) validation: String,
     pub(crate) purpose: Purpose,
-    /// Whose it is; each has one at a time.
+    /// The account or mailbox that the request is about.
     pub(crate) subject: String,
     /// HMAC of both codes.
     pub(crate) verification: String,
@@ -69,6 +71,8 @@ pub(crate) struct Code {
     pub(crate) signup: Option<Signup>,
     pub(crate) failed_tries: i64,
     pub(crate) expires_at: Timestamp,
+    /// Whether the account had logged in from the network of the request.
+    pub(crate) from_known_network: bool,
 }
 
 /// What is kept of a signup's first step.
@@ -119,6 +123,7 @@ impl Codes {
             signup: None,
             failed_tries: 0,
             expires_at: now.plus(GOOD_FOR),
+            from_known_network: false,
         };
         Ok((code, pair))
     }
@@ -179,12 +184,49 @@ pub(crate) fn count_failure(connection: &mut AnyConnection, code: &Code) -> Resu
     Ok(())
 }
 
-/// What the code stands for has begun: asking again doesn't replace it any more. False when that has happened already.
-pub(crate) fn keep(connection: &mut AnyConnection, code: &Code, subject: &str) -> Result<bool, Error> {
-    Ok(store::code::set_subject(connection, &code.validation, subject)?)
+/// Stores a request, and invalidates the oldest of its subject when there are too many: one from a network that the account
+/// has used only in favour of another from such a network. Returns the validation hashes of those that it has invalidated.
+///
+/// # Errors
+/// [`Error::Throttled`] when all others are from networks that the account has used and this one is not, and those of the
+/// database.
+pub(crate) fn put(connection: &mut AnyConnection, code: Code, now: Timestamp) -> Result<Vec<String>, Error> {
+    store::code::lock_subject(connection, code.purpose, &code.subject)?;
+    let mut valid = store::code::list_valid(connection, (code.purpose, &code.subject), MAX_TRIES, now)?;
+    let mut invalidated = Vec::new();
+    while valid.len() >= MAX_VALID {
+        let Some(oldest) = next_to_invalidate(&valid, code.from_known_network) else {
+            let first_to_expire = valid.iter().map(|request| request.expires_at.as_micros()).min();
+            let wait = first_to_expire.map_or(0, |at| at.saturating_sub(now.as_micros()));
+            return Err(Error::Throttled(Duration::from_micros(wait.unsigned_abs())));
+        };
+        let oldest = valid.remove(oldest).validation;
+        store::code::delete(connection, &oldest)?;
+        invalidated.push(oldest);
+    }
+    store::code::insert(connection, code)?;
+    Ok(invalidated)
 }
 
-/// Takes a code that was checked, in the transaction that does what it stands for: of many at once, one gets it.
+/// The position of the request that makes room for a new one; they are ordered by age.
+fn next_to_invalidate(valid: &[ValidRequest], for_known_network: bool) -> Option<usize> {
+    let oldest_of_strangers = valid.iter().position(|request| !request.from_known_network);
+    oldest_of_strangers.or((for_known_network && !valid.is_empty()).then_some(0))
+}
+
+/// Notes that what the code stands for has begun: no request invalidates it any more, and all others of its subject end, so
+/// that one of them succeeds at most. False when the code is gone by now.
+pub(crate) fn begin(connection: &mut AnyConnection, code: &Code) -> Result<bool, Error> {
+    let Some(code) = store::code::find_locked(connection, &code.validation, code.purpose)? else {
+        return Ok(false);
+    };
+    store::code::set_begun(connection, &code.validation)?;
+    store::code::delete_others(connection, &code)?;
+    Ok(true)
+}
+
+/// Takes a code that was checked, in the transaction that does what it stands for: of many at once, one gets it. All other
+/// requests of the same subject end.
 pub(crate) fn use_up(
     connection: &mut AnyConnection,
     purpose: Purpose,
@@ -192,7 +234,7 @@ pub(crate) fn use_up(
 ) -> Result<Option<Code>, Error> {
     let code = store::code::find_locked(connection, &found_by(validation_code), purpose)?;
     if let Some(code) = &code {
-        store::code::delete(connection, &code.validation)?;
+        store::code::delete_of(connection, purpose, &code.subject)?;
     }
     Ok(code)
 }
@@ -227,6 +269,26 @@ fn generate() -> Result<String, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_of_strangers_never_invalidate_those_from_known_networks() {
+        let valid = |from_known: &[bool]| -> Vec<ValidRequest> {
+            let request = |from_known_network: &bool| ValidRequest {
+                validation: String::new(),
+                from_known_network: *from_known_network,
+                expires_at: Timestamp::default(),
+            };
+            from_known.iter().map(request).collect()
+        };
+        for (from_known, of_stranger, of_owner) in [
+            (&[false, false, false, false, false], Some(0), Some(0)),
+            (&[true, true, false, true, false], Some(2), Some(2)),
+            (&[true, true, true, true, true], None, Some(0)),
+        ] {
+            assert_eq!(next_to_invalidate(&valid(from_known), false), of_stranger, "{from_known:?}");
+            assert_eq!(next_to_invalidate(&valid(from_known), true), of_owner, "{from_known:?}");
+        }
+    }
 
     #[test]
     fn codes_have_only_characters_that_are_not_mistaken_for_others() {

@@ -1,6 +1,8 @@
 //! Auth through its own gRPC, on both databases, at a time that the tests set.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests stop where something fails")]
 
+#[path = "service/code_requests.rs"]
+mod code_requests;
 #[path = "service/codes.rs"]
 mod codes;
 #[path = "service/throttle.rs"]

@@ -75,6 +75,20 @@ impl Outbox {
         store::insert(connection, &row)
     }
 
+    /// Deletes the mails of a topic that nothing needs any more, within the caller's transaction. What is being sent meanwhile
+    /// is not stopped.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn withdraw(
+        &self,
+        connection: &mut AnyConnection,
+        topic: &str,
+        now: Timestamp,
+    ) -> Result<(), doorward_storage::Error> {
+        store::delete_waiting(connection, topic, now)
+    }
+
     /// To be called after the commit: the worker of this process looks at once.
     pub fn wake(&self) {
         self.woken.notify_one();

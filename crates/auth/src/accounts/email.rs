@@ -2,12 +2,13 @@
 
 use doorward_domain::{Email, Gid};
 use doorward_mail::Letter;
+use doorward_storage::AnyConnection;
 
 use crate::{
     Error,
     accounts::{Accounts, From, Person, use_up},
     audit::{self, Action, Entry},
-    codes::{Pair, Purpose},
+    codes::{self, Pair, Purpose},
 };
 
 impl Accounts {
@@ -18,9 +19,10 @@ impl Accounts {
     pub(crate) async fn request_email_change(&self, user: Person, email: &str, from: &From) -> Result<String, Error> {
         self.outbox()?;
         let email = Email::parse(email).map_err(|_| Error::EmailInvalid)?;
-        self.count(from, Some(&email)).await?;
+        let is_known_place = self.count_email_change(user.gid, email.clone(), from).await?;
         let (gid, folded) = (user.gid.to_string(), email.folded());
-        let (code, pair) = self.codes.make(Purpose::Email, gid.clone(), &[&[&gid, &folded]], self.clock.now())?;
+        let (mut code, pair) = self.codes.make(Purpose::Email, gid.clone(), &[&[&gid, &folded]], self.clock.now())?;
+        code.from_known_network = is_known_place;
         let letter = Letter::EmailCode { code: pair.verification, username: user.username.clone() };
         let mail = user.mail(self.ids.gid(), email, letter);
         let entry = Entry::new(Action::EmailChangeRequested, Some(user.gid), &from.origin.by(user.gid));
@@ -28,8 +30,10 @@ impl Accounts {
         Ok(pair.validation)
     }
 
+    /// Checks the codes. From here on no later request invalidates them, and earlier ones end.
+    ///
     /// # Errors
-    /// [`Error::CodeRefused`], and those of the database.
+    /// [`Error::CodeRefused`], [`Error::Throttled`], and those of the database.
     pub(crate) async fn check_email_change(
         &self,
         user: Gid,
@@ -39,7 +43,9 @@ impl Accounts {
     ) -> Result<(), Error> {
         let folded = Email::parse(email).map_err(|_| Error::CodeRefused)?.folded();
         let binding = vec![user.to_string(), folded];
-        self.check(Purpose::Email, typed, binding, (Some(user), from)).await.map(drop)
+        let code = self.check(Purpose::Email, typed, binding, (Some(user), from)).await?;
+        let begin = move |connection: &mut AnyConnection| codes::begin(connection, &code);
+        if self.database.write(begin).await? { Ok(()) } else { Err(Error::CodeRefused) }
     }
 
     /// Uses up the code, after the directory has the address.

@@ -2,6 +2,7 @@
 //! code in the first.
 
 mod email;
+mod limits;
 mod password;
 mod reset;
 mod signup;
@@ -74,47 +75,6 @@ pub(crate) struct From {
 }
 
 impl Accounts {
-    /// Counts a question of somebody without a token.
-    ///
-    /// # Errors
-    /// [`Error::Throttled`], and those of the database.
-    pub(crate) async fn count_question(&self, from: &From) -> Result<(), Error> {
-        self.count(from, None).await
-    }
-
-    /// Counts a mail that somebody has sent to another.
-    ///
-    /// # Errors
-    /// [`Error::Throttled`], and those of the database.
-    pub(crate) async fn count_invitation(&self, inviter: Gid) -> Result<(), Error> {
-        self.count_each(vec![Bucket::of_invitations(inviter, &self.config.throttle)]).await
-    }
-
-    /// Counts what is asked from an address, and what goes to a mailbox.
-    async fn count(&self, from: &From, mailbox: Option<&Email>) -> Result<(), Error> {
-        let mailbox = mailbox.map(|email| Bucket::of_mailbox(email, &self.config.throttle));
-        self.count_each(std::iter::once(self.asked_from(from)).chain(mailbox).collect()).await
-    }
-
-    /// Counts what goes to a mailbox.
-    async fn count_mail(&self, to: &Email) -> Result<(), Error> {
-        self.count_each(vec![Bucket::of_mailbox(to, &self.config.throttle)]).await
-    }
-
-    fn asked_from(&self, from: &From) -> Bucket {
-        Bucket::of_questions(&Place::of(from.address), &self.config.throttle)
-    }
-
-    async fn count_each(&self, buckets: Vec<Bucket>) -> Result<(), Error> {
-        let (config, clock) = (self.config.clone(), self.clock.clone());
-        self.database
-            .write(move |connection| {
-                let buckets: Vec<&Bucket> = buckets.iter().collect();
-                throttle::count_attempt(connection, &buckets, &config.throttle, clock.now())
-            })
-            .await
-    }
-
     /// # Errors
     /// [`Error::MailOff`].
     fn outbox(&self) -> Result<Outbox, Error> {
@@ -122,15 +82,22 @@ impl Accounts {
     }
 
     /// Stores a new code and the mail with it, together.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`], [`Error::MailOff`], and those of the database.
     async fn send(&self, code: Code, mail: NewMail, entry: Entry) -> Result<(), Error> {
         let (outbox, clock) = (self.outbox()?, self.clock.clone());
         let put = outbox.clone();
         self.database
             .write(move |connection| {
                 let now = clock.now();
-                let topic = format!("{}/{}", code.purpose.as_str(), code.subject);
-                let mail = NewMail { topic: Some(topic), expires_at: Some(code.expires_at), ..mail };
-                store::code::put(connection, code)?;
+                // Each request has a topic of its own: a newer one doesn't replace its mail.
+                let topic = |validation: &str| format!("code/{validation}");
+                let mail =
+                    NewMail { topic: Some(topic(&code.validation)), expires_at: Some(code.expires_at), ..mail };
+                for invalidated in codes::put(connection, code, now)? {
+                    put.withdraw(connection, &topic(&invalidated), now)?;
+                }
                 audit::record(connection, entry, now)?;
                 Ok::<_, Error>(put.put(connection, mail, now)?)
             })
@@ -139,10 +106,11 @@ impl Accounts {
         Ok(())
     }
 
-    /// The code, when all that belongs to it is right.
+    /// Returns the code, when all that belongs to it is right: however many codes others at the same address got wrong. A
+    /// wrong one counts against its request and against the address.
     ///
     /// # Errors
-    /// [`Error::CodeRefused`], which is counted, against the address too; [`Error::Throttled`]; those of the database.
+    /// [`Error::CodeRefused`]; [`Error::Throttled`] in place of that during a wait of the address; those of the database.
     async fn check(
         &self,
         purpose: Purpose,
@@ -151,22 +119,23 @@ impl Accounts {
         (user, from): (Option<Gid>, &From),
     ) -> Result<Code, Error> {
         let (codes, clock, config) = (self.codes.clone(), self.clock.clone(), self.config.clone());
-        let refused = Bucket::of_codes(&Place::of(from.address), &config.throttle);
+        let bucket = Bucket::of_codes(&Place::of(from.address), &config.throttle);
         let entry = Entry::new(Action::CodeRefused, user, &from.origin).with_detail(purpose.as_str());
-        let checked = self
-            .database
+        self.database
             .write(move |connection| {
                 let (binding, now): (Vec<&str>, _) = (binding.iter().map(String::as_str).collect(), clock.now());
-                throttle::admit(connection, &refused, now)?;
-                let checked = codes.check(connection, purpose, (&typed, &binding), now)?;
-                if checked.is_none() {
-                    throttle::count_failure(connection, &[&refused], &config.throttle, now)?;
-                    audit::record(connection, entry, now)?;
+                if let Some(code) = codes.check(connection, purpose, (&typed, &binding), now)? {
+                    return Ok::<_, Error>(Ok(code));
                 }
-                Ok::<_, Error>(checked)
+                // The inner errors are committed: a wrong try counts for its request also during a wait.
+                if let Some(wait) = throttle::find_wait(connection, &bucket, now)? {
+                    return Ok(Err(Error::Throttled(wait)));
+                }
+                throttle::count_failure(connection, &[&bucket], &config.throttle, now)?;
+                audit::record(connection, entry, now)?;
+                Ok(Err(Error::CodeRefused))
             })
-            .await?;
-        checked.ok_or(Error::CodeRefused)
+            .await?
     }
 
     /// What a user deleted in the directory leaves here goes, and their tokens end.

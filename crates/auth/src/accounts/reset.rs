@@ -21,7 +21,9 @@ impl Accounts {
     pub(crate) async fn request_reset(&self, users: Vec<Person>, from: &From) -> Result<String, Error> {
         self.outbox()?;
         let mailbox = users.iter().find_map(|user| user.email.clone().map(|email| (user, email)));
-        self.count(from, mailbox.as_ref().map(|(_, email)| email)).await?;
+        let accounts = users.iter().map(|user| user.gid).collect();
+        let to = mailbox.as_ref().map(|(_, email)| email.clone());
+        let is_known_place = self.count_reset(accounts, to, from).await?;
         let (first, email) = mailbox.ok_or(Error::UserNotFound)?;
         let gids: Vec<String> = users.iter().map(|user| user.gid.to_string()).collect();
         let folded = email.folded();
@@ -32,7 +34,8 @@ impl Accounts {
         // What was mailed to an address that the user has no more is worth nothing.
         let each: Vec<[&str; 2]> = gids.iter().map(|gid| [gid.as_str(), &folded]).collect();
         let bindings: Vec<&[&str]> = each.iter().map(<[&str; 2]>::as_slice).collect();
-        let (code, pair) = self.codes.make(Purpose::Reset, subject, &bindings, self.clock.now())?;
+        let (mut code, pair) = self.codes.make(Purpose::Reset, subject, &bindings, self.clock.now())?;
+        code.from_known_network = is_known_place;
         let usernames = users.iter().map(|user| user.username.clone()).collect();
         let letter = Letter::ResetCode { code: pair.verification, usernames };
         let mail = first.mail(self.ids.gid(), email, letter);
@@ -56,7 +59,9 @@ impl Accounts {
         let hash = self.credentials.hash(password).await?;
         let replacement = Replacement { user: user.gid, hash, action: Action::PasswordReset };
         let (origin, notice, email) = (from.origin.by(user.gid), self.notice(&user), user.email.clone());
-        let (place, name) = (Place::of(from.address), Bucket::of_name(&user.username, &self.config.throttle));
+        let place = Place::of(from.address);
+        let name = Bucket::of_name(&user.username, &self.config.throttle);
+        let name_here = Bucket::of_name_at(&user.username, &place, &self.config.throttle);
         let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
         let login = self
             .database
@@ -71,6 +76,7 @@ impl Accounts {
                 }
                 // It is a login: those who failed with this name don't keep its user out.
                 store::throttle::clear(connection, &name.key)?;
+                store::throttle::clear(connection, &name_here.key)?;
                 store::known_address::put(connection, user.gid, place.as_str(), now)?;
                 notice.put(connection, now)?;
                 login_after(connection, user.gid, now)

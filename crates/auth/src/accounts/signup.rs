@@ -11,6 +11,7 @@ use crate::{
     codes::{self, Pair, Purpose, Signup},
     store,
     strength::Hints,
+    throttle::Place,
 };
 
 pub(crate) struct SignupRequest {
@@ -45,7 +46,7 @@ impl Accounts {
         let password = Password::parse(&request.password)?;
         self.credentials.check_new(password.clone(), hints).await?;
         let email = Email::parse(&request.email).map_err(|_| Error::EmailInvalid)?;
-        self.count_mail(&email).await?;
+        self.count_signup(email.clone(), from).await?;
         let password_hash = self.credentials.hash(password).await?;
         let (folded, now) = (email.folded(), self.clock.now());
         let binding: &[&str] = &[&request.username, &folded];
@@ -79,9 +80,9 @@ impl Accounts {
         };
         let (gid, hash) = (begun.gid, begun.password_hash.clone());
         if self.credentials.verify(Some(gid), Some(hash), &signup.password).await?.is_some() {
-            // Or whoever knows the address could ask for a code now, and leave an account without a password.
-            let keep = move |connection: &mut AnyConnection| codes::keep(connection, &code, &gid.to_string());
-            return if self.database.write(keep).await? { Ok(gid) } else { Err(Error::CodeRefused) };
+            // Or whoever knows the address could ask for codes now, and leave an account without a password.
+            let begin = move |connection: &mut AnyConnection| codes::begin(connection, &code);
+            return if self.database.write(begin).await? { Ok(gid) } else { Err(Error::CodeRefused) };
         }
         self.database.write(move |connection| codes::count_failure(connection, &code)).await?;
         Err(Error::CodeRefused)
@@ -94,6 +95,7 @@ impl Accounts {
     pub(crate) async fn finish_signup(&self, validation: String, user: Gid, from: &From) -> Result<String, Error> {
         let clock = self.clock.clone();
         let entry = Entry::new(Action::Signup, Some(user), &from.origin.by(user));
+        let place = Place::of(from.address);
         let login = self
             .database
             .write(move |connection| {
@@ -101,6 +103,7 @@ impl Accounts {
                 let signup = use_up(connection, Purpose::Signup, &validation)?.signup;
                 let signup = signup.ok_or(Error::Internal("a signup's code without its signup"))?;
                 store::credential::put(connection, user, signup.password_hash, now)?;
+                store::known_address::put(connection, user, place.as_str(), now)?;
                 audit::record(connection, entry, now)?;
                 login_after(connection, user, now)
             })

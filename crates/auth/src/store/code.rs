@@ -1,6 +1,6 @@
 //! Codes that were mailed.
 
-use diesel::prelude::*;
+use diesel::{dsl::max, prelude::*, sql_types::Text};
 use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Error, Result};
 
@@ -19,10 +19,13 @@ struct Row {
     password_hash: Option<String>,
     failed_tries: i64,
     expires_at: i64,
+    number: i64,
+    from_known_network: bool,
+    is_begun: bool,
 }
 
-impl From<Code> for Row {
-    fn from(code: Code) -> Self {
+impl Row {
+    fn new(code: Code, number: i64) -> Self {
         let (signup_gid, password_hash) =
             code.signup.map(|signup| (signup.gid.to_string(), signup.password_hash)).unzip();
         Self {
@@ -35,6 +38,9 @@ impl From<Code> for Row {
             password_hash,
             failed_tries: code.failed_tries,
             expires_at: code.expires_at.as_micros(),
+            number,
+            from_known_network: code.from_known_network,
+            is_begun: false,
         }
     }
 }
@@ -56,43 +62,68 @@ impl TryFrom<Row> for Code {
             signup,
             failed_tries: row.failed_tries,
             expires_at: Timestamp::from_micros(row.expires_at),
+            from_known_network: row.from_known_network,
         })
     }
 }
 
-/// In place of the one that its subject has.
-pub(crate) fn put(connection: &mut AnyConnection, code: Code) -> Result<()> {
-    use diesel::upsert::excluded;
-    let row = Row::from(code);
-    let set = (
-        codes::validation.eq(excluded(codes::validation)),
-        codes::verification.eq(excluded(codes::verification)),
-        codes::bindings.eq(excluded(codes::bindings)),
-        codes::signup_gid.eq(excluded(codes::signup_gid)),
-        codes::password_hash.eq(excluded(codes::password_hash)),
-        codes::failed_tries.eq(excluded(codes::failed_tries)),
-        codes::expires_at.eq(excluded(codes::expires_at)),
-    );
-    let insert = diesel::insert_into(codes::table).values(&row);
-    match connection {
-        AnyConnection::Postgres(connection) => {
-            insert.on_conflict((codes::purpose, codes::subject)).do_update().set(set).execute(connection)?
-        }
-        AnyConnection::Sqlite(connection) => {
-            insert.on_conflict((codes::purpose, codes::subject)).do_update().set(set).execute(connection)?
-        }
-    };
+/// A request that is valid, as far as the next one must know it.
+#[derive(Debug)]
+pub(crate) struct ValidRequest {
+    pub(crate) validation: String,
+    pub(crate) from_known_network: bool,
+    pub(crate) expires_at: Timestamp,
+}
+
+/// Locks the requests of one subject until the commit. Every change holds this lock, so no two transactions wait for each
+/// other's rows; only the deletion of rows that have long expired goes without.
+pub(crate) fn lock_subject(connection: &mut AnyConnection, purpose: Purpose, subject: &str) -> Result<()> {
+    // In SQLite a write transaction has the database to itself.
+    if let AnyConnection::Postgres(connection) = connection {
+        let lock = "SELECT pg_advisory_xact_lock(hashtextextended('codes/' || $1 || '/' || $2, 0))";
+        diesel::sql_query(lock).bind::<Text, _>(purpose.as_str()).bind::<Text, _>(subject).execute(connection)?;
+    }
     Ok(())
 }
 
-/// Until the commit nobody else tries it or uses it up.
+/// Inserts a request after all others of its subject, whose lock the caller holds.
+pub(crate) fn insert(connection: &mut AnyConnection, code: Code) -> Result<()> {
+    let of_subject = codes::purpose.eq(code.purpose.as_str()).and(codes::subject.eq(code.subject.clone()));
+    let last: Option<i64> = codes::table.filter(of_subject).select(max(codes::number)).get_result(connection)?;
+    diesel::insert_into(codes::table).values(Row::new(code, last.unwrap_or(0) + 1)).execute(connection)?;
+    Ok(())
+}
+
+/// Lists the valid requests of a subject whose second step has not begun, the oldest first.
+pub(crate) fn list_valid(
+    connection: &mut AnyConnection,
+    (purpose, subject): (Purpose, &str),
+    max_tries: i64,
+    now: Timestamp,
+) -> Result<Vec<ValidRequest>> {
+    let rows: Vec<(String, bool, i64)> = codes::table
+        .filter(codes::purpose.eq(purpose.as_str()).and(codes::subject.eq(subject)))
+        .filter(codes::is_begun.eq(false))
+        .filter(codes::failed_tries.lt(max_tries).and(codes::expires_at.gt(now.as_micros())))
+        .order(codes::number)
+        .select((codes::validation, codes::from_known_network, codes::expires_at))
+        .load(connection)?;
+    let valid = rows.into_iter().map(|(validation, from_known_network, expires_at)| ValidRequest {
+        validation,
+        from_known_network,
+        expires_at: Timestamp::from_micros(expires_at),
+    });
+    Ok(valid.collect())
+}
+
+/// Finds a request and locks those of its subject, itself included, until the commit.
 pub(crate) fn find_locked(connection: &mut AnyConnection, validation: &str, purpose: Purpose) -> Result<Option<Code>> {
-    let here = codes::table.find(validation).filter(codes::purpose.eq(purpose.as_str()));
-    if diesel::update(here).set(codes::failed_tries.eq(codes::failed_tries)).execute(connection)? == 0 {
-        return Ok(None);
-    }
-    let row: Row = codes::table.find(validation).select(Row::as_select()).get_result(connection)?;
-    Ok(Some(row.try_into()?))
+    let here = || codes::table.find(validation).filter(codes::purpose.eq(purpose.as_str()));
+    let subject: Option<String> = here().select(codes::subject).get_result(connection).optional()?;
+    let Some(subject) = subject else { return Ok(None) };
+    lock_subject(connection, purpose, &subject)?;
+    let row: Option<Row> = here().select(Row::as_select()).get_result(connection).optional()?;
+    row.map(Code::try_from).transpose()
 }
 
 pub(crate) fn set_failed_tries(connection: &mut AnyConnection, validation: &str, failed_tries: i64) -> Result<()> {
@@ -100,9 +131,9 @@ pub(crate) fn set_failed_tries(connection: &mut AnyConnection, validation: &str,
     Ok(())
 }
 
-/// Whether it is there still.
-pub(crate) fn set_subject(connection: &mut AnyConnection, validation: &str, subject: &str) -> Result<bool> {
-    Ok(diesel::update(codes::table.find(validation)).set(codes::subject.eq(subject)).execute(connection)? > 0)
+pub(crate) fn set_begun(connection: &mut AnyConnection, validation: &str) -> Result<()> {
+    diesel::update(codes::table.find(validation)).set(codes::is_begun.eq(true)).execute(connection)?;
+    Ok(())
 }
 
 pub(crate) fn delete(connection: &mut AnyConnection, validation: &str) -> Result<()> {
@@ -110,21 +141,28 @@ pub(crate) fn delete(connection: &mut AnyConnection, validation: &str) -> Result
     Ok(())
 }
 
+/// Deletes the requests of a subject whose second step has not begun, except one.
+pub(crate) fn delete_others(connection: &mut AnyConnection, code: &Code) -> Result<()> {
+    let of_subject = codes::purpose.eq(code.purpose.as_str()).and(codes::subject.eq(&code.subject));
+    let others = codes::table.filter(of_subject).filter(codes::validation.ne(&code.validation));
+    diesel::delete(others.filter(codes::is_begun.eq(false))).execute(connection)?;
+    Ok(())
+}
+
+/// Locks and deletes all requests of a subject.
 pub(crate) fn delete_of(connection: &mut AnyConnection, purpose: Purpose, subject: &str) -> Result<()> {
+    lock_subject(connection, purpose, subject)?;
     let of_subject = codes::purpose.eq(purpose.as_str()).and(codes::subject.eq(subject));
     diesel::delete(codes::table.filter(of_subject)).execute(connection)?;
     Ok(())
 }
 
-/// Those of a user, by gid; what they asked for by address goes when it expires.
+/// Deletes the requests of a user, by gid; those for an address of several accounts are left. The caller holds the lock of the
+/// trust head: only then may a transaction take the locks of several subjects.
 pub(crate) fn delete_of_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
-    diesel::delete(codes::table.filter(codes::subject.eq(user.to_string()).and(is_of_user()))).execute(connection)?;
-    Ok(())
-}
-
-#[diesel::dsl::auto_type(no_type_alias)]
-fn is_of_user() -> _ {
-    codes::purpose.eq("reset").or(codes::purpose.eq("email"))
+    let user = user.to_string();
+    delete_of(connection, Purpose::Reset, &user)?;
+    delete_of(connection, Purpose::Email, &user)
 }
 
 pub(crate) fn delete_expired(connection: &mut AnyConnection, cut: Timestamp) -> Result<()> {

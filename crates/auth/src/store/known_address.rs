@@ -29,6 +29,14 @@ pub(crate) fn find_with_hash(
     Ok(row.map(|(hash, at)| (hash, at.map(Timestamp::from_micros))))
 }
 
+/// Returns whether the user has logged in from this address after `since`.
+pub(crate) fn is_known(connection: &mut AnyConnection, user: Gid, address: &str, since: Timestamp) -> Result<bool> {
+    let known = known_addresses::table.find((user.to_string(), address));
+    let last_login_at: Option<i64> =
+        known.select(known_addresses::last_login_at).get_result(connection).optional()?;
+    Ok(last_login_at.is_some_and(|at| at > since.as_micros()))
+}
+
 /// Notes a login, and forgets the oldest address when there are too many.
 pub(crate) fn put(connection: &mut AnyConnection, user: Gid, address: &str, now: Timestamp) -> Result<()> {
     let known = known_addresses::table.find((user.to_string(), address));

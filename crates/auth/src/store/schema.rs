@@ -109,5 +109,8 @@ diesel::table! {
         password_hash -> Nullable<Text>,
         failed_tries -> BigInt,
         expires_at -> BigInt,
+        number -> BigInt,
+        from_known_network -> Bool,
+        is_begun -> Bool,
     }
 }

@@ -86,13 +86,13 @@ impl Gate {
 }
 
 impl Ticket {
-    /// Lets its holder through when there is room at each of these, of which there are some for each key, and nobody has failed
-    /// since; else hands back the ticket, and what to wait for unless it is only that the counts must be read again.
+    /// Lets its holder through when there is room at each of these keys and nobody has failed with one of them since; else hands back the ticket, and what to wait for unless it is only that the counts must be read again.
     pub(crate) fn enter(mut self, rooms: &[(&str, usize)]) -> Result<Permit, (Self, Option<Arc<Notify>>)> {
         let gate = self.gate.clone();
         let refused = gate.with(|slots| {
             let mut is_stale = false;
-            for (key, seen) in &mut self.seen {
+            // Failures of others by keys that don't apply to this attempt are nothing to it.
+            for (key, seen) in self.seen.iter_mut().filter(|(key, _)| rooms.iter().any(|(asked, _)| asked == key)) {
                 let failed = slots.get(key).map_or(0, |slot| slot.failed);
                 is_stale |= std::mem::replace(seen, failed) != failed;
             }
@@ -156,6 +156,16 @@ mod tests {
         assert!(wait_for.is_none(), "what it read is stale");
         drop(third.enter(&[("a", 2)]).ok().unwrap());
         drop(second);
+        assert!(gate.with(|slots| slots.is_empty()));
+    }
+
+    #[test]
+    fn failures_by_keys_that_do_not_apply_are_ignored() {
+        let gate = Arc::new(Gate::default());
+        let stranger = gate.approach(&["address"]).enter(&[("address", 1)]).ok().unwrap();
+        let owner = gate.approach(&["address", "name at address"]);
+        stranger.leave_counted();
+        drop(owner.enter(&[("name at address", 1)]).ok().unwrap());
         assert!(gate.with(|slots| slots.is_empty()));
     }
 

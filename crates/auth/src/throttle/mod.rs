@@ -2,15 +2,17 @@
 //! everybody wait who comes with that name or from there, longer with each failure. ADR 0013 says why it is as it is.
 
 mod gate;
+mod mailbox;
 
 use std::{net::IpAddr, time::Duration};
 
-use doorward_domain::{Email, Gid, Timestamp};
+use doorward_domain::{Gid, Timestamp};
 use doorward_storage::AnyConnection;
 
 use crate::{Error, codes::hashed, config::ThrottleConfig, store};
 
 pub(crate) use gate::{Gate, Permit};
+pub(crate) use mailbox::{CodeMail, count_mail};
 
 /// An address may fail so many times as often as a username.
 const ADDRESS_FACTOR: u32 = 10;
@@ -24,9 +26,6 @@ const CODE_FACTOR: u32 = 40;
 /// Somebody may invite so many times that, and one more a minute.
 const INVITATION_FACTOR: u32 = 40;
 const INVITATION_FORGIVES: Duration = Duration::from_secs(60);
-/// So many mails to one mailbox at strangers' request as a username may fail times this.
-const MAILBOX_FACTOR: u32 = 2;
-const MAILBOX_FORGIVES: Duration = Duration::from_secs(3600);
 /// For how long an address counts as one from which the user logs in, and how exactly that is kept.
 pub(crate) const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
 const KNOWN_WITHIN: Duration = Duration::from_secs(24 * 3600);
@@ -110,10 +109,11 @@ impl Bucket {
         Self { key: format!("invitation:{inviter}"), threshold, forgives: INVITATION_FORGIVES }
     }
 
-    /// Of mails with codes to one address, whoever asks for them.
-    pub(crate) fn of_mailbox(email: &Email, config: &ThrottleConfig) -> Self {
-        let threshold = config.failures.saturating_mul(MAILBOX_FACTOR);
-        Self { key: format!("mailbox:{}", hashed(&email.folded())), threshold, forgives: MAILBOX_FORGIVES }
+    /// Counts what a user with a token asks for: by itself at an address from which they have logged in, else together.
+    pub(crate) fn of_requests_by(user: Gid, known_place: Option<&Place>, config: &ThrottleConfig) -> Self {
+        let threshold = config.failures.saturating_mul(ADDRESS_FACTOR);
+        let at = known_place.map_or(String::new(), |place| format!("@{}", place.as_str()));
+        Self { key: format!("question:{user}{at}"), threshold, forgives: QUESTION_FORGIVES }
     }
 
     /// The failures that still count.
@@ -160,6 +160,24 @@ pub(crate) fn wait(count: &Count, now: Timestamp) -> Option<Duration> {
 /// Whether a login from an address makes it a known one still.
 pub(crate) fn is_known(last_login_at: Option<Timestamp>, now: Timestamp) -> bool {
     last_login_at.is_some_and(|at| at > now.minus(KNOWN_FOR))
+}
+
+/// Returns whether one of these users has logged in from this address lately.
+///
+/// # Errors
+/// Those of the database.
+pub(crate) fn is_known_to_any(
+    connection: &mut AnyConnection,
+    users: &[Gid],
+    place: &Place,
+    now: Timestamp,
+) -> Result<bool, Error> {
+    for user in users {
+        if store::known_address::is_known(connection, *user, place.as_str(), now.minus(KNOWN_FOR))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a login must be noted, for an address to stay known.
@@ -211,13 +229,17 @@ pub(crate) fn count_attempt(
     Ok(())
 }
 
-/// Refuses during a wait, and counts nothing.
+/// Returns how long attempts have to wait still; counts nothing.
 ///
 /// # Errors
-/// [`Error::Throttled`], and those of the database.
-pub(crate) fn admit(connection: &mut AnyConnection, bucket: &Bucket, now: Timestamp) -> Result<(), Error> {
+/// Those of the database.
+pub(crate) fn find_wait(
+    connection: &mut AnyConnection,
+    bucket: &Bucket,
+    now: Timestamp,
+) -> Result<Option<Duration>, Error> {
     let count = store::throttle::find(connection, &bucket.key)?;
-    count.and_then(|count| wait(&count, now)).map_or(Ok(()), |wait| Err(Error::Throttled(wait)))
+    Ok(count.and_then(|count| wait(&count, now)))
 }
 
 /// Drops what no longer counts, one kind at a time. A transaction for both could wait for somebody who has locked an
@@ -234,7 +256,9 @@ pub(crate) fn sweep(
         Kind::Question => (config.failures.saturating_mul(ADDRESS_FACTOR), QUESTION_FORGIVES),
         Kind::Code => (config.failures.saturating_mul(CODE_FACTOR), QUESTION_FORGIVES),
         Kind::Invitation => (config.failures.saturating_mul(INVITATION_FACTOR), INVITATION_FORGIVES),
-        Kind::Mailbox => (config.failures.saturating_mul(MAILBOX_FACTOR), MAILBOX_FORGIVES),
+        Kind::Mailbox => (mailbox::threshold(config), mailbox::FORGIVES),
+        Kind::Strangers => (mailbox::strangers_threshold(config), mailbox::FORGIVES),
+        Kind::Newcomers => (mailbox::newcomers_threshold(config), mailbox::NEWCOMERS_FORGIVE),
     };
     let longest = forgives.saturating_mul(threshold.saturating_add(MAX_DOUBLINGS));
     Ok(store::throttle::delete_old(connection, kind.prefix(), now.minus(longest), MAX_COUNTS, now)?)
@@ -249,11 +273,21 @@ pub(crate) enum Kind {
     Code,
     Invitation,
     Mailbox,
+    Strangers,
+    Newcomers,
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Name, Self::Address, Self::Question, Self::Code, Self::Invitation, Self::Mailbox];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Name,
+        Self::Address,
+        Self::Question,
+        Self::Code,
+        Self::Invitation,
+        Self::Mailbox,
+        Self::Strangers,
+        Self::Newcomers,
+    ];
 
     const fn prefix(self) -> &'static str {
         match self {
@@ -263,6 +297,8 @@ impl Kind {
             Self::Code => "code:",
             Self::Invitation => "invitation:",
             Self::Mailbox => "mailbox:",
+            Self::Strangers => "strangers:",
+            Self::Newcomers => "newcomers:",
         }
     }
 }

@@ -1,0 +1,94 @@
+//! How often people may ask for what costs others something: questions without a token, codes by mail, invitations.
+
+use doorward_domain::{Email, Gid, Timestamp};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Config, Error,
+    accounts::{Accounts, From},
+    throttle::{self, Bucket, CodeMail, Place},
+};
+
+impl Accounts {
+    /// Counts a question of somebody without a token.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`], and those of the database.
+    pub(crate) async fn count_question(&self, from: &From) -> Result<(), Error> {
+        let bucket = Bucket::of_questions(&Place::of(from.address), &self.config.throttle);
+        self.count(move |connection, config, now| {
+            throttle::count_attempt(connection, &[&bucket], &config.throttle, now)
+        })
+        .await
+    }
+
+    /// Counts a mail that somebody has sent to another.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`], and those of the database.
+    pub(crate) async fn count_invitation(&self, inviter: Gid) -> Result<(), Error> {
+        let bucket = Bucket::of_invitations(inviter, &self.config.throttle);
+        self.count(move |connection, config, now| {
+            throttle::count_attempt(connection, &[&bucket], &config.throttle, now)
+        })
+        .await
+    }
+
+    /// Counts a code for the signup of a mailbox. No account tells which networks its owner uses.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`], and those of the database.
+    pub(super) async fn count_signup(&self, to: Email, from: &From) -> Result<(), Error> {
+        let mail = CodeMail { to, place: Place::of(from.address), is_known_place: false, user: None };
+        self.count(move |connection, config, now| throttle::count_mail(connection, &mail, &config.throttle, now))
+            .await
+    }
+
+    /// Counts a request for a new password of these users, and the code to their mailbox, if they have one. Returns whether it
+    /// comes from an address from which one of them has logged in: then no request from elsewhere holds it up, nor do other
+    /// questions from there.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`], and those of the database.
+    pub(super) async fn count_reset(&self, users: Vec<Gid>, to: Option<Email>, from: &From) -> Result<bool, Error> {
+        let place = Place::of(from.address);
+        self.count(move |connection, config, now| {
+            let is_known_place = throttle::is_known_to_any(connection, &users, &place, now)?;
+            if !is_known_place {
+                let question = Bucket::of_questions(&place, &config.throttle);
+                throttle::count_attempt(connection, &[&question], &config.throttle, now)?;
+            }
+            if let Some(to) = to {
+                let mail = CodeMail { to, place, is_known_place, user: None };
+                throttle::count_mail(connection, &mail, &config.throttle, now)?;
+            }
+            Ok(is_known_place)
+        })
+        .await
+    }
+
+    /// Counts a code for another email address of a user with a token. Returns whether the user has logged in from there.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`], and those of the database.
+    pub(super) async fn count_email_change(&self, user: Gid, to: Email, from: &From) -> Result<bool, Error> {
+        let place = Place::of(from.address);
+        self.count(move |connection, config, now| {
+            let is_known_place = throttle::is_known_to_any(connection, &[user], &place, now)?;
+            let requests = Bucket::of_requests_by(user, is_known_place.then_some(&place), &config.throttle);
+            throttle::count_attempt(connection, &[&requests], &config.throttle, now)?;
+            let mail = CodeMail { to, place, is_known_place, user: Some(user) };
+            throttle::count_mail(connection, &mail, &config.throttle, now)?;
+            Ok(is_known_place)
+        })
+        .await
+    }
+
+    async fn count<T: Send + 'static>(
+        &self,
+        count: impl FnOnce(&mut AnyConnection, &Config, Timestamp) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (config, clock) = (self.config.clone(), self.clock.clone());
+        self.database.write(move |connection| count(connection, &config, clock.now())).await
+    }
+}

@@ -1,0 +1,98 @@
+//! Limits of mails with codes. Nobody may fill a mailbox, and nobody may keep its owner from receiving a code by asking first.
+//! Each network has its own count for a mailbox. Networks from which the account has logged in have no other. All others
+//! share a second count; while that makes them wait, a network that has hardly asked for this mailbox yet is still let
+//! through, within a third count. ADR 0022 has the reasons.
+//!
+//! With the defaults, six networks that ask 40 times each for one mailbox: the first two send 10 mails each, and then the
+//! shared count (20) makes them wait. The other four are newcomers and send 2 each. The owner, from a seventh network, is
+//! a newcomer too and receives a code at once; 40 such networks could do the same before the third count (100) is full.
+
+use std::time::Duration;
+
+use doorward_domain::{Email, Gid, Timestamp};
+use doorward_storage::AnyConnection;
+
+use super::{Bucket, Place, count_attempt, wait};
+use crate::{Error, codes::hashed, config::ThrottleConfig, store};
+
+/// Mails to one mailbox for one network, as a multiple of the failures that a username may have.
+const FACTOR: u32 = 2;
+/// The same for all networks together from which the account has not logged in.
+const STRANGERS_FACTOR: u32 = 4;
+/// The same for newcomers while the others wait.
+const NEWCOMERS_FACTOR: u32 = 20;
+/// A network with fewer mails to the mailbox than that is a newcomer.
+const NEWCOMER_MAILS: i64 = 2;
+/// Not shorter than the longest wait: else the counts would shrink during an attack.
+pub(super) const FORGIVES: Duration = Duration::from_secs(3600);
+pub(super) const NEWCOMERS_FORGIVE: Duration = Duration::from_secs(5 * 60);
+
+pub(super) const fn threshold(config: &ThrottleConfig) -> u32 {
+    config.failures.saturating_mul(FACTOR)
+}
+
+pub(super) const fn strangers_threshold(config: &ThrottleConfig) -> u32 {
+    config.failures.saturating_mul(STRANGERS_FACTOR)
+}
+
+pub(super) const fn newcomers_threshold(config: &ThrottleConfig) -> u32 {
+    config.failures.saturating_mul(NEWCOMERS_FACTOR)
+}
+
+/// A mail with a code, before it is written.
+#[derive(Debug, Clone)]
+pub(crate) struct CodeMail {
+    pub(crate) to: Email,
+    /// The network that asks for it.
+    pub(crate) place: Place,
+    /// Whether the account has logged in from there.
+    pub(crate) is_known_place: bool,
+    /// The user who asks, when they have a token.
+    pub(crate) user: Option<Gid>,
+}
+
+/// Counts a mail with a code before it is written.
+///
+/// # Errors
+/// [`Error::Throttled`], and then the caller's transaction must not be committed; those of the database.
+pub(crate) fn count_mail(
+    connection: &mut AnyConnection,
+    mail: &CodeMail,
+    config: &ThrottleConfig,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let mailbox = hashed(&mail.to.folded());
+    let of_requester = |requester: &str| Bucket {
+        key: format!("mailbox:{mailbox}@{requester}"),
+        threshold: threshold(config),
+        forgives: FORGIVES,
+    };
+    let own = of_requester(mail.place.as_str());
+    let earlier = own.failures(store::throttle::find(connection, &own.key)?.as_ref(), now);
+    count_attempt(connection, &[&own], config, now)?;
+    if mail.is_known_place {
+        return Ok(());
+    }
+    if let Some(user) = mail.user {
+        // Whoever has a stolen token and many networks is one requester.
+        count_attempt(connection, &[&of_requester(&user.to_string())], config, now)?;
+    }
+    let strangers = Bucket {
+        key: format!("strangers:{mailbox}"),
+        threshold: strangers_threshold(config),
+        forgives: FORGIVES,
+    };
+    let count = store::throttle::lock(connection, &strangers.key)?;
+    let Some(wait) = wait(&count, now) else {
+        return Ok(store::throttle::set(connection, strangers.count_failure(count, config, now))?);
+    };
+    if earlier >= NEWCOMER_MAILS {
+        return Err(Error::Throttled(wait));
+    }
+    let newcomers = Bucket {
+        key: format!("newcomers:{mailbox}"),
+        threshold: newcomers_threshold(config),
+        forgives: NEWCOMERS_FORGIVE,
+    };
+    count_attempt(connection, &[&newcomers], config, now)
+}

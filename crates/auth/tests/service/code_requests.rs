@@ -1,0 +1,230 @@
+//! Several requests for codes at the same time: which are valid, which hold up which, and how many mails a mailbox gets.
+
+use futures_util::future::join_all;
+
+use super::{
+    codes::{Pair, Purpose, assert_refused, both_with_mails},
+    *,
+};
+
+const PASSWORD: &str = "correct horse battery staple 9";
+const HOME: &str = "2001:db8:7:7::1";
+/// The same network as [`HOME`].
+const ALSO_HOME: &str = "2001:db8:7:7:abcd::9";
+const MINUTE: Duration = Duration::from_secs(60);
+
+fn stranger(number: usize) -> String {
+    format!("198.51.100.{number}")
+}
+
+/// A user, and each purpose with them.
+async fn purposes(fixture: &Fixture) -> (Gid, [Purpose; 3]) {
+    let user = fixture.user(PASSWORD).await;
+    (user, [Purpose::Signup, Purpose::Reset(user), Purpose::Email(user)])
+}
+
+impl Fixture {
+    async fn begin_from_each(&self, purpose: Purpose, addresses: impl IntoIterator<Item = String>) -> Vec<Pair> {
+        let mut begun = Vec::new();
+        for address in addresses {
+            begun.push(self.begin(purpose, &address).await.unwrap());
+        }
+        begun
+    }
+
+    /// Whether a request is valid. The try that tells is a wrong one, so it can be asked four times.
+    async fn is_valid(&self, purpose: Purpose, codes: &Pair) -> bool {
+        let failed = "SELECT '' AS id, CAST(COALESCE(SUM(failed_tries), 0) AS TEXT) AS text FROM codes";
+        let before = self.texts(failed).await;
+        assert_refused(self.complete(purpose, &(codes.0.clone(), "AAAAAA".to_owned())).await);
+        self.texts(failed).await != before
+    }
+}
+
+#[tokio::test]
+async fn five_requests_are_valid_at_once_and_the_sixth_invalidates_the_oldest() {
+    for fixture in both_with_mails().await {
+        let (_, purposes) = purposes(&fixture).await;
+        for purpose in purposes {
+            // From one address, and each from another.
+            for same in [true, false] {
+                let begun = fixture
+                    .begin_from_each(purpose, (1..=6).map(|number| stranger(if same { 1 } else { number })))
+                    .await;
+                assert!(!fixture.is_valid(purpose, &begun[0]).await, "{purpose:?}");
+                for codes in &begun[1..] {
+                    assert!(fixture.is_valid(purpose, codes).await, "{purpose:?}");
+                }
+                fixture.clock.advance(60 * 60 * MINUTE);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn any_of_several_requests_succeeds_and_ends_the_others() {
+    for fixture in both_with_mails().await {
+        let (_, purposes) = purposes(&fixture).await;
+        for (purpose, place) in purposes.into_iter().flat_map(|purpose| (0..5).map(move |place| (purpose, place))) {
+            let begun = fixture.begin_from_each(purpose, (1..=5).map(stranger)).await;
+            fixture.complete(purpose, &begun[place]).await.unwrap();
+            for codes in &begun {
+                assert_refused(fixture.complete(purpose, codes).await);
+            }
+            fixture.clock.advance(60 * 60 * MINUTE);
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_all_requests_at_once_one_succeeds() {
+    for fixture in both_with_mails().await {
+        let (_, purposes) = purposes(&fixture).await;
+        for purpose in purposes {
+            let begun = fixture.begin_from_each(purpose, (1..=5).map(stranger)).await;
+            let tries = begun.iter().cycle().take(40).map(|codes| fixture.complete(purpose, codes));
+            let done = join_all(tries).await;
+            assert_eq!(done.iter().filter(|done| done.is_ok()).count(), 1, "{purpose:?}: {done:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_from_a_known_network_outlives_any_number_of_others() {
+    for fixture in both_with_mails().await {
+        let (user, purposes) = purposes(&fixture).await;
+        for purpose in purposes.into_iter().skip(1) {
+            fixture.log_in_from(user, PASSWORD, HOME).await.unwrap();
+            let own = fixture.begin(purpose, ALSO_HOME).await.unwrap();
+            for number in 1..=8 {
+                fixture.begin(purpose, &stranger(number)).await.unwrap();
+            }
+            assert!(fixture.is_valid(purpose, &own).await, "{purpose:?}");
+            // Later ones of the same network do invalidate it, after those of strangers.
+            let later = fixture.begin_from_each(purpose, vec![HOME.to_owned(); 4]).await;
+            assert!(fixture.is_valid(purpose, &own).await, "{purpose:?}");
+            // There is no room for a stranger's.
+            assert_eq!(code(fixture.begin(purpose, &stranger(9)).await), ErrorCode::Throttled);
+            let last = fixture.begin(purpose, HOME).await.unwrap();
+            assert!(!fixture.is_valid(purpose, &own).await, "{purpose:?}");
+            assert!(fixture.is_valid(purpose, &later[0]).await && fixture.is_valid(purpose, &last).await);
+            fixture.clock.advance(60 * 60 * MINUTE);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_network_is_known_to_its_user_alone_and_for_thirty_days() {
+    for fixture in both_with_mails().await {
+        let (user, [_, reset, _]) = purposes(&fixture).await;
+        let other = fixture.user(PASSWORD).await;
+        fixture.log_in_from(other, PASSWORD, HOME).await.unwrap();
+        fixture.log_in_from(user, PASSWORD, "192.0.2.77").await.unwrap();
+        fixture.clock.advance(30 * 24 * 60 * MINUTE);
+        for address in [HOME, "192.0.2.77"] {
+            let own = fixture.begin(reset, address).await.unwrap();
+            fixture.begin_from_each(reset, (1..=5).map(stranger)).await;
+            assert!(!fixture.is_valid(reset, &own).await, "{address}");
+            fixture.clock.advance(60 * 60 * MINUTE);
+        }
+    }
+}
+
+/// Six networks with 40 requests each within an hour: at any moment of it, an owner elsewhere receives codes that work, and the
+/// mailbox does not get hundreds of mails.
+#[tokio::test]
+async fn strangers_requests_leave_the_owner_a_usable_code() {
+    for fixture in both_with_mails().await {
+        let (user, purposes) = purposes(&fixture).await;
+        fixture.log_in_from(user, PASSWORD, HOME).await.unwrap();
+        for purpose in purposes {
+            let owner = if matches!(purpose, Purpose::Signup) { "203.0.113.77" } else { HOME };
+            let (mut sent, mut owners) = (0, None);
+            for turn in 0..40 {
+                for number in 1..=6 {
+                    match fixture.begin(purpose, &stranger(number)).await {
+                        Ok(_) => sent += 1,
+                        Err(failure) => assert_eq!(failure.code, ErrorCode::Throttled),
+                    }
+                    fixture.clock.advance(Duration::from_secs(15));
+                }
+                if turn == 30 {
+                    owners = Some(fixture.begin(purpose, owner).await.unwrap());
+                }
+                // Some minutes until the mail is read.
+                if turn == 35 {
+                    assert!(fixture.is_valid(purpose, owners.as_ref().unwrap()).await, "{purpose:?}");
+                }
+            }
+            assert!(sent <= 60, "{sent} mails for {purpose:?}");
+            fixture.complete(purpose, owners.as_ref().unwrap()).await.unwrap();
+            fixture.clock.advance(60 * 60 * MINUTE);
+        }
+    }
+}
+
+#[tokio::test]
+async fn strangers_on_the_owners_network_can_not_hold_up_a_right_code() {
+    for fixture in both_with_mails().await {
+        let (user, purposes) = purposes(&fixture).await;
+        fixture.log_in_from(user, PASSWORD, "192.0.2.1").await.unwrap();
+        for purpose in purposes {
+            let codes = fixture.begin(purpose, "192.0.2.1").await.unwrap();
+            // All of the second steps come from one address.
+            let unknown = ("x".repeat(32), "AAAAAA".to_owned());
+            while code(fixture.complete(purpose, &unknown).await) != ErrorCode::Throttled {}
+            // A wrong one is counted for its request all the same: a wait gives nobody more tries.
+            for _ in 0..4 {
+                let wrong = (codes.0.clone(), "AAAAAA".to_owned());
+                assert_eq!(code(fixture.complete(purpose, &wrong).await), ErrorCode::Throttled);
+            }
+            let failed = "SELECT '' AS id, CAST(MAX(failed_tries) AS TEXT) AS text FROM codes";
+            assert_eq!(fixture.texts(failed).await, ["4"]);
+            fixture.complete(purpose, &codes).await.unwrap();
+        }
+    }
+}
+
+/// Questions of others at the same address hold up neither a new password nor another email address.
+#[tokio::test]
+async fn strangers_questions_on_the_owners_network_hold_up_no_code() {
+    for fixture in both_with_mails().await {
+        let (user, [signup, reset, email]) = purposes(&fixture).await;
+        fixture.log_in_from(user, PASSWORD, HOME).await.unwrap();
+        let question = || doorward_proto::auth::v1::CountQuestionRequest { client_address: ALSO_HOME.to_owned() };
+        while fixture.client.clone().count_question(question()).await.is_ok() {}
+        assert_eq!(code(fixture.begin(signup, HOME).await), ErrorCode::Throttled);
+        for purpose in [reset, email] {
+            let codes = fixture.begin(purpose, HOME).await.unwrap();
+            fixture.complete(purpose, &codes).await.unwrap();
+        }
+        // For another user they count.
+        let other = Purpose::Reset(fixture.user(PASSWORD).await);
+        assert_eq!(code(fixture.begin(other, HOME).await), ErrorCode::Throttled);
+    }
+}
+
+#[tokio::test]
+async fn every_request_has_its_mail_and_an_invalid_one_none() {
+    for fixture in both_with_mails().await {
+        let (_, purposes) = purposes(&fixture).await;
+        for purpose in purposes {
+            let earlier = fixture.waiting_mails().await.len();
+            fixture.begin_from_each(purpose, (1..=5).map(stranger)).await;
+            assert_eq!(fixture.waiting_mails().await.len(), earlier + 5);
+            fixture.begin_from_each(purpose, (6..=8).map(stranger)).await;
+            assert_eq!(fixture.waiting_mails().await.len(), earlier + 5);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_signup_finished_from_a_network_makes_it_a_known_one() {
+    for fixture in both_with_mails().await {
+        let (_, [signup, ..]) = purposes(&fixture).await;
+        let codes = fixture.begin(signup, "192.0.2.1").await.unwrap();
+        fixture.complete(signup, &codes).await.unwrap();
+        let known = "SELECT '' AS id, address AS text FROM known_addresses";
+        assert_eq!(fixture.texts(known).await, ["192.0.2.1"]);
+    }
+}
