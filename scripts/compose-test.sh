@@ -211,7 +211,7 @@ up
 say "who can reach what"
 published=$(docker ps --filter "label=com.docker.compose.project=$COMPOSE_PROJECT_NAME" --format '{{.Names}} {{.Ports}}' |
     grep -e '->' | grep -v edge) || true
-[ -z "$published" ] || fail "published, besides the edge: $published"
+[ -z "$published" ] || fail "not only the edge is published: $published"
 mounted() { docker inspect --format '{{range .Mounts}}{{println .Destination}}{{end}}' "$(container_of "$1")" | grep -c '^/run/secrets/'; }
 [ "$(mounted gateway)" = 1 ] || fail "the gateway has more secrets than the service token"
 [ "$(docker inspect --format '{{.Config.User}}' "$(container_of gateway)")" = 10001:10001 ] || fail "the gateway's user"

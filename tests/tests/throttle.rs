@@ -174,7 +174,7 @@ async fn an_address_may_fail_ten_times_as_often_and_no_success_clears_that(backe
     from("203.0.113.2", "nobody-1", WRONG).await.assert_unknown_user();
 }
 
-/// As behind a proxy that is not configured: all clients have one address.
+/// The situation behind a proxy that is not configured: all clients have one address.
 async fn what_others_send_from_her_address_does_not_hold_up_a_user_who_logs_in_there(backend: Backend) {
     let app = start(backend, "3", &[]).await;
     for user in ["ann", "ben"] {

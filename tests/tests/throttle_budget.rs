@@ -84,7 +84,7 @@ async fn strangers(app: &MailedApp) {
         let networks = (0..NETWORKS).map(async |network| {
             let from = format!("198.51.{place}.{network}");
             for number in 0..REQUESTS {
-                let (path, body) = kind.request(network * REQUESTS + number, "a code that nobody has been given");
+                let (path, body) = kind.request(network * REQUESTS + number, "a code that was never issued");
                 let status = ask(app, &from, &path, &body).await.status;
                 assert!([200, 403, 422, 429, 503].contains(&status), "{kind:?}: {status}");
             }
@@ -95,7 +95,7 @@ async fn strangers(app: &MailedApp) {
 
 /// Makes a first step, and the second with the code of the mail that comes after it.
 async fn both_steps(app: &MailedApp, from: &str, to: &str, (first, second): ((&str, Value), (&str, Value))) -> Answer {
-    // Whatever strangers have asked for is delivered before.
+    // All that strangers have asked for is delivered before.
     let is_empty = async || (count(&app.installation.databases.auth, "outbox", "1 = 1") == 0).then_some(());
     eventually("an empty outbox", std::time::Duration::from_secs(60), is_empty).await;
     let earlier = app.smtp.count_to(to);
@@ -137,7 +137,7 @@ async fn what_strangers_send_costs_the_owner_nothing(backend: Backend) {
     sign_up(&app, "192.0.2.2", "owner", MAILBOX).await.token();
     reset(&app, HOME).await.token();
     log_in(&app, HOME, NEW).await.token();
-    // Nobody's mailbox was filled: to each, two kinds at most have sent.
+    // No mailbox was filled: three kinds at most send to each.
     for mailbox in ["ann@example.org", MAILBOX] {
         assert!(app.smtp.count_to(mailbox) < 150, "{} to {mailbox}", app.smtp.count_to(mailbox));
     }
@@ -154,7 +154,7 @@ async fn a_request_made_at_home_outlives_what_strangers_send_later(backend: Back
     log_in(&app, HOME, NEW).await.token();
 }
 
-/// As behind a proxy that is not configured: all clients have one address.
+/// The situation behind a proxy that is not configured: all clients have one address.
 async fn what_others_send_from_the_owner_s_network_holds_up_no_reset(backend: Backend) {
     let (app, _) = start(backend, &[]).await;
     log_in(&app, HOME, PASSWORD).await.token();
@@ -168,7 +168,7 @@ async fn what_others_send_from_the_owner_s_network_holds_up_no_reset(backend: Ba
         ask(&app, HOME, path, &body).await.assert_throttled();
     }
     for number in 0..210 {
-        let (path, body) = Kind::WrongCode.request(number, "a code that nobody has been given");
+        let (path, body) = Kind::WrongCode.request(number, "a code that was never issued");
         ask(&app, HOME, &path, &body).await;
     }
     for number in 0..60 {

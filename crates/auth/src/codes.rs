@@ -188,8 +188,8 @@ pub(crate) fn count_failure(connection: &mut AnyConnection, code: &Code) -> Resu
 /// has used only in favour of another from such a network. Returns the validation hashes of those that it has invalidated.
 ///
 /// # Errors
-/// [`Error::Throttled`] when all others are from networks that the account has used and this one is not, and those of the
-/// database.
+/// [`Error::Throttled`] when all others are from networks that the account has used and this one is not, and
+/// database errors.
 pub(crate) fn put(connection: &mut AnyConnection, code: Code, now: Timestamp) -> Result<Vec<String>, Error> {
     store::code::lock_subject(connection, code.purpose, &code.subject)?;
     let mut valid = store::code::list_valid(connection, (code.purpose, &code.subject), MAX_TRIES, now)?;

@@ -79,7 +79,7 @@ impl Outbox {
     /// is not stopped.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub fn withdraw(
         &self,
         connection: &mut AnyConnection,

@@ -33,7 +33,7 @@ impl Accounts {
     /// Checks the codes. From here on no later request invalidates them, and earlier ones end.
     ///
     /// # Errors
-    /// [`Error::CodeRefused`], [`Error::Throttled`], and those of the database.
+    /// [`Error::CodeRefused`], [`Error::Throttled`], and database errors.
     pub(crate) async fn check_email_change(
         &self,
         user: Gid,

@@ -10,10 +10,10 @@ use crate::{
 };
 
 impl Accounts {
-    /// Counts a question of somebody without a token.
+    /// Counts a question of a client without a token.
     ///
     /// # Errors
-    /// [`Error::Throttled`], and those of the database.
+    /// [`Error::Throttled`], and database errors.
     pub(crate) async fn count_question(&self, from: &From) -> Result<(), Error> {
         let bucket = Bucket::of_questions(&Place::of(from.address), &self.config.throttle);
         self.count(move |connection, config, now| {
@@ -22,10 +22,10 @@ impl Accounts {
         .await
     }
 
-    /// Counts a mail that somebody has sent to another.
+    /// Counts a mail that a user has sent to another.
     ///
     /// # Errors
-    /// [`Error::Throttled`], and those of the database.
+    /// [`Error::Throttled`], and database errors.
     pub(crate) async fn count_invitation(&self, inviter: Gid) -> Result<(), Error> {
         let bucket = Bucket::of_invitations(inviter, &self.config.throttle);
         self.count(move |connection, config, now| {
@@ -37,11 +37,10 @@ impl Accounts {
     /// Counts a code for the signup of a mailbox. No account tells which networks its owner uses.
     ///
     /// # Errors
-    /// [`Error::Throttled`], and those of the database.
+    /// [`Error::Throttled`], and database errors.
     pub(super) async fn count_signup(&self, to: Email, from: &From) -> Result<(), Error> {
         let mail = CodeMail { to, place: Place::of(from.address), is_known_place: false, user: None };
-        self.count(move |connection, config, now| throttle::count_mail(connection, &mail, &config.throttle, now))
-            .await
+        self.count(move |connection, config, now| throttle::count_mail(connection, &mail, &config.throttle, now)).await
     }
 
     /// Counts a request for a new password of these users, and the code to their mailbox, if they have one. Returns whether it
@@ -49,7 +48,7 @@ impl Accounts {
     /// questions from there.
     ///
     /// # Errors
-    /// [`Error::Throttled`], and those of the database.
+    /// [`Error::Throttled`], and database errors.
     pub(super) async fn count_reset(&self, users: Vec<Gid>, to: Option<Email>, from: &From) -> Result<bool, Error> {
         let place = Place::of(from.address);
         self.count(move |connection, config, now| {
@@ -70,7 +69,7 @@ impl Accounts {
     /// Counts a code for another email address of a user with a token. Returns whether the user has logged in from there.
     ///
     /// # Errors
-    /// [`Error::Throttled`], and those of the database.
+    /// [`Error::Throttled`], and database errors.
     pub(super) async fn count_email_change(&self, user: Gid, to: Email, from: &From) -> Result<bool, Error> {
         let place = Place::of(from.address);
         self.count(move |connection, config, now| {

@@ -84,7 +84,7 @@ impl Accounts {
     /// Stores a new code and the mail with it, together.
     ///
     /// # Errors
-    /// [`Error::Throttled`], [`Error::MailOff`], and those of the database.
+    /// [`Error::Throttled`], [`Error::MailOff`], and database errors.
     async fn send(&self, code: Code, mail: NewMail, entry: Entry) -> Result<(), Error> {
         let (outbox, clock) = (self.outbox()?, self.clock.clone());
         let put = outbox.clone();
@@ -93,8 +93,7 @@ impl Accounts {
                 let now = clock.now();
                 // Each request has a topic of its own: a newer one doesn't replace its mail.
                 let topic = |validation: &str| format!("code/{validation}");
-                let mail =
-                    NewMail { topic: Some(topic(&code.validation)), expires_at: Some(code.expires_at), ..mail };
+                let mail = NewMail { topic: Some(topic(&code.validation)), expires_at: Some(code.expires_at), ..mail };
                 for invalidated in codes::put(connection, code, now)? {
                     put.withdraw(connection, &topic(&invalidated), now)?;
                 }
@@ -110,7 +109,7 @@ impl Accounts {
     /// wrong one counts against its request and against the address.
     ///
     /// # Errors
-    /// [`Error::CodeRefused`]; [`Error::Throttled`] in place of that during a wait of the address; those of the database.
+    /// [`Error::CodeRefused`]; [`Error::Throttled`] in place of that during a wait of the address; database errors.
     async fn check(
         &self,
         purpose: Purpose,

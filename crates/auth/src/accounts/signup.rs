@@ -80,7 +80,7 @@ impl Accounts {
         };
         let (gid, hash) = (begun.gid, begun.password_hash.clone());
         if self.credentials.verify(Some(gid), Some(hash), &signup.password).await?.is_some() {
-            // Or whoever knows the address could ask for codes now, and leave an account without a password.
+            // Without this, a client that knows the address could ask for codes now, and leave an account without a password.
             let begin = move |connection: &mut AnyConnection| codes::begin(connection, &code);
             return if self.database.write(begin).await? { Ok(gid) } else { Err(Error::CodeRefused) };
         }

@@ -32,8 +32,7 @@ pub(crate) fn find_with_hash(
 /// Returns whether the user has logged in from this address after `since`.
 pub(crate) fn is_known(connection: &mut AnyConnection, user: Gid, address: &str, since: Timestamp) -> Result<bool> {
     let known = known_addresses::table.find((user.to_string(), address));
-    let last_login_at: Option<i64> =
-        known.select(known_addresses::last_login_at).get_result(connection).optional()?;
+    let last_login_at: Option<i64> = known.select(known_addresses::last_login_at).get_result(connection).optional()?;
     Ok(last_login_at.is_some_and(|at| at > since.as_micros()))
 }
 

@@ -86,7 +86,7 @@ impl Gate {
 }
 
 impl Ticket {
-    /// Lets its holder through when there is room at each of these keys and nobody has failed with one of them since; else hands back the ticket, and what to wait for unless it is only that the counts must be read again.
+    /// Lets its holder through when there is room at each of these keys and no attempt has failed with one of them since; else hands back the ticket, and what to wait for unless it is only that the counts must be read again.
     pub(crate) fn enter(mut self, rooms: &[(&str, usize)]) -> Result<Permit, (Self, Option<Arc<Notify>>)> {
         let gate = self.gate.clone();
         let refused = gate.with(|slots| {

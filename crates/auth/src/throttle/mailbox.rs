@@ -1,4 +1,4 @@
-//! Limits of mails with codes. Nobody may fill a mailbox, and nobody may keep its owner from receiving a code by asking first.
+//! Limits of mails with codes. No client may fill a mailbox, and none may keep its owner from receiving a code by asking first.
 //! Each network has its own count for a mailbox. Networks from which the account has logged in have no other. All others
 //! share a second count; while that makes them wait, a network that has hardly asked for this mailbox yet is still let
 //! through, within a third count. ADR 0022 has the reasons.
@@ -23,7 +23,7 @@ const STRANGERS_FACTOR: u32 = 4;
 const NEWCOMERS_FACTOR: u32 = 20;
 /// A network with fewer mails to the mailbox than that is a newcomer.
 const NEWCOMER_MAILS: i64 = 2;
-/// Not shorter than the longest wait: else the counts would shrink during an attack.
+/// Time until one mail is forgiven. A shorter time than the longest wait would let counts shrink during an attack.
 pub(super) const FORGIVES: Duration = Duration::from_secs(3600);
 pub(super) const NEWCOMERS_FORGIVE: Duration = Duration::from_secs(5 * 60);
 
@@ -54,7 +54,7 @@ pub(crate) struct CodeMail {
 /// Counts a mail with a code before it is written.
 ///
 /// # Errors
-/// [`Error::Throttled`], and then the caller's transaction must not be committed; those of the database.
+/// [`Error::Throttled`], and then the caller's transaction must not be committed; database errors.
 pub(crate) fn count_mail(
     connection: &mut AnyConnection,
     mail: &CodeMail,
@@ -74,14 +74,11 @@ pub(crate) fn count_mail(
         return Ok(());
     }
     if let Some(user) = mail.user {
-        // Whoever has a stolen token and many networks is one requester.
+        // A client with a stolen token and many networks is one requester.
         count_attempt(connection, &[&of_requester(&user.to_string())], config, now)?;
     }
-    let strangers = Bucket {
-        key: format!("strangers:{mailbox}"),
-        threshold: strangers_threshold(config),
-        forgives: FORGIVES,
-    };
+    let strangers =
+        Bucket { key: format!("strangers:{mailbox}"), threshold: strangers_threshold(config), forgives: FORGIVES };
     let count = store::throttle::lock(connection, &strangers.key)?;
     let Some(wait) = wait(&count, now) else {
         return Ok(store::throttle::set(connection, strangers.count_failure(count, config, now))?);

@@ -165,7 +165,7 @@ pub(crate) fn is_known(last_login_at: Option<Timestamp>, now: Timestamp) -> bool
 /// Returns whether one of these users has logged in from this address lately.
 ///
 /// # Errors
-/// Those of the database.
+/// Database errors.
 pub(crate) fn is_known_to_any(
     connection: &mut AnyConnection,
     users: &[Gid],
@@ -232,7 +232,7 @@ pub(crate) fn count_attempt(
 /// Returns how long attempts have to wait still; counts nothing.
 ///
 /// # Errors
-/// Those of the database.
+/// Database errors.
 pub(crate) fn find_wait(
     connection: &mut AnyConnection,
     bucket: &Bucket,

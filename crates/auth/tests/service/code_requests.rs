@@ -173,7 +173,7 @@ async fn strangers_on_the_owners_network_can_not_hold_up_a_right_code() {
             // All of the second steps come from one address.
             let unknown = ("x".repeat(32), "AAAAAA".to_owned());
             while code(fixture.complete(purpose, &unknown).await) != ErrorCode::Throttled {}
-            // A wrong one is counted for its request all the same: a wait gives nobody more tries.
+            // A wrong one is counted for its request all the same: a wait gives no client more tries.
             for _ in 0..4 {
                 let wrong = (codes.0.clone(), "AAAAAA".to_owned());
                 assert_eq!(code(fixture.complete(purpose, &wrong).await), ErrorCode::Throttled);

@@ -49,7 +49,7 @@ fn person(user: Gid, email: &str) -> Person {
 /// Both codes.
 pub(super) type Pair = (String, String);
 
-/// A call in two steps, and the user whom it is about.
+/// A call in two steps, and the user that it is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
     Signup,

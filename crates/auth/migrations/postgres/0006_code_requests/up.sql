@@ -7,6 +7,6 @@ ALTER TABLE codes
     ADD COLUMN from_known_network BOOLEAN NOT NULL DEFAULT FALSE,
     -- Whether the second step has begun: from then on no other request invalidates this one.
     ADD COLUMN is_begun           BOOLEAN NOT NULL DEFAULT FALSE;
--- Until now a signup whose second step had begun was kept under the name of the signup.
+-- Earlier releases moved a signup whose second step had begun to its own gid as subject.
 UPDATE codes SET is_begun = TRUE WHERE purpose = 'signup' AND subject = signup_gid;
 CREATE INDEX codes_by_subject ON codes (purpose, subject, number);

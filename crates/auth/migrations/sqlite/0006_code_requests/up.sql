@@ -1,15 +1,15 @@
 -- Several requests of one subject are valid at the same time, each with its own pair of codes.
 CREATE TABLE new_codes (
-    -- SHA-256 of the validation code, base64: how one is found.
+    -- SHA-256 of the validation code, base64; the lookup key.
     validation         TEXT NOT NULL PRIMARY KEY,
     purpose            TEXT    NOT NULL CHECK (purpose IN ('signup', 'reset', 'email')),
     -- The account or mailbox that the request is about: a user's gid, or the SHA-256 of an address.
     subject            TEXT    NOT NULL,
     -- HMAC-SHA256 of both codes, base64.
     verification       TEXT    NOT NULL,
-    -- HMAC-SHA256 of what the second step must say besides, base64; any of those that are here, with spaces between.
+    -- HMAC-SHA256 of the other values that the second step must repeat, base64; one of these must match, with spaces between.
     bindings           TEXT    NOT NULL,
-    -- Of a signup: its own name, and the hash of the password it began with.
+    -- The gid of a signup, and the hash of the password that it started with; else NULL.
     signup_gid         TEXT,
     password_hash      TEXT,
     failed_tries       BIGINT  NOT NULL,
@@ -21,7 +21,7 @@ CREATE TABLE new_codes (
     -- Whether the second step has begun: from then on no other request invalidates this one.
     is_begun           BOOLEAN NOT NULL DEFAULT FALSE
 ) WITHOUT ROWID;
--- Until now a signup whose second step had begun was kept under the name of the signup.
+-- Earlier releases moved a signup whose second step had begun to its own gid as subject.
 INSERT INTO new_codes (validation, purpose, subject, verification, bindings, signup_gid, password_hash, failed_tries,
                        expires_at, is_begun)
 SELECT validation, purpose, subject, verification, bindings, signup_gid, password_hash, failed_tries, expires_at,
