@@ -39,7 +39,7 @@ impl Accounts {
     /// # Errors
     /// [`Error::Throttled`], and database errors.
     pub(super) async fn count_signup(&self, to: Email, from: &From) -> Result<(), Error> {
-        let mail = CodeMail { to, place: Place::of(from.address), is_known_place: false, user: None };
+        let mail = CodeMail { to, place: Place::of(from.address), is_known_place: false };
         self.count(move |connection, config, now| throttle::count_mail(connection, &mail, &config.throttle, now)).await
     }
 
@@ -58,7 +58,7 @@ impl Accounts {
                 throttle::count_attempt(connection, &[&question], &config.throttle, now)?;
             }
             if let Some(to) = to {
-                let mail = CodeMail { to, place, is_known_place, user: None };
+                let mail = CodeMail { to, place, is_known_place };
                 throttle::count_mail(connection, &mail, &config.throttle, now)?;
             }
             Ok(is_known_place)
@@ -76,7 +76,7 @@ impl Accounts {
             let is_known_place = throttle::is_known_to_any(connection, &[user], &place, now)?;
             let requests = Bucket::of_requests_by(user, is_known_place.then_some(&place), &config.throttle);
             throttle::count_attempt(connection, &[&requests], &config.throttle, now)?;
-            let mail = CodeMail { to, place, is_known_place, user: Some(user) };
+            let mail = CodeMail { to, place, is_known_place };
             throttle::count_mail(connection, &mail, &config.throttle, now)?;
             Ok(is_known_place)
         })

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use doorward_domain::{Email, Gid, Timestamp};
+use doorward_domain::{Email, Timestamp};
 use doorward_storage::AnyConnection;
 
 use super::{Bucket, Place, count_attempt, wait};
@@ -47,8 +47,6 @@ pub(crate) struct CodeMail {
     pub(crate) place: Place,
     /// Whether the account has logged in from there.
     pub(crate) is_known_place: bool,
-    /// The user who asks, when they have a token.
-    pub(crate) user: Option<Gid>,
 }
 
 /// Counts a mail with a code before it is written.
@@ -62,20 +60,15 @@ pub(crate) fn count_mail(
     now: Timestamp,
 ) -> Result<(), Error> {
     let mailbox = hashed(&mail.to.folded());
-    let of_requester = |requester: &str| Bucket {
-        key: format!("mailbox:{mailbox}@{requester}"),
+    let own = Bucket {
+        key: format!("mailbox:{mailbox}@{}", mail.place.as_str()),
         threshold: threshold(config),
         forgives: FORGIVES,
     };
-    let own = of_requester(mail.place.as_str());
     let earlier = own.failures(store::throttle::find(connection, &own.key)?.as_ref(), now);
     count_attempt(connection, &[&own], config, now)?;
     if mail.is_known_place {
         return Ok(());
-    }
-    if let Some(user) = mail.user {
-        // A client with a stolen token and many networks is one requester.
-        count_attempt(connection, &[&of_requester(&user.to_string())], config, now)?;
     }
     let strangers =
         Bucket { key: format!("strangers:{mailbox}"), threshold: strangers_threshold(config), forgives: FORGIVES };
