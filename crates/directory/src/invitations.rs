@@ -73,6 +73,7 @@ impl Directory {
                 let (membership, changed) = take(connection, project.gid, user.gid, step, now)?;
                 changes.extend(changed);
                 let membership = membership.ok_or(Error::NotAMember)?;
+                places::check_can_answer(connection, &user)?;
                 send(connection, &outbox, (mail_id, &inviter, &project, &user), now)?;
                 if !changes.is_empty() {
                     feed::append(connection, changes, &*clock)?;

@@ -32,6 +32,7 @@ pub(crate) fn find(connection: &mut AnyConnection, name: &str, new_gid: Gid, inv
         return Ok(Invitee::Known(user));
     }
     let email = email.ok_or(Error::UserNotFound)?;
+    // An inactive account of this address is found by `check_can_answer`.
     let holders = store::user::list_by_email(connection, &email, 1)?;
     if let Some(placeholder) = holders.into_iter().find(User::is_placeholder) {
         return Ok(Invitee::Known(placeholder));
@@ -47,6 +48,23 @@ pub(crate) fn find(connection: &mut AnyConnection, name: &str, new_gid: Gid, inv
         language: inviter.language.clone(),
         timezone: Timezone::default().to_string(),
     }))
+}
+
+/// Refuses to invite a user who can neither log in nor sign up: such an invitation could not be answered by anyone.
+///
+/// # Errors
+/// [`Error::UserNotFound`] for an account that is not active, and for a placeholder account whose address belongs to one.
+pub(crate) fn check_can_answer(connection: &mut AnyConnection, user: &User) -> Result<(), Error> {
+    let can_answer = match user.status {
+        UserStatus::Active => true,
+        UserStatus::Inactive | UserStatus::Deleted => false,
+        UserStatus::Invited => {
+            let email = user.email.as_deref().and_then(|email| Email::parse(email).ok()).ok_or(Error::UserNotFound)?;
+            // The placeholder comes first. An active account would have taken it over.
+            store::user::list_by_email(connection, &email, 2)?.iter().all(User::is_placeholder)
+        }
+    };
+    if can_answer { Ok(()) } else { Err(Error::UserNotFound) }
 }
 
 /// When somebody proves an address, what it was invited to is theirs.

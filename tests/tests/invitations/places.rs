@@ -13,7 +13,7 @@ on_both_databases![
     who_has_no_account_gets_a_place_and_sees_it_by_the_link,
     who_signs_up_with_an_invited_address_takes_the_place,
     who_verifies_an_invited_address_takes_the_invitations,
-    an_account_that_is_active_again_takes_what_was_invited_meanwhile,
+    an_address_whose_only_account_is_inactive_cannot_be_invited,
     an_account_that_an_administrator_makes_takes_the_invitations,
     a_place_without_memberships_is_forgotten,
 ];
@@ -128,20 +128,39 @@ async fn who_verifies_an_invited_address_takes_the_invitations(backend: Backend)
     assert_eq!(scene.app.installation.cli(&["user", "list"], "").await.succeeded().items().len(), 3);
 }
 
-async fn an_account_that_is_active_again_takes_what_was_invited_meanwhile(backend: Backend) {
+async fn an_address_whose_only_account_is_inactive_cannot_be_invited(backend: Backend) {
     let scene = Scene::new(backend).await;
-    let ben = scene.app.user("ben").await;
+    let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
     scene.app.installation.change_user("deactivate", "ben").await;
-    let place = scene.invite("Ben@example.org").await;
-    assert_ne!(place, ben.gid);
+    let count = async || scene.app.installation.cli(&["user", "list"], "").await.succeeded().items().len();
+    for name in ["ben@example.org", "Ben@EXAMPLE.org", "ben"] {
+        scene.try_invite(name).await.assert_unprocessable("user_not_found");
+    }
+    assert_eq!(count().await, 3, "no placeholder is left behind");
+    // Another account with the same address can answer, so it is the one that is invited.
+    let words = ["user", "create", "--username", "bea", "--email", "ben@example.org", "--password-stdin"];
+    let other = scene.app.installation.cli(&words, "correct horse battery staple 9").await.succeeded();
+    let other = doorward_tests::installation::gid(&other);
+    assert_eq!(scene.invite("ben@example.org").await, other);
+    scene.owner("remove", &json!({"user": other})).await.success();
+    scene.app.installation.change_user("deactivate", "bea").await;
+    scene.try_invite("ben@example.org").await.assert_unprocessable("user_not_found");
+
+    // Of an invitation that is open when the account is deactivated, only the end is left.
+    scene.invite("cas").await;
+    scene.app.installation.change_user("deactivate", "cas").await;
+    let user = json!({"user": cas.gid});
+    scene.owner("resend_invite", &user).await.assert_unprocessable("user_not_found");
+    scene.try_invite("cas@example.org").await.assert_unprocessable("user_not_found");
+    scene.owner("deactivate", &user).await.assert_unprocessable("not_active");
+    scene.owner("remove", &user).await.success();
+    scene.owner("resend_invite", &user).await.assert_unprocessable("not_a_member");
+
     scene.app.installation.change_user("activate", "ben").await;
+    assert_eq!(scene.invite("ben@example.org").await, ben.gid);
     let token = scene.app.http.login("ben", doorward_tests::PASSWORD).await.token();
     let again = User { gid: ben.gid.clone(), username: "ben".to_owned(), token, http: scene.app.http.clone() };
-    scene.link("init_invite", &place).await.assert_unprocessable("not_invited");
-    scene.link("init_invite", &ben.gid).await.success();
     scene.account(&again, "accept_invite").await.success();
-    assert_eq!(scene.app.installation.cli(&["user", "list"], "").await.succeeded().items().len(), 2);
-    assert_eq!(scene.try_invite("ben@example.org").await.status, 422);
 }
 
 async fn an_account_that_an_administrator_makes_takes_the_invitations(backend: Backend) {

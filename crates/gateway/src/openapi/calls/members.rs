@@ -41,7 +41,7 @@ pub(super) fn calls() -> Vec<Call> {
         .reasons(&["user_not_found", "already_member", "inactive"]),
         call("/api/p/{project}/members/resend_invite", "Mail an invitation again", "The owner may.")
             .answers(&[OTHER], &data)
-            .reasons(&["not_a_member", "already_member", "inactive", "api_user"]),
+            .reasons(&["not_a_member", "user_not_found", "already_member", "inactive", "api_user"]),
         call("/api/p/{project}/members/remove", "Remove a member", "The owner may, and the member; the owner stays.")
             .reasons(&["not_a_member", "owner", "api_user"]),
         call(
