@@ -26,7 +26,7 @@ impl Follower {
     /// Ends the tokens of whoever isn't active any more, and goes on from the present.
     pub(crate) async fn catch_up(&self, client: &mut Client) -> Result<(), String> {
         // Before anybody is looked at: what changes meanwhile is followed afterwards.
-        let request = GetCursorsRequest { user_gid: Gid::NIL.to_string(), project_gid: None };
+        let request = GetCursorsRequest { user_gid: String::new(), project_gid: None };
         let cursor = client.get_cursors(request).await.map_err(|status| status.to_string())?.into_inner().cursor;
         let mut count = 0;
         for list in [store::credential::list_users, store::api_key::list_users] {

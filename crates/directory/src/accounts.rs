@@ -5,7 +5,7 @@ use doorward_mail::{Letter, NewMail};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, NewUser,
+    Caller, Directory, Error, NewUser,
     feed::{self, NewChange},
     model::{Action, User},
     places, store,
@@ -79,13 +79,13 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::Malformed`], [`Error::UsernameTaken`], [`Error::UsernameNotOwnEmail`], [`Error::UserNotActive`],
+    /// [`Error::Malformed`], [`Error::UsernameTaken`], [`Error::UsernameNotOwnEmail`], [`Error::CallerNotActive`],
     /// [`Error::Forbidden`], and those of the database.
-    pub async fn update_user(&self, gid: Gid, wanted: UserChange) -> Result<User, Error> {
+    pub async fn update_user(&self, caller: Caller, wanted: UserChange) -> Result<User, Error> {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
-            let (old, new) = changed(connection, gid, &wanted)?;
+            let (old, new) = changed(connection, caller, &wanted)?;
             save(connection, &old, &new, &*clock)?;
             Ok(new)
         })
@@ -96,20 +96,20 @@ impl Directory {
     ///
     /// # Errors
     /// As [`update_user`](Self::update_user).
-    pub async fn check_user_update(&self, gid: Gid, wanted: UserChange) -> Result<User, Error> {
-        self.database.read(move |connection| Ok(changed(connection, gid, &wanted)?.1)).await
+    pub async fn check_user_update(&self, caller: Caller, wanted: UserChange) -> Result<User, Error> {
+        self.database.read(move |connection| Ok(changed(connection, caller, &wanted)?.1)).await
     }
 
     /// Deletes somebody's own account, with their memberships.
     ///
     /// # Errors
-    /// [`Error::OwnsProjects`], [`Error::UserNotActive`], [`Error::Forbidden`], and those of the database.
-    pub async fn delete_account(&self, gid: Gid) -> Result<(), Error> {
+    /// [`Error::OwnsProjects`], [`Error::CallerNotActive`], [`Error::Forbidden`], and those of the database.
+    pub async fn delete_account(&self, caller: Caller) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
-            get_active(connection, gid)?;
-            users::delete(connection, gid, &*clock)
+            let caller = caller.active_person(connection)?;
+            users::delete(connection, caller.gid(), &*clock)
         })
         .await
     }
@@ -117,13 +117,14 @@ impl Directory {
     /// Sets an address that was verified, in place of `old`, to which a mail tells of it.
     ///
     /// # Errors
-    /// [`Error::EmailChanged`], [`Error::UserNotActive`], [`Error::Forbidden`], and those of the database.
-    pub async fn set_email(&self, gid: Gid, old: Option<Email>, email: Email) -> Result<User, Error> {
+    /// [`Error::EmailChanged`], [`Error::CallerNotActive`], [`Error::Forbidden`], and those of the database.
+    pub async fn set_email(&self, caller: Caller, old: Option<Email>, email: Email) -> Result<User, Error> {
         let (clock, id, outbox) = (self.clock.clone(), self.ids.gid(), self.outbox.clone());
         let user = self
             .change(move |connection| {
                 feed::lock(connection)?;
-                let user = get_active(connection, gid)?;
+                let user = caller.active_person(connection)?.into_user();
+                let gid = user.gid;
                 let changed = User { email: Some(email.to_string()), ..user.clone() };
                 if changed == user {
                     return Ok::<_, Error>(user);
@@ -155,13 +156,6 @@ impl Directory {
 
 pub(crate) fn parse_username(text: &str) -> Result<Username, Error> {
     Username::parse(text).map_err(|malformed| Error::Malformed("username", malformed))
-}
-
-/// An active person: API users have no account of their own.
-pub(crate) fn get_active(connection: &mut AnyConnection, gid: Gid) -> Result<User, Error> {
-    let user = store::user::find(connection, gid)?.filter(|user| user.status == UserStatus::Active);
-    let user = user.ok_or(Error::UserNotActive)?;
-    if user.is_api_user() { Err(Error::Forbidden) } else { Ok(user) }
 }
 
 pub(crate) fn find_accounts(
@@ -226,8 +220,8 @@ fn create_account(connection: &mut AnyConnection, new: NewAccount, clock: &dyn C
 }
 
 /// The user as they are, and as they would be.
-fn changed(connection: &mut AnyConnection, gid: Gid, wanted: &UserChange) -> Result<(User, User), Error> {
-    let user = get_active(connection, gid)?;
+fn changed(connection: &mut AnyConnection, caller: Caller, wanted: &UserChange) -> Result<(User, User), Error> {
+    let user = caller.active_person(connection)?.into_user();
     let mut new = user.clone();
     if let Some(text) = &wanted.username {
         let username = parse_username(text)?;

@@ -4,7 +4,7 @@ use doorward_domain::{Clock, DisplayName, Gid, MembershipStatus, ProjectStatus, 
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error,
+    Actor, Directory, Error,
     feed::{self, NewChange},
     members,
     model::{Action, ApiUser, Membership, User},
@@ -12,44 +12,35 @@ use crate::{
     store, users,
 };
 
-/// On whose behalf: a member's, or an administrator's, who may do everything.
-pub type Caller = Option<Gid>;
-
 impl Directory {
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::Malformed`], and those of the database.
-    pub async fn create_api_user(&self, caller: Caller, project: Gid, name: String) -> Result<ApiUser, Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], and those of the database.
+    pub async fn create_api_user(&self, actor: Actor, project: Gid, name: String) -> Result<ApiUser, Error> {
         let (clock, gid) = (self.clock.clone(), self.ids.gid());
         let create = move |connection: &mut AnyConnection| {
             feed::lock(connection)?;
-            authorise(connection, caller, project)?;
+            authorise(connection, actor, project)?;
             create(connection, project, gid, &display_name(&name)?, &*clock)
         };
         self.change(create).await
     }
 
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotAnApiUser`], and those of the database.
-    pub async fn get_api_user(&self, caller: Caller, project: Gid, user: Gid) -> Result<ApiUser, Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and those of the database.
+    pub async fn get_api_user(&self, actor: Actor, project: Gid, user: Gid) -> Result<ApiUser, Error> {
         self.database
             .read(move |connection| {
-                authorise(connection, caller, project)?;
+                authorise(connection, actor, project)?;
                 get(connection, project, user)
             })
             .await
     }
 
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotAnApiUser`], [`Error::Malformed`], and those of the database.
-    pub async fn rename_api_user(
-        &self,
-        caller: Caller,
-        project: Gid,
-        user: Gid,
-        name: String,
-    ) -> Result<ApiUser, Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], [`Error::Malformed`], and those of the database.
+    pub async fn rename_api_user(&self, actor: Actor, project: Gid, user: Gid, name: String) -> Result<ApiUser, Error> {
         let clock = self.clock.clone();
-        self.change_api_user(caller, project, user, move |connection, api_user| {
+        self.change_api_user(actor, project, user, move |connection, api_user| {
             rename(connection, api_user, &display_name(&name)?, &*clock)
         })
         .await
@@ -58,37 +49,37 @@ impl Directory {
     /// Activates or deactivates both the user and the membership.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotAnApiUser`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and those of the database.
     pub async fn set_api_user_status(
         &self,
-        caller: Caller,
+        actor: Actor,
         project: Gid,
         user: Gid,
         is_active: bool,
     ) -> Result<ApiUser, Error> {
         let clock = self.clock.clone();
-        self.change_api_user(caller, project, user, move |connection, api_user| {
+        self.change_api_user(actor, project, user, move |connection, api_user| {
             set_status(connection, api_user, is_active, &*clock)
         })
         .await
     }
 
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotAnApiUser`], and those of the database.
-    pub async fn delete_api_user(&self, caller: Caller, project: Gid, user: Gid) -> Result<(), Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and those of the database.
+    pub async fn delete_api_user(&self, actor: Actor, project: Gid, user: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
-        self.change_api_user(caller, project, user, move |connection, api_user| delete(connection, &api_user, &*clock))
+        self.change_api_user(actor, project, user, move |connection, api_user| delete(connection, &api_user, &*clock))
             .await
     }
 
-    async fn change_api_user<T, F>(&self, caller: Caller, project: Gid, user: Gid, change: F) -> Result<T, Error>
+    async fn change_api_user<T, F>(&self, actor: Actor, project: Gid, user: Gid, change: F) -> Result<T, Error>
     where
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection, ApiUser) -> Result<T, Error> + Send + 'static,
     {
         self.change(move |connection| {
             feed::lock(connection)?;
-            authorise(connection, caller, project)?;
+            authorise(connection, actor, project)?;
             let api_user = get(connection, project, user)?;
             change(connection, api_user)
         })
@@ -100,9 +91,9 @@ fn display_name(text: &str) -> Result<DisplayName, Error> {
     DisplayName::parse(text).map_err(|malformed| Error::Malformed("name", malformed))
 }
 
-fn authorise(connection: &mut AnyConnection, caller: Caller, project: Gid) -> Result<(), Error> {
-    match caller {
-        Some(caller) => members::authorise(connection, project, caller, Deed::ManageApiUsers),
+fn authorise(connection: &mut AnyConnection, actor: Actor, project: Gid) -> Result<(), Error> {
+    match actor.active(connection)? {
+        Some(caller) => members::authorise(connection, project, &caller, Deed::ManageApiUsers),
         None => store::project::find(connection, project)?
             .filter(|project| project.status == ProjectStatus::Active)
             .map(drop)

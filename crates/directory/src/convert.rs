@@ -256,6 +256,10 @@ pub(crate) fn notice(notice: Notice) -> pb::Notice {
     }
 }
 
+pub(crate) fn caller(text: &str) -> Result<crate::Caller, doorward_proto::Failure> {
+    gid(text, "caller_gid").map(crate::Caller::from)
+}
+
 pub(crate) fn gid(text: &str, parameter: &str) -> Result<Gid, doorward_proto::Failure> {
     text.parse().map_err(|_| doorward_proto::Failure::invalid(parameter))
 }

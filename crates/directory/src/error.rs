@@ -24,6 +24,9 @@ pub enum Error {
     OwnsProjects,
     #[error("the user is not active")]
     UserNotActive,
+    /// Deactivated, deleted or unknown: the token that named them is about to be revoked.
+    #[error("the caller is not an active user")]
+    CallerNotActive,
     /// Whether or not there is what they want to get at.
     #[error("the caller may not do this")]
     Forbidden,
@@ -87,6 +90,7 @@ impl From<Error> for Failure {
             Error::EmailChanged => validation("verification_code", "incorrect"),
             Error::OwnsProjects => unprocessable("owns_projects"),
             Error::UserNotActive => unprocessable("user_not_active"),
+            Error::CallerNotActive => Self::new(ErrorCode::Unauthenticated),
             Error::Forbidden => Self::new(ErrorCode::Forbidden),
             Error::NotAnApiUser => unprocessable("not_an_api_user"),
             Error::ApiUser => unprocessable("api_user"),

@@ -2,11 +2,11 @@
 
 use std::collections::HashSet;
 
-use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Role, UserStatus};
+use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Role};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error,
+    Caller, Directory, Error,
     model::{Membership, Person, Project, User},
     sight::{self, Sight},
     store,
@@ -42,20 +42,17 @@ pub(crate) fn user_projects(projects: &[Project], own: &[Membership]) -> impl It
 }
 
 impl Directory {
-    /// None when there is no such active user.
-    ///
     /// # Errors
-    /// Those of the database.
-    pub async fn find_init(&self, user: Gid) -> Result<Option<Init>, Error> {
-        self.database.read(move |connection| find(connection, user)).await
+    /// [`Error::CallerNotActive`], and those of the database.
+    pub async fn get_init(&self, caller: Caller) -> Result<Init, Error> {
+        self.database.read(move |connection| get(connection, caller)).await
     }
 }
 
-pub(crate) fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<Init>, Error> {
+pub(crate) fn get(connection: &mut AnyConnection, caller: Caller) -> Result<Init, Error> {
     let cursor = store::feed::head(connection)?;
-    let Some(caller) = store::user::find(connection, user)?.filter(|user| user.status == UserStatus::Active) else {
-        return Ok(None);
-    };
+    let caller = caller.active(connection)?.into_user();
+    let user = caller.gid;
     let (own_memberships, projects) = own(connection, user)?;
     let mut people = Vec::new();
     let mut other_memberships = Vec::new();
@@ -67,7 +64,7 @@ pub(crate) fn find(connection: &mut AnyConnection, user: Gid) -> Result<Option<I
         other_memberships.push(membership);
     }
     let owned = own_memberships.iter().filter(|own| own.role == Role::Owner).map(|own| own.project).collect();
-    Ok(Some(Init { caller, people, projects, own_memberships, other_memberships, owned, cursor }))
+    Ok(Init { caller, people, projects, own_memberships, other_memberships, owned, cursor })
 }
 
 /// The memberships that their holder sees, and the projects.

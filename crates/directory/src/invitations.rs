@@ -5,7 +5,8 @@ use doorward_mail::{Letter, NewMail, Outbox};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Caller, Directory, Error, accounts,
+    Actor, Caller, Directory, Error,
+    caller::ActiveCaller,
     feed::{self, NewChange},
     members,
     membership::{self, Step},
@@ -26,9 +27,9 @@ impl Directory {
     /// Invites who has this username or address, or whoever will have an account with the address. They get a mail.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::UserNotFound`], [`Error::AlreadyMember`], [`Error::MemberInactive`],
-    /// [`Error::MailOff`], and those of the database.
-    pub async fn invite_member(&self, caller: Gid, project: Gid, name: String) -> Result<Member, Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::UserNotFound`], [`Error::AlreadyMember`],
+    /// [`Error::MemberInactive`], [`Error::MailOff`], and those of the database.
+    pub async fn invite_member(&self, caller: Caller, project: Gid, name: String) -> Result<Member, Error> {
         let new_gid = self.ids.gid();
         self.invite((caller, project, Step::Invite), move |connection, caller| {
             places::find(connection, &name, new_gid, caller)
@@ -40,14 +41,14 @@ impl Directory {
     ///
     /// # Errors
     /// As [`invite_member`](Self::invite_member), and [`Error::NotAMember`].
-    pub async fn resend_invite(&self, caller: Gid, project: Gid, user: Gid) -> Result<Member, Error> {
+    pub async fn resend_invite(&self, caller: Caller, project: Gid, user: Gid) -> Result<Member, Error> {
         self.invite((caller, project, Step::Resend), move |connection, _| {
             Ok(Invitee::Known(store::user::find(connection, user)?.ok_or(Error::NotAMember)?))
         })
         .await
     }
 
-    async fn invite<F>(&self, what: (Gid, Gid, Step), find: F) -> Result<Member, Error>
+    async fn invite<F>(&self, what: (Caller, Gid, Step), find: F) -> Result<Member, Error>
     where
         F: FnOnce(&mut AnyConnection, &User) -> Result<Invitee, Error> + Send + 'static,
     {
@@ -57,12 +58,13 @@ impl Directory {
         let member = self
             .change(move |connection| {
                 feed::lock(connection)?;
-                members::authorise(connection, project, caller, Deed::ManageMembers)?;
+                let inviter = caller.active(connection)?;
+                members::authorise(connection, project, &inviter, Deed::ManageMembers)?;
                 let outbox = outbox.ok_or(Error::MailOff)?;
                 let project = store::project::find(connection, project)?.ok_or(Error::Forbidden)?;
-                let inviter = store::user::find(connection, caller)?.ok_or(Error::Forbidden)?;
+                let inviter = inviter.user();
                 let now = clock.now();
-                let (user, mut changes) = match find(connection, &inviter)? {
+                let (user, mut changes) = match find(connection, inviter)? {
                     Invitee::Known(user) => (user, Vec::new()),
                     Invitee::New(user) => {
                         store::user::insert_many(connection, std::slice::from_ref(&user), now)?;
@@ -74,7 +76,7 @@ impl Directory {
                 changes.extend(changed);
                 let membership = membership.ok_or(Error::NotAMember)?;
                 places::check_can_answer(connection, &user)?;
-                send(connection, &outbox, (mail_id, &inviter, &project, &user), now)?;
+                send(connection, &outbox, (mail_id, inviter, &project, &user), now)?;
                 if !changes.is_empty() {
                     feed::append(connection, changes, &*clock)?;
                 }
@@ -93,15 +95,15 @@ impl Directory {
     /// [`Error::NotInvited`], [`Error::InviteInvalid`], [`Error::AlreadyMember`], and those of the database.
     pub async fn accept_invite(
         &self,
-        caller: Gid,
+        caller: Caller,
         project: Gid,
     ) -> Result<(crate::options::FullProject, Member), Error> {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
-            let user = accounts::get_active(connection, caller)?;
+            let user = caller.active_person(connection)?.into_user();
             let project = open_project(connection, project)?;
-            let (membership, changes) = take(connection, project.gid, caller, Step::Accept, clock.now())?;
+            let (membership, changes) = take(connection, project.gid, user.gid, Step::Accept, clock.now())?;
             feed::append(connection, changes.into_iter().collect(), &*clock)?;
             let membership = membership.ok_or(Error::NotInvited)?;
             let options = store::project_options::get(connection, project.gid)?;
@@ -110,15 +112,31 @@ impl Directory {
         .await
     }
 
-    /// By who is invited, or by whoever has their link.
+    /// Declines the caller's own invitation.
+    ///
+    /// # Errors
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::NotInvited`], [`Error::AlreadyMember`], and
+    /// those of the database.
+    pub async fn decline_invite(&self, caller: Caller, project: Gid) -> Result<Member, Error> {
+        self.decline(project, move |connection| Ok(caller.active_person(connection)?.into_user())).await
+    }
+
+    /// Declines an invitation on behalf of the holder of its link.
     ///
     /// # Errors
     /// [`Error::NotInvited`], [`Error::AlreadyMember`], and those of the database.
-    pub async fn decline_invite(&self, user: Gid, project: Gid) -> Result<Member, Error> {
+    pub async fn decline_invite_by_link(&self, user: Gid, project: Gid) -> Result<Member, Error> {
+        self.decline(project, move |connection| store::user::find(connection, user)?.ok_or(Error::NotInvited)).await
+    }
+
+    async fn decline<F>(&self, project: Gid, find: F) -> Result<Member, Error>
+    where
+        F: FnOnce(&mut AnyConnection) -> Result<User, Error> + Send + 'static,
+    {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
-            let user = store::user::find(connection, user)?.ok_or(Error::NotInvited)?;
+            let user = find(connection)?;
             let project = open_project(connection, project)?;
             let (membership, changes) = take(connection, project.gid, user.gid, Step::Decline, clock.now())?;
             feed::append(connection, changes.into_iter().collect(), &*clock)?;
@@ -147,11 +165,11 @@ impl Directory {
 
     /// # Errors
     /// [`Error::NotAMember`], [`Error::Owner`], [`Error::Forbidden`] to API users, and those of the database.
-    pub async fn leave_project(&self, caller: Gid, project: Gid) -> Result<(), Error> {
+    pub async fn leave_project(&self, caller: Caller, project: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
-            accounts::get_active(connection, caller)?;
+            let caller = caller.active_person(connection)?.gid();
             let project = store::project::find(connection, project)?.ok_or(Error::NotAMember)?;
             let (_, changes) = take(connection, project.gid, caller, Step::Leave, clock.now())?;
             feed::append(connection, changes.into_iter().collect(), &*clock)?;
@@ -163,13 +181,15 @@ impl Directory {
     /// By the owner or an administrator, or by the member themself.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotAMember`], [`Error::Owner`], [`Error::ApiUser`], and those of the database.
-    pub async fn remove_member(&self, caller: Caller, project: Gid, user: Gid) -> Result<(), Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::Owner`], [`Error::ApiUser`], and those of the database.
+    pub async fn remove_member(&self, actor: Actor, project: Gid, user: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
-            let deed = if caller == Some(user) { Deed::Enter } else { Deed::ManageMembers };
-            authorise(connection, caller, project, deed)?;
+            let caller = actor.active(connection)?;
+            let is_own = caller.as_ref().is_some_and(|caller| caller.gid() == user);
+            let deed = if is_own { Deed::Enter } else { Deed::ManageMembers };
+            authorise(connection, caller.as_ref(), project, deed)?;
             let (_, changes) = take(connection, project, user, Step::Remove, clock.now())?;
             let mut changes: Vec<NewChange> = changes.into_iter().collect();
             if members::is_forgotten_placeholder(connection, user)? {
@@ -187,7 +207,7 @@ impl Directory {
     /// those of the database.
     pub async fn set_member_status(
         &self,
-        caller: Gid,
+        caller: Caller,
         project: Gid,
         user: Gid,
         is_active: bool,
@@ -195,7 +215,8 @@ impl Directory {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
-            members::authorise(connection, project, caller, Deed::ManageMembers)?;
+            let caller = caller.active(connection)?;
+            members::authorise(connection, project, &caller, Deed::ManageMembers)?;
             let step = if is_active { Step::Activate } else { Step::Deactivate };
             let (membership, changes) = take(connection, project, user, step, clock.now())?;
             if let Some(changed) = changes {
@@ -270,7 +291,12 @@ fn open_project(connection: &mut AnyConnection, project: Gid) -> Result<Project,
         .ok_or(Error::NotInvited)
 }
 
-fn authorise(connection: &mut AnyConnection, caller: Caller, project: Gid, deed: Deed) -> Result<(), Error> {
+fn authorise(
+    connection: &mut AnyConnection,
+    caller: Option<&ActiveCaller>,
+    project: Gid,
+    deed: Deed,
+) -> Result<(), Error> {
     match caller {
         Some(caller) => members::authorise(connection, project, caller, deed),
         None => store::project::find(connection, project)?.map(drop).ok_or(Error::ProjectNotFound),

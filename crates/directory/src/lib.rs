@@ -2,6 +2,7 @@
 
 mod accounts;
 mod api_users;
+mod caller;
 mod convert;
 mod error;
 mod feed;
@@ -50,7 +51,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
 pub use accounts::{By, NewAccount, UserChange};
-pub use api_users::Caller;
+pub use caller::{Actor, Caller};
 pub use error::Error;
 pub use init::Init;
 pub use invitations::Member;

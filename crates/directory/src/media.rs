@@ -6,9 +6,7 @@ use doorward_domain::{Clock, Gid};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error,
-    accounts::get_active,
-    feed,
+    Actor, Caller, Directory, Error, feed,
     model::{Action, User},
     options::FullProject,
     policy::Deed,
@@ -31,11 +29,11 @@ impl Directory {
     /// Makes a name for a new picture of a user. Unless it is set, it is discarded, so nothing is left of who gives up.
     ///
     /// # Errors
-    /// [`Error::UserNotActive`], [`Error::Forbidden`] for API users, and those of the database.
-    pub async fn prepare_avatar(&self, user: Gid, extension: &str) -> Result<String, Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] for API users, and those of the database.
+    pub async fn prepare_avatar(&self, caller: Caller, extension: &str) -> Result<String, Error> {
         let (name, clock) = (format!("{}.{extension}", self.ids.gid()), self.clock.clone());
         let prepare = move |connection: &mut AnyConnection| {
-            get_active(connection, user)?;
+            caller.active_person(connection)?;
             store::media::discard(connection, &file(&name), clock.now().plus(PREPARED_FOR))?;
             Ok(name)
         };
@@ -45,20 +43,20 @@ impl Directory {
     /// Gives a user the picture that was prepared, or none.
     ///
     /// # Errors
-    /// [`Error::UserNotActive`], [`Error::Forbidden`] for API users, [`Error::MediaNotFound`], and those of the database.
-    pub async fn set_avatar(&self, user: Gid, name: Option<String>) -> Result<User, Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] for API users, [`Error::MediaNotFound`], and those of the database.
+    pub async fn set_avatar(&self, caller: Caller, name: Option<String>) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| set_avatar(connection, user, name, &*clock)).await
+        self.change(move |connection| set_avatar(connection, caller, name, &*clock)).await
     }
 
     /// As for an avatar, but the project's icon. Its owner's, also while the project is deleted.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], and those of the database.
-    pub async fn prepare_icon(&self, caller: Gid, project: Gid, extension: &str) -> Result<String, Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], and those of the database.
+    pub async fn prepare_icon(&self, caller: Caller, project: Gid, extension: &str) -> Result<String, Error> {
         let (name, clock) = (format!("{}.{extension}", self.ids.gid()), self.clock.clone());
         let prepare = move |connection: &mut AnyConnection| {
-            project_life::get_for(connection, Some(caller), project, Deed::OwnProject)?;
+            project_life::get_for(connection, Actor::User(caller), project, Deed::OwnProject)?;
             store::media::discard(connection, &icon_file(&name), clock.now().plus(PREPARED_FOR))?;
             Ok(name)
         };
@@ -66,8 +64,8 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::MediaNotFound`], and those of the database.
-    pub async fn set_icon(&self, caller: Gid, project: Gid, name: Option<String>) -> Result<FullProject, Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MediaNotFound`], and those of the database.
+    pub async fn set_icon(&self, caller: Caller, project: Gid, name: Option<String>) -> Result<FullProject, Error> {
         let clock = self.clock.clone();
         self.change(move |connection| set_icon(connection, caller, project, name.as_deref(), &*clock)).await
     }
@@ -110,12 +108,12 @@ impl Directory {
 
 fn set_avatar(
     connection: &mut AnyConnection,
-    user: Gid,
+    caller: Caller,
     name: Option<String>,
     clock: &dyn Clock,
 ) -> Result<User, Error> {
     feed::lock(connection)?;
-    let mut user = get_active(connection, user)?;
+    let mut user = caller.active_person(connection)?.into_user();
     // Also when the answer to the same call got lost.
     if user.avatar == name {
         return Ok(user);
@@ -134,13 +132,13 @@ fn set_avatar(
 
 fn set_icon(
     connection: &mut AnyConnection,
-    caller: Gid,
+    caller: Caller,
     project: Gid,
     name: Option<&str>,
     clock: &dyn Clock,
 ) -> Result<FullProject, Error> {
     feed::lock(connection)?;
-    let mut project = project_life::get_for(connection, Some(caller), project, Deed::OwnProject)?;
+    let mut project = project_life::get_for(connection, Actor::User(caller), project, Deed::OwnProject)?;
     let old = store::project::find_icon_file(connection, project.gid)?;
     // Also when the answer to the same call got lost.
     if old.as_deref() != name {

@@ -5,6 +5,7 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Directory, Error,
+    caller::ActiveCaller,
     feed::{self, NewChange},
     model::Membership,
     policy::{self, Deed},
@@ -68,8 +69,13 @@ pub(crate) fn standing(
 
 /// # Errors
 /// [`Error::Forbidden`], whether or not there is such a project.
-pub(crate) fn authorise(connection: &mut AnyConnection, project: Gid, user: Gid, deed: Deed) -> Result<(), Error> {
-    let standing = standing(connection, project, user)?;
+pub(crate) fn authorise(
+    connection: &mut AnyConnection,
+    project: Gid,
+    caller: &ActiveCaller,
+    deed: Deed,
+) -> Result<(), Error> {
+    let standing = standing(connection, project, caller.gid())?;
     if policy::allows(standing.map(|own| own.role), deed) { Ok(()) } else { Err(Error::Forbidden) }
 }
 

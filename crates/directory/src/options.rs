@@ -7,7 +7,7 @@ use doorward_domain::{Clock, DisplayName, Gid, languages};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, feed, members,
+    Caller, Directory, Error, feed, members,
     model::{ItemKind, Project, ProjectItem, ProjectOptions},
     policy::Deed,
     projects, store,
@@ -28,18 +28,18 @@ pub enum LanguageChange {
 /// The list of a project that a change is about, and who makes it.
 #[derive(Debug, Clone, Copy)]
 pub struct List {
-    pub caller: Gid,
+    pub caller: Caller,
     pub project: Gid,
     pub kind: ItemKind,
 }
 
 impl Directory {
     /// # Errors
-    /// [`Error::Forbidden`]; [`Error::UnknownLanguage`], [`Error::AlreadyThere`], [`Error::NotThere`], [`Error::LastOne`];
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`]; [`Error::UnknownLanguage`], [`Error::AlreadyThere`], [`Error::NotThere`], [`Error::LastOne`];
     /// those of the database.
     pub async fn change_languages(
         &self,
-        caller: Gid,
+        caller: Caller,
         project: Gid,
         change: LanguageChange,
     ) -> Result<FullProject, Error> {
@@ -47,7 +47,7 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::Malformed`], [`Error::TooMany`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], [`Error::TooMany`], and those of the database.
     pub async fn create_item(&self, list: List, name: String) -> Result<(Gid, FullProject), Error> {
         let (gid, List { project, kind, .. }) = (self.ids.gid(), list);
         let create = move |connection: &mut AnyConnection| {
@@ -62,7 +62,7 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotThere`], [`Error::Malformed`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotThere`], [`Error::Malformed`], and those of the database.
     pub async fn rename_item(&self, list: List, item: Gid, name: String) -> Result<FullProject, Error> {
         let rename = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
@@ -76,7 +76,7 @@ impl Directory {
     /// Before another, or to the end.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotThere`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotThere`], and those of the database.
     pub async fn move_item(&self, list: List, item: Gid, before: Option<Gid>) -> Result<FullProject, Error> {
         let reorder = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
@@ -94,7 +94,7 @@ impl Directory {
     /// All of them or none.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotThere`], [`Error::LastOne`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotThere`], [`Error::LastOne`], and those of the database.
     pub async fn delete_items(&self, list: List, items: Vec<Gid>) -> Result<FullProject, Error> {
         let delete = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
@@ -111,14 +111,15 @@ impl Directory {
         self.change_options(list.caller, list.project, delete).await
     }
 
-    async fn change_options<F>(&self, caller: Gid, project: Gid, change: F) -> Result<FullProject, Error>
+    async fn change_options<F>(&self, caller: Caller, project: Gid, change: F) -> Result<FullProject, Error>
     where
         F: FnOnce(&mut AnyConnection) -> Result<(), Error> + Send + 'static,
     {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
-            members::authorise(connection, project, caller, Deed::ChangeProject)?;
+            let caller = caller.active(connection)?;
+            members::authorise(connection, project, &caller, Deed::ChangeProject)?;
             let before = store::project_options::get(connection, project)?;
             change(connection)?;
             full_changed(connection, project, &before, &*clock)

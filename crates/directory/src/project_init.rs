@@ -1,10 +1,10 @@
 //! What an app needs to start work in one project: the project in full and all its members, of one moment.
 
-use doorward_domain::{Gid, MembershipStatus, Role, UserStatus};
+use doorward_domain::{Gid, MembershipStatus, Role};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, init, members,
+    Caller, Directory, Error, init, members,
     model::{Membership, Person, Project, ProjectOptions, User},
     policy::Deed,
     store,
@@ -46,19 +46,18 @@ impl ProjectInit {
 
 impl Directory {
     /// # Errors
-    /// [`Error::UserNotActive`]; [`Error::Forbidden`] for whoever is no active member of an active project; those of the
+    /// [`Error::CallerNotActive`]; [`Error::Forbidden`] for whoever is no active member of an active project; those of the
     /// database.
-    pub async fn get_project_init(&self, project: Gid, user: Gid) -> Result<ProjectInit, Error> {
-        self.database.read(move |connection| get(connection, project, user)).await
+    pub async fn get_project_init(&self, project: Gid, caller: Caller) -> Result<ProjectInit, Error> {
+        self.database.read(move |connection| get(connection, project, caller)).await
     }
 }
 
-fn get(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<ProjectInit, Error> {
+fn get(connection: &mut AnyConnection, project: Gid, caller: Caller) -> Result<ProjectInit, Error> {
     let cursor = store::feed::head(connection)?;
-    let caller = store::user::find(connection, user)?
-        .filter(|user| user.status == UserStatus::Active)
-        .ok_or(Error::UserNotActive)?;
-    members::authorise(connection, project, user, Deed::Enter)?;
+    let caller = caller.active(connection)?;
+    members::authorise(connection, project, &caller, Deed::Enter)?;
+    let (user, caller) = (caller.gid(), caller.into_user());
     let options = store::project_options::get(connection, project)?;
     let (own_memberships, projects) = init::own(connection, user)?;
     let (other_memberships, people) = store::init::others_in(connection, project, user)?.into_iter().unzip();

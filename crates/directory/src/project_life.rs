@@ -6,7 +6,7 @@ use doorward_domain::{DisplayName, Gid, MembershipStatus, ProjectStatus, Role, T
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Caller, Directory, Error,
+    Actor, Caller, Directory, Error,
     feed::{self, NewChange},
     media,
     model::{Action, Membership, Project},
@@ -24,24 +24,31 @@ pub struct ProjectChange {
 
 impl Directory {
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::Malformed`], and those of the database.
-    pub async fn update_project(&self, caller: Gid, project: Gid, wanted: ProjectChange) -> Result<FullProject, Error> {
-        self.change_project((Some(caller), project, Deed::ChangeProject), move |_, project| changed(project, &wanted))
-            .await
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], and those of the database.
+    pub async fn update_project(
+        &self,
+        caller: Caller,
+        project: Gid,
+        wanted: ProjectChange,
+    ) -> Result<FullProject, Error> {
+        self.change_project((Actor::User(caller), project, Deed::ChangeProject), move |_, project| {
+            changed(project, &wanted)
+        })
+        .await
     }
 
     /// Deletes a project so that it can be brought back, or brings it back.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`] to an administrator; [`Error::ProjectDeleted`],
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`] to an administrator; [`Error::ProjectDeleted`],
     /// [`Error::ProjectNotDeleted`]; those of the database.
     pub async fn set_project_status(
         &self,
-        caller: Caller,
+        actor: Actor,
         project: Gid,
         status: ProjectStatus,
     ) -> Result<FullProject, Error> {
-        self.change_project((caller, project, Deed::OwnProject), move |_, project| match (project.status, status) {
+        self.change_project((actor, project, Deed::OwnProject), move |_, project| match (project.status, status) {
             (ProjectStatus::Deleted, ProjectStatus::Deleted) => Err(Error::ProjectDeleted),
             (ProjectStatus::Active, ProjectStatus::Active) => Err(Error::ProjectNotDeleted),
             (ProjectStatus::Active, ProjectStatus::Deleted) | (ProjectStatus::Deleted, ProjectStatus::Active) => {
@@ -54,12 +61,12 @@ impl Directory {
     /// Ends a deleted project for ever, with its memberships and API users.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::ProjectNotDeleted`], and those of the database.
-    pub async fn purge_project(&self, caller: Caller, project: Gid) -> Result<(), Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::ProjectNotDeleted`], and those of the database.
+    pub async fn purge_project(&self, actor: Actor, project: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
-            let project = get_for(connection, caller, project, Deed::OwnProject)?;
+            let project = get_for(connection, actor, project, Deed::OwnProject)?;
             if project.status != ProjectStatus::Deleted {
                 return Err(Error::ProjectNotDeleted);
             }
@@ -92,18 +99,18 @@ impl Directory {
     /// Makes an active member the owner; the old owner stays a member. With both memberships.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`] to an administrator; [`Error::NotAMember`],
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`] to an administrator; [`Error::NotAMember`],
     /// [`Error::ApiUser`], [`Error::Owner`], [`Error::ProjectDeleted`], and those of the database.
     pub async fn transfer_project(
         &self,
-        caller: Caller,
+        actor: Actor,
         project: Gid,
         heir: Gid,
     ) -> Result<(FullProject, [Membership; 2]), Error> {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
-            let old = get_for(connection, caller, project, Deed::OwnProject)?;
+            let old = get_for(connection, actor, project, Deed::OwnProject)?;
             let [own, heirs] = heirs(connection, &old, heir)?;
             let memberships =
                 [Membership { role: Role::Member, ..own.clone() }, Membership { role: Role::Owner, ..heirs.clone() }];
@@ -123,14 +130,14 @@ impl Directory {
         .await
     }
 
-    async fn change_project<F>(&self, who: (Caller, Gid, Deed), change_it: F) -> Result<FullProject, Error>
+    async fn change_project<F>(&self, who: (Actor, Gid, Deed), change_it: F) -> Result<FullProject, Error>
     where
         F: FnOnce(&mut AnyConnection, Project) -> Result<Project, Error> + Send + 'static,
     {
-        let (clock, (caller, project, deed)) = (self.clock.clone(), who);
+        let (clock, (actor, project, deed)) = (self.clock.clone(), who);
         self.change(move |connection| {
             feed::lock(connection)?;
-            let old = get_for(connection, caller, project, deed)?;
+            let old = get_for(connection, actor, project, deed)?;
             let new = change_it(connection, old.clone())?;
             if new != old {
                 store::project::update(connection, &new, clock.now())?;
@@ -147,16 +154,17 @@ impl Directory {
 /// The project, if the caller may. Its owner may what is the owner's also while it is deleted.
 pub(crate) fn get_for(
     connection: &mut AnyConnection,
-    caller: Caller,
+    actor: Actor,
     project: Gid,
     deed: Deed,
 ) -> Result<Project, Error> {
+    let caller = actor.active(connection)?;
     let found = store::project::find(connection, project)?;
     let Some(caller) = caller else {
         return found.ok_or(Error::ProjectNotFound);
     };
     let project = found.ok_or(Error::Forbidden)?;
-    let own = store::membership::find(connection, project.gid, caller)?;
+    let own = store::membership::find(connection, project.gid, caller.gid())?;
     let own = own.filter(|own| own.status == MembershipStatus::Active).ok_or(Error::Forbidden)?;
     let standing = match own.role {
         Role::Owner => Some(Role::Owner),

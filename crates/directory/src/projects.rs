@@ -4,27 +4,45 @@ use doorward_domain::{Clock, DisplayName, Gid, MembershipStatus, ProjectStatus, 
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error,
+    Caller, Directory, Error,
     feed::{self, NewChange},
     model::{ItemKind, Membership, Project, ProjectItem, ProjectOptions},
     store,
 };
 
 impl Directory {
-    /// Makes a project, with its owner as the first member.
+    /// Creates a project of the caller, who is its first member.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`], [`Error::UserNotActive`], and those of the database.
-    pub async fn create_project(&self, owner: Gid, name: DisplayName, timezone: Timezone) -> Result<Project, Error> {
-        let clock = self.clock.clone();
-        let project = Project {
-            gid: self.ids.gid(),
-            name: name.to_string(),
-            icon: None,
-            owner,
-            status: ProjectStatus::Active,
-            timezone: timezone.to_string(),
-        };
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, and those of the database.
+    pub async fn create_project(
+        &self,
+        caller: Caller,
+        name: DisplayName,
+        timezone: Timezone,
+    ) -> Result<Project, Error> {
+        let find = move |connection: &mut AnyConnection| Ok(caller.active_person(connection)?.gid());
+        self.create(name, timezone, find).await
+    }
+
+    /// As an administrator, creates a project of a user, who is its first member.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`], [`Error::UserNotActive`], [`Error::ApiUser`], and those of the database.
+    pub async fn create_project_for(
+        &self,
+        owner: Gid,
+        name: DisplayName,
+        timezone: Timezone,
+    ) -> Result<Project, Error> {
+        self.create(name, timezone, move |connection| get_owner(connection, owner)).await
+    }
+
+    async fn create<F>(&self, name: DisplayName, timezone: Timezone, find_owner: F) -> Result<Project, Error>
+    where
+        F: FnOnce(&mut AnyConnection) -> Result<Gid, Error> + Send + 'static,
+    {
+        let (clock, gid) = (self.clock.clone(), self.ids.gid());
         let main = |kind, name: &str| (kind, ProjectItem { gid: self.ids.gid(), name: name.to_owned() });
         let items = [
             main(ItemKind::Channel, "Main channel"),
@@ -32,7 +50,14 @@ impl Directory {
             main(ItemKind::Fieldlist, "Main fieldlist"),
         ];
         let languages = self.project_languages.clone();
-        self.change(move |connection| create(connection, project, &items, &languages, &*clock)).await
+        self.change(move |connection| {
+            feed::lock(connection)?;
+            let owner = find_owner(connection)?;
+            let (name, timezone) = (name.to_string(), timezone.to_string());
+            let project = Project { gid, name, icon: None, owner, status: ProjectStatus::Active, timezone };
+            create(connection, project, &items, &languages, &*clock)
+        })
+        .await
     }
 
     /// # Errors
@@ -63,6 +88,14 @@ impl Directory {
     }
 }
 
+fn get_owner(connection: &mut AnyConnection, gid: Gid) -> Result<Gid, Error> {
+    let owner = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
+    if owner.status != UserStatus::Active {
+        return Err(Error::UserNotActive);
+    }
+    if owner.is_api_user() { Err(Error::ApiUser) } else { Ok(owner.gid) }
+}
+
 fn create(
     connection: &mut AnyConnection,
     project: Project,
@@ -70,17 +103,9 @@ fn create(
     languages: &[String],
     clock: &dyn Clock,
 ) -> Result<Project, Error> {
-    feed::lock(connection)?;
-    let owner = store::user::find(connection, project.owner)?.ok_or(Error::UserNotFound)?;
-    if owner.status != UserStatus::Active {
-        return Err(Error::UserNotActive);
-    }
-    if owner.is_api_user() {
-        return Err(Error::ApiUser);
-    }
     let membership = Membership {
         project: project.gid,
-        user: owner.gid,
+        user: project.owner,
         role: Role::Owner,
         status: MembershipStatus::Active,
         rate_limit_per_second: None,

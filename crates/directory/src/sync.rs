@@ -10,11 +10,11 @@ mod tests;
 
 use std::collections::HashSet;
 
-use doorward_domain::{Gid, UserStatus};
+use doorward_domain::Gid;
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error,
+    Caller, Directory, Error,
     feed::{ALL_MEMBERS, MEMBERSHIPS, PROJECTS, USERS},
     members,
     model::{Action, Notice},
@@ -74,28 +74,34 @@ impl Row {
 
 impl Directory {
     /// # Errors
-    /// [`Error::UserNotActive`]; [`Error::Forbidden`] for a project of which the user is no active member;
+    /// [`Error::CallerNotActive`]; [`Error::Forbidden`] for a project of which the user is no active member;
     /// [`Error::CursorExpired`]; those of the database.
-    pub async fn list_news(&self, user: Gid, since: Since, with_scopes: bool) -> Result<News, Error> {
+    pub async fn list_news(&self, caller: Caller, since: Since, with_scopes: bool) -> Result<News, Error> {
         if let (Some(cursor), None, false) = (since.cc_cursor, since.project, with_scopes) {
+            // In this order: a caller who is deactivated in between is seen, or has missed a row.
             let head = self.feed_head().await?;
             if head == cursor {
+                let caller = self.database.peek(move |connection| caller.find_active(connection)).await?;
+                caller.ok_or(Error::CallerNotActive)?;
                 return Ok(News { position: head, ..News::default() });
             }
         }
         let with = (LIMITS, with_scopes);
-        self.database.read(move |connection| list_news(connection, user, since, with)).await
+        self.database.read(move |connection| list_news(connection, caller, since, with)).await
     }
 
     /// The position of the feeds, which are numbered as one.
     ///
     /// # Errors
-    /// [`Error::Forbidden`] for a project of which the user is no active member, and those of the database.
-    pub async fn get_cursor(&self, user: Gid, project: Option<Gid>) -> Result<i64, Error> {
-        let Some(project) = project else { return self.feed_head().await };
+    /// [`Error::CallerNotActive`]; [`Error::Forbidden`] for a project of which the user is no active member; those of the
+    /// database.
+    pub async fn get_cursor(&self, caller: Caller, project: Option<Gid>) -> Result<i64, Error> {
         self.database
             .read(move |connection| {
-                members::authorise(connection, project, user, Deed::Enter)?;
+                let caller = caller.active(connection)?;
+                if let Some(project) = project {
+                    members::authorise(connection, project, &caller, Deed::Enter)?;
+                }
                 Ok(store::feed::head(connection)?)
             })
             .await
@@ -104,17 +110,16 @@ impl Directory {
 
 fn list_news(
     connection: &mut AnyConnection,
-    user: Gid,
+    caller: Caller,
     since: Since,
     (limits, with_scopes): (Limits, bool),
 ) -> Result<News, Error> {
     let head = store::feed::head(connection)?;
-    store::user::find(connection, user)?
-        .filter(|user| user.status == UserStatus::Active)
-        .ok_or(Error::UserNotActive)?;
+    let caller = caller.active(connection)?;
     if let Some(project) = since.project {
-        members::authorise(connection, project, user, Deed::Enter)?;
+        members::authorise(connection, project, &caller, Deed::Enter)?;
     }
+    let user = caller.gid();
     let tail = store::feed::tail(connection)?.notices;
     let cursors = [since.cc_cursor, since.project.and(since.cursor)];
     if cursors.into_iter().flatten().any(|cursor| cursor < tail) {

@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 
-use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Role, UserStatus};
+use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Role};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Directory, Error, Member,
+    Caller, Directory, Error, Member,
+    caller::ActiveCaller,
     feed::{self, NewChange},
     init,
     members::{self, standing},
@@ -43,11 +44,11 @@ impl Directory {
     /// The user, complete if they are the caller.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`], and those of the database.
-    pub async fn view_user(&self, caller: Gid, user: Gid) -> Result<User, Error> {
+    /// [`Error::CallerNotActive`], [`Error::UserNotFound`], and those of the database.
+    pub async fn view_user(&self, caller: Caller, user: Gid) -> Result<User, Error> {
         self.database
             .read(move |connection| {
-                active(connection, caller)?;
+                let caller = caller.active(connection)?.gid();
                 let is_seen = caller == user || store::init::shares_project(connection, caller, user)?;
                 store::user::find(connection, user)?.filter(|_| is_seen).ok_or(Error::UserNotFound)
             })
@@ -57,11 +58,11 @@ impl Directory {
     /// Without options for who is only invited.
     ///
     /// # Errors
-    /// [`Error::ProjectNotFound`], and those of the database.
-    pub async fn view_project(&self, caller: Gid, project: Gid) -> Result<(Project, Option<ProjectOptions>), Error> {
+    /// [`Error::CallerNotActive`], [`Error::ProjectNotFound`], and those of the database.
+    pub async fn view_project(&self, caller: Caller, project: Gid) -> Result<(Project, Option<ProjectOptions>), Error> {
         self.database
             .read(move |connection| {
-                active(connection, caller)?;
+                let caller = caller.active(connection)?.gid();
                 let project = store::project::find(connection, project)?.ok_or(Error::ProjectNotFound)?;
                 let own = store::membership::find(connection, project.gid, caller)?;
                 let own = own.filter(|own| init::is_seen_by_holder(own, &project)).ok_or(Error::ProjectNotFound)?;
@@ -77,11 +78,11 @@ impl Directory {
     /// One membership: the own one, or another's in a project in which the caller is active.
     ///
     /// # Errors
-    /// [`Error::MemberNotFound`], and those of the database.
-    pub async fn view_member(&self, caller: Gid, project: Gid, user: Gid) -> Result<MembersView, Error> {
+    /// [`Error::CallerNotActive`], [`Error::MemberNotFound`], and those of the database.
+    pub async fn view_member(&self, caller: Caller, project: Gid, user: Gid) -> Result<MembersView, Error> {
         self.database
             .read(move |connection| {
-                active(connection, caller)?;
+                let caller = caller.active(connection)?.gid();
                 let project = store::project::find(connection, project)?.ok_or(Error::MemberNotFound)?;
                 let own = store::membership::find(connection, project.gid, caller)?;
                 let own = own.filter(|own| init::is_seen_by_holder(own, &project)).ok_or(Error::MemberNotFound)?;
@@ -98,13 +99,14 @@ impl Directory {
     /// Several, in this order.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::MemberNotFound`], and those of the database.
-    pub async fn view_members(&self, caller: Gid, project: Gid, users: Vec<Gid>) -> Result<MembersView, Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MemberNotFound`], and those of the database.
+    pub async fn view_members(&self, caller: Caller, project: Gid, users: Vec<Gid>) -> Result<MembersView, Error> {
         self.database
             .read(move |connection| {
-                members::authorise(connection, project, caller, Deed::Enter)?;
+                let caller = caller.active(connection)?;
+                members::authorise(connection, project, &caller, Deed::Enter)?;
                 let members = find_many(connection, project, &users)?;
-                view(connection, caller, project, members)
+                view(connection, &caller, project, members)
             })
             .await
     }
@@ -113,18 +115,23 @@ impl Directory {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn as_seen_by(&self, caller: Gid, member: Member) -> Result<MembersView, Error> {
+    pub async fn as_seen_by(&self, caller: Caller, member: Member) -> Result<MembersView, Error> {
         let project = member.membership.project;
-        self.database.read(move |connection| view(connection, caller, project, vec![member])).await
+        self.database
+            .read(move |connection| {
+                let caller = caller.active(connection)?;
+                view(connection, &caller, project, vec![member])
+            })
+            .await
     }
 
     /// Limits are for the owner to set, notifications for the member.
     ///
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotAMember`], [`Error::ApiUser`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::ApiUser`], and those of the database.
     pub async fn update_member(
         &self,
-        caller: Gid,
+        caller: Caller,
         project: Gid,
         user: Gid,
         wanted: MemberChange,
@@ -132,11 +139,12 @@ impl Directory {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
-            members::authorise(connection, project, caller, Deed::Enter)?;
+            let caller = caller.active(connection)?;
+            members::authorise(connection, project, &caller, Deed::Enter)?;
             if wanted.limit.is_some() {
-                members::authorise(connection, project, caller, Deed::ManageMembers)?;
+                members::authorise(connection, project, &caller, Deed::ManageMembers)?;
             }
-            if wanted.notifications.is_some() && caller != user {
+            if wanted.notifications.is_some() && caller.gid() != user {
                 return Err(Error::Forbidden);
             }
             let old = store::membership::find(connection, project, user)?.ok_or(Error::NotAMember)?;
@@ -150,15 +158,10 @@ impl Directory {
                 feed::append(connection, changes, &*clock)?;
             }
             let user = store::user::find(connection, user)?.ok_or(Error::NotAMember)?;
-            view(connection, caller, project, vec![Member { user, membership: new }])
+            view(connection, &caller, project, vec![Member { user, membership: new }])
         })
         .await
     }
-}
-
-fn active(connection: &mut AnyConnection, caller: Gid) -> Result<(), Error> {
-    let user = store::user::find(connection, caller)?.filter(|user| user.status == UserStatus::Active);
-    user.map(drop).ok_or(Error::UserNotActive)
 }
 
 fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Member, Error> {
@@ -181,7 +184,13 @@ fn find_many(connection: &mut AnyConnection, project: Gid, users: &[Gid]) -> Res
     users.iter().map(member).collect()
 }
 
-fn view(connection: &mut AnyConnection, caller: Gid, project: Gid, members: Vec<Member>) -> Result<MembersView, Error> {
+fn view(
+    connection: &mut AnyConnection,
+    caller: &ActiveCaller,
+    project: Gid,
+    members: Vec<Member>,
+) -> Result<MembersView, Error> {
+    let caller = caller.gid();
     let is_owner = standing(connection, project, caller)?.is_some_and(|own| own.role == Role::Owner);
     Ok(MembersView { caller, members, is_owner })
 }

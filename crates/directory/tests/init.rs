@@ -9,7 +9,7 @@ use doorward_domain::{Gid, Role, UserStatus};
 use support::{Fixture, both};
 
 async fn init(fixture: &Fixture, user: Gid) -> Init {
-    fixture.directory.find_init(user).await.unwrap().unwrap()
+    fixture.directory.get_init(user.into()).await.unwrap()
 }
 
 #[tokio::test]
@@ -57,8 +57,8 @@ async fn who_is_not_active_gets_nothing() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
         fixture.directory.set_user_status(ann.gid, UserStatus::Inactive).await.unwrap();
-        assert!(fixture.directory.find_init(ann.gid).await.unwrap().is_none());
-        assert!(fixture.directory.find_init(Gid::NIL).await.unwrap().is_none());
+        assert!(matches!(fixture.directory.get_init(ann.gid.into()).await, Err(Error::CallerNotActive)));
+        assert!(matches!(fixture.directory.get_init(Gid::NIL.into()).await, Err(Error::CallerNotActive)));
         assert!(matches!(fixture.directory.add_member(Gid::NIL, ann.gid).await, Err(Error::ProjectNotFound)));
     }
 }

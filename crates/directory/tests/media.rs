@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use doorward_directory::{Directory, Error, MIGRATIONS, NewUser, model::User};
+use doorward_directory::{Actor, Directory, Error, MIGRATIONS, NewUser, model::User};
 use doorward_domain::{Clock, DisplayName, Ids, RandomIds, Timestamp, UserStatus, Username};
 use doorward_storage::testing::TestDatabase;
 
@@ -51,11 +51,11 @@ impl Fixture {
     }
 
     async fn prepare(&self, user: &User) -> String {
-        self.directory.prepare_avatar(user.gid, "png").await.unwrap()
+        self.directory.prepare_avatar(user.gid.into(), "png").await.unwrap()
     }
 
     async fn set(&self, user: &User, name: &str) -> Result<User, Error> {
-        self.directory.set_avatar(user.gid, Some(name.to_owned())).await
+        self.directory.set_avatar(user.gid.into(), Some(name.to_owned())).await
     }
 
     async fn discarded(&self) -> Vec<String> {
@@ -89,7 +89,7 @@ async fn another_picture_discards_the_one_of_before() {
         assert_eq!(fixture.discarded().await, [file(&first)]);
         fixture.clock.wait(Duration::from_secs(1));
         for _ in 0..2 {
-            assert_eq!(fixture.directory.set_avatar(ann.gid, None).await.unwrap().avatar, None);
+            assert_eq!(fixture.directory.set_avatar(ann.gid.into(), None).await.unwrap().avatar, None);
         }
         assert_eq!(fixture.head().await, head + 3);
         assert_eq!(fixture.discarded().await, [file(&first), file(&second)]);
@@ -137,19 +137,24 @@ async fn pictures_are_for_active_people() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         let project = fixture
             .directory
-            .create_project(ann.gid, DisplayName::parse("One").unwrap(), doorward_domain::Timezone::default())
+            .create_project_for(ann.gid, DisplayName::parse("One").unwrap(), doorward_domain::Timezone::default())
             .await
             .unwrap();
-        let robot = fixture.directory.create_api_user(None, project.gid, "Robot".to_owned()).await.unwrap().user;
+        let robot = fixture
+            .directory
+            .create_api_user(Actor::Administrator, project.gid, "Robot".to_owned())
+            .await
+            .unwrap()
+            .user;
         let name = fixture.prepare(&ben).await;
         fixture.directory.set_user_status(ben.gid, UserStatus::Inactive).await.unwrap();
         for avatar in [None, Some(name.clone())] {
-            let of = |user: &User| fixture.directory.set_avatar(user.gid, avatar.clone());
+            let of = |user: &User| fixture.directory.set_avatar(user.gid.into(), avatar.clone());
             assert!(matches!(of(&robot).await, Err(Error::Forbidden)));
-            assert!(matches!(of(&ben).await, Err(Error::UserNotActive)));
+            assert!(matches!(of(&ben).await, Err(Error::CallerNotActive)));
         }
-        assert!(matches!(fixture.directory.prepare_avatar(robot.gid, "png").await, Err(Error::Forbidden)));
-        assert!(matches!(fixture.directory.prepare_avatar(ben.gid, "png").await, Err(Error::UserNotActive)));
+        assert!(matches!(fixture.directory.prepare_avatar(robot.gid.into(), "png").await, Err(Error::Forbidden)));
+        assert!(matches!(fixture.directory.prepare_avatar(ben.gid.into(), "png").await, Err(Error::CallerNotActive)));
     }
 }
 

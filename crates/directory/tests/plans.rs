@@ -14,7 +14,7 @@ use diesel::{
     sql_types::Text,
 };
 use doorward_directory::{
-    Directory, LanguageChange, List, MIGRATIONS, MemberChange, ProjectChange, PublishedRow, Since, Who,
+    Actor, Directory, LanguageChange, List, MIGRATIONS, MemberChange, ProjectChange, PublishedRow, Since, Who,
     model::{Action, ItemKind},
 };
 use doorward_domain::{Gid, ProjectStatus, RandomIds, SystemClock};
@@ -235,9 +235,9 @@ async fn every_query_of_login_and_init_is_answered_by_index() {
     for place in Place::both().await {
         let directory = &place.directory;
         assert!(directory.find_login(Who::Username("user12345".to_owned()), None).await.unwrap().is_some());
-        let init = directory.find_init(gid(12_345)).await.unwrap().unwrap();
+        let init = directory.get_init(gid(12_345).into()).await.unwrap();
         assert_eq!((init.people.len(), init.projects.len()), (4, 1));
-        let init = directory.get_project_init(gid(346), gid(12_345)).await.unwrap();
+        let init = directory.get_project_init(gid(346), gid(12_345).into()).await.unwrap();
         assert_eq!((init.people.len(), init.projects.len()), (4, 1));
         place.assert_indexed(8, Answer::Few).await;
     }
@@ -247,13 +247,13 @@ async fn every_query_of_login_and_init_is_answered_by_index() {
 async fn every_query_of_views_is_answered_by_index() {
     for place in Place::both().await {
         let (directory, project, ann) = (&place.directory, gid(346), gid(12_345));
-        directory.view_user(ann, gid(4345)).await.unwrap();
-        directory.view_user(ann, gid(1)).await.unwrap_err();
-        directory.view_project(ann, project).await.unwrap();
-        directory.view_member(ann, project, gid(4345)).await.unwrap();
-        directory.view_members(ann, project, vec![gid(345), gid(4345)]).await.unwrap();
+        directory.view_user(ann.into(), gid(4345)).await.unwrap();
+        directory.view_user(ann.into(), gid(1)).await.unwrap_err();
+        directory.view_project(ann.into(), project).await.unwrap();
+        directory.view_member(ann.into(), project, gid(4345)).await.unwrap();
+        directory.view_members(ann.into(), project, vec![gid(345), gid(4345)]).await.unwrap();
         let limit = MemberChange { limit: Some(Some(5)), notifications: None };
-        directory.update_member(ann, project, gid(4345), limit).await.unwrap();
+        directory.update_member(ann.into(), project, gid(4345), limit).await.unwrap();
         directory.find_standing(project, ann).await.unwrap().unwrap();
         directory.get_full_project(project).await.unwrap();
         assert_eq!(directory.list_members(project, None, 10).await.unwrap().len(), 5);
@@ -267,17 +267,17 @@ async fn every_query_of_invitations_is_answered_by_index() {
     for place in Place::both().await {
         let (directory, project, ann, dan) = (&place.directory, gid(346), gid(12_345), gid(1));
         for name in ["user1", "nobody@example.org"] {
-            directory.invite_member(ann, project, name.to_owned()).await.unwrap();
+            directory.invite_member(ann.into(), project, name.to_owned()).await.unwrap();
         }
-        directory.resend_invite(ann, project, dan).await.unwrap();
+        directory.resend_invite(ann.into(), project, dan).await.unwrap();
         directory.view_invite(dan, project).await.unwrap();
-        directory.decline_invite(dan, project).await.unwrap();
-        directory.resend_invite(ann, project, dan).await.unwrap();
-        directory.accept_invite(dan, project).await.unwrap();
-        directory.set_member_status(ann, project, dan, false).await.unwrap();
-        directory.remove_member(Some(ann), project, dan).await.unwrap();
+        directory.decline_invite(dan.into(), project).await.unwrap();
+        directory.resend_invite(ann.into(), project, dan).await.unwrap();
+        directory.accept_invite(dan.into(), project).await.unwrap();
+        directory.set_member_status(ann.into(), project, dan, false).await.unwrap();
+        directory.remove_member(Actor::User(ann.into()), project, dan).await.unwrap();
         directory.add_member(project, dan).await.unwrap();
-        directory.leave_project(dan, project).await.unwrap();
+        directory.leave_project(dan.into(), project).await.unwrap();
         place.assert_indexed(30, Answer::Few).await;
     }
 }
@@ -287,26 +287,26 @@ async fn every_query_of_a_projects_life_is_answered_by_index() {
     for place in Place::both().await {
         let (directory, project, ann, ben) = (&place.directory, gid(346), gid(12_345), gid(4345));
         let change = ProjectChange { name: Some("Flora".to_owned()), timezone: None };
-        directory.update_project(ann, project, change).await.unwrap();
+        directory.update_project(ann.into(), project, change).await.unwrap();
         for change in [LanguageChange::Add("nl".to_owned()), LanguageChange::Remove("en".to_owned())] {
-            directory.change_languages(ann, project, change).await.unwrap();
+            directory.change_languages(ann.into(), project, change).await.unwrap();
         }
         for kind in [ItemKind::Channel, ItemKind::Ordering, ItemKind::Fieldlist] {
-            let list = List { caller: ann, project, kind };
+            let list = List { caller: ann.into(), project, kind };
             let (item, _) = directory.create_item(list, "Item".to_owned()).await.unwrap();
             directory.rename_item(list, item, "Other".to_owned()).await.unwrap();
             directory.move_item(list, item, Some(project)).await.unwrap();
             directory.move_item(list, item, None).await.unwrap();
             directory.delete_items(list, vec![item]).await.unwrap();
         }
-        let icon = directory.prepare_icon(ann, project, "png").await.unwrap();
-        directory.set_icon(ann, project, Some(icon)).await.unwrap();
+        let icon = directory.prepare_icon(ann.into(), project, "png").await.unwrap();
+        directory.set_icon(ann.into(), project, Some(icon)).await.unwrap();
         directory.find_icon(format!("{project}.png")).await.unwrap().unwrap();
-        directory.transfer_project(Some(ann), project, ben).await.unwrap();
-        directory.transfer_project(Some(ben), project, ann).await.unwrap();
-        directory.create_api_user(Some(ann), project, "Robot".to_owned()).await.unwrap();
-        directory.set_project_status(Some(ann), project, ProjectStatus::Deleted).await.unwrap();
-        directory.purge_project(Some(ann), project).await.unwrap();
+        directory.transfer_project(Actor::User(ann.into()), project, ben).await.unwrap();
+        directory.transfer_project(Actor::User(ben.into()), project, ann).await.unwrap();
+        directory.create_api_user(Actor::User(ann.into()), project, "Robot".to_owned()).await.unwrap();
+        directory.set_project_status(Actor::User(ann.into()), project, ProjectStatus::Deleted).await.unwrap();
+        directory.purge_project(Actor::User(ann.into()), project).await.unwrap();
         place.assert_indexed(100, Answer::Few).await;
     }
 }
@@ -315,22 +315,22 @@ async fn every_query_of_a_projects_life_is_answered_by_index() {
 async fn ten_thousand_members_and_two_thousand_projects_are_found_by_index() {
     for place in Place::both().await {
         let (directory, project, busy) = (&place.directory, gid(4000), gid(20_000));
-        let init = directory.get_project_init(project, gid(1)).await.unwrap();
+        let init = directory.get_project_init(project, gid(1).into()).await.unwrap();
         assert!(init.people.len() >= 10_000, "{}", init.people.len());
-        let init = directory.find_init(busy).await.unwrap().unwrap();
+        let init = directory.get_init(busy.into()).await.unwrap();
         assert!(
             init.projects.len() >= 2000 && init.people.len() >= 9000,
             "{} {}",
             init.projects.len(),
             init.people.len()
         );
-        directory.view_user(busy, gid(12_345)).await.unwrap_err();
-        directory.view_user(gid(1), gid(9999)).await.unwrap();
-        directory.view_members(gid(1), project, vec![gid(2), gid(9999)]).await.unwrap();
+        directory.view_user(busy.into(), gid(12_345)).await.unwrap_err();
+        directory.view_user(gid(1).into(), gid(9999)).await.unwrap();
+        directory.view_members(gid(1).into(), project, vec![gid(2), gid(9999)]).await.unwrap();
         directory.list_members(project, Some(gid(5000)), 1000).await.unwrap();
         place.assert_indexed(15, Answer::Many).await;
-        directory.set_project_status(None, project, ProjectStatus::Deleted).await.unwrap();
-        directory.purge_project(None, project).await.unwrap();
+        directory.set_project_status(Actor::Administrator, project, ProjectStatus::Deleted).await.unwrap();
+        directory.purge_project(Actor::Administrator, project).await.unwrap();
         assert!(directory.get_project(project).await.is_err());
         place.assert_indexed(20, Answer::Many).await;
     }
@@ -341,20 +341,22 @@ async fn every_query_of_sync_is_answered_by_index() {
     for place in Place::both().await {
         let (directory, ann, busy, project) = (&place.directory, gid(12_345), gid(20_000), gid(346));
         let since = Since { cc_cursor: Some(0), project: None, cursor: None };
-        assert!(directory.list_news(busy, since, true).await.unwrap().has_more);
+        assert!(directory.list_news(busy.into(), since, true).await.unwrap().has_more);
         place.assert_indexed(5, Answer::Many).await;
-        assert_eq!(directory.list_news(ann, since, true).await.unwrap().rows.len(), 5);
+        assert_eq!(directory.list_news(ann.into(), since, true).await.unwrap().rows.len(), 5);
         let since = Since { cc_cursor: Some(0), project: Some(project), cursor: Some(0) };
-        directory.list_news(ann, since, true).await.unwrap();
-        directory.get_cursor(ann, Some(project)).await.unwrap();
+        directory.list_news(ann.into(), since, true).await.unwrap();
+        directory.get_cursor(ann.into(), Some(project)).await.unwrap();
         directory.list_changes(19_000).await.unwrap();
         let row = PublishedRow { action: Action::Insert, data_type: "records".to_owned(), data_key: "1".to_owned() };
         directory.publish(project, vec![row]).await.unwrap();
         directory.add_member(project, busy).await.unwrap();
         let since = Since { cc_cursor: Some(20_000), ..since };
-        assert!(!directory.list_news(busy, since, false).await.unwrap().rows.is_empty());
-        directory.remove_member(None, project, busy).await.unwrap();
-        assert!(!directory.list_news(busy, Since { project: None, ..since }, false).await.unwrap().rows.is_empty());
+        assert!(!directory.list_news(busy.into(), since, false).await.unwrap().rows.is_empty());
+        directory.remove_member(Actor::Administrator, project, busy).await.unwrap();
+        assert!(
+            !directory.list_news(busy.into(), Since { project: None, ..since }, false).await.unwrap().rows.is_empty()
+        );
         place.assert_indexed(40, Answer::Few).await;
         directory.forget_changes(Duration::ZERO).await.unwrap();
         place.assert_indexed(150, Answer::Many).await;

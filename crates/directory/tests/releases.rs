@@ -18,8 +18,8 @@ async fn everybody_is_told_once_of_a_newer_release_and_of_no_older_one() {
         let told = async |since: i64| {
             let since = Since { cc_cursor: Some(since), ..Since::default() };
             let news: [News; 2] = [
-                fixture.directory.list_news(ann.gid, since, false).await.unwrap(),
-                fixture.directory.list_news(ben.gid, since, false).await.unwrap(),
+                fixture.directory.list_news(ann.gid.into(), since, false).await.unwrap(),
+                fixture.directory.list_news(ben.gid.into(), since, false).await.unwrap(),
             ];
             assert_eq!(news[0].rows, news[1].rows);
             assert!(news[0].rows.iter().all(|row| row.action == Action::Update && row.data_type == "cc.version"));

@@ -24,8 +24,8 @@ async fn what_has_no_notices_stays_expired_while_changes_are_forgotten() {
         fixture.directory.forget_changes(Duration::ZERO).await.unwrap();
         assert_eq!(fixture.directory.list_changes(head).await.unwrap(), []);
         let since = |cursor| Since { cc_cursor: Some(cursor), ..Since::default() };
-        let expired = fixture.directory.list_news(ann.gid, since(head - 1), true).await;
+        let expired = fixture.directory.list_news(ann.gid.into(), since(head - 1), true).await;
         assert!(matches!(expired, Err(Error::CursorExpired)), "{expired:?}");
-        assert_eq!(fixture.directory.list_news(ann.gid, since(head), true).await.unwrap().rows, []);
+        assert_eq!(fixture.directory.list_news(ann.gid.into(), since(head), true).await.unwrap().rows, []);
     }
 }

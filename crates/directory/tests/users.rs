@@ -96,6 +96,6 @@ async fn an_owner_is_not_deleted_and_a_member_takes_their_membership_along() {
         assert_eq!(members.iter().map(|member| member.user).collect::<Vec<_>>(), [ann.gid]);
         let again = fixture.user("ben").await;
         assert_ne!(again.gid, ben.gid);
-        assert!(fixture.directory.find_init(again.gid).await.unwrap().unwrap().projects.is_empty());
+        assert!(fixture.directory.get_init(again.gid.into()).await.unwrap().projects.is_empty());
     }
 }

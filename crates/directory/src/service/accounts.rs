@@ -7,7 +7,7 @@ use doorward_proto::{
 };
 use tonic::Response;
 
-use super::{Answer, of_caller};
+use super::Answer;
 use crate::{
     By, Directory, Error, NewAccount, UserChange, accounts::parse_username, convert, convert::gid, model::User,
 };
@@ -57,28 +57,28 @@ pub(super) async fn update_user(directory: &Directory, request: pb::UpdateUserRe
         timezone: request.timezone,
     };
     if request.check_only {
-        answer(directory.check_user_update(user, change).await)
+        answer(directory.check_user_update(user.into(), change).await)
     } else {
-        answer(directory.update_user(user, change).await)
+        answer(directory.update_user(user.into(), change).await)
     }
 }
 
 pub(super) async fn set_email(directory: &Directory, request: pb::SetEmailRequest) -> Answer<pb::UserResponse> {
     let user = gid(&request.user_gid, "user_gid")?;
     let old = request.old_email.as_deref().map(email).transpose()?;
-    answer(directory.set_email(user, old, email(&request.email)?).await)
+    answer(directory.set_email(user.into(), old, email(&request.email)?).await)
 }
 
 pub(super) async fn delete_account(
     directory: &Directory,
     request: pb::DeleteAccountRequest,
 ) -> Answer<pb::DeleteAccountResponse> {
-    directory.delete_account(gid(&request.user_gid, "user_gid")?).await.map_err(of_caller)?;
+    directory.delete_account(gid(&request.user_gid, "user_gid")?.into()).await.map_err(Failure::from)?;
     Ok(Response::new(pb::DeleteAccountResponse {}))
 }
 
 fn answer(changed: Result<User, Error>) -> Answer<pb::UserResponse> {
-    let user = Some(convert::user(changed.map_err(of_caller)?));
+    let user = Some(convert::user(changed.map_err(Failure::from)?));
     Ok(Response::new(pb::UserResponse { user }))
 }
 

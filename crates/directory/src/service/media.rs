@@ -3,8 +3,12 @@
 use doorward_proto::{Failure, directory::v1 as pb};
 use tonic::Response;
 
-use super::{Answer, of_caller};
-use crate::{Directory, convert, convert::gid, media};
+use super::Answer;
+use crate::{
+    Directory, convert,
+    convert::{caller, gid},
+    media,
+};
 
 pub(super) async fn prepare_avatar(
     directory: &Directory,
@@ -12,13 +16,13 @@ pub(super) async fn prepare_avatar(
 ) -> Answer<pb::PrepareAvatarResponse> {
     let user = gid(&request.user_gid, "user_gid")?;
     check_extension(&request.extension)?;
-    let name = directory.prepare_avatar(user, &request.extension).await.map_err(of_caller)?;
+    let name = directory.prepare_avatar(user.into(), &request.extension).await.map_err(Failure::from)?;
     Ok(Response::new(pb::PrepareAvatarResponse { name }))
 }
 
 pub(super) async fn set_avatar(directory: &Directory, request: pb::SetAvatarRequest) -> Answer<pb::SetAvatarResponse> {
     let user = gid(&request.user_gid, "user_gid")?;
-    let user = directory.set_avatar(user, request.name).await.map_err(of_caller)?;
+    let user = directory.set_avatar(user.into(), request.name).await.map_err(Failure::from)?;
     Ok(Response::new(pb::SetAvatarResponse { user: Some(convert::user(user)) }))
 }
 
@@ -26,15 +30,15 @@ pub(super) async fn prepare_icon(
     directory: &Directory,
     request: pb::PrepareIconRequest,
 ) -> Answer<pb::PrepareIconResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     check_extension(&request.extension)?;
-    let name = directory.prepare_icon(caller, project, &request.extension).await.map_err(of_caller)?;
+    let name = directory.prepare_icon(caller, project, &request.extension).await.map_err(Failure::from)?;
     Ok(Response::new(pb::PrepareIconResponse { name }))
 }
 
 pub(super) async fn set_icon(directory: &Directory, request: pb::SetIconRequest) -> Answer<pb::ProjectResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
-    let full = directory.set_icon(caller, project, request.name).await.map_err(of_caller)?;
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    let full = directory.set_icon(caller, project, request.name).await.map_err(Failure::from)?;
     Ok(Response::new(pb::ProjectResponse { project: Some(convert::full_project(full)), memberships: Vec::new() }))
 }
 

@@ -3,21 +3,24 @@
 use doorward_proto::{Failure, directory::v1 as pb};
 use tonic::Response;
 
-use super::{Answer, of_caller};
-use crate::{Directory, Error, Member, MemberChange, MembersView, NotificationsChange, convert, convert::gid};
+use super::Answer;
+use crate::{
+    Actor, Caller, Directory, Error, Member, MemberChange, MembersView, NotificationsChange, convert,
+    convert::{caller, gid},
+};
 
 /// In one question.
 const MAX_MEMBERS: usize = 1000;
 
 pub(super) async fn view_user(directory: &Directory, request: pb::ViewUserRequest) -> Answer<pb::UserResponse> {
     let (caller, user) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.user_gid, "user_gid")?);
-    let seen = directory.view_user(caller, user).await.map_err(of_caller)?;
+    let seen = directory.view_user(caller.into(), user).await.map_err(Failure::from)?;
     let user = if seen.gid == caller { convert::user(seen) } else { convert::short(seen) };
     Ok(Response::new(pb::UserResponse { user: Some(user) }))
 }
 
 pub(super) async fn view_member(directory: &Directory, request: pb::ViewMemberRequest) -> Answer<pb::MembersResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     answer(directory.view_member(caller, project, gid(&request.user_gid, "user_gid")?).await)
 }
 
@@ -25,7 +28,7 @@ pub(super) async fn view_members(
     directory: &Directory,
     request: pb::ViewMembersRequest,
 ) -> Answer<pb::MembersResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     if request.user_gids.len() > MAX_MEMBERS {
         return Err(Failure::invalid("user_gids").into());
     }
@@ -37,7 +40,7 @@ pub(super) async fn invite_member(
     directory: &Directory,
     request: pb::InviteMemberRequest,
 ) -> Answer<pb::MembersResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     seen(directory, directory.invite_member(caller, project, request.username_or_email).await, caller).await
 }
 
@@ -45,7 +48,7 @@ pub(super) async fn resend_invite(
     directory: &Directory,
     request: pb::ResendInviteRequest,
 ) -> Answer<pb::MembersResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let user = gid(&request.user_gid, "user_gid")?;
     seen(directory, directory.resend_invite(caller, project, user).await, caller).await
 }
@@ -54,9 +57,9 @@ pub(super) async fn remove_member(
     directory: &Directory,
     request: pb::RemoveMemberRequest,
 ) -> Answer<pb::RemoveMemberResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let user = gid(&request.user_gid, "user_gid")?;
-    directory.remove_member(Some(caller), project, user).await.map_err(of_caller)?;
+    directory.remove_member(Actor::User(caller), project, user).await.map_err(Failure::from)?;
     Ok(Response::new(pb::RemoveMemberResponse {}))
 }
 
@@ -64,7 +67,7 @@ pub(super) async fn set_member_status(
     directory: &Directory,
     request: pb::SetMemberStatusRequest,
 ) -> Answer<pb::MembersResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let user = gid(&request.user_gid, "user_gid")?;
     seen(directory, directory.set_member_status(caller, project, user, request.is_active).await, caller).await
 }
@@ -73,7 +76,7 @@ pub(super) async fn update_member(
     directory: &Directory,
     request: pb::UpdateMemberRequest,
 ) -> Answer<pb::MembersResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let user = gid(&request.user_gid, "user_gid")?;
     if request.limit.is_some_and(|limit| limit.rate_limit_per_second == Some(0)) {
         return Err(Failure::invalid("limit").into());
@@ -93,9 +96,9 @@ pub(super) async fn accept_invite(
     directory: &Directory,
     request: pb::AcceptInviteRequest,
 ) -> Answer<pb::AcceptInviteResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
-    let (full, member) = directory.accept_invite(caller, project).await.map_err(of_caller)?;
-    let view = MembersView { caller, members: vec![member], is_owner: false };
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    let (full, member) = directory.accept_invite(caller, project).await.map_err(Failure::from)?;
+    let view = MembersView { caller: member.user.gid, members: vec![member], is_owner: false };
     let membership = convert::members(view).memberships.pop();
     Ok(Response::new(pb::AcceptInviteResponse { project: Some(convert::full_project(full)), membership }))
 }
@@ -105,10 +108,11 @@ pub(super) async fn decline_invite(
     request: pb::DeclineInviteRequest,
 ) -> Answer<pb::MembersResponse> {
     let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
-    let member = directory.decline_invite(user, project).await.map_err(of_caller)?;
     if request.is_own {
+        let member = directory.decline_invite(user.into(), project).await.map_err(Failure::from)?;
         return answer(Ok(MembersView { caller: user, members: vec![member], is_owner: false }));
     }
+    let member = directory.decline_invite_by_link(user, project).await.map_err(Failure::from)?;
     let (user, membership) = convert::stranger_member(member);
     Ok(Response::new(pb::MembersResponse { users: vec![user], memberships: vec![membership] }))
 }
@@ -118,7 +122,7 @@ pub(super) async fn view_invite(
     request: pb::ViewInviteRequest,
 ) -> Answer<pb::ViewInviteResponse> {
     let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
-    let (project, member) = directory.view_invite(user, project).await.map_err(of_caller)?;
+    let (project, member) = directory.view_invite(user, project).await.map_err(Failure::from)?;
     let has_account = member.user.username.is_some();
     let (user, membership) = convert::stranger_member(member);
     let project = Some(convert::project(project));
@@ -129,21 +133,17 @@ pub(super) async fn leave_project(
     directory: &Directory,
     request: pb::LeaveProjectRequest,
 ) -> Answer<pb::RemoveMemberResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
-    directory.leave_project(caller, project).await.map_err(of_caller)?;
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    directory.leave_project(caller, project).await.map_err(Failure::from)?;
     Ok(Response::new(pb::RemoveMemberResponse {}))
 }
 
 /// A member that a call has changed.
-async fn seen(
-    directory: &Directory,
-    changed: Result<Member, Error>,
-    caller: doorward_domain::Gid,
-) -> Answer<pb::MembersResponse> {
-    let member = changed.map_err(of_caller)?;
+async fn seen(directory: &Directory, changed: Result<Member, Error>, caller: Caller) -> Answer<pb::MembersResponse> {
+    let member = changed.map_err(Failure::from)?;
     answer(directory.as_seen_by(caller, member).await)
 }
 
 fn answer(view: Result<MembersView, Error>) -> Answer<pb::MembersResponse> {
-    Ok(Response::new(convert::members(view.map_err(of_caller)?)))
+    Ok(Response::new(convert::members(view.map_err(Failure::from)?)))
 }

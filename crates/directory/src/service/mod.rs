@@ -6,7 +6,6 @@ mod members;
 mod projects;
 mod sync;
 
-use doorward_domain::ErrorCode;
 use doorward_proto::{
     Failure,
     directory::v1::{self as pb, directory_server, find_login_request::Who as PbWho},
@@ -16,7 +15,11 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
-use crate::{Directory, Error, Who, convert, convert::gid, watching};
+use crate::{
+    Actor, Directory, Who, convert,
+    convert::{caller, gid},
+    watching,
+};
 
 const PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1000;
@@ -54,8 +57,7 @@ impl directory_server::Directory for Service {
         if let Some(cursor) = self.is_unchanged(request.known_cursor).await? {
             return Ok(Response::new(pb::GetInitResponse { cursor, is_unchanged: true, ..Default::default() }));
         }
-        let init = self.directory.find_init(user).await.map_err(Failure::from)?;
-        let init = init.ok_or_else(|| Failure::new(ErrorCode::Unauthenticated))?;
+        let init = self.directory.get_init(user.into()).await.map_err(Failure::from)?;
         Ok(Response::new(convert::init(init)))
     }
 
@@ -68,11 +70,8 @@ impl directory_server::Directory for Service {
         if let Some(cursor) = self.is_unchanged(request.known_cursor).await? {
             return Ok(Response::new(pb::GetProjectInitResponse { cursor, is_unchanged: true, ..Default::default() }));
         }
-        match self.directory.get_project_init(project, user).await {
-            Ok(init) => Ok(Response::new(convert::project_init(init))),
-            Err(Error::UserNotActive) => Err(Failure::new(ErrorCode::Unauthenticated).into()),
-            Err(error) => Err(Failure::from(error).into()),
-        }
+        let init = self.directory.get_project_init(project, user.into()).await.map_err(Failure::from)?;
+        Ok(Response::new(convert::project_init(init)))
     }
 
     // Of people, about their own account: accounts.rs.
@@ -142,40 +141,41 @@ impl directory_server::Directory for Service {
 
     async fn create_api_user(&self, request: Request<pb::CreateApiUserRequest>) -> Answer<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (gid(&request.project_gid, "project_gid")?, gid(&request.caller_gid, "caller_gid")?);
-        let made = self.directory.create_api_user(Some(caller), project, request.name).await.map_err(Failure::from)?;
+        let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
+        let made =
+            self.directory.create_api_user(Actor::User(caller), project, request.name).await.map_err(Failure::from)?;
         Ok(Response::new(convert::api_user(made)))
     }
 
     async fn get_api_user(&self, request: Request<pb::GetApiUserRequest>) -> Answer<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (gid(&request.project_gid, "project_gid")?, gid(&request.caller_gid, "caller_gid")?);
+        let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let user = gid(&request.user_gid, "user_gid")?;
-        let found = self.directory.get_api_user(Some(caller), project, user).await.map_err(Failure::from)?;
+        let found = self.directory.get_api_user(Actor::User(caller), project, user).await.map_err(Failure::from)?;
         Ok(Response::new(convert::api_user(found)))
     }
 
     async fn update_api_user(&self, request: Request<pb::UpdateApiUserRequest>) -> Answer<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (gid(&request.project_gid, "project_gid")?, gid(&request.caller_gid, "caller_gid")?);
+        let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let user = gid(&request.user_gid, "user_gid")?;
-        let changed = self.directory.rename_api_user(Some(caller), project, user, request.name).await;
+        let changed = self.directory.rename_api_user(Actor::User(caller), project, user, request.name).await;
         Ok(Response::new(convert::api_user(changed.map_err(Failure::from)?)))
     }
 
     async fn set_api_user_status(&self, request: Request<pb::SetApiUserStatusRequest>) -> Answer<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (gid(&request.project_gid, "project_gid")?, gid(&request.caller_gid, "caller_gid")?);
+        let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let user = gid(&request.user_gid, "user_gid")?;
-        let set = self.directory.set_api_user_status(Some(caller), project, user, request.is_active).await;
+        let set = self.directory.set_api_user_status(Actor::User(caller), project, user, request.is_active).await;
         Ok(Response::new(convert::api_user(set.map_err(Failure::from)?)))
     }
 
     async fn delete_api_user(&self, request: Request<pb::DeleteApiUserRequest>) -> Answer<pb::DeleteApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (gid(&request.project_gid, "project_gid")?, gid(&request.caller_gid, "caller_gid")?);
+        let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let user = gid(&request.user_gid, "user_gid")?;
-        self.directory.delete_api_user(Some(caller), project, user).await.map_err(Failure::from)?;
+        self.directory.delete_api_user(Actor::User(caller), project, user).await.map_err(Failure::from)?;
         Ok(Response::new(pb::DeleteApiUserResponse {}))
     }
 
@@ -352,11 +352,6 @@ fn page_size(asked: u32) -> Result<i64, Failure> {
         1..=MAX_PAGE => Ok(asked.into()),
         _ => Err(Failure::invalid("page_size")),
     }
-}
-
-/// The user is the caller: when they are not active, their token is worth nothing.
-fn of_caller(error: Error) -> Failure {
-    if matches!(error, Error::UserNotActive) { Failure::new(ErrorCode::Unauthenticated) } else { error.into() }
 }
 
 impl Service {

@@ -7,9 +7,10 @@ use doorward_proto::{
 };
 use tonic::Response;
 
-use super::{Answer, of_caller, page_size};
+use super::{Answer, page_size};
 use crate::{
-    Directory, Error, FullProject, LanguageChange, List, Member, MembersView, ProjectChange, convert, convert::gid,
+    Actor, Directory, Error, FullProject, LanguageChange, List, Member, MembersView, ProjectChange, convert,
+    convert::{caller, gid},
     model::ItemKind,
 };
 
@@ -29,8 +30,8 @@ pub(super) async fn view_project(
     directory: &Directory,
     request: pb::ViewProjectRequest,
 ) -> Answer<pb::ProjectResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
-    let seen = directory.view_project(caller, project).await.map_err(of_caller)?;
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    let seen = directory.view_project(caller, project).await.map_err(Failure::from)?;
     let project = Some(convert::seen_project(seen));
     Ok(Response::new(pb::ProjectResponse { project, memberships: Vec::new() }))
 }
@@ -43,14 +44,10 @@ pub(super) async fn create_project(
     let malformed = |field| move |malformed| Failure::from(Error::Malformed(field, malformed));
     let name = DisplayName::parse(request.name.as_deref().unwrap_or(NAME)).map_err(malformed("name"))?;
     let timezone = request.timezone.as_deref().map(str::parse).transpose().map_err(malformed("timezone"))?;
-    let made = match directory.create_project(caller, name, timezone.unwrap_or_else(Timezone::default)).await {
-        Err(Error::ApiUser) => Err(Error::Forbidden),
-        Err(Error::UserNotFound) => Err(Error::UserNotActive),
-        made => made,
-    };
-    let made = made.map_err(of_caller)?;
-    let project = directory.get_full_project(made.gid).await.map_err(of_caller)?;
-    let view = directory.view_member(caller, made.gid, caller).await.map_err(of_caller)?;
+    let made = directory.create_project(caller.into(), name, timezone.unwrap_or_else(Timezone::default)).await;
+    let made = made.map_err(Failure::from)?;
+    let project = directory.get_full_project(made.gid).await.map_err(Failure::from)?;
+    let view = directory.view_member(caller.into(), made.gid, caller).await.map_err(Failure::from)?;
     let memberships = convert::members(view).memberships;
     Ok(Response::new(pb::ProjectResponse { project: Some(convert::full_project(project)), memberships }))
 }
@@ -59,7 +56,7 @@ pub(super) async fn update_project(
     directory: &Directory,
     request: pb::UpdateProjectRequest,
 ) -> Answer<pb::ProjectResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let change = ProjectChange { name: request.name, timezone: request.timezone };
     answer(directory.update_project(caller, project, change).await)
 }
@@ -68,17 +65,17 @@ pub(super) async fn set_project_status(
     directory: &Directory,
     request: pb::SetProjectStatusRequest,
 ) -> Answer<pb::ProjectResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let status = if request.is_deleted { ProjectStatus::Deleted } else { ProjectStatus::Active };
-    answer(directory.set_project_status(Some(caller), project, status).await)
+    answer(directory.set_project_status(Actor::User(caller), project, status).await)
 }
 
 pub(super) async fn purge_project(
     directory: &Directory,
     request: pb::PurgeProjectRequest,
 ) -> Answer<pb::PurgeProjectResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
-    directory.purge_project(Some(caller), project).await.map_err(of_caller)?;
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    directory.purge_project(Actor::User(caller), project).await.map_err(Failure::from)?;
     Ok(Response::new(pb::PurgeProjectResponse {}))
 }
 
@@ -88,8 +85,9 @@ pub(super) async fn transfer_project(
 ) -> Answer<pb::ProjectResponse> {
     let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
     let heir = gid(&request.user_gid, "user_gid")?;
-    let (full, memberships) = directory.transfer_project(Some(caller), project, heir).await.map_err(of_caller)?;
-    let user = directory.get_user_by_gid(caller).await.map_err(of_caller)?;
+    let (full, memberships) =
+        directory.transfer_project(Actor::User(caller.into()), project, heir).await.map_err(Failure::from)?;
+    let user = directory.get_user_by_gid(caller).await.map_err(Failure::from)?;
     // Whose user is not the caller only lends their membership: users are not answered.
     let members = memberships
         .map(|membership| Member { user: crate::model::User { gid: membership.user, ..user.clone() }, membership });
@@ -102,7 +100,7 @@ pub(super) async fn change_languages(
     directory: &Directory,
     request: pb::ChangeLanguagesRequest,
 ) -> Answer<pb::ProjectResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let change = match request.change.ok_or_else(|| Failure::invalid("change"))? {
         Change::Add(language) => LanguageChange::Add(language),
         Change::Remove(language) => LanguageChange::Remove(language),
@@ -115,7 +113,7 @@ pub(super) async fn create_item(
     request: pb::CreateItemRequest,
 ) -> Answer<pb::CreateItemResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
-    let (item, full) = directory.create_item(list, request.name).await.map_err(of_caller)?;
+    let (item, full) = directory.create_item(list, request.name).await.map_err(Failure::from)?;
     let project = Some(convert::full_project(full));
     Ok(Response::new(pb::CreateItemResponse { item_gid: item.to_string(), project }))
 }
@@ -142,17 +140,17 @@ pub(super) async fn delete_items(
     answer(directory.delete_items(list, items).await)
 }
 
-fn list(caller: &str, project: &str, kind: pb::ItemKind) -> Result<List, Failure> {
+fn list(caller_gid: &str, project: &str, kind: pb::ItemKind) -> Result<List, Failure> {
     let kind = match kind {
         pb::ItemKind::Channel => ItemKind::Channel,
         pb::ItemKind::Ordering => ItemKind::Ordering,
         pb::ItemKind::Fieldlist => ItemKind::Fieldlist,
         pb::ItemKind::Unspecified => return Err(Failure::invalid("kind")),
     };
-    Ok(List { caller: gid(caller, "caller_gid")?, project: gid(project, "project_gid")?, kind })
+    Ok(List { caller: caller(caller_gid)?, project: gid(project, "project_gid")?, kind })
 }
 
 fn answer(changed: Result<FullProject, Error>) -> Answer<pb::ProjectResponse> {
-    let project = Some(convert::full_project(changed.map_err(of_caller)?));
+    let project = Some(convert::full_project(changed.map_err(Failure::from)?));
     Ok(Response::new(pb::ProjectResponse { project, memberships: Vec::new() }))
 }

@@ -4,7 +4,7 @@ use doorward_proto::{Failure, directory::v1 as pb};
 use doorward_service_tokens::check_project;
 use tonic::{Request, Response};
 
-use super::{Answer, of_caller};
+use super::Answer;
 use crate::{
     Directory, Since,
     convert::{self, gid},
@@ -15,7 +15,7 @@ pub(super) async fn sync(directory: &Directory, request: pb::SyncRequest) -> Ans
     let user = gid(&request.user_gid, "user_gid")?;
     let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
     let since = Since { cc_cursor: request.cc_cursor, project, cursor: request.cursor };
-    let news = directory.list_news(user, since, request.with_scopes).await.map_err(of_caller)?;
+    let news = directory.list_news(user.into(), since, request.with_scopes).await.map_err(Failure::from)?;
     Ok(Response::new(convert::news(news)))
 }
 
@@ -23,9 +23,13 @@ pub(super) async fn get_cursors(
     directory: &Directory,
     request: pb::GetCursorsRequest,
 ) -> Answer<pb::GetCursorsResponse> {
-    let user = gid(&request.user_gid, "user_gid")?;
     let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
-    let cursor = directory.get_cursor(user, project).await.map_err(Failure::from)?;
+    let cursor = if request.user_gid.is_empty() && project.is_none() {
+        directory.feed_head().await
+    } else {
+        directory.get_cursor(gid(&request.user_gid, "user_gid")?.into(), project).await
+    };
+    let cursor = cursor.map_err(Failure::from)?;
     Ok(Response::new(pb::GetCursorsResponse { cursor }))
 }
 

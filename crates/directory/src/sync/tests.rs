@@ -8,7 +8,7 @@ use doorward_storage::testing::TestDatabase;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
 use super::*;
-use crate::{MIGRATIONS, MemberChange, NewUser, ProjectChange, UserChange, init, model::User};
+use crate::{Actor, MIGRATIONS, MemberChange, NewUser, ProjectChange, UserChange, init, model::User};
 
 const PEOPLE: usize = 6;
 const PROJECTS: usize = 4;
@@ -21,7 +21,11 @@ const SMALL: [Limits; 3] =
 type Picture = BTreeMap<(&'static str, String), String>;
 
 fn picture(connection: &mut AnyConnection, user: Gid) -> Option<(i64, Picture)> {
-    let init = init::find(connection, user).unwrap()?;
+    let init = match init::get(connection, user.into()) {
+        Ok(init) => init,
+        Err(Error::CallerNotActive) => return None,
+        Err(error) => panic!("{error}"),
+    };
     let mut picture = Picture::new();
     picture.insert((USERS, user.to_string()), format!("{:?}", init.caller));
     for person in &init.people {
@@ -59,10 +63,10 @@ impl Reader {
     /// Reads a page, and fetches what it speaks of. Whether there is more.
     fn read(&mut self, connection: &mut AnyConnection) -> bool {
         let since = Since { cc_cursor: Some(self.cursor), project: None, cursor: None };
-        let news = match list_news(connection, self.user, since, (self.limits, false)) {
+        let news = match list_news(connection, self.user.into(), since, (self.limits, false)) {
             Ok(news) => news,
             // Who is deactivated asks again later.
-            Err(Error::UserNotActive) => return false,
+            Err(Error::CallerNotActive) => return false,
             Err(Error::CursorExpired) => {
                 (self.cursor, self.picture) = picture(connection, self.user).unwrap();
                 self.expired += 1;
@@ -152,40 +156,46 @@ impl World {
             0 | 1 => directory.add_member(project, user).await.map(drop),
             2 | 3 => {
                 let name = format!("user{}", number % (self.made + 3) + 1);
-                directory.invite_member(owner, project, format!("{name}@example.org")).await.map(drop)
+                directory.invite_member(owner.into(), project, format!("{name}@example.org")).await.map(drop)
             }
-            4 | 5 => directory.accept_invite(user, project).await.map(drop),
-            6 => directory.decline_invite(user, project).await.map(drop),
-            7 => directory.leave_project(user, project).await,
-            8 => directory.remove_member(Some(owner), project, user).await,
-            9 | 10 => directory.set_member_status(owner, project, user, number.is_multiple_of(2)).await.map(drop),
+            4 | 5 => directory.accept_invite(user.into(), project).await.map(drop),
+            6 => directory.decline_invite(user.into(), project).await.map(drop),
+            7 => directory.leave_project(user.into(), project).await,
+            8 => directory.remove_member(Actor::User(owner.into()), project, user).await,
+            9 | 10 => {
+                directory.set_member_status(owner.into(), project, user, number.is_multiple_of(2)).await.map(drop)
+            }
             11 => {
                 let status = [ProjectStatus::Active, ProjectStatus::Deleted][number % 2];
-                directory.set_project_status(None, project, status).await.map(drop)
+                directory.set_project_status(Actor::Administrator, project, status).await.map(drop)
             }
-            12 if number.is_multiple_of(4) => directory.purge_project(None, project).await,
-            13 => directory.transfer_project(None, project, user).await.map(drop),
+            12 if number.is_multiple_of(4) => directory.purge_project(Actor::Administrator, project).await,
+            13 => directory.transfer_project(Actor::Administrator, project, user).await.map(drop),
             14 => {
                 let change = ProjectChange { name: Some(format!("Project {number}")), timezone: None };
-                directory.update_project(user, project, change).await.map(drop)
+                directory.update_project(user.into(), project, change).await.map(drop)
             }
             15 | 16 => {
                 let change = UserChange { name: Some(format!("Name {number}")), ..UserChange::default() };
-                directory.update_user(user, change).await.map(drop)
+                directory.update_user(user.into(), change).await.map(drop)
             }
             17 => {
                 let limit = u32::try_from(number + 1).ok();
                 let change = MemberChange { limit: Some(limit), notifications: None };
-                directory.update_member(owner, project, other, change).await.map(drop)
+                directory.update_member(owner.into(), project, other, change).await.map(drop)
             }
-            18 => match directory.create_api_user(None, project, "Robot".to_owned()).await {
-                Ok(robot) if number.is_multiple_of(3) => directory.delete_api_user(None, project, robot.user.gid).await,
-                Ok(robot) => directory.set_api_user_status(None, project, robot.user.gid, false).await.map(drop),
+            18 => match directory.create_api_user(Actor::Administrator, project, "Robot".to_owned()).await {
+                Ok(robot) if number.is_multiple_of(3) => {
+                    directory.delete_api_user(Actor::Administrator, project, robot.user.gid).await
+                }
+                Ok(robot) => {
+                    directory.set_api_user_status(Actor::Administrator, project, robot.user.gid, false).await.map(drop)
+                }
                 Err(error) => Err(error),
             },
             19 if self.projects.len() < PROJECTS || number.is_multiple_of(5) => {
                 let name = DisplayName::parse("New").unwrap();
-                let made = directory.create_project(user, name, Timezone::default()).await;
+                let made = directory.create_project(user.into(), name, Timezone::default()).await;
                 made.map(|made| self.projects.push(made.gid))
             }
             20 => {

@@ -43,7 +43,7 @@ impl Fixture {
 
     pub(crate) async fn project(&self, owner: &User, name: &str) -> Project {
         self.directory
-            .create_project(owner.gid, DisplayName::parse(name).unwrap(), doorward_domain::Timezone::default())
+            .create_project_for(owner.gid, DisplayName::parse(name).unwrap(), doorward_domain::Timezone::default())
             .await
             .unwrap()
     }

@@ -16,7 +16,9 @@ pub(super) async fn run(command: ApiKeyCommand, settings: &Settings) -> anyhow::
         ApiKeyCommand::Create { project, name } => {
             // First, for it fails without the master key.
             let api_keys = wiring::api_keys(settings).await?;
-            let made = wiring::directory(settings).create_api_user(None, project, name.to_string()).await?;
+            let made = wiring::directory(settings)
+                .create_api_user(doorward_directory::Actor::Administrator, project, name.to_string())
+                .await?;
             let user = made.user.gid;
             let apikey = api_keys.get(user, project, Origin::command_line()).await?;
             Ok(stdout::json(&json!({"user": user.to_string(), "apikey": apikey}))?)

@@ -70,7 +70,7 @@ async fn fill(directory: &Directory, credentials: &Credentials, password: &str) 
             None => {
                 let owner = directory.get_user_by_username(owner).await?;
                 directory
-                    .create_project(owner.gid, DisplayName::parse(name)?, doorward_domain::Timezone::default())
+                    .create_project_for(owner.gid, DisplayName::parse(name)?, doorward_domain::Timezone::default())
                     .await?
             }
         };

@@ -1,7 +1,7 @@
 //! `doorward member`.
 
 use anyhow::bail;
-use doorward_directory::Directory;
+use doorward_directory::{Actor, Directory};
 use doorward_domain::{Gid, Role};
 use serde_json::json;
 
@@ -34,7 +34,7 @@ pub(super) async fn run(command: MemberCommand, settings: &Settings) -> anyhow::
         MemberCommand::List { project, format } => list(&directory, project, Listing::new(format, COLUMNS)).await,
         MemberCommand::Remove { project, user } => {
             let user = find_user(&directory, user).await?;
-            directory.remove_member(None, project, user.gid).await?;
+            directory.remove_member(Actor::Administrator, project, user.gid).await?;
             Ok(stdout::json(&json!({"project_gid": project.to_string(), "user_gid": user.gid.to_string()}))?)
         }
     }

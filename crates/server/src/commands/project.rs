@@ -1,6 +1,6 @@
 //! `doorward project`.
 
-use doorward_directory::Directory;
+use doorward_directory::{Actor, Directory};
 use doorward_domain::{Gid, ProjectStatus, Timezone};
 
 use super::{
@@ -28,7 +28,7 @@ pub(super) async fn run(command: ProjectCommand, settings: &Settings) -> anyhow:
         ProjectCommand::Undelete { project } => set_status(&directory, project, ProjectStatus::Active).await,
         ProjectCommand::Transfer { project, to } => {
             let recipient = find_user(&directory, to).await?;
-            let ((project, _), _) = directory.transfer_project(None, project, recipient.gid).await?;
+            let ((project, _), _) = directory.transfer_project(Actor::Administrator, project, recipient.gid).await?;
             Ok(stdout::json(&json::project(&project))?)
         }
     }
@@ -36,11 +36,11 @@ pub(super) async fn run(command: ProjectCommand, settings: &Settings) -> anyhow:
 
 async fn print_created(directory: &Directory, create: CreateProject) -> anyhow::Result<()> {
     let owner = find_user(directory, create.owner).await?;
-    Ok(stdout::json(&json::project(&directory.create_project(owner.gid, create.name, Timezone::default()).await?))?)
+    Ok(stdout::json(&json::project(&directory.create_project_for(owner.gid, create.name, Timezone::default()).await?))?)
 }
 
 async fn set_status(directory: &Directory, project: Gid, status: ProjectStatus) -> anyhow::Result<()> {
-    let (project, _) = directory.set_project_status(None, project, status).await?;
+    let (project, _) = directory.set_project_status(Actor::Administrator, project, status).await?;
     Ok(stdout::json(&json::project(&project))?)
 }
 
