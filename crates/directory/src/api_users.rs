@@ -14,13 +14,19 @@ use crate::{
 
 impl Directory {
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], [`Error::LimitReached`], and those of the
+    /// database.
     pub async fn create_api_user(&self, actor: Actor, project: Gid, name: String) -> Result<ApiUser, Error> {
-        let (clock, gid) = (self.clock.clone(), self.ids.gid());
+        let (clock, gid, limits) = (self.clock.clone(), self.ids.gid(), self.limits);
         let create = move |connection: &mut AnyConnection| {
             feed::lock(connection)?;
             authorise(connection, actor, project)?;
-            create(connection, project, gid, &display_name(&name)?, &*clock)
+            let name = display_name(&name)?;
+            match actor {
+                Actor::Administrator => {}
+                Actor::User(_) => limits.check_members(connection, project)?,
+            }
+            create(connection, project, gid, &name, &*clock)
         };
         self.change(create).await
     }

@@ -1,6 +1,6 @@
-//! Who acts: an administrator at the command line, or a user, who must be active at the moment of the action.
+//! The actor of a call: an administrator at the command line, or a user, who must be active at the moment of the action.
 //!
-//! A call names its caller by a [`Caller`], which gives its gid to nobody. A rule learns who calls only from
+//! A call names its caller by a [`Caller`], which keeps its gid to itself. A rule learns who calls only from
 //! [`Caller::active`], which reads the user's status in the transaction of the rule. So a deactivated user cannot act, even
 //! while their token is still accepted elsewhere.
 
@@ -24,24 +24,24 @@ impl Caller {
     /// comes either before, and is seen, or after the change.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], also when there is no such user, and those of the database.
+    /// [`Error::CallerNotActive`], also when there is no such user, and database errors.
     pub(crate) fn active(self, connection: &mut AnyConnection) -> Result<ActiveCaller, Error> {
         self.find_active(connection)?.ok_or(Error::CallerNotActive)
     }
 
-    /// As [`active`](Self::active), for queries outside a transaction.
+    /// Finds the caller, if active, for queries outside a transaction.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub(crate) fn find_active(self, connection: &mut AnyConnection) -> doorward_storage::Result<Option<ActiveCaller>> {
         let user = store::user::find(connection, self.0)?.filter(|user| user.status == UserStatus::Active);
         Ok(user.map(ActiveCaller))
     }
 
-    /// As [`active`](Self::active), for what needs an account: API users have none.
+    /// Reads the caller, who must be active and have an account: API users have none.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
     pub(crate) fn active_person(self, connection: &mut AnyConnection) -> Result<ActiveCaller, Error> {
         let caller = self.active(connection)?;
         if caller.0.is_api_user() { Err(Error::Forbidden) } else { Ok(caller) }
@@ -66,7 +66,7 @@ impl ActiveCaller {
     }
 }
 
-/// Who acts.
+/// The administrator or user who acts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
     /// Is allowed to do everything, and is not bound by limits.
@@ -78,7 +78,7 @@ impl Actor {
     /// The user, who must be active; None is the administrator.
     ///
     /// # Errors
-    /// As [`Caller::active`].
+    /// Those of [`Caller::active`].
     pub(crate) fn active(self, connection: &mut AnyConnection) -> Result<Option<ActiveCaller>, Error> {
         match self {
             Self::Administrator => Ok(None),

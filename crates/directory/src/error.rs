@@ -67,6 +67,9 @@ pub enum Error {
     LastOne,
     #[error("there are as many as there may be")]
     TooMany,
+    /// Projects of a user, or memberships of a project.
+    #[error("the limit is reached")]
+    LimitReached,
     /// What it has missed is not kept any more.
     #[error("the cursor is older than what the feed keeps")]
     CursorExpired,
@@ -113,6 +116,7 @@ impl From<Error> for Failure {
             Error::NotThere => unprocessable("not_there"),
             Error::LastOne => unprocessable("last_one"),
             Error::TooMany => unprocessable("too_many"),
+            Error::LimitReached => unprocessable("limit_reached"),
             Error::CursorExpired => unprocessable("cursor_expired"),
             Error::MediaNotFound => unprocessable("media_not_found"),
             Error::Malformed(field, malformed) => {

@@ -28,7 +28,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::UserNotFound`], [`Error::AlreadyMember`],
-    /// [`Error::MemberInactive`], [`Error::MailOff`], and those of the database.
+    /// [`Error::MemberInactive`], [`Error::LimitReached`], [`Error::MailOff`], and those of the database.
     pub async fn invite_member(&self, caller: Caller, project: Gid, name: String) -> Result<Member, Error> {
         let new_gid = self.ids.gid();
         self.invite((caller, project, Step::Invite), move |connection, caller| {
@@ -54,7 +54,7 @@ impl Directory {
     {
         let (caller, project, step) = what;
         let (clock, mail_id) = (self.clock.clone(), self.ids.gid());
-        let outbox = self.outbox.clone();
+        let (outbox, limits) = (self.outbox.clone(), self.limits);
         let member = self
             .change(move |connection| {
                 feed::lock(connection)?;
@@ -72,6 +72,9 @@ impl Directory {
                         (user, vec![inserted])
                     }
                 };
+                if store::membership::find(connection, project.gid, user.gid)?.is_none() {
+                    limits.check_members(connection, project.gid)?;
+                }
                 let (membership, changed) = take(connection, project.gid, user.gid, step, now)?;
                 changes.extend(changed);
                 let membership = membership.ok_or(Error::NotAMember)?;

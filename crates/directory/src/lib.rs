@@ -9,6 +9,7 @@ mod feed;
 mod head;
 mod init;
 mod invitations;
+mod limits;
 mod logins;
 mod media;
 mod members;
@@ -55,6 +56,7 @@ pub use caller::{Actor, Caller};
 pub use error::Error;
 pub use init::Init;
 pub use invitations::Member;
+pub use limits::Limits;
 pub use logins::Who;
 pub use operator::UserEdit;
 pub use options::{FullProject, LanguageChange, List};
@@ -84,6 +86,7 @@ pub struct Directory {
     project_languages: Arc<[String]>,
     /// The version of the published API that clients see.
     api_version: ApiVersion,
+    limits: Limits,
 }
 
 /// Languages of a new project, unless a setting says otherwise.
@@ -101,6 +104,7 @@ impl Directory {
             outbox: None,
             project_languages: PROJECT_LANGUAGES.map(str::to_owned).into(),
             api_version: ApiVersion::default(),
+            limits: Limits::default(),
         }
     }
 
@@ -121,6 +125,12 @@ impl Directory {
     pub fn with_mails(mut self) -> Self {
         self.outbox = Some(Outbox::new(self.database.clone(), self.clock.clone(), Arc::new(Unsealed)));
         self
+    }
+
+    /// With other bounds on what users may add.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Who sends them.

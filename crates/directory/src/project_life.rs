@@ -100,18 +100,23 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`] to an administrator; [`Error::NotAMember`],
-    /// [`Error::ApiUser`], [`Error::Owner`], [`Error::ProjectDeleted`], and those of the database.
+    /// [`Error::ApiUser`], [`Error::Owner`], [`Error::ProjectDeleted`], [`Error::LimitReached`] of the new owner, and those of
+    /// the database.
     pub async fn transfer_project(
         &self,
         actor: Actor,
         project: Gid,
         heir: Gid,
     ) -> Result<(FullProject, [Membership; 2]), Error> {
-        let clock = self.clock.clone();
+        let (clock, limits) = (self.clock.clone(), self.limits);
         self.change(move |connection| {
             feed::lock(connection)?;
             let old = get_for(connection, actor, project, Deed::OwnProject)?;
             let [own, heirs] = heirs(connection, &old, heir)?;
+            match actor {
+                Actor::Administrator => {}
+                Actor::User(_) => limits.check_projects(connection, heir)?,
+            }
             let memberships =
                 [Membership { role: Role::Member, ..own.clone() }, Membership { role: Role::Owner, ..heirs.clone() }];
             let memberships_before = [own, heirs];

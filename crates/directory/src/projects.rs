@@ -14,14 +14,19 @@ impl Directory {
     /// Creates a project of the caller, who is its first member.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::LimitReached`], and those of the database.
     pub async fn create_project(
         &self,
         caller: Caller,
         name: DisplayName,
         timezone: Timezone,
     ) -> Result<Project, Error> {
-        let find = move |connection: &mut AnyConnection| Ok(caller.active_person(connection)?.gid());
+        let limits = self.limits;
+        let find = move |connection: &mut AnyConnection| {
+            let owner = caller.active_person(connection)?.gid();
+            limits.check_projects(connection, owner)?;
+            Ok(owner)
+        };
         self.create(name, timezone, find).await
     }
 

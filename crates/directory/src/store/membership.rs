@@ -163,6 +163,20 @@ pub(crate) fn list_of_project(
     rows.into_iter().map(Membership::try_from).collect()
 }
 
+/// Whether a project has that many memberships, in any status.
+pub(crate) fn has_at_least(connection: &mut AnyConnection, project: Gid, count: u32) -> Result<bool> {
+    let Some(others) = count.checked_sub(1) else { return Ok(true) };
+    let last: Option<String> = memberships::table
+        .filter(memberships::project_gid.eq(project.to_string()))
+        .order(memberships::user_gid)
+        .select(memberships::user_gid)
+        .offset(others.into())
+        .limit(1)
+        .get_result(connection)
+        .optional()?;
+    Ok(last.is_some())
+}
+
 /// Memberships read at once.
 const PAGE: i64 = 1000;
 

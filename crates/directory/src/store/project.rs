@@ -121,6 +121,19 @@ pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid) -> Result<()> {
 }
 
 pub(crate) fn is_owner_of_any(connection: &mut AnyConnection, user: Gid) -> Result<bool> {
-    let count: i64 = projects::table.filter(projects::owner_gid.eq(user.to_string())).count().get_result(connection)?;
-    Ok(count > 0)
+    owns_at_least(connection, user, 1)
+}
+
+/// Whether a user owns that many projects, in any status.
+pub(crate) fn owns_at_least(connection: &mut AnyConnection, user: Gid, count: u32) -> Result<bool> {
+    let Some(others) = count.checked_sub(1) else { return Ok(true) };
+    let last: Option<String> = projects::table
+        .filter(projects::owner_gid.eq(user.to_string()))
+        .order(projects::owner_gid)
+        .select(projects::owner_gid)
+        .offset(others.into())
+        .limit(1)
+        .get_result(connection)
+        .optional()?;
+    Ok(last.is_some())
 }

@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use doorward_domain::{DisplayName, Email, Ids, ProjectStatus, RandomIds, SystemClock, Timezone, Username};
+use doorward_domain::{
+    DisplayName, Email, Ids, ProjectStatus, RandomIds, SystemClock, Timezone, UserStatus, Username,
+};
 use doorward_storage::testing::TestDatabase;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
