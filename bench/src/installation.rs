@@ -83,6 +83,9 @@ impl Installation {
             ("DOORWARD_DIRECTORY_DATABASE_URL", self.directory_url.as_ref()),
             ("DOORWARD_MASTER_KEY", MASTER_KEY.as_ref()),
             ("DOORWARD_LOG_FORMAT", "json".as_ref()),
+            // The server is measured, not its limits.
+            ("DOORWARD_WRITE_RATE", "1000000".as_ref()),
+            ("DOORWARD_WRITE_BURST", "1000000".as_ref()),
         ]);
         for name in ["PATH", "LD_PRELOAD", "MALLOC_ARENA_MAX"] {
             if let Some(value) = std::env::var_os(name) {

@@ -15,6 +15,8 @@ use crate::{
 pub const PASSWORD: &str = "correct horse battery staple 9";
 pub const MASTER_KEY: &str = "ZG9vcndhcmQtdGVzdHM6IGl0cyBtYXN0ZXIga2V5ISE=";
 pub const SERVICE_TOKEN: &str = "the-service-token-of-the-tests";
+/// For tests in which a user writes more, and faster, than the default budget allows.
+pub const MANY_WRITES: (&str, &str) = ("DOORWARD_WRITE_BURST", "1000000");
 /// How long a command, or the end of a server, may take.
 pub const COMMAND: Duration = Duration::from_secs(20);
 

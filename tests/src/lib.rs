@@ -30,7 +30,7 @@ pub use backend::Backend;
 pub use browser::{Browser, Tab};
 pub use follower::{Audience, Follower};
 pub use http::{Call, Http};
-pub use installation::{Installation, PASSWORD};
+pub use installation::{Installation, MANY_WRITES, PASSWORD};
 pub use mailed::MailedApp;
 pub use postgres::Postgres;
 pub use process::{Output, Process};

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use doorward_proto::auth::v1::VerifyTokenRequest;
-use doorward_tests::{Backend, Http, PASSWORD, SmtpServer, eventually, on_both_databases, split::Role};
+use doorward_tests::{Backend, Http, MANY_WRITES, PASSWORD, SmtpServer, eventually, on_both_databases, split::Role};
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -109,7 +109,7 @@ async fn all_ended(doors: &[Http], peers: &mut Peers, tokens: &[String]) {
 /// SECURITY-CASES: errors of others (Ory 26.2.5).
 async fn many_refusals_at_once_hold_nothing_of_each_other(backend: Backend) {
     let smtp = SmtpServer::start().await;
-    let app = app(backend, &smtp, &[("DOORWARD_HASH_QUEUE", "400")]).await;
+    let app = app(backend, &smtp, &[("DOORWARD_HASH_QUEUE", "400"), MANY_WRITES]).await;
     let ann = app.user("ann").await;
     let call = |number: usize| {
         let own = format!("mark-{number}-krill");

@@ -1,7 +1,7 @@
 //! Each cell of the table in `docs/membership.md`, through HTTP: somebody is brought into the state, the call is made, and its
 //! answer and the new state are compared.
 
-use doorward_tests::{Answer, Backend, MailedApp, User, on_both_databases};
+use doorward_tests::{Answer, Backend, MANY_WRITES, MailedApp, User, on_both_databases};
 use serde_json::json;
 
 on_both_databases![each_cell_of_the_table_is_what_happens];
@@ -94,7 +94,7 @@ impl Case<'_> {
 }
 
 async fn each_cell_of_the_table_is_what_happens(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailedApp::with(backend, &[MANY_WRITES]).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let scene = Scene { app, ann, ben };
     let mut lines = DOCS.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use doorward_tests::{
-    Answer, App, Backend, Http, Installation, PASSWORD, User,
+    Answer, App, Backend, Http, Installation, MANY_WRITES, PASSWORD, User,
     http::{BOUNDARY, form},
     process::clean_command,
 };
@@ -129,7 +129,7 @@ async fn upload(app: &App, token: &str, call: &str, parts: &[(&str, &[u8])]) -> 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_that_schemathesis_thinks_of_gets_an_answer_that_is_not_documented() {
-    let settings = [("DOORWARD_LOG_MAILS", "true"), ("DOORWARD_LOGIN_FAILURES", "1000000")];
+    let settings = [("DOORWARD_LOG_MAILS", "true"), ("DOORWARD_LOGIN_FAILURES", "1000000"), MANY_WRITES];
     let app = App::with(Backend::Sqlite, &settings).await;
     let ann = app.user("ann").await;
     let scene = scene(&app, &ann).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use doorward_tests::{
-    Answer, Backend, Http, Role, Split, User, backend::execute, json::assert_same, on_both_databases,
+    Answer, Backend, Http, MANY_WRITES, Role, Split, User, backend::execute, json::assert_same, on_both_databases,
 };
 use serde_json::{Map, Value, json};
 
@@ -518,7 +518,7 @@ async fn all(calls: impl Iterator<Item = (User, String, Value)>) -> Vec<Answer> 
 
 /// Over two directories and one database; SQLite has one process, and two gateways before it.
 async fn nothing_is_lost_when_two_members_change_at_once(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Split::with(backend, &[MANY_WRITES]).await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
     let project = split.installation.create_project("ann", "Herbarium").await;
     split.installation.add_member(&project, "ben").await;

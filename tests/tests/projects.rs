@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, ApiUser, App, Backend, Installation, PASSWORD, User,
+    Answer, ApiUser, App, Backend, Installation, MANY_WRITES, PASSWORD, User,
     backend::execute,
     eventually,
     json::{assert_same, named},
@@ -46,7 +46,7 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn new(backend: Backend) -> Self {
-        let app = App::start(backend).await;
+        let app = App::with(backend, &[MANY_WRITES]).await;
         let (ann, ben, cas) = (app.user("ann").await, app.user("ben").await, app.user("cas").await);
         let project = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&project, "ben").await;

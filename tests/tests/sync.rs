@@ -5,7 +5,9 @@ mod refusals;
 
 use std::time::Duration;
 
-use doorward_tests::{Answer, ApiUser, App, Backend, PASSWORD, User, eventually, json::assert_same, on_both_databases};
+use doorward_tests::{
+    Answer, ApiUser, App, Backend, MANY_WRITES, PASSWORD, User, eventually, json::assert_same, on_both_databases,
+};
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
@@ -179,7 +181,7 @@ async fn a_token_that_is_due_is_renewed(backend: Backend) {
 
 async fn more_than_a_thousand_rows_come_page_by_page(backend: Backend) {
     const CHANGES: i64 = 1003;
-    let scene = Scene::new(backend).await;
+    let scene = Scene::with(backend, &[MANY_WRITES]).await;
     let before = scene.position().await;
     let names: Vec<String> = (0..CHANGES).map(|number| format!("Ben {number}")).collect();
     let renamed = stream::iter(names.iter().map(|name| scene.rename(name))).buffer_unordered(8).count().await;

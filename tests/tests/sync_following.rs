@@ -8,7 +8,7 @@ mod writers;
 
 use std::time::Duration;
 
-use doorward_tests::{App, Backend, Http, Installation, Split, User, on_both_databases};
+use doorward_tests::{App, Backend, Http, Installation, MANY_WRITES, Split, User, on_both_databases};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -17,7 +17,7 @@ use self::{random::Random, reader::Reader, world::World, writers::Writer};
 on_both_databases![whoever_follows_ends_with_what_init_shows, whoever_is_far_behind_is_told_page_by_page,];
 
 /// Invitations need mails.
-const SETTINGS: [(&str, &str); 1] = [("DOORWARD_LOG_MAILS", "true")];
+const SETTINGS: [(&str, &str); 2] = [("DOORWARD_LOG_MAILS", "true"), MANY_WRITES];
 const NAMES: [&str; 5] = ["ann", "ben", "cas", "dan", "eva"];
 const WRITERS: usize = 4;
 /// How often each story of the writers happens.
@@ -111,7 +111,7 @@ async fn follow<'a>(mut reader: Reader<'a>, manner: Manner, stage: (&World<'_>, 
 /// Much more than a page has, and more of it while he reads.
 async fn whoever_is_far_behind_is_told_page_by_page(backend: Backend) {
     const PROGRAMS: usize = 130;
-    let app = App::start(backend).await;
+    let app = App::with(backend, &[MANY_WRITES]).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;

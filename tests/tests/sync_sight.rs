@@ -7,7 +7,7 @@ mod members;
 mod people;
 mod projects;
 
-use doorward_tests::{Answer, ApiUser, Audience, Backend, MailedApp, User};
+use doorward_tests::{Answer, ApiUser, Audience, Backend, MANY_WRITES, MailedApp, User};
 use serde_json::{Value, json};
 
 /// Herbarium is ann's, with ben, cas and an API user, and fay is invited. Garden is ben's, with cas. dan has nothing to do with
@@ -27,7 +27,7 @@ struct Scene {
 
 impl Scene {
     async fn new(backend: Backend) -> Self {
-        let app = MailedApp::start(backend).await;
+        let app = MailedApp::with(backend, &[MANY_WRITES]).await;
         let (ann, ben) = (app.user("ann").await, app.user("ben").await);
         let (cas, dan, fay) = (app.user("cas").await, app.user("dan").await, app.user("fay").await);
         let herbarium = app.installation.create_project("ann", "Herbarium").await;

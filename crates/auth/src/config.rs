@@ -11,6 +11,8 @@ pub struct Config {
     pub lifetime: Duration,
     /// From a login to the end of its last renewal.
     pub max_session: Duration,
+    /// How long tokens are vouched for after the directory's feed was last followed to its end.
+    pub trust_max_age: Duration,
     pub hashing: HashingConfig,
     pub password_min_chars: usize,
     /// Whether who changes their password must give the one they have.

@@ -10,6 +10,7 @@ use doorward_proto::{
     directory::v1::{Action, Change, WatchRequest, WatchResponse, directory_client::DirectoryClient},
 };
 use doorward_storage::{AnyConnection, Database};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -33,6 +34,8 @@ pub(crate) struct Follower {
     pub(crate) directory: Channel,
     pub(crate) trust: Arc<Trust>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// The cursor up to which this process has applied the feed.
+    pub(crate) position: watch::Sender<i64>,
     /// Of a token.
     pub(crate) lifetime: Duration,
 }
@@ -59,6 +62,7 @@ impl Follower {
     async fn follow(&self, is_logged: &mut bool) -> Result<(), String> {
         let cursor = self.database.read(|connection| Ok::<_, Error>(store::feed_position::get(connection)?)).await;
         let cursor = cursor.map_err(|error| error.to_string())?;
+        self.position.send_replace(cursor);
         let mut client = DirectoryClient::new(self.directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let request = WatchRequest { cursor: Some(cursor) };
         let mut stream = client.watch(request).await.map_err(|status| status.to_string())?.into_inner();
@@ -85,9 +89,13 @@ impl Follower {
         if message.changes.is_empty() {
             return Ok(());
         }
-        let lifetime = self.lifetime;
+        let (cursor, lifetime) = (message.cursor, self.lifetime);
         let has_revoked = self.database.write(move |connection| apply(connection, &message, lifetime)).await?;
-        if has_revoked { self.trust.refresh().await } else { Ok(()) }
+        if has_revoked {
+            self.trust.refresh().await?;
+        }
+        self.position.send_replace(cursor);
+        Ok(())
     }
 }
 

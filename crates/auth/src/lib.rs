@@ -11,6 +11,7 @@ mod codes;
 mod config;
 mod credentials;
 mod error;
+mod feed_age;
 mod follow;
 mod hashing;
 pub mod keys;
@@ -74,6 +75,7 @@ pub struct Auth {
     database: Database,
     service: service::Service,
     follower: follow::Follower,
+    feed_age: feed_age::FeedAge,
     upkeep: upkeep::Upkeep,
     mailer: Option<Worker>,
     trust: Arc<trust::Trust>,
@@ -92,7 +94,7 @@ impl Auth {
         Keys::new(database.clone(), clock.clone(), sealer.clone(), lifetime).ensure().await?;
         let note = move |connection: &mut AnyConnection| store::trust_head::note_lifetime(connection, lifetime);
         database.write(note).await?;
-        let trust = Arc::new(trust::Trust::new(database.clone(), clock.clone(), sealer.clone()));
+        let trust = Arc::new(trust::Trust::new(database.clone(), clock.clone(), sealer.clone(), config.trust_max_age));
         trust.refresh().await?;
         let tokens = Arc::new(tokens::Tokens::new(clock.clone(), ids.clone(), config.clone(), trust.clone()));
         tokens.self_test()?;
@@ -133,15 +135,18 @@ impl Auth {
             clock: clock.clone(),
             shutdown: shutdown.clone(),
         };
+        let (position, followed) = tokio::sync::watch::channel(-1);
+        let feed_age = feed_age::FeedAge { directory: directory.clone(), trust: trust.clone(), position: followed };
         let follower = follow::Follower {
             database: database.clone(),
             directory,
             trust: trust.clone(),
             clock: clock.clone(),
+            position,
             lifetime,
         };
         let upkeep = upkeep::Upkeep { database: database.clone(), clock, config };
-        Ok(Self { database, service, follower, upkeep, mailer, trust, shutdown })
+        Ok(Self { database, service, follower, feed_age, upkeep, mailer, trust, shutdown })
     }
 
     #[must_use]
@@ -149,26 +154,38 @@ impl Auth {
         self.service.logins.credentials.hasher()
     }
 
+    /// A check of whether this process can vouch for tokens.
+    ///
+    /// # Errors
+    /// The check fails when the directory's feed has not been followed to its end for `trust_max_age`.
+    pub fn feed_check(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
+        let trust = self.trust.clone();
+        move || {
+            if trust.is_fresh() { Ok(()) } else { Err("the directory's feed is not followed".to_owned()) }
+        }
+    }
+
     /// Serves over gRPC until the shutdown.
     ///
     /// # Errors
     /// When a listener fails.
     pub async fn serve(self, listeners: Listeners, token: ServiceToken) -> Result<(), tonic::transport::Error> {
-        let Self { database, service, follower, upkeep, mailer, trust, shutdown } = self;
+        let Self { database, service, follower, feed_age, upkeep, mailer, trust, shutdown } = self;
         tokio::spawn(follower.run(shutdown.clone()));
+        tokio::spawn(feed_age.run(shutdown.clone()));
         tokio::spawn(upkeep.run(shutdown.clone()));
         if let Some(mailer) = mailer {
             tokio::spawn(mailer.run(shutdown.clone()));
         }
         tokio::spawn({
-            let shutdown = shutdown.clone();
+            let (trust, shutdown) = (trust.clone(), shutdown.clone());
             async move { trust.follow(shutdown).await }
         });
         let gate = Gate::start(database.clone(), token, &shutdown);
         let is_ready = server::readiness(
             move || {
-                let database = database.clone();
-                async move { database.ping().await.is_ok() }
+                let (database, trust) = (database.clone(), trust.clone());
+                async move { database.ping().await.is_ok() && trust.is_fresh() }
             },
             &shutdown,
         );

@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_millis(200);
 /// How often keys and revocations that have run out are dropped.
 const SWEEP: Duration = Duration::from_secs(60);
 /// Without news from the database for longer, this process vouches for nothing.
-const MAX_AGE: Duration = Duration::from_secs(3);
+const MAX_SILENCE: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
@@ -40,6 +40,8 @@ pub(crate) struct Trust {
     events: broadcast::Sender<Event>,
     /// One refresh at a time.
     refreshing: tokio::sync::Mutex<()>,
+    /// How old the knowledge of the directory's feed may be.
+    max_age: Duration,
 }
 
 struct State {
@@ -48,10 +50,12 @@ struct State {
     keys: Arc<KeySet>,
     revocations: HashMap<Covers, Revocation>,
     refreshed_at: Instant,
+    /// Every deactivation that was committed before this time is known. None: nothing is known yet.
+    complete_until: Option<Instant>,
 }
 
 impl Trust {
-    pub(crate) fn new(database: Database, clock: Arc<dyn Clock>, sealer: Arc<Sealer>) -> Self {
+    pub(crate) fn new(database: Database, clock: Arc<dyn Clock>, sealer: Arc<Sealer>, max_age: Duration) -> Self {
         let (events, _) = broadcast::channel(1024);
         let state = State {
             version: -1,
@@ -59,8 +63,10 @@ impl Trust {
             keys: Arc::default(),
             revocations: HashMap::new(),
             refreshed_at: Instant::now(),
+            complete_until: None,
         };
-        Self { database, clock, sealer, state: RwLock::new(state), events, refreshing: tokio::sync::Mutex::default() }
+        let refreshing = tokio::sync::Mutex::default();
+        Self { database, clock, sealer, state: RwLock::new(state), events, refreshing, max_age }
     }
 
     pub(crate) fn signer(&self) -> Option<Signer> {
@@ -79,9 +85,20 @@ impl Trust {
         })
     }
 
-    /// Whether the database was heard of lately.
+    /// Whether tokens can be vouched for: the database was read lately, and the directory's feed was followed to its end.
     pub(crate) fn is_fresh(&self) -> bool {
-        self.read(|state| state.refreshed_at.elapsed() < MAX_AGE)
+        let is_current = self.read(|state| state.refreshed_at.elapsed() < MAX_SILENCE);
+        is_current && self.age().is_some_and(|age| age < self.max_age)
+    }
+
+    /// The time since the moment up to which every deactivation is known. None: nothing is known yet.
+    pub(crate) fn age(&self) -> Option<Duration> {
+        self.read(|state| state.complete_until.map(|until| until.elapsed()))
+    }
+
+    /// Notes that every deactivation that was committed before this time is known.
+    pub(crate) fn set_complete_until(&self, until: Instant) {
+        self.write(|state| state.complete_until = state.complete_until.max(Some(until)));
     }
 
     /// What comes from now on, and what is there: in this order, so that nothing falls between.

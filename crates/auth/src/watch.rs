@@ -29,7 +29,7 @@ pub(crate) async fn tell(
     let mut heartbeat = tokio::time::interval(HEARTBEAT);
     loop {
         if let Some(event) = next.take()
-            && sender.send(Ok(WatchTrustResponse { event: Some(event) })).await.is_err()
+            && sender.send(Ok(response(&trust, event))).await.is_err()
         {
             return;
         }
@@ -46,6 +46,11 @@ pub(crate) async fn tell(
             },
         }
     }
+}
+
+fn response(trust: &Trust, event: PbEvent) -> WatchTrustResponse {
+    let age = trust.age().unwrap_or(Duration::MAX).as_millis();
+    WatchTrustResponse { event: Some(event), age_milliseconds: u64::try_from(age).unwrap_or(u64::MAX) }
 }
 
 fn snapshot(keys: Vec<doorward_token::PublicKey>, revocations: Vec<revocation::Revocation>) -> PbEvent {

@@ -5,6 +5,10 @@
 mod code_requests;
 #[path = "service/codes.rs"]
 mod codes;
+#[path = "service/directory.rs"]
+mod directory;
+#[path = "service/feed_age.rs"]
+mod feed_age;
 #[path = "service/throttle.rs"]
 mod throttle;
 #[path = "service/tokens.rs"]
@@ -20,6 +24,7 @@ use std::{
     time::Duration,
 };
 
+use directory::quiet_directory;
 use doorward_auth::{
     Auth, Config, Credentials, Deps, Error, HashingConfig, Keys, MIGRATIONS, Password, Sealer, ThrottleConfig,
     audit::Origin, keys::KeyState,
@@ -67,6 +72,7 @@ fn config(hashing: HashingConfig) -> Config {
         issuer: "doorward".to_owned(),
         lifetime: Duration::from_secs(3600),
         max_session: Duration::from_secs(5400),
+        trust_max_age: Duration::from_secs(10),
         hashing,
         password_min_chars: 8,
         requires_current_password: false,
@@ -101,10 +107,24 @@ async fn start_with(test: TestDatabase, config: Config) -> Fixture {
     Fixture { test, clock, credentials, client, shutdown }
 }
 
+/// A process that follows a directory, ready to vouch for tokens.
 async fn serve(
     test: &TestDatabase,
     clock: &Arc<SetClock>,
     config: Config,
+    shutdown: &CancellationToken,
+) -> AuthClient<Channel> {
+    let mut client = serve_with(test, clock, (config, quiet_directory()), shutdown).await;
+    while client.watch_trust(WatchTrustRequest {}).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    client
+}
+
+async fn serve_with(
+    test: &TestDatabase,
+    clock: &Arc<SetClock>,
+    (config, directory): (Config, Channel),
     shutdown: &CancellationToken,
 ) -> AuthClient<Channel> {
     let token = ServiceToken::new(Some("sixteen-characters".to_owned().into()));
@@ -113,7 +133,7 @@ async fn serve(
         clock: clock.clone(),
         ids: Arc::new(RandomIds),
         sealer: sealer(7),
-        directory: no_directory(),
+        directory,
     };
     let auth = Auth::start(deps, config, shutdown.clone()).await.unwrap();
     let (peer, incoming) = Peer::in_memory();

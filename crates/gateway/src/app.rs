@@ -2,6 +2,7 @@
 
 use actix_web::{
     Handler, Resource, Responder,
+    dev::HttpServiceFactory,
     middleware::from_fn,
     web::{self, ServiceConfig},
 };
@@ -11,10 +12,10 @@ use crate::{
     envelope::Problem,
     icons, init, invitations, jwks, languages, limits, login, media, members, openapi,
     options::{self, Channels, Fieldlists, Orderings},
-    password_reset, ping, project_init, project_login, projects, signup, sync, sync_io, views,
+    password_reset, ping, project_init, project_login, projects, signup, sync, sync_io, views, writes,
 };
 
-/// Method, path, function.
+/// Method, path, function. `change` is a `POST` that counts against the write budget.
 pub(crate) fn routes(config: &mut ServiceConfig) {
     config
         // Open to anybody.
@@ -37,27 +38,27 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .configure(sync_io::routes)
         // With a token.
         .service(get_or_post("/api/init", init::init))
-        .service(post("/api/account/update", account::update))
-        .service(post("/api/account/update_email_request", email_change::request))
-        .service(post("/api/account/update_email", email_change::update))
-        .service(post("/api/account/delete", account::delete))
-        .service(post("/api/account/accept_invite", invitations::accept))
-        .service(post("/api/account/decline_invite", invitations::decline))
-        .service(post("/api/account/leave_project", invitations::leave))
+        .service(change("/api/account/update", account::update))
+        .service(change("/api/account/update_email_request", email_change::request))
+        .service(change("/api/account/update_email", email_change::update))
+        .service(change("/api/account/delete", account::delete))
+        .service(change("/api/account/accept_invite", invitations::accept))
+        .service(change("/api/account/decline_invite", invitations::decline))
+        .service(change("/api/account/leave_project", invitations::leave))
         .service(post("/api/account/logout", account::logout))
-        .service(post("/api/account/upload_avatar", avatars::upload))
-        .service(post("/api/account/delete_avatar", avatars::delete))
+        .service(change("/api/account/upload_avatar", avatars::upload))
+        .service(change("/api/account/delete_avatar", avatars::delete))
         .service(post("/api/users/get", views::user))
         .service(post("/api/members/get", views::member))
         .service(post("/api/projects/get", projects::get))
-        .service(post("/api/projects/create", projects::create))
-        .service(post("/api/projects/update", projects::update))
-        .service(post("/api/projects/upload_icon", icons::upload))
-        .service(post("/api/projects/delete_icon", icons::delete))
-        .service(post("/api/projects/delete", projects::delete))
-        .service(post("/api/projects/undelete", projects::undelete))
-        .service(post("/api/projects/permanent_delete", projects::permanent_delete))
-        .service(post("/api/projects/transfer", projects::transfer))
+        .service(change("/api/projects/create", projects::create))
+        .service(change("/api/projects/update", projects::update))
+        .service(change("/api/projects/upload_icon", icons::upload))
+        .service(change("/api/projects/delete_icon", icons::delete))
+        .service(change("/api/projects/delete", projects::delete))
+        .service(change("/api/projects/undelete", projects::undelete))
+        .service(change("/api/projects/permanent_delete", projects::permanent_delete))
+        .service(change("/api/projects/transfer", projects::transfer))
         .service(post("/sync/get", sync::get))
         .service(post("/sync/cursors", sync::cursors))
         .service(web::scope("/api/p/{project}").wrap(from_fn(limits::enforce)).configure(project_routes))
@@ -75,33 +76,33 @@ fn project_routes(config: &mut ServiceConfig) {
         // With a token.
         .service(get_or_post("/init", project_init::init))
         .service(post("/members/get", members::get))
-        .service(post("/members/invite", members::invite))
-        .service(post("/members/resend_invite", members::resend_invite))
-        .service(post("/members/remove", members::remove))
-        .service(post("/members/deactivate", members::deactivate))
-        .service(post("/members/activate", members::activate))
-        .service(post("/members/update", members::update))
-        .service(post("/languages/add", options::add_language))
-        .service(post("/languages/remove", options::remove_language))
-        .service(post("/channels/create", options::create::<Channels>))
-        .service(post("/channels/update", options::update::<Channels>))
-        .service(post("/channels/move", options::reorder::<Channels>))
-        .service(post("/channels/delete", options::delete::<Channels>))
-        .service(post("/orderings/create", options::create::<Orderings>))
-        .service(post("/orderings/update", options::update::<Orderings>))
-        .service(post("/orderings/move", options::reorder::<Orderings>))
-        .service(post("/orderings/delete", options::delete::<Orderings>))
-        .service(post("/fieldlists/create", options::create::<Fieldlists>))
-        .service(post("/fieldlists/update", options::update::<Fieldlists>))
-        .service(post("/fieldlists/move", options::reorder::<Fieldlists>))
-        .service(post("/fieldlists/delete", options::delete::<Fieldlists>))
-        .service(post("/apikeys/create", api_keys::create))
+        .service(change("/members/invite", members::invite))
+        .service(change("/members/resend_invite", members::resend_invite))
+        .service(change("/members/remove", members::remove))
+        .service(change("/members/deactivate", members::deactivate))
+        .service(change("/members/activate", members::activate))
+        .service(change("/members/update", members::update))
+        .service(change("/languages/add", options::add_language))
+        .service(change("/languages/remove", options::remove_language))
+        .service(change("/channels/create", options::create::<Channels>))
+        .service(change("/channels/update", options::update::<Channels>))
+        .service(change("/channels/move", options::reorder::<Channels>))
+        .service(change("/channels/delete", options::delete::<Channels>))
+        .service(change("/orderings/create", options::create::<Orderings>))
+        .service(change("/orderings/update", options::update::<Orderings>))
+        .service(change("/orderings/move", options::reorder::<Orderings>))
+        .service(change("/orderings/delete", options::delete::<Orderings>))
+        .service(change("/fieldlists/create", options::create::<Fieldlists>))
+        .service(change("/fieldlists/update", options::update::<Fieldlists>))
+        .service(change("/fieldlists/move", options::reorder::<Fieldlists>))
+        .service(change("/fieldlists/delete", options::delete::<Fieldlists>))
+        .service(change("/apikeys/create", api_keys::create))
         .service(post("/apikeys/get", api_keys::get))
-        .service(post("/apikeys/update", api_keys::update))
-        .service(post("/apikeys/deactivate", api_keys::deactivate))
-        .service(post("/apikeys/activate", api_keys::activate))
-        .service(post("/apikeys/rotate", api_keys::rotate))
-        .service(post("/apikeys/delete", api_keys::delete));
+        .service(change("/apikeys/update", api_keys::update))
+        .service(change("/apikeys/deactivate", api_keys::deactivate))
+        .service(change("/apikeys/activate", api_keys::activate))
+        .service(change("/apikeys/rotate", api_keys::rotate))
+        .service(change("/apikeys/delete", api_keys::delete));
 }
 
 /// First segments under `/api/p/{project}` of the published API that concern product data.
@@ -153,6 +154,17 @@ where
     F::Output: Responder + 'static,
 {
     web::resource(path).post(handler).default_service(not_allowed("POST"))
+}
+
+/// A call that changes data, and counts against the caller's write budget. `logout` does not: a thief of the token who uses up the
+/// budget must not keep the user from ending the session.
+fn change<F, Args>(path: &str, handler: F) -> impl HttpServiceFactory + 'static
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    post(path, handler).wrap(from_fn(writes::limit))
 }
 
 fn get_or_post<F, Args>(path: &str, handler: F) -> Resource

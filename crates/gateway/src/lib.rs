@@ -46,6 +46,7 @@ mod sync_io;
 mod trust;
 mod upload;
 mod views;
+mod writes;
 
 use std::{
     net::TcpListener,
@@ -69,6 +70,7 @@ use tokio_util::sync::CancellationToken;
 pub use openapi::openapi_json;
 pub use pages::Page;
 pub use peers::{PeerSettings, Peers};
+pub use writes::WriteBudget;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -83,6 +85,10 @@ pub struct Config {
     pub renew_after: Duration,
     /// The version of the published API that `cc.version` reports.
     pub api_version: ApiVersion,
+    /// How old the knowledge may be that a user is active; then calls with a token are answered 503.
+    pub trust_max_age: Duration,
+    /// Calls that change data, per user.
+    pub writes: WriteBudget,
     /// Besides the API.
     pub pages: &'static [Page],
 }
@@ -96,6 +102,7 @@ pub struct Gateway {
     pub(crate) inits: inits::Inits,
     pub(crate) renewals: renewals::Renewals,
     pub(crate) limits: limits::Limits,
+    pub(crate) writes: writes::Writes,
     pub(crate) languages: languages::Languages,
     pub(crate) documents: openapi::Documents,
     /// Whether the log tells of a proxy that is not trusted: once is enough.
@@ -116,9 +123,10 @@ impl Gateway {
     pub fn new(config: Config, store: Store, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> std::io::Result<Self> {
         let challenge =
             HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm)).map_err(std::io::Error::other)?;
-        let trust = Arc::new(trust::Trust::new(&config.issuer));
+        let trust = Arc::new(trust::Trust::new(&config.issuer, config.trust_max_age));
         let languages = languages::Languages::load().map_err(std::io::Error::other)?;
         let documents = openapi::Documents::load().map_err(std::io::Error::other)?;
+        let writes = writes::Writes::new(config.writes);
         Ok(Self {
             config,
             clock,
@@ -127,6 +135,7 @@ impl Gateway {
             inits: inits::Inits::new(),
             renewals: renewals::Renewals::new(),
             limits: limits::Limits::new(),
+            writes,
             languages,
             documents,
             has_met_proxy: AtomicBool::new(false),

@@ -23,8 +23,6 @@ use doorward_proto::{
 use doorward_token::{CachingVerifier, Claims, KeySet, PublicKey};
 use tokio_util::sync::CancellationToken;
 
-/// Without news for longer, authorised calls are answered 503.
-const MAX_SILENCE: Duration = Duration::from_secs(10);
 /// Auth sends a heartbeat each second; without one for longer, the connection is given up.
 const STREAM_SILENCE: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(300);
@@ -37,8 +35,10 @@ pub(crate) struct Trust {
     /// Counts the changes of the keys.
     keys_generation: AtomicU64,
     revocations: RwLock<Revocations>,
-    /// When auth was last heard of.
-    heard_at: RwLock<Option<Instant>>,
+    /// Every deactivation from before this time is known. None: auth has not answered yet.
+    complete_until: RwLock<Option<Instant>>,
+    /// How far back that may lie: after that, calls with a token are answered 503.
+    max_age: Duration,
 }
 
 #[derive(Default)]
@@ -65,13 +65,14 @@ pub(crate) enum Distrust {
 }
 
 impl Trust {
-    pub(crate) fn new(issuer: &str) -> Self {
+    pub(crate) fn new(issuer: &str, max_age: Duration) -> Self {
         Self {
             verifier: CachingVerifier::new(issuer),
             keys: ArcSwap::default(),
             keys_generation: AtomicU64::default(),
             revocations: RwLock::default(),
-            heard_at: RwLock::default(),
+            complete_until: RwLock::default(),
+            max_age,
         }
     }
 
@@ -95,11 +96,11 @@ impl Trust {
     }
 
     pub(crate) fn is_fresh(&self) -> bool {
-        self.heard_at().is_some_and(|heard_at| heard_at.elapsed() < MAX_SILENCE)
+        self.complete_until().is_some_and(|until| until.elapsed() < self.max_age)
     }
 
-    fn heard_at(&self) -> Option<Instant> {
-        *self.heard_at.read().unwrap_or_else(PoisonError::into_inner)
+    fn complete_until(&self) -> Option<Instant> {
+        *self.complete_until.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn keys_generation(&self) -> u64 {
@@ -128,10 +129,10 @@ impl Trust {
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 ended = self.listen(auth.clone(), &now) => {
-                    let heard_at = Some(self.heard_at());
-                    if let Err(reason) = ended && logged_at != heard_at {
+                    let until = Some(self.complete_until());
+                    if let Err(reason) = ended && logged_at != until {
                         tracing::warn!(reason, "auth is not heard of; trying on");
-                        logged_at = heard_at;
+                        logged_at = until;
                     }
                 }
             }
@@ -155,8 +156,11 @@ impl Trust {
             let Some(message) = next.map_err(|status| format!("{:?}", status.code()))? else {
                 return Ok(());
             };
+            // Auth's own knowledge has an age.
+            let until = Instant::now().checked_sub(Duration::from_millis(message.age_milliseconds));
             self.take_over(message, now());
-            *self.heard_at.write().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            let mut complete_until = self.complete_until.write().unwrap_or_else(PoisonError::into_inner);
+            *complete_until = until.max(*complete_until);
         }
     }
 

@@ -52,7 +52,8 @@ fn database(name: &'static str, url: &DatabaseUrl, pool_size: u32) -> Database {
 pub(crate) fn directory(settings: &Settings) -> Directory {
     let directory = Directory::new(directory_database(settings), Arc::new(SystemClock), Arc::new(RandomIds))
         .with_project_languages(settings.directory.project_languages.clone())
-        .with_api_version(settings.gateway.api_version.clone());
+        .with_api_version(settings.gateway.api_version.clone())
+        .with_limits(settings.directory.limits);
     if mail_config(settings).is_some() { directory.with_mails() } else { directory }
 }
 
@@ -87,6 +88,7 @@ pub(crate) fn auth_config(settings: &Settings) -> doorward_auth::Config {
         issuer: auth.token.issuer.clone(),
         lifetime: auth.token.lifetime,
         max_session: auth.token.max_session,
+        trust_max_age: auth.token.trust_max_age,
         hashing: HashingConfig {
             memory_kib: auth.argon2.memory_kib,
             passes: auth.argon2.passes,
@@ -126,6 +128,8 @@ pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {
         cors_origins: settings.gateway.cors_origins.clone(),
         renew_after: settings.auth.token.renew_after,
         api_version: settings.gateway.api_version.clone(),
+        trust_max_age: settings.auth.token.trust_max_age,
+        writes: settings.gateway.writes,
         pages: if settings.role == Role::Demo { demo_page::PAGES } else { &[] },
     }
 }

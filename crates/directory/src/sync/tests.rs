@@ -3,9 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use doorward_domain::{
-    DisplayName, Email, Ids, ProjectStatus, RandomIds, SystemClock, Timezone, UserStatus, Username,
-};
+use doorward_domain::{DisplayName, Email, Ids, ProjectStatus, RandomIds, SystemClock, Timezone, UserStatus, Username};
 use doorward_storage::testing::TestDatabase;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 

@@ -9,6 +9,8 @@ pub(super) struct Call {
     pub(super) summary: &'static str,
     pub(super) description: &'static str,
     pub(super) needs_token: bool,
+    /// Whether it counts against the write budget of the caller.
+    pub(super) changes_data: bool,
     pub(super) input: Input,
     pub(super) answer: Answer,
     /// Which answers have a token in their `Authorization` header.
@@ -57,6 +59,7 @@ impl Call {
             summary,
             description,
             needs_token: false,
+            changes_data: false,
             input: Input::Nothing,
             answer: Answer::Envelope { result: Vec::new(), data: Vec::new() },
             renewal: Renewal::Never,
@@ -80,6 +83,11 @@ impl Call {
 
     pub(super) fn with_token(self) -> Self {
         Self { needs_token: true, renewal: Renewal::WhenDue, ..self }
+    }
+
+    /// With a token, and counted against the write budget.
+    pub(super) fn changes_data(self) -> Self {
+        Self { changes_data: true, ..self.with_token() }
     }
 
     pub(super) fn renewal(self, renewal: Renewal) -> Self {
@@ -134,6 +142,9 @@ impl Call {
         }
         if self.needs_token {
             all.extend([Refusal::Unauthenticated, Refusal::Unavailable]);
+        }
+        if self.changes_data {
+            all.push(Refusal::Throttled);
         }
         if self.is_in_project() {
             all.extend([Refusal::BadRequest, Refusal::NotFound, Refusal::Throttled, Refusal::Unavailable]);

@@ -98,7 +98,9 @@ impl Refusal {
                 than `identity`."
             }
             Self::RangeNotSatisfiable => "A part that the picture doesn't have; `Content-Range` has its size.",
-            Self::Throttled => "Too many failed logins, or more requests a second than the member may make.",
+            Self::Throttled => {
+                "Too many failed logins, more requests a second than the member may make, or the user's write budget is used up."
+            }
             Self::Internal => "A fault of the server; its log has more, found by `x-request-id`.",
             Self::Unavailable => "A part of the server is away or overloaded, or mails can't be sent.",
         }

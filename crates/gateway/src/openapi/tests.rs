@@ -29,6 +29,10 @@ fn routes() -> BTreeMap<String, Route> {
             "get" => &["get", "head"],
             "post" => &["post"],
             "get_or_post" => &["get", "post", "head"],
+            "change" => {
+                assert!(needs_token, "a user's budget, and no user: {line}");
+                &["post"]
+            }
             "web::scope" => continue,
             other => panic!("{other}"),
         };
@@ -66,6 +70,19 @@ fn every_route_is_in_the_document_as_it_is_in_the_list() {
     let listed: BTreeMap<_, _> =
         routes.into_iter().map(|(path, (methods, token))| (path, (methods.to_vec(), token))).collect();
     assert_eq!(described, listed);
+}
+
+#[test]
+fn every_call_that_changes_data_may_be_refused_for_the_write_budget() {
+    let document = document();
+    let changes = ROUTES.lines().filter_map(|line| line.trim().strip_prefix(".service(change(\""));
+    let changes: Vec<&str> = changes.filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
+    assert!(changes.len() > 30, "{changes:?}");
+    for path in changes {
+        let path = if path.starts_with("/api/") { path.to_owned() } else { format!("/api/p/{{project}}{path}") };
+        let responses = &document["paths"][&path]["post"]["responses"];
+        assert!(responses.get("429").is_some(), "{path}: {responses}");
+    }
 }
 
 #[test]

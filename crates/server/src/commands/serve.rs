@@ -235,6 +235,8 @@ impl<'a> Process<'a> {
             directory: self.peers.directory.connect(&self.token)?,
         };
         let auth = Auth::start(deps, wiring::auth_config(self.settings), self.end.clone()).await?;
+        let check = auth.feed_check();
+        self.checks.push(("feed", Check::new(move || std::future::ready(check()))));
         let hasher = auth.hasher().clone();
         #[expect(clippy::cast_precision_loss, reason = "a queue is shorter than 2^52")]
         let set = move || metrics::gauge!("doorward_hash_queue_length").set(hasher.queue_length() as f64);

@@ -29,6 +29,8 @@ pub(crate) struct TokenSettings {
     pub lifetime: Duration,
     pub renew_after: Duration,
     pub max_session: Duration,
+    /// How old the knowledge may be that a user is active.
+    pub trust_max_age: Duration,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -90,6 +92,8 @@ impl TokenSettings {
             lifetime: reader.value("token_lifetime", parse::duration(SECOND))?,
             renew_after: reader.value("token_renew_after", parse::duration(Duration::ZERO))?,
             max_session: reader.value("token_max_session", parse::duration(SECOND))?,
+            // News come at least once a second; less than a few of these would refuse calls for nothing.
+            trust_max_age: reader.value("trust_max_age", parse::duration(3 * SECOND))?,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use doorward_directory::Limits;
 use doorward_domain::languages;
 use doorward_storage::DatabaseUrl;
 
@@ -14,7 +15,10 @@ pub(crate) struct DirectorySettings {
     pub feed_retention: Duration,
     /// At least one, each once, all of the global list.
     pub project_languages: Vec<String>,
+    pub limits: Limits,
 }
+
+const MAX_LIMIT: u32 = 1_000_000_000;
 
 impl DirectorySettings {
     pub(super) fn read(reader: &mut Reader<'_>, role: Role, machine: &Machine) -> Option<Self> {
@@ -29,6 +33,10 @@ impl DirectorySettings {
             database: reader.value_or("directory_database_url", &database, parse::database_url)?,
             feed_retention: reader.value("feed_retention", parse::duration(Duration::from_secs(1)))?,
             project_languages: reader.value("project_languages", project_languages)?,
+            limits: Limits {
+                projects_per_user: reader.value("max_projects_per_user", parse::number(1..=MAX_LIMIT))?,
+                members_per_project: reader.value("max_members_per_project", parse::number(1..=MAX_LIMIT))?,
+            },
         })
     }
 }

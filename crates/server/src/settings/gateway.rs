@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 
 use doorward_domain::ApiVersion;
+use doorward_gateway::WriteBudget;
 use doorward_media::Location;
 use hyper::Uri;
 use ipnet::IpNet;
@@ -23,7 +24,10 @@ pub(crate) struct GatewaySettings {
     pub object_store: Location,
     /// The version that `cc.version` reports.
     pub api_version: ApiVersion,
+    pub writes: WriteBudget,
 }
+
+const MAX_WRITES: u32 = 1_000_000;
 
 impl GatewaySettings {
     pub(super) fn read(reader: &mut Reader<'_>, machine: &Machine) -> Option<Self> {
@@ -34,6 +38,10 @@ impl GatewaySettings {
             cors_origins: reader.value_or("cors_origins", "", parse::list(origin))?,
             realm: reader.value("realm", realm)?,
             app_url: reader.value_or("app_url", &format!("http://{listen}"), app_url)?,
+            writes: WriteBudget {
+                per_second: reader.value("write_rate", parse::number(1..=MAX_WRITES))?,
+                burst: reader.value("write_burst", parse::number(1..=MAX_WRITES))?,
+            },
             object_store: reader.value_or("object_store", &machine.media(), str::parse)?,
             api_version: reader.value_or("api_version", ApiVersion::default().as_str(), api_version)?,
         })

@@ -29,7 +29,7 @@ pub(super) fn calls() -> Vec<Call> {
             "Change the account",
             "At least one of these, besides `current_password`: all that is given is changed, or nothing.",
         )
-        .with_token()
+        .changes_data()
         .takes(&UPDATE)
         .answers(&[USER], &[Entries::Caller])
         .renewal(Renewal::Always)
@@ -44,25 +44,25 @@ pub(super) fn calls() -> Vec<Call> {
             "Begin to change the email",
             "Mails a code to the new address.",
         )
-        .with_token()
+        .changes_data()
         .takes(&[EMAIL])
         .answers(&[VALIDATION_CODE], &[])
         .refuses(&[Refusal::Forbidden, Refusal::Throttled])
         .validates(&[("email", "invalid")]),
         Call::post("/api/account/update_email", "Change the email", "The old address is told.")
-            .with_token()
+            .changes_data()
             .takes(&[EMAIL, VALIDATION_CODE, VERIFICATION_CODE])
             .answers(&[USER], &[Entries::Caller])
             .refuses(&[Refusal::Forbidden, Refusal::Throttled])
             .validates(&[WRONG_CODE, ("email", "invalid")]),
         Call::post("/api/account/upload_avatar", "Set the picture", "It is written anew, without metadata.")
-            .with_token()
+            .changes_data()
             .takes_form(&[file])
             .answers(&[USER], &[Entries::Caller])
             .refuses(&[Refusal::Forbidden])
             .reasons(&["not_an_image", "image_too_large", "media_not_found"]),
         Call::post("/api/account/delete_avatar", "Remove the picture", "Also when there is none.")
-            .with_token()
+            .changes_data()
             .answers(&[USER], &[Entries::Caller])
             .refuses(&[Refusal::Forbidden]),
         Call::post(
@@ -70,7 +70,7 @@ pub(super) fn calls() -> Vec<Call> {
             "Delete the account",
             "Memberships go, and all tokens end. Not while the user owns a project that is not permanently deleted.",
         )
-        .with_token()
+        .changes_data()
         .takes(&[confirm])
         .renewal(Renewal::Never)
         .refuses(&[Refusal::Forbidden])

@@ -23,6 +23,7 @@ pub(super) fn calls() -> Vec<Call> {
         call("/api/p/{project}/apikeys/create", "Create an API user", "Its key is asked for with `apikeys/get`.")
             .takes(&[KEY_NAME])
             .answers(&[API_USER], &data)
+            .reasons(&["limit_reached"])
             .validates(&BAD_NAME),
         call("/api/p/{project}/apikeys/get", "Get a key", "It is written to the audit trail.")
             .answers(&[key], &[])

@@ -30,7 +30,7 @@ pub(super) fn calls() -> Vec<Call> {
             .refuses(&[Refusal::Unavailable])
             .reasons(&["not_invited", "already_member"]),
         Call::post("/api/account/accept_invite", "Accept an invitation", "The caller is an active member at once.")
-            .with_token()
+            .changes_data()
             .takes(&[PROJECT])
             .answers(&[PROJECT], &[Entries::FullProject, Entries::Memberships])
             .renewal(Renewal::Always)
@@ -38,13 +38,13 @@ pub(super) fn calls() -> Vec<Call> {
             .reasons(&["not_invited", "already_member"])
             .may_be_no_invite(),
         Call::post("/api/account/decline_invite", "Decline an invitation", "The membership stays, declined.")
-            .with_token()
+            .changes_data()
             .takes(&[PROJECT])
             .answers(&[PROJECT], &[Entries::Memberships])
             .refuses(&[Refusal::Forbidden])
             .reasons(&["not_invited", "already_member"]),
         Call::post("/api/account/leave_project", "Leave a project", "Its owner can't.")
-            .with_token()
+            .changes_data()
             .takes(&[PROJECT])
             .renewal(Renewal::Always)
             .refuses(&[Refusal::Forbidden])

@@ -38,7 +38,7 @@ pub(super) fn calls() -> Vec<Call> {
         )
         .takes(&[invited])
         .answers(&[OTHER], &data)
-        .reasons(&["user_not_found", "already_member", "inactive"]),
+        .reasons(&["user_not_found", "already_member", "inactive", "limit_reached"]),
         call("/api/p/{project}/members/resend_invite", "Mail an invitation again", "The owner may.")
             .answers(&[OTHER], &data)
             .reasons(&["not_a_member", "user_not_found", "already_member", "inactive", "api_user"]),

@@ -28,15 +28,16 @@ pub(super) fn calls() -> Vec<Call> {
             "The caller owns it. It is called `untitled project`, and its time zone is `Europe/Amsterdam`, unless said \
             otherwise.",
         )
-        .with_token()
+        .changes_data()
         .takes(&[NEW_NAME, TIMEZONE])
         .answers(&[PROJECT, members], &[Entries::FullProject, Entries::Memberships])
         .renewal(Renewal::Always)
         .refuses(&[Refusal::Forbidden])
+        .reasons(&["limit_reached"])
         .validates(&BAD_NAME)
         .validates(&[BAD_TIMEZONE]),
         Call::post("/api/projects/update", "Change a project", "Any active member may.")
-            .with_token()
+            .changes_data()
             .takes(&[PROJECT, NEW_NAME, TIMEZONE])
             .answers(&[PROJECT], &[Entries::FullProject])
             .refuses(&[Refusal::Forbidden])
@@ -52,13 +53,13 @@ fn icons() -> [Call; 2] {
     let file = required("upload_file", Shape::File, "PNG, JPEG, GIF or WebP: 10,000,000 bytes, 4096 × 4096 pixels.");
     [
         Call::post("/api/projects/upload_icon", "Set the icon", "The owner may. It is written anew, without metadata.")
-            .with_token()
+            .changes_data()
             .takes_form(&[PROJECT, file])
             .answers(&[PROJECT], &[Entries::FullProject])
             .refuses(&[Refusal::Forbidden])
             .reasons(&["not_an_image", "image_too_large", "media_not_found"]),
         Call::post("/api/projects/delete_icon", "Remove the icon", "The owner may; also when there is none.")
-            .with_token()
+            .changes_data()
             .takes(&[PROJECT])
             .answers(&[PROJECT], &[Entries::FullProject])
             .refuses(&[Refusal::Forbidden]),
@@ -67,7 +68,7 @@ fn icons() -> [Call; 2] {
 
 fn life() -> Vec<Call> {
     let of_owner = |path, summary, description| {
-        Call::post(path, summary, description).with_token().takes(&[PROJECT]).refuses(&[Refusal::Forbidden])
+        Call::post(path, summary, description).changes_data().takes(&[PROJECT]).refuses(&[Refusal::Forbidden])
     };
     vec![
         of_owner("/api/projects/delete", "Delete a project", "The owner may, and can undo it.")
@@ -87,6 +88,6 @@ fn life() -> Vec<Call> {
             .takes(&[PROJECT, OTHER])
             .answers(&[PROJECT], &[Entries::FullProject, Entries::Memberships])
             .renewal(Renewal::Always)
-            .reasons(&["not_a_member", "owner", "api_user", "already_deleted"]),
+            .reasons(&["not_a_member", "owner", "api_user", "already_deleted", "limit_reached"]),
     ]
 }

@@ -1,0 +1,40 @@
+//! Without the directory's feed nothing is vouched for.
+
+use doorward_proto::auth::v1::{GetKeysRequest, VerifyTokenRequest};
+
+use super::*;
+
+#[tokio::test]
+async fn tokens_are_not_vouched_for_while_the_feed_is_not_followed() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        let fixture = start(test, CHEAP).await;
+        let ann = fixture.user("correct horse").await;
+        let token = fixture.log_in(Some(ann), "correct horse").await.unwrap();
+        fixture.client.clone().verify_token(VerifyTokenRequest { token: token.clone() }).await.unwrap();
+
+        // A second replica on the same database that never reaches the directory.
+        let shutdown = CancellationToken::new();
+        let mut cut = serve_with(&fixture.test, &fixture.clock, (config(CHEAP), no_directory()), &shutdown).await;
+        let code = |status| Failure::from(status).code;
+        let renewed = cut.renew_token(RenewTokenRequest { token: token.clone() }).await;
+        assert_eq!(code(renewed.unwrap_err()), ErrorCode::Unavailable);
+        let verified = cut.verify_token(VerifyTokenRequest { token: token.clone() }).await;
+        assert_eq!(code(verified.unwrap_err()), ErrorCode::Unavailable);
+        assert_eq!(code(cut.watch_trust(WatchTrustRequest {}).await.unwrap_err()), ErrorCode::Unavailable);
+        // Public keys say nothing of users.
+        cut.get_keys(GetKeysRequest {}).await.unwrap();
+        // The other one is not concerned.
+        fixture.client.clone().renew_token(RenewTokenRequest { token }).await.unwrap();
+        shutdown.cancel();
+    }
+}
+
+#[tokio::test]
+async fn each_message_to_verifiers_says_how_old_the_knowledge_is() {
+    let fixture = start(TestDatabase::sqlite(&MIGRATIONS), CHEAP).await;
+    let mut stream = fixture.client.clone().watch_trust(WatchTrustRequest {}).await.unwrap().into_inner();
+    for _ in 0..3 {
+        let message = stream.message().await.unwrap().unwrap();
+        assert!(message.age_milliseconds < 10_000, "{message:?}");
+    }
+}
