@@ -48,6 +48,7 @@ enum Way {
 enum Outcome {
     Retried,
     GivenUp,
+    SetAside,
     /// A newer one of its topic is on its way in its place.
     Replaced,
 }
@@ -116,7 +117,7 @@ impl Deliverer {
                     tracing::warn!(reason, "the mail server can't be used: mails wait");
                 }
             }
-            Some(Failure::Refused(_) | Failure::Expired | Failure::Later(_)) | None => {
+            Some(Failure::Refused(_) | Failure::Expired | Failure::Unreadable(_) | Failure::Later(_)) | None => {
                 if self.is_away.swap(false, Ordering::Relaxed) {
                     tracing::info!("the mail server can be used again");
                 }
@@ -147,6 +148,9 @@ impl Deliverer {
             _ if store::is_replaced(connection, &mail)? => {
                 store::drop_leased(connection, &mail).map(|_| Outcome::Replaced)
             }
+            _ if matches!(failure, Failure::Unreadable(_)) => {
+                store::set_aside(connection, &mail.id.to_string(), now).map(|()| Outcome::SetAside)
+            }
             Some(next) => store::release(connection, &mail, next).map(|()| Outcome::Retried),
             None => this.give_up(connection, &mail, &failure, now).map(|()| Outcome::GivenUp),
         });
@@ -159,6 +163,7 @@ impl Deliverer {
                 tracing::warn!(%id, kind, reason, "a mail is given up");
                 self.count("given_up");
             }
+            Ok(Outcome::SetAside) => self.note_set_aside(&id.to_string(), &reason),
             Ok(Outcome::Replaced) => {}
             // It is tried again when the lease ends.
             Err(error) => tracing::warn!(%id, kind, %error, "what became of a mail can't be written down"),
@@ -178,6 +183,11 @@ impl Deliverer {
         let reason = failure.reason().to_owned();
         let given_up = GivenUp { id: mail.id, user: mail.user, kind: mail.kind.clone(), reason };
         (self.on_give_up)(connection, &given_up, now)
+    }
+
+    pub(crate) fn note_set_aside(&self, id: &str, reason: &str) {
+        tracing::error!(id, reason, "a mail can't be read and is set aside; the next start tries it again");
+        self.count("set_aside");
     }
 
     fn count(&self, outcome: &'static str) {

@@ -11,6 +11,8 @@ pub(crate) enum Failure {
     Refused(String),
     /// It wouldn't be of use any more.
     Expired,
+    /// What it says can't be read.
+    Unreadable(String),
     /// This mail, for now.
     Later(String),
     /// Any mail, for now: the server is away, or doesn't let us in. What it says of that is for the log alone.
@@ -20,7 +22,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn reason(&self) -> &str {
         match self {
-            Self::Refused(reason) | Self::Later(reason) => reason,
+            Self::Refused(reason) | Self::Later(reason) | Self::Unreadable(reason) => reason,
             Self::Away(_) => "the mail server can't be used",
             Self::Expired => "expired before it could be sent",
         }
@@ -54,7 +56,7 @@ impl Tries {
     /// When to try again; never, when that has no sense.
     pub(crate) fn next(&self, failure: &Failure, now: Timestamp) -> Option<Timestamp> {
         let wait = match failure {
-            Failure::Refused(_) | Failure::Expired => return None,
+            Failure::Refused(_) | Failure::Expired | Failure::Unreadable(_) => return None,
             Failure::Later(_) => self.wait(),
             Failure::Away(_) => self.wait().min(LONGEST_WAIT_FOR_SERVER),
         };

@@ -23,7 +23,7 @@ mod worker;
 pub use config::{APP_NAME, Delivery, MailConfig, check_from, check_url};
 pub use deliver::{GivenUp, OnGiveUp};
 pub use letter::Letter;
-pub use outbox::{NewMail, Outbox, reseal};
+pub use outbox::{NewMail, Outbox, is_any_kept, reseal};
 pub use seal::{Seal, SealFailed, Unsealed};
 pub use worker::Worker;
 

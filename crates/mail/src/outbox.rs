@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 use crate::{
     Letter, Seal, SealFailed,
     failure::Failure,
-    store::{self, Row, Waiting},
+    store::{self, Row, StoredLetter, Waiting},
 };
 
 pub struct NewMail {
@@ -98,9 +98,12 @@ impl Outbox {
         self.woken.notified().await;
     }
 
-    /// What a mail says. One that can't be read may be of another release, or its key may just be replaced: it waits.
+    /// Returns what a mail says.
+    ///
+    /// # Errors
+    /// [`Failure::Unreadable`]: it may be of another release, or its key may just be replaced.
     pub(crate) fn open(&self, mail: &Waiting) -> Result<Letter, Failure> {
-        let unreadable = |error: &dyn std::fmt::Display| Failure::Later(format!("unreadable: {error}"));
+        let unreadable = |error: &dyn std::fmt::Display| Failure::Unreadable(format!("unreadable: {error}"));
         let letter = self.seal.open(&place(&mail.id.to_string()), &mail.letter).map_err(|error| unreadable(&error))?;
         // Its own words could repeat a piece of the letter.
         serde_json::from_str(&letter).map_err(|_| unreadable(&"not a letter that this release knows"))
@@ -111,9 +114,18 @@ fn place(id: &str) -> String {
     format!("outbox/{id}")
 }
 
+/// Returns whether there is any mail, also one that was set aside.
+///
+/// # Errors
+/// Errors of the database.
+pub fn is_any_kept(connection: &mut AnyConnection) -> Result<bool, doorward_storage::Error> {
+    Ok(!store::letters(connection, "", 1)?.is_empty())
+}
+
 const PAGE: i64 = 1000;
 
-/// Opens all letters with the old key and seals them with the new one, within the caller's transaction.
+/// Opens all letters with the old key and seals them with the new one, within the caller's transaction. Letters that were set
+/// aside and don't open stay as they are.
 ///
 /// # Errors
 /// Those of the database; [`SealFailed`] when the old key isn't the one that sealed them.
@@ -125,12 +137,16 @@ pub fn reseal(connection: &mut AnyConnection, old: &dyn Seal, new: &dyn Seal) ->
     let mut after = String::new();
     loop {
         let page = store::letters(connection, &after, PAGE)?;
-        let Some((last, _)) = page.last() else {
+        let Some(last) = page.last() else {
             return Ok(());
         };
-        after.clone_from(last);
-        for (id, sealed) in page {
-            store::set_letter(connection, &id, &again(&id, &sealed)?)?;
+        after.clone_from(&last.id);
+        for StoredLetter { id, letter, set_aside_at } in page {
+            match again(&id, &letter) {
+                Ok(resealed) => store::set_letter(connection, &id, &resealed)?,
+                Err(_) if set_aside_at.is_some() => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The rows of the outbox, a table that each service which sends mails has.
 
-use diesel::{prelude::*, sql_types::Text};
+use diesel::{prelude::*, result::Error as Diesel, sql_types::Text};
 use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Result};
 
@@ -20,6 +20,7 @@ diesel::table! {
         attempts -> BigInt,
         next_try_at -> BigInt,
         leased_until -> Nullable<BigInt>,
+        set_aside_at -> Nullable<BigInt>,
     }
 }
 
@@ -103,8 +104,17 @@ pub(crate) fn delete_waiting(connection: &mut AnyConnection, topic: &str, now: T
 
 /// Whether there is something to claim.
 pub(crate) fn is_due(connection: &mut AnyConnection, now: Timestamp) -> Result<bool> {
-    let due = outbox::table.filter(outbox::next_try_at.le(now.as_micros())).select(outbox::id).limit(1);
+    let due = outbox::table.filter(outbox::next_try_at.le(now.as_micros())).filter(outbox::set_aside_at.is_null());
+    let due = due.select(outbox::id).limit(1);
     Ok(due.get_result::<String>(connection).optional()?.is_some())
+}
+
+/// What [`claim`] took.
+#[derive(Debug, Default)]
+pub(crate) struct Claimed {
+    pub(crate) mails: Vec<Waiting>,
+    /// The ids of rows that can't be read, which are set aside.
+    pub(crate) set_aside: Vec<String>,
 }
 
 /// Takes those that have waited longest, until `lease_end`.
@@ -113,28 +123,66 @@ pub(crate) fn claim(
     now: Timestamp,
     lease_end: Timestamp,
     limit: i64,
-) -> Result<Vec<Waiting>> {
+) -> Result<Claimed> {
     let due = || {
-        let due = outbox::table.filter(outbox::next_try_at.le(now.as_micros()));
-        due.order((outbox::next_try_at, outbox::id)).limit(limit)
+        let due = outbox::table.filter(outbox::next_try_at.le(now.as_micros())).filter(outbox::set_aside_at.is_null());
+        due.order((outbox::next_try_at, outbox::id)).select(outbox::id).limit(limit)
     };
-    let rows: Vec<Row> = match connection {
-        AnyConnection::Postgres(connection) => {
-            due().select(Row::as_select()).for_update().skip_locked().load(connection)?
-        }
+    let ids: Vec<String> = match connection {
+        AnyConnection::Postgres(connection) => due().for_update().skip_locked().load(connection)?,
         // A write transaction has the database to itself.
-        AnyConnection::Sqlite(connection) => due().select(Row::as_select()).load(connection)?,
+        AnyConnection::Sqlite(connection) => due().load(connection)?,
     };
-    for row in &rows {
-        diesel::update(outbox::table.find(&row.id))
-            .set((
-                outbox::attempts.eq(outbox::attempts + 1),
-                outbox::next_try_at.eq(lease_end.as_micros()),
-                outbox::leased_until.eq(lease_end.as_micros()),
-            ))
-            .execute(connection)?;
+    let mut claimed = Claimed::default();
+    for id in ids {
+        match read(connection, &id, lease_end)? {
+            Some(mail) => {
+                lease(connection, &id, lease_end)?;
+                claimed.mails.push(mail);
+            }
+            None => {
+                set_aside(connection, &id, now)?;
+                claimed.set_aside.push(id);
+            }
+        }
     }
-    rows.into_iter().map(|row| Waiting::new(row, lease_end)).collect()
+    Ok(claimed)
+}
+
+/// Reads a row by itself, so that one that can't be read keeps no other from being sent: that one is `None`.
+fn read(connection: &mut AnyConnection, id: &str, lease_end: Timestamp) -> Result<Option<Waiting>> {
+    match outbox::table.find(id).select(Row::as_select()).get_result(connection) {
+        Ok(row) => Ok(Waiting::new(row, lease_end).ok()),
+        Err(Diesel::DeserializationError(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn lease(connection: &mut AnyConnection, id: &str, lease_end: Timestamp) -> Result<()> {
+    diesel::update(outbox::table.find(id))
+        .set((
+            outbox::attempts.eq(outbox::attempts + 1),
+            outbox::next_try_at.eq(lease_end.as_micros()),
+            outbox::leased_until.eq(lease_end.as_micros()),
+        ))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Keeps a row that can't be read, and excludes it from sending.
+pub(crate) fn set_aside(connection: &mut AnyConnection, id: &str, now: Timestamp) -> Result<()> {
+    diesel::update(outbox::table.find(id))
+        .set((outbox::set_aside_at.eq(now.as_micros()), outbox::leased_until.eq(None::<i64>)))
+        .execute(connection)?;
+    Ok(())
+}
+
+/// Lets all rows that were set aside be tried again: another release, or another key, may be able to read them.
+pub(crate) fn retry_set_aside(connection: &mut AnyConnection, now: Timestamp) -> Result<()> {
+    diesel::update(outbox::table.filter(outbox::set_aside_at.is_not_null()))
+        .set((outbox::set_aside_at.eq(None::<i64>), outbox::next_try_at.eq(now.as_micros())))
+        .execute(connection)?;
+    Ok(())
 }
 
 /// It was sent.
@@ -169,14 +217,23 @@ pub(crate) fn is_replaced(connection: &mut AnyConnection, mail: &Waiting) -> Res
     Ok(newer.select(outbox::id).limit(1).get_result::<String>(connection).optional()?.is_some())
 }
 
+/// Returns the number of mails that wait.
 pub(crate) fn count(connection: &mut AnyConnection) -> Result<i64> {
-    Ok(outbox::table.count().get_result(connection)?)
+    Ok(outbox::table.filter(outbox::set_aside_at.is_null()).count().get_result(connection)?)
 }
 
-/// Ids and letters, a page in the order of ids, after the last of the page before.
-pub(crate) fn letters(connection: &mut AnyConnection, after: &str, limit: i64) -> Result<Vec<(String, String)>> {
+/// A letter as it is stored.
+#[derive(Queryable)]
+pub(crate) struct StoredLetter {
+    pub(crate) id: String,
+    pub(crate) letter: String,
+    pub(crate) set_aside_at: Option<i64>,
+}
+
+/// Returns a page in the order of ids, after the last of the page before.
+pub(crate) fn letters(connection: &mut AnyConnection, after: &str, limit: i64) -> Result<Vec<StoredLetter>> {
     let page = outbox::table.filter(outbox::id.gt(after)).order(outbox::id).limit(limit);
-    Ok(page.select((outbox::id, outbox::letter)).load(connection)?)
+    Ok(page.select((outbox::id, outbox::letter, outbox::set_aside_at)).load(connection)?)
 }
 
 pub(crate) fn set_letter(connection: &mut AnyConnection, id: &str, letter: &str) -> Result<()> {

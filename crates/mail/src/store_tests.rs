@@ -57,7 +57,9 @@ async fn put(database: &Database, mail: NewMail, now: Timestamp) -> Gid {
 
 async fn claim_at(database: &Database, now: Timestamp, limit: i64) -> Vec<Waiting> {
     let end = now.plus(Duration::from_secs(120));
-    database.write(move |connection| claim(connection, now, end, limit)).await.unwrap()
+    let claimed = database.write(move |connection| claim(connection, now, end, limit)).await.unwrap();
+    assert_eq!(claimed.set_aside, Vec::<String>::new());
+    claimed.mails
 }
 
 async fn write<T: Send + 'static>(
@@ -244,5 +246,59 @@ async fn resealed_letters_open_with_the_new_key_alone() {
             let letter = outbox(database, Labelled("new")).open(&claimed).unwrap();
             assert_eq!(letter, Letter::SignupCode { code: "K7MWQ4".to_owned() });
         }
+    }
+}
+
+/// Runs SQL on a row, as a mistake of an operator or a faulty disk might.
+async fn damage(database: &Database, id: &str, change: &str) {
+    let sql = format!("UPDATE outbox SET {change} WHERE id = '{id}'");
+    write(database, move |connection| Ok(diesel::sql_query(sql).execute(connection).map(drop)?)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_cannot_be_read_are_set_aside_and_the_others_claimed() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        let database = &test.database;
+        let changes = ["user_gid = 'nobody'", "user_gid = ''", "id = 'x'"];
+        for change in changes {
+            let id = put(database, mail("K7MWQ4", None), NOW).await;
+            damage(database, &id.to_string(), change).await;
+        }
+        let readable = put(database, mail("K7MWQ4", None), after(1)).await;
+
+        let limit = i64::try_from(changes.len() + 1).unwrap();
+        let claim_all = move |connection: &mut AnyConnection| claim(connection, after(1), after(121), limit);
+        let claimed = database.write(claim_all).await.unwrap();
+        assert_eq!(claimed.mails.iter().map(|mail| mail.id).collect::<Vec<_>>(), [readable]);
+        assert_eq!(claimed.set_aside.len(), changes.len());
+        assert_eq!(database.peek(count).await.unwrap(), 1, "what is set aside is not waiting");
+        assert!(!database.peek(|connection| is_due(connection, after(2))).await.unwrap());
+
+        // They are kept, and tried again when asked for.
+        write(database, |connection| retry_set_aside(connection, after(2))).await;
+        let claimed = database.write(claim_all).await.unwrap();
+        assert_eq!((claimed.mails.len(), claimed.set_aside.len()), (0, 0), "not before their time");
+        let claim_all = move |connection: &mut AnyConnection| claim(connection, after(2), after(122), limit);
+        assert_eq!(database.write(claim_all).await.unwrap().set_aside.len(), changes.len());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_letter_that_was_set_aside_does_not_hold_up_a_new_key() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        let database = &test.database;
+        for _ in 0..2 {
+            let (outbox, mail) = (outbox(database, Labelled("old")), mail("K7MWQ4", None));
+            write(database, move |connection| outbox.put(connection, mail, NOW)).await;
+        }
+        let [broken, whole] = claim_at(database, NOW, 4).await.try_into().unwrap();
+        let id = broken.id.to_string();
+        damage(database, &id, "letter = 'nothing that was sealed'").await;
+        assert!(database.write(|c| reseal(c, &Labelled("old"), &Labelled("new"))).await.is_err());
+        write(database, move |connection| set_aside(connection, &id, NOW)).await;
+        database.write(|c| reseal(c, &Labelled("old"), &Labelled("new"))).await.unwrap();
+        let [resealed] = claim_at(database, after(120), 4).await.try_into().unwrap();
+        assert_eq!(resealed.id, whole.id);
+        assert!(outbox(database, Labelled("new")).open(&resealed).is_ok());
     }
 }

@@ -45,6 +45,7 @@ impl Worker {
         let mut counts = interval(COUNT);
         counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut on_their_way = JoinSet::new();
+        self.retry_set_aside().await;
         let mut is_logged = false;
         while !shutdown.is_cancelled() {
             match self.claim(AT_ONCE.saturating_sub(on_their_way.len())).await {
@@ -82,7 +83,20 @@ impl Worker {
             return Ok(Vec::new());
         }
         let end = now.plus(LEASE);
-        database.write(move |connection: &mut AnyConnection| store::claim(connection, now, end, limit)).await
+        let claim = move |connection: &mut AnyConnection| store::claim(connection, now, end, limit);
+        let claimed = database.write(claim).await?;
+        for id in claimed.set_aside {
+            self.deliverer.note_set_aside(&id, "a column of its row is not of its type");
+        }
+        Ok(claimed.mails)
+    }
+
+    async fn retry_set_aside(&self) {
+        let (database, now) = (&self.deliverer.outbox.database, self.deliverer.outbox.clock.now());
+        let retried = database.write(move |connection| store::retry_set_aside(connection, now)).await;
+        if let Err(error) = retried {
+            tracing::warn!(%error, "mails that were set aside stay so until the next start");
+        }
     }
 
     async fn count_waiting(&self) {

@@ -29,6 +29,7 @@ on_both_databases![
     logins_are_made_and_a_wrong_password_costs_no_mail,
     odd_addresses_are_sent_to_or_given_up,
     mails_that_are_only_logged_are_done,
+    rows_that_cannot_be_read_are_set_aside_and_hold_up_no_other,
 ];
 
 async fn an_accepted_mail_is_sent_once_and_deleted(backend: Backend) {
@@ -314,4 +315,48 @@ async fn workers_of_two_processes_share_the_mails_and_none_is_sent_twice() {
 fn other_pool(database: &Database) -> Database {
     let url: DatabaseUrl = database.url().clone();
     Database::new(doorward_storage::Options { name: "other", url, pool_size: 4 })
+}
+
+/// More of them than are taken at once, and older than the others.
+async fn rows_that_cannot_be_read_are_set_aside_and_hold_up_no_other(backend: Backend) {
+    let server = SmtpServer::start().await;
+    let mut fixture = Fixture::new(backend);
+    let changes = [
+        "letter = ''",
+        "letter = 'garbage'",
+        "letter = '{}'",
+        "letter = '{\"of_a_later_release\": {}}'",
+        "user_gid = 'nobody'",
+        "id = 'x'",
+    ];
+    let mut repaired = String::new();
+    for (number, change) in changes.iter().enumerate() {
+        let id = fixture.put(mail(&format!("set-aside-{number}@example.org"))).await;
+        repaired = if *change == "letter = 'garbage'" { id.to_string() } else { repaired };
+        backend::execute(fixture.test.database.url(), &format!("UPDATE outbox SET {change} WHERE id = '{id}'"));
+    }
+    let letter = fixture.texts("SELECT letter AS text FROM outbox WHERE user_gid = 'nobody'").remove(0);
+    fixture.advance(1);
+    for name in ["ann", "ben", "cas"] {
+        fixture.put(mail(&format!("{name}@example.org"))).await;
+    }
+    fixture.start(&server.url());
+    for name in ["ann", "ben", "cas"] {
+        server.mail_to(&format!("{name}@example.org")).await;
+    }
+    fixture.waiting(changes.len()).await;
+    let set_aside = "SELECT id AS text FROM outbox WHERE set_aside_at IS NOT NULL";
+    eventually("all set aside", WITHIN, async || (fixture.texts(set_aside).len() == changes.len()).then_some(())).await;
+    assert_eq!(fixture.given_up(), []);
+
+    // A worker that starts tries them again: what can be read by then is sent.
+    fixture.stop().await;
+    let repair = format!("UPDATE outbox SET letter = '{letter}' WHERE id = '{repaired}'");
+    backend::execute(fixture.test.database.url(), &repair);
+    fixture.shutdown = CancellationToken::new();
+    fixture.start(&server.url());
+    server.mail_to("set-aside-1@example.org").await;
+    fixture.waiting(changes.len() - 1).await;
+    eventually("all set aside", WITHIN, async || (fixture.texts(set_aside).len() == changes.len() - 1).then_some(()))
+        .await;
 }
