@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use doorward_tests::{App, Backend, Installation, PASSWORD, eventually, on_both_databases};
+use doorward_tests::{
+    App, Backend, Installation, PASSWORD,
+    backend::{execute, texts},
+    eventually, on_both_databases,
+};
 use serde_json::{Value, json};
 
 use super::tokens::{header_of, published_keys};
@@ -11,6 +15,7 @@ on_both_databases![
     keys_rotate_without_interruption_for_tokens_in_use,
     the_tokens_of_a_retired_key_are_refused_within_a_second,
     no_command_shows_a_private_key,
+    a_key_that_signs_no_more_has_no_private_part,
     the_same_keys_are_there_after_a_restart,
     without_a_server_there_are_no_keys_yet,
 ];
@@ -75,6 +80,32 @@ async fn no_command_shows_a_private_key(backend: Backend) {
     }
     let published: Vec<Value> = published_keys(&app.http).await.into_iter().map(|key| key["kid"].clone()).collect();
     assert!(published.iter().all(|kid| listed.iter().any(|key| key["kid"] == *kid)));
+}
+
+async fn a_key_that_signs_no_more_has_no_private_part(backend: Backend) {
+    let mut app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let private = |state: &str| {
+        let sql = format!("SELECT sealed_private_key AS text FROM signing_keys WHERE state = '{state}'");
+        texts(&app.installation.databases.auth, &sql)
+    };
+    for rotations in 1..=2 {
+        app.installation.cli(&["keys", "rotate"], "").await.succeeded();
+        assert_eq!(private("previous"), vec![String::new(); rotations]);
+        assert!(!private("active")[0].is_empty() && !private("next")[0].is_empty());
+    }
+    assert_eq!(ann.init().await.status, 200, "it still verifies");
+
+    // As earlier releases left it.
+    let left = "UPDATE signing_keys SET sealed_private_key = 'sealed' WHERE state = 'previous'";
+    execute(&app.installation.databases.auth, left);
+    app.restart().await;
+    let sql = "SELECT sealed_private_key AS text FROM signing_keys WHERE state = 'previous'";
+    assert_eq!(texts(&app.installation.databases.auth, sql), ["", ""]);
+    assert_eq!(ann.init().await.status, 200);
+    execute(&app.installation.databases.auth, left);
+    app.installation.cli(&["keys", "rotate"], "").await.succeeded();
+    assert_eq!(texts(&app.installation.databases.auth, sql), ["", "", ""]);
 }
 
 async fn the_same_keys_are_there_after_a_restart(backend: Backend) {

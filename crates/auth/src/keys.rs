@@ -20,7 +20,7 @@ pub enum KeyState {
     /// Published, signs after the next rotation.
     Next,
     Active,
-    /// Verifies what it has signed, until the last of that has expired.
+    /// Verifies what it has signed, until the last of that has expired. Its private part is gone.
     Previous,
     /// Verifies nothing any more; its private part is gone.
     Retired,
@@ -114,7 +114,8 @@ impl Keys {
         Self { database, clock, sealer, lifetime }
     }
 
-    /// Makes the keys that are missing, and checks that the master key opens those that sign.
+    /// Makes the keys that are missing, and checks that the master key opens those that sign. Deletes the private parts of
+    /// previous keys, which earlier releases kept.
     ///
     /// # Errors
     /// When the master key is not the one that sealed them, and those of the database.
@@ -131,7 +132,7 @@ impl Keys {
                         store::signing_key::insert(connection, SigningKey::generate(&sealer, state, now)?)?;
                     }
                 }
-                Ok(())
+                Ok(store::signing_key::delete_private_parts_of_previous(connection)?)
             })
             .await
     }
@@ -154,14 +155,9 @@ impl Keys {
                 for key in keys {
                     match key.state {
                         KeyState::Active => {
-                            store::signing_key::set_state(
-                                connection,
-                                &key.kid,
-                                KeyState::Previous,
-                                Some(verify_until),
-                            )?;
+                            store::signing_key::stop_signing(connection, &key.kid, verify_until)?;
                         }
-                        KeyState::Next => store::signing_key::set_state(connection, &key.kid, KeyState::Active, None)?,
+                        KeyState::Next => store::signing_key::start_signing(connection, &key.kid)?,
                         KeyState::Previous if !key.verifies_at(now) => {
                             store::signing_key::retire(connection, &key.kid)?;
                         }

@@ -54,18 +54,29 @@ pub(crate) fn insert(connection: &mut AnyConnection, key: SigningKey) -> Result<
     Ok(())
 }
 
-pub(crate) fn set_state(
-    connection: &mut AnyConnection,
-    kid: &str,
-    state: KeyState,
-    verify_until: Option<Timestamp>,
-) -> Result<()> {
+pub(crate) fn start_signing(connection: &mut AnyConnection, kid: &str) -> Result<()> {
+    let state = signing_keys::state.eq(KeyState::Active.as_str());
+    diesel::update(signing_keys::table.find(kid)).set(state).execute(connection)?;
+    Ok(())
+}
+
+/// Deletes the private part: the key only verifies from now on.
+pub(crate) fn stop_signing(connection: &mut AnyConnection, kid: &str, verify_until: Timestamp) -> Result<()> {
     diesel::update(signing_keys::table.find(kid))
         .set((
-            signing_keys::state.eq(state.as_str()),
-            signing_keys::verify_until.eq(verify_until.map(Timestamp::as_micros)),
+            signing_keys::state.eq(KeyState::Previous.as_str()),
+            signing_keys::sealed_private_key.eq(""),
+            signing_keys::verify_until.eq(verify_until.as_micros()),
         ))
         .execute(connection)?;
+    Ok(())
+}
+
+pub(crate) fn delete_private_parts_of_previous(connection: &mut AnyConnection) -> Result<()> {
+    let previous = signing_keys::table
+        .filter(signing_keys::state.eq(KeyState::Previous.as_str()))
+        .filter(signing_keys::sealed_private_key.ne(""));
+    diesel::update(previous).set(signing_keys::sealed_private_key.eq("")).execute(connection)?;
     Ok(())
 }
 
