@@ -62,6 +62,10 @@ build() {
 test_() {
     build
     postgres_is_here || packages+=(postgresql)
+    need pgbouncer pgbouncer
+    # Messages of PostgreSQL in another language.
+    locale -a | grep -qix 'de_DE\.utf8' || packages+=(locales-all)
+    need unshare util-linux
     need python3 python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
     need node nodejs

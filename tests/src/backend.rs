@@ -41,6 +41,12 @@ impl Databases {
         }
     }
 
+    /// At these URLs; nothing is dropped at the end.
+    #[must_use]
+    pub fn at(auth: DatabaseUrl, directory: DatabaseUrl) -> Self {
+        Self { auth, directory, drop_on: None }
+    }
+
     /// On a server that is stopped and thrown away by the test.
     #[must_use]
     pub fn on(server: &Postgres) -> Self {

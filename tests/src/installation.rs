@@ -1,6 +1,6 @@
 //! An installation of Doorward: a directory, two databases, settings; and its command line.
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, path::Path, process::Command, time::Duration};
 
 use tempfile::TempDir;
 
@@ -124,15 +124,32 @@ impl Installation {
         self.cli(&[&["user", change], named].concat(), "").await.succeeded();
     }
 
+    /// Starts `doorward` with these words through another program, which gets its path and the words as arguments.
+    #[must_use]
+    pub fn spawn_through(&self, wrapper: &[&str], words: &[&str]) -> Process {
+        let [program, arguments @ ..] = wrapper else { panic!("no program") };
+        let mut command = self.command(program, &[]);
+        command.args(arguments).arg(binary()).args(words);
+        Process::spawn(command, self.path(), "")
+    }
+
     fn spawn_with_input(&self, words: &[&str], variables: &[(&str, &str)], stdin: &str) -> Process {
-        let mut command = clean_command(binary());
-        command.envs(&self.variables).envs(variables.iter().copied()).args(words).current_dir(self.path());
+        let mut command = self.command(binary(), variables);
+        command.args(words);
+        Process::spawn(command, self.path(), stdin)
+    }
+
+    /// Returns a command with the settings of this installation.
+    #[must_use]
+    pub fn command(&self, program: impl AsRef<std::ffi::OsStr>, variables: &[(&str, &str)]) -> Command {
+        let mut command = clean_command(program);
+        command.envs(&self.variables).envs(variables.iter().copied()).current_dir(self.path());
         for name in ["RUST_LOG", "RUST_BACKTRACE", "LLVM_PROFILE_FILE"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
-        Process::spawn(command, self.path(), stdin)
+        command
     }
 }
 

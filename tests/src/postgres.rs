@@ -12,17 +12,26 @@ use crate::{backend::execute, ports, process::clean_command};
 
 /// Where the programs of PostgreSQL are; `scripts/with-postgres.sh` says.
 pub const BIN_VARIABLE: &str = "TEST_POSTGRES_BIN";
-const PASSWORD: &str = "of-a-throw-away-server";
+pub(crate) const PASSWORD: &str = "of-a-throw-away-server";
 
 pub struct Postgres {
     directory: TempDir,
     bin: PathBuf,
-    port: u16,
+    pub(crate) port: u16,
 }
 
 impl Postgres {
     #[must_use]
     pub fn start() -> Self {
+        let postgres = Self::in_new_directory();
+        let password_file = format!("--pwfile={}", postgres.path().join("password").display());
+        let options = ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"];
+        run(postgres.program("initdb").arg("--pgdata").arg(postgres.data()).arg(password_file).args(options));
+        postgres.start_again();
+        postgres
+    }
+
+    fn in_new_directory() -> Self {
         let bin = std::env::var_os(BIN_VARIABLE)
             .unwrap_or_else(|| panic!("{BIN_VARIABLE} is not set: run the tests by `make test`"));
         let directory = tempfile::tempdir().expect("a directory");
@@ -32,10 +41,6 @@ impl Postgres {
             // It refuses to run as root.
             run(Command::new("chown").arg("-R").arg("postgres").arg(postgres.path()));
         }
-        let password_file = format!("--pwfile={}", postgres.path().join("password").display());
-        let options = ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"];
-        run(postgres.program("initdb").arg("--pgdata").arg(postgres.data()).arg(password_file).args(options));
-        postgres.start_again();
         postgres
     }
 
@@ -58,13 +63,54 @@ impl Postgres {
         String::from_utf8_lossy(&std::fs::read(self.path().join("log")).expect("the server's log")).into_owned()
     }
 
+    /// Changes a setting of the whole server, also in sessions that are open.
+    pub fn set(&self, name: &str, value: &str) {
+        let DatabaseUrl::Postgres(url) = self.url("postgres") else { panic!("PostgreSQL") };
+        let url = DatabaseUrl::Postgres(format!("{url}?options=-c%20default_transaction_read_only%3Doff"));
+        execute(&url, &format!("ALTER SYSTEM SET {name} = {value}"));
+        execute(&url, "SELECT pg_reload_conf()");
+    }
+
+    /// Starts a server that replicates this one.
+    #[must_use]
+    pub fn start_standby(&self) -> Self {
+        let standby = Self::in_new_directory();
+        let (data, port) = (standby.data(), self.port.to_string());
+        let mut copy = standby.program("pg_basebackup");
+        copy.args([
+            "--host=127.0.0.1",
+            "--username=postgres",
+            "--write-recovery-conf",
+            "--checkpoint=fast",
+            "--no-sync",
+        ]);
+        run(copy.env("PGPASSWORD", PASSWORD).args(["--port", &port]).arg("--pgdata").arg(data));
+        standby.start_again();
+        standby
+    }
+
+    /// Makes a standby accept writes.
+    pub fn promote(&self) {
+        run(self.pg_ctl().args(["--wait", "promote"]));
+    }
+
+    /// The URL of a database that is on both servers, for connections to the one that accepts writes.
+    #[must_use]
+    pub fn url_with_standby(&self, standby: &Self, database: &str) -> DatabaseUrl {
+        let (port, standby_port) = (self.port, standby.port);
+        DatabaseUrl::Postgres(format!(
+            "postgres://postgres:{PASSWORD}@127.0.0.1:{port},127.0.0.1:{standby_port}/{database}?target_session_attrs=read-write"
+        ))
+    }
+
     #[must_use]
     pub fn create_database(&self, name: &str) -> DatabaseUrl {
         execute(&self.url("postgres"), &format!("CREATE DATABASE {name}"));
         self.url(name)
     }
 
-    fn url(&self, database: &str) -> DatabaseUrl {
+    #[must_use]
+    pub fn url(&self, database: &str) -> DatabaseUrl {
         DatabaseUrl::Postgres(format!("postgres://postgres:{PASSWORD}@127.0.0.1:{}/{database}", self.port))
     }
 
@@ -83,16 +129,20 @@ impl Postgres {
     }
 
     fn program(&self, name: &str) -> Command {
-        let path = self.bin.join(name);
-        let mut command = if is_root() {
-            let mut command = clean_command("setpriv");
-            command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(path);
-            command
-        } else {
-            clean_command(path)
-        };
+        let mut command = not_as_root(&self.bin.join(name));
         command.current_dir(self.path());
         command
+    }
+}
+
+/// A program that refuses to run as root.
+pub(crate) fn not_as_root(path: &Path) -> Command {
+    if is_root() {
+        let mut command = clean_command("setpriv");
+        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(path);
+        command
+    } else {
+        clean_command(path)
     }
 }
 
@@ -102,11 +152,11 @@ impl Drop for Postgres {
     }
 }
 
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
 }
 
-fn run(command: &mut Command) {
+pub(crate) fn run(command: &mut Command) {
     let status = command.stdout(Stdio::null()).status().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     assert!(status.success(), "{command:?}: {status}");
 }

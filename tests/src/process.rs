@@ -127,6 +127,12 @@ impl Process {
         self.child.try_wait().expect("a child").is_none()
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The most memory that it ever had, as long as it runs.
     #[must_use]
     pub fn peak_bytes(&self) -> Option<u64> {

@@ -1,7 +1,8 @@
 //! Settings and the manners of the command line: what is wrong is said, all of it, and secrets are not.
 
 use doorward_tests::{
-    App, Backend, Installation,
+    App, Backend, Installation, PASSWORD,
+    backend::execute,
     installation::{COMMAND, MASTER_KEY},
     ports,
 };
@@ -90,6 +91,34 @@ async fn over_sqlite_a_master_key_is_made_and_kept_for_nobody_else_to_read() {
         std::process::Command::new("find").arg(&data).args(["-type", "f", "-perm", "/077"]).output().expect("find");
     let open: Vec<String> = String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect();
     assert!(open.iter().all(|file| !file.contains("key")), "{open:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_key_that_is_missing_is_not_replaced_while_it_is_needed() {
+    let mut app = App::of(installation().without(&["DOORWARD_MASTER_KEY"])).await;
+    let ann = app.user("ann").await;
+    let file = app.installation.path().join("data").join("master.key");
+    let key = std::fs::read_to_string(&file).expect("a key");
+    app.process.kill();
+    std::fs::remove_file(&file).expect("the key");
+    for command in ["serve", "demo"] {
+        let output = app.installation.cli(&[command], "").await.failed(1);
+        assert!(output.stderr.contains("master.key is missing") && !output.stderr.contains("panicked"), "{output}");
+        assert!(!file.exists(), "{command} made another key");
+    }
+    // The secrets are sealed too.
+    execute(&app.installation.databases.auth, "DELETE FROM signing_keys");
+    app.installation.cli(&["serve"], "").await.failed(1);
+    assert!(!file.exists());
+
+    std::fs::write(&file, key).expect("the key again");
+    app.restart().await;
+    app.http.login(&ann.username, PASSWORD).await.success();
+    app.process.kill();
+    std::fs::remove_file(&file).expect("the key");
+    execute(&app.installation.databases.auth, "DELETE FROM signing_keys; DELETE FROM secrets");
+    app.restart().await;
+    assert!(file.exists(), "nothing needs the old key any more");
 }
 
 #[tokio::test(flavor = "multi_thread")]

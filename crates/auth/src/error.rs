@@ -58,7 +58,7 @@ impl From<Error> for Failure {
         let validation = |field, reason| Self::new(ErrorCode::Validation).with_info(field, reason);
         let unprocessable = |reason| Self::new(ErrorCode::Unprocessable).with_info("reason", reason);
         match error {
-            Error::Storage(doorward_storage::Error::Unavailable(_)) => {
+            Error::Storage(ref storage) if storage.is_unavailable() => {
                 tracing::warn!(%error, "auth's database is unavailable");
                 Self::unavailable()
             }

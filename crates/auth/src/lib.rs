@@ -54,6 +54,7 @@ pub use error::Error;
 pub use hashing::{Hasher, StoredHash, is_affordable};
 pub use keys::Keys;
 pub use password::Password;
+pub use reseal::is_any_sealed;
 pub use sealing::{SealError, Sealer};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -185,7 +186,7 @@ impl Auth {
         let is_ready = server::readiness(
             move || {
                 let (database, trust) = (database.clone(), trust.clone());
-                async move { database.ping().await.is_ok() && trust.is_fresh() }
+                async move { database.check().await.is_ok() && trust.is_fresh() }
             },
             &shutdown,
         );

@@ -1,17 +1,33 @@
-//! Another master key: everything that the old one seals is opened and sealed again.
+//! Everything that the master key seals: the search for it, and sealing with another master key.
 
 use doorward_domain::Gid;
-use doorward_storage::AnyConnection;
+use doorward_storage::{AnyConnection, Database};
 
 use crate::{Error, Sealer, api_keys, keys, secrets, store};
 
 const PAGE: i64 = 1000;
 
+/// Returns whether the database holds anything that only its master key opens. The tables must be there.
+///
+/// # Errors
+/// Errors of the database.
+pub async fn is_any_sealed(database: &Database) -> Result<bool, Error> {
+    database
+        .read(|connection| {
+            let keys = store::signing_key::list(connection)?;
+            Ok(keys.iter().any(|key| !key.sealed_private_key.is_empty())
+                || !store::secret::list(connection)?.is_empty()
+                || !store::api_key::list(connection, None, 1)?.is_empty()
+                || doorward_mail::is_any_kept(connection)?)
+        })
+        .await
+}
+
 /// Within the caller's transaction.
 pub(crate) fn all(connection: &mut AnyConnection, old: &Sealer, new: &Sealer) -> Result<(), Error> {
     let again = |place: &str, sealed: &str| new.seal(place, &old.open(place, sealed)?);
     for key in store::signing_key::list(connection)? {
-        // A retired key has no private part.
+        // A key that signs no more has no private part.
         if !key.sealed_private_key.is_empty() {
             let sealed = again(&keys::place(&key.kid), &key.sealed_private_key)?;
             store::signing_key::set_sealed(connection, &key.kid, &sealed)?;

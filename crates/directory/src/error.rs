@@ -128,15 +128,11 @@ impl From<Error> for Failure {
 }
 
 fn from_storage(error: &doorward_storage::Error) -> Failure {
-    use doorward_storage::Error as Storage;
-    match error {
-        Storage::Unavailable(_) => {
-            tracing::warn!(%error, "the directory's database is unavailable");
-            Failure::unavailable()
-        }
-        Storage::Unique(_) | Storage::Newer(_) | Storage::Outdated(_) | Storage::Migration(_) | Storage::Other(_) => {
-            tracing::error!(%error, "the directory's database failed");
-            Failure::new(ErrorCode::Internal)
-        }
+    if error.is_unavailable() {
+        tracing::warn!(%error, "the directory's database is unavailable");
+        Failure::unavailable()
+    } else {
+        tracing::error!(%error, "the directory's database failed");
+        Failure::new(ErrorCode::Internal)
     }
 }

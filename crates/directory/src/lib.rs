@@ -181,7 +181,7 @@ pub async fn serve(
     let is_ready = server::readiness(
         move || {
             let database = database.clone();
-            async move { database.ping().await.is_ok() }
+            async move { database.check().await.is_ok() }
         },
         &shutdown,
     );

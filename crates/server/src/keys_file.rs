@@ -14,6 +14,7 @@ use anyhow::{Context, bail};
 use aws_lc_rs::rand;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use doorward_domain::Malformed;
+use doorward_storage::Database;
 use secrecy::{ExposeSecret, SecretBox, SecretString, zeroize::Zeroizing};
 
 use crate::settings::{Role, Settings};
@@ -55,6 +56,24 @@ impl FromStr for MasterKey {
         let bytes: [u8; 32] = bytes.as_slice().try_into().map_err(|_| malformed)?;
         Ok(Self(SecretBox::new(Box::new(bytes))))
     }
+}
+
+/// Refuses to start without the master key that has sealed what is in auth's database. To be called before [`master_key`],
+/// which would make another one that opens nothing of it.
+///
+/// # Errors
+/// When the key is missing; errors of the database.
+pub(crate) async fn refuse_lost_master_key(settings: &Settings, auth: &Database) -> anyhow::Result<()> {
+    let makes_keys = matches!(settings.role, Role::Demo | Role::All) && settings.auth.master_key.is_none();
+    let path = settings.data_dir.join(FILE);
+    if makes_keys && find(&path)?.is_none() && doorward_auth::is_any_sealed(auth).await? {
+        bail!(
+            "the master key {} is missing, and auth's database holds secrets that only it opens: put the file back or set \
+             DOORWARD_MASTER_KEY",
+            path.display()
+        );
+    }
+    Ok(())
 }
 
 /// The key that is set, or else the one in the data directory, which `demo` and `all` make on first start (over

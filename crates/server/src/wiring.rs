@@ -189,9 +189,9 @@ async fn prepare(
                 ran.iter().for_each(|migration| tracing::info!(database = name, migration, "migrated"));
                 return Ok(());
             }
-            Err(Error::Unavailable(reason)) if tokio::time::Instant::now() < give_up_at => {
+            Err(error) if error.is_unavailable() && tokio::time::Instant::now() < give_up_at => {
                 if std::mem::take(&mut is_first_try) {
-                    tracing::info!(database = name, reason, "waiting for the database");
+                    tracing::info!(database = name, %error, "waiting for the database");
                 }
                 tokio::time::sleep(PAUSE).await;
             }

@@ -2,7 +2,10 @@
 
 use diesel::{Connection as _, PgConnection, SqliteConnection, connection::SimpleConnection};
 
-use crate::{DatabaseUrl, Error};
+use crate::{
+    DatabaseUrl, Error,
+    error::{Backend, begin_work},
+};
 
 /// Either database. What both say alike is written once in diesel; the rest is a `match` in one small function.
 #[derive(diesel::MultiConnection)]
@@ -14,6 +17,8 @@ pub enum AnyConnection {
 /// Waiting for a lock ends before the deadline of the call that waits.
 const POSTGRES_SETUP: &str = "SET statement_timeout = '8s'; SET lock_timeout = '5s'; \
      SET idle_in_transaction_session_timeout = '15s'; SET TIME ZONE 'UTC'";
+/// Milliseconds for which SQLite waits for a lock.
+pub(crate) const BUSY_TIMEOUT: u32 = 5000;
 /// `busy_timeout` first: switching to WAL takes a lock. `synchronous = FULL` keeps what was acknowledged through a
 /// power cut too. The cache is in KiB when negative.
 const SQLITE_SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -23,6 +28,7 @@ impl AnyConnection {
     pub(crate) fn open(url: &DatabaseUrl) -> Result<Self, Error> {
         match url {
             DatabaseUrl::Sqlite(path) => {
+                begin_work(Backend::Sqlite);
                 let path = path.to_str().ok_or_else(|| Error::Other("the path is not UTF-8".to_owned()))?;
                 // A file that can't be opened now can't be opened later.
                 let opened = SqliteConnection::establish(path).map_err(|error| Error::Other(error.to_string()));
@@ -31,6 +37,7 @@ impl AnyConnection {
                 Ok(Self::Sqlite(connection))
             }
             DatabaseUrl::Postgres(url) => {
+                begin_work(Backend::Postgres);
                 // Left to libpq, OpenSSL would be torn down at the end of the process under threads that are connecting.
                 openssl_sys::init();
                 let mut connection = PgConnection::establish(&with_timeouts(url))?;

@@ -1,13 +1,21 @@
 //! A database as the services use it: short pieces of blocking work, each in one transaction, off the async threads.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     AnyConnection, DatabaseUrl, Error,
+    error::{Backend, begin_work, take_write_failure},
     pool::{self, Pool, Pooled},
+    write_check::WriteCheck,
 };
 
 /// How long a piece of work waits for a connection, before it fails as unavailable.
@@ -31,6 +39,9 @@ struct Inner {
     pool: Pool,
     /// Fair queueing before the pool, which has none.
     permits: Arc<Semaphore>,
+    /// Connections of an earlier generation are not used any more.
+    generation: Arc<AtomicU64>,
+    write_check: WriteCheck,
 }
 
 #[derive(Clone, Copy)]
@@ -47,9 +58,11 @@ impl Database {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let size = options.pool_size.max(1);
-        let pool = pool::open(&options.url, size, WAIT);
+        let generation = Arc::default();
+        let pool = pool::open(&options.url, size, WAIT, Arc::clone(&generation));
         let permits = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
-        Self { inner: Arc::new(Inner { options, pool, permits }) }
+        let write_check = WriteCheck::default();
+        Self { inner: Arc::new(Inner { options, pool, permits, generation, write_check }) }
     }
 
     /// Whose it is, in metrics.
@@ -124,6 +137,15 @@ impl Database {
         self.peek(|connection| Ok(ping(connection)?)).await
     }
 
+    /// Checks that the database answers and accepts writes. Writes at most once a second, and once in five seconds while all
+    /// is well.
+    ///
+    /// # Errors
+    /// When it doesn't: [`Error::ReadOnly`] and [`Error::DiskFull`] among others.
+    pub async fn check(&self) -> Result<(), Error> {
+        self.on_blocking_thread(Inner::check).await
+    }
+
     /// Sets the gauges of the pool to what they are now.
     pub fn record_metrics(&self) {
         let Options { name, .. } = self.inner.options;
@@ -176,14 +198,13 @@ impl Database {
 impl Inner {
     /// A connection with an open transaction. Connections that died while they lay in the pool are dropped on the way;
     /// there are at most as many of these as the pool is large.
-    fn begin(&self, kind: Kind) -> Result<Open, Error> {
+    fn begin(&self, kind: Kind) -> Result<Open<'_>, Error> {
         let mut tries_left = self.options.pool_size;
         loop {
-            let mut pooled = self.pool.get().map_err(|error| Error::Unavailable(error.to_string()))?;
-            pooled.is_broken = true;
+            let mut pooled = self.connection()?;
             match begin(&mut pooled.connection, kind).map_err(Error::from) {
-                Ok(()) => return Ok(Open { kind, pooled }),
-                Err(Error::Unavailable(_)) if tries_left > 0 => tries_left -= 1,
+                Ok(()) => return Ok(Open { inner: self, kind, pooled }),
+                Err(Error::Disconnected(_)) if tries_left > 0 => tries_left -= 1,
                 Err(error) => return Err(error),
             }
         }
@@ -192,41 +213,72 @@ impl Inner {
     fn peek<T>(&self, work: impl Fn(&mut AnyConnection) -> Result<T, Error>) -> Result<T, Error> {
         let mut tries_left = self.options.pool_size;
         loop {
-            let mut pooled = self.pool.get().map_err(|error| Error::Unavailable(error.to_string()))?;
-            pooled.is_broken = true;
+            let mut pooled = self.connection()?;
             match work(&mut pooled.connection) {
-                // A server that is slow is not asked again.
-                Err(Error::Unavailable(_)) if tries_left > 0 && ping(&mut pooled.connection).is_err() => {
-                    tries_left -= 1;
-                }
+                Err(Error::Disconnected(_)) if tries_left > 0 => tries_left -= 1,
                 done => {
-                    pooled.is_broken = matches!(done, Err(Error::Unavailable(_)));
+                    pooled.is_broken = done.as_ref().is_err_and(Error::is_unavailable);
+                    self.note_write_failure(&mut pooled);
                     return done;
                 }
             }
         }
     }
+
+    fn check(&self) -> Result<(), Error> {
+        self.peek(|connection| {
+            ping(connection)?;
+            self.write_check.run(connection, &self.options.url)
+        })
+    }
+
+    /// A connection that counts as broken until the work on it has ended well.
+    fn connection(&self) -> Result<r2d2::PooledConnection<pool::Manager>, Error> {
+        let mut outdated_left = self.options.pool_size;
+        loop {
+            let mut pooled = self.pool.get().map_err(|error| Error::Unavailable(error.to_string()))?;
+            pooled.is_broken = true;
+            if outdated_left == 0 || pooled.generation == self.generation.load(Ordering::Acquire) {
+                begin_work(Backend::of(&pooled.connection));
+                return Ok(pooled);
+            }
+            outdated_left -= 1;
+        }
+    }
+
+    /// After work that couldn't write: readiness tells it at once. Where the database is read-only, all connections may lead
+    /// to a server that has become a standby, so none of them is used again.
+    fn note_write_failure(&self, pooled: &mut Pooled) {
+        let Some(failure) = take_write_failure() else { return };
+        if matches!(failure, Error::ReadOnly(_)) {
+            pooled.is_broken = true;
+            let next = pooled.generation.saturating_add(1);
+            self.generation.fetch_max(next, Ordering::AcqRel);
+        }
+        self.write_check.note_failure(failure);
+    }
 }
 
-struct Open {
+struct Open<'a> {
+    inner: &'a Inner,
     kind: Kind,
     pooled: r2d2::PooledConnection<pool::Manager>,
 }
 
-impl Open {
+impl Open<'_> {
     fn finish<T, E: From<Error>>(mut self, work: impl FnOnce(&mut AnyConnection) -> Result<T, E>) -> Result<T, E> {
-        let Pooled { connection, is_broken } = &mut *self.pooled;
-        match work(connection) {
-            Ok(value) => {
-                commit(connection).map_err(Error::from)?;
-                *is_broken = sync_again(connection, self.kind).is_err();
-                Ok(value)
-            }
-            Err(error) => {
-                *is_broken = rollback(connection).is_err() || sync_again(connection, self.kind).is_err();
-                Err(error)
-            }
-        }
+        let connection = &mut self.pooled.connection;
+        let worked = work(connection);
+        let (done, is_ended) = match worked {
+            Ok(value) => match commit(connection) {
+                Ok(()) => (Ok(value), true),
+                Err(error) => (Err(E::from(error.into())), is_undone(connection)),
+            },
+            Err(error) => (Err(error), is_undone(connection)),
+        };
+        self.pooled.is_broken = !is_ended || sync_again(connection, self.kind).is_err();
+        self.inner.note_write_failure(&mut self.pooled);
+        done
     }
 }
 
@@ -270,6 +322,16 @@ fn commit(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
 
 fn rollback(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
     <AnyConnection as diesel::Connection>::TransactionManager::rollback_transaction(connection)
+}
+
+/// Undoes the transaction, unless diesel has after a failed commit, or SQLite has by itself, as it does when the disk is full:
+/// a connection less would be one more that has to be made on a full disk.
+fn is_undone(connection: &mut AnyConnection) -> bool {
+    match (rollback(connection), connection) {
+        (Ok(()) | Err(diesel::result::Error::NotInTransaction), _) => true,
+        (Err(_), AnyConnection::Sqlite(connection)) => connection.batch_execute("BEGIN; ROLLBACK").is_ok(),
+        (Err(_), AnyConnection::Postgres(_)) => false,
+    }
 }
 
 /// What [`Kind::WriteUnsynced`] needs after its end. PostgreSQL does it by itself.

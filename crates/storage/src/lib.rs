@@ -7,9 +7,11 @@ mod error;
 mod listen;
 mod migrate;
 mod pool;
+mod suitability;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod url;
+mod write_check;
 
 // Linked for the C libraries that they compile in.
 use libsqlite3_sys as _;

@@ -7,7 +7,7 @@ use diesel::{
 pub use diesel_migrations::EmbeddedMigrations as MigrationSet;
 use diesel_migrations::MigrationHarness;
 
-use crate::{AnyConnection, DatabaseUrl, Error, MultiBackend, database::write_transaction};
+use crate::{AnyConnection, DatabaseUrl, Error, MultiBackend, database::write_transaction, suitability};
 
 /// A service's migrations for each database.
 pub struct Migrations {
@@ -24,10 +24,12 @@ const LOCK: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;
 /// Brings the database up to date, and says which migrations it ran. Blocks; several processes may do this at once.
 ///
 /// # Errors
-/// [`Error::Newer`] when it belongs to a newer release; when it can't be reached or a migration fails, in which case
-/// nothing has changed.
+/// [`Error::Newer`] when it belongs to a newer release; [`Error::Unsuitable`] when it can't be used as it is set up; when it
+/// can't be reached or a migration fails. Then nothing has changed.
 pub fn migrate(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>, Error> {
-    alone(url, |connection| migrations.run(connection))
+    let mut connection = AnyConnection::open(url)?;
+    suitability::check_sessions(&mut connection, url)?;
+    alone(&mut connection, |connection| migrations.run(connection))
 }
 
 /// Brings an empty database up to date, where there is nothing that older processes could still use; any other is
@@ -36,22 +38,28 @@ pub fn migrate(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>
 /// # Errors
 /// Those of [`migrate`] and [`check`].
 pub fn prepare(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>, Error> {
-    alone(url, |connection| {
+    alone(&mut AnyConnection::open(url)?, |connection| {
         let is_empty = connection.applied_migrations().map_err(failed)?.is_empty();
         if is_empty { migrations.run(connection) } else { migrations.check(connection).map(|()| Vec::new()) }
     })
 }
 
 /// # Errors
-/// [`Error::Newer`] or [`Error::Outdated`] when the database is not of this release.
+/// [`Error::Newer`] or [`Error::Outdated`] when the database is not of this release; [`Error::Unsuitable`] when it can't be
+/// used as it is set up.
 pub fn check(url: &DatabaseUrl, migrations: &Migrations) -> Result<(), Error> {
-    alone(url, |connection| migrations.check(connection))
+    let mut connection = AnyConnection::open(url)?;
+    suitability::check_sessions(&mut connection, url)?;
+    alone(&mut connection, |connection| migrations.check(connection))
 }
 
 /// In a transaction, while no other process looks or migrates: even looking may create the list of migrations.
-fn alone<T>(url: &DatabaseUrl, work: impl FnOnce(&mut AnyConnection) -> Result<T, Error>) -> Result<T, Error> {
-    let mut connection = AnyConnection::open(url)?;
-    write_transaction(&mut connection, |connection| {
+fn alone<T>(
+    connection: &mut AnyConnection,
+    work: impl FnOnce(&mut AnyConnection) -> Result<T, Error>,
+) -> Result<T, Error> {
+    suitability::check_encoding(connection)?;
+    write_transaction(connection, |connection| {
         if let AnyConnection::Postgres(connection) = connection {
             connection.batch_execute(LOCK)?;
         }

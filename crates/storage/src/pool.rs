@@ -1,6 +1,12 @@
 //! The pool of connections.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use diesel::r2d2::R2D2Connection;
 use scheduled_thread_pool::ScheduledThreadPool;
@@ -12,10 +18,13 @@ use crate::{AnyConnection, DatabaseUrl, Error};
 pub(crate) struct Pooled {
     pub(crate) connection: AnyConnection,
     pub(crate) is_broken: bool,
+    /// The generation of the pool in which the connection was begun.
+    pub(crate) generation: u64,
 }
 
 pub(crate) struct Manager {
     url: DatabaseUrl,
+    generation: Arc<AtomicU64>,
 }
 
 pub(crate) type Pool = r2d2::Pool<Manager>;
@@ -25,7 +34,9 @@ impl r2d2::ManageConnection for Manager {
     type Error = Error;
 
     fn connect(&self) -> Result<Pooled, Error> {
-        Ok(Pooled { connection: AnyConnection::open(&self.url)?, is_broken: false })
+        // Before the connection is made: the server may change its role meanwhile.
+        let generation = self.generation.load(Ordering::Acquire);
+        Ok(Pooled { connection: AnyConnection::open(&self.url)?, is_broken: false, generation })
     }
 
     fn is_valid(&self, pooled: &mut Pooled) -> Result<(), Error> {
@@ -38,7 +49,7 @@ impl r2d2::ManageConnection for Manager {
 }
 
 /// Opens no connection yet. One thread of its own opens and closes them.
-pub(crate) fn open(url: &DatabaseUrl, size: u32, wait: Duration) -> Pool {
+pub(crate) fn open(url: &DatabaseUrl, size: u32, wait: Duration, generation: Arc<AtomicU64>) -> Pool {
     r2d2::Pool::builder()
         .max_size(size)
         .min_idle(Some(0))
@@ -49,7 +60,7 @@ pub(crate) fn open(url: &DatabaseUrl, size: u32, wait: Duration) -> Pool {
             ScheduledThreadPool::builder().num_threads(1).thread_name_pattern("database-pool-{}").build(),
         ))
         .error_handler(Box::new(LogErrors))
-        .build_unchecked(Manager { url: url.clone() })
+        .build_unchecked(Manager { url: url.clone(), generation })
 }
 
 #[derive(Debug)]

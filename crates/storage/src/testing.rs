@@ -42,6 +42,12 @@ impl TestDatabase {
         Self::open(url, migrations, CleanUp::Postgres { server, name })
     }
 
+    /// The same database over a new pool, for settings that only new sessions have.
+    #[must_use]
+    pub fn reopened(&self) -> Database {
+        Database::new(Options { name: "test", url: self.database.url().clone(), pool_size: 8 })
+    }
+
     fn open(url: DatabaseUrl, migrations: &Migrations, clean_up: CleanUp) -> Self {
         or_stop(migrate(&url, migrations));
         let database = Database::new(Options { name: "test", url, pool_size: 8 });

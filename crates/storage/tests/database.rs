@@ -123,7 +123,8 @@ async fn an_empty_pool_is_unavailable_and_not_a_hang() {
 async fn a_database_that_is_away_is_unavailable() {
     let url: DatabaseUrl = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
     let database = Database::new(Options { name: "away", url, pool_size: 2 });
-    assert!(matches!(database.ping().await, Err(Error::Unavailable(_))));
+    assert!(database.ping().await.unwrap_err().is_unavailable());
+    assert!(database.check().await.unwrap_err().is_unavailable());
 }
 
 fn empty_databases() -> Vec<DatabaseUrl> {

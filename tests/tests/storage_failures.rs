@@ -1,0 +1,176 @@
+//! Databases that are there and can't work: full, read-only, locked, or another server than before. Answers are 503 with a
+//! time to come back, and readiness says why.
+
+use std::{io::Write, path::Path, time::Duration};
+
+use doorward_storage::DatabaseUrl;
+use doorward_tests::{
+    App, Backend, Http, Installation, PASSWORD, Postgres, Process, User,
+    app::wait_until_ready,
+    backend::{Databases, execute, lock_table},
+    eventually,
+};
+use serde_json::json;
+
+const WITHIN: Duration = Duration::from_secs(30);
+
+/// Mounts a small file system for the process alone, with what is in the directory now.
+const ON_A_SMALL_DISK: &str = "cp -a \"$0\" \"$0.before\" && mount -t tmpfs -o size=24m tmpfs \"$0\" \
+     && cp -a \"$0.before\"/. \"$0\" && exec \"$@\"";
+
+/// Until a write is answered 503; no answer is anything but that or good.
+async fn until_unavailable(http: &Http, token: &str) {
+    eventually("503", WITHIN, async || {
+        let answer =
+            http.post("/api/projects/create").bearer(token).json(&json!({"name": "x".repeat(60)})).send().await;
+        if answer.status == 200 {
+            return None;
+        }
+        answer.assert_unavailable();
+        Some(())
+    })
+    .await;
+}
+
+async fn until_not_ready(ops: &Http, reason: &str) {
+    eventually(reason, WITHIN, async || {
+        let answer = ops.get("/health/ready").send().await;
+        (answer.status == 503 && answer.text().contains(reason)).then_some(())
+    })
+    .await;
+}
+
+async fn until_ready(ops: &Http) {
+    eventually("ready", WITHIN, async || (ops.status("/health/ready").await == Some(200)).then_some(())).await;
+}
+
+/// Fills a file system to the last byte.
+fn fill(path: &Path) {
+    let mut file = std::fs::File::create(path).expect("a file");
+    for size in [65_536, 4096, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_under_sqlite_is_503_and_named() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let small = directory.path().join("small");
+    std::fs::create_dir(&small).expect("a directory");
+    let file = |name: &str| DatabaseUrl::Sqlite(small.join(name));
+    let databases = Databases::at(file("auth.db"), file("directory.db"));
+    let installation = Installation::over(databases, directory);
+    installation.create_user("ann").await;
+
+    let small_text = small.display().to_string();
+    let wrapper = ["unshare", "--mount", "--map-root-user", "sh", "-c", ON_A_SMALL_DISK, &small_text];
+    let mut process: Process = installation.spawn_through(&wrapper, &["serve"]);
+    let http = Http::new(&installation.variable("DOORWARD_LISTEN"));
+    let ops = Http::new(&installation.variable("DOORWARD_OPS_LISTEN"));
+    wait_until_ready(&mut process, &ops).await;
+    let token = http.login("ann", PASSWORD).await.token();
+
+    let inside = format!("/proc/{}/root{small_text}/filler", process.id());
+    fill(Path::new(&inside));
+    until_not_ready(&ops, "the disk of the database is full").await;
+    until_unavailable(&http, &token).await;
+    let ready = ops.get("/health/ready").send().await.text();
+    assert!(
+        ready.contains(r#""directory_database":"the disk"#) && ready.contains(r#""auth_database":"the disk"#),
+        "{ready}"
+    );
+    assert_eq!(http.init(&token).await.status, 200, "reads go on");
+    assert_eq!(http.status("/api/ping").await, Some(200));
+
+    std::fs::remove_file(&inside).expect("the filler");
+    until_ready(&ops).await;
+    http.login("ann", PASSWORD).await.success();
+    http.post("/api/projects/create").bearer(&token).json(&json!({"name": "Room again"})).send().await.success();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgresql_that_became_read_only_is_503_and_named() {
+    let postgres = Postgres::start();
+    let directory = tempfile::tempdir().expect("a directory");
+    let app = App::of(Installation::over(Databases::on(&postgres), directory)).await;
+    let ann = app.user("ann").await;
+
+    postgres.set("default_transaction_read_only", "on");
+    until_not_ready(&app.ops, "the database is read-only").await;
+    until_unavailable(&app.http, &ann.token).await;
+    assert_eq!(ann.init().await.status, 200, "reads go on");
+
+    postgres.set("default_transaction_read_only", "off");
+    until_ready(&app.ops).await;
+    ann.call("/api/projects/create", &json!({"name": "Written again"})).await.success();
+    app.http.login("ann", PASSWORD).await.success();
+}
+
+/// Sessions that stay read-only while new ones are not.
+#[tokio::test(flavor = "multi_thread")]
+async fn sessions_of_before_a_failover_are_replaced() {
+    let app = App::start(Backend::Postgres).await;
+    let ann = app.user("ann").await;
+    for url in [&app.installation.databases.auth, &app.installation.databases.directory] {
+        let set = |value: &str| {
+            let sql = format!(
+                "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = {value}', current_database()); END $$"
+            );
+            execute(&with_writes(url), &sql);
+        };
+        set("on");
+        let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        execute(&with_writes(url), end);
+        until_not_ready(&app.ops, "read-only").await;
+        set("off");
+    }
+    until_ready(&app.ops).await;
+    for _ in 0..20 {
+        ann.call("/api/projects/create", &json!({"name": "Written"})).await.success();
+    }
+}
+
+/// A URL whose sessions may write whatever the default is.
+fn with_writes(url: &DatabaseUrl) -> DatabaseUrl {
+    let DatabaseUrl::Postgres(text) = url else { panic!("{url}") };
+    DatabaseUrl::Postgres(format!("{text}?options=-c%20default_transaction_read_only%3Doff"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_that_is_promoted_takes_over() {
+    let primary = Postgres::start();
+    drop(Databases::on(&primary));
+    let standby = primary.start_standby();
+    let url = |database| primary.url_with_standby(&standby, database);
+    let databases = Databases::at(url("auth"), url("directory"));
+    let app = App::of(Installation::over(databases, tempfile::tempdir().expect("a directory"))).await;
+    let ann: User = app.user("ann").await;
+    let is_replicated = "SELECT username AS text FROM users WHERE username = 'ann'";
+    eventually("replicated", WITHIN, async || {
+        (!doorward_tests::backend::texts(&standby.url("directory"), is_replicated).is_empty()).then_some(())
+    })
+    .await;
+
+    primary.stop();
+    until_unavailable(&app.http, &ann.token).await;
+    standby.promote();
+    until_ready(&app.ops).await;
+    ann.call("/api/projects/create", &json!({"name": "On the other server"})).await.success();
+    app.http.login("ann", PASSWORD).await.success();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_timeout_is_503_in_any_language() {
+    let installation = Installation::new(Backend::Postgres);
+    for url in [&installation.databases.auth, &installation.databases.directory] {
+        let german = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lc_messages = ''de_DE.UTF-8''', current_database()); END $$";
+        execute(url, german);
+    }
+    let app = App::of(installation).await;
+    let ann = app.user("ann").await;
+    let locked = lock_table(&app.installation.databases.directory, "projects");
+    ann.call("/api/projects/create", &json!({"name": "Locked"})).await.assert_unavailable();
+    drop(locked);
+    ann.call("/api/projects/create", &json!({"name": "Free"})).await.success();
+}
