@@ -5,6 +5,7 @@ pub mod access;
 pub mod channel;
 mod convert;
 pub mod failure;
+mod idle;
 pub mod server;
 pub mod service_token;
 

@@ -16,8 +16,9 @@ use futures_util::FutureExt;
 use opentelemetry::propagation::Extractor;
 use tokio::{
     io::DuplexStream,
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     sync::{mpsc, watch},
+    task::JoinSet,
 };
 use tokio_stream::{StreamExt, wrappers::ReceiverStream};
 use tokio_util::sync::CancellationToken;
@@ -31,11 +32,16 @@ use tower::{Layer, Service};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::{DESCRIPTORS, Failure, channel};
+use crate::{
+    DESCRIPTORS, Failure, channel,
+    idle::{Activity, IDLE_LIMITS, IdleLimits, IdleStream},
+};
 
 /// How long a shutdown waits for calls in flight, all of which end by their deadline.
 const GRACE: Duration = channel::DEADLINE;
 const CHECK_LIMIT: Duration = Duration::from_secs(1);
+/// After a connection couldn't be accepted, mostly for lack of open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Where a service listens, any of these.
 #[derive(Default)]
@@ -67,7 +73,7 @@ pub async fn serve(
         Err(error) => tracing::error!(%error, "no gRPC reflection"),
     }
     let report = report_health(name, reporter, is_ready, shutdown.clone());
-    let tcp = serve_tcp(routes.clone(), listeners.tcp, shutdown.clone());
+    let tcp = serve_tcp(routes.clone(), listeners.tcp, IDLE_LIMITS, shutdown.clone());
     let in_memory = serve_in_memory(routes, listeners.in_memory, shutdown.clone());
     let serving = async {
         let ((), tcp, in_memory) = tokio::join!(report, tcp, in_memory);
@@ -87,6 +93,7 @@ pub async fn serve(
 async fn serve_tcp(
     routes: Routes,
     listener: Option<(TcpListener, Option<ServerTlsConfig>)>,
+    limits: IdleLimits,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let Some((listener, tls)) = listener else {
@@ -96,12 +103,56 @@ async fn serve_tcp(
     if let Some(tls) = tls {
         server = server.tls_config(tls)?;
     }
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    tuned(server)
-        .layer(CallLayer)
+    let server = tuned(server);
+    let mut incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let mut connections = JoinSet::new();
+    while let Some(accepted) = shutdown.run_until_cancelled(incoming.next()).await.flatten() {
+        match accepted {
+            Ok(stream) => {
+                connections.spawn(serve_connection(server.clone(), routes.clone(), stream, limits, shutdown.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "can't accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    drop(incoming);
+    while connections.join_next().await.is_some() {}
+    Ok(())
+}
+
+/// Serves one connection until it ends, is idle for too long, or the shutdown.
+async fn serve_connection(
+    server: Server,
+    routes: Routes,
+    stream: TcpStream,
+    limits: IdleLimits,
+    shutdown: CancellationToken,
+) {
+    let activity = Activity::new();
+    let has_ended = CancellationToken::new();
+    let stream = IdleStream::new(stream, activity.clone(), limits.cut, has_ended.clone().drop_guard());
+    let incoming = tokio_stream::once(Ok::<_, std::io::Error>(stream)).chain(tokio_stream::pending());
+    let end = {
+        let idle = activity.clone().idle_for(limits.ask);
+        async move {
+            tokio::select! {
+                () = idle => {}
+                () = has_ended.cancelled() => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    };
+    let served = server
+        .layer(CallLayer { activity: Some(activity) })
         .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
-        .await
+        .serve_with_incoming_shutdown(incoming, end)
+        .await;
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection failed");
+    }
 }
 
 async fn serve_in_memory(
@@ -114,7 +165,7 @@ async fn serve_in_memory(
     };
     let incoming = ReceiverStream::new(connections).map(Ok::<_, std::io::Error>);
     tuned(Server::builder())
-        .layer(CallLayer)
+        .layer(CallLayer { activity: None })
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
         .await
@@ -154,20 +205,24 @@ async fn report_health(
 }
 
 /// A span and a measurement for each call; a panic in one call is that call's error and no other's.
-#[derive(Clone, Copy)]
-struct CallLayer;
+#[derive(Clone)]
+struct CallLayer {
+    /// Of the connection, where it ends when it is idle.
+    activity: Option<Activity>,
+}
 
 impl<S> Layer<S> for CallLayer {
     type Service = CallService<S>;
 
     fn layer(&self, inner: S) -> CallService<S> {
-        CallService { inner }
+        CallService { inner, activity: self.activity.clone() }
     }
 }
 
 #[derive(Clone)]
 struct CallService<S> {
     inner: S,
+    activity: Option<Activity>,
 }
 
 impl<S> Service<http::Request<Body>> for CallService<S>
@@ -185,6 +240,7 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let started = Instant::now();
+        let open_call = self.activity.as_ref().map(Activity::open_call);
         let method = request.uri().path().trim_start_matches('/').to_owned();
         let span = call_span(&method, request.headers());
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
@@ -197,7 +253,10 @@ where
                 let label = if is_unknown(&response) { "unknown".to_owned() } else { method };
                 metrics::histogram!("doorward_grpc_request_duration_seconds", "method" => label)
                     .record(started.elapsed());
-                response
+                match open_call {
+                    Some(open_call) => response.map(|response| open_call.until_sent(response)),
+                    None => response,
+                }
             }
             .instrument(span),
         )
@@ -266,3 +325,7 @@ where
     });
     receiver
 }
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! The operations listener: liveness, readiness, metrics. For orchestrators and Prometheus, never for the public.
 
-use std::{fmt, future::Future, io, sync::Arc, time::Duration};
+use std::{fmt, future::Future, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -8,17 +8,28 @@ use axum::{
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
-    serve::ListenerExt,
 };
 use futures_util::future::{BoxFuture, join_all};
+use hyper::server::conn::http1;
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde_json::{Map, Value, json};
-use tokio::net::TcpListener;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 const CHECK_LIMIT: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for answers in flight.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long a connection may take for the head of a request, and be idle before it: 60 s at most.
+const HEAD_LIMIT: Duration = Duration::from_secs(55);
+/// After a connection couldn't be accepted, mostly for lack of open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -69,16 +80,13 @@ pub(crate) fn install_metrics() -> Result<PrometheusHandle, BuildError> {
 }
 
 /// Serves until `shutdown`. `before_scrape` sets gauges to what they are now.
-///
-/// # Errors
-/// When the listener fails.
 pub(crate) async fn serve(
     listener: TcpListener,
     checks: Vec<(&'static str, Check)>,
     metrics: PrometheusHandle,
     before_scrape: impl Fn() + Send + Sync + 'static,
     shutdown: CancellationToken,
-) -> io::Result<()> {
+) {
     let upkeep = tokio::spawn(upkeep(metrics.clone(), shutdown.clone()));
     let before_scrape = Arc::new(before_scrape);
     let scrape = move || {
@@ -94,23 +102,47 @@ pub(crate) async fn serve(
         .method_not_allowed_fallback(|| async {
             json_answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "method not allowed"}))
         });
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "no TCP_NODELAY");
-        }
-    });
-    let serving = axum::serve(listener, app).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let too_late = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(GRACE).await;
-    };
-    let served = tokio::select! {
-        served = serving => served,
-        // A client that doesn't read its answer doesn't hold up the process.
-        () = too_late => Ok(()),
-    };
+    serve_connections(listener, app, HEAD_LIMIT, shutdown).await;
     upkeep.abort();
-    served
+}
+
+async fn serve_connections(listener: TcpListener, app: Router, head_limit: Duration, shutdown: CancellationToken) {
+    let mut connections = JoinSet::new();
+    while let Some(accepted) = shutdown.run_until_cancelled(listener.accept()).await {
+        match accepted {
+            Ok((stream, _)) => {
+                connections.spawn(serve_connection(stream, app.clone(), head_limit, shutdown.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "can't accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+        while connections.try_join_next().is_some() {}
+    }
+    drop(listener);
+    // A client that doesn't read its answer doesn't hold up the process.
+    let ended = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(GRACE, ended).await;
+}
+
+async fn serve_connection(stream: TcpStream, app: Router, head_limit: Duration, shutdown: CancellationToken) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "no TCP_NODELAY");
+    }
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(head_limit);
+    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app)));
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "a connection failed");
+    }
 }
 
 async fn ready(State(checks): State<Arc<Vec<(&'static str, Check)>>>) -> Response {

@@ -76,3 +76,27 @@ async fn it_ends_at_shutdown() {
     let gone = async { while healthcheck::get(&url).await.is_ok() {} };
     tokio::time::timeout(Duration::from_secs(5), gone).await.unwrap();
 }
+
+/// Connections that send nothing, half a head, or nothing more after an answer, are closed after the limit.
+#[tokio::test]
+async fn connections_that_wait_for_a_head_end() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let limit = Duration::from_millis(300);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let app = Router::new().route("/health/live", axum::routing::get(|| async { "live" }));
+    tokio::spawn(serve_connections(listener, app, limit, CancellationToken::new()));
+    for head in ["", "G", "GET /health/live HTTP/1.1\r\nHost: x\r\n", "GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"] {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let closed = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut answer)).await;
+        assert!(closed.is_ok(), "still open after {head:?}");
+        assert_eq!(answer.starts_with(b"HTTP/1.1 200"), head.ends_with("\r\n\r\n"), "{head:?}");
+    }
+}
+
+#[test]
+fn the_limit_for_heads_is_a_minute_at_most() {
+    assert!(HEAD_LIMIT <= Duration::from_secs(60));
+}

@@ -1,0 +1,157 @@
+//! Connections on which no call is open end after a while: those on which nothing was ever asked, too.
+
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use http_body_util::BodyExt;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::DropGuard;
+use tonic::{
+    body::Body,
+    transport::server::{Connected, TcpConnectInfo},
+};
+
+/// When an idle connection is asked to end (GOAWAY), and when it is cut: 60 s at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct IdleLimits {
+    pub(crate) ask: Duration,
+    pub(crate) cut: Duration,
+}
+
+pub(crate) const IDLE_LIMITS: IdleLimits = IdleLimits { ask: Duration::from_secs(50), cut: Duration::from_secs(55) };
+
+/// The calls of one connection. Clones share it.
+#[derive(Debug, Clone)]
+pub(crate) struct Activity(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    open_calls: usize,
+    idle_since: Instant,
+}
+
+impl Activity {
+    pub(crate) fn new() -> Self {
+        Self(Arc::new(Mutex::new(State { open_calls: 0, idle_since: Instant::now() })))
+    }
+
+    /// Counts a call as open until the returned value is dropped.
+    pub(crate) fn open_call(&self) -> OpenCall {
+        self.state().open_calls += 1;
+        OpenCall(self.clone())
+    }
+
+    /// Waits until no call was open for so long.
+    pub(crate) async fn idle_for(self, limit: Duration) {
+        loop {
+            let end = {
+                let state = self.state();
+                if state.open_calls == 0 { state.idle_since + limit } else { Instant::now() + limit }
+            };
+            if end <= Instant::now() {
+                return;
+            }
+            sleep_until(end).await;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct OpenCall(Activity);
+
+impl OpenCall {
+    /// Keeps the call open until the whole answer is sent.
+    pub(crate) fn until_sent(self, response: http::Response<Body>) -> http::Response<Body> {
+        response.map(|body| {
+            Body::new(body.map_frame(move |frame| {
+                let _open = &self;
+                frame
+            }))
+        })
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.open_calls = state.open_calls.saturating_sub(1);
+        state.idle_since = Instant::now();
+    }
+}
+
+/// A connection that reads an end of file once it was idle for too long.
+pub(crate) struct IdleStream {
+    stream: TcpStream,
+    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
+    is_cut: bool,
+    _on_end: DropGuard,
+}
+
+impl IdleStream {
+    /// `on_end` is cancelled when the connection has ended.
+    pub(crate) fn new(stream: TcpStream, activity: Activity, limit: Duration, on_end: DropGuard) -> Self {
+        Self { stream, cut: Box::pin(activity.idle_for(limit)), is_cut: false, _on_end: on_end }
+    }
+}
+
+impl AsyncRead for IdleStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.is_cut || self.cut.as_mut().poll(context).is_ready() {
+            self.is_cut = true;
+            return Poll::Ready(Ok(()));
+        }
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for IdleStream {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+impl Connected for IdleStream {
+    type ConnectInfo = TcpConnectInfo;
+
+    fn connect_info(&self) -> TcpConnectInfo {
+        self.stream.connect_info()
+    }
+}
