@@ -6,6 +6,7 @@ mod data_dir;
 mod demo_page;
 mod json;
 mod keys_file;
+mod log_queue;
 mod ops;
 mod settings;
 mod shutdown;
@@ -14,15 +15,14 @@ mod telemetry;
 mod tls;
 mod wiring;
 
-use std::{io::Write, process::ExitCode};
+use std::process::ExitCode;
 
 use settings::{Mistakes, Settings};
 
 fn main() -> ExitCode {
     let (command, flags) = cli::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let Err(error) = run(command, &flags) else { return ExitCode::SUCCESS };
-    // Where stderr is gone, the exit code says it.
-    let _ = writeln!(std::io::stderr(), "doorward: {error:#}");
+    log_queue::print_for_exit(format!("doorward: {error:#}\n"));
     ExitCode::from(if error.is::<Mistakes>() { 2 } else { 1 })
 }
 

@@ -1,4 +1,4 @@
-//! Logs to stderr, and spans with trace ids that travel between the services, exported where a collector is configured.
+//! The log on stderr, and spans with trace ids that travel between the services, exported where a collector is configured.
 
 use std::{
     io::{IsTerminal, stderr},
@@ -22,20 +22,28 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::settings::{LogFormat, LogSettings, Mistakes, Role};
+use crate::{
+    log_queue::LogQueue,
+    settings::{LogFormat, LogSettings, Mistakes, Role},
+};
 
 /// How long an exit waits for a collector.
 const FLUSH_LIMIT: Duration = Duration::from_secs(3);
 
-/// Hands over the last spans when dropped. Must go before the runtime does.
+/// Exports the last spans and writes the last lines of the log when dropped, each within a bounded time. Must be dropped
+/// before the runtime.
 #[must_use]
-pub(crate) struct Guard(SdkTracerProvider);
+pub(crate) struct Guard {
+    provider: SdkTracerProvider,
+    log: LogQueue,
+}
 
 impl Drop for Guard {
     fn drop(&mut self) {
-        if let Err(error) = self.0.shutdown_with_timeout(FLUSH_LIMIT) {
+        if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_LIMIT) {
             tracing::warn!(%error, "the last spans were not exported");
         }
+        self.log.flush_for_exit();
     }
 }
 
@@ -45,13 +53,15 @@ impl Drop for Guard {
 /// When the exporter's settings make no sense, or the second time.
 pub(crate) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<Guard> {
     let provider = provider(settings, role)?;
+    let queue = LogQueue::start(stderr()).context("can't start the log")?;
+    queue.report_panics();
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     tracing_subscriber::registry()
-        .with(log(settings).with_filter(filter(&settings.filter)?))
+        .with(log(settings, queue.clone()).with_filter(filter(&settings.filter)?))
         .with(spans(&provider))
         .try_init()
         .context("can't start the log")?;
-    Ok(Guard(provider))
+    Ok(Guard { provider, log: queue })
 }
 
 /// What clients send that is no HTTP is an error to actix; it would let anybody fill the log. Naming `actix_http` in the
@@ -61,12 +71,12 @@ fn filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseErro
     EnvFilter::builder().parse(format!("{text}{quiet}"))
 }
 
-fn log<S>(settings: &LogSettings) -> Box<dyn Layer<S> + Send + Sync>
+fn log<S>(settings: &LogSettings, queue: LogQueue) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     let is_terminal = stderr().is_terminal();
-    let layer = tracing_subscriber::fmt::layer().with_writer(stderr).log_internal_errors(false);
+    let layer = tracing_subscriber::fmt::layer().with_writer(queue).log_internal_errors(false);
     match settings.format {
         LogFormat::Auto if is_terminal => layer.boxed(),
         LogFormat::Text => layer.with_ansi(is_terminal).boxed(),
@@ -171,7 +181,7 @@ mod tests {
         tracing::subscriber::with_default(tracing_subscriber::registry().with(spans(&provider)), || {
             info_span!("a request to be seen").in_scope(|| info_span!(target: "h2", "a frame").in_scope(|| ()));
         });
-        drop(Guard(provider));
+        drop(Guard { provider, log: LogQueue::start(std::io::sink()).unwrap() });
 
         let received = received.lock().unwrap();
         let (path, body) = received.first().unwrap();
@@ -190,7 +200,7 @@ mod tests {
             drop(info_span!("x").entered());
         });
         let started = std::time::Instant::now();
-        drop(Guard(provider));
+        drop(Guard { provider, log: LogQueue::start(std::io::sink()).unwrap() });
         assert!(started.elapsed() < FLUSH_LIMIT * 2, "{:?}", started.elapsed());
     }
 

@@ -36,7 +36,9 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     } else {
         kept
     };
-    introduce(&settings, &password);
+    let introduction = introduction(&settings, &password);
+    // Where stderr is gone, or its reader is slow, the service goes on.
+    tokio::task::spawn_blocking(move || std::io::stderr().write_all(introduction.as_bytes()));
     running.finish().await
 }
 
@@ -90,21 +92,18 @@ async fn create_user(directory: &Directory, username: &str, name: &str) -> anyho
     Ok(directory.create_user(new).await?)
 }
 
-fn introduce(settings: &Settings, password: &str) {
+fn introduction(settings: &Settings, password: &str) -> String {
     let (listen, ops) = (settings.gateway.listen, settings.ops_listen);
     let page = demo_page::PATH;
     let people = PEOPLE.map(|(username, _)| username).join(", ");
-    let text = format!(
+    format!(
         "\nDoorward is running, with demo data in {}.\n\n  live page     http://{listen}{page}\n  HTTP API      http://{listen}\n  operations    \
          http://{ops}/health/ready, http://{ops}/metrics\n  users         {people}\n  password      {password}\n  mails         \
          in this log\n\nLog in:\n\n  \
          curl -i http://{listen}/api/login -H 'Content-Type: application/json' -d \
          '{{\"username\": \"ann\", \"password\": \"{password}\"}}'\n\nStop with Ctrl-C.\n\n",
         settings.data_dir.display(),
-    );
-    let mut stderr = std::io::stderr();
-    // Where stderr is gone, nobody looks.
-    let _ = stderr.write_all(text.as_bytes());
+    )
 }
 
 #[cfg(test)]

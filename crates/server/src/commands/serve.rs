@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    data_dir, keys_file,
+    data_dir, keys_file, log_queue,
     ops::{self, Check},
     settings::{Role, Settings},
     shutdown, tls,
@@ -128,11 +128,15 @@ async fn start_until(settings: &Settings, signal: CancellationToken) -> anyhow::
         Some(listener) => Some(process.gateway(listener).await?),
         None => None,
     };
-    let (checks, gauges) = (process.checks, process.gauges);
+    let (checks, mut gauges) = (process.checks, process.gauges);
+    gauges.push(Box::new(|| {
+        metrics::counter!("doorward_log_lines_dropped_total").absolute(log_queue::dropped_lines());
+    }));
     let end = process.end.clone();
     process.tasks.spawn(async move {
         let set_gauges = move || gauges.iter().for_each(|set| set());
-        Ok(ops::serve(ops_listener, checks, metrics, set_gauges, end).await?)
+        ops::serve(ops_listener, checks, metrics, set_gauges, end).await;
+        Ok(())
     });
     let sends_mails = settings.role.serves_auth() || settings.role.serves_directory();
     if sends_mails && wiring::mail_config(settings).is_none() {
@@ -227,6 +231,7 @@ impl<'a> Process<'a> {
         }
         let database = wiring::auth_database(self.settings);
         self.watch_database("auth_database", database.clone());
+        keys_file::refuse_lost_master_key(self.settings, &database).await?;
         let deps = Deps {
             database,
             clock: Arc::new(SystemClock),
@@ -267,7 +272,7 @@ impl<'a> Process<'a> {
         let asked = database.clone();
         let check = move || {
             let database = asked.clone();
-            async move { database.ping().await.map_err(|error| error.to_string()) }
+            async move { database.check().await.map_err(|error| error.to_string()) }
         };
         self.checks.push((name, Check::new(check)));
         self.gauges.push(Box::new(move || database.record_metrics()));
