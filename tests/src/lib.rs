@@ -7,6 +7,7 @@ pub mod backend;
 pub mod browser;
 pub mod follower;
 pub mod http;
+pub mod images;
 pub mod installation;
 pub mod json;
 pub mod load;

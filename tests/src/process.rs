@@ -145,6 +145,18 @@ impl Process {
         self.memory("VmRSS:")
     }
 
+    /// Process ids of the processes that it has started and that have not ended.
+    #[must_use]
+    pub fn children(&self) -> Vec<u32> {
+        let parent = format!("PPid:\t{}", self.child.id());
+        let is_child = |id: &u32| {
+            let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+            status.lines().any(|line| line == parent) && !status.contains("State:\tZ")
+        };
+        let entries = std::fs::read_dir("/proc").expect("/proc").filter_map(Result::ok);
+        entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(is_child).collect()
+    }
+
     /// A line of `/proc/<pid>/status` (proc(5)).
     fn memory(&self, name: &str) -> Option<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;

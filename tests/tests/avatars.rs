@@ -12,6 +12,7 @@ use doorward_proto::directory::v1::{
 use doorward_tests::{
     Answer, App, Backend, Http, Split, User, eventually,
     http::{BOUNDARY, form},
+    images,
     json::{assert_same, named},
     on_both_databases,
     raw::Connection,
@@ -34,10 +35,11 @@ on_both_databases![
 
 const UPLOAD: &str = "/api/account/upload_avatar";
 const DELETE: &str = "/api/account/delete_avatar";
+/// Uploaded formats, with extension and type of the served file.
 const FORMATS: [(ImageFormat, &str, &str); 4] = [
     (ImageFormat::Png, "png", "image/png"),
     (ImageFormat::Jpeg, "jpg", "image/jpeg"),
-    (ImageFormat::Gif, "gif", "image/gif"),
+    (ImageFormat::Gif, "png", "image/png"),
     (ImageFormat::WebP, "webp", "image/webp"),
 ];
 /// What a gateway does by itself, it does within this time after it was caused elsewhere.
@@ -59,7 +61,7 @@ pub(crate) async fn upload(user: &User, bytes: &[u8]) -> Answer {
 }
 
 /// The name of the avatar that an upload made.
-async fn uploaded(user: &User, bytes: &[u8]) -> String {
+pub(crate) async fn uploaded(user: &User, bytes: &[u8]) -> String {
     avatar(&upload(user, bytes).await, user).expect("an avatar")
 }
 
@@ -69,7 +71,7 @@ fn avatar(answer: &Answer, user: &User) -> Option<String> {
     data["cc.users"][&user.gid]["avatar"].as_str().map(str::to_owned)
 }
 
-async fn get(http: &Http, name: &str) -> Answer {
+pub(crate) async fn get(http: &Http, name: &str) -> Answer {
     http.get(&format!("/media/avatars/{name}")).send().await
 }
 
@@ -136,8 +138,9 @@ async fn what_is_no_picture_is_refused_and_nothing_changes(backend: Backend) {
     for bytes in others {
         upload(&ann, bytes).await.assert_unprocessable("not_an_image");
     }
-    for (format, ..) in FORMATS {
-        upload(&ann, &picture(format, 4097, 2)).await.assert_unprocessable("image_too_large");
+    for (width, height) in [(7072, 7071), (50_000_001, 1), (1, 50_000_001), (100_000, 100_000)] {
+        let png = images::png(width, height, &[(b"IDAT", b"x")]);
+        upload(&ann, &png).await.assert_unprocessable("image_too_large");
     }
     let (after, data) = ann.init().await.success();
     assert_eq!((&after["cc.cursor"], &data["cc.users"][&ann.gid]["avatar"]), (&before["cc.cursor"], &json!(name)));

@@ -116,7 +116,7 @@ async fn another_format_has_another_ending_and_the_old_one_is_gone(backend: Back
     for (format, extension, media_type) in [
         (ImageFormat::Png, "png", "image/png"),
         (ImageFormat::Jpeg, "jpg", "image/jpeg"),
-        (ImageFormat::Gif, "gif", "image/gif"),
+        (ImageFormat::Gif, "png", "image/png"),
         (ImageFormat::WebP, "webp", "image/webp"),
     ] {
         let name = uploaded(&scene.ann, &scene.project, &picture(format, 200)).await;

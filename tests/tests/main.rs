@@ -33,6 +33,7 @@ mod grpc_queries;
 mod http_rules;
 mod icons;
 mod inactive_callers;
+mod images;
 mod init;
 mod invitations;
 mod isolation;

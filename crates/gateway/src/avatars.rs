@@ -24,7 +24,8 @@ pub(crate) async fn upload(
     // The directory says the same; but not before a large body has come.
     people::refuse_api_users(&caller)?;
     let upload = upload::read(&request, payload, &gateway.uploads).await?.into_file()?;
-    let picture = gateway.pictures.read(upload).await?;
+    let (file, _memory) = upload.into_parts();
+    let picture = gateway.pictures.decode(caller.claims.sub, file).await?;
     let prepare = PrepareAvatarRequest {
         user_gid: caller.claims.sub.to_string(),
         extension: picture.format.extension().to_owned(),

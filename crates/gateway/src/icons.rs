@@ -32,11 +32,21 @@ pub(crate) async fn upload(
     let form: Form = upload::read(&request, payload, &gateway.uploads).await?;
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), form.project()?.to_string());
     let file = form.into_file()?;
-    // Whether they may comes before whether it is a picture. Of what is none, nothing is left but the name.
-    let extension = Format::of(file.as_ref()).unwrap_or(Format::Png).extension().to_owned();
-    let prepare = PrepareIconRequest { caller_gid: caller_gid.clone(), project_gid: project_gid.clone(), extension };
-    let name = peers.directory().prepare_icon(prepare).await?.into_inner().name;
-    let picture = gateway.pictures.read(file).await?;
+    let prepare = async |format: Format| -> Result<String, Problem> {
+        let extension = format.extension().to_owned();
+        let prepare =
+            PrepareIconRequest { caller_gid: caller_gid.clone(), project_gid: project_gid.clone(), extension };
+        Ok(peers.directory().prepare_icon(prepare).await?.into_inner().name)
+    };
+    // A caller who is not the owner is refused before the image is decoded, so its format is a guess. A name that is not
+    // used is deleted with those of uploads that broke off.
+    let guess = Format::Png;
+    let mut name = prepare(guess).await?;
+    let (file, _memory) = file.into_parts();
+    let picture = gateway.pictures.decode(caller.claims.sub, file).await?;
+    if picture.format != guess {
+        name = prepare(picture.format).await?;
+    }
     let put = gateway.store.put(&media::icon_file(&name), picture.bytes).await;
     put.map_err(|error| media::away(&error))?;
     set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, name: Some(name) }).await

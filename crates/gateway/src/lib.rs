@@ -14,6 +14,8 @@ mod denials;
 mod email_change;
 mod entries;
 mod envelope;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod icons;
 mod init;
 mod inits;

@@ -1,26 +1,26 @@
 //! Files that are sent as multipart/form-data (RFC 7578), bounded in size, time and memory.
 
-use std::{sync::Arc, time::Duration};
+use std::{fs::File, io::Write, sync::Arc, time::Duration};
 
 use actix_multipart::{Field, Multipart};
 use actix_web::{HttpMessage, HttpRequest, error::PayloadError, http::header::CONTENT_LENGTH, web::Payload};
 use doorward_domain::Gid;
+use doorward_media::MAX_FILE_BYTES;
 use doorward_proto::Failure;
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{body, envelope::Problem};
 
-const MAX_FILE_BYTES: usize = 10_000_000;
-/// With what is around the file.
+/// Maximum size of a body: the file and what is around it.
 const MAX_BYTES: usize = MAX_FILE_BYTES + 64 * 1024;
 /// For the whole body.
 const MAX_TIME: Duration = Duration::from_secs(60);
 const MAX_PARTS: usize = 8;
-/// Of all files that are on their way at one time.
-const MEMORY: usize = 128 * 1024 * 1024;
+/// Maximum size of all files that are received or decoded at one time.
+const MEMORY: usize = 64 * 1024 * 1024;
 
-/// The memory of a process for files that are on their way, by the byte.
+/// The memory of a process for files that are received or decoded, by the byte.
 pub(crate) struct Memory(Arc<Semaphore>);
 
 impl Default for Memory {
@@ -29,21 +29,23 @@ impl Default for Memory {
     }
 }
 
-/// A file and its share of the memory.
+/// A file and its share of the memory. The bytes are in a file without a name: the decoder reads it from there, and its
+/// memory goes back to the system at once, while that of a buffer would stay with the allocator.
 pub(crate) struct Upload {
-    bytes: Vec<u8>,
+    file: File,
+    length: usize,
     share: Option<OwnedSemaphorePermit>,
 }
 
-impl AsRef<[u8]> for Upload {
-    fn as_ref(&self) -> &[u8] {
-        &self.bytes
-    }
-}
-
 impl Upload {
+    fn new() -> Result<Self, Problem> {
+        let file = unnamed_file().map_err(|error| no_memory(&error))?;
+        Ok(Self { file, length: 0, share: None })
+    }
+
     fn add(&mut self, chunk: &[u8], memory: &Memory) -> Result<(), Problem> {
-        if self.bytes.len() + chunk.len() > MAX_FILE_BYTES {
+        self.length += chunk.len();
+        if self.length > MAX_FILE_BYTES {
             return Err(Problem::PayloadTooLarge);
         }
         let count = u32::try_from(chunk.len()).map_err(|_| Problem::PayloadTooLarge)?;
@@ -52,9 +54,37 @@ impl Upload {
             Some(all) => all.merge(share),
             None => self.share = Some(share),
         }
-        self.bytes.extend_from_slice(chunk);
-        Ok(())
+        self.file.write_all(chunk).map_err(|error| no_memory(&error))
     }
+
+    #[cfg(feature = "fuzzing")]
+    pub(crate) const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Returns the file, and its share of the memory, to be held until the file is no longer used.
+    pub(crate) fn into_parts(self) -> (File, Option<OwnedSemaphorePermit>) {
+        (self.file, self.share)
+    }
+}
+
+/// Creates a file in memory.
+#[cfg(target_os = "linux")]
+fn unnamed_file() -> std::io::Result<File> {
+    use rustix::fs::{MemfdFlags, memfd_create};
+
+    Ok(memfd_create("upload", MemfdFlags::CLOEXEC)?.into())
+}
+
+/// Creates a temporary file, where the system has none in memory.
+#[cfg(not(target_os = "linux"))]
+fn unnamed_file() -> std::io::Result<File> {
+    tempfile::tempfile()
+}
+
+fn no_memory(error: &std::io::Error) -> Problem {
+    tracing::warn!(%error, "no memory for a file that is uploaded");
+    Failure::unavailable().into()
 }
 
 /// What the parts of a form hold that are asked for.
@@ -132,7 +162,7 @@ async fn collect_text(mut part: Field) -> Result<String, Problem> {
 }
 
 async fn collect(mut part: Field, memory: &Memory) -> Result<Upload, Problem> {
-    let mut upload = Upload { bytes: Vec::new(), share: None };
+    let mut upload = Upload::new()?;
     while let Some(chunk) = part.next().await {
         upload.add(&chunk.map_err(|error| problem(&error))?, memory)?;
     }
@@ -152,26 +182,35 @@ fn problem(error: &actix_multipart::MultipartError) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Seek};
+
     use super::*;
 
     #[test]
     fn files_share_a_bounded_memory() {
         let memory = Memory(Arc::new(Semaphore::new(10)));
-        let upload = || Upload { bytes: Vec::new(), share: None };
-        let (mut one, mut other) = (upload(), upload());
+        let (mut one, mut other) = (Upload::new().unwrap(), Upload::new().unwrap());
         one.add(b"123", &memory).unwrap();
         one.add(b"456", &memory).unwrap();
         other.add(b"1234", &memory).unwrap();
         assert!(matches!(other.add(b"5", &memory), Err(Problem::Failure(_))));
         drop(one);
-        other.add(b"5", &memory).unwrap();
-        assert_eq!((other.as_ref(), memory.0.available_permits()), (b"12345".as_slice(), 5));
+        other.add(b"6", &memory).unwrap();
+        let (mut file, share) = other.into_parts();
+        assert_eq!(memory.0.available_permits(), 5);
+        let mut bytes = Vec::new();
+        file.rewind().unwrap();
+        file.read_to_end(&mut bytes).unwrap();
+        assert_eq!(bytes, b"12346");
+        drop(share);
+        assert_eq!(memory.0.available_permits(), 10);
     }
 
     #[test]
     fn a_file_has_at_most_ten_million_bytes() {
-        let mut upload = Upload { bytes: vec![0; MAX_FILE_BYTES - 1], share: None };
-        upload.add(b"1", &Memory::default()).unwrap();
-        assert!(matches!(upload.add(b"2", &Memory::default()), Err(Problem::PayloadTooLarge)));
+        let (mut upload, memory) = (Upload::new().unwrap(), Memory::default());
+        upload.add(&vec![0; 9_999_999], &memory).unwrap();
+        upload.add(b"1", &memory).unwrap();
+        assert!(matches!(upload.add(b"2", &memory), Err(Problem::PayloadTooLarge)));
     }
 }

@@ -1,13 +1,17 @@
-//! Pictures that people upload: checked and written anew ([`Pictures`]), and kept in a directory or in an S3-compatible
-//! store ([`Store`]). It knows no HTTP and no users.
+//! Images that people upload: decoded in processes with limits and encoded again ([`Pictures`]), and kept in a directory or in
+//! an S3-compatible store ([`Store`]). It knows no HTTP.
 
+mod container;
+mod decode;
+mod decoder;
+mod encode;
 mod format;
 mod location;
 mod picture;
 mod pictures;
 mod store;
-mod whole;
 
+pub use decoder::{DECODER_COMMAND, MAX_FILE_BYTES, run_decoder};
 pub use format::Format;
 pub use location::Location;
 pub use picture::Picture;
@@ -17,11 +21,10 @@ pub use store::{Object, Store, StoreError};
 /// Why there is no picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PictureError {
-    #[error("not a PNG, JPEG, GIF or WebP, or not a whole one")]
+    #[error("not a complete PNG, JPEG, GIF or WebP, or decoding it needs too much memory or time")]
     NotAPicture,
     #[error("too many pixels")]
     TooManyPixels,
-    /// Too many others are waiting.
-    #[error("too many pictures at once")]
+    #[error("too many images at once")]
     Busy,
 }

@@ -1,68 +1,150 @@
-//! Pictures are read one after another: the largest takes a core for seconds, and hundreds of megabytes.
+//! Decodes images in processes of their own: a few at a time, in a bounded queue of which each user has a bounded share.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::Seek,
+    path::PathBuf,
+    process::Stdio,
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
 
-use tokio::sync::Semaphore;
-use tracing::Span;
+use doorward_domain::Gid;
+use tokio::{
+    io::AsyncReadExt,
+    process::{Child, Command},
+    sync::Semaphore,
+    time::timeout,
+};
 
-use crate::{Picture, PictureError};
+use crate::{
+    Format, Picture, PictureError,
+    decoder::{DECODER_COMMAND, MAX_SECONDS, NO_LIMITS, NOT_AN_IMAGE, TOO_MANY_PIXELS},
+    encode::MAX_BYTES,
+};
 
-/// Besides the one that is being read.
-const MAX_WAITING: usize = 8;
+/// Maximum number of decoders at a time. Each may take 512 MiB.
+const MAX_DECODERS: usize = 2;
+/// Maximum number of images that are decoded or wait for it.
+const MAX_IMAGES: usize = 16;
+/// Maximum of one user among them; one of these at a time is decoded.
+const MAX_IMAGES_PER_USER: usize = 8;
+/// How long an image waits for its turn.
+const MAX_WAIT: Duration = Duration::from_secs(10);
+const MAX_TIME: Duration = Duration::from_secs(MAX_SECONDS);
 
-/// The place where a process reads pictures, one at a time.
+/// Decodes the images that reach this process, whose program must call [`crate::run_decoder`] when its first argument is
+/// [`DECODER_COMMAND`].
 #[derive(Clone)]
 pub struct Pictures {
+    program: Arc<PathBuf>,
     places: Arc<Semaphore>,
-    turn: Arc<Semaphore>,
+    decoders: Arc<Semaphore>,
+    users: Arc<Mutex<HashMap<Gid, Weak<Semaphore>>>>,
 }
 
 impl Default for Pictures {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(MAX_WAITING + 1)), turn: Arc::new(Semaphore::new(1)) }
+        Self::with_program(this_program())
     }
 }
 
 impl Pictures {
-    /// Checks it and writes it anew, in the format that it has.
+    fn with_program(program: PathBuf) -> Self {
+        Self {
+            program: Arc::new(program),
+            places: Arc::new(Semaphore::new(MAX_IMAGES)),
+            decoders: Arc::new(Semaphore::new(MAX_DECODERS)),
+            users: Arc::default(),
+        }
+    }
+
+    /// Checks the file of this user and encodes it as it is served. A call that is dropped ends its process.
     ///
     /// # Errors
     /// See [`PictureError`].
-    pub async fn read(&self, bytes: impl AsRef<[u8]> + Send + 'static) -> Result<Picture, PictureError> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| PictureError::Busy)?;
-        let turn = self.turn.clone().acquire_owned().await.map_err(|_| PictureError::Busy)?;
-        let span = Span::current();
-        let reading = tokio::task::spawn_blocking(move || {
-            // Until the work is done, also when nobody waits for it any more.
-            let _held = (place, turn);
-            span.in_scope(|| Picture::read(bytes.as_ref()))
-        });
-        reading.await.map_err(|_| PictureError::Busy)?
+    pub async fn decode(&self, user: Gid, file: File) -> Result<Picture, PictureError> {
+        let _place = self.places.try_acquire().map_err(|_| PictureError::Busy)?;
+        let turn = self.turn_of(user)?;
+        let turns = async { (turn.acquire().await, self.decoders.acquire().await) };
+        let (Ok(_turn), Ok(_decoder)) = timeout(MAX_WAIT, turns).await.map_err(|_| PictureError::Busy)? else {
+            return Err(PictureError::Busy);
+        };
+        let child = self.spawn(file).map_err(|error| {
+            tracing::error!(%error, "can't start a decoder of images");
+            PictureError::Busy
+        })?;
+        finish(child).await
+    }
+
+    /// Returns what admits one image of the user at a time.
+    fn turn_of(&self, user: Gid) -> Result<Arc<Semaphore>, PictureError> {
+        let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
+        users.retain(|_, turn| turn.strong_count() > 0);
+        let known = users.get(&user).and_then(Weak::upgrade);
+        let turn = known.unwrap_or_else(|| Arc::new(Semaphore::new(1)));
+        if Arc::strong_count(&turn) > MAX_IMAGES_PER_USER {
+            return Err(PictureError::Busy);
+        }
+        users.insert(user, Arc::downgrade(&turn));
+        Ok(turn)
+    }
+
+    fn spawn(&self, mut file: File) -> std::io::Result<Child> {
+        file.rewind()?;
+        // No variables: they hold secrets.
+        let mut command = Command::new(self.program.as_path());
+        command.arg0("doorward").arg(DECODER_COMMAND).env_clear().current_dir("/").kill_on_drop(true);
+        command.stdin(file).stdout(Stdio::piped()).stderr(Stdio::null()).spawn()
+    }
+}
+
+/// Returns the program that runs. On Linux not by its path, so that it is the same one after an upgrade has replaced the file.
+fn this_program() -> PathBuf {
+    if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe().unwrap_or_default() }
+}
+
+/// Waits for a decoder and reads what it wrote; kills one that takes too long or writes too much.
+async fn finish(mut child: Child) -> Result<Picture, PictureError> {
+    let stdout = child.stdout.take();
+    let mut bytes = Vec::new();
+    let end = timeout(MAX_TIME, async {
+        if let Some(stdout) = stdout {
+            let max_bytes = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
+            stdout.take(max_bytes + 1).read_to_end(&mut bytes).await?;
+        }
+        child.wait().await
+    });
+    let Ok(end) = end.await else {
+        tracing::warn!(seconds = MAX_SECONDS, "the decoder of an image took too long and was ended");
+        if let Err(error) = child.kill().await {
+            tracing::error!(%error, "can't end a decoder of images");
+        }
+        return Err(PictureError::NotAPicture);
+    };
+    let status = end.map_err(|error| {
+        tracing::error!(%error, "lost a decoder of images");
+        PictureError::Busy
+    })?;
+    match status.code().map(u8::try_from) {
+        Some(Ok(0)) => {
+            let format = Format::of(&bytes).filter(|_| bytes.len() <= MAX_BYTES).ok_or(PictureError::NotAPicture)?;
+            Ok(Picture { format, bytes })
+        }
+        Some(Ok(TOO_MANY_PIXELS)) => Err(PictureError::TooManyPixels),
+        Some(Ok(NOT_AN_IMAGE)) => Err(PictureError::NotAPicture),
+        Some(Ok(NO_LIMITS)) => {
+            tracing::error!("a decoder of images can't limit itself, so none is decoded");
+            Err(PictureError::Busy)
+        }
+        Some(_) | None => {
+            tracing::warn!(%status, "the decoder of an image crashed or reached a limit");
+            Err(PictureError::NotAPicture)
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn nine_are_taken_and_the_tenth_is_told_at_once() {
-        let pictures = Pictures::default();
-        let turn = pictures.turn.clone().acquire_owned().await.unwrap();
-        let reads: Vec<_> = (0..9)
-            .map(|_| {
-                let pictures = pictures.clone();
-                tokio::spawn(async move { pictures.read(b"x".to_vec()).await })
-            })
-            .collect();
-        while pictures.places.available_permits() > 0 {
-            tokio::task::yield_now().await;
-        }
-        assert_eq!(pictures.read(b"x".to_vec()).await, Err(PictureError::Busy));
-        drop(turn);
-        for read in reads {
-            assert_eq!(read.await.unwrap(), Err(PictureError::NotAPicture));
-        }
-        assert_eq!(pictures.read(b"x".to_vec()).await, Err(PictureError::NotAPicture));
-    }
-}
+#[path = "pictures_tests.rs"]
+mod tests;

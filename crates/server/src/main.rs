@@ -20,6 +20,10 @@ use std::process::ExitCode;
 use settings::{Mistakes, Settings};
 
 fn main() -> ExitCode {
+    // Before anything else, so that the decoder has limits before it does anything.
+    if std::env::args_os().nth(1).is_some_and(|word| word == doorward_media::DECODER_COMMAND) {
+        return doorward_media::run_decoder();
+    }
     let (command, flags) = cli::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let Err(error) = run(command, &flags) else { return ExitCode::SUCCESS };
     log_queue::print_for_exit(format!("doorward: {error:#}\n"));

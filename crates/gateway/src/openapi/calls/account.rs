@@ -20,7 +20,7 @@ const UPDATE: [Field; 6] = [
 ];
 
 pub(super) fn calls() -> Vec<Call> {
-    let file = required("upload_file", Shape::File, "PNG, JPEG, GIF or WebP: 10,000,000 bytes, 4096 × 4096 pixels.");
+    let file = required("upload_file", Shape::File, "PNG, JPEG, GIF or WebP: 10,000,000 bytes, 50,000,000 pixels.");
     let confirm = required("confirm", Shape::Confirmation, "That it is meant.");
     let everywhere = optional("everywhere", Shape::Switch(true), "All logins of the user; false when absent.");
     vec![
@@ -55,12 +55,16 @@ pub(super) fn calls() -> Vec<Call> {
             .answers(&[USER], &[Entries::Caller])
             .refuses(&[Refusal::Forbidden, Refusal::Throttled])
             .validates(&[WRONG_CODE, ("email", "invalid")]),
-        Call::post("/api/account/upload_avatar", "Set the picture", "It is written anew, without metadata.")
-            .changes_data()
-            .takes_form(&[file])
-            .answers(&[USER], &[Entries::Caller])
-            .refuses(&[Refusal::Forbidden])
-            .reasons(&["not_an_image", "image_too_large", "media_not_found"]),
+        Call::post(
+            "/api/account/upload_avatar",
+            "Set the picture",
+            "It is scaled to 1024 × 1024 pixels and 512 KiB at most, without metadata.",
+        )
+        .changes_data()
+        .takes_form(&[file])
+        .answers(&[USER], &[Entries::Caller])
+        .refuses(&[Refusal::Forbidden])
+        .reasons(&["not_an_image", "image_too_large", "media_not_found"]),
         Call::post("/api/account/delete_avatar", "Remove the picture", "Also when there is none.")
             .changes_data()
             .answers(&[USER], &[Entries::Caller])

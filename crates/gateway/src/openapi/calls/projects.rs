@@ -50,14 +50,18 @@ pub(super) fn calls() -> Vec<Call> {
 }
 
 fn icons() -> [Call; 2] {
-    let file = required("upload_file", Shape::File, "PNG, JPEG, GIF or WebP: 10,000,000 bytes, 4096 × 4096 pixels.");
+    let file = required("upload_file", Shape::File, "PNG, JPEG, GIF or WebP: 10,000,000 bytes, 50,000,000 pixels.");
     [
-        Call::post("/api/projects/upload_icon", "Set the icon", "The owner may. It is written anew, without metadata.")
-            .changes_data()
-            .takes_form(&[PROJECT, file])
-            .answers(&[PROJECT], &[Entries::FullProject])
-            .refuses(&[Refusal::Forbidden])
-            .reasons(&["not_an_image", "image_too_large", "media_not_found"]),
+        Call::post(
+            "/api/projects/upload_icon",
+            "Set the icon",
+            "The owner may. It is scaled to 1024 × 1024 pixels and 512 KiB at most, without metadata.",
+        )
+        .changes_data()
+        .takes_form(&[PROJECT, file])
+        .answers(&[PROJECT], &[Entries::FullProject])
+        .refuses(&[Refusal::Forbidden])
+        .reasons(&["not_an_image", "image_too_large", "media_not_found"]),
         Call::post("/api/projects/delete_icon", "Remove the icon", "The owner may; also when there is none.")
             .changes_data()
             .takes(&[PROJECT])
