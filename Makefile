@@ -44,7 +44,7 @@ test: ## All tests but compose-test, over SQLite and a PostgreSQL of their own
 	    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --workspace; \
 	    else cargo test --locked --workspace --lib --bins --tests; fi'
 
-fuzz: ## The check of tokens against whatever libFuzzer thinks of, for FUZZ_SECONDS
+fuzz: ## Fuzzes tokens, addresses, images, forms and Socket.IO packets, each for FUZZ_SECONDS
 	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
 
 bench: ## Measures, and says whether the promises are kept

@@ -238,6 +238,14 @@ must_be_known "$edge"
 has_socket "$edge" || fail "no session of polling"
 [ "$(post "$edge" /api/login '{"username": "ann", "password": "something else"}')" = 403 ] || fail "a wrong password"
 
+say "an image, decoded by a process in the container"
+uploads() {
+    curl --silent --show-error --fail --max-time 30 --noproxy '*' --output "$work/body" \
+        --header "Authorization: Bearer $token" --form upload_file=@fuzz/seeds/images/png_16_bits \
+        "http://$1/api/account/upload_avatar" 2>"$work/error" && grep -Eq '"avatar": *"[^"]*\.png"' "$work/body"
+}
+uploads "$first" || { cat "$work/error" "$work/body" >&2 || true; fail "an avatar"; }
+
 say "a signup, with a code by mail"
 [ "$(post "$edge" /api/signup_request "{$signup}")" = 503 ] || fail "a signup without a mail server is not 503"
 export COMPOSE_PROFILES=mail DOORWARD_SMTP_URL='smtp://mail:1025?tls=none' DOORWARD_MAIL_FROM='Doorward <noreply@example.com>'

@@ -1,7 +1,13 @@
 #!/usr/bin/env bash
-# Fuzzes the check of tokens for FUZZ_SECONDS (60). What is found lies in fuzz/artifacts/token; more options go to libFuzzer.
+# Fuzzes each target of fuzz/ (or those that are named) for FUZZ_SECONDS (60). What is found lies in fuzz/artifacts/<target>.
+#   scripts/fuzz.sh [TARGET...] [-- LIBFUZZER-OPTION...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+targets=()
+while [ $# -gt 0 ] && [ "$1" != -- ]; do targets+=("$1"); shift; done
+[ $# -eq 0 ] || shift
+[ "${#targets[@]}" -gt 0 ] || targets=(token email images multipart socketio)
 
 scripts/setup.sh fuzz
 
@@ -13,6 +19,11 @@ else
     echo 'fuzz: no nightly toolchain here, so without the address sanitizer' >&2
 fi
 
-mkdir -p fuzz/corpus/token
-exec "${command[@]}" token fuzz/corpus/token fuzz/seeds/token -- \
-    -dict=fuzz/token.dict -max_len=8192 -timeout=10 -max_total_time="${FUZZ_SECONDS:-60}" "$@"
+failed=()
+for target in "${targets[@]}"; do
+    options=(-max_len=8192 -timeout=10 -max_total_time="${FUZZ_SECONDS:-60}")
+    if [ -e "fuzz/$target.dict" ]; then options+=(-dict="fuzz/$target.dict"); fi
+    mkdir -p "fuzz/corpus/$target"
+    "${command[@]}" "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- "${options[@]}" "$@" || failed+=("$target")
+done
+[ "${#failed[@]}" -eq 0 ] || { echo "fuzz: FAILED: ${failed[*]}" >&2; exit 1; }
