@@ -20,8 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const QUIET: Duration = Duration::from_millis(500);
 /// Of the system, for what isn't read.
 const RECEIVED_BYTES: u32 = 16 * 1024;
-const HEAD: &str = "GET /sync/io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: doorward\r\nConnection: Upgrade\r\n\
-    Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+const HEAD: &str = " HTTP/1.1\r\nHost: doorward\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 pub struct WebSocket {
     stream: WebSocketStream<TcpStream>,
@@ -51,10 +50,16 @@ impl WebSocket {
     }
 
     async fn open(address: &str) -> Self {
+        Self::open_at(address, "").await
+    }
+
+    /// Opens one with more in its query, such as `&sid=...`.
+    pub async fn open_at(address: &str, query: &str) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.set_recv_buffer_size(RECEIVED_BYTES).expect("a setting");
         let mut stream = socket.connect(address.parse().expect("an address")).await.expect("a connection");
-        stream.write_all(HEAD.as_bytes()).await.expect("it reads");
+        let head = format!("GET /sync/io/?EIO=4&transport=websocket{query}{HEAD}");
+        stream.write_all(head.as_bytes()).await.expect("it reads");
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
             head.push(stream.read_u8().await.expect("a head"));
@@ -65,12 +70,13 @@ impl WebSocket {
         Self { stream: WebSocketStream::from_raw_socket(stream, Role::Client, None).await, asked: 0 }
     }
 
-    async fn send(&mut self, packet: String) {
+    /// Sends a packet of Engine.IO.
+    pub async fn send(&mut self, packet: String) {
         drop(self.stream.send(Message::text(packet)).await);
     }
 
-    /// None once the connection has ended.
-    async fn packet(&mut self) -> Option<String> {
+    /// Returns the next packet that is not a ping, or `None` once the connection has ended.
+    pub async fn packet(&mut self) -> Option<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let message = timeout_at(deadline, self.stream.next()).await.expect("it says nothing");

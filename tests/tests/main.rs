@@ -23,6 +23,7 @@ mod crashes;
 mod demo;
 mod denials;
 mod email_change;
+mod engine_io;
 mod examples;
 mod foreign_hashes;
 mod foreign_import;

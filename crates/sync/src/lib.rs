@@ -10,13 +10,16 @@ mod frames;
 mod host;
 mod hub;
 mod line;
+mod polling;
 mod ring;
 mod row;
 mod scopes;
 mod serve;
+mod sessions;
 mod sockets;
 mod sweep;
 
 pub use host::{Answer, Feeds, Host, Refusal, Standing, Start};
+pub use polling::EngineError;
 pub use row::Row;
 pub use sockets::{PATH, Sockets};

@@ -1,4 +1,4 @@
-//! The two ways in: single requests (polling), and connections that become WebSockets.
+//! Connections that become WebSockets.
 
 use std::{
     convert::Infallible,
@@ -10,22 +10,22 @@ use std::{
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderValue, Request, Response, StatusCode, Uri,
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
     header::{CONNECTION, SEC_WEBSOCKET_KEY},
     request::Parts,
 };
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::{
     body::Incoming,
     server::conn::http1,
     service::{Service, service_fn},
 };
 use hyper_util::rt::TokioIo;
-use socketioxide::socket::Sid;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    line::{HangUp, Line},
+    line::Line,
+    polling::{SessionId, status},
     sockets::Sockets,
 };
 
@@ -33,8 +33,6 @@ use crate::{
 const HEAD_BUFFER_BYTES: usize = 8192;
 /// Sessions that begin with polling, in a second. Each takes some memory until it has said who it is, or has not in time.
 const MAX_SESSIONS: u32 = 1000;
-/// At a shutdown, for a request that waits for news to be told that there is none.
-const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What is asked for other paths: it isn't, by the gateway.
 #[derive(Clone)]
@@ -46,7 +44,7 @@ impl<B> Service<Request<B>> for Nothing {
     type Future = Ready<Result<Self::Response, Infallible>>;
 
     fn call(&self, _: Request<B>) -> Self::Future {
-        ready(Ok(refusal(StatusCode::NOT_FOUND).map(Full::new)))
+        ready(Ok(status(StatusCode::NOT_FOUND).map(Full::new)))
     }
 }
 
@@ -64,28 +62,6 @@ fn light(mut request: Request<Incoming>) -> Request<Incoming> {
 }
 
 impl Sockets {
-    /// A request that is no upgrade.
-    pub async fn answer(&self, mut request: Request<Bytes>) -> Response<Bytes> {
-        if session(request.uri()).is_none() {
-            if !self.has_room_for_session() {
-                return refusal(StatusCode::SERVICE_UNAVAILABLE);
-            }
-            request.extensions_mut().insert(HangUp::default());
-        }
-        let answer = async {
-            let (head, body) = self.service.call(request.map(Full::new)).await.ok()?.into_parts();
-            Some(Response::from_parts(head, body.collect().await.ok()?.to_bytes()))
-        };
-        let shutdown = async {
-            self.shutdown.cancelled().await;
-            tokio::time::sleep(LAST_WORDS).await;
-        };
-        tokio::select! {
-            answer = answer => answer.unwrap_or_else(|| refusal(StatusCode::INTERNAL_SERVER_ERROR)),
-            () = shutdown => refusal(StatusCode::SERVICE_UNAVAILABLE),
-        }
-    }
-
     /// A request to become a WebSocket: its head, and what has come behind it. Returns when the connection has become one,
     /// or is of no more use.
     pub async fn upgrade<IO>(self: Arc<Self>, io: IO, head: &Parts, rest: &[u8])
@@ -97,7 +73,10 @@ impl Sockets {
             return;
         };
         // One that began with polling keeps what its session has.
-        let client = session(&head.uri).and_then(|sid| self.clients.find(sid));
+        let client = match SessionId::of(&head.uri) {
+            SessionId::Some(sid) => self.clients.find(sid),
+            SessionId::None | SessionId::Malformed => None,
+        };
         let hang_up = client.and_then(|client| client.hang_up.clone()).unwrap_or_default();
         let Ok(line) = Line::new(io, (written(head).as_bytes(), rest), hang_up.clone(), place) else { return };
         let service = self.service.clone();
@@ -121,20 +100,14 @@ impl Sockets {
         }
     }
 
-    fn has_room_for_session(&self) -> bool {
-        let mut window = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn has_room_for_session(&self) -> bool {
+        let mut window = self.new_sessions.lock().unwrap_or_else(PoisonError::into_inner);
         if window.0.elapsed() >= Duration::from_secs(1) {
             *window = (Instant::now(), 0);
         }
         window.1 += 1;
         window.1 <= MAX_SESSIONS
     }
-}
-
-/// As Engine.IO reads it: what is no id is none.
-fn session(uri: &Uri) -> Option<Sid> {
-    let mut pairs = uri.query().unwrap_or_default().split('&');
-    pairs.find_map(|pair| pair.strip_prefix("sid="))?.parse().ok()
 }
 
 /// What matters of the head: the rest would be kept as long as the socket.
@@ -148,10 +121,4 @@ fn written(head: &Parts) -> String {
         }
     }
     written + "\r\n"
-}
-
-fn refusal(status: StatusCode) -> Response<Bytes> {
-    let mut response = Response::new(Bytes::new());
-    *response.status_mut() = status;
-    response
 }

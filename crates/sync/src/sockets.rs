@@ -30,6 +30,7 @@ use crate::{
     host::{Answer, Host, Refusal, Standing},
     line::{HangUp, MAX_MESSAGE_BYTES},
     serve::Nothing,
+    sessions::Sessions,
     sweep,
 };
 
@@ -53,13 +54,14 @@ const MAX_INPUTS: usize = 1024;
 pub struct Sockets {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) clients: Clients,
+    pub(crate) sessions: Sessions,
     pub(crate) io: SocketIo,
     pub(crate) service: SocketIoService<Nothing>,
     pub(crate) shutdown: CancellationToken,
     /// For connections that are WebSockets.
     pub(crate) places: Arc<Semaphore>,
     /// When a second began, and how many sessions have begun in it.
-    pub(crate) sessions: Mutex<(Instant, u32)>,
+    pub(crate) new_sessions: Mutex<(Instant, u32)>,
     inputs: mpsc::Sender<Input>,
     inits: Semaphore,
     listeners: AtomicU64,
@@ -89,11 +91,12 @@ impl Sockets {
         let sockets = Arc::new(Self {
             host: host.clone(),
             clients: Clients::default(),
+            sessions: Sessions::default(),
             io,
             service,
             shutdown: shutdown.clone(),
             places: Arc::new(Semaphore::new(MAX_SOCKETS)),
-            sessions: Mutex::new((Instant::now(), 0)),
+            new_sessions: Mutex::new((Instant::now(), 0)),
             inputs: inputs.clone(),
             inits: Semaphore::new(MAX_INITS),
             listeners: AtomicU64::new(1),

@@ -33,6 +33,7 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut keys = sockets.host.keys_generation();
     while sockets.shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        sockets.sessions.sweep();
         let earlier = std::mem::replace(&mut keys, sockets.host.keys_generation());
         for (sid, client) in sockets.clients.list() {
             if client.probe() == Sent::Closed {

@@ -1,0 +1,243 @@
+//! Engine.IO without a WebSocket (long polling), and the rules of sessions that its library leaves open: whose a session is, one
+//! poll at a time, and errors in the form that the protocol documents.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::{
+    HeaderValue, Method, Request, Response, StatusCode, Uri,
+    header::{CONTENT_LENGTH, CONTENT_TYPE},
+};
+use http_body_util::{BodyExt, Full};
+use hyper::service::Service;
+use serde::Deserialize;
+use socketioxide::socket::Sid;
+
+use crate::{line::HangUp, sessions::Session, sockets::Sockets};
+
+/// Time that a poll has at a shutdown to be answered by a close packet.
+const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
+/// Packets of Engine.IO, as they are in a body.
+const CLOSE: &str = "1";
+const OPEN: u8 = b'0';
+
+/// Errors of the handshake and of sessions (Engine.IO's `Server.errors`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EngineError {
+    UnknownTransport,
+    UnknownSession,
+    BadHandshakeMethod,
+    BadRequest,
+    UnsupportedProtocol,
+}
+
+impl EngineError {
+    const fn parts(self) -> (u8, &'static str) {
+        match self {
+            Self::UnknownTransport => (0, "Transport unknown"),
+            Self::UnknownSession => (1, "Session ID unknown"),
+            Self::BadHandshakeMethod => (2, "Bad handshake method"),
+            Self::BadRequest => (3, "Bad request"),
+            Self::UnsupportedProtocol => (5, "Unsupported protocol version"),
+        }
+    }
+
+    /// The 400 response, whose `code` is a number.
+    #[must_use]
+    pub fn response(self) -> Response<Bytes> {
+        let (code, message) = self.parts();
+        let mut response = Response::new(format!(r#"{{"code":{code},"message":"{message}"}}"#).into());
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        response
+    }
+}
+
+/// The `sid` of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SessionId {
+    None,
+    Some(Sid),
+    /// Present, and not an id.
+    Malformed,
+}
+
+impl SessionId {
+    pub(crate) fn of(uri: &Uri) -> Self {
+        let mut pairs =
+            uri.query().unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        match pairs.find(|(name, _)| *name == "sid") {
+            None => Self::None,
+            Some((_, sid)) => sid.parse().map_or(Self::Malformed, Self::Some),
+        }
+    }
+}
+
+impl Sockets {
+    /// Answers a request of a client that is not a WebSocket handshake.
+    pub async fn answer(&self, request: Request<Bytes>, client: IpAddr) -> Response<Bytes> {
+        let answer = async {
+            match SessionId::of(request.uri()) {
+                SessionId::None => self.open(request, client).await,
+                SessionId::Malformed => EngineError::UnknownSession.response(),
+                SessionId::Some(sid) => match self.sessions.find(sid, client) {
+                    None => EngineError::UnknownSession.response(),
+                    Some(session) if request.method() == Method::GET => self.poll(request, sid, &session).await,
+                    Some(_) => self.call(request).await,
+                },
+            }
+        };
+        let shutdown = async {
+            self.shutdown.cancelled().await;
+            tokio::time::sleep(SHUTDOWN_GRACE).await;
+        };
+        tokio::select! {
+            answer = answer => answer,
+            () = shutdown => status(StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+
+    /// Checks a WebSocket handshake before its connection is taken over.
+    ///
+    /// # Errors
+    /// Another protocol version, a session that this client does not have, or one that a WebSocket has taken over already.
+    pub fn check_handshake(&self, uri: &Uri, client: IpAddr) -> Result<(), EngineError> {
+        let mut pairs = uri.query().unwrap_or_default().split('&');
+        if pairs.find(|pair| pair.starts_with("EIO=")) != Some("EIO=4") {
+            return Err(EngineError::UnsupportedProtocol);
+        }
+        match SessionId::of(uri) {
+            SessionId::None => Ok(()),
+            SessionId::Malformed => Err(EngineError::UnknownSession),
+            SessionId::Some(sid) => {
+                let session = self.sessions.find(sid, client).ok_or(EngineError::UnknownSession)?;
+                if session.begin_upgrade() { Ok(()) } else { Err(EngineError::BadRequest) }
+            }
+        }
+    }
+
+    async fn open(&self, mut request: Request<Bytes>, client: IpAddr) -> Response<Bytes> {
+        if !self.has_room_for_session() {
+            return status(StatusCode::SERVICE_UNAVAILABLE);
+        }
+        let session = Arc::new(Session::new(client));
+        request.extensions_mut().insert(HangUp::default());
+        request.extensions_mut().insert(session.clone());
+        let response = self.call(request).await;
+        if let Some(sid) = opened(&response) {
+            self.sessions.insert(sid, &session);
+        }
+        response
+    }
+
+    /// A second poll of a session that is being polled ends the session: the first one is answered by a close packet.
+    async fn poll(&self, request: Request<Bytes>, sid: Sid, session: &Session) -> Response<Bytes> {
+        let Some(_open) = session.open_poll() else {
+            session.closed.cancel();
+            self.sessions.remove(sid);
+            // For the engine this is a close packet of the client.
+            let close = Request::post(request.uri().clone()).body(Bytes::from_static(CLOSE.as_bytes()));
+            if let Ok(close) = close {
+                self.call(close).await;
+            }
+            return EngineError::BadRequest.response();
+        };
+        tokio::select! {
+            biased;
+            () = session.closed.cancelled() => text(CLOSE),
+            response = self.call(request) => response,
+        }
+    }
+
+    async fn call(&self, request: Request<Bytes>) -> Response<Bytes> {
+        let is_poll = request.method() == Method::GET;
+        let Ok(response) = self.service.call(request.map(Full::new)).await;
+        let (head, body) = response.into_parts();
+        match (head.status, body.collect().await) {
+            (StatusCode::BAD_REQUEST, Ok(body)) => documented(&body.to_bytes()).response(),
+            // The session has ended while the poll was open.
+            (StatusCode::INTERNAL_SERVER_ERROR, _) if is_poll => EngineError::UnknownSession.response(),
+            // The body does not consist of packets.
+            (StatusCode::INTERNAL_SERVER_ERROR, _) | (_, Err(_)) => EngineError::BadRequest.response(),
+            (_, Ok(body)) => Response::from_parts(head, body.to_bytes()),
+        }
+    }
+}
+
+/// The library writes `code` as a string, and answers some errors without a body.
+fn documented(body: &[u8]) -> EngineError {
+    #[derive(Deserialize)]
+    struct Library<'a> {
+        code: &'a str,
+    }
+    match serde_json::from_slice(body) {
+        Ok(Library { code: "0" }) => EngineError::UnknownTransport,
+        Ok(Library { code: "1" }) => EngineError::UnknownSession,
+        Ok(Library { code: "2" }) => EngineError::BadHandshakeMethod,
+        Ok(Library { code: "5" }) => EngineError::UnsupportedProtocol,
+        Ok(_) | Err(_) => EngineError::BadRequest,
+    }
+}
+
+/// The id in an open packet.
+fn opened(response: &Response<Bytes>) -> Option<Sid> {
+    #[derive(Deserialize)]
+    struct Open {
+        sid: Sid,
+    }
+    let packet = response.body().strip_prefix(&[OPEN])?;
+    serde_json::from_slice(packet).map(|open: Open| open.sid).ok()
+}
+
+fn text(packet: &'static str) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::from_static(packet.as_bytes()));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8"));
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(packet.len()));
+    response
+}
+
+pub(crate) fn status(status: StatusCode) -> Response<Bytes> {
+    let mut response = Response::new(Bytes::new());
+    *response.status_mut() = status;
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_malformed_session_id_is_not_a_request_without_one() {
+        let of = |query: &str| SessionId::of(&format!("/sync/io/?EIO=4&transport=polling{query}").parse().unwrap());
+        assert_eq!(of(""), SessionId::None);
+        assert_eq!(of("&xsid=AAAAAAAAAAAAAAAA"), SessionId::None);
+        let sid = "AAAAAAAAAAAAAAAA".parse().unwrap();
+        assert_eq!(of("&sid=AAAAAAAAAAAAAAAA&t=1"), SessionId::Some(sid));
+        for malformed in [
+            "&sid",
+            "&sid=",
+            "&sid=x",
+            "&sid=AAAAAAAAAAAAAAA%41",
+            "&sid=AAAAAAAAAAAAAAAA=",
+            "&sid=&sid=AAAAAAAAAAAAAAAA",
+        ] {
+            assert_eq!(of(malformed), SessionId::Malformed, "{malformed}");
+        }
+    }
+
+    #[test]
+    fn errors_have_a_number_as_code() {
+        for (library, code) in [
+            (r#"{"code":"0","message":"Transport unknown"}"#, 0),
+            (r#"{"code":"1","message":"Session ID unknown"}"#, 1),
+            (r#"{"code":"2","message":"Bad handshake method"}"#, 2),
+            (r#"{"code":"3","message":"Bad request"}"#, 3),
+            (r#"{"code":"5","message":"Unsupported protocol version"}"#, 5),
+            ("", 3),
+        ] {
+            let body: serde_json::Value =
+                serde_json::from_slice(documented(library.as_bytes()).response().body()).unwrap();
+            assert_eq!(body["code"], code, "{library}");
+        }
+    }
+}

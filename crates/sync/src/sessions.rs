@@ -1,0 +1,129 @@
+//! Engine.IO sessions that began with polling: the client to which each belongs, and its open poll.
+//!
+//! A session id travels in the address of every request, so it appears in the logs of proxies. Whoever reads it there must not
+//! be able to read the session: a session answers only the client network that opened it.
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use socketioxide::socket::Sid;
+use tokio_util::sync::CancellationToken;
+
+/// The sessions of this process. The engine keeps each session alive, in the extensions of the request that opened it.
+#[derive(Default)]
+pub(crate) struct Sessions(Mutex<HashMap<Sid, Weak<Session>>>);
+
+/// One session that began with polling.
+pub(crate) struct Session {
+    network: IpAddr,
+    is_polled: AtomicBool,
+    is_upgraded: AtomicBool,
+    /// Cancelled when the session ends although a poll is open.
+    pub(crate) closed: CancellationToken,
+}
+
+/// The right to be the only open poll of a session.
+pub(crate) struct OpenPoll<'a>(&'a Session);
+
+impl Session {
+    pub(crate) fn new(client: IpAddr) -> Self {
+        Self {
+            network: network(client),
+            is_polled: AtomicBool::new(false),
+            is_upgraded: AtomicBool::new(false),
+            closed: CancellationToken::new(),
+        }
+    }
+
+    /// Returns `None` while another poll is open.
+    pub(crate) fn open_poll(&self) -> Option<OpenPoll<'_>> {
+        (!self.is_polled.swap(true, Ordering::AcqRel)).then_some(OpenPoll(self))
+    }
+
+    /// Returns true for the first WebSocket of the session: it either takes the session over or ends it.
+    pub(crate) fn begin_upgrade(&self) -> bool {
+        !self.is_upgraded.swap(true, Ordering::AcqRel)
+    }
+}
+
+impl Drop for OpenPoll<'_> {
+    fn drop(&mut self) {
+        self.0.is_polled.store(false, Ordering::Release);
+    }
+}
+
+impl Sessions {
+    pub(crate) fn insert(&self, sid: Sid, session: &Arc<Session>) {
+        self.lock().insert(sid, Arc::downgrade(session));
+    }
+
+    /// Finds a session of this client. The session of another client is as unknown as one that does not exist.
+    pub(crate) fn find(&self, sid: Sid, client: IpAddr) -> Option<Arc<Session>> {
+        self.lock().get(&sid)?.upgrade().filter(|session| session.network == network(client))
+    }
+
+    pub(crate) fn remove(&self, sid: Sid) {
+        self.lock().remove(&sid);
+    }
+
+    /// Forgets sessions that the engine has ended.
+    pub(crate) fn sweep(&self) {
+        self.lock().retain(|_, session| session.strong_count() > 0);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Sid, Weak<Session>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns an IPv4 address as it is, and an IPv6 address as its /64: within one, a device changes its address (RFC 8981).
+fn network(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => {
+            let [a, b, c, d, ..] = address.segments();
+            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_session_is_found_by_its_own_client_alone_and_while_it_lives() {
+        let (sessions, sid) = (Sessions::default(), Sid::new());
+        let session = Arc::new(Session::new(address("2001:db8:1:2::1")));
+        sessions.insert(sid, &session);
+        assert!(sessions.find(sid, address("2001:db8:1:2:ffff::9")).is_some());
+        for foreign in ["2001:db8:1:3::1", "192.0.2.1"] {
+            assert!(sessions.find(sid, address(foreign)).is_none(), "{foreign}");
+        }
+        assert!(sessions.find(Sid::new(), address("2001:db8:1:2::1")).is_none());
+        drop(session);
+        assert!(sessions.find(sid, address("2001:db8:1:2::1")).is_none());
+        sessions.sweep();
+        assert!(sessions.lock().is_empty());
+    }
+
+    #[test]
+    fn one_poll_is_open_at_a_time_and_one_websocket_takes_over() {
+        let session = Session::new(address("192.0.2.1"));
+        let poll = session.open_poll();
+        assert!(poll.is_some() && session.open_poll().is_none());
+        drop(poll);
+        assert!(session.open_poll().is_some());
+        assert!(session.begin_upgrade() && !session.begin_upgrade());
+    }
+}
