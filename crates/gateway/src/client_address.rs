@@ -1,11 +1,11 @@
 //! Who is at the other end, behind the proxies that we trust.
 
 use std::{
-    net::{IpAddr, Ipv4Addr},
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::atomic::Ordering,
 };
 
-use actix_web::HttpRequest;
+use actix_web::{HttpRequest, http::header::HeaderMap};
 use ipnet::IpNet;
 
 use crate::Gateway;
@@ -13,9 +13,14 @@ use crate::Gateway;
 /// The address of the client: the peer of the connection, unless that is a trusted proxy; then the rightmost address in
 /// `X-Forwarded-For` that is none.
 pub(crate) fn of(request: &HttpRequest, gateway: &Gateway) -> IpAddr {
+    of_head(request.peer_addr(), request.headers(), gateway)
+}
+
+/// Returns the same for a request that did not come through actix-web.
+pub(crate) fn of_head(peer: Option<SocketAddr>, headers: &HeaderMap, gateway: &Gateway) -> IpAddr {
     let trusted = &gateway.config.trusted_proxies;
-    let peer = request.peer_addr().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();
-    let headers = request.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+    let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();
+    let headers = headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
     let forwarded: Vec<&str> = headers.flat_map(|value| value.split(',')).map(str::trim).collect();
     if !forwarded.is_empty() && !is_trusted(peer, trusted) && !gateway.has_met_proxy.swap(true, Ordering::Relaxed) {
         tracing::warn!(%peer, "X-Forwarded-For comes from an address that is no trusted proxy: if it is one, set trusted_proxies; \

@@ -181,6 +181,7 @@ pub async fn serve(
     tokio::spawn(gateway.trust.clone().follow(own.auth.clone(), move || clock.now(), shutdown.clone()));
     tokio::spawn(sweep::run(gateway.clone(), own.directory.clone(), shutdown.clone()));
     let sockets = sync_io::start(gateway.clone(), own, &shutdown);
+    let in_server = gateway.clone();
     let (gateway, in_app) = (Data::from(gateway), Data::from(sockets.clone()));
     let app = move || {
         let cors = Condition::new(!gateway.config.cors_origins.is_empty(), cors::policy(&gateway.config.cors_origins));
@@ -195,7 +196,7 @@ pub async fn serve(
             }
         }
     };
-    let server = server::run(listener, app, sockets)?;
+    let server = server::run(listener, app, sockets, in_server)?;
     let handle = server.handle();
     tokio::spawn(async move {
         shutdown.cancelled().await;

@@ -17,7 +17,7 @@ use actix_web::{Error, body::BoxBody, dev::AppConfig, http::Method, rt::net::Tcp
 use doorward_sync::Sockets;
 use tokio::io::AsyncWriteExt;
 
-use crate::{connection::Connection, sync_io};
+use crate::{Gateway, client_address, connection::Connection, sync_io};
 
 /// For a request's head to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
@@ -30,7 +30,12 @@ const MAX_CONNECTIONS: usize = 8192;
 
 type Upgraded = Framed<Connection<TcpStream>, h1::Codec>;
 
-pub(crate) fn run<F, I, S, B>(listener: TcpListener, app: F, sockets: Arc<Sockets>) -> std::io::Result<Server>
+pub(crate) fn run<F, I, S, B>(
+    listener: TcpListener,
+    app: F,
+    sockets: Arc<Sockets>,
+    gateway: Arc<Gateway>,
+) -> std::io::Result<Server>
 where
     F: Fn() -> I + Clone + Send + 'static,
     I: IntoServiceFactory<S, Request>,
@@ -50,7 +55,7 @@ where
     let stopping = builder.graceful_shutdown_signal();
     let builder = builder.listen(format!("http-{address}"), listener, move || {
         let stopping = stopping.clone();
-        let (app, sockets) = (app.clone(), sockets.clone());
+        let (app, sockets, gateway) = (app.clone(), sockets.clone(), gateway.clone());
         let answers = map_config(app().into_factory(), |()| AppConfig::default());
         let http = HttpService::build()
             .graceful_shutdown_signal(move || {
@@ -63,11 +68,10 @@ where
             .local_addr(address)
             .upgrade(fn_factory(move || {
                 let app = map_config(app().into_factory(), |()| AppConfig::default());
-                let (app, sockets) = (app.new_service(()), sockets.clone());
+                let (app, sockets, gateway) = (app.new_service(()), sockets.clone(), gateway.clone());
                 async move {
-                    let app = Rc::new(app.await?);
-                    let upgrade =
-                        move |(request, connection)| upgrade(app.clone(), sockets.clone(), request, connection);
+                    let takeover = Rc::new(Takeover { app: app.await?, sockets, gateway });
+                    let upgrade = move |(request, connection)| upgrade(takeover.clone(), request, connection);
                     Ok::<_, S::InitError>(fn_service(upgrade))
                 }
             }))
@@ -83,11 +87,17 @@ where
     Ok(builder.run())
 }
 
-/// Handles a request after which the connection is no HTTP any more: a handshake of a WebSocket for sockets. The only other
-/// such request is `CONNECT`, which is refused like any method that a path does not have.
-async fn upgrade<S, B>(
-    app: Rc<S>,
+/// What is needed to answer a request after which the connection is no HTTP any more.
+struct Takeover<S> {
+    app: S,
     sockets: Arc<Sockets>,
+    gateway: Arc<Gateway>,
+}
+
+/// Handles a request after which the connection is no HTTP any more: a handshake of a WebSocket for sockets. One with a wrong
+/// session is answered as any request is, and so is `CONNECT`, which is refused like any method that a path does not have.
+async fn upgrade<S, B>(
+    takeover: Rc<Takeover<S>>,
     request: Request,
     connection: Upgraded,
 ) -> Result<(), actix_http::Error>
@@ -98,10 +108,13 @@ where
     B: MessageBody + 'static,
 {
     if request.method() == Method::GET && sync_io::is_socket(request.uri()) {
-        become_socket(&sockets, &request, connection).await;
-        return Ok(());
+        let client = client_address::of_head(request.peer_addr(), request.headers(), &takeover.gateway);
+        if takeover.sockets.accept_handshake(request.uri(), client) {
+            become_socket(&takeover.sockets, &request, connection).await;
+            return Ok(());
+        }
     }
-    let response: Response<BoxBody> = match app.call(request).await {
+    let response: Response<BoxBody> = match takeover.app.call(request).await {
         Ok(response) => response.into().map_into_boxed_body(),
         Err(error) => error.into().error_response().into(),
     };

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Gateway, app,
     body::{self, Body},
+    client_address,
     denials,
     envelope::Problem,
     peers::Peers,
@@ -57,7 +58,12 @@ pub(crate) fn head(request: &actix_http::Request) -> Option<Parts> {
 }
 
 /// Engine.IO without a WebSocket.
-async fn poll(request: HttpRequest, payload: Payload, sockets: Data<Sockets>) -> Result<HttpResponse, Problem> {
+async fn poll(
+    request: HttpRequest,
+    payload: Payload,
+    sockets: Data<Sockets>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
     body::check_encoding(request.headers())?;
     let body = tokio::time::timeout(MAX_TIME, payload.to_bytes_limited(MAX_BYTES)).await;
     let body = body.map_err(|_| Problem::SlowBody)?.map_err(|_| Problem::PayloadTooLarge)?;
@@ -65,7 +71,8 @@ async fn poll(request: HttpRequest, payload: Payload, sockets: Data<Sockets>) ->
     let method = if request.method() == actix_web::http::Method::POST { Method::POST } else { Method::GET };
     let asked = Request::builder().method(method).uri(request.uri().to_string());
     let asked = asked.header("content-type", request.content_type()).body(body).map_err(|_| Problem::not_found())?;
-    let (head, body) = sockets.answer(asked).await.into_parts();
+    let client = client_address::of(&request, &gateway);
+    let (head, body) = sockets.answer(asked, client).await.into_parts();
     let status = StatusCode::from_u16(head.status.as_u16()).map_err(|_| Problem::internal())?;
     let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok());
     let mut response = HttpResponse::build(status);
@@ -76,11 +83,16 @@ async fn poll(request: HttpRequest, payload: Payload, sockets: Data<Sockets>) ->
 }
 
 /// Answers `HEAD` as [`poll`] answers `GET`, but never for a session: that would take the packets that wait in it.
-async fn head_of_poll(request: HttpRequest, payload: Payload, sockets: Data<Sockets>) -> Result<HttpResponse, Problem> {
+async fn head_of_poll(
+    request: HttpRequest,
+    payload: Payload,
+    sockets: Data<Sockets>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
     if request.query_string().split('&').any(|pair| pair.starts_with("sid=")) {
         return Err(Problem::invalid_parameter("sid"));
     }
-    poll(request, payload, sockets).await
+    poll(request, payload, sockets, gateway).await
 }
 
 /// What sockets know of the gateway.

@@ -20,6 +20,5 @@ mod sockets;
 mod sweep;
 
 pub use host::{Answer, Feeds, Host, Refusal, Standing, Start};
-pub use polling::EngineError;
 pub use row::Row;
 pub use sockets::{PATH, Sockets};

@@ -23,7 +23,7 @@ const OPEN: u8 = b'0';
 
 /// Errors of the handshake and of sessions (Engine.IO's `Server.errors`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EngineError {
+enum EngineError {
     UnknownTransport,
     UnknownSession,
     BadHandshakeMethod,
@@ -43,8 +43,7 @@ impl EngineError {
     }
 
     /// The 400 response, whose `code` is a number.
-    #[must_use]
-    pub fn response(self) -> Response<Bytes> {
+    fn response(self) -> Response<Bytes> {
         let (code, message) = self.parts();
         let mut response = Response::new(format!(r#"{{"code":{code},"message":"{message}"}}"#).into());
         *response.status_mut() = StatusCode::BAD_REQUEST;
@@ -77,6 +76,11 @@ impl Sockets {
     /// Answers a request of a client that is not a WebSocket handshake.
     pub async fn answer(&self, request: Request<Bytes>, client: IpAddr) -> Response<Bytes> {
         let answer = async {
+            if has_pair(request.uri(), "transport=websocket") {
+                // A handshake that is not accepted, or no handshake at all.
+                let error = self.check_handshake(request.uri(), client).err();
+                return error.unwrap_or(EngineError::BadRequest).response();
+            }
             match SessionId::of(request.uri()) {
                 SessionId::None => self.open(request, client).await,
                 SessionId::Malformed => EngineError::UnknownSession.response(),
@@ -97,22 +101,25 @@ impl Sockets {
         }
     }
 
-    /// Checks a WebSocket handshake before its connection is taken over.
-    ///
-    /// # Errors
-    /// Another protocol version, a session that this client does not have, or one that a WebSocket has taken over already.
-    pub fn check_handshake(&self, uri: &Uri, client: IpAddr) -> Result<(), EngineError> {
-        let mut pairs = uri.query().unwrap_or_default().split('&');
-        if pairs.find(|pair| pair.starts_with("EIO=")) != Some("EIO=4") {
+    /// Returns whether a WebSocket handshake can take its connection over. It can for a new session, and once for a session of
+    /// this client that began with polling.
+    pub fn accept_handshake(&self, uri: &Uri, client: IpAddr) -> bool {
+        match self.check_handshake(uri, client) {
+            Ok(None) => true,
+            Ok(Some(session)) => session.begin_upgrade(),
+            Err(_) => false,
+        }
+    }
+
+    /// Finds the session of a handshake, if it names one.
+    fn check_handshake(&self, uri: &Uri, client: IpAddr) -> Result<Option<Arc<Session>>, EngineError> {
+        if !has_pair(uri, "EIO=4") {
             return Err(EngineError::UnsupportedProtocol);
         }
         match SessionId::of(uri) {
-            SessionId::None => Ok(()),
+            SessionId::None => Ok(None),
             SessionId::Malformed => Err(EngineError::UnknownSession),
-            SessionId::Some(sid) => {
-                let session = self.sessions.find(sid, client).ok_or(EngineError::UnknownSession)?;
-                if session.begin_upgrade() { Ok(()) } else { Err(EngineError::BadRequest) }
-            }
+            SessionId::Some(sid) => self.sessions.find(sid, client).map(Some).ok_or(EngineError::UnknownSession),
         }
     }
 
@@ -162,6 +169,10 @@ impl Sockets {
             (_, Ok(body)) => Response::from_parts(head, body.to_bytes()),
         }
     }
+}
+
+fn has_pair(uri: &Uri, wanted: &str) -> bool {
+    uri.query().is_some_and(|query| query.split('&').any(|pair| pair == wanted))
 }
 
 /// The library writes `code` as a string, and answers some errors without a body.
