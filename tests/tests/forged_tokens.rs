@@ -1,11 +1,15 @@
 //! Tokens that somebody made: all refused, none a fault (RFC 8725).
 
 use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
     hmac,
     signature::{Ed25519KeyPair, KeyPair},
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use doorward_tests::{App, Backend, Http, on_both_databases};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use doorward_tests::{App, Backend, Http, User, backend::texts, installation::MASTER_KEY, on_both_databases};
 use serde_json::{Value, json};
 
 use super::tokens::{header_of, now, part, published_keys};
@@ -14,6 +18,8 @@ on_both_databases![
     a_token_of_another_algorithm_is_refused,
     a_token_with_an_edited_header_is_refused,
     a_token_with_edited_claims_is_refused,
+    a_header_of_others_is_refused_with_our_own_signature,
+    claims_of_other_types_or_values_are_refused_with_our_own_signature,
     a_token_that_is_not_whole_is_refused,
     a_token_that_is_signed_by_somebody_else_is_refused,
     a_token_counts_only_in_one_authorization_header,
@@ -22,6 +28,35 @@ on_both_databases![
 
 fn encoded(value: &Value) -> String {
     URL_SAFE_NO_PAD.encode(value.to_string())
+}
+
+/// Signs with the key of the server, which it takes from the database and opens with the master key.
+struct OwnKey {
+    header: Value,
+    key: Ed25519KeyPair,
+}
+
+impl OwnKey {
+    fn of(app: &App, user: &User) -> Self {
+        let header = header_of(&user.token);
+        let kid = header["kid"].as_str().expect("a name");
+        let query = format!("SELECT sealed_private_key FROM signing_keys WHERE kid = '{kid}'");
+        let sealed = texts(&app.installation.databases.auth, &query).pop().expect("the key");
+        let mut sealed = STANDARD.decode(sealed).expect("base64");
+        let mut text = sealed.split_off(12);
+        let nonce = Nonce::try_assume_unique_for_key(&sealed).expect("a nonce");
+        let master = STANDARD.decode(MASTER_KEY).expect("base64");
+        let master = RandomizedNonceKey::new(&AES_256_GCM, &master).expect("a key");
+        let place = format!("signing_key/{kid}");
+        let pkcs8 = master.open_in_place(nonce, Aad::from(place.as_str()), &mut text).expect("the master key opens it");
+        let key = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8).expect("a key");
+        Self { header, key }
+    }
+
+    fn sign(&self, header: &Value, claims: &Value) -> String {
+        let signed = format!("{}.{}", encoded(header), encoded(claims));
+        format!("{signed}.{}", URL_SAFE_NO_PAD.encode(self.key.sign(signed.as_bytes())))
+    }
 }
 
 /// SECURITY-CASES: algorithm confusion (Keycloak CVE-2026-11800).
@@ -160,6 +195,98 @@ async fn a_token_with_edited_claims_is_refused(backend: Backend) {
     hostile.push(format!("{}.{}.{}", parts[0], parts[1], other[2]));
     hostile.push(format!("{}.{}.{}", parts[0], other[1], parts[2]));
     all_are_refused(&app.http, &hostile).await;
+}
+
+/// The signature is right in all of these, so that nothing but the header is in the way.
+async fn a_header_of_others_is_refused_with_our_own_signature(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let own = OwnKey::of(&app, &ann);
+    let claims = part(&ann.token, 1);
+    assert_eq!(app.http.init(&own.sign(&own.header, &claims)).await.status, 200, "what the server would sign itself");
+    let mut hostile = Vec::new();
+    for (name, value) in [
+        ("alg", json!("none")),
+        ("alg", json!("HS256")),
+        ("alg", json!("ES256")),
+        ("alg", json!("eddsa")),
+        ("alg", json!(null)),
+        ("alg", json!(["EdDSA"])),
+        ("typ", json!("at+jwt")),
+        ("typ", json!("jwt")),
+        ("typ", json!(null)),
+        ("kid", json!("unknown")),
+        ("kid", json!(null)),
+        ("kid", json!([own.header["kid"]])),
+        ("crit", json!(["exp"])),
+        ("jku", json!("https://evil.example.org/jwks.json")),
+        ("jwk", json!({"kty": "OKP", "crv": "Ed25519", "x": URL_SAFE_NO_PAD.encode(own.key.public_key().as_ref())})),
+        ("b64", json!(false)),
+        ("zip", json!("DEF")),
+    ] {
+        let mut header = own.header.clone();
+        header[name] = value;
+        hostile.push(own.sign(&header, &claims));
+    }
+    for missing in ["alg", "typ", "kid"] {
+        let mut header = own.header.clone();
+        header.as_object_mut().expect("an object").shift_remove(missing);
+        hostile.push(own.sign(&header, &claims));
+    }
+    all_are_refused(&app.http, &hostile).await;
+}
+
+/// SECURITY-CASES: claim types. The signature is right in all of these.
+async fn claims_of_other_types_or_values_are_refused_with_our_own_signature(backend: Backend) {
+    let app = App::start(backend).await;
+    let ann = app.user("ann").await;
+    let own = OwnKey::of(&app, &ann);
+    let good = part(&ann.token, 1);
+    let with = |name: &str, value: Value| {
+        let mut claims = good.clone();
+        claims[name] = value;
+        own.sign(&own.header, &claims)
+    };
+    let mut hostile = Vec::new();
+    for name in ["exp", "iat", "iss", "aud", "sub", "sid", "jti", "auth_time", "nbf", "kind"] {
+        for value in [json!(null), json!(1.5), json!([]), json!({}), json!(true), json!(u64::MAX), json!(1e300)] {
+            hostile.push(with(name, value));
+        }
+        hostile.push(with(name, json!([good[name]])));
+    }
+    for name in ["exp", "iat", "auth_time", "nbf"] {
+        for text in [good["exp"].to_string(), "x".to_owned(), String::new()] {
+            hostile.push(with(name, json!(text)));
+        }
+    }
+    for (name, value) in [
+        ("exp", json!(now())),
+        ("exp", json!(0)),
+        ("exp", json!(-1)),
+        ("iat", json!(now() + 100)),
+        ("nbf", json!(now() + 100)),
+        ("iss", json!("other")),
+        ("iss", json!("")),
+        ("aud", json!("other")),
+        ("aud", json!(["other"])),
+        ("sub", json!("ann")),
+        ("sub", json!("")),
+        ("kind", json!("admin")),
+        ("kind", json!("")),
+        ("project", json!("x")),
+        ("project", json!(null)),
+    ] {
+        hostile.push(with(name, value));
+    }
+    for missing in ["exp", "iat", "iss", "aud", "sub", "sid", "jti", "auth_time", "kind"] {
+        let mut claims = good.clone();
+        claims.as_object_mut().expect("an object").shift_remove(missing);
+        hostile.push(own.sign(&own.header, &claims));
+    }
+    all_are_refused(&app.http, &hostile).await;
+    // What is no claim of this server says nothing.
+    assert_eq!(app.http.init(&with("nbf", json!(now() - 10))).await.status, 200);
+    assert_eq!(app.http.init(&with("scope", json!("admin"))).await.status, 200);
 }
 
 async fn a_token_that_is_not_whole_is_refused(backend: Backend) {

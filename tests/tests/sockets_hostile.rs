@@ -6,6 +6,8 @@ use doorward_tests::{App, Backend, Library, SocketClient, raw::Connection};
 use serde_json::json;
 
 const WITHIN: Duration = Duration::from_secs(5);
+/// A server at rest takes some 40 MiB (unoptimised), and each of these connections less than 1 MiB.
+const MAX_PEAK_BYTES: u64 = 160 * 1024 * 1024;
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 const SOCKET: &str = "/sync/io/?EIO=4&transport=websocket";
 
@@ -23,9 +25,11 @@ fn frame(flags: u8, payload: &[u8]) -> Vec<u8> {
     [&[flags, 0xfe][..], &length, &[0; 4], payload].concat()
 }
 
-/// Whether the process is well, and somebody else's socket.
+/// The server is well, serves another user's socket, and has not taken much memory: a message has at most 100,000 bytes.
 async fn all_is_well(app: &mut App) {
     assert!(app.process.is_running());
+    let peak = app.process.peak_bytes().expect("Linux tells it");
+    assert!(peak < MAX_PEAK_BYTES, "{} MiB", peak / (1024 * 1024));
     let token = app.http.login("ann", doorward_tests::PASSWORD).await.token();
     let address = app.installation.variable("DOORWARD_LISTEN");
     let mut client = SocketClient::connect(Library::Python, &address, &["websocket"], &json!({"JWT": token}));
@@ -73,7 +77,10 @@ async fn what_is_no_packet_ends_its_own_connection_alone() {
     let connect = format!("40{}", json!({"JWT": ann.token}));
     let huge = [&[0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0][..], &[0; 4], &[b'x'; 200_000]].concat();
     let fragments = [frame(0x01, &[b'4'; 60_000]), frame(0x00, &[b'4'; 60_000])].concat();
-    let wrong: [Vec<u8>; 12] = [
+    // A frame that says it is longer than memory, and fragments without an end.
+    let endless = [&[0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff][..], &[0; 4], &[b'x'; 60_000]].concat();
+    let many = frame(0x01, &[b'4'; 1000]).into_iter().chain(frame(0x00, &[b'4'; 1000]).repeat(2000)).collect();
+    let wrong: [Vec<u8>; 14] = [
         text("x"),
         text(""),
         text("0"),
@@ -86,6 +93,8 @@ async fn what_is_no_packet_ends_its_own_connection_alone() {
         frame(0x82, &[0xff; 100]),
         huge,
         fragments,
+        endless,
+        many,
     ];
     for bytes in wrong {
         for first in [vec![], text(&connect)] {

@@ -60,6 +60,7 @@ impl Credentials {
         let stored = text.as_deref().and_then(|text| StoredHash::parse(text).ok()).map(Arc::new);
         let checked = stored.clone().unwrap_or_else(|| self.dummy.clone());
         let typed = password.clone();
+        let begun = Instant::now();
         let (matches, kind, took) = self
             .hasher
             .run(move |memory| {
@@ -67,9 +68,9 @@ impl Credentials {
                 (checked.matches(typed.as_bytes(), memory), checked.kind(), started.elapsed())
             })
             .await?;
-        self.pace.note(kind, took);
+        self.pace.record(kind, took, begun.elapsed());
         let (true, Some(user), Some(stored), Some(text)) = (matches, user, stored, text) else {
-            tokio::time::sleep(self.pace.rest(took)).await;
+            tokio::time::sleep(self.pace.padding(begun.elapsed())).await;
             return Ok(None);
         };
         if stored.is_outdated(&self.config.hashing)

@@ -49,6 +49,7 @@ impl Tokens {
             auth_time: iat.max(login.not_before),
             kind,
             project,
+            nbf: None,
         };
         self.sign(claims)
     }

@@ -28,6 +28,9 @@ pub struct Claims {
         deserialize_with = "read_option"
     )]
     pub project: Option<Gid>,
+    /// This server issues no token with `nbf`. One that has it is valid from then on (RFC 7519, section 4.1.5).
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read_number")]
+    pub nbf: Option<i64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +50,11 @@ fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gid, D::Error> {
 
 fn write_option<S: Serializer>(gid: &Option<Gid>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&gid.map(|gid| gid.to_string()).unwrap_or_default())
+}
+
+/// Reads a number that is present: null is not one.
+fn read_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    i64::deserialize(deserializer).map(Some)
 }
 
 fn read_option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gid>, D::Error> {

@@ -9,7 +9,7 @@ use crate::{AUDIENCE, Claims, KeySet};
 
 /// Ours have about 600 bytes.
 pub const MAX_TOKEN_BYTES: usize = 4096;
-/// How far `iat` may lie ahead: clocks differ.
+/// How far `iat` and `nbf` can be in the future: clocks differ.
 const MAX_AHEAD_SECONDS: i64 = 5;
 
 /// Why a token is not believed. For the log only: whoever sent it is told nothing.
@@ -83,7 +83,8 @@ impl Claims {
         if self.exp <= now.as_seconds() {
             return Err(Refused::Expired);
         }
-        if self.iat > now.as_seconds().saturating_add(MAX_AHEAD_SECONDS) {
+        let ahead = now.as_seconds().saturating_add(MAX_AHEAD_SECONDS);
+        if self.iat > ahead || self.nbf.is_some_and(|nbf| nbf > ahead) {
             return Err(Refused::Future);
         }
         Ok(())

@@ -1,40 +1,66 @@
-//! Failed logins take the same time, whatever kind of hash was checked: else the time would tell users with imported hashes
-//! from users that don't exist.
+//! Timing padding of failed logins. Kinds of hashes differ in cost, and without padding the response time would tell users with
+//! imported hashes from users that do not exist.
+//!
+//! A failure is padded to the best time of the slowest kind plus the longest recent delay. An example with argon2id at 26 ms
+//! and bcrypt at 250 ms:
+//!
+//! - At rest, checks take 1 ms longer than their best time. Every failure takes 250 ms + 25 ms.
+//! - Under load, checks take up to 400 ms longer: they wait in the queue, and share the cores. Every failure takes
+//!   250 ms + 400 ms, so a failure of argon2id still looks like one of bcrypt.
 
 use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
+    collections::{HashMap, VecDeque},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-/// Kinds are few: those of one import or two.
+/// Maximum number of kinds: those of one import or two.
 const MAX_KINDS: usize = 64;
+/// Number of recent checks whose delays count.
+const RECENT: usize = 64;
+/// Maximum delay that counts. Beyond it the server is overloaded, and rejects logins with 503.
+const MAX_DELAY: Duration = Duration::from_secs(2);
 
-/// How long each kind takes at best: what it costs, without the noise of a busy machine.
 #[derive(Default)]
-pub(crate) struct Pace {
-    fastest: Mutex<HashMap<String, Duration>>,
+pub(crate) struct Pace(Mutex<Times>);
+
+#[derive(Default)]
+struct Times {
+    /// The best time of each kind: its cost, without the noise of a busy machine.
+    best: HashMap<String, Duration>,
+    /// How much longer than the best time the latest checks took.
+    delays: VecDeque<Duration>,
 }
 
 impl Pace {
-    /// Notes that a hash of this kind took so long.
-    pub(crate) fn note(&self, kind: String, took: Duration) {
-        let mut fastest = self.fastest.lock().unwrap_or_else(PoisonError::into_inner);
-        if fastest.len() < MAX_KINDS || fastest.contains_key(&kind) {
-            fastest.entry(kind).and_modify(|known| *known = took.min(*known)).or_insert(took);
+    /// Records one check: the time of the hash itself, and of the whole check with its wait in the queue.
+    pub(crate) fn record(&self, kind: String, hashing: Duration, whole: Duration) {
+        let mut times = self.lock();
+        if times.best.len() >= MAX_KINDS && !times.best.contains_key(&kind) {
+            return;
         }
+        let best = times.best.entry(kind).and_modify(|best| *best = hashing.min(*best)).or_insert(hashing);
+        let delay = whole.saturating_sub(*best).min(MAX_DELAY);
+        if times.delays.len() >= RECENT {
+            times.delays.pop_front();
+        }
+        times.delays.push_back(delay);
     }
 
-    /// How much longer a failure whose hash took so long must wait, to look like one of the slowest kind. Nothing while
-    /// there is but one kind.
-    pub(crate) fn rest(&self, took: Duration) -> Duration {
-        let fastest = self.fastest.lock().unwrap_or_else(PoisonError::into_inner);
-        if fastest.len() < 2 {
+    /// Returns how much longer a failed check that took `whole` must wait. Zero while there is only one kind.
+    pub(crate) fn padding(&self, whole: Duration) -> Duration {
+        let times = self.lock();
+        if times.best.len() < 2 {
             return Duration::ZERO;
         }
-        let slowest = fastest.values().max().copied().unwrap_or_default();
-        // A little over the best time of the slowest kind, so that its own failures wait too.
-        (slowest + slowest / 10).saturating_sub(took)
+        let slowest = times.best.values().max().copied().unwrap_or_default();
+        let delay = times.delays.iter().max().copied().unwrap_or_default();
+        // At least a tenth, so that the failures of the slowest kind wait too.
+        (slowest + delay.max(slowest / 10)).saturating_sub(whole)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Times> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -42,19 +68,48 @@ impl Pace {
 mod tests {
     use super::*;
 
+    const fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn record(pace: &Pace, kind: &str, hashing: u64, whole: u64) {
+        pace.record(kind.to_owned(), ms(hashing), ms(whole));
+    }
+
     #[test]
-    fn failures_wait_for_the_slowest_kind() {
-        let ms = Duration::from_millis;
+    fn failures_are_padded_to_the_slowest_kind() {
         let pace = Pace::default();
-        pace.note("argon2id".to_owned(), ms(26));
-        assert_eq!(pace.rest(ms(26)), Duration::ZERO);
-        for took in [300, 200, 250] {
-            pace.note("bcrypt".to_owned(), ms(took));
+        record(&pace, "argon2id", 26, 27);
+        assert_eq!(pace.padding(ms(27)), Duration::ZERO, "there is one kind");
+        for hashing in [210, 200, 205] {
+            record(&pace, "bcrypt", hashing, hashing + 1);
         }
-        assert_eq!(pace.rest(ms(26)), ms(220 - 26));
-        assert_eq!(pace.rest(ms(205)), ms(15));
-        assert_eq!(pace.rest(ms(400)), Duration::ZERO);
-        (0..1000).for_each(|kind| pace.note(kind.to_string(), ms(900)));
-        assert!(pace.fastest.lock().unwrap().len() <= MAX_KINDS);
+        assert_eq!(pace.padding(ms(27)), ms(220 - 27));
+        assert_eq!(pace.padding(ms(206)), ms(14));
+        assert_eq!(pace.padding(ms(400)), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_padding_covers_the_delays_of_load_and_forgets_them() {
+        let pace = Pace::default();
+        record(&pace, "argon2id", 26, 26);
+        record(&pace, "bcrypt", 200, 200);
+        // The queue delays a cheap kind as long as an expensive one.
+        record(&pace, "argon2id", 80, 426);
+        assert_eq!(pace.padding(ms(100)), ms(600 - 100));
+        assert_eq!(pace.padding(ms(500)), ms(100));
+        for _ in 0..RECENT {
+            record(&pace, "argon2id", 26, 27);
+        }
+        assert_eq!(pace.padding(ms(27)), ms(220 - 27));
+        record(&pace, "argon2id", 26, 60_000);
+        assert_eq!(pace.padding(ms(0)), ms(200) + MAX_DELAY);
+    }
+
+    #[test]
+    fn kinds_and_delays_are_bounded() {
+        let pace = Pace::default();
+        (0..1000).for_each(|kind| record(&pace, &kind.to_string(), 900, 900));
+        assert!(pace.lock().best.len() <= MAX_KINDS && pace.lock().delays.len() <= RECENT);
     }
 }
