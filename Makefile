@@ -28,7 +28,7 @@ demo: ## Everything in one process, with a few users and projects to log in to
 build: ## The binary: target/release/doorward
 	cargo build --release --locked --bin doorward
 
-check: ## All that is checked without running: format, lints, docs, layers, migrations, licences
+check: ## All that is checked without running: format, lints, docs, layers, migrations, licences, advisories
 	cargo fmt --all -- --check
 	cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -36,6 +36,7 @@ check: ## All that is checked without running: format, lints, docs, layers, migr
 	scripts/layering.sh
 	scripts/migration-parity.sh
 	cargo deny --locked check bans licenses sources
+	scripts/advisories.sh
 
 test: ## All tests but compose-test, over SQLite and a PostgreSQL of their own
 	cargo build --locked --package doorward --package doorward-example-verify

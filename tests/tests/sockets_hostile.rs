@@ -78,7 +78,8 @@ async fn what_is_no_packet_ends_its_own_connection_alone() {
     let huge = [&[0x82, 0xff, 0, 0, 0, 1, 0, 0, 0, 0][..], &[0; 4], &[b'x'; 200_000]].concat();
     let fragments = [frame(0x01, &[b'4'; 60_000]), frame(0x00, &[b'4'; 60_000])].concat();
     // A frame that says it is longer than memory, and fragments without an end.
-    let endless = [&[0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff][..], &[0; 4], &[b'x'; 60_000]].concat();
+    let endless =
+        [&[0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff][..], &[0; 4], &[b'x'; 60_000]].concat();
     let many = frame(0x01, &[b'4'; 1000]).into_iter().chain(frame(0x00, &[b'4'; 1000]).repeat(2000)).collect();
     let wrong: [Vec<u8>; 14] = [
         text("x"),
