@@ -28,11 +28,7 @@ impl Databases {
     #[must_use]
     pub fn new(backend: Backend, directory: &Path) -> Self {
         match backend {
-            Backend::Sqlite => Self {
-                auth: DatabaseUrl::Sqlite(directory.join("auth.db")),
-                directory: DatabaseUrl::Sqlite(directory.join("directory.db")),
-                drop_on: None,
-            },
+            Backend::Sqlite => Self::in_directory(directory),
             Backend::Postgres => {
                 let (server, auth, auth_name) = create_postgres_database();
                 let (_, directory, directory_name) = create_postgres_database();
@@ -45,6 +41,16 @@ impl Databases {
     #[must_use]
     pub fn at(auth: DatabaseUrl, directory: DatabaseUrl) -> Self {
         Self { auth, directory, drop_on: None }
+    }
+
+    /// SQLite files in a directory.
+    #[must_use]
+    pub fn in_directory(directory: &Path) -> Self {
+        Self {
+            auth: DatabaseUrl::Sqlite(directory.join("auth.db")),
+            directory: DatabaseUrl::Sqlite(directory.join("directory.db")),
+            drop_on: None,
+        }
     }
 
     /// On a server that is stopped and thrown away by the test.

@@ -8,7 +8,7 @@ use std::{
 use doorward_storage::DatabaseUrl;
 use tempfile::TempDir;
 
-use crate::{backend::execute, ports, process::clean_command};
+use crate::{Power, backend::execute, ports, process::clean_command};
 
 /// Where the programs of PostgreSQL are; `scripts/with-postgres.sh` says.
 pub const BIN_VARIABLE: &str = "TEST_POSTGRES_BIN";
@@ -18,16 +18,34 @@ pub struct Postgres {
     directory: TempDir,
     bin: PathBuf,
     pub(crate) port: u16,
+    /// Whether it syncs, and more variables of its process.
+    fsync: &'static str,
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Postgres {
     #[must_use]
     pub fn start() -> Self {
+        let postgres = Self::create();
+        postgres.start_again();
+        postgres
+    }
+
+    /// Starts one that syncs what it commits, on a disk that can lose its power.
+    #[must_use]
+    pub fn start_with_power() -> (Self, Power) {
+        let mut postgres = Self::create();
+        let power = Power::of(&postgres.data(), postgres.path());
+        (postgres.fsync, postgres.variables) = ("on", power.variables().into());
+        postgres.start_again();
+        (postgres, power)
+    }
+
+    fn create() -> Self {
         let postgres = Self::in_new_directory();
         let password_file = format!("--pwfile={}", postgres.path().join("password").display());
         let options = ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"];
         run(postgres.program("initdb").arg("--pgdata").arg(postgres.data()).arg(password_file).args(options));
-        postgres.start_again();
         postgres
     }
 
@@ -36,7 +54,7 @@ impl Postgres {
             .unwrap_or_else(|| panic!("{BIN_VARIABLE} is not set: run the tests by `make test`"));
         let directory = tempfile::tempdir().expect("a directory");
         std::fs::write(directory.path().join("password"), PASSWORD).expect("a file");
-        let postgres = Self { directory, bin: bin.into(), port: ports::free() };
+        let postgres = Self { directory, bin: bin.into(), port: ports::free(), fsync: "off", variables: Vec::new() };
         if is_root() {
             // It refuses to run as root.
             run(Command::new("chown").arg("-R").arg("postgres").arg(postgres.path()));
@@ -47,9 +65,11 @@ impl Postgres {
     /// Starts it after [`stop`](Self::stop), on the same port, and waits until it accepts connections.
     pub fn start_again(&self) {
         let settings =
-            format!("-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync=off", self.port, self.path().display());
+            format!("-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync={}", self.port, self.path().display(), self.fsync);
         let log = self.path().join("log");
-        run(self.pg_ctl().args(["--wait", "--options", &settings, "--log"]).arg(log).arg("start"));
+        let mut start = self.pg_ctl();
+        start.envs(self.variables.iter().map(|(name, value)| (name, value)));
+        run(start.args(["--wait", "--options", &settings, "--log"]).arg(log).arg("start"));
     }
 
     /// Stops it at once: connections are cut in the middle of what they do.

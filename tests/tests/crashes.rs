@@ -6,12 +6,15 @@ use doorward_tests::{
     Answer, App, Backend, PASSWORD, Split,
     backend::{count_waiting, lock_table},
     eventually,
+    installation::SERVICE_TOKEN,
     load::{Load, Request},
-    on_both_databases,
+    on_both_databases, ports,
     split::Role::{self, Auth, Directory},
 };
 use serde_json::json;
 use tokio::task::JoinHandle;
+
+use super::grpc::is_revoked;
 
 on_both_databases![
     what_was_acknowledged_survives_a_kill,
@@ -27,7 +30,9 @@ const RECOVERY: Duration = Duration::from_secs(20);
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 async fn what_was_acknowledged_survives_a_kill(backend: Backend) {
-    let mut app = App::start(backend).await;
+    let auth = ports::free_address();
+    let settings = [("DOORWARD_AUTH_LISTEN", auth.as_str()), ("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN)];
+    let mut app = App::with(backend, &settings).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.user("ben").await;
@@ -44,6 +49,8 @@ async fn what_was_acknowledged_survives_a_kill(backend: Backend) {
     app.http.login("ben", PASSWORD).await.assert_unknown_user();
     // The revocation too: auth may not have seen the change before it was killed.
     app.http.init(&ben.token()).await.assert_denied();
+    // Init refuses inactive users by itself; auth knows only revocations.
+    eventually("a revocation", RECOVERY, async || is_revoked(&auth, &ben.token()).await.then_some(())).await;
 }
 
 async fn a_commit_is_kept_when_every_service_is_killed(backend: Backend) {

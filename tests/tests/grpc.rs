@@ -2,7 +2,7 @@
 
 use doorward_proto::{
     auth::v1::{
-        RenewTokenRequest, VerifyPasswordRequest, WatchTrustRequest, auth_client::AuthClient,
+        RenewTokenRequest, VerifyPasswordRequest, VerifyTokenRequest, WatchTrustRequest, auth_client::AuthClient,
         watch_trust_response::Event,
     },
     directory::v1::{
@@ -57,6 +57,16 @@ impl Peers {
     async fn renew(&mut self, token: &str) -> Result<String, Code> {
         let answer = self.auth.renew_token(trusted(RenewTokenRequest { token: token.to_owned() })).await;
         answer.map(|answer| answer.into_inner().token).map_err(|status| status.code())
+    }
+}
+
+/// Whether auth refuses a token. It does not know the status of users, so only a revocation can be the reason.
+pub(crate) async fn is_revoked(auth: &str, token: &str) -> bool {
+    let request = trusted(VerifyTokenRequest { token: token.to_owned() });
+    match AuthClient::new(channel(auth).await).verify_token(request).await {
+        Ok(_) => false,
+        Err(status) if status.code() == Code::Unauthenticated => true,
+        Err(status) => panic!("{status}"),
     }
 }
 

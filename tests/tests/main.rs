@@ -60,6 +60,7 @@ mod passwords;
 mod peers;
 mod poolers;
 mod postgres_outage;
+mod power_cuts;
 mod project_commands;
 mod project_login;
 mod project_options;

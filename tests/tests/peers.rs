@@ -10,7 +10,10 @@ use doorward_tests::{
 };
 use serde_json::json;
 
-use crate::foreign_hashes::{DJANGO, FOREIGN_PASSWORD, import};
+use crate::{
+    foreign_hashes::{DJANGO, FOREIGN_PASSWORD, import},
+    grpc::is_revoked,
+};
 
 on_both_databases![
     without_auth_logins_are_503_and_come_back,
@@ -205,8 +208,10 @@ async fn auth_keeps_the_password_of_a_user_who_was_deleted_and_imported_again(ba
     }
 }
 
+/// The token is revoked, in auth and on the gateway. Init alone would not show it: it refuses inactive users by itself.
 async fn refused(split: &Split, token: &str, within: Duration) {
     let is_refused = async || (split.http.init(token).await.status == 401).then_some(());
     eventually("401", within, is_refused).await;
+    eventually("a revocation", within, async || is_revoked(&split.auth, token).await.then_some(())).await;
     split.http.init(token).await.assert_denied();
 }

@@ -1,0 +1,126 @@
+//! What was acknowledged survives a power cut, and not only a kill: everything that the server has answered is synced.
+
+use std::path::Path;
+
+use doorward_tests::{
+    Answer, App, Backend, Installation, PASSWORD, Postgres, Power, User, backend::Databases, on_both_databases,
+};
+use serde_json::json;
+
+on_both_databases![what_was_acknowledged_survives_a_power_cut];
+
+const NEW_PASSWORD: &str = "a kettle of 7 grey herons";
+
+/// A server on a disk that can lose its power: its SQLite files and pictures, or its PostgreSQL.
+struct Machine {
+    app: App,
+    power: Power,
+    postgres: Option<Postgres>,
+}
+
+impl Machine {
+    async fn start(backend: Backend) -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        match backend {
+            Backend::Sqlite => {
+                let disk = directory.path().join("disk");
+                std::fs::create_dir(&disk).expect("a directory");
+                let power = Power::of(&disk, directory.path());
+                let databases = Databases::in_directory(&disk);
+                let data = disk.join("data").display().to_string();
+                let installation = Installation::over(databases, directory).with(&[("DOORWARD_DATA_DIR", &data)]);
+                let variables = power.variables();
+                let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                let app = App::of(installation.with(&variables)).await;
+                Self { app, power, postgres: None }
+            }
+            Backend::Postgres => {
+                let (postgres, power) = Postgres::start_with_power();
+                let app = App::of(Installation::over(Databases::on(&postgres), directory)).await;
+                Self { app, power, postgres: Some(postgres) }
+            }
+        }
+    }
+
+    async fn lose_power(&mut self) {
+        self.app.process.kill();
+        if let Some(postgres) = &self.postgres {
+            postgres.stop();
+        }
+        self.power.cut();
+        if let Some(postgres) = &self.postgres {
+            postgres.start_again();
+        }
+        self.app.restart().await;
+    }
+}
+
+async fn what_was_acknowledged_survives_a_power_cut(backend: Backend) {
+    let mut machine = Machine::start(backend).await;
+    let ann = machine.app.user("ann").await;
+    let http = machine.app.http.clone();
+    let acknowledged = async |answer: Answer| assert_eq!(answer.status, 200, "{answer:?}");
+
+    // A login and its token, a project, a key. The cut comes as soon as the last of them is answered.
+    let (created, _) = ann.call("/api/projects/create", &json!({"name": "Herbarium"})).await.success();
+    let project = created["project"].as_str().expect("a gid").to_owned();
+    let robot = ann.create_api_user(&project, "Robot").await;
+    machine.lose_power().await;
+    assert_eq!(ann.init().await.success().0["user_projects"], json!({&project: ["owner"]}));
+    assert_eq!(robot.auth().await.status, 200);
+
+    // Revocations of a login, and of a key.
+    let other = User { token: http.login("ann", PASSWORD).await.token(), ..again(&ann) };
+    acknowledged(other.call("/api/account/logout", &json!({})).await).await;
+    acknowledged(ann.api_keys(&project, "deactivate", &json!({"user": robot.gid})).await).await;
+    machine.lose_power().await;
+    other.init().await.assert_denied();
+    assert_eq!(ann.init().await.status, 200);
+    robot.auth().await.assert_unknown_user();
+
+    // A new password ends the tokens of before.
+    let changed = ann.call("/api/account/update", &json!({"name": "Ann Smit", "password": NEW_PASSWORD})).await;
+    let token = changed.token();
+    machine.lose_power().await;
+    ann.init().await.assert_denied();
+    http.login("ann", PASSWORD).await.assert_unknown_user();
+    assert_eq!(http.init(&token).await.success().1["cc.users"][&ann.gid]["name"], json!("Ann Smit"));
+    let ann = User { token: http.login("ann", NEW_PASSWORD).await.token(), ..again(&ann) };
+
+    // A picture, a member, a deleted project; and what a command has printed.
+    let avatar = super::avatars::upload(&ann, &super::avatars::png()).await.success().1;
+    let avatar = avatar["cc.users"][&ann.gid]["avatar"].as_str().expect("a name").to_owned();
+    acknowledged(ann.call("/api/projects/delete", &json!({"project": project})).await).await;
+    machine.app.installation.create_user("ben").await;
+    machine.lose_power().await;
+    assert_eq!(http.get(&format!("/media/avatars/{avatar}")).send().await.status, 200);
+    assert_eq!(ann.init().await.success().1["cc.projects"][&project]["status"], json!("deleted"));
+    assert_eq!(http.login("ben", PASSWORD).await.status, 200);
+}
+
+fn again(user: &User) -> User {
+    User { gid: user.gid.clone(), username: user.username.clone(), token: String::new(), http: user.http.clone() }
+}
+
+/// The disk of these tests forgets what was not synced, and nothing else.
+#[test]
+fn a_power_cut_loses_what_was_not_synced() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let disk = directory.path().join("disk");
+    std::fs::create_dir(&disk).expect("a directory");
+    std::fs::write(disk.join("before"), "old").expect("a file");
+    let power = Power::of(&disk, directory.path());
+    let dd = |name: &str, options: &[&str]| {
+        let mut command = std::process::Command::new("dd");
+        command.args(["if=/dev/zero", "bs=1000", "count=1", "status=none", &format!("of={}", disk.join(name).display())]);
+        assert!(command.args(options).envs(power.variables()).status().expect("dd").success());
+    };
+    dd("synced", &["conv=fsync"]);
+    dd("lost", &[]);
+    dd("before", &[]);
+    dd("half", &["conv=fdatasync"]);
+    dd("half", &["seek=1"]);
+    power.cut();
+    let size = |name: &str| Path::new(&disk).join(name).metadata().map(|file| file.len()).ok();
+    assert_eq!(["synced", "lost", "before", "half"].map(size), [Some(1000), None, Some(3), Some(1000)]);
+}
