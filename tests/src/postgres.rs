@@ -64,8 +64,12 @@ impl Postgres {
 
     /// Starts it after [`stop`](Self::stop), on the same port, and waits until it accepts connections.
     pub fn start_again(&self) {
-        let settings =
-            format!("-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync={}", self.port, self.path().display(), self.fsync);
+        let settings = format!(
+            "-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync={}",
+            self.port,
+            self.path().display(),
+            self.fsync
+        );
         let log = self.path().join("log");
         let mut start = self.pg_ctl();
         start.envs(self.variables.iter().map(|(name, value)| (name, value)));

@@ -30,7 +30,8 @@ impl Machine {
                 let data = disk.join("data").display().to_string();
                 let installation = Installation::over(databases, directory).with(&[("DOORWARD_DATA_DIR", &data)]);
                 let variables = power.variables();
-                let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+                let variables: Vec<(&str, &str)> =
+                    variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
                 let app = App::of(installation.with(&variables)).await;
                 Self { app, power, postgres: None }
             }
@@ -112,7 +113,13 @@ fn a_power_cut_loses_what_was_not_synced() {
     let power = Power::of(&disk, directory.path());
     let dd = |name: &str, options: &[&str]| {
         let mut command = std::process::Command::new("dd");
-        command.args(["if=/dev/zero", "bs=1000", "count=1", "status=none", &format!("of={}", disk.join(name).display())]);
+        command.args([
+            "if=/dev/zero",
+            "bs=1000",
+            "count=1",
+            "status=none",
+            &format!("of={}", disk.join(name).display()),
+        ]);
         assert!(command.args(options).envs(power.variables()).status().expect("dd").success());
     };
     dd("synced", &["conv=fsync"]);
