@@ -67,6 +67,7 @@ class Handler:
                 "raw": envelope.content.decode("utf-8"),
                 "tls": session.ssl is not None or options.wrapped,
                 "user": session.auth_data,
+                "hello": session.host_name,
             }
         )
         if any(manner(address) == "slow" for address in envelope.rcpt_tos):

@@ -56,6 +56,16 @@ impl Installation {
         ])
     }
 
+    /// Returns the random id of a user's invitation to a project, which otherwise only the emailed link has.
+    #[must_use]
+    pub fn invitation(&self, project: &str, user: &str) -> Option<String> {
+        let sql = format!(
+            "SELECT invitation_id AS text FROM memberships WHERE project_gid = '{project}' AND user_gid = '{user}' \
+             AND invitation_id IS NOT NULL"
+        );
+        crate::backend::texts(&self.databases.directory, &sql).pop()
+    }
+
     /// With these settings added or replaced.
     #[must_use]
     pub fn with(mut self, variables: &[(&str, &str)]) -> Self {

@@ -32,6 +32,8 @@ pub struct ReceivedMail {
     pub is_encrypted: bool,
     /// Who had logged in.
     pub user: Option<String>,
+    /// The name in EHLO.
+    pub hello: String,
 }
 
 impl ReceivedMail {
@@ -50,6 +52,7 @@ impl ReceivedMail {
             raw: text("raw"),
             is_encrypted: line["tls"].as_bool().expect("whether there was TLS"),
             user: line["user"].as_str().map(str::to_owned),
+            hello: text("hello"),
         }
     }
 

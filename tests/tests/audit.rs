@@ -16,6 +16,7 @@ on_both_databases![
     the_trail_holds_no_secrets,
     the_trail_is_filtered_by_user_action_and_time,
     follow_prints_what_comes_and_nothing_twice,
+    a_request_id_from_outside_is_a_field_of_its_own,
 ];
 
 const WRONG: &str = "a wrong password";
@@ -70,16 +71,50 @@ fn lines(records: &[Value], names: &[(&str, &str)]) -> Vec<String> {
     let mut last = String::new();
     let line = |record: &Value| {
         let members: Vec<&String> = record.as_object().expect("an object").keys().collect();
-        assert_eq!(members, ["at", "action", "user", "by", "project", "address", "request_id", "detail"]);
+        assert_eq!(
+            members,
+            ["at", "action", "user", "by", "project", "address", "request_id", "client_request_id", "detail"]
+        );
         let at = record["at"].as_str().expect("a time");
         assert!(at.ends_with('Z') && at.len() == "2026-01-31T12:00:00.123456Z".len(), "{at}");
         assert!(*at >= *last, "{at} after {last}");
         at.clone_into(&mut last);
         let text = |name: &str| record[name].as_str().unwrap_or("-").to_owned();
-        let parts = ["action", "user", "by", "project", "address", "request_id", "detail"].map(text);
+        if let Some(sent) = record["client_request_id"].as_str() {
+            let own = record["request_id"].as_str().expect("an id");
+            assert!(own != sent && own.parse::<doorward_domain::Gid>().is_ok(), "{record}");
+        }
+        let parts = ["action", "user", "by", "project", "address", "client_request_id", "detail"].map(text);
         names.iter().fold(parts.join(" "), |line, (id, name)| line.replace(id, name))
     };
     records.iter().map(line).collect()
+}
+
+async fn a_request_id_from_outside_is_a_field_of_its_own(backend: Backend) {
+    let app = App::start(backend).await;
+    app.installation.create_user("ann").await;
+    let login = json!({"username": "ann", "password": PASSWORD});
+    let call = || app.http.post("/api/login").json(&login);
+    let first = call().send().await;
+    let own = first.header("x-request-id").expect("an id").to_owned();
+    // Another client takes the id of a request that there was, or makes one up.
+    let long = "x".repeat(128);
+    let mut expected = vec![(true, json!(null))];
+    for sent in [own.as_str(), "a", "/:+=._-", &long] {
+        assert_eq!(call().header("x-request-id", sent).send().await.header("x-request-id"), Some(sent));
+        expected.push((false, json!(sent)));
+    }
+    for malformed in ["a b", "\"", "\u{e9}", &format!("{long}x")] {
+        call().header("x-request-id", malformed).header("x-client-request-id", "smuggled").send().await.token();
+        expected.push((false, json!(null)));
+    }
+    let records = trail(&app, &["--action", "login"]).await;
+    let facts = |record: &Value| (record["request_id"] == json!(own), record["client_request_id"].clone());
+    assert_eq!(records.iter().map(facts).collect::<Vec<_>>(), expected);
+    let mut ids: Vec<String> = records.iter().map(|record| record["request_id"].to_string()).collect();
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), records.len());
 }
 
 async fn every_action_says_who_by_whom_from_where_and_in_which_request(backend: Backend) {

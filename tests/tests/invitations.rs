@@ -2,6 +2,9 @@
 
 mod misuse;
 mod places;
+mod secrets;
+
+use std::{collections::HashMap, sync::Mutex};
 
 use doorward_tests::{
     Answer, App, Backend, MailedApp, ReceivedMail, User,
@@ -32,6 +35,8 @@ struct Scene {
     app: MailedApp,
     ann: User,
     project: String,
+    /// The newest invitation of each user, also when it has ended.
+    invitations: Mutex<HashMap<String, String>>,
 }
 
 impl Scene {
@@ -39,7 +44,16 @@ impl Scene {
         let app = MailedApp::start(backend).await;
         let ann = app.user("ann").await;
         let project = app.installation.create_project("ann", "Herbarium").await;
-        Self { app, ann, project }
+        Self { app, ann, project, invitations: Mutex::default() }
+    }
+
+    /// The id of a user's invitation, or of the last one that there was.
+    fn invitation(&self, user: &str) -> String {
+        let mut known = self.invitations.lock().expect("no panic");
+        if let Some(id) = self.app.installation.invitation(&self.project, user) {
+            known.insert(user.to_owned(), id);
+        }
+        known.get(user).cloned().unwrap_or_else(|| NO_GID.to_owned())
     }
 
     async fn owner(&self, call: &str, body: &Value) -> Answer {
@@ -52,15 +66,18 @@ impl Scene {
 
     /// Invites: the gid.
     async fn invite(&self, name: &str) -> String {
-        self.try_invite(name).await.success().0["user"].as_str().expect("a gid").to_owned()
+        let gid = self.try_invite(name).await.success().0["user"].as_str().expect("a gid").to_owned();
+        self.invitation(&gid);
+        gid
     }
 
     async fn account(&self, user: &User, call: &str) -> Answer {
         user.call(&format!("/api/account/{call}"), &json!({"project": self.project})).await
     }
 
-    /// A call with the link that was mailed.
-    async fn link(&self, call: &str, invitee: &str) -> Answer {
+    /// A call with the link that was mailed to a user.
+    async fn link(&self, call: &str, user: &str) -> Answer {
+        let invitee = self.invitation(user);
         self.app.http.open(&format!("/api/{call}"), &json!({"invitee": invitee, "project": self.project})).await
     }
 
@@ -82,8 +99,9 @@ impl Scene {
     }
 
     /// The invitation in the next mail to this address.
-    async fn mail(&self, address: &str, invitee: &str) -> ReceivedMail {
+    async fn mail(&self, address: &str, user: &str) -> ReceivedMail {
         let mail = self.app.smtp.mail_to(address).await;
+        let invitee = self.invitation(user);
         let link = format!("{APP_URL}/invite?invitee={invitee}&project={}", self.project);
         assert!(mail.text.lines().any(|line| line.trim() == link), "{}", mail.text);
         assert!(mail.html.contains(&link.replace('&', "&amp;")), "{}", mail.html);

@@ -14,6 +14,7 @@ on_both_databases![
     without_a_mail_server_the_calls_that_need_one_are_unavailable_and_no_others,
     mails_may_go_to_the_log,
     a_mail_waits_for_the_mail_server,
+    the_mail_server_is_greeted_by_the_name_of_the_app_or_of_the_setting,
 ];
 
 const NEW: &str = "another battery staple 7";
@@ -73,6 +74,19 @@ async fn mails_may_go_to_the_log(backend: Backend) {
     let code = mail.lines().find(is_code);
     let code = code.unwrap_or_else(|| panic!("no code in {mail}"));
     assert_eq!(app.http.open("/api/signup", &with_codes(&first, &asked, code)).await.status, 200);
+}
+
+async fn the_mail_server_is_greeted_by_the_name_of_the_app_or_of_the_setting(backend: Backend) {
+    let own: &[(&str, &str)] = &[("DOORWARD_SMTP_HELLO", "Mail-7.example.net")];
+    let literal: &[(&str, &str)] = &[("DOORWARD_SMTP_HELLO", "[IPv6:2001:db8::7]")];
+    let local: &[(&str, &str)] = &[("DOORWARD_APP_URL", "http://localhost:3000/app")];
+    let names = ["app.example.org", "Mail-7.example.net", "[IPv6:2001:db8::7]", "[127.0.0.1]"];
+    for (settings, hello) in [&[], own, literal, local].into_iter().zip(names) {
+        let app = MailedApp::with(backend, settings).await;
+        let first = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
+        app.http.open("/api/signup_request", &first).await.success();
+        assert_eq!(app.smtp.mail_to("ann@example.org").await.hello, hello);
+    }
 }
 
 async fn a_mail_waits_for_the_mail_server(backend: Backend) {

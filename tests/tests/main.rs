@@ -47,6 +47,7 @@ mod login;
 mod mail_delivery;
 mod mail_settings;
 mod mail_worker;
+mod mailboxes;
 mod members;
 mod membership_table;
 mod migrations;

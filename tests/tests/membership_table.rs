@@ -1,8 +1,11 @@
 //! Each cell of the table in `docs/membership.md`, through HTTP: somebody is brought into the state, the call is made, and its
 //! answer and the new state are compared.
 
-use doorward_tests::{Answer, Backend, MANY_WRITES, MailedApp, User, on_both_databases};
+use doorward_domain::{Ids, RandomIds};
+use doorward_tests::{Answer, Backend, MANY_WRITES, MailedApp, User, backend::execute, on_both_databases};
 use serde_json::json;
+
+use super::api_keys::NO_GID;
 
 on_both_databases![each_cell_of_the_table_is_what_happens];
 
@@ -52,6 +55,15 @@ impl Scene {
         for step in steps {
             case.call(step).await.success();
         }
+        if before == "owner" {
+            // An owner has a link if the project was transferred to an invited member.
+            let set = format!(
+                "UPDATE memberships SET invitation_id = '{}' WHERE project_gid = '{}'",
+                RandomIds.gid(),
+                case.project
+            );
+            execute(&self.app.installation.databases.directory, &set);
+        }
         case
     }
 }
@@ -59,9 +71,11 @@ impl Scene {
 impl Case<'_> {
     async fn call(&self, call: &str) -> Answer {
         let Scene { app, ann, ben } = self.scene;
+        // A membership that never was an invitation has no link.
+        let invitation = app.installation.invitation(&self.project, &self.subject);
         let body = json!({
             "username_or_email": if self.subject == ann.gid { &ann.username } else { &ben.username },
-            "user": self.subject, "invitee": self.subject, "project": self.project,
+            "user": self.subject, "invitee": invitation.unwrap_or_else(|| NO_GID.to_owned()), "project": self.project,
         });
         match call {
             "invite" | "resend_invite" | "remove" | "deactivate" | "activate" => {

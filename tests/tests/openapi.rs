@@ -96,8 +96,10 @@ async fn scene(app: &App, ann: &User) -> Value {
             scene[item] = made[list].clone();
         }
     }
-    for project in [&projects[0], &projects[2]] {
-        scene["invitee"] = invite(&app.http, &ann.token, project, "dora@example.org").await;
+    for (name, project) in [("invitee", &projects[0]), ("handed_invitee", &projects[2])] {
+        scene["invited_user"] = invite(&app.http, &ann.token, project, "dora@example.org").await;
+        let user = scene["invited_user"].as_str().expect("a gid");
+        scene[name] = json!(app.installation.invitation(project, user));
     }
     let ben = app.http.login("ben", PASSWORD).await.token();
     for name in ["accepted_project", "declined_project", "left_project"] {

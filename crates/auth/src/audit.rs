@@ -66,6 +66,8 @@ actions! {
     UserUnblocked = "user_unblocked",
     /// By an administrator or by the user.
     UserDeleted = "user_deleted",
+    /// An invited user declined, or the holder of the emailed link.
+    InvitationDeclined = "invitation_declined",
     SigningKeyRotated = "signing_key_rotated",
     SigningKeyRetired = "signing_key_retired",
     MasterKeyReplaced = "master_key_replaced",
@@ -100,17 +102,20 @@ pub struct Origin {
     pub actor: Actor,
     /// An IP address.
     pub address: Option<String>,
+    /// The server's own id of the request.
     pub request_id: Option<String>,
+    /// The id that the client sent with the request: anything that the client likes.
+    pub client_request_id: Option<String>,
 }
 
 impl Origin {
     #[must_use]
     pub const fn command_line() -> Self {
-        Self { actor: Actor::CommandLine, address: None, request_id: None }
+        Self { actor: Actor::CommandLine, address: None, request_id: None, client_request_id: None }
     }
 
     pub(crate) const fn service() -> Self {
-        Self { actor: Actor::Nobody, address: None, request_id: None }
+        Self { actor: Actor::Nobody, address: None, request_id: None, client_request_id: None }
     }
 
     /// The same, by somebody who has proved who they are.
@@ -180,6 +185,7 @@ pub struct Record {
     pub project: Option<Gid>,
     pub address: Option<String>,
     pub request_id: Option<String>,
+    pub client_request_id: Option<String>,
     pub detail: Option<String>,
 }
 

@@ -59,7 +59,8 @@ pub use sealing::{SealError, Sealer};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-pub const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "trust_head" };
+pub const MIGRATIONS: Migrations =
+    Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "trust_head", steps: &[] };
 
 /// What the service stands on.
 pub struct Deps {

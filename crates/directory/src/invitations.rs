@@ -53,7 +53,7 @@ impl Directory {
         F: FnOnce(&mut AnyConnection, &User) -> Result<Invitee, Error> + Send + 'static,
     {
         let (caller, project, step) = what;
-        let (clock, mail_id) = (self.clock.clone(), self.ids.gid());
+        let (clock, mail_id, new_invitation) = (self.clock.clone(), self.ids.gid(), self.ids.gid());
         let (outbox, limits) = (self.outbox.clone(), self.limits);
         let member = self
             .change(move |connection| {
@@ -76,10 +76,19 @@ impl Directory {
                     limits.check_members(connection, project.gid)?;
                 }
                 let (membership, changed) = take(connection, project.gid, user.gid, step, now)?;
+                // An invitation that is open already keeps its id, so that links sent before stay valid.
+                let open = match &changed {
+                    Some(_) => None,
+                    None => store::invitation::find(connection, project.gid, user.gid)?,
+                };
+                if open.is_none() {
+                    store::invitation::set(connection, project.gid, user.gid, new_invitation)?;
+                }
                 changes.extend(changed);
                 let membership = membership.ok_or(Error::NotAMember)?;
                 places::check_can_answer(connection, &user)?;
-                send(connection, &outbox, (mail_id, inviter, &project, &user), now)?;
+                let invitation = Sent { id: open.unwrap_or(new_invitation), inviter, project: &project, user: &user };
+                send(connection, &outbox, mail_id, &invitation, now)?;
                 if !changes.is_empty() {
                     feed::append(connection, changes, &*clock)?;
                 }
@@ -128,8 +137,12 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::NotInvited`], [`Error::AlreadyMember`], and those of the database.
-    pub async fn decline_invite_by_link(&self, user: Gid, project: Gid) -> Result<Member, Error> {
-        self.decline(project, move |connection| store::user::find(connection, user)?.ok_or(Error::NotInvited)).await
+    pub async fn decline_invite_by_link(&self, invitation: Gid, project: Gid) -> Result<Member, Error> {
+        let invitee = move |connection: &mut AnyConnection| {
+            let user = get_invitee(connection, project, invitation)?;
+            store::user::find(connection, user)?.ok_or(Error::NotInvited)
+        };
+        self.decline(project, invitee).await
     }
 
     async fn decline<F>(&self, project: Gid, find: F) -> Result<Member, Error>
@@ -153,9 +166,10 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::NotInvited`], [`Error::InviteInvalid`], [`Error::AlreadyMember`], and those of the database.
-    pub async fn view_invite(&self, user: Gid, project: Gid) -> Result<(Project, Member), Error> {
+    pub async fn view_invite(&self, invitation: Gid, project: Gid) -> Result<(Project, Member), Error> {
         self.database
             .read(move |connection| {
+                let user = get_invitee(connection, project, invitation)?;
                 let user = store::user::find(connection, user)?.ok_or(Error::NotInvited)?;
                 let project = open_project(connection, project)?;
                 let membership = store::membership::find(connection, project.gid, user.gid)?;
@@ -265,12 +279,26 @@ pub(crate) fn take(
     }
 }
 
+fn get_invitee(connection: &mut AnyConnection, project: Gid, invitation: Gid) -> Result<Gid, Error> {
+    store::invitation::find_invitee(connection, project, invitation)?.ok_or(Error::NotInvited)
+}
+
+/// An invitation, as its email presents it.
+struct Sent<'a> {
+    id: Gid,
+    inviter: &'a User,
+    project: &'a Project,
+    user: &'a User,
+}
+
 fn send(
     connection: &mut AnyConnection,
     outbox: &Outbox,
-    (id, inviter, project, user): (Gid, &User, &Project, &User),
+    mail_id: Gid,
+    invitation: &Sent<'_>,
     now: doorward_domain::Timestamp,
 ) -> Result<(), Error> {
+    let Sent { id, inviter, project, user } = invitation;
     let email = user.email.as_deref().and_then(|email| Email::parse(email).ok());
     // An account without an address sees the invitation when it logs in.
     let Some(to) = email else { return Ok(()) };
@@ -279,12 +307,12 @@ fn send(
     let letter = Letter::Invitation {
         inviter: shown,
         project: project.name.clone(),
-        invitee_gid: user.gid.to_string(),
+        invitee_gid: id.to_string(),
         project_gid: project.gid.to_string(),
     };
     let topic = Some(format!("invitation/{}/{}", project.gid, user.gid));
     let (language, user) = (user.language.clone(), Some(user.gid));
-    Ok(outbox.put(connection, NewMail { id, to, language, letter, topic, expires_at: None, user }, now)?)
+    Ok(outbox.put(connection, NewMail { id: mail_id, to, language, letter, topic, expires_at: None, user }, now)?)
 }
 
 /// A project into which one may be invited still.

@@ -4,6 +4,7 @@ mod accounts;
 mod api_users;
 mod caller;
 mod convert;
+mod email_conflicts;
 mod error;
 mod feed;
 mod head;
@@ -53,6 +54,7 @@ use tonic::service::Routes;
 
 pub use accounts::{By, NewAccount, UserChange};
 pub use caller::{Actor, Caller};
+pub use email_conflicts::EmailConflict;
 pub use error::Error;
 pub use init::Init;
 pub use invitations::Member;
@@ -69,7 +71,8 @@ pub use views::{MemberChange, MembersView, NotificationsChange};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-pub const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "feed_head" };
+pub const MIGRATIONS: Migrations =
+    Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "feed_head", steps: &[email_conflicts::STEP] };
 
 /// The rules of the directory over its database: for its own gRPC service and for administration.
 #[derive(Clone)]

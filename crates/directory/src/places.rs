@@ -25,9 +25,9 @@ pub(crate) fn find(connection: &mut AnyConnection, name: &str, new_gid: Gid, inv
     let accounts = accounts::find_accounts(connection, &By::Either(name.to_owned()), &[UserStatus::Active])?;
     let email = Email::parse(name).ok();
     // An address may be somebody's name who had it once: it is the one who has it now that is meant.
-    let is_meant = |user: &User| {
-        email.as_ref().is_none_or(|email| user.email.as_ref().is_some_and(|own| own.to_lowercase() == email.folded()))
-    };
+    let has =
+        |user: &User, email: &Email| user.email.as_deref().is_some_and(|own| Email::parse(own).as_ref() == Ok(email));
+    let is_meant = |user: &User| email.as_ref().is_none_or(|email| has(user, email));
     if let Some(user) = accounts.into_iter().find(is_meant) {
         return Ok(Invitee::Known(user));
     }
@@ -75,19 +75,36 @@ pub(crate) fn take_over(
     now: Timestamp,
 ) -> Result<Vec<NewChange>, Error> {
     let holders = store::user::list_by_email(connection, email, 1)?;
-    let Some(placeholder) = holders.into_iter().find(|holder| holder.is_placeholder() && holder.gid != user) else {
-        return Ok(Vec::new());
-    };
+    match holders.into_iter().find(|holder| holder.is_placeholder() && holder.gid != user) {
+        Some(placeholder) => merge(connection, placeholder.gid, user, now),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Moves the open invitations of a placeholder account to another user, and deletes the placeholder account.
+pub(crate) fn merge(
+    connection: &mut AnyConnection,
+    placeholder: Gid,
+    user: Gid,
+    now: Timestamp,
+) -> Result<Vec<NewChange>, Error> {
     let mut changes = Vec::new();
-    for old in store::membership::list_of_user(connection, placeholder.gid)? {
+    for old in store::membership::list_of_user(connection, placeholder)? {
         changes.push(NewChange::Membership { before: Some(old.clone()), after: None });
         if old.status == MembershipStatus::Invited {
-            changes.extend(move_to(connection, user, old, now)?);
+            let (project, invitation) = (old.project, store::invitation::find(connection, old.project, placeholder)?);
+            store::membership::delete(connection, project, placeholder)?;
+            let moved = move_to(connection, user, old, now)?;
+            // The link that was emailed stays valid.
+            if let (Some(_), Some(invitation)) = (&moved, invitation) {
+                store::invitation::set(connection, project, user, invitation)?;
+            }
+            changes.extend(moved);
         }
     }
-    store::membership::delete_all_of_user(connection, placeholder.gid)?;
-    store::user::delete(connection, placeholder.gid)?;
-    changes.push(users::change(Action::Delete, placeholder.gid, ""));
+    store::membership::delete_all_of_user(connection, placeholder)?;
+    store::user::delete(connection, placeholder)?;
+    changes.push(users::change(Action::Delete, placeholder, ""));
     Ok(changes)
 }
 

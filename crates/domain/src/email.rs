@@ -1,58 +1,142 @@
-//! Email addresses.
+//! Email addresses: their grammar (RFC 5321, section 4.1.2; RFC 6531) and their canonical form.
+//!
+//! One mailbox has many spellings. `Fay@Example.org`, `"fay"@example.org` and `"f\ay"@example.org` are the same mailbox, and so
+//! are `fay@bücher.example` and `fay@xn--bcher-kva.example`. All of them share one canonical form:
+//!
+//! - The local part is in NFC and lower case, without escapes, and in quotes only if it would be malformed without them.
+//! - The domain is in ASCII (IDNA 2008 with the mappings of UTS 46) and in lower case.
 
 use std::{fmt, str::FromStr};
 
-use email_address::{EmailAddress, Options};
+use email_address::EmailAddress;
+use idna::uts46::{AsciiDenyList, DnsLength, Hyphens, Uts46};
+use unicode_normalization::{UnicodeNormalization, char::decompose_canonical};
 
 use crate::Malformed;
 
-/// An address as its owner wrote it (RFC 5321, section 4.1.2); compared without case.
+const MALFORMED: Malformed = Malformed("not an email address");
+/// RFC 5321, section 4.5.3.1.3, without the angle brackets. Counts the canonical form; that of a local part is 64 and is
+/// checked with its grammar.
+const MAX_BYTES: usize = 254;
+/// Bound on the text as written, which escapes and full-width letters make longer than the canonical form.
+const MAX_WRITTEN_BYTES: usize = 1024;
+
+/// An address as its owner wrote it. Two addresses are equal when their canonical forms are.
 #[derive(Debug, Clone)]
-pub struct Email(String);
+pub struct Email {
+    written: String,
+    delivered: String,
+    folded: String,
+}
 
 impl Email {
-    /// Parses an address; white space (Unicode `White_Space`) around it is ignored.
+    /// Parses an address of the form `local@domain.tld`; white space (Unicode `White_Space`) around it is ignored.
     ///
     /// # Errors
-    /// When it is no address of the form `local@domain.tld`, or longer than 254 bytes.
+    /// When it is no such address, or too long.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
-        let text = text.trim();
-        if text.len() > 254 || text.chars().any(char::is_control) {
-            return Err(Malformed("not an email address"));
+        let written = text.trim();
+        if written.len() > MAX_WRITTEN_BYTES || written.chars().any(char::is_control) {
+            return Err(MALFORMED);
         }
-        // The sign of Kelvin, which in small letters is an ASCII k: two mailboxes would count as one.
-        if text.chars().any(|char| !char.is_ascii() && char.to_lowercase().all(|small| small.is_ascii())) {
-            return Err(Malformed("not an email address"));
+        let (written_local, written_domain) = written.rsplit_once('@').ok_or(MALFORMED)?;
+        let domain = ascii_domain(written_domain).ok_or(MALFORMED)?;
+        let content = local_content(written_local).ok_or(MALFORMED)?;
+        let plain = with_quotes_if_needed(&content);
+        let lower: String = content.to_lowercase().nfc().collect();
+        let folded_local = with_quotes_if_needed(&lower);
+        // What the mail library would not send to as written is sent to in the simplest spelling.
+        let delivered_local = if is_local_part(written_local) { written_local } else { &plain };
+        let folded = format!("{folded_local}@{domain}");
+        if folded.len() > MAX_BYTES || !is_local_part(&folded_local) || !is_local_part(delivered_local) {
+            return Err(MALFORMED);
         }
-        let options = Options::default().with_required_tld().without_display_text().without_domain_literal();
-        match EmailAddress::parse_with_options(text, options) {
-            Ok(address) if is_host(address.domain()) => Ok(Self(text.to_owned())),
-            Ok(_) | Err(_) => Err(Malformed("not an email address")),
-        }
+        let delivered_domain = if written_domain.is_ascii() { written_domain } else { &domain };
+        let delivered = format!("{delivered_local}@{delivered_domain}");
+        Ok(Self { written: written.to_owned(), delivered, folded })
     }
 
+    /// Returns the address as its owner wrote it, to be shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.written
     }
 
-    /// The form by which addresses are compared and looked up.
+    /// Returns the address to which emails are sent: as written, but with the domain in ASCII.
+    #[must_use]
+    pub fn delivered(&self) -> &str {
+        &self.delivered
+    }
+
+    /// Returns the canonical form, by which addresses are compared, counted and looked up.
     #[must_use]
     pub fn folded(&self) -> String {
-        self.0.to_lowercase()
+        self.folded.clone()
     }
 }
 
-/// Whether it is made as names of hosts are (RFC 1123, section 2.1), and no IP address.
-fn is_host(domain: &str) -> bool {
-    let is_of_host = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || c == '-' || c == '.';
-    let top = domain.rsplit('.').next().unwrap_or_default();
-    domain.chars().all(is_of_host) && !top.bytes().all(|byte| byte.is_ascii_digit())
+/// Returns the domain in ASCII and lower case, if it is a host name of at least two labels and no IP address (RFC 5321,
+/// section 4.1.2; RFC 1123, section 2.1).
+fn ascii_domain(domain: &str) -> Option<String> {
+    let ascii = Uts46::new().to_ascii(
+        domain.as_bytes(),
+        AsciiDenyList::STD3,
+        // Many names have hyphens in their third and fourth position, which IDNA reserves but RFC 5321 does not.
+        Hyphens::CheckFirstLast,
+        DnsLength::Verify,
+    );
+    let ascii = ascii.ok()?;
+    let (_, top) = ascii.rsplit_once('.')?;
+    let is_number = top.bytes().all(|byte| byte.is_ascii_digit());
+    (!is_number).then(|| ascii.into_owned())
+}
+
+/// Returns what a local part stands for, without quotes and escapes, in NFC.
+fn local_content(local: &str) -> Option<String> {
+    // Some characters, such as the Kelvin sign, have an ASCII letter as their lower case or NFC form, and some have `;` or a
+    // backtick: two mailboxes would count as one.
+    let becomes_ascii = |c: char| {
+        let mut is_ascii = true;
+        decompose_canonical(c, |part| is_ascii &= part.is_ascii());
+        is_ascii || c.to_lowercase().all(|lower| lower.is_ascii())
+    };
+    if local.chars().any(|c| !c.is_ascii() && becomes_ascii(c)) {
+        return None;
+    }
+    let local: String = local.nfc().collect();
+    let Some(quoted) = local.strip_prefix('"') else {
+        return is_dot_string(&local).then_some(local);
+    };
+    let mut content = String::with_capacity(quoted.len());
+    let mut chars = quoted.strip_suffix('"')?.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '\\' => content.push(chars.next().filter(|escaped| (' '..='~').contains(escaped))?),
+            '"' => return None,
+            c => content.push(c),
+        }
+    }
+    Some(content)
+}
+
+fn with_quotes_if_needed(content: &str) -> String {
+    if is_dot_string(content) {
+        return content.to_owned();
+    }
+    format!("\"{}\"", content.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+fn is_dot_string(text: &str) -> bool {
+    !text.starts_with('"') && is_local_part(text)
+}
+
+fn is_local_part(text: &str) -> bool {
+    EmailAddress::is_valid_local_part(text)
 }
 
 impl PartialEq for Email {
     fn eq(&self, other: &Self) -> bool {
-        self.folded() == other.folded()
+        self.folded == other.folded
     }
 }
 
@@ -60,7 +144,7 @@ impl Eq for Email {}
 
 impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.written)
     }
 }
 
@@ -73,42 +157,5 @@ impl FromStr for Email {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn addresses_differ_by_more_than_case() {
-        assert_eq!(Email::parse("Ann@Example.org").unwrap(), Email::parse("ann@example.ORG").unwrap());
-        assert_ne!(Email::parse("ann@example.org").unwrap(), Email::parse("ann@example.com").unwrap());
-    }
-
-    #[test]
-    fn white_space_around_an_address_is_ignored() {
-        let around = " \t\r\n\u{b}\u{c}\u{85}\u{a0}\u{1680}\u{2003}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
-        let email = Email::parse(&format!("{around}ann@example.org{around}")).unwrap();
-        assert_eq!(email.as_str(), "ann@example.org");
-        for bad in ["\u{200b}ann@example.org", "ann @example.org", "ann@ example.org", "ann@example.org\u{feff}"] {
-            assert!(Email::parse(bad).is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_no_address_is_refused() {
-        for bad in [
-            "",
-            "ann",
-            "ann@",
-            "@example.org",
-            "ann@localhost",
-            "fran\u{212a}@example.org",
-            "a b@example.org",
-            "Ann <ann@example.org>",
-            "ann@[127.0.0.1]",
-            "ann@127.0.0.1",
-            "ann@exam_ple.org",
-            "ann@example.org\r\nBcc: x@y.z",
-        ] {
-            assert!(Email::parse(bad).is_err(), "{bad}");
-        }
-    }
-}
+#[path = "email_tests.rs"]
+mod tests;

@@ -49,11 +49,11 @@ impl Username {
         Self::parse_existing(text).map_or_else(|_| text.trim().to_owned(), |name| name.0)
     }
 
-    /// Whether an account with this verified email may have this name: a name with `@` must be that very address,
-    /// apart from case, or else one could take another's address as a name.
+    /// Returns whether an account with this verified address may have this name. A name with `@` must be that address, in any
+    /// spelling: otherwise a user could take another user's address as a name.
     #[must_use]
     pub fn is_allowed_for(&self, email: Option<&Email>) -> bool {
-        !self.0.contains('@') || email.is_some_and(|email| email.folded() == self.0.to_lowercase())
+        !self.0.contains('@') || email.is_some_and(|email| Email::parse(&self.0).is_ok_and(|own| own == *email))
     }
 
     #[must_use]
@@ -144,6 +144,10 @@ mod tests {
         assert!(!Username::parse("ben@example.org").unwrap().is_allowed_for(Some(&email)));
         assert!(!Username::parse("ann@example.org").unwrap().is_allowed_for(None));
         assert!(Username::parse("ann").unwrap().is_allowed_for(None));
+        let email = Email::parse("Ann@b\u{fc}cher.example").unwrap();
+        assert!(Username::parse("ann@xn--bcher-kva.example").unwrap().is_allowed_for(Some(&email)));
+        assert!(!Username::parse("ann@bucher.example").unwrap().is_allowed_for(Some(&email)));
+        assert!(!Username::parse("x@ann@b\u{fc}cher.example").unwrap().is_allowed_for(Some(&email)));
     }
 
     #[test]

@@ -1,9 +1,15 @@
 //! Invitations, by who is invited: `POST /api/account/accept_invite`, `/decline_invite`, `/leave_project` with an account, and
 //! `POST /api/init_invite`, `/api/decline_invite` with the link that was mailed.
 
-use actix_web::{HttpResponse, web::Data};
-use doorward_proto::directory::v1::{
-    AcceptInviteRequest, DeclineInviteRequest, LeaveProjectRequest, ViewInviteRequest, ViewInviteResponse,
+use std::net::IpAddr;
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use doorward_proto::{
+    auth::v1::{Actor, NoteInvitationDeclinedRequest},
+    directory::v1::{
+        AcceptInviteRequest, DeclineInviteRequest, LeaveProjectRequest, ViewInviteRequest, ViewInviteResponse,
+        decline_invite_request::By,
+    },
 };
 use serde::Serialize;
 use serde_json::json;
@@ -12,6 +18,7 @@ use crate::{
     Gateway,
     body::Body,
     caller::Caller,
+    client_address,
     entries::{Memberships, Projects, Users},
     envelope::{self, Empty, Problem},
     init::with_token,
@@ -38,13 +45,19 @@ pub(crate) async fn accept(
 pub(crate) async fn decline(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
     refuse_api_users(&caller)?;
     let project_gid = body.gid("project")?.to_string();
-    decline_of(&peers, caller.claims.sub.to_string(), project_gid, true).await
+    decline_by(&peers, By::UserGid(caller.claims.sub.to_string()), project_gid, caller.address).await
 }
 
-/// By whoever has the link.
-pub(crate) async fn decline_by_link(body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
-    let (invitee, project) = (body.gid("invitee")?.to_string(), body.gid("project")?.to_string());
-    decline_of(&peers, invitee, project, false).await
+/// Declines with the emailed link alone.
+pub(crate) async fn decline_by_link(
+    request: HttpRequest,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, Problem> {
+    let (invitation_id, project_gid) = (body.gid("invitee")?.to_string(), body.gid("project")?.to_string());
+    let address = client_address::of(&request, &gateway);
+    decline_by(&peers, By::InvitationId(invitation_id), project_gid, address).await
 }
 
 pub(crate) async fn leave(
@@ -62,9 +75,10 @@ pub(crate) async fn leave(
 
 /// What the link leads to.
 pub(crate) async fn init(body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
-    let (user_gid, project_gid) = (body.gid("invitee")?.to_string(), body.gid("project")?.to_string());
-    let view = ViewInviteRequest { project_gid: project_gid.clone(), user_gid: user_gid.clone() };
+    let (invitation_id, project_gid) = (body.gid("invitee")?.to_string(), body.gid("project")?.to_string());
+    let view = ViewInviteRequest { project_gid: project_gid.clone(), invitation_id };
     let invite: ViewInviteResponse = peers.directory().view_invite(view).await?.into_inner();
+    let user_gid = invite.user.as_ref().map(|user| user.gid.as_str()).ok_or_else(Problem::internal)?;
     let result = json!({"user": user_gid, "project": project_gid, "has_account": invite.has_account});
     let data = InviteData {
         users: Users { caller: None, others: invite.user.as_slice() },
@@ -90,14 +104,22 @@ struct MembershipData<'a> {
     memberships: Memberships<'a>,
 }
 
-async fn decline_of(
-    peers: &Peers,
-    user_gid: String,
-    project_gid: String,
-    is_own: bool,
-) -> Result<HttpResponse, Problem> {
-    let decline = DeclineInviteRequest { project_gid: project_gid.clone(), user_gid, is_own };
+/// Declines, and has auth write it to the audit trail. If auth cannot be reached, the invitation stays declined, and the log
+/// has the entry.
+async fn decline_by(peers: &Peers, by: By, project_gid: String, address: IpAddr) -> Result<HttpResponse, Problem> {
+    let caller_gid = match &by {
+        By::UserGid(user_gid) => Some(user_gid.clone()),
+        By::InvitationId(_) => None,
+    };
+    let decline = DeclineInviteRequest { project_gid: project_gid.clone(), by: Some(by) };
     let declined = peers.directory().decline_invite(decline).await?.into_inner();
+    let user_gid = declined.memberships.first().map(|declined| declined.user_gid.clone()).unwrap_or_default();
+    let actor = Some(Actor { user_gid: caller_gid, client_address: address.to_string() });
+    let note = NoteInvitationDeclinedRequest { user_gid: user_gid.clone(), project_gid: project_gid.clone(), actor };
+    if let Err(status) = peers.auth().note_invitation_declined(note).await {
+        let code = status.code();
+        tracing::error!(?code, user_gid, project_gid, %address, "a declined invitation is missing in the audit trail");
+    }
     let data = MembershipData { memberships: Memberships(&declined.memberships) };
     envelope::success(&json!({"project": project_gid}), &data)
 }

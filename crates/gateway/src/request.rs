@@ -21,7 +21,10 @@ use actix_web::{
     web::Data,
 };
 use doorward_domain::ErrorCode;
-use doorward_proto::{Failure, channel::CURRENT_REQUEST_ID};
+use doorward_proto::{
+    Failure,
+    channel::{CURRENT_REQUEST_ID, RequestId},
+};
 use futures_util::FutureExt;
 use opentelemetry::propagation::Extractor;
 use tracing::{Instrument, Span, field::Empty};
@@ -47,11 +50,14 @@ pub(crate) async fn around(
     let started = Instant::now();
     let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(Problem::internal)?;
     let method = request.method().clone();
-    let id = request_id(request.headers(), &gateway);
-    let span = request_span(&request, &id);
+    let own = gateway.ids.gid().to_string();
+    let client = client_request_id(request.headers());
+    let span = request_span(&request, &own, client.as_deref());
+    // The response repeats the client's id; records that the server must be able to trust have its own.
+    let id = client.clone().unwrap_or_else(|| own.clone());
     let work = async { Ok::<_, Error>(renew(next.call(request).await?.map_into_boxed_body(), &gateway).await) };
     let answer = AssertUnwindSafe(work).catch_unwind().instrument(span.clone());
-    let Ok(answer) = CURRENT_REQUEST_ID.scope(id.clone(), answer).await else {
+    let Ok(answer) = CURRENT_REQUEST_ID.scope(RequestId { own: Some(own), client }, answer).await else {
         span.in_scope(|| tracing::error!("a request panicked"));
         record(&Outcome { method: method.as_str(), path: "panicked", status: 500 }, started, &span);
         let mut response = Problem::internal().error_response();
@@ -151,23 +157,22 @@ fn add_headers(headers: &mut HeaderMap, status: StatusCode, id: &str, gateway: &
     }
 }
 
-/// The caller's own id, if it is a sane one; else a new one.
-fn request_id(headers: &HeaderMap, gateway: &Gateway) -> String {
+/// Returns the id that the client sent, if it is well-formed.
+fn client_request_id(headers: &HeaderMap) -> Option<String> {
     let is_sane = |id: &&str| {
         (1..=MAX_ID_BYTES).contains(&id.len())
             && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.:/+=".contains(&byte))
     };
-    let sent = headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_sane);
-    sent.map_or_else(|| gateway.ids.gid().to_string(), str::to_owned)
+    headers.get(REQUEST_ID).and_then(|id| id.to_str().ok()).filter(is_sane).map(str::to_owned)
 }
 
-fn request_span(request: &ServiceRequest, id: &str) -> Span {
+fn request_span(request: &ServiceRequest, id: &str, client_id: Option<&str>) -> Span {
     let parent = opentelemetry::global::get_text_map_propagator(|propagator| {
         propagator.extract(&HeaderExtractor(request.headers()))
     });
     let span = tracing::info_span!(
         "request", otel.kind = "server", method = %request.method(), path = request.path(), request_id = id,
-        trace_id = Empty,
+        client_request_id = client_id, trace_id = Empty,
     );
     if let Err(error) = span.set_parent(parent) {
         tracing::trace!(%error, "no trace context");

@@ -15,6 +15,8 @@ pub struct MailConfig {
     pub from: String,
     /// Where the app is, for links.
     pub app_url: String,
+    /// Name in SMTP's EHLO, as [`is_hello`](crate::is_hello) accepts it.
+    pub hello: String,
 }
 
 #[derive(Debug, Clone)]

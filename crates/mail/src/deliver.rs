@@ -69,7 +69,7 @@ impl Deliverer {
     pub(crate) fn new(outbox: Outbox, config: MailConfig, on_give_up: OnGiveUp) -> Result<Self, Error> {
         let composer = Composer { from: parse_from(&config.from)?, app_url: config.app_url };
         let way = match &config.delivery {
-            Delivery::Smtp(url) => Way::Smtp(Box::new(Server::new(url)?)),
+            Delivery::Smtp(url) => Way::Smtp(Box::new(Server::new(url, &config.hello)?)),
             Delivery::Log => Way::Log,
         };
         Ok(Self { outbox, way, composer, on_give_up, acknowledged: Mutex::default(), is_away: AtomicBool::new(false) })

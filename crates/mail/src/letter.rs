@@ -35,7 +35,7 @@ pub enum Letter {
     Invitation {
         inviter: String,
         project: String,
-        /// Gids, for the link.
+        /// For the link: the random id of the invitation (not of the user), and the gid of the project.
         invitee_gid: String,
         project_gid: String,
     },

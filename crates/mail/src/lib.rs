@@ -10,6 +10,7 @@ mod compose;
 mod config;
 mod deliver;
 mod failure;
+mod hello;
 mod letter;
 mod outbox;
 mod render;
@@ -22,6 +23,7 @@ mod worker;
 
 pub use config::{APP_NAME, Delivery, MailConfig, check_from, check_url};
 pub use deliver::{GivenUp, OnGiveUp};
+pub use hello::{default_hello, is_hello};
 pub use letter::Letter;
 pub use outbox::{NewMail, Outbox, is_any_kept, reseal};
 pub use seal::{Seal, SealFailed, Unsealed};

@@ -61,7 +61,7 @@ impl Outbox {
         let row = Row {
             letter: self.seal.seal(&place(&id), &letter).map_err(|error| other(&error))?,
             id,
-            recipient: mail.to.as_str().to_owned(),
+            recipient: mail.to.delivered().to_owned(),
             language: mail.language,
             kind: mail.letter.kind().to_owned(),
             topic: mail.topic,

@@ -101,8 +101,10 @@ mod tests {
         for (letter, words) in all(HOSTILE) {
             let html = html(&words, APP);
             assert!(!html.contains(HOSTILE));
-            let shows_username = letter.kind() != "signup_code";
+            let shows_username = !matches!(letter.kind(), "signup_code" | "invitation");
             let escaped = "&lt;img src=https://evil.example/x.png&gt;&quot;&#39;&amp;&lt;/p&gt;";
+            let unlinked = "&lt;img src=https···evil·example·x·png&gt;&quot;&#39;&amp;&lt;·p&gt;";
+            assert_eq!(html.contains(unlinked), letter.kind() == "invitation", "{html}");
             assert_eq!(html.contains(escaped), shows_username, "{html}");
             assert_eq!(text(&words, APP).contains(HOSTILE), shows_username);
         }

@@ -18,6 +18,7 @@ use crate::{
     Error,
     compose::Composed,
     failure::Failure,
+    hello,
     server_url::{ServerUrl, Tls},
 };
 
@@ -39,12 +40,13 @@ pub(crate) struct Server {
 
 impl Server {
     /// Reads the authorities that the system trusts.
-    pub(crate) fn new(url: &SecretString) -> Result<Self, Error> {
+    pub(crate) fn new(url: &SecretString, hello: &str) -> Result<Self, Error> {
         let url = ServerUrl::parse(url.expose_secret())
             .map_err(|error| Error::Config(format!("the URL of the mail server: {error}")))?;
         let tls = TlsParameters::new(url.host.clone());
         let tls = tls.map_err(|error| Error::Config(format!("TLS with the mail server: {}", chain(&error))))?;
-        Ok(Self { url, tls, hello: ClientId::default() })
+        let hello = hello::parse(hello).ok_or_else(|| Error::Config(format!("EHLO can't give the name {hello}")))?;
+        Ok(Self { url, tls, hello })
     }
 
     /// Returns once the server has taken over the responsibility for the mail.

@@ -11,7 +11,7 @@ use crate::{Letter, NewMail, Outbox, Seal, SealFailed, Unsealed, reseal};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../auth/migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("../auth/migrations/sqlite");
-const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "outbox" };
+const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "outbox", steps: &[] };
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 

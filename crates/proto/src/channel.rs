@@ -25,10 +25,20 @@ pub(crate) const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
 pub const MAX_MESSAGE_BYTES: usize = 64 * 1024 * 1024;
 const IN_MEMORY_BUFFER_BYTES: usize = 128 * 1024;
 pub(crate) const REQUEST_ID: &str = "x-request-id";
+pub(crate) const CLIENT_REQUEST_ID: &str = "x-client-request-id";
+
+/// The ids of the HTTP request on whose behalf a call is made.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RequestId {
+    /// The id that the gateway gave to the request.
+    pub own: Option<String>,
+    /// The id that the client sent with the request. It proves nothing: any client can send any id.
+    pub client: Option<String>,
+}
 
 tokio::task_local! {
     /// The request on whose behalf this task calls peers.
-    pub static CURRENT_REQUEST_ID: String;
+    pub static CURRENT_REQUEST_ID: RequestId;
 }
 
 /// A connection to a peer, made when first needed and again when lost.
@@ -109,8 +119,11 @@ impl Interceptor for CallContext {
         if let Some(token) = &self.token {
             request.metadata_mut().insert(crate::service_token::HEADER, token.clone());
         }
-        if let Ok(Ok(id)) = CURRENT_REQUEST_ID.try_with(|id| id.parse()) {
-            request.metadata_mut().insert(REQUEST_ID, id);
+        let ids = CURRENT_REQUEST_ID.try_with(Clone::clone).unwrap_or_default();
+        for (header, id) in [(REQUEST_ID, ids.own), (CLIENT_REQUEST_ID, ids.client)] {
+            if let Some(Ok(id)) = id.map(|id| id.parse()) {
+                request.metadata_mut().insert(header, id);
+            }
         }
         let context = tracing::Span::current().context();
         opentelemetry::global::get_text_map_propagator(|propagator| {

@@ -271,20 +271,24 @@ fn is_unknown(response: &Result<http::Response<Body>, Infallible>) -> bool {
 fn call_span(method: &str, headers: &http::HeaderMap) -> tracing::Span {
     let parent =
         opentelemetry::global::get_text_map_propagator(|propagator| propagator.extract(&HeaderExtractor(headers)));
-    let request_id = headers.get(channel::REQUEST_ID).and_then(|id| id.to_str().ok());
+    let id = |header| headers.get(header).and_then(|id| id.to_str().ok());
+    let (request_id, client_request_id) = (id(channel::REQUEST_ID), id(channel::CLIENT_REQUEST_ID));
     let trace_id = crate::trace_id(&parent);
-    let span = tracing::info_span!("rpc", otel.kind = "server", method, request_id, trace_id);
+    let span = tracing::info_span!("rpc", otel.kind = "server", method, request_id, client_request_id, trace_id);
     if let Err(error) = span.set_parent(parent) {
         tracing::trace!(%error, "no trace context");
     }
     span
 }
 
-/// The request on whose behalf a call is made, as the gateway names it; not longer than an id is.
+/// Returns the ids of the HTTP request on whose behalf a call is made, each of at most 128 bytes.
 #[must_use]
-pub fn request_id<T>(request: &tonic::Request<T>) -> Option<String> {
-    let id = request.metadata().get(channel::REQUEST_ID)?.to_str().ok()?;
-    (id.len() <= 128).then(|| id.to_owned())
+pub fn request_id<T>(request: &tonic::Request<T>) -> channel::RequestId {
+    let id = |header| {
+        let id = request.metadata().get(header)?.to_str().ok()?;
+        (id.len() <= 128).then(|| id.to_owned())
+    };
+    channel::RequestId { own: id(channel::REQUEST_ID), client: id(channel::CLIENT_REQUEST_ID) }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> http::Response<Body> {

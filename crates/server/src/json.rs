@@ -52,7 +52,8 @@ pub(crate) fn audit_record(record: &Record) -> Value {
     json!({
         "at": time(record.at), "action": record.action, "user": record.user.map(|gid| gid.to_string()),
         "by": record.actor, "project": record.project.map(|gid| gid.to_string()), "address": record.address,
-        "request_id": record.request_id, "detail": record.detail,
+        "request_id": record.request_id,
+        "client_request_id": record.client_request_id, "detail": record.detail,
     })
 }
 

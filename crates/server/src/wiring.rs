@@ -1,11 +1,11 @@
 //! From settings to the parts of the services.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context, bail};
 use doorward_auth::{ApiKeys, Credentials, HashingConfig, Keys, Sealer, ThrottleConfig};
 use doorward_directory::Directory;
-use doorward_domain::{RandomIds, SystemClock};
+use doorward_domain::{Gid, RandomIds, SystemClock};
 use doorward_mail::{Delivery, MailConfig};
 use doorward_media::{Location, Store};
 use doorward_storage::{Database, DatabaseUrl, Error, Migrations, Options};
@@ -55,6 +55,45 @@ pub(crate) fn directory(settings: &Settings) -> Directory {
         .with_api_version(settings.gateway.api_version.clone())
         .with_limits(settings.directory.limits);
     if mail_config(settings).is_some() { directory.with_mails() } else { directory }
+}
+
+/// Two accounts with the same mailbox under different spellings.
+#[derive(Debug)]
+pub(crate) struct HeldConflict {
+    /// Canonical form of the address.
+    pub address: String,
+    /// The older account, which gets what goes to the address.
+    pub older: Gid,
+    pub younger: Gid,
+}
+
+impl fmt::Display for HeldConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, older, younger } = self;
+        write!(
+            f,
+            "email address conflict: {address} is the address of the users {older} and {younger}; emails, invitations and \
+             password resets for it go to {older} until the address of {younger} is changed"
+        )
+    }
+}
+
+/// Calls `report` for each conflict that a migration has found and that has not been resolved since.
+pub(crate) async fn for_each_email_conflict(
+    directory: &Directory,
+    report: impl Fn(&HeldConflict),
+) -> anyhow::Result<()> {
+    let mut after = None;
+    loop {
+        let page = directory.list_email_conflicts(after).await?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.user);
+        for conflict in page {
+            if let Some(older) = conflict.holder {
+                report(&HeldConflict { address: conflict.address, older, younger: conflict.user });
+            }
+        }
+    }
 }
 
 /// For administration: one hash at a time is enough.
@@ -117,7 +156,8 @@ pub(crate) fn mail_config(settings: &Settings) -> Option<MailConfig> {
         None => return None,
     };
     let from = mail.from.clone().unwrap_or_else(|| LOGGED_FROM.to_owned());
-    Some(MailConfig { delivery, from, app_url: settings.gateway.app_url.clone() })
+    let (app_url, hello) = (settings.gateway.app_url.clone(), mail.hello.clone());
+    Some(MailConfig { delivery, from, app_url, hello })
 }
 
 pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {

@@ -21,5 +21,5 @@ pub use connection::{AnyConnection, MultiBackend};
 pub use database::{Database, Options};
 pub use error::{Error, Result};
 pub use listen::listen;
-pub use migrate::{MigrationSet, Migrations, check, migrate, prepare};
+pub use migrate::{MigrationSet, Migrations, Step, check, migrate, prepare};
 pub use url::DatabaseUrl;

@@ -15,6 +15,17 @@ pub struct Migrations {
     pub sqlite: MigrationSet,
     /// A table that only this service has.
     pub own_table: &'static str,
+    /// Changes of the data that SQL cannot express.
+    pub steps: &'static [Step],
+}
+
+/// A change of the data that belongs to a migration. It runs in the same transaction, after the SQL of all pending migrations,
+/// so that it can use the store of its service, which knows only the newest tables.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// Name of the migration, such as `0009_canonical_emails`.
+    pub migration: &'static str,
+    pub run: fn(&mut AnyConnection) -> Result<(), Error>,
 }
 
 /// One at a time; any number will do, as long as all our migrations take the same one. They may take their time.
@@ -77,9 +88,13 @@ impl Migrations {
         let set = self.of(connection);
         self.refuse_foreign(connection)?;
         refuse_newer(connection, set)?;
-        let ran = connection.run_pending_migrations(CopySet(set)).map_err(failed)?;
-        let ran = ran.iter().map(ToString::to_string).collect();
+        let pending = connection.pending_migrations(CopySet(set)).map_err(failed)?;
+        connection.run_migrations(&pending).map_err(failed)?;
         self.check_owner(connection)?;
+        let ran: Vec<String> = pending.iter().map(|migration| migration.name().to_string()).collect();
+        for step in self.steps.iter().filter(|step| ran.iter().any(|name| name == step.migration)) {
+            (step.run)(connection)?;
+        }
         Ok(ran)
     }
 

@@ -117,12 +117,11 @@ async fn who_verifies_an_invited_address_takes_the_invitations(backend: Backend)
     };
     assert_eq!(status_in(&scene.project), json!("invited"));
     assert_eq!(others.iter().map(|project| status_in(project)).collect::<Vec<_>>(), ["invited", "active", "invited"]);
-    // The place is gone, and its link.
+    // The place is gone. Its link leads to the account.
     let seen = scene.app.http.project_init(&scene.project, &scene.ann.token).await.text();
     assert!(!seen.contains(&place), "{seen}");
-    for call in ["init_invite", "decline_invite"] {
-        scene.link(call, &place).await.assert_unprocessable("not_invited");
-    }
+    let (result, _) = scene.link("init_invite", &place).await.success();
+    assert_eq!((&result["user"], &result["has_account"]), (&json!(ben.gid), &json!(true)));
     scene.account(&ben, "accept_invite").await.success();
     assert_eq!(scene.app.http.project_init(&scene.project, &ben.token).await.status, 200);
     assert_eq!(scene.app.installation.cli(&["user", "list"], "").await.succeeded().items().len(), 3);
@@ -168,7 +167,7 @@ async fn an_account_that_an_administrator_makes_takes_the_invitations(backend: B
     let place = scene.invite("Ben@EXAMPLE.org").await;
     let ben = scene.app.user("ben").await;
     assert_ne!(place, ben.gid);
-    scene.link("init_invite", &place).await.assert_unprocessable("not_invited");
+    assert_eq!(scene.link("init_invite", &place).await.success().0["user"], json!(ben.gid));
     scene.account(&ben, "accept_invite").await.success();
 }
 

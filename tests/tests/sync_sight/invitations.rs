@@ -23,6 +23,12 @@ impl Scene {
         let (result, _) = self.owner("members/invite", &json!({"username_or_email": name})).await.success();
         result["user"].as_str().expect("a gid").to_owned()
     }
+
+    /// The parameters of the link that was emailed to a user.
+    fn link(&self, user: &str) -> serde_json::Value {
+        let invitation = self.app.installation.invitation(&self.herbarium, user).expect("an invitation");
+        json!({"invitee": invitation, "project": self.herbarium})
+    }
 }
 
 async fn an_account_is_invited_and_joins(backend: Backend) {
@@ -72,7 +78,7 @@ async fn an_account_declines_and_is_invited_again(backend: Backend) {
     scene.audience.is_told("declined", declined).await;
     scene.on_member("resend_invite", &scene.dan.gid.clone()).await;
     scene.audience.is_told("resent", invited).await;
-    let link = json!({"invitee": scene.dan.gid, "project": scene.herbarium});
+    let link = scene.link(&scene.dan.gid);
     scene.app.http.open("/api/decline_invite", &link).await.success();
     scene.audience.is_told("declined by the link", declined).await;
     scene.invite("dan").await;
@@ -143,7 +149,7 @@ async fn a_place_that_is_withdrawn_is_forgotten(backend: Backend) {
     let new = scene.invite("new@example.org").await;
     scene.audience.name(&new, "new");
     scene.audience.read_on("ann ben cas robot").await;
-    let link = json!({"invitee": new, "project": scene.herbarium});
+    let link = scene.link(&new);
     scene.app.http.open("/api/decline_invite", &link).await.success();
     let told: &[&str] = &["UPDATE cc.projects_members herbarium/new", "DELETE cc.users new"];
     scene.audience.is_told("declined by the link", &[("ann ben cas robot", told)]).await;

@@ -8,6 +8,7 @@ use doorward_domain::{Clock, Gid, Timestamp, Username};
 use doorward_proto::{
     Failure,
     auth::v1::{self as pb, auth_server},
+    channel::RequestId,
     server::request_id,
 };
 use doorward_storage::Database;
@@ -132,6 +133,21 @@ impl auth_server::Auth for Service {
         request: Request<pb::NoteUserDeletedRequest>,
     ) -> Answer<pb::NoteUserDeletedResponse> {
         accounts::note_user_deleted(self, request).await
+    }
+
+    async fn note_invitation_declined(
+        &self,
+        request: Request<pb::NoteInvitationDeclinedRequest>,
+    ) -> Answer<pb::NoteInvitationDeclinedResponse> {
+        let request_id = request_id(&request);
+        let request = request.into_inner();
+        let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
+        let origin = by_actor(request.actor, request_id)?;
+        let entry = Entry::new(Action::InvitationDeclined, Some(user), &origin).in_project(Some(project));
+        let clock = self.clock.clone();
+        let written = self.database.write(move |connection| audit::record(connection, entry, clock.now())).await;
+        written.map_err(Failure::from)?;
+        Ok(Response::new(pb::NoteInvitationDeclinedResponse {}))
     }
 
     async fn find_api_key(
@@ -287,12 +303,14 @@ fn optional_gid(text: Option<&str>, parameter: &str) -> Result<Option<Gid>, Fail
 }
 
 /// Somebody who has not proved who they are.
-fn stranger(address: &str, request_id: Option<String>) -> Result<(IpAddr, Origin), Failure> {
+fn stranger(address: &str, request_id: RequestId) -> Result<(IpAddr, Origin), Failure> {
     let address: IpAddr = address.parse().map_err(|_| Failure::invalid("client_address"))?;
-    Ok((address, Origin { actor: Actor::Nobody, address: Some(address.to_string()), request_id }))
+    let RequestId { own: request_id, client: client_request_id } = request_id;
+    let origin = Origin { actor: Actor::Nobody, address: Some(address.to_string()), request_id, client_request_id };
+    Ok((address, origin))
 }
 
-fn by_actor(actor: Option<pb::Actor>, request_id: Option<String>) -> Result<Origin, Failure> {
+fn by_actor(actor: Option<pb::Actor>, request_id: RequestId) -> Result<Origin, Failure> {
     let actor = actor.ok_or_else(|| Failure::invalid("actor"))?;
     let (_, origin) = stranger(&actor.client_address, request_id)?;
     let user = optional_gid(actor.user_gid.as_deref(), "actor.user_gid")?;

@@ -20,6 +20,7 @@ struct NewRow {
     project_gid: Option<String>,
     address: Option<String>,
     request_id: Option<String>,
+    client_request_id: Option<String>,
     detail: Option<String>,
 }
 
@@ -34,6 +35,7 @@ struct Row {
     project_gid: Option<String>,
     address: Option<String>,
     request_id: Option<String>,
+    client_request_id: Option<String>,
     detail: Option<String>,
 }
 
@@ -51,6 +53,7 @@ impl TryFrom<Row> for Record {
             project: gid(row.project_gid)?,
             address: row.address,
             request_id: row.request_id,
+            client_request_id: row.client_request_id,
             detail: row.detail,
         })
     }
@@ -65,6 +68,7 @@ pub(crate) fn append(connection: &mut AnyConnection, entry: Entry, now: Timestam
         project_gid: entry.project.map(|gid| gid.to_string()),
         address: entry.origin.address,
         request_id: entry.origin.request_id,
+        client_request_id: entry.origin.client_request_id,
         detail: entry.detail,
     };
     diesel::insert_into(audit::table).values(&row).execute(connection)?;

@@ -91,6 +91,7 @@ diesel::table! {
         project_gid -> Nullable<Text>,
         address -> Nullable<Text>,
         request_id -> Nullable<Text>,
+        client_request_id -> Nullable<Text>,
         detail -> Nullable<Text>,
     }
 }

@@ -65,8 +65,7 @@ pub(super) async fn update_user(directory: &Directory, request: pb::UpdateUserRe
 
 pub(super) async fn set_email(directory: &Directory, request: pb::SetEmailRequest) -> Answer<pb::UserResponse> {
     let user = gid(&request.user_gid, "user_gid")?;
-    let old = request.old_email.as_deref().map(email).transpose()?;
-    answer(directory.set_email(user.into(), old, email(&request.email)?).await)
+    answer(directory.set_email(user.into(), request.old_email, email(&request.email)?).await)
 }
 
 pub(super) async fn delete_account(

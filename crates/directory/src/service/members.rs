@@ -1,6 +1,9 @@
 //! The calls about members and invitations.
 
-use doorward_proto::{Failure, directory::v1 as pb};
+use doorward_proto::{
+    Failure,
+    directory::v1::{self as pb, decline_invite_request::By},
+};
 use tonic::Response;
 
 use super::Answer;
@@ -107,22 +110,29 @@ pub(super) async fn decline_invite(
     directory: &Directory,
     request: pb::DeclineInviteRequest,
 ) -> Answer<pb::MembersResponse> {
-    let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
-    if request.is_own {
-        let member = directory.decline_invite(user.into(), project).await.map_err(Failure::from)?;
-        return answer(Ok(MembersView { caller: user, members: vec![member], is_owner: false }));
+    let project = gid(&request.project_gid, "project_gid")?;
+    match request.by.ok_or_else(|| Failure::invalid("by"))? {
+        By::UserGid(user) => {
+            let caller = gid(&user, "user_gid")?;
+            let member = directory.decline_invite(caller.into(), project).await.map_err(Failure::from)?;
+            answer(Ok(MembersView { caller, members: vec![member], is_owner: false }))
+        }
+        By::InvitationId(invitation) => {
+            let invitation = gid(&invitation, "invitation_id")?;
+            let member = directory.decline_invite_by_link(invitation, project).await.map_err(Failure::from)?;
+            let (user, membership) = convert::stranger_member(member);
+            Ok(Response::new(pb::MembersResponse { users: vec![user], memberships: vec![membership] }))
+        }
     }
-    let member = directory.decline_invite_by_link(user, project).await.map_err(Failure::from)?;
-    let (user, membership) = convert::stranger_member(member);
-    Ok(Response::new(pb::MembersResponse { users: vec![user], memberships: vec![membership] }))
 }
 
 pub(super) async fn view_invite(
     directory: &Directory,
     request: pb::ViewInviteRequest,
 ) -> Answer<pb::ViewInviteResponse> {
-    let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
-    let (project, member) = directory.view_invite(user, project).await.map_err(Failure::from)?;
+    let invitation = gid(&request.invitation_id, "invitation_id")?;
+    let project = gid(&request.project_gid, "project_gid")?;
+    let (project, member) = directory.view_invite(invitation, project).await.map_err(Failure::from)?;
     let has_account = member.user.username.is_some();
     let (user, membership) = convert::stranger_member(member);
     let project = Some(convert::project(project));

@@ -1,7 +1,9 @@
 //! The tables of the directory: short functions over a connection, one file a noun. Rows stay inside.
 
+pub(crate) mod email;
 pub(crate) mod feed;
 pub(crate) mod init;
+pub(crate) mod invitation;
 pub(crate) mod listener;
 pub(crate) mod media;
 pub(crate) mod membership;

@@ -14,6 +14,7 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         signup_gid -> Nullable<Text>,
+        has_email_conflict -> Bool,
     }
 }
 
@@ -41,6 +42,7 @@ diesel::table! {
         created_at -> BigInt,
         updated_at -> BigInt,
         notifications -> Nullable<Text>,
+        invitation_id -> Nullable<Text>,
     }
 }
 

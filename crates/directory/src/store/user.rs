@@ -22,6 +22,7 @@ struct Row {
     created_at: i64,
     updated_at: i64,
     signup_gid: Option<String>,
+    has_email_conflict: bool,
 }
 
 impl Row {
@@ -30,7 +31,7 @@ impl Row {
             gid: user.gid.to_string(),
             username: user.username.clone(),
             email: user.email.clone(),
-            email_folded: user.email.as_ref().map(|email| email.to_lowercase()),
+            email_folded: user.email.as_deref().map(folded),
             name: user.name.clone(),
             avatar: user.avatar.clone(),
             status: user.status.to_string(),
@@ -39,8 +40,15 @@ impl Row {
             created_at: now.as_micros(),
             updated_at: now.as_micros(),
             signup_gid: None,
+            has_email_conflict: false,
         }
     }
+}
+
+/// Returns the canonical form of an address. One that an earlier release accepted and this one does not is not looked up, but
+/// stays distinct from others.
+fn folded(email: &str) -> String {
+    Email::parse(email).map_or_else(|_| email.to_lowercase(), |email| email.folded())
 }
 
 impl TryFrom<Row> for User {
@@ -86,14 +94,18 @@ pub(crate) fn list_many(connection: &mut AnyConnection, gids: &[Gid]) -> Result<
     rows.into_iter().map(User::try_from).collect()
 }
 
-/// Who have this address, in the order of usernames; those without one first.
+/// Returns the users with this address, in the order of usernames, a placeholder account first. An account with a conflict is
+/// left out while another account has the address.
 pub(crate) fn list_by_email(connection: &mut AnyConnection, email: &Email, limit: i64) -> Result<Vec<User>> {
-    let rows: Vec<Row> = users::table
+    let mut rows: Vec<Row> = users::table
         .filter(users::email_folded.eq(email.folded()))
-        .order((users::username.is_not_null(), users::username, users::gid))
+        .order((users::username.is_not_null(), users::has_email_conflict, users::username, users::gid))
         .limit(limit)
         .select(Row::as_select())
         .load(connection)?;
+    if rows.iter().any(|row| row.username.is_some() && !row.has_email_conflict) {
+        rows.retain(|row| !row.has_email_conflict);
+    }
     rows.into_iter().map(User::try_from).collect()
 }
 
@@ -155,13 +167,19 @@ pub(crate) fn set_name(connection: &mut AnyConnection, gid: Gid, name: &str, now
     Ok(())
 }
 
-/// All of a user but the picture and the status.
+/// All of a user but the picture and the status. Another address ends a conflict.
 pub(crate) fn update(connection: &mut AnyConnection, user: &User, now: Timestamp) -> Result<()> {
+    let conflict = users::table.find(user.gid.to_string()).filter(users::has_email_conflict);
+    let resolved = users::has_email_conflict.eq(false);
+    match &user.email {
+        Some(email) => diesel::update(conflict.filter(users::email.ne(email))).set(resolved).execute(connection)?,
+        None => diesel::update(conflict).set(resolved).execute(connection)?,
+    };
     diesel::update(users::table.find(user.gid.to_string()))
         .set((
             users::username.eq(&user.username),
             users::email.eq(&user.email),
-            users::email_folded.eq(user.email.as_ref().map(|email| email.to_lowercase())),
+            users::email_folded.eq(user.email.as_deref().map(folded)),
             users::name.eq(&user.name),
             users::language.eq(&user.language),
             users::timezone.eq(&user.timezone),

@@ -61,8 +61,8 @@ fn shown(letter: &Letter) -> Letter {
             Letter::EmailChanged { username: plain(username), email: masked(&plain(email)) }
         }
         Letter::Invitation { inviter, project, invitee_gid, project_gid } => Letter::Invitation {
-            inviter: plain(inviter),
-            project: plain(project),
+            inviter: without_links(&plain(inviter)),
+            project: without_links(&plain(project)),
             invitee_gid: plain(invitee_gid),
             project_gid: plain(project_gid),
         },
@@ -77,6 +77,26 @@ fn plain(text: &str) -> String {
                 | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e0000}'..='\u{e007f}')
     };
     text.chars().map(|c| if is_trick(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+/// Returns a text in which mail programs find nothing to turn into a link, because other people chose it: `http://evil.example`
+/// becomes `http···evil·example`. Characters that join two words become middle dots; at the end of a word they stay.
+fn without_links(text: &str) -> String {
+    let joins = |c: char| {
+        matches!(
+            c,
+            '.' | '\u{2024}' | '\u{3002}' | '\u{fe52}' | '\u{ff0e}' | '\u{ff61}' // full stops
+            | ':' | '\u{fe55}' | '\u{ff1a}' | '/' | '\u{ff0f}' | '\\' | '\u{fe68}' | '\u{ff3c}'
+            | '@' | '\u{fe6b}' | '\u{ff20}'
+        )
+    };
+    let mut chars = text.chars().peekable();
+    let mut shown = String::with_capacity(text.len());
+    while let Some(c) = chars.next() {
+        let is_in_word = chars.peek().is_some_and(|next| !next.is_whitespace());
+        shown.push(if joins(c) && is_in_word { '\u{b7}' } else { c });
+    }
+    shown
 }
 
 /// `a***@example.org`: who changed it knows it again, and others learn little.
@@ -135,6 +155,41 @@ mod tests {
                 for text in texts {
                     assert_eq!(plain(&text), text);
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn words_of_others_become_no_links() {
+        for (chosen, shown) in [
+            ("http://evil.example/x?y=z#w", "http···evil·example·x?y=z#w"),
+            ("www.evil.example", "www·evil·example"),
+            ("mailto:a@evil.example", "mailto·a·evil·example"),
+            ("javascript:alert(1)", "javascript·alert(1)"),
+            ("\\\\evil\\share", "··evil·share"),
+            ("evil\u{3002}example", "evil·example"),
+            ("evil\u{ff0e}example", "evil·example"),
+            ("evil\u{2024}example", "evil·example"),
+            ("a\u{ff20}evil\u{ff61}example", "a·evil·example"),
+            ("http\u{ff1a}\u{ff0f}\u{ff0f}evil", "http···evil"),
+            ("//evil", "··evil"),
+            ("J.R.R. Tolkien", "J·R·R. Tolkien"),
+            ("Acme Inc.", "Acme Inc."),
+            ("St. Mary: plan 2", "St. Mary: plan 2"),
+            ("Зоя", "Зоя"),
+        ] {
+            assert_eq!(without_links(chosen), shown);
+            let letter = Letter::Invitation {
+                inviter: chosen.to_owned(),
+                project: chosen.to_owned(),
+                invitee_gid: "0f8fad5b-d9cb-469f-a165-70867728950e".to_owned(),
+                project_gid: "7c9e6679-7425-40de-944b-e07fc1f90ae7".to_owned(),
+            };
+            for language in ["en", "nl", "de"] {
+                let Words { blocks, subject, .. } = write(&letter, language);
+                let Some(Block::Paragraph(text)) = blocks.first() else { panic!("{blocks:?}") };
+                assert_eq!(text.matches(shown).count(), 2, "{text}");
+                assert!(!subject.contains(shown) && shown == chosen || !text.contains(chosen), "{text}");
             }
         }
     }

@@ -1,10 +1,18 @@
 //! `doorward migrate`.
 
+use std::io::Write;
+
 use crate::{
     settings::Settings,
     wiring::{self, Preparation},
 };
 
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_both(settings, Preparation::Migrate).await
+    wiring::prepare_both(settings, Preparation::Migrate).await?;
+    let print = |conflict: &wiring::HeldConflict| {
+        let mut stderr = std::io::stderr().lock();
+        // Without a reader of standard error, `serve` still logs the conflict.
+        let _ = writeln!(stderr, "{conflict}");
+    };
+    wiring::for_each_email_conflict(&wiring::directory(settings), print).await
 }

@@ -206,6 +206,14 @@ impl<'a> Process<'a> {
             listeners.tcp = Some((listener, self.settings.grpc_tls.as_ref().map(tls::server).transpose()?));
         }
         let directory: Directory = wiring::directory(self.settings);
+        let log = |conflict: &wiring::HeldConflict| {
+            let wiring::HeldConflict { address, older, younger } = conflict;
+            tracing::warn!(
+                address, %older, %younger,
+                "two users have the same email address; what goes to it goes to the older until the other's is changed"
+            );
+        };
+        wiring::for_each_email_conflict(&directory, log).await?;
         self.watch_database("directory_database", directory.database().clone());
         if let Some(config) = wiring::mail_config(self.settings)
             && let Some(mailer) = directory.mailer(config)?

@@ -11,14 +11,17 @@ pub(crate) struct MailSettings {
     pub from: Option<String>,
     /// Whether mails go to the log where there is no mail server.
     pub is_logged: bool,
+    /// Name in SMTP's EHLO.
+    pub hello: String,
 }
 
 impl MailSettings {
-    pub(super) fn read(reader: &mut Reader<'_>, role: Role) -> Option<Self> {
+    pub(super) fn read(reader: &mut Reader<'_>, role: Role, app_url: &str) -> Option<Self> {
         let mut mail = Self {
             smtp_url: reader.optional("smtp_url", smtp_url),
             from: reader.optional("mail_from", mailbox),
             is_logged: reader.value_or("log_mails", "false", parse::switch)?,
+            hello: reader.value_or("smtp_hello", &doorward_mail::default_hello(app_url), hello)?,
         };
         if reader.is_given("smtp_url") && !reader.is_given("mail_from") {
             let smtp_url = reader.name("smtp_url");
@@ -40,6 +43,12 @@ fn smtp_url(text: &str) -> Result<SecretString, String> {
 fn mailbox(text: &str) -> Result<String, String> {
     let expected = "expected an address, such as noreply@example.org or Doorward <noreply@example.org>";
     doorward_mail::check_from(text).map(|()| text.to_owned()).map_err(|_| expected.to_owned())
+}
+
+fn hello(text: &str) -> Result<String, String> {
+    let expected = "expected a domain name in ASCII, such as mail.example.org, or an address literal, such as \
+                    [192.0.2.1] or [IPv6:2001:db8::1]";
+    if doorward_mail::is_hello(text) { Ok(text.to_owned()) } else { Err(expected.to_owned()) }
 }
 
 #[cfg(test)]

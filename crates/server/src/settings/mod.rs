@@ -109,15 +109,16 @@ impl Settings {
         if role.is_whole() {
             reader.fix("migrate", "true");
         }
+        let gateway = GatewaySettings::read(reader, &machine)?;
         Some(Self {
             role,
-            gateway: GatewaySettings::read(reader, &machine)?,
+            mail: MailSettings::read(reader, role, &gateway.app_url)?,
+            gateway,
             auth: AuthSettings::read(reader, role, &machine)?,
             directory: DirectorySettings::read(reader, role, &machine)?,
             peers: PeerSettings::read(reader, role, has_tls),
             grpc_tls,
             service_token: reader.optional("service_token", peers::service_token),
-            mail: MailSettings::read(reader, role)?,
             log: LogSettings::read(reader)?,
             pool_size: reader.value_or(
                 "database_pool_size",

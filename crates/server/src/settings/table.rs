@@ -112,6 +112,7 @@ pub(crate) const TABLE: &[Setting] = &[
     setting("audit_retention", Kind::Duration, Is("400d"), "How long the audit trail is kept"),
     setting("app_url", Kind::Url, Computed("http://<listen>"), "Public URL of the app, for links in mails"),
     setting("smtp_url", Kind::Secret, Default::None, "Mail server: smtp://, smtps://"),
+    setting("smtp_hello", Kind::Text, Computed("the host of app_url if it is a domain name, else an address literal"), "Name in SMTP's EHLO"),
     setting("mail_from", Kind::Text, Default::None, "Sender of mails"),
     setting("log_mails", Kind::Switch, Computed("false; always in `demo`"), "Write mails to the log where there is no mail server"),
     setting("cors_origins", Kind::List, Default::None, "Origins allowed by CORS: scheme://host[:port], or *"),

@@ -389,6 +389,19 @@ fn every_setting_is_read_and_has_the_default_that_help_promises() {
 }
 
 #[test]
+fn the_mail_server_is_greeted_by_the_host_of_the_app_unless_a_name_is_set() {
+    let hello = |variables: &[(&str, &str)]| load(Role::All, variables, &[]).unwrap().mail.hello;
+    assert_eq!(hello(&[]), "[127.0.0.1]");
+    assert_eq!(hello(&[("DOORWARD_APP_URL", "https://app.example.org/start")]), "app.example.org");
+    assert_eq!(hello(&[("DOORWARD_SMTP_HELLO", "mail.example.org")]), "mail.example.org");
+    assert_eq!(hello(&[("DOORWARD_SMTP_HELLO", "[IPv6:2001:db8::1]")]), "[IPv6:2001:db8::1]");
+    for bad in ["", "my_host.example", "192.0.2.1", "[mail.example.org]", "a b", "mail.example.org."] {
+        let said = mistakes(Role::All, &[("DOORWARD_SMTP_HELLO", bad)], &[]);
+        assert!(said.contains("DOORWARD_SMTP_HELLO: expected a domain name"), "{bad:?}: {said}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_is_a_mistake() {
     assert!(mistakes(Role::All, &[], &["--config", "/nowhere.toml"]).contains("/nowhere.toml: can't read this file"));
 }

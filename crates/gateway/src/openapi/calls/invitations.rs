@@ -11,7 +11,11 @@ use crate::openapi::{
 use super::{OTHER, PROJECT};
 
 pub(super) fn calls() -> Vec<Call> {
-    let invitee = required("invitee", Shape::Gid(examples::OTHER), "From the link in the mail.");
+    let invitee = required(
+        "invitee",
+        Shape::Gid(examples::OTHER),
+        "The random UUID of the invitation, from the link in the email.",
+    );
     let has_account =
         required("has_account", Shape::Switch(false), "Whether they can log in, or have to sign up first.");
     vec![
