@@ -97,6 +97,7 @@ mod throttle_budget;
 mod timing;
 mod tls;
 mod tokens;
+mod transfer;
 mod unicat;
 mod unicat_sync;
 mod upgrades;

@@ -199,6 +199,11 @@ impl ApiKeys {
 }
 
 pub(crate) fn place(user: Gid) -> String {
+    place_of(&user.to_string())
+}
+
+/// By the text of the gid.
+pub(crate) fn place_of(user: &str) -> String {
     format!("api_key/{user}")
 }
 

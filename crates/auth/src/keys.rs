@@ -124,6 +124,8 @@ impl Keys {
         self.database
             .write(move |connection| {
                 let keys = list_locked(connection)?;
+                // Under the lock: an import may have begun a moment ago.
+                doorward_storage::transfer::check_complete(connection)?;
                 for key in keys.iter().filter(|key| matches!(key.state, KeyState::Active | KeyState::Next)) {
                     key.to_signer(&sealer)?;
                 }

@@ -27,6 +27,7 @@ mod store;
 mod strength;
 mod throttle;
 mod tokens;
+pub mod transfer;
 mod trust;
 mod upkeep;
 mod watch;

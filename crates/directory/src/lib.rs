@@ -32,6 +32,7 @@ mod service_tokens;
 mod sight;
 mod store;
 mod sync;
+pub mod transfer;
 mod users;
 mod views;
 mod watching;

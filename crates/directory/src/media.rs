@@ -176,11 +176,11 @@ pub(crate) fn discard_avatar(connection: &mut AnyConnection, user: &User, clock:
 }
 
 /// The name of an avatar where files are kept.
-fn file(avatar: &str) -> String {
+pub(crate) fn file(avatar: &str) -> String {
     format!("avatars/{avatar}")
 }
 
 /// The name of an icon where files are kept.
-fn icon_file(name: &str) -> String {
+pub(crate) fn icon_file(name: &str) -> String {
     format!("icons/{name}")
 }

@@ -25,7 +25,7 @@ pub use config::{APP_NAME, Delivery, MailConfig, check_from, check_url};
 pub use deliver::{GivenUp, OnGiveUp};
 pub use hello::{default_hello, is_hello};
 pub use letter::Letter;
-pub use outbox::{NewMail, Outbox, is_any_kept, reseal};
+pub use outbox::{NewMail, Outbox, is_any_kept, letter_place, reseal};
 pub use seal::{Seal, SealFailed, Unsealed};
 pub use worker::Worker;
 

@@ -59,7 +59,7 @@ impl Outbox {
         let letter = serde_json::to_string(&mail.letter).map_err(|error| other(&error))?;
         let id = mail.id.to_string();
         let row = Row {
-            letter: self.seal.seal(&place(&id), &letter).map_err(|error| other(&error))?,
+            letter: self.seal.seal(&letter_place(&id), &letter).map_err(|error| other(&error))?,
             id,
             recipient: mail.to.delivered().to_owned(),
             language: mail.language,
@@ -104,13 +104,16 @@ impl Outbox {
     /// [`Failure::Unreadable`]: it may be of another release, or its key may just be replaced.
     pub(crate) fn open(&self, mail: &Waiting) -> Result<Letter, Failure> {
         let unreadable = |error: &dyn std::fmt::Display| Failure::Unreadable(format!("unreadable: {error}"));
-        let letter = self.seal.open(&place(&mail.id.to_string()), &mail.letter).map_err(|error| unreadable(&error))?;
+        let letter =
+            self.seal.open(&letter_place(&mail.id.to_string()), &mail.letter).map_err(|error| unreadable(&error))?;
         // Its own words could repeat a piece of the letter.
         serde_json::from_str(&letter).map_err(|_| unreadable(&"not a letter that this release knows"))
     }
 }
 
-fn place(id: &str) -> String {
+/// Returns what a letter is bound to when it is sealed: [`Seal::seal`] takes it as `place`.
+#[must_use]
+pub fn letter_place(id: &str) -> String {
     format!("outbox/{id}")
 }
 
@@ -131,7 +134,7 @@ const PAGE: i64 = 1000;
 /// Those of the database; [`SealFailed`] when the old key isn't the one that sealed them.
 pub fn reseal(connection: &mut AnyConnection, old: &dyn Seal, new: &dyn Seal) -> Result<(), crate::Error> {
     let again = |id: &str, sealed: &str| -> Result<String, SealFailed> {
-        let place = place(id);
+        let place = letter_place(id);
         new.seal(&place, &old.open(&place, sealed)?)
     };
     let mut after = String::new();

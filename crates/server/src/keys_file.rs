@@ -93,6 +93,21 @@ pub(crate) fn master_key(settings: &Settings) -> anyhow::Result<Option<MasterKey
     }
 }
 
+/// Returns the key that is set, or else the one in the data directory, which is made when both databases are SQLite files: a
+/// server would make it on its first start.
+///
+/// # Errors
+/// When there is no key, or the file can't be read or written.
+pub(crate) fn master_key_for_import(settings: &Settings) -> anyhow::Result<MasterKey> {
+    match master_key(settings)? {
+        Some(key) => Ok(key),
+        None if settings.auth.master_key_old.is_some() && settings.uses_sqlite_alone() => {
+            find_or_create(&settings.data_dir.join(FILE))
+        }
+        None => bail!("there is no master key: set DOORWARD_MASTER_KEY or DOORWARD_MASTER_KEY_FILE"),
+    }
+}
+
 /// The master key in the data directory, where it is the one in use.
 pub(crate) struct GeneratedKey(PathBuf);
 

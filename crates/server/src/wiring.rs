@@ -8,10 +8,11 @@ use doorward_directory::Directory;
 use doorward_domain::{Gid, RandomIds, SystemClock};
 use doorward_mail::{Delivery, MailConfig};
 use doorward_media::{Location, Store};
-use doorward_storage::{Database, DatabaseUrl, Error, Migrations, Options};
+use doorward_storage::{Database, DatabaseUrl, Error, Migrations, Options, transfer::check_complete_at};
 
 use crate::{
-    data_dir, demo_page, keys_file,
+    data_dir, demo_page,
+    keys_file::{self, MasterKey},
     settings::{Role, Settings},
 };
 
@@ -25,10 +26,14 @@ const LOGGED_FROM: &str = "Doorward <noreply@doorward.invalid>";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Preparation {
     Migrate,
+    /// As `Migrate`, whether or not an import is complete.
+    MigrateOnly,
     /// Refuse one that is not of this release.
     Check,
     /// As `Check`, but an empty one is migrated: for administration before the first start.
     Prepare,
+    /// As `Prepare`, whether or not an import is complete.
+    PrepareForImport,
 }
 
 /// Passwords are hashed, databases asked and HTTP is served on threads of their own. What is left is little, and each thread
@@ -118,6 +123,10 @@ pub(crate) fn sealer(settings: &Settings) -> anyhow::Result<Sealer> {
     let Some(key) = keys_file::master_key(settings)? else {
         bail!("there is no master key: set DOORWARD_MASTER_KEY or DOORWARD_MASTER_KEY_FILE");
     };
+    sealer_of(&key)
+}
+
+pub(crate) fn sealer_of(key: &MasterKey) -> anyhow::Result<Sealer> {
     Ok(Sealer::new(&key.expose().to_vec().into())?)
 }
 
@@ -218,7 +227,10 @@ async fn prepare(
         data_dir::create_file(path).with_context(|| format!("the {name} database ({url}) can't be used"))?;
     }
     // An administrator would rather know at once.
-    let patience = if preparation == Preparation::Prepare { Duration::ZERO } else { PATIENCE };
+    let patience = match preparation {
+        Preparation::Prepare | Preparation::PrepareForImport => Duration::ZERO,
+        Preparation::Migrate | Preparation::MigrateOnly | Preparation::Check => PATIENCE,
+    };
     let give_up_at = tokio::time::Instant::now() + patience;
     let mut is_first_try = true;
     loop {
@@ -241,9 +253,15 @@ async fn prepare(
 }
 
 fn run(url: &DatabaseUrl, migrations: &Migrations, preparation: Preparation) -> Result<Vec<String>, Error> {
-    match preparation {
-        Preparation::Migrate => doorward_storage::migrate(url, migrations),
-        Preparation::Check => doorward_storage::check(url, migrations).map(|()| Vec::new()),
-        Preparation::Prepare => doorward_storage::prepare(url, migrations),
+    let (ran, takes_incomplete) = match preparation {
+        Preparation::Migrate => (doorward_storage::migrate(url, migrations)?, false),
+        Preparation::MigrateOnly => (doorward_storage::migrate(url, migrations)?, true),
+        Preparation::Check => (doorward_storage::check(url, migrations).map(|()| Vec::new())?, false),
+        Preparation::Prepare => (doorward_storage::prepare(url, migrations)?, false),
+        Preparation::PrepareForImport => (doorward_storage::prepare(url, migrations)?, true),
+    };
+    if !takes_incomplete {
+        check_complete_at(url)?;
     }
+    Ok(ran)
 }

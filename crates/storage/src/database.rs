@@ -45,7 +45,7 @@ struct Inner {
 }
 
 #[derive(Clone, Copy)]
-enum Kind {
+pub(crate) enum Kind {
     /// All that is read is of one moment.
     Snapshot,
     Write,
@@ -282,7 +282,7 @@ impl Open<'_> {
     }
 }
 
-fn begin(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> {
+pub(crate) fn begin(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> {
     match (connection, kind) {
         (AnyConnection::Postgres(connection), Kind::Snapshot) => {
             AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
@@ -316,7 +316,7 @@ fn ping(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
     }
 }
 
-fn commit(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
+pub(crate) fn commit(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
     <AnyConnection as diesel::Connection>::TransactionManager::commit_transaction(connection)
 }
 

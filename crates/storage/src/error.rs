@@ -39,6 +39,9 @@ pub enum Error {
     Newer(String),
     #[error("the database lacks migrations ({0}): run `doorward migrate`, or start with --migrate")]
     Outdated(String),
+    /// Nothing but another import may use the database.
+    #[error("an import into the database was not completed: run `doorward import` again")]
+    ImportIncomplete,
     #[error("migration failed: {0}")]
     Migration(String),
     /// The database can't be used as it is set up.

@@ -10,6 +10,7 @@ mod pool;
 mod suitability;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod transfer;
 mod url;
 mod write_check;
 

@@ -7,6 +7,8 @@ mod projects;
 mod service_tokens;
 mod users;
 
+use std::path::PathBuf;
+
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::settings::{self, Role};
@@ -62,6 +64,26 @@ pub(crate) enum Command {
     #[command(name = "service-token", subcommand, after_help = "Example:\n  doorward service-token list")]
     ServiceToken(ServiceTokenCommand),
     Audit(Audit),
+    /// Write the whole state as one stream of JSON lines
+    ///
+    /// Both databases and all pictures, as of one moment, also while a server runs. Secrets stay sealed with the master key,
+    /// and passwords hashed; keep the file as private as the databases.
+    #[command(after_help = "Examples:\n  doorward export state.jsonl\n  doorward export | gzip >state.jsonl.gz")]
+    Export {
+        /// [default: stdout]
+        file: Option<PathBuf>,
+    },
+    /// Read the whole state from an export into an empty installation, on any database
+    ///
+    /// Secrets are sealed again with this installation's master key. DOORWARD_MASTER_KEY_OLD, DOORWARD_MASTER_KEY_OLD_FILE or
+    /// --master-key-old-file give the one of the export, when it is another. An import that was interrupted, or refused the
+    /// stream, leaves an installation that doesn't start, and can be repeated.
+    #[command(after_help = "Examples:\n  doorward import state.jsonl\n  \
+        gunzip <state.jsonl.gz | doorward import --master-key-old-file old.key")]
+    Import {
+        /// [default: stdin]
+        file: Option<PathBuf>,
+    },
     Healthcheck(Healthcheck),
     /// Print the HTTP API as an OpenAPI 3.1 document
     #[command(after_help = "Example:\n  doorward openapi >openapi.json")]
@@ -143,6 +165,8 @@ impl Command {
             | Self::Keys(_)
             | Self::ServiceToken(_)
             | Self::Audit(_)
+            | Self::Export { .. }
+            | Self::Import { .. }
             | Self::Healthcheck(_)
             | Self::Openapi => Role::Admin,
         }

@@ -51,6 +51,10 @@ fn the_first_word_says_what_the_process_does() {
         ("doorward keys retire 1", Role::Admin),
         ("doorward service-token create --name search --scope read --scope verify", Role::Admin),
         ("doorward service-token revoke search", Role::Admin),
+        ("doorward export", Role::Admin),
+        ("doorward export state.jsonl", Role::Admin),
+        ("doorward import", Role::Admin),
+        ("doorward import state.jsonl --master-key-old-file old.key", Role::Admin),
         ("doorward healthcheck", Role::Admin),
         ("doorward openapi", Role::Admin),
     ] {

@@ -8,7 +8,7 @@ use crate::{
 };
 
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_both(settings, Preparation::Migrate).await?;
+    wiring::prepare_both(settings, Preparation::MigrateOnly).await?;
     let print = |conflict: &wiring::HeldConflict| {
         let mut stderr = std::io::stderr().lock();
         // Without a reader of standard error, `serve` still logs the conflict.

@@ -3,8 +3,10 @@
 mod api_key;
 mod audit;
 mod demo;
+mod export;
 pub(crate) mod healthcheck;
 mod import;
+mod import_state;
 mod keys;
 mod listing;
 mod member;
@@ -13,6 +15,7 @@ mod openapi;
 mod project;
 mod serve;
 mod service_token;
+mod stream;
 mod user;
 
 use anyhow::bail;
@@ -38,6 +41,8 @@ pub(crate) async fn run(command: Command, settings: Settings) -> anyhow::Result<
         Command::Member(command) => member::run(command, &settings).await,
         Command::ApiKey(command) => api_key::run(command, &settings).await,
         Command::Audit(command) => audit::run(command, &settings).await,
+        Command::Export { file } => export::run(file, &settings).await,
+        Command::Import { file } => import_state::run(file, &settings).await,
         Command::Keys(command) => keys::run(command, &settings).await,
         Command::ServiceToken(command) => service_token::run(command, &settings).await,
         Command::Healthcheck(command) => healthcheck::run(command, settings.ops_listen).await,

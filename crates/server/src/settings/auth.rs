@@ -17,6 +17,8 @@ pub(crate) struct AuthSettings {
     pub argon2: Argon2Settings,
     pub hash_workers: usize,
     pub hash_queue: usize,
+    /// For `import`: the master key of the installation that was exported.
+    pub master_key_old: Option<MasterKey>,
     /// For `keys reseal`.
     pub new_master_key: Option<MasterKey>,
     pub throttle: ThrottleSettings,
@@ -69,6 +71,7 @@ impl AuthSettings {
             listen,
             database: reader.value_or("auth_database_url", &machine.sqlite_url("auth.db"), parse::database_url)?,
             master_key: reader.optional("master_key", master_key),
+            master_key_old: reader.optional("master_key_old", master_key),
             new_master_key: reader.optional("new_master_key", master_key),
             token: TokenSettings::read(reader)?,
             passwords: PasswordSettings {

@@ -95,6 +95,11 @@ impl Settings {
         [&self.auth.database, &self.directory.database].iter().any(|url| matches!(url, DatabaseUrl::Sqlite(_)))
     }
 
+    /// Whether both databases lie in files.
+    pub(crate) fn uses_sqlite_alone(&self) -> bool {
+        [&self.auth.database, &self.directory.database].iter().all(|url| matches!(url, DatabaseUrl::Sqlite(_)))
+    }
+
     /// The effective settings, which another process can take as its file; without secrets.
     pub(crate) fn to_toml(&self) -> String {
         print::to_toml(&self.effective)

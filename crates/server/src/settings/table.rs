@@ -85,6 +85,7 @@ pub(crate) const TABLE: &[Setting] = &[
     setting("password_min_length", Kind::Number, Is("8"), "Least length of a password, in characters"),
     setting("require_current_password", Kind::Switch, Is("false"), "Ask for the current password to change it"),
     setting("master_key", Kind::Secret, Computed("generated into the data directory in `demo`, and in `all` over SQLite"), "Seals signing keys and API keys at rest: 32 bytes, base64"),
+    setting("master_key_old", Kind::Secret, Computed("the master key"), "For `import`: the master key that sealed the secrets in the export"),
     setting("new_master_key", Kind::Secret, Default::None, "For `keys reseal`: the master key from now on"),
     setting("service_token", Kind::Secret, Computed("generated in `all`"), "Shared secret between the three services"),
     setting("grpc_tls_ca", Kind::Path, Default::None, "TLS between the services: PEM file of the CA"),

@@ -1,0 +1,157 @@
+//! The tables of auth for export and import, and which of their columns the master key seals.
+
+use doorward_storage::transfer::{Row, Table, Tables};
+use serde_json::Value;
+
+use crate::{SealError, Sealer, api_keys, keys, secrets};
+
+pub const TABLES: Tables = Tables {
+    database: "auth",
+    tables: &[
+        Table::seeded("trust_head"),
+        Table::seeded("feed_position"),
+        Table::new("signing_keys"),
+        Table::new("secrets"),
+        Table::new("credentials"),
+        Table::new("api_keys"),
+        Table::new("revocations"),
+        Table::new("codes"),
+        Table::new("known_addresses"),
+        Table::new("throttle"),
+        Table::new("outbox"),
+        Table::new("audit"),
+    ],
+};
+
+/// A column that the master key seals. Empty values are not sealed.
+struct SealedColumn {
+    table: &'static str,
+    column: &'static str,
+    /// The column that the associated data is made of.
+    id: &'static str,
+    associated_data: fn(&str) -> String,
+}
+
+const SEALED: &[SealedColumn] = &[
+    SealedColumn { table: "signing_keys", column: "sealed_private_key", id: "kid", associated_data: keys::place },
+    SealedColumn { table: "secrets", column: "sealed", id: "name", associated_data: secrets::place },
+    SealedColumn { table: "api_keys", column: "sealed", id: "user_gid", associated_data: api_keys::place_of },
+    SealedColumn { table: "outbox", column: "letter", id: "id", associated_data: doorward_mail::letter_place },
+];
+
+/// Opens the sealed values of an export, and seals them with the master key of the installation that imports it.
+pub struct Reseal {
+    old: Sealer,
+    /// None: the same key, so the values stay as they are.
+    new: Option<Sealer>,
+}
+
+impl Reseal {
+    #[must_use]
+    pub const fn new(old: Sealer, new: Option<Sealer>) -> Self {
+        Self { old, new }
+    }
+
+    /// Replaces the sealed values of a row of a table of auth.
+    ///
+    /// # Errors
+    /// When the old key does not open them.
+    pub fn row(&self, table: &str, row: &mut Row) -> Result<(), SealError> {
+        let Some(table) = table.strip_prefix(TABLES.database).and_then(|table| table.strip_prefix('.')) else {
+            return Ok(());
+        };
+        for sealed in SEALED.iter().filter(|sealed| sealed.table == table) {
+            // Whether the columns are there at all, the database checks.
+            let (Some(Value::String(id)), Some(Value::String(value))) = (row.get(sealed.id), row.get(sealed.column))
+            else {
+                continue;
+            };
+            if value.is_empty() {
+                continue;
+            }
+            let associated_data = (sealed.associated_data)(id);
+            let secret = self.old.open(&associated_data, value)?;
+            if let Some(new) = &self.new {
+                let value = new.seal(&associated_data, &secret)?;
+                row.insert(sealed.column.to_owned(), Value::String(value));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_storage::{AnyConnection, testing::TestDatabase, transfer::check_tables};
+    use serde_json::json;
+
+    use super::*;
+    use crate::MIGRATIONS;
+
+    fn sealer(byte: u8) -> Sealer {
+        Sealer::new(&vec![byte; 32].into()).unwrap()
+    }
+
+    fn api_key(sealed: &str) -> Row {
+        let row = json!({"user_gid": "0f8fad5b-d9cb-469f-a165-70867728950e", "sealed": sealed, "lookup": "x"});
+        row.as_object().unwrap().clone()
+    }
+
+    const PLACE: &str = "api_key/0f8fad5b-d9cb-469f-a165-70867728950e";
+
+    #[test]
+    fn a_sealed_value_opens_with_the_new_key_and_other_columns_stay() {
+        let mut row = api_key(&sealer(1).seal(PLACE, b"secret").unwrap());
+        Reseal::new(sealer(1), Some(sealer(2))).row("auth.api_keys", &mut row).unwrap();
+        let sealed = row["sealed"].as_str().unwrap();
+        assert_eq!(sealer(2).open(PLACE, sealed).unwrap(), b"secret");
+        assert_eq!(row["lookup"], json!("x"));
+    }
+
+    #[test]
+    fn with_the_same_key_a_sealed_value_is_opened_and_stays() {
+        let row = api_key(&sealer(1).seal(PLACE, b"secret").unwrap());
+        let mut resealed = row.clone();
+        Reseal::new(sealer(1), None).row("auth.api_keys", &mut resealed).unwrap();
+        assert_eq!(resealed, row);
+        assert!(Reseal::new(sealer(2), None).row("auth.api_keys", &mut resealed).is_err());
+    }
+
+    #[test]
+    fn a_retired_key_and_tables_without_secrets_stay_as_they_are() {
+        let reseal = Reseal::new(sealer(1), Some(sealer(2)));
+        let retired = json!({"kid": "a", "sealed_private_key": ""}).as_object().unwrap().clone();
+        for (table, row) in
+            [("auth.signing_keys", retired), ("directory.outbox", api_key("x")), ("auth.audit", api_key("x"))]
+        {
+            let mut resealed = row.clone();
+            reseal.row(table, &mut resealed).unwrap();
+            assert_eq!(resealed, row);
+        }
+    }
+
+    #[tokio::test]
+    async fn all_tables_are_listed_and_all_sealed_columns_known() {
+        for database in TestDatabase::both(&MIGRATIONS) {
+            let check = |connection: &mut AnyConnection| -> Result<_, doorward_storage::Error> {
+                Ok((check_tables(connection, &TABLES).map_err(|error| error.to_string()), sealed_columns(connection)))
+            };
+            let (checked, found) = database.database.read(check).await.unwrap();
+            assert_eq!(checked, Ok(()));
+            let mut known: Vec<_> = SEALED.iter().map(|sealed| (sealed.table, sealed.column)).collect();
+            // Its name doesn't tell.
+            known.retain(|known| *known != ("outbox", "letter"));
+            known.sort_unstable();
+            let found: Vec<_> = found.iter().map(|(table, column)| (table.as_str(), column.as_str())).collect();
+            assert_eq!(found, known, "each sealed column needs its line in `SEALED`");
+        }
+    }
+
+    /// Columns that are sealed by their name.
+    fn sealed_columns(connection: &mut AnyConnection) -> Vec<(String, String)> {
+        let columns = doorward_storage::transfer::list_columns(connection, &TABLES).unwrap();
+        let mut sealed: Vec<_> = columns.into_iter().filter(|(_, column)| column.contains("sealed")).collect();
+        sealed.sort_unstable();
+        sealed
+    }
+}

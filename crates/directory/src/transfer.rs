@@ -1,0 +1,99 @@
+//! The tables of the directory for export and import, and which pictures they name.
+
+use doorward_storage::transfer::{Snapshot, Table, Tables, TransferError};
+
+use crate::media;
+
+pub const TABLES: Tables = Tables {
+    database: "directory",
+    tables: &[
+        USERS,
+        PROJECTS,
+        Table::new("memberships"),
+        Table::new("project_items"),
+        Table::new("project_languages"),
+        Table::seeded("feed_head"),
+        Table::seeded("feed_tail"),
+        Table::new("feed_release"),
+        Table::new("feed"),
+        Table::new("feed_notices"),
+        Table::new("feed_listeners"),
+        Table::new("feed_seats"),
+        DISCARDED_MEDIA,
+        Table::new("outbox"),
+    ],
+};
+const USERS: Table = Table::new("users");
+const PROJECTS: Table = Table::new("projects");
+const DISCARDED_MEDIA: Table = Table::new("discarded_media");
+
+/// A picture that a row names.
+pub struct Picture {
+    /// Its name in the media store.
+    pub name: String,
+    /// Whether it is to be deleted, or was never used. The media store may not have it any more.
+    pub is_discarded: bool,
+}
+
+/// Hands over all pictures, one after another.
+///
+/// # Errors
+/// Those of `each`, and those of the database.
+pub fn pictures<E: From<TransferError>>(
+    snapshot: &mut Snapshot,
+    mut each: impl FnMut(Picture) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut used = |name| each(Picture { name, is_discarded: false });
+    snapshot.values(&USERS, "avatar", |name| used(media::file(&name)))?;
+    snapshot.values(&PROJECTS, "icon_file", |name| used(media::icon_file(&name)))?;
+    snapshot.values(&DISCARDED_MEDIA, "name", |name| each(Picture { name, is_discarded: true }))
+}
+
+/// Whether this can be the name of a picture in the media store.
+#[must_use]
+pub fn is_picture(name: &str) -> bool {
+    let is_file = |file: &str| {
+        !file.is_empty()
+            && !file.starts_with('.')
+            && file.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+    };
+    ["avatars/", "icons/"].iter().any(|folder| name.strip_prefix(folder).is_some_and(is_file))
+}
+
+#[cfg(test)]
+mod tests {
+    use doorward_storage::{AnyConnection, testing::TestDatabase, transfer::check_tables};
+
+    use super::*;
+    use crate::MIGRATIONS;
+
+    #[tokio::test]
+    async fn all_tables_are_listed() {
+        for database in TestDatabase::both(&MIGRATIONS) {
+            let check = |connection: &mut AnyConnection| -> Result<_, doorward_storage::Error> {
+                Ok(check_tables(connection, &TABLES).map_err(|error| error.to_string()))
+            };
+            assert_eq!(database.database.read(check).await.unwrap(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn pictures_lie_in_their_folders() {
+        for name in ["avatars/0f8fad5b-d9cb-469f-a165-70867728950e.png", "icons/a.webp"] {
+            assert!(is_picture(name), "{name}");
+        }
+        for name in [
+            "",
+            "avatars",
+            "avatars/",
+            "avatars/../x.png",
+            "avatars/..",
+            "icons/a/b.png",
+            "/icons/a.png",
+            "probe/x",
+            "icons/a#1",
+        ] {
+            assert!(!is_picture(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! `doorward import`: the whole state, into an empty installation. `doorward user import` is another one.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader},
+    path::PathBuf,
+};
+
+use anyhow::{Context, ensure};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use doorward_auth::transfer::Reseal;
+use doorward_domain::RandomIds;
+use doorward_media::Store;
+use doorward_storage::{DatabaseUrl, transfer::Import};
+use tokio::runtime::Handle;
+
+use super::stream::{Counts, Header, Line, PICTURES, Reader, Report};
+use crate::{
+    data_dir, keys_file,
+    settings::Settings,
+    stdout,
+    wiring::{self, Preparation},
+};
+
+const BUFFER_BYTES: usize = 64 * 1024;
+
+pub(super) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::Result<()> {
+    let file =
+        path.map(|path| File::open(&path).with_context(|| format!("can't read {}", path.display()))).transpose()?;
+    // Held until the end: `serve` holds it too.
+    let _lock = if settings.uses_sqlite() {
+        data_dir::create_private(&settings.data_dir)?;
+        Some(data_dir::lock(&settings.data_dir)?)
+    } else {
+        None
+    };
+    let reseal = reseal(settings)?;
+    wiring::prepare_both(settings, Preparation::PrepareForImport).await?;
+    let target = Target {
+        auth: settings.auth.database.clone(),
+        directory: settings.directory.database.clone(),
+        reseal,
+        store: wiring::object_store(settings).await?,
+        runtime: Handle::current(),
+    };
+    let imported = tokio::task::spawn_blocking(move || match file {
+        Some(file) => target.import(BufReader::with_capacity(BUFFER_BYTES, file)),
+        None => target.import(io::stdin().lock()),
+    });
+    Ok(stdout::json(&imported.await??)?)
+}
+
+fn reseal(settings: &Settings) -> anyhow::Result<Reseal> {
+    let new = keys_file::master_key_for_import(settings)?;
+    let old = settings.auth.master_key_old.as_ref().unwrap_or(&new);
+    let is_same = old.expose() == new.expose();
+    let new_sealer = if is_same { None } else { Some(wiring::sealer_of(&new)?) };
+    Ok(Reseal::new(wiring::sealer_of(old)?, new_sealer))
+}
+
+/// Where the state goes. Blocks.
+struct Target {
+    auth: DatabaseUrl,
+    directory: DatabaseUrl,
+    reseal: Reseal,
+    store: Store,
+    /// Runs the requests to the store.
+    runtime: Handle,
+}
+
+impl Target {
+    fn import(&self, input: impl BufRead) -> anyhow::Result<Report> {
+        let auth = (&self.auth, &doorward_auth::transfer::TABLES);
+        let directory = (&self.directory, &doorward_directory::transfer::TABLES);
+        let import = Import::begin(auth, directory, &RandomIds)?;
+        let read = self.read(import, input);
+        read.context("the import is not complete, and the installation does not start until one is")
+    }
+
+    fn read(&self, mut import: Import<'_>, input: impl BufRead) -> anyhow::Result<Report> {
+        let mut reader = Reader::new(input);
+        let header = reader.header()?;
+        check_migrations(&header, &mut import)?;
+        let mut counts = Counts::new();
+        let sha256 = loop {
+            match reader.next()? {
+                Line::Row { table, mut row } => {
+                    self.reseal.row(&table, &mut row).with_context(|| {
+                        format!("a secret of table {table} can't be opened: set DOORWARD_MASTER_KEY_OLD to the master key of the exported installation")
+                    })?;
+                    import.insert(&table, &row)?;
+                    *counts.entry(table).or_default() += 1;
+                }
+                Line::Picture { name, bytes } => {
+                    self.put(&name, bytes)?;
+                    *counts.entry(PICTURES.to_owned()).or_default() += 1;
+                }
+                Line::End { sha256 } => break sha256,
+            }
+        };
+        check_counts(&header.counts, &counts)?;
+        import.finish()?;
+        Ok(Report { counts: header.counts, sha256 })
+    }
+
+    fn put(&self, name: &str, bytes: Option<String>) -> anyhow::Result<()> {
+        ensure!(doorward_directory::transfer::is_picture(name), "a picture has a name that is not allowed");
+        let Some(bytes) = bytes else { return Ok(()) };
+        let bytes = STANDARD.decode(bytes).ok().with_context(|| format!("the picture {name} is not base64"))?;
+        let put = self.runtime.block_on(self.store.put(name, bytes));
+        put.with_context(|| format!("can't write the picture {name}"))
+    }
+}
+
+fn check_migrations(header: &Header, import: &mut Import<'_>) -> anyhow::Result<()> {
+    for (database, migrations) in import.migrations()? {
+        ensure!(
+            header.migrations.get(database) == Some(&migrations),
+            "the export is of release {}, whose {database} database has other tables than this release: import it with that \
+             release, then upgrade",
+            header.release
+        );
+    }
+    Ok(())
+}
+
+fn check_counts(expected: &Counts, counted: &Counts) -> anyhow::Result<()> {
+    for name in expected.keys().chain(counted.keys()) {
+        let [expected, counted] = [expected, counted].map(|counts| counts.get(name).copied().unwrap_or_default());
+        ensure!(expected == counted, "the export has {counted} of {name}, but its header says {expected}");
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! Filling the empty databases of an installation: all of them or none.
+//!
+//! 1. Both databases are locked, and must be empty, or left by an import that was interrupted. They are marked as
+//!    `Loading`, and that is committed: from then on no server starts over them.
+//! 2. All rows are inserted in one transaction for each database.
+//! 3. The first database is committed, still `Loading`; then the second, as `Complete`; then the first becomes `Complete`.
+//!
+//! Whenever that stops, at least one database is `Loading`. A later import then takes both: the `Complete` one is known as
+//! part of the same import by its gid, so the data of another installation is never deleted.
+
+use doorward_domain::{Gid, Ids};
+
+use super::{Row, Tables, TransferError, marker::Marker, target::Target};
+use crate::DatabaseUrl;
+
+/// A database, and the tables of its service.
+pub type Place<'a> = (&'a DatabaseUrl, &'static Tables);
+
+/// An import into the databases of an installation, which nothing else changes meanwhile.
+pub struct Import<'a> {
+    gid: Gid,
+    first_place: Place<'a>,
+    first: Target,
+    second: Target,
+}
+
+impl<'a> Import<'a> {
+    /// Marks both databases, and opens them. They must have all migrations.
+    ///
+    /// # Errors
+    /// [`TransferError::NotEmpty`] and [`TransferError::ImportedAlready`], and nothing has changed; those of the databases.
+    pub fn begin(first: Place<'a>, second: Place<'a>, ids: &dyn Ids) -> Result<Self, TransferError> {
+        let gid = mark(first, second, ids)?;
+        let open = |(url, tables): Place<'_>| {
+            let mut target = Target::open(url, tables)?;
+            if target.marker()? != Some(Marker::Loading(gid)) || target.find_filled()?.is_some() {
+                return Err(TransferError::Changed { database: tables.database });
+            }
+            target.delete_seeds()?;
+            Ok(target)
+        };
+        Ok(Self { gid, first_place: first, first: open(first)?, second: open(second)? })
+    }
+
+    /// The migrations of each database, by its name.
+    ///
+    /// # Errors
+    /// Those of the databases.
+    pub fn migrations(&mut self) -> Result<[(&'static str, Vec<String>); 2], TransferError> {
+        let Self { first, second, .. } = self;
+        Ok([(first.tables.database, first.migrations()?), (second.tables.database, second.migrations()?)])
+    }
+
+    /// Inserts a row into a table, by its name in an export.
+    ///
+    /// # Errors
+    /// When the database has no such table or column, or the value does not fit; those of the databases.
+    pub fn insert(&mut self, table: &str, row: &Row) -> Result<(), TransferError> {
+        for target in [&mut self.first, &mut self.second] {
+            if let Some(table) = target.tables.find(table) {
+                return target.insert(table, row);
+            }
+        }
+        Err(TransferError::UnknownTable(table.to_owned()))
+    }
+
+    /// Commits everything.
+    ///
+    /// # Errors
+    /// [`TransferError::NotOneRow`], and those of the databases.
+    pub fn finish(mut self) -> Result<(), TransferError> {
+        self.first.finish()?;
+        self.second.finish()?;
+        self.first.commit()?;
+        self.second.mark(Marker::Complete(self.gid))?;
+        self.second.commit()?;
+        let (url, tables) = self.first_place;
+        let mut first = Target::open(url, tables)?;
+        first.mark(Marker::Complete(self.gid))?;
+        first.commit()
+    }
+}
+
+/// Marks both databases as `Loading`, after deleting what an interrupted import has left: the gid of the import.
+fn mark(first: Place<'_>, second: Place<'_>, ids: &dyn Ids) -> Result<Gid, TransferError> {
+    let mut targets = [Target::open(first.0, first.1)?, Target::open(second.0, second.1)?];
+    let mut markers = Vec::with_capacity(targets.len());
+    for target in &mut targets {
+        markers.push(target.marker()?);
+    }
+    let interrupted = markers.iter().find_map(|marker| match marker {
+        Some(Marker::Loading(gid)) => Some(*gid),
+        Some(Marker::Complete(_)) | None => None,
+    });
+    for (target, marker) in targets.iter_mut().zip(markers) {
+        let database = target.tables.database;
+        match marker {
+            None => {
+                if let Some(table) = target.find_filled()? {
+                    return Err(TransferError::NotEmpty { database, table: table.name });
+                }
+            }
+            Some(Marker::Loading(_)) => target.clear()?,
+            Some(Marker::Complete(gid)) if interrupted == Some(gid) => target.clear()?,
+            Some(Marker::Complete(_)) => return Err(TransferError::ImportedAlready { database }),
+        }
+    }
+    let gid = interrupted.unwrap_or_else(|| ids.gid());
+    for mut target in targets {
+        target.mark(Marker::Loading(gid))?;
+        target.commit()?;
+    }
+    Ok(gid)
+}

@@ -1,0 +1,31 @@
+//! A transaction during which nothing else changes the tables of a service.
+
+use diesel::connection::SimpleConnection;
+
+use super::{Table, Tables, TransferError};
+use crate::{
+    AnyConnection, DatabaseUrl,
+    database::{Kind, begin},
+};
+
+/// A transaction of an export or import may last as long as it takes.
+pub(super) const NO_TIMEOUTS: &str =
+    "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
+
+/// Opens it. Waits for others for as long as any transaction does. It ends with its connection.
+pub(super) fn open(url: &DatabaseUrl, tables: &Tables) -> Result<AnyConnection, TransferError> {
+    let mut connection = AnyConnection::open(url)?;
+    // In SQLite that is the lock.
+    begin(&mut connection, Kind::Write).map_err(crate::Error::from)?;
+    if let AnyConnection::Postgres(connection) = &mut connection {
+        let locked = connection
+            .batch_execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE; {NO_TIMEOUTS}", list(tables.tables.iter())));
+        locked.map_err(crate::Error::from)?;
+    }
+    Ok(connection)
+}
+
+/// The names of tables, for SQL.
+pub(super) fn list<'a>(tables: impl Iterator<Item = &'a Table>) -> String {
+    tables.map(|table| table.name).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,57 @@
+//! The table `import_state`, which each service has: whether an import is complete.
+
+use diesel::connection::SimpleConnection;
+use doorward_domain::Gid;
+
+use super::schema::texts;
+use crate::{AnyConnection, DatabaseUrl, Error, Result};
+
+pub(super) const TABLE: &str = "import_state";
+
+/// The last import into a database. All databases of an installation have the same gid of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marker {
+    Loading(Gid),
+    Complete(Gid),
+}
+
+/// Refuses a database into which an import has begun and not ended.
+///
+/// # Errors
+/// [`Error::ImportIncomplete`], and those of the database.
+pub fn check_complete(connection: &mut AnyConnection) -> Result<()> {
+    match find(connection)? {
+        Some(Marker::Loading(_)) => Err(Error::ImportIncomplete),
+        Some(Marker::Complete(_)) | None => Ok(()),
+    }
+}
+
+/// Does the same by URL.
+///
+/// # Errors
+/// As [`check_complete`].
+pub fn check_complete_at(url: &DatabaseUrl) -> Result<()> {
+    check_complete(&mut AnyConnection::open(url)?)
+}
+
+pub(super) fn find(connection: &mut AnyConnection) -> Result<Option<Marker>> {
+    let rows = texts(connection, "SELECT state || ' ' || import_gid AS text FROM import_state")?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    match row.split_once(' ') {
+        Some(("loading", gid)) => Ok(Some(Marker::Loading(gid.parse()?))),
+        Some(("complete", gid)) => Ok(Some(Marker::Complete(gid.parse()?))),
+        Some(_) | None => Err(Error::Other("import_state holds an unknown state".to_owned())),
+    }
+}
+
+pub(super) fn set(connection: &mut AnyConnection, marker: Marker) -> Result<()> {
+    let (state, gid) = match marker {
+        Marker::Loading(gid) => ("loading", gid),
+        Marker::Complete(gid) => ("complete", gid),
+    };
+    connection.batch_execute(&format!(
+        "INSERT INTO import_state (id, import_gid, state) VALUES (1, '{gid}', '{state}') \
+         ON CONFLICT (id) DO UPDATE SET import_gid = excluded.import_gid, state = excluded.state"
+    ))?;
+    Ok(())
+}

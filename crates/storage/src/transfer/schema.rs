@@ -1,0 +1,166 @@
+//! What tables and columns a database has.
+
+use std::collections::BTreeSet;
+
+use diesel::{
+    QueryableByName, RunQueryDsl,
+    sql_types::{Bool, Integer, Text},
+};
+
+use super::{Tables, TransferError, marker};
+use crate::AnyConnection;
+
+/// Tables that no service owns.
+const OWN_TABLES: [&str; 2] = ["__diesel_schema_migrations", marker::TABLE];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Text,
+    Integer,
+    /// An integer, 0 or 1, in SQLite and in exports.
+    Boolean,
+}
+
+#[derive(Debug)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) kind: Kind,
+    pub(super) is_nullable: bool,
+    /// From 1; 0 when it is not in the primary key.
+    key_position: i32,
+    /// Whether PostgreSQL numbers it.
+    pub(super) is_identity: bool,
+}
+
+impl Column {
+    pub(super) fn quoted(&self) -> String {
+        format!("\"{}\"", self.name)
+    }
+}
+
+#[derive(QueryableByName)]
+pub(super) struct TextRow {
+    #[diesel(sql_type = Text)]
+    pub(super) text: String,
+}
+
+/// The first column of a query, called `text`.
+pub(super) fn texts(connection: &mut AnyConnection, sql: &str) -> Result<Vec<String>, crate::Error> {
+    let query = diesel::sql_query(sql);
+    let rows: Vec<TextRow> = match connection {
+        AnyConnection::Postgres(connection) => query.load(connection)?,
+        AnyConnection::Sqlite(connection) => query.load(connection)?,
+    };
+    Ok(rows.into_iter().map(|row| row.text).collect())
+}
+
+/// Makes sure that a database has the tables that its service lists, and no others, and that all columns can be exported.
+///
+/// # Errors
+/// [`TransferError::UnlistedTables`], [`TransferError::UnknownType`], [`TransferError::NoPrimaryKey`], and those of the
+/// database.
+pub fn check_tables(connection: &mut AnyConnection, tables: &Tables) -> Result<(), TransferError> {
+    let all = match connection {
+        AnyConnection::Postgres(_) => {
+            "SELECT tablename::text AS text FROM pg_tables WHERE schemaname = current_schema()"
+        }
+        AnyConnection::Sqlite(_) => {
+            "SELECT name AS text FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_'"
+        }
+    };
+    let found: BTreeSet<String> = texts(connection, all)?.into_iter().collect();
+    let listed: BTreeSet<String> =
+        tables.tables.iter().map(|table| table.name).chain(OWN_TABLES).map(str::to_owned).collect();
+    let differing: Vec<String> = found.symmetric_difference(&listed).cloned().collect();
+    if !differing.is_empty() {
+        return Err(TransferError::UnlistedTables(differing.join(", ")));
+    }
+    for table in tables.tables {
+        if key(&columns(connection, table.name)?).is_empty() {
+            return Err(TransferError::NoPrimaryKey(table.name));
+        }
+    }
+    Ok(())
+}
+
+/// Lists the columns of all tables, by table and column.
+///
+/// # Errors
+/// [`TransferError::UnknownType`], and those of the database.
+#[cfg(feature = "testing")]
+pub fn list_columns(connection: &mut AnyConnection, tables: &Tables) -> Result<Vec<(String, String)>, TransferError> {
+    let mut all = Vec::new();
+    for table in tables.tables {
+        all.extend(columns(connection, table.name)?.into_iter().map(|column| (table.name.to_owned(), column.name)));
+    }
+    Ok(all)
+}
+
+/// The migrations of a database.
+pub(super) fn migrations(connection: &mut AnyConnection) -> Result<Vec<String>, crate::Error> {
+    let mut versions = texts(connection, "SELECT version AS text FROM __diesel_schema_migrations")?;
+    versions.sort_unstable();
+    Ok(versions)
+}
+
+/// The columns of a table, in the order of their names.
+pub(super) fn columns(connection: &mut AnyConnection, table: &str) -> Result<Vec<Column>, TransferError> {
+    #[derive(QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = Text)]
+        name: String,
+        #[diesel(sql_type = Text)]
+        kind: String,
+        #[diesel(sql_type = Bool)]
+        is_nullable: bool,
+        #[diesel(sql_type = Integer)]
+        key_position: i32,
+        #[diesel(sql_type = Bool)]
+        is_identity: bool,
+    }
+    let rows: Vec<Row> = match connection {
+        // The positions in an int2vector begin with 0.
+        AnyConnection::Postgres(connection) => diesel::sql_query(format!(
+            "SELECT attname::text AS name, format_type(atttypid, NULL) AS kind, NOT attnotnull AS is_nullable, \
+             COALESCE(array_position(indkey::int2[], attnum), -1) + 1 AS key_position, attidentity <> '' AS is_identity \
+             FROM pg_attribute LEFT JOIN pg_index ON indrelid = attrelid AND indisprimary \
+             WHERE attrelid = '{table}'::regclass AND attnum > 0 AND NOT attisdropped"
+        ))
+        .load(connection),
+        AnyConnection::Sqlite(connection) => diesel::sql_query(format!(
+            "SELECT name, lower(type) AS kind, \"notnull\" = 0 AS is_nullable, pk AS key_position, 0 AS is_identity \
+             FROM pragma_table_info('{table}')"
+        ))
+        .load(connection),
+    }
+    .map_err(crate::Error::from)?;
+    let parse = |row: Row| match kind(&row.kind) {
+        Some(kind) => Ok(Column {
+            name: row.name,
+            kind,
+            is_nullable: row.is_nullable,
+            key_position: row.key_position,
+            is_identity: row.is_identity,
+        }),
+        None => Err(TransferError::UnknownType { table: table.to_owned(), column: row.name, kind: row.kind }),
+    };
+    let mut columns = rows.into_iter().map(parse).collect::<Result<Vec<_>, _>>()?;
+    columns.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(columns)
+}
+
+fn kind(name: &str) -> Option<Kind> {
+    match name {
+        "text" => Some(Kind::Text),
+        "bigint" | "integer" => Some(Kind::Integer),
+        "boolean" => Some(Kind::Boolean),
+        _ => None,
+    }
+}
+
+/// The columns of the primary key, in its order.
+pub(super) fn key(columns: &[Column]) -> Vec<&Column> {
+    let mut key: Vec<&Column> = columns.iter().filter(|column| column.key_position > 0).collect();
+    key.sort_unstable_by_key(|column| column.key_position);
+    key
+}

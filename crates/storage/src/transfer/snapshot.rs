@@ -1,0 +1,169 @@
+//! Reading everything, row by row, as of one moment.
+
+use diesel::{
+    PgConnection, QueryResult, RunQueryDsl, SqliteConnection,
+    connection::{DefaultLoadingMode, SimpleConnection},
+    pg::PgRowByRowLoadingMode,
+    sql_query,
+};
+use serde_json::Value;
+
+use super::{
+    Row, Table, Tables, TransferError, check_complete,
+    lock::{self, NO_TIMEOUTS},
+    schema::{self, Column, Kind, TextRow},
+};
+use crate::{
+    AnyConnection, DatabaseUrl, Error,
+    database::{self, begin},
+};
+
+/// A database as of one moment.
+pub struct Snapshot {
+    connection: AnyConnection,
+    tables: &'static Tables,
+    migrations: Vec<String>,
+}
+
+impl Snapshot {
+    /// Opens snapshots of several databases as of the same moment: changes wait while they are being opened.
+    ///
+    /// # Errors
+    /// [`TransferError::UnlistedTables`], [`Error::ImportIncomplete`], and those of the databases.
+    pub fn open_all<const N: usize>(
+        databases: [(&DatabaseUrl, &'static Tables); N],
+    ) -> Result<[Self; N], TransferError> {
+        let locks = databases.iter().map(|(url, tables)| lock::open(url, tables)).collect::<Result<Vec<_>, _>>()?;
+        let opened: Vec<Self> =
+            databases.iter().map(|(url, tables)| Self::open(url, tables)).collect::<Result<_, _>>()?;
+        drop(locks);
+        opened.try_into().map_err(|_| Error::Other("too few snapshots".to_owned()).into())
+    }
+
+    fn open(url: &DatabaseUrl, tables: &'static Tables) -> Result<Self, TransferError> {
+        let mut connection = AnyConnection::open(url)?;
+        begin(&mut connection, database::Kind::Snapshot).map_err(Error::from)?;
+        if let AnyConnection::Postgres(connection) = &mut connection {
+            connection.batch_execute(NO_TIMEOUTS).map_err(Error::from)?;
+        }
+        // The first query decides the moment.
+        check_complete(&mut connection)?;
+        schema::check_tables(&mut connection, tables)?;
+        let migrations = schema::migrations(&mut connection)?;
+        Ok(Self { connection, tables, migrations })
+    }
+
+    #[must_use]
+    pub fn tables(&self) -> &'static Tables {
+        self.tables
+    }
+
+    /// The migrations of the database: two databases with the same ones have the same tables.
+    #[must_use]
+    pub fn migrations(&self) -> &[String] {
+        &self.migrations
+    }
+
+    /// Counts the rows of a table.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn count(&mut self, table: &Table) -> Result<u64, TransferError> {
+        let count = format!("SELECT CAST(COUNT(*) AS TEXT) AS text FROM {}", table.name);
+        let counted = schema::texts(&mut self.connection, &count)?;
+        let count = counted.first().and_then(|count| count.parse().ok());
+        Ok(count.ok_or_else(|| Error::Other("a count is not a number".to_owned()))?)
+    }
+
+    /// Hands over the rows of a table, one after another in the order of the primary key. Only one is in memory.
+    ///
+    /// # Errors
+    /// Those of `each`, and those of the database.
+    pub fn rows<E: From<TransferError>>(
+        &mut self,
+        table: &Table,
+        mut each: impl FnMut(Row) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let columns = schema::columns(&mut self.connection, table.name)?;
+        let sql = select(&self.connection, table, &columns);
+        for_each(&mut self.connection, &sql, |text| each(parse(&text, &columns)?))
+    }
+
+    /// Hands over the values of a column of text that are not null, one after another in the order of the primary key.
+    ///
+    /// # Errors
+    /// Those of `each`, and those of the database.
+    pub fn values<E: From<TransferError>>(
+        &mut self,
+        table: &Table,
+        column: &str,
+        each: impl FnMut(String) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let columns = schema::columns(&mut self.connection, table.name)?;
+        let order = order(&self.connection, &columns);
+        let sql = format!("SELECT {column} AS text FROM {} WHERE {column} IS NOT NULL ORDER BY {order}", table.name);
+        for_each(&mut self.connection, &sql, each)
+    }
+}
+
+/// Runs a query for one column called `text`, and hands over the values one after another.
+///
+/// # Errors
+/// Those of `each`, and those of the database.
+fn for_each<E: From<TransferError>>(
+    connection: &mut AnyConnection,
+    sql: &str,
+    mut each: impl FnMut(String) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut each = |row: QueryResult<TextRow>| each(row.map_err(|error| TransferError::from(Error::from(error)))?.text);
+    match connection {
+        AnyConnection::Postgres(connection) => postgres_rows(connection, sql)?.try_for_each(&mut each),
+        AnyConnection::Sqlite(connection) => sqlite_rows(connection, sql)?.try_for_each(&mut each),
+    }
+}
+
+fn postgres_rows<'a>(
+    connection: &'a mut PgConnection,
+    sql: &'a str,
+) -> Result<impl Iterator<Item = QueryResult<TextRow>> + 'a, TransferError> {
+    Ok(sql_query(sql).load_iter::<TextRow, PgRowByRowLoadingMode>(connection).map_err(Error::from)?)
+}
+
+fn sqlite_rows<'a>(
+    connection: &'a mut SqliteConnection,
+    sql: &'a str,
+) -> Result<impl Iterator<Item = QueryResult<TextRow>> + 'a, TransferError> {
+    Ok(sql_query(sql).load_iter::<TextRow, DefaultLoadingMode>(connection).map_err(Error::from)?)
+}
+
+/// A query for each row as a JSON array of its columns.
+fn select(connection: &AnyConnection, table: &Table, columns: &[Column]) -> String {
+    let (function, values): (_, Vec<String>) = match connection {
+        AnyConnection::Postgres(_) => ("json_build_array", columns.iter().map(postgres_value).collect()),
+        AnyConnection::Sqlite(_) => ("json_array", columns.iter().map(Column::quoted).collect()),
+    };
+    let (values, order) = (values.join(", "), order(connection, columns));
+    format!("SELECT CAST({function}({values}) AS TEXT) AS text FROM {} ORDER BY {order}", table.name)
+}
+
+/// The order of the primary key, which is the same in both databases.
+fn order(connection: &AnyConnection, columns: &[Column]) -> String {
+    let ordered = |column: &Column| match (connection, column.kind) {
+        (AnyConnection::Postgres(_), Kind::Text) => format!("{} COLLATE \"C\"", column.quoted()),
+        (AnyConnection::Postgres(_), Kind::Integer | Kind::Boolean) | (AnyConnection::Sqlite(_), _) => column.quoted(),
+    };
+    schema::key(columns).into_iter().map(ordered).collect::<Vec<_>>().join(", ")
+}
+
+fn postgres_value(column: &Column) -> String {
+    match column.kind {
+        Kind::Text | Kind::Integer => column.quoted(),
+        Kind::Boolean => format!("{}::integer", column.quoted()),
+    }
+}
+
+fn parse(text: &str, columns: &[Column]) -> Result<Row, TransferError> {
+    let values: Vec<Value> = serde_json::from_str(text)
+        .map_err(|error| Error::Other(format!("a row of the database is not valid JSON: {error}")))?;
+    Ok(columns.iter().map(|column| column.name.clone()).zip(values).collect())
+}
