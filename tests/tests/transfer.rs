@@ -116,7 +116,7 @@ mod with_another_master_key {
     }
 }
 
-/// What is exported while others write is of one moment.
+/// An export shows one moment, also while others write.
 async fn an_export_of_a_busy_server_is_consistent(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;

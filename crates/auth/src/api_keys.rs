@@ -202,7 +202,7 @@ pub(crate) fn place(user: Gid) -> String {
     place_of(&user.to_string())
 }
 
-/// By the text of the gid.
+/// Returns the same for the text of a gid.
 pub(crate) fn place_of(user: &str) -> String {
     format!("api_key/{user}")
 }

@@ -31,14 +31,14 @@ const DISCARDED_MEDIA: Table = Table::new("discarded_media");
 pub struct Picture {
     /// Its name in the media store.
     pub name: String,
-    /// Whether it is to be deleted, or was never used. The media store may not have it any more.
+    /// Whether it will be deleted, or was never used; the media store may no longer have it.
     pub is_discarded: bool,
 }
 
 /// Hands over all pictures, one after another.
 ///
 /// # Errors
-/// Those of `each`, and those of the database.
+/// Errors of `each`, and database errors.
 pub fn pictures<E: From<TransferError>>(
     snapshot: &mut Snapshot,
     mut each: impl FnMut(Picture) -> Result<(), E>,

@@ -26,13 +26,13 @@ const LOGGED_FROM: &str = "Doorward <noreply@doorward.invalid>";
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Preparation {
     Migrate,
-    /// As `Migrate`, whether or not an import is complete.
+    /// Does the same as `Migrate`, but accepts an incomplete import.
     MigrateOnly,
     /// Refuse one that is not of this release.
     Check,
     /// As `Check`, but an empty one is migrated: for administration before the first start.
     Prepare,
-    /// As `Prepare`, whether or not an import is complete.
+    /// Does the same as `Prepare`, but accepts an incomplete import.
     PrepareForImport,
 }
 

@@ -34,7 +34,7 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) async fn new(backend: Backend) -> Self {
-        // Nobody takes mails there: they wait.
+        // No server listens there, so mails wait.
         let smtp = format!("smtp://{}", ports::free_address());
         let mail = [("DOORWARD_SMTP_URL", smtp.as_str()), ("DOORWARD_MAIL_FROM", "no-reply@example.org")];
         let mut app = App::with(backend, &mail).await;
@@ -76,7 +76,7 @@ impl Source {
         Export::of(&self.app.installation).await
     }
 
-    /// What has no rows is not tested.
+    /// Makes sure that the test covers all tables.
     async fn has_all_kinds_of_rows(&self) {
         let header = self.export().await.header();
         let counts = header["counts"].as_object().expect("counts");

@@ -46,7 +46,7 @@ pub(super) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::R
     }
 }
 
-/// What is exported. Blocks.
+/// Databases and object store to export. All functions block.
 struct Source {
     auth: DatabaseUrl,
     directory: DatabaseUrl,

@@ -58,7 +58,7 @@ fn reseal(settings: &Settings) -> anyhow::Result<Reseal> {
     Ok(Reseal::new(wiring::sealer_of(old)?, new_sealer))
 }
 
-/// Where the state goes. Blocks.
+/// Databases and object store to import into. All functions block.
 struct Target {
     auth: DatabaseUrl,
     directory: DatabaseUrl,

@@ -19,7 +19,7 @@ const VERSION: u64 = 1;
 const MAX_LINE_BYTES: u64 = 24 * 1024 * 1024;
 /// Larger ones are never accepted from users.
 pub(super) const MAX_PICTURE_BYTES: u64 = 16 * 1024 * 1024;
-/// Where pictures stand among the counts.
+/// Name of the pictures in [`Header::counts`].
 pub(super) const PICTURES: &str = "pictures";
 
 pub(super) type Counts = BTreeMap<String, u64>;
@@ -56,7 +56,7 @@ pub(super) struct PictureLine<'a> {
     pub(super) bytes: Option<String>,
 }
 
-/// What a command prints that has written or read an export.
+/// Output of a command that has written or read an export.
 #[derive(Serialize)]
 pub(super) struct Report {
     pub(super) counts: Counts,

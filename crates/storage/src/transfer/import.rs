@@ -28,7 +28,7 @@ impl<'a> Import<'a> {
     /// Marks both databases, and opens them. They must have all migrations.
     ///
     /// # Errors
-    /// [`TransferError::NotEmpty`] and [`TransferError::ImportedAlready`], and nothing has changed; those of the databases.
+    /// [`TransferError::NotEmpty`] and [`TransferError::ImportedAlready`], and nothing has changed; database errors.
     pub fn begin(first: Place<'a>, second: Place<'a>, ids: &dyn Ids) -> Result<Self, TransferError> {
         let gid = mark(first, second, ids)?;
         let open = |(url, tables): Place<'_>| {
@@ -45,7 +45,7 @@ impl<'a> Import<'a> {
     /// The migrations of each database, by its name.
     ///
     /// # Errors
-    /// Those of the databases.
+    /// Database errors.
     pub fn migrations(&mut self) -> Result<[(&'static str, Vec<String>); 2], TransferError> {
         let Self { first, second, .. } = self;
         Ok([(first.tables.database, first.migrations()?), (second.tables.database, second.migrations()?)])
@@ -54,7 +54,7 @@ impl<'a> Import<'a> {
     /// Inserts a row into a table, by its name in an export.
     ///
     /// # Errors
-    /// When the database has no such table or column, or the value does not fit; those of the databases.
+    /// When the database has no such table or column, or the value does not fit; database errors.
     pub fn insert(&mut self, table: &str, row: &Row) -> Result<(), TransferError> {
         for target in [&mut self.first, &mut self.second] {
             if let Some(table) = target.tables.find(table) {
@@ -67,7 +67,7 @@ impl<'a> Import<'a> {
     /// Commits everything.
     ///
     /// # Errors
-    /// [`TransferError::NotOneRow`], and those of the databases.
+    /// [`TransferError::NotOneRow`], and database errors.
     pub fn finish(mut self) -> Result<(), TransferError> {
         self.first.finish()?;
         self.second.finish()?;

@@ -18,7 +18,7 @@ pub(super) enum Marker {
 /// Refuses a database into which an import has begun and not ended.
 ///
 /// # Errors
-/// [`Error::ImportIncomplete`], and those of the database.
+/// [`Error::ImportIncomplete`], and database errors.
 pub fn check_complete(connection: &mut AnyConnection) -> Result<()> {
     match find(connection)? {
         Some(Marker::Loading(_)) => Err(Error::ImportIncomplete),

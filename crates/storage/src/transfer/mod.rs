@@ -1,4 +1,4 @@
-//! Export and import of whole databases, whatever their tables: a service says which tables it has ([`Tables`]), and the
+//! Export and import of whole databases, for any tables: a service declares which tables it has ([`Tables`]), and the
 //! columns are read from the database itself.
 //!
 //! An export reads [`Snapshot`]s, which show all databases of an installation at one moment. An [`Import`] fills empty

@@ -1,4 +1,4 @@
-//! What tables and columns a database has.
+//! Tables and columns of a database.
 
 use std::collections::BTreeSet;
 
@@ -86,7 +86,7 @@ pub fn check_tables(connection: &mut AnyConnection, tables: &Tables) -> Result<(
 /// Lists the columns of all tables, by table and column.
 ///
 /// # Errors
-/// [`TransferError::UnknownType`], and those of the database.
+/// [`TransferError::UnknownType`], and database errors.
 #[cfg(feature = "testing")]
 pub fn list_columns(connection: &mut AnyConnection, tables: &Tables) -> Result<Vec<(String, String)>, TransferError> {
     let mut all = Vec::new();

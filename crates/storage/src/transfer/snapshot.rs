@@ -29,7 +29,7 @@ impl Snapshot {
     /// Opens snapshots of several databases as of the same moment: changes wait while they are being opened.
     ///
     /// # Errors
-    /// [`TransferError::UnlistedTables`], [`Error::ImportIncomplete`], and those of the databases.
+    /// [`TransferError::UnlistedTables`], [`Error::ImportIncomplete`], and database errors.
     pub fn open_all<const N: usize>(
         databases: [(&DatabaseUrl, &'static Tables); N],
     ) -> Result<[Self; N], TransferError> {
@@ -67,7 +67,7 @@ impl Snapshot {
     /// Counts the rows of a table.
     ///
     /// # Errors
-    /// Those of the database.
+    /// Database errors.
     pub fn count(&mut self, table: &Table) -> Result<u64, TransferError> {
         let count = format!("SELECT CAST(COUNT(*) AS TEXT) AS text FROM {}", table.name);
         let counted = schema::texts(&mut self.connection, &count)?;
@@ -78,7 +78,7 @@ impl Snapshot {
     /// Hands over the rows of a table, one after another in the order of the primary key. Only one is in memory.
     ///
     /// # Errors
-    /// Those of `each`, and those of the database.
+    /// Errors of `each`, and database errors.
     pub fn rows<E: From<TransferError>>(
         &mut self,
         table: &Table,
@@ -92,7 +92,7 @@ impl Snapshot {
     /// Hands over the values of a column of text that are not null, one after another in the order of the primary key.
     ///
     /// # Errors
-    /// Those of `each`, and those of the database.
+    /// Errors of `each`, and database errors.
     pub fn values<E: From<TransferError>>(
         &mut self,
         table: &Table,
@@ -109,7 +109,7 @@ impl Snapshot {
 /// Runs a query for one column called `text`, and hands over the values one after another.
 ///
 /// # Errors
-/// Those of `each`, and those of the database.
+/// Errors of `each`, and database errors.
 fn for_each<E: From<TransferError>>(
     connection: &mut AnyConnection,
     sql: &str,

@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{AnyConnection, DatabaseUrl, Error, database::commit};
 
-/// Of one INSERT.
+/// Maximum number of rows in one INSERT.
 const MAX_ROWS: usize = 500;
-/// Of the values of one INSERT; a row may be longer.
+/// Size of the values from which an INSERT is executed.
 const MAX_BYTES: usize = 1024 * 1024;
 
 pub(super) struct Target {
@@ -21,7 +21,7 @@ pub(super) struct Target {
     batch: Option<Batch>,
 }
 
-/// Rows of one table that are to be inserted together.
+/// Rows of one table for one INSERT.
 struct Batch {
     table: &'static Table,
     columns: Vec<Column>,
@@ -72,7 +72,7 @@ impl Target {
     }
 
     fn delete(&mut self, which: impl Fn(&&Table) -> bool) -> Result<(), TransferError> {
-        // Those that refer to others first.
+        // Tables that refer to others come first.
         let tables = self.tables.tables.iter().rev().filter(which);
         let delete: String = tables.map(|table| format!("DELETE FROM {}; ", table.name)).collect();
         Ok(self.connection.batch_execute(&delete).map_err(Error::from)?)
