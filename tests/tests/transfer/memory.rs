@@ -28,7 +28,7 @@ async fn peak(mut process: Process) -> u64 {
     peak
 }
 
-/// With credentials, changes of the feed, and an audit trail.
+/// Adds users with credentials and an audit trail.
 fn fill(installation: &Installation, users: u32) {
     let numbers =
         format!("WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {users})");
@@ -40,13 +40,6 @@ fn fill(installation: &Installation, users: u32) {
                 "INSERT INTO users (gid, username, email, email_folded, name, status, language, timezone, created_at, updated_at) \
                  SELECT {gid}, 'user' || n, 'user' || n || '@example.org', 'user' || n || '@example.org', 'User ' || n, \
                  'active', 'en', 'Europe/Amsterdam', n, n FROM numbers"
-            ),
-        ),
-        (
-            &installation.databases.directory,
-            format!(
-                "INSERT INTO feed (cursor, action, data_type, data_key, entry_status, changed_at) \
-                 SELECT n, 'INSERT', 'cc.users', {gid}, 'active', n FROM numbers"
             ),
         ),
         (
