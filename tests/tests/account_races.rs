@@ -8,9 +8,7 @@ use doorward_tests::{
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::account_steps::{
-    Caller, NEW_PASSWORD, app, count, email_of, newcomer, refused, split, validation_code, with, wrong,
-};
+use super::account_steps::{Caller, NEW_PASSWORD, app, count, email_of, newcomer, refused, split, with, wrong};
 
 on_both_databases![
     of_64_signups_with_one_code_one_succeeds,

@@ -112,10 +112,10 @@ fn hostile_files() -> Vec<(&'static str, Vec<u8>)> {
         png[start + 4..][..usize::try_from(length).expect("a length")].to_vec()
     };
     let profile = [b"x\0\0".as_slice(), &zeros(9000)].concat();
-    let text = [b"x\0\0".as_slice(), &zeros(8000)].concat();
-    let pixels = zeros(8000);
+    let text = [b"x\0\0".as_slice(), &zeros(4000)].concat();
+    let pixels = zeros(4000);
     let mut chunks: Vec<(&[u8; 4], &[u8])> = vec![(b"iCCP", &profile)];
-    chunks.extend((0..50).map(|_| (b"zTXt", text.as_slice())));
+    chunks.extend((0..30).map(|_| (b"zTXt", text.as_slice())));
     let metadata_only = png(10, 10, &chunks);
     chunks.push((b"IDAT", &pixels[..50]));
     let animated = {

@@ -77,11 +77,12 @@ async fn mails_may_go_to_the_log(backend: Backend) {
 }
 
 async fn the_mail_server_is_greeted_by_the_name_of_the_app_or_of_the_setting(backend: Backend) {
+    let none: &[(&str, &str)] = &[];
     let own: &[(&str, &str)] = &[("DOORWARD_SMTP_HELLO", "Mail-7.example.net")];
     let literal: &[(&str, &str)] = &[("DOORWARD_SMTP_HELLO", "[IPv6:2001:db8::7]")];
     let local: &[(&str, &str)] = &[("DOORWARD_APP_URL", "http://localhost:3000/app")];
     let names = ["app.example.org", "Mail-7.example.net", "[IPv6:2001:db8::7]", "[127.0.0.1]"];
-    for (settings, hello) in [&[], own, literal, local].into_iter().zip(names) {
+    for (settings, hello) in [none, own, literal, local].into_iter().zip(names) {
         let app = MailedApp::with(backend, settings).await;
         let first = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
         app.http.open("/api/signup_request", &first).await.success();

@@ -72,13 +72,10 @@ async fn a_full_disk_under_sqlite_is_503_and_named() {
 
     let inside = format!("/proc/{}/root{small_text}/filler", process.id());
     fill(Path::new(&inside));
-    until_not_ready(&ops, "the disk of the database is full").await;
+    for check in ["directory_database", "auth_database"] {
+        until_not_ready(&ops, &format!(r#""{check}":"the disk of the database is full"#)).await;
+    }
     until_unavailable(&http, &token).await;
-    let ready = ops.get("/health/ready").send().await.text();
-    assert!(
-        ready.contains(r#""directory_database":"the disk"#) && ready.contains(r#""auth_database":"the disk"#),
-        "{ready}"
-    );
     assert_eq!(http.init(&token).await.status, 200, "reads go on");
     assert_eq!(http.status("/api/ping").await, Some(200));
 

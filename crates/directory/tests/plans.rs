@@ -270,8 +270,11 @@ async fn every_query_of_invitations_is_answered_by_index() {
             directory.invite_member(ann.into(), project, name.to_owned()).await.unwrap();
         }
         directory.resend_invite(ann.into(), project, dan).await.unwrap();
-        directory.view_invite(dan, project).await.unwrap();
+        // Only emails have the ids of invitations: this is none of them.
+        directory.view_invite(gid(77), project).await.unwrap_err();
+        directory.decline_invite_by_link(gid(77), project).await.unwrap_err();
         directory.decline_invite(dan.into(), project).await.unwrap();
+        directory.list_email_conflicts(None).await.unwrap();
         directory.resend_invite(ann.into(), project, dan).await.unwrap();
         directory.accept_invite(dan.into(), project).await.unwrap();
         directory.set_member_status(ann.into(), project, dan, false).await.unwrap();

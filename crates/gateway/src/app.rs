@@ -156,8 +156,8 @@ where
     web::resource(path).post(handler).default_service(not_allowed("POST"))
 }
 
-/// A call that changes data, and counts against the caller's write budget. `logout` does not: a thief of the token who uses up the
-/// budget must not keep the user from ending the session.
+/// A call that changes data, and counts against the caller's write budget. `logout` does not: a thief of the token who uses
+/// up the budget must not keep the user from ending the session.
 fn change<F, Args>(path: &str, handler: F) -> impl HttpServiceFactory + 'static
 where
     F: Handler<Args>,

@@ -15,6 +15,7 @@ use actix_service::{
 };
 use actix_web::{Error, body::BoxBody, dev::AppConfig, http::Method, rt::net::TcpStream};
 use doorward_sync::Sockets;
+use http::request::Parts;
 use tokio::io::AsyncWriteExt;
 
 use crate::{Gateway, client_address, connection::Connection, sync_io};
@@ -108,9 +109,12 @@ where
     B: MessageBody + 'static,
 {
     if request.method() == Method::GET && sync_io::is_socket(request.uri()) {
-        let client = client_address::of_head(request.peer_addr(), request.headers(), &takeover.gateway);
-        if takeover.sockets.accept_handshake(request.uri(), client) {
-            become_socket(&takeover.sockets, &request, connection).await;
+        let head = request.head();
+        let client = client_address::of_head(request.peer_addr(), &head.headers, &takeover.gateway);
+        if let Some(parts) = sync_io::head(&request)
+            && takeover.sockets.accept_handshake(&parts.uri, client)
+        {
+            become_socket(&takeover.sockets, &parts, connection).await;
             return Ok(());
         }
     }
@@ -124,14 +128,13 @@ where
     h1::SendResponse::new(connection, response.set_body(body)).await.map(drop)
 }
 
-async fn become_socket(sockets: &Arc<Sockets>, request: &Request, connection: Upgraded) {
+async fn become_socket(sockets: &Arc<Sockets>, head: &Parts, connection: Upgraded) {
     let mut parts = connection.into_parts();
     // Answers to what came before over this connection.
     let (mut stream, unread) = parts.io.into_parts();
     parts.read_buf.extend_from_slice(&unread);
     let sent = tokio::time::timeout(DISCONNECT_TIMEOUT, stream.write_all(&parts.write_buf)).await;
-    let is_sent = matches!(sent, Ok(Ok(())));
-    if let Some(head) = sync_io::head(request).filter(|_| is_sent) {
-        sockets.clone().upgrade(stream, &head, &parts.read_buf).await;
+    if matches!(sent, Ok(Ok(()))) {
+        sockets.clone().upgrade(stream, head, &parts.read_buf).await;
     }
 }

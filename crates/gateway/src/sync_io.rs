@@ -18,8 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Gateway, app,
     body::{self, Body},
-    client_address,
-    denials,
+    client_address, denials,
     envelope::Problem,
     peers::Peers,
     sync::{self, Since},

@@ -87,6 +87,7 @@ impl Rpc {
             | Self::AuthCheckEmailChange
             | Self::AuthFinishEmailChange
             | Self::AuthNoteUserDeleted
+            | Self::AuthNoteInvitationDeclined
             | Self::AuthFindApiKey
             | Self::AuthVerifyApiKey
             | Self::AuthGetApiKey

@@ -136,7 +136,8 @@ pub(crate) mod tests {
 
     const POSTGRES: EmbeddedMigrations = embed_migrations!("../directory/migrations/postgres");
     const SQLITE: EmbeddedMigrations = embed_migrations!("../directory/migrations/sqlite");
-    pub(crate) const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "feed_head" };
+    pub(crate) const MIGRATIONS: Migrations =
+        Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "feed_head", steps: &[] };
 
     fn token(name: &str, scopes: &[Scope], projects: &[Gid]) -> NamedToken {
         let secret = Secret::generate().unwrap();

@@ -217,7 +217,8 @@ impl Inner {
             match work(&mut pooled.connection) {
                 Err(Error::Disconnected(_)) if tries_left > 0 => tries_left -= 1,
                 done => {
-                    pooled.is_broken = done.as_ref().is_err_and(Error::is_unavailable);
+                    // On a full disk SQLite may be unable to make another one.
+                    pooled.is_broken = matches!(done, Err(Error::Disconnected(_) | Error::Unavailable(_)));
                     self.note_write_failure(&mut pooled);
                     return done;
                 }

@@ -61,6 +61,7 @@ impl Error {
             Self::Unique(_)
             | Self::Newer(_)
             | Self::Outdated(_)
+            | Self::ImportIncomplete
             | Self::Migration(_)
             | Self::Unsuitable(_)
             | Self::Other(_) => false,

@@ -14,7 +14,7 @@ use doorward_storage::{
 };
 
 const SET: EmbeddedMigrations = embed_migrations!("tests/migrations");
-const MIGRATIONS: Migrations = Migrations { postgres: SET, sqlite: SET, own_table: "counter" };
+const MIGRATIONS: Migrations = Migrations { postgres: SET, sqlite: SET, own_table: "counter", steps: &[] };
 
 async fn run(database: &Database, sql: impl Into<String>) -> Result<(), Error> {
     let sql = sql.into();

@@ -37,6 +37,7 @@ async fn no_response_and_no_log_has_the_id_of_an_invitation(backend: Backend) {
     assert_ne!(id, new);
     assert_eq!(id.as_bytes()[14], b'4', "{id} is not random");
     answers.push(scene.owner("resend_invite", &json!({"user": new})).await);
+    assert_eq!(id_in(&scene.app.smtp.mail_to("new@example.org").await), id);
     for member in [&scene.ann, &ben] {
         answers.push(member.init().await);
         answers.push(scene.app.http.project_init(&scene.project, &member.token).await);
@@ -72,13 +73,13 @@ async fn gids_that_members_see_open_and_decline_no_invitation(backend: Backend) 
     assert_ne!(ids[0], ids[1]);
     let random = "0f8fad5b-d9cb-469f-a165-70867728950e";
     for call in ["init_invite", "decline_invite"] {
-        for invitee in [&new, &cas.gid, &ben.gid, &scene.ann.gid, &scene.project, random] {
+        for invitee in [new.as_str(), &cas.gid, &ben.gid, &scene.ann.gid, &scene.project, random] {
             scene.open_link(call, invitee).await.assert_unprocessable("not_invited");
             // A token changes nothing.
             let body = json!({"invitee": invitee, "project": scene.project});
             ben.call(&format!("/api/{call}"), &body).await.assert_unprocessable("not_invited");
         }
-        for (invitee, project) in [(ids[0].as_str(), garden.as_str()), (&ids[0], random), (&ids[0], &new)] {
+        for (invitee, project) in [(&ids[0], garden.as_str()), (&ids[0], random), (&ids[0], new.as_str())] {
             let body = json!({"invitee": invitee, "project": project});
             scene.app.http.open(&format!("/api/{call}"), &body).await.assert_unprocessable("not_invited");
         }

@@ -117,6 +117,7 @@ pub(super) fn config(url: &str) -> MailConfig {
         delivery: Delivery::Smtp(url.into()),
         from: "Doorward <no-reply@mail.example.org>".to_owned(),
         app_url: "https://app.example.org".to_owned(),
+        hello: "app.example.org".to_owned(),
     }
 }
 

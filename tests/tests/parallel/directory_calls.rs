@@ -15,8 +15,8 @@ use doorward_proto::{
         SetEmailRequest, SetIconRequest, SetMemberStatusRequest, SetProjectStatusRequest, SyncRequest,
         TransferProjectRequest, UpdateApiUserRequest, UpdateMemberRequest, UpdateProjectRequest, UpdateUserRequest,
         ViewInviteRequest, ViewMemberRequest, ViewMembersRequest, ViewProjectRequest, ViewUserRequest,
-        WatchNoticesRequest, WatchRequest, change_languages_request::Change, find_accounts_request::By,
-        find_login_request::Who,
+        WatchNoticesRequest, WatchRequest, change_languages_request::Change, decline_invite_request,
+        find_accounts_request::By, find_login_request::Who,
     },
 };
 
@@ -191,9 +191,15 @@ pub(super) fn members(scene: &Scene) -> Vec<Row> {
         ),
         same(Rpc::DirectoryInviteMember, invite),
         same(Rpc::DirectoryResendInvite, resend),
-        same(Rpc::DirectoryViewInvite, ViewInviteRequest { project_gid: project(), user_gid: cas.clone() }),
+        same(
+            Rpc::DirectoryViewInvite,
+            ViewInviteRequest { project_gid: project(), invitation_id: RandomIds.gid().to_string() },
+        ),
         same(Rpc::DirectoryAcceptInvite, AcceptInviteRequest { caller_gid: cas.clone(), project_gid: project() }),
-        same(Rpc::DirectoryDeclineInvite, DeclineInviteRequest { project_gid: project(), user_gid: cas, is_own: true }),
+        same(
+            Rpc::DirectoryDeclineInvite,
+            DeclineInviteRequest { project_gid: project(), by: Some(decline_invite_request::By::UserGid(cas)) },
+        ),
         same(Rpc::DirectoryUpdateMember, update),
         row(Rpc::DirectorySetMemberStatus, set_status),
         same(

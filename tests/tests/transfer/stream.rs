@@ -50,10 +50,10 @@ impl Export {
         let mut opened = [0; SEALED.len()];
         for line in &mut lines {
             for (index, (table, column, prefix, id)) in SEALED.iter().enumerate() {
-                let row = &mut line["row"];
-                if line["table"] != *table || row[column] == "" {
+                if line["table"] != *table || line["row"][column] == "" {
                     continue;
                 }
+                let row = &mut line["row"];
                 let place = format!("{prefix}{}", row[id].as_str().expect("an id"));
                 let mut sealed = STANDARD.decode(row[column].as_str().expect("text")).expect("base64");
                 let mut rest = sealed.split_off(12);

@@ -27,8 +27,12 @@ struct Row {
 /// Mails wait: there is no mail server.
 pub(super) async fn both_with_mails() -> Vec<Fixture> {
     let delivery = Delivery::Smtp("smtp://127.0.0.1:1".to_owned().into());
-    let mail =
-        MailConfig { delivery, from: "no-reply@example.org".to_owned(), app_url: "https://app.example.org".to_owned() };
+    let mail = MailConfig {
+        delivery,
+        from: "no-reply@example.org".to_owned(),
+        app_url: "https://app.example.org".to_owned(),
+        hello: "app.example.org".to_owned(),
+    };
     let mut fixtures = Vec::new();
     for test in TestDatabase::both(&MIGRATIONS) {
         fixtures.push(start_with(test, Config { mail: Some(mail.clone()), ..config(CHEAP) }).await);

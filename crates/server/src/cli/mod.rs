@@ -145,6 +145,8 @@ impl Command {
             | Self::ApiKey(_)
             | Self::Keys(_)
             | Self::Audit(_)
+            | Self::Export { .. }
+            | Self::Import { .. }
             | Self::Healthcheck(_)
             | Self::Openapi => Ok(()),
         }
