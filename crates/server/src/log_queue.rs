@@ -111,9 +111,10 @@ fn describe(panic: &PanicHookInfo<'_>) -> String {
     let thread = thread::current();
     let name = thread.name().unwrap_or("<unnamed>");
     let backtrace = std::backtrace::Backtrace::capture();
-    match backtrace.status() {
-        std::backtrace::BacktraceStatus::Captured => format!("thread '{name}' {panic}\n{backtrace}\n"),
-        _ => format!("thread '{name}' {panic}\n"),
+    if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
+        format!("thread '{name}' {panic}\n{backtrace}\n")
+    } else {
+        format!("thread '{name}' {panic}\n")
     }
 }
 

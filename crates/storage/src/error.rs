@@ -114,22 +114,32 @@ impl From<Diesel> for Error {
 
 fn classify(backend: Backend, error: &Diesel) -> Error {
     use DatabaseErrorKind as Kind;
+    if let Diesel::RollbackErrorOnCommit { commit_error, .. } = error {
+        return classify(backend, commit_error);
+    }
     let text = error.to_string();
-    match error {
-        Diesel::RollbackErrorOnCommit { commit_error, .. } => classify(backend, commit_error),
-        Diesel::BrokenTransactionManager => Error::Disconnected(text),
-        Diesel::DatabaseError(Kind::UniqueViolation, _) => Error::Unique(text),
+    if matches!(error, Diesel::BrokenTransactionManager) {
+        return Error::Disconnected(text);
+    }
+    let Diesel::DatabaseError(kind, information) = error else { return Error::Other(text) };
+    if *kind == Kind::UniqueViolation {
+        Error::Unique(text)
+    } else if *kind == Kind::SerializationFailure {
         // 40001.
-        Diesel::DatabaseError(Kind::SerializationFailure, _) => Error::Unavailable(text),
+        Error::Unavailable(text)
+    } else if *kind == Kind::ReadOnlyTransaction {
         // 25006.
-        Diesel::DatabaseError(Kind::ReadOnlyTransaction, _) => Error::ReadOnly(text),
+        Error::ReadOnly(text)
+    } else if matches!(kind, Kind::ClosedConnection | Kind::UnableToSendCommand) {
         // Class 08, and what the server reports before it closes the connection: 57P01, 57P02, 57P03.
-        Diesel::DatabaseError(Kind::ClosedConnection | Kind::UnableToSendCommand, _) => Error::Disconnected(text),
-        Diesel::DatabaseError(Kind::Unknown, information) => match backend {
+        Error::Disconnected(text)
+    } else if *kind == Kind::Unknown {
+        match backend {
             Backend::Postgres => Error::Unavailable(text),
             Backend::Sqlite => classify_sqlite(information.message(), text),
-        },
-        _ => Error::Other(text),
+        }
+    } else {
+        Error::Other(text)
     }
 }
 
@@ -170,10 +180,10 @@ fn classify_sqlite(message: &str, text: String) -> Error {
 
 impl From<ConnectionError> for Error {
     fn from(error: ConnectionError) -> Self {
-        match error {
-            ConnectionError::CouldntSetupConfiguration(error) => error.into(),
-            error => Self::Disconnected(error.to_string()),
+        if let ConnectionError::CouldntSetupConfiguration(error) = error {
+            return error.into();
         }
+        Self::Disconnected(error.to_string())
     }
 }
 

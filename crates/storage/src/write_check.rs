@@ -129,11 +129,12 @@ fn write_file(database: &Path) -> Result<(), Error> {
 }
 
 fn of_file(error: &io::Error) -> Error {
-    match error.kind() {
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
-            Error::DiskFull(error.to_string())
-        }
-        ErrorKind::ReadOnlyFilesystem => Error::ReadOnly(error.to_string()),
-        _ => Error::Unavailable(format!("can't write beside the database: {error}")),
+    let kind = error.kind();
+    if matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) {
+        Error::DiskFull(error.to_string())
+    } else if kind == ErrorKind::ReadOnlyFilesystem {
+        Error::ReadOnly(error.to_string())
+    } else {
+        Error::Unavailable(format!("can't write a file next to the database: {error}"))
     }
 }
