@@ -244,7 +244,7 @@ uploads() {
         --header "Authorization: Bearer $token" --form upload_file=@fuzz/seeds/images/png_16_bits \
         "http://$1/api/account/upload_avatar" 2>"$work/error" && grep -Eq '"avatar": *"[^"]*\.png"' "$work/body"
 }
-uploads "$first" || { cat "$work/error" "$work/body" >&2 || true; fail "an avatar"; }
+uploads "$edge" || { cat "$work/error" "$work/body" >&2 || true; fail "an avatar"; }
 
 say "a signup, with a code by mail"
 [ "$(post "$edge" /api/signup_request "{$signup}")" = 503 ] || fail "a signup without a mail server is not 503"

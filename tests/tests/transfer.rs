@@ -75,7 +75,7 @@ mod with_another_master_key {
         let export = source.export().await;
         let target = target(to, NEW_KEY);
         let old = target.path().join("old.key");
-        std::fs::write(&old, format!("{}\n", MASTER_KEY)).expect("a file");
+        std::fs::write(&old, format!("{MASTER_KEY}\n")).expect("a file");
         let file = target.path().join("state.jsonl").display().to_string();
         std::fs::write(&file, &export.0).expect("the export");
 

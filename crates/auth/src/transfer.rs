@@ -18,6 +18,7 @@ pub const TABLES: Tables = Tables {
         Table::new("codes"),
         Table::new("known_addresses"),
         Table::new("throttle"),
+        Table::new("service_tokens"),
         Table::new("outbox"),
         Table::new("audit"),
     ],

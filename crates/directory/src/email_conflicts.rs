@@ -16,7 +16,7 @@ use crate::{
 };
 
 pub(crate) const STEP: Step =
-    Step { migration: "0009_canonical_emails", run: |connection| Ok(migrate(connection, &SystemClock)?) };
+    Step { migration: "0009_canonical_emails", run: |connection| migrate(connection, &SystemClock) };
 
 /// Users read at once.
 const PAGE: i64 = 1000;

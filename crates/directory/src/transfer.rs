@@ -20,6 +20,7 @@ pub const TABLES: Tables = Tables {
         Table::new("feed_listeners"),
         Table::new("feed_seats"),
         DISCARDED_MEDIA,
+        Table::new("service_tokens"),
         Table::new("outbox"),
     ],
 };

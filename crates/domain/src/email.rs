@@ -36,7 +36,9 @@ impl Email {
     /// When it is no such address, or too long.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         let written = text.trim();
-        if written.len() > MAX_WRITTEN_BYTES || written.chars().any(char::is_control) {
+        // UTS 46 would drop the zero-width space and the byte order mark from a domain.
+        let is_hidden = |c: char| c.is_control() || matches!(c, '\u{200b}' | '\u{feff}');
+        if written.len() > MAX_WRITTEN_BYTES || written.chars().any(is_hidden) {
             return Err(MALFORMED);
         }
         let (written_local, written_domain) = written.rsplit_once('@').ok_or(MALFORMED)?;

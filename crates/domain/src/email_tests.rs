@@ -165,6 +165,16 @@ fn what_is_no_address_is_refused() {
     }
 }
 
+#[test]
+fn white_space_around_an_address_is_ignored() {
+    let around = " \t\r\n\u{b}\u{c}\u{85}\u{a0}\u{1680}\u{2003}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
+    let email = Email::parse(&format!("{around}ann@example.org{around}")).unwrap();
+    assert_eq!(email.as_str(), "ann@example.org");
+    for bad in ["\u{200b}ann@example.org", "ann @example.org", "ann@ example.org", "ann@example.org\u{feff}"] {
+        assert!(Email::parse(bad).is_err(), "{bad:?}");
+    }
+}
+
 proptest! {
     #[test]
     fn the_canonical_form_is_canonical(text in "\\PC{0,20}(@\\PC{1,20}[.](org|ÖRG))?") {
@@ -186,15 +196,5 @@ proptest! {
         if let Ok(plain) = Email::parse(&format!("{local}@example.org")) && !local.starts_with(['"', ' ']) {
             prop_assert_eq!(&all, &plain);
         }
-    }
-}
-
-#[test]
-fn white_space_around_an_address_is_ignored() {
-    let around = " \t\r\n\u{b}\u{c}\u{85}\u{a0}\u{1680}\u{2003}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
-    let email = Email::parse(&format!("{around}ann@example.org{around}")).unwrap();
-    assert_eq!(email.as_str(), "ann@example.org");
-    for bad in ["\u{200b}ann@example.org", "ann @example.org", "ann@ example.org", "ann@example.org\u{feff}"] {
-        assert!(Email::parse(bad).is_err(), "{bad:?}");
     }
 }

@@ -1,6 +1,8 @@
 //! What databases report when they can't work, on real ones: classified without their language, connections that can't write
 //! dropped, and told by the check.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "tests stop where something fails")]
+
 use std::{
     sync::{Arc, Barrier},
     time::{Duration, Instant},

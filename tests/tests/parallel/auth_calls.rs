@@ -6,9 +6,9 @@ use doorward_proto::{
     auth::v1::{
         Actor, ApiUserEvent, ChangePasswordRequest, CheckEmailChangeRequest, CheckSignupRequest,
         CountInvitationRequest, CountQuestionRequest, FindApiKeyRequest, FinishEmailChangeRequest, FinishSignupRequest,
-        GetApiKeyRequest, GetKeysRequest, NoteApiUserRequest, NoteUserDeletedRequest, RenewTokenRequest,
-        ResetPasswordRequest, RevokeTokenRequest, RotateApiKeyRequest, VerifyApiKeyRequest, VerifyPasswordRequest,
-        VerifyTokenRequest, WatchTrustRequest,
+        GetApiKeyRequest, GetKeysRequest, NoteApiUserRequest, NoteInvitationDeclinedRequest, NoteUserDeletedRequest,
+        RenewTokenRequest, ResetPasswordRequest, RevokeTokenRequest, RotateApiKeyRequest, VerifyApiKeyRequest,
+        VerifyPasswordRequest, VerifyTokenRequest, WatchTrustRequest,
     },
 };
 use doorward_tests::PASSWORD;
@@ -150,11 +150,17 @@ pub(super) fn removals(scene: &Scene) -> Vec<Row> {
         everywhere: number.is_multiple_of(2),
         client_address: ADDRESS.to_owned(),
     };
+    let declined = NoteInvitationDeclinedRequest {
+        user_gid: scene.ann.clone(),
+        project_gid: scene.project.clone(),
+        actor: actor(&scene.ann),
+    };
     let deleted = NoteUserDeletedRequest { user_gid: scene.dan.clone(), client_address: ADDRESS.to_owned() };
     vec![
         row(Rpc::AuthRotateApiKey, move |_| rotate.clone()),
         row(Rpc::AuthNoteApiUser, note),
         row(Rpc::AuthRevokeToken, revoke),
+        row(Rpc::AuthNoteInvitationDeclined, move |_| declined.clone()),
         row(Rpc::AuthNoteUserDeleted, move |_| deleted.clone()),
     ]
 }

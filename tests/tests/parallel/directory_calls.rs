@@ -191,10 +191,7 @@ pub(super) fn members(scene: &Scene) -> Vec<Row> {
         ),
         same(Rpc::DirectoryInviteMember, invite),
         same(Rpc::DirectoryResendInvite, resend),
-        same(
-            Rpc::DirectoryViewInvite,
-            ViewInviteRequest { project_gid: project(), invitation_id: RandomIds.gid().to_string() },
-        ),
+        same(Rpc::DirectoryViewInvite, ViewInviteRequest { project_gid: project(), invitation_id: cas.clone() }),
         same(Rpc::DirectoryAcceptInvite, AcceptInviteRequest { caller_gid: cas.clone(), project_gid: project() }),
         same(
             Rpc::DirectoryDeclineInvite,

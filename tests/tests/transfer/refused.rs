@@ -107,7 +107,7 @@ async fn rows_that_the_database_does_not_know_are_refused(backend: Backend) {
         ),
         (
             |lines| {
-                find(lines, "directory.memberships")["row"]["user_gid"] = json!("0f8fad5b-d9cb-469f-a165-70867728950e")
+                find(lines, "directory.memberships")["row"]["user_gid"] = json!("0f8fad5b-d9cb-469f-a165-70867728950e");
             },
             "directory.memberships",
         ),
@@ -151,7 +151,7 @@ async fn secrets_that_do_not_open_are_refused(backend: Backend) {
         ("auth.outbox", "letter"),
     ] {
         let changed = export.changed(|lines| {
-            find(lines, table)["row"][column] = json!("bm90aGluZyBvZiB0aGUga2luZCwgYnV0IGxvbmcgZW5vdWdo")
+            find(lines, table)["row"][column] = json!("bm90aGluZyBvZiB0aGUga2luZCwgYnV0IGxvbmcgZW5vdWdo");
         });
         refuses(&installation, &changed.0, table).await;
     }

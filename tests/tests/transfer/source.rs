@@ -44,12 +44,14 @@ impl Source {
         let robot = ann.create_api_user(&project, "Robot").await;
         let robot_token = robot.auth().await.token();
         app.installation.cli(&["keys", "rotate"], "").await.succeeded();
+        let token = ["service-token", "create", "--name", "search", "--scope", "read"];
+        app.installation.cli(&token, "").await.succeeded();
         let asked =
             app.http.post("/api/reset_password_request").json(&json!({"username_or_email": "ann"})).send().await;
         let second = json!({"username": "ann", "new_password": NEW_PASSWORD});
         let reset = with_codes(&second, &asked, "");
         assert_eq!(validation_code(&asked).len(), 32);
-        let invite = json!({"name": "Zoe", "email": "zoe@example.org"});
+        let invite = json!({"username_or_email": "zoe@example.org"});
         ann.call(&format!("/api/p/{project}/members/invite"), &invite).await.success();
         app.http.login("ann", "a wrong password").await.assert_unknown_user();
         let cursor = ann.call("/sync/cursors", &json!({})).await.success().0["cc.cursor"].as_i64().expect("a cursor");
