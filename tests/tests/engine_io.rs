@@ -21,7 +21,11 @@ impl<'a> Polling<'a> {
     async fn open(http: &'a Http) -> Self {
         let open = open_packet(&http.get(POLLING).send().await);
         let sid = open["sid"].as_str().expect("an id").to_owned();
-        Self { http, path: format!("{POLLING}&sid={sid}"), sid }
+        let session = Self { http, path: format!("{POLLING}&sid={sid}"), sid };
+        // The first ping comes at once.
+        assert_eq!(session.poll().await.text(), "2");
+        session.says_ok("3").await;
+        session
     }
 
     /// Opened, and connected to the namespace.

@@ -102,7 +102,7 @@ async fn an_import_takes_the_good_lines_and_reports_the_others(backend: Backend)
         user("no good name", DJANGO),
         user("dee", "plain text"),
         user("eve", "$2b$04$short"),
-        json!({"username": "fay"}),
+        json!({"username": "fay", "password": "plain text"}),
         Value::String("{\"username\": \"gus\"".to_owned()),
         json!([]),
         json!({"username": "han", "email": "nowhere", "name": "Han", "password_hash": DJANGO}),

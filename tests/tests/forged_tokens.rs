@@ -40,7 +40,7 @@ impl OwnKey {
     fn of(app: &App, user: &User) -> Self {
         let header = header_of(&user.token);
         let kid = header["kid"].as_str().expect("a name");
-        let query = format!("SELECT sealed_private_key FROM signing_keys WHERE kid = '{kid}'");
+        let query = format!("SELECT sealed_private_key AS text FROM signing_keys WHERE kid = '{kid}'");
         let sealed = texts(&app.installation.databases.auth, &query).pop().expect("the key");
         let mut sealed = STANDARD.decode(sealed).expect("base64");
         let mut text = sealed.split_off(12);

@@ -4,10 +4,12 @@
 //! the feed up to that head, every deactivation that was committed before that time is known here. A stream that is cut,
 //! silent, or behind counts as not followed, a quiet feed as followed, and no clock of another machine matters. Example:
 //!
-//!     0.0 s  asks for the head: 41
-//!     0.1 s  the follower has applied 41: complete as of 0.0 s
-//!     0.6 s  asks again: 43, but the follower is stuck at 42
-//!     10.0 s still complete as of 0.0 s: tokens are no longer vouched for
+//! ```text
+//! 0.0 s  asks for the head: 41
+//! 0.1 s  the follower has applied 41: complete as of 0.0 s
+//! 0.6 s  asks again: 43, but the follower is stuck at 42
+//! 10.0 s still complete as of 0.0 s: tokens are no longer vouched for
+//! ```
 
 use std::{sync::Arc, time::Duration};
 

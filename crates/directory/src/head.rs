@@ -39,6 +39,16 @@ impl Directory {
     }
 }
 
+impl Directory {
+    /// Returns the cursor of the newest change, as of some moment after the call.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn last_change(&self) -> Result<i64, Error> {
+        Ok(self.database.peek(store::feed::last_change).await?)
+    }
+}
+
 fn failed_for_all() -> Error {
     doorward_storage::Error::Unavailable("the read that this one shares has failed".to_owned()).into()
 }

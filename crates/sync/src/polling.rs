@@ -87,6 +87,11 @@ impl Sockets {
                 SessionId::Some(sid) => match self.sessions.find(sid, client) {
                     None => EngineError::UnknownSession.response(),
                     Some(session) if request.method() == Method::GET => self.poll(request, sid, &session).await,
+                    // A body without a packet is malformed, which the library does not see.
+                    Some(session) if request.body().is_empty() => {
+                        self.end(request.uri().clone(), sid, &session).await;
+                        EngineError::BadRequest.response()
+                    }
                     Some(_) => self.call(request).await,
                 },
             }
@@ -140,19 +145,23 @@ impl Sockets {
     /// A second poll of a session that is being polled ends the session: the first one is answered by a close packet.
     async fn poll(&self, request: Request<Bytes>, sid: Sid, session: &Session) -> Response<Bytes> {
         let Some(_open) = session.open_poll() else {
-            session.closed.cancel();
-            self.sessions.remove(sid);
-            // For the engine this is a close packet of the client.
-            let close = Request::post(request.uri().clone()).body(Bytes::from_static(CLOSE.as_bytes()));
-            if let Ok(close) = close {
-                self.call(close).await;
-            }
+            self.end(request.uri().clone(), sid, session).await;
             return EngineError::BadRequest.response();
         };
         tokio::select! {
             biased;
             () = session.closed.cancelled() => text(CLOSE),
             response = self.call(request) => response,
+        }
+    }
+
+    /// Ends a session: an open poll is answered by a close packet.
+    async fn end(&self, uri: Uri, sid: Sid, session: &Session) {
+        session.closed.cancel();
+        self.sessions.remove(sid);
+        // For the engine this is a close packet of the client.
+        if let Ok(close) = Request::post(uri).body(Bytes::from_static(CLOSE.as_bytes())) {
+            self.call(close).await;
         }
     }
 

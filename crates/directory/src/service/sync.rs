@@ -25,7 +25,7 @@ pub(super) async fn get_cursors(
 ) -> Answer<pb::GetCursorsResponse> {
     let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
     let cursor = if request.user_gid.is_empty() && project.is_none() {
-        directory.feed_head().await
+        directory.last_change().await
     } else {
         directory.get_cursor(gid(&request.user_gid, "user_gid")?.into(), project).await
     };

@@ -90,6 +90,16 @@ pub(crate) fn head(connection: &mut AnyConnection) -> Result<i64> {
     Ok(feed_head::table.find(1).select(feed_head::cursor).get_result(connection)?)
 }
 
+/// Returns the cursor of the newest change. It can be less than [`head`]: events of users and published rows have cursors too.
+pub(crate) fn last_change(connection: &mut AnyConnection) -> Result<i64> {
+    let last: Option<i64> = feed::table.select(diesel::dsl::max(feed::cursor)).get_result(connection)?;
+    match last {
+        Some(cursor) => Ok(cursor),
+        // Retention has deleted all of them.
+        None => Ok(tail(connection)?.changes),
+    }
+}
+
 /// What isn't kept any more: who has read up to an earlier cursor may have missed something.
 #[derive(Debug, Clone, Copy, Queryable)]
 pub(crate) struct Tail {
