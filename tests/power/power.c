@@ -1,8 +1,9 @@
 /* A disk that forgets at a power cut what was not synced, as a library that is preloaded into a process.
  *
  * POWER_ROOT    the directory that the disk stands for
- * POWER_SHADOW  its durable state: fsync and fdatasync copy the file there as it is, fsync of a directory removes there what
- *               the directory no longer has. Beside it, POWER_SHADOW.lock and POWER_SHADOW.tmp are used.
+ * POWER_SHADOW  its durable state: fsync and fdatasync copy the file there as it is; fsync of a directory gives synced files
+ *               the names that they have now, and removes there what the directory no longer has. POWER_SHADOW.lock,
+ *               POWER_SHADOW.tmp and POWER_SHADOW.inodes (synced files by inode number) are used too.
  *
  * A power cut is then: kill the processes, and replace POWER_ROOT by POWER_SHADOW. */
 #define _GNU_SOURCE
@@ -29,6 +30,19 @@ static void make_parents(char *path) {
     }
 }
 
+/* Gives a synced file, which is known by its inode number, a name. */
+static void name_durably(ino_t inode, const char *to) {
+    char known[PATH_MAX * 2];
+    struct stat file, named;
+    snprintf(known, sizeof known, "%s.inodes/%lu", getenv("POWER_SHADOW"), (unsigned long)inode);
+    if (lstat(known, &file) != 0) return; /* It was never synced. */
+    if (lstat(to, &named) == 0) {
+        if (named.st_ino == file.st_ino) return;
+        unlink(to);
+    }
+    if (link(known, to) != 0) fail(to);
+}
+
 static void copy(const char *from, char *to, const char *temporary) {
     static const size_t size = 1 << 16;
     char buffer[size];
@@ -44,6 +58,29 @@ static void copy(const char *from, char *to, const char *temporary) {
     close(out);
     make_parents(to);
     if (rename(temporary, to) != 0) fail(to);
+    struct stat file;
+    char known[PATH_MAX * 2];
+    if (stat(from, &file) != 0) return;
+    snprintf(known, sizeof known, "%s.inodes", getenv("POWER_SHADOW"));
+    mkdir(known, 0700);
+    snprintf(known, sizeof known, "%s.inodes/%lu", getenv("POWER_SHADOW"), (unsigned long)file.st_ino);
+    unlink(known);
+    if (link(to, known) != 0) fail(known);
+}
+
+/* Gives the synced files of a directory the names that they have in it. */
+static void name_all(const char *from, const char *to) {
+    char entry[PATH_MAX * 3], named[PATH_MAX * 3];
+    struct stat file;
+    struct dirent *next;
+    DIR *directory = opendir(from);
+    if (!directory) return;
+    while ((next = readdir(directory))) {
+        snprintf(entry, sizeof entry, "%s/%s", from, next->d_name);
+        snprintf(named, sizeof named, "%s/%s", to, next->d_name);
+        if (lstat(entry, &file) == 0 && S_ISREG(file.st_mode)) name_durably(file.st_ino, named);
+    }
+    closedir(directory);
 }
 
 /* Removes entries that the directory no longer has. */
@@ -85,6 +122,7 @@ static int make_durable(int fd) {
     } else if (S_ISDIR(kind.st_mode)) {
         make_parents(to);
         mkdir(to, 0700);
+        name_all(from, to);
         forget(from, to);
     }
     close(held);

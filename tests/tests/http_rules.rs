@@ -82,7 +82,7 @@ async fn head_is_answered_as_get_without_the_body(backend: Backend) {
         let answer = connection.rest(Duration::from_secs(10)).await;
         assert!(answer.starts_with("HTTP/1.1 ") && answer.find("\r\n\r\n") == Some(answer.len() - 4), "{answer}");
     }
-    for path in self::paths(&["post"]) {
+    for path in self::paths(&["post", "change"]) {
         let path = path.replace("{project}", &project);
         let head = app.http.call(Method::HEAD, &path).bearer(&ann.token).send().await;
         assert_eq!((head.status, head.header("allow")), (405, Some("POST")), "{path}");
@@ -93,7 +93,7 @@ async fn a_content_coding_is_unsupported_on_every_call(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
-    let paths = paths(&["post", "get_or_post"]);
+    let paths = paths(&["post", "change", "get_or_post"]);
     assert!(paths.len() > 60, "{paths:?}");
     let call = |path: &str| {
         let call = app.http.post(&path.replace("{project}", &project)).bearer(&ann.token);

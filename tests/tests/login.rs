@@ -193,7 +193,7 @@ async fn a_username_is_compared_after_normalisation_and_with_case(backend: Backe
     for variant in ["ann", "\u{ff41}\u{ff4e}\u{ff4e}", "zo\u{eb}", "zoe\u{308}"] {
         assert_eq!(app.http.login(variant, PASSWORD).await.status, 200, "{variant:?}");
     }
-    for other in ["Ann", "ANN", " ann", "ann ", "zoe"] {
+    for other in ["Ann", "ANN", "a nn", "zoe"] {
         app.http.login(other, PASSWORD).await.assert_unknown_user();
     }
 }

@@ -134,7 +134,7 @@ async fn a_project_of_before_it_had_options_gets_what_new_ones_start_with(backen
                 DROP INDEX users_by_signup; ALTER TABLE users DROP COLUMN signup_gid; \
                 ALTER TABLE memberships DROP COLUMN notifications; ALTER TABLE projects DROP COLUMN icon_file; \
                 DROP TABLE feed_tail; DROP TABLE feed_notices; DROP TABLE feed_listeners; DROP TABLE feed_seats; \
-                DROP TABLE feed_release; DROP TABLE service_tokens; ALTER TABLE feed DROP COLUMN project_gid; \
+                DROP TABLE feed_release; DROP TABLE service_tokens; DROP TABLE import_state; ALTER TABLE feed DROP COLUMN project_gid; \
                 DROP INDEX users_by_email_conflict; ALTER TABLE users DROP COLUMN has_email_conflict; \
                 DROP INDEX memberships_by_invitation; ALTER TABLE memberships DROP COLUMN invitation_id; \
                 DELETE FROM __diesel_schema_migrations WHERE version > '0001'";

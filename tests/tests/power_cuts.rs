@@ -127,7 +127,12 @@ fn a_power_cut_loses_what_was_not_synced() {
     dd("before", &[]);
     dd("half", &["conv=fdatasync"]);
     dd("half", &["seek=1"]);
+    dd("temporary", &["conv=fsync"]);
+    std::fs::rename(disk.join("temporary"), disk.join("renamed")).expect("a file");
+    let mut sync = std::process::Command::new("sync");
+    assert!(sync.arg(&disk).envs(power.variables()).status().expect("sync").success());
     power.cut();
     let size = |name: &str| Path::new(&disk).join(name).metadata().map(|file| file.len()).ok();
     assert_eq!(["synced", "lost", "before", "half"].map(size), [Some(1000), None, Some(3), Some(1000)]);
+    assert_eq!(["temporary", "renamed"].map(size), [None, Some(1000)]);
 }
