@@ -172,7 +172,7 @@ async fn odd_addresses_are_addresses_and_get_their_mail(backend: Backend) {
         ("\"a@b\"@example.org", "\"a@b\"@example.org"),
         ("\"<script>\"@example.org", "\"<script>\"@example.org"),
         ("ann@bücher.example", "ann@xn--bcher-kva.example"),
-        ("ann@xn--bcher-kva.example", "ann@xn--bcher-kva.example"),
+        ("ben@xn--bcher-kva.example", "ben@xn--bcher-kva.example"),
         ("jürgen@example.org", "jürgen@example.org"),
         ("用户@例子.example", "用户@xn--fsqu00a.example"),
         (" spaced@example.org ", "spaced@example.org"),

@@ -45,7 +45,10 @@ async fn elsewhere_a_websocket_is_answered_as_any_request_is() {
     {
         let mut connection = Connection::open(app.http.address()).await;
         connection.send(upgrade(path).as_bytes()).await;
+        // The connection stays what it was.
+        connection.send(b"GET /api/ping HTTP/1.1\r\nHost: doorward\r\nConnection: close\r\n\r\n").await;
         let answer = connection.rest(WITHIN).await.to_lowercase();
+        assert!(answer.contains("http/1.1 200 ok"), "{path}: {answer}");
         assert!(answer.starts_with(&format!("http/1.1 {}", expected.to_lowercase())), "{path}: {answer}");
         assert!(answer.contains("x-request-id: ") && answer.contains("connection: close"), "{answer}");
         assert!(answer.contains(r#"{"success":false,"result":{"code":"#), "{answer}");
