@@ -58,7 +58,12 @@ async fn fill(app: &App, backend: Backend) -> String {
 async fn the_time_of_a_failed_login_tells_nothing(backend: Backend) {
     let app = start(backend).await;
     let project = fill(&app, backend).await;
-    for path in ["/api/login".to_owned(), format!("/api/p/{project}/login")] {
+    // The slower kind of hash makes all of them slow, so PostgreSQL has one of the two calls.
+    let paths = match backend {
+        Backend::Sqlite => vec!["/api/login".to_owned(), format!("/api/p/{project}/login")],
+        Backend::Postgres => vec![format!("/api/p/{project}/login")],
+    };
+    for path in paths {
         // The server learns what each kind of hash costs at its first failure.
         for (username, _) in KINDS {
             failed_login(&app.http, &path, username).await;
