@@ -73,7 +73,9 @@ impl Postgres {
         let log = self.path().join("log");
         let mut start = self.pg_ctl();
         start.envs(self.variables.iter().map(|(name, value)| (name, value)));
-        run(start.args(["--wait", "--options", &settings, "--log"]).arg(log).arg("start"));
+        let started = start.args(["--wait", "--options", &settings, "--log"]).arg(log).arg("start");
+        let status = started.stdout(Stdio::null()).status().expect("pg_ctl");
+        assert!(status.success(), "PostgreSQL does not start: {}", self.log());
     }
 
     /// Stops it at once: connections are cut in the middle of what they do.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use doorward_tests::{
-    Answer, App, Backend, Call,
+    Answer, App, Backend, Call, MANY_WRITES,
     http::{BOUNDARY, form},
     on_both_databases, raw,
 };
@@ -90,7 +90,7 @@ async fn head_is_answered_as_get_without_the_body(backend: Backend) {
 }
 
 async fn a_content_coding_is_unsupported_on_every_call(backend: Backend) {
-    let app = App::start(backend).await;
+    let app = App::with(backend, &[MANY_WRITES]).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let paths = paths(&["post", "change", "get_or_post"]);
