@@ -26,8 +26,7 @@ const HOME: &str = "203.0.113.1";
 const FAILURES: (&str, &str) = ("DOORWARD_LOGIN_FAILURES", "5");
 const PROXY: [(&str, &str); 2] = [("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8"), FAILURES];
 /// Waits that last until the end of a test.
-const LONG: [(&str, &str); 3] =
-    [("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"), FAILURES];
+const LONG: [(&str, &str); 3] = [("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"), FAILURES];
 /// A mailbox without an account.
 const MAILBOX: &str = "new@example.org";
 

@@ -2,7 +2,9 @@
 
 use doorward_tests::{
     ApiUser, App, Backend, Installation, PASSWORD, SmtpServer, User,
-    backend::execute,
+    backend::{execute, texts},
+    eventually,
+    installation::COMMAND,
     mailed::{mail_settings, validation_code, with_codes},
     ports,
 };
@@ -61,6 +63,10 @@ impl Source {
         icons::uploaded(&ann, &project, &png()).await;
         app.installation.change_user("deactivate", "ben").await;
         ben.denied_soon().await;
+        // The directory denies him at once, before auth has revoked his tokens.
+        let revocations = "SELECT id AS text FROM revocations";
+        let is_revoked = async || (!texts(&app.installation.databases.auth, revocations).is_empty()).then_some(());
+        eventually("a revocation", COMMAND, is_revoked).await;
         let news = ann.call("/sync/get", &json!({"cc_cursor": cursor})).await.json();
         let keys = app.installation.cli(&["keys", "list"], "").await.succeeded().json();
         app.process.kill();

@@ -116,12 +116,17 @@ async fn start_until(settings: &Settings, signal: CancellationToken) -> anyhow::
     let http =
         http.transpose().with_context(|| format!("can't listen on {} (DOORWARD_LISTEN)", settings.gateway.listen))?;
     let preparation = if settings.migrate { Preparation::Migrate } else { Preparation::Check };
+    // Both are checked before either starts: a half-imported installation must not be written to.
     if settings.role.serves_directory() {
         wiring::prepare_directory(settings, preparation).await?;
-        process.start_directory().await?;
     }
     if settings.role.serves_auth() {
         wiring::prepare_auth(settings, preparation).await?;
+    }
+    if settings.role.serves_directory() {
+        process.start_directory().await?;
+    }
+    if settings.role.serves_auth() {
         process.start_auth().await?;
     }
     let front = match http {

@@ -4,7 +4,7 @@ use diesel::connection::SimpleConnection;
 
 use super::{Table, Tables, TransferError};
 use crate::{
-    AnyConnection, DatabaseUrl,
+    AnyConnection, DatabaseUrl, Error,
     database::{Kind, begin},
 };
 
@@ -12,15 +12,28 @@ use crate::{
 pub(super) const NO_TIMEOUTS: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
+/// Attempts to lock all tables. Writers lock them in other orders, so PostgreSQL may end an attempt as a deadlock.
+const ATTEMPTS: u32 = 10;
+
 /// Opens it. Waits for others for as long as any transaction does. It ends with its connection.
 pub(super) fn open(url: &DatabaseUrl, tables: &Tables) -> Result<AnyConnection, TransferError> {
+    let mut attempt = 1;
+    loop {
+        match try_open(url, tables) {
+            Err(TransferError::Storage(Error::Unavailable(_))) if attempt < ATTEMPTS => attempt += 1,
+            opened => return opened,
+        }
+    }
+}
+
+fn try_open(url: &DatabaseUrl, tables: &Tables) -> Result<AnyConnection, TransferError> {
     let mut connection = AnyConnection::open(url)?;
     // In SQLite that is the lock.
-    begin(&mut connection, Kind::Write).map_err(crate::Error::from)?;
+    begin(&mut connection, Kind::Write).map_err(Error::from)?;
     if let AnyConnection::Postgres(connection) = &mut connection {
         let locked = connection
             .batch_execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE; {NO_TIMEOUTS}", list(tables.tables.iter())));
-        locked.map_err(crate::Error::from)?;
+        locked.map_err(Error::from)?;
     }
     Ok(connection)
 }
