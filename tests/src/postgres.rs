@@ -83,6 +83,12 @@ impl Postgres {
         run(self.pg_ctl().args(["--wait", "--mode", "immediate", "stop"]));
     }
 
+    /// Removes the file that names the server's process. After a power cut no process has that number any more; after a kill
+    /// the process may be waiting to be reaped.
+    pub fn forget_process(&self) {
+        drop(std::fs::remove_file(self.data().join("postmaster.pid")));
+    }
+
     /// Returns the server's log, which is in English.
     #[must_use]
     pub fn log(&self) -> String {

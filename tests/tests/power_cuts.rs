@@ -50,6 +50,7 @@ impl Machine {
         }
         self.power.cut();
         if let Some(postgres) = &self.postgres {
+            postgres.forget_process();
             postgres.start_again();
         }
         self.app.restart().await;

@@ -12,21 +12,22 @@ use crate::{
 pub(super) const NO_TIMEOUTS: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
-/// Attempts to lock all tables. Writers lock them in other orders, so PostgreSQL may end an attempt as a deadlock.
+/// Attempts to lock all tables while others write.
 const ATTEMPTS: u32 = 10;
 
-/// Opens it. Waits for others for as long as any transaction does. It ends with its connection.
-pub(super) fn open(url: &DatabaseUrl, tables: &Tables) -> Result<AnyConnection, TransferError> {
+/// Opens it while a server may be writing. Writers lock tables in other orders, so PostgreSQL may end an attempt as a deadlock.
+pub(super) fn open_beside_writers(url: &DatabaseUrl, tables: &Tables) -> Result<AnyConnection, TransferError> {
     let mut attempt = 1;
     loop {
-        match try_open(url, tables) {
+        match open(url, tables) {
             Err(TransferError::Storage(Error::Unavailable(_))) if attempt < ATTEMPTS => attempt += 1,
             opened => return opened,
         }
     }
 }
 
-fn try_open(url: &DatabaseUrl, tables: &Tables) -> Result<AnyConnection, TransferError> {
+/// Opens it. Waits for others for as long as any transaction does. It ends with its connection.
+pub(super) fn open(url: &DatabaseUrl, tables: &Tables) -> Result<AnyConnection, TransferError> {
     let mut connection = AnyConnection::open(url)?;
     // In SQLite that is the lock.
     begin(&mut connection, Kind::Write).map_err(Error::from)?;
