@@ -38,7 +38,7 @@ async fn start(backend: Backend) -> App {
 async fn fill(app: &App, backend: Backend) -> String {
     let cost = match backend {
         Backend::Sqlite => "08",
-        Backend::Postgres => "10",
+        Backend::Postgres => "09",
     };
     let hash = format!("$2b${cost}$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy");
     let lines = [json!({"username": "cas"}), json!({"username": "dan", "password_hash": hash})];
