@@ -43,7 +43,7 @@ impl Power {
         run(Command::new("cp").arg("--archive").arg(&self.shadow).arg(&self.root));
     }
 
-    /// Gives the shadow to the owner of the directory, who may be another user than the one that runs the tests.
+    /// Gives the shadow to the owner of the directory, which can be another user than the one that runs the tests.
     fn give_away(&self) {
         let owner = std::fs::metadata(&self.root).expect("a directory").uid();
         run(Command::new("chown").arg("--recursive").arg(owner.to_string()).arg(&self.shadow).arg(&self.library));

@@ -103,7 +103,7 @@ impl Directory {
     /// Deletes somebody's own account, with their memberships.
     ///
     /// # Errors
-    /// [`Error::OwnsProjects`], [`Error::CallerNotActive`], [`Error::Forbidden`], and those of the database.
+    /// [`Error::OwnsProjects`], [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
     pub async fn delete_account(&self, caller: Caller) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.change(move |connection| {
@@ -117,7 +117,7 @@ impl Directory {
     /// Sets an address that was verified, in place of `old`, to which a mail tells of it.
     ///
     /// # Errors
-    /// [`Error::EmailChanged`], [`Error::CallerNotActive`], [`Error::Forbidden`], and those of the database.
+    /// [`Error::EmailChanged`], [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
     pub async fn set_email(&self, caller: Caller, old: Option<String>, email: Email) -> Result<User, Error> {
         let (clock, id, outbox) = (self.clock.clone(), self.ids.gid(), self.outbox.clone());
         let user = self

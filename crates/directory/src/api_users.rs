@@ -32,7 +32,7 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and database errors.
     pub async fn get_api_user(&self, actor: Actor, project: Gid, user: Gid) -> Result<ApiUser, Error> {
         self.database
             .read(move |connection| {
@@ -43,7 +43,7 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], [`Error::Malformed`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], [`Error::Malformed`], and database errors.
     pub async fn rename_api_user(&self, actor: Actor, project: Gid, user: Gid, name: String) -> Result<ApiUser, Error> {
         let clock = self.clock.clone();
         self.change_api_user(actor, project, user, move |connection, api_user| {
@@ -55,7 +55,7 @@ impl Directory {
     /// Activates or deactivates both the user and the membership.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and database errors.
     pub async fn set_api_user_status(
         &self,
         actor: Actor,
@@ -71,7 +71,7 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and database errors.
     pub async fn delete_api_user(&self, actor: Actor, project: Gid, user: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.change_api_user(actor, project, user, move |connection, api_user| delete(connection, &api_user, &*clock))

@@ -78,7 +78,7 @@ impl Actor {
     /// The user, who must be active; None is the administrator.
     ///
     /// # Errors
-    /// Those of [`Caller::active`].
+    /// The errors of [`Caller::active`].
     pub(crate) fn active(self, connection: &mut AnyConnection) -> Result<Option<ActiveCaller>, Error> {
         match self {
             Self::Administrator => Ok(None),

@@ -43,7 +43,7 @@ pub(crate) fn user_projects(projects: &[Project], own: &[Membership]) -> impl It
 
 impl Directory {
     /// # Errors
-    /// [`Error::CallerNotActive`], and those of the database.
+    /// [`Error::CallerNotActive`], and database errors.
     pub async fn get_init(&self, caller: Caller) -> Result<Init, Error> {
         self.database.read(move |connection| get(connection, caller)).await
     }

@@ -28,7 +28,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::UserNotFound`], [`Error::AlreadyMember`],
-    /// [`Error::MemberInactive`], [`Error::LimitReached`], [`Error::MailOff`], and those of the database.
+    /// [`Error::MemberInactive`], [`Error::LimitReached`], [`Error::MailOff`], and database errors.
     pub async fn invite_member(&self, caller: Caller, project: Gid, name: String) -> Result<Member, Error> {
         let new_gid = self.ids.gid();
         self.invite((caller, project, Step::Invite), move |connection, caller| {
@@ -128,7 +128,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::NotInvited`], [`Error::AlreadyMember`], and
-    /// those of the database.
+    /// database errors.
     pub async fn decline_invite(&self, caller: Caller, project: Gid) -> Result<Member, Error> {
         self.decline(project, move |connection| Ok(caller.active_person(connection)?.into_user())).await
     }
@@ -198,7 +198,7 @@ impl Directory {
     /// By the owner or an administrator, or by the member themself.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::Owner`], [`Error::ApiUser`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::Owner`], [`Error::ApiUser`], and database errors.
     pub async fn remove_member(&self, actor: Actor, project: Gid, user: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.change(move |connection| {

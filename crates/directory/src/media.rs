@@ -29,7 +29,7 @@ impl Directory {
     /// Makes a name for a new picture of a user. Unless it is set, it is discarded, so nothing is left of who gives up.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`] for API users, and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] for API users, and database errors.
     pub async fn prepare_avatar(&self, caller: Caller, extension: &str) -> Result<String, Error> {
         let (name, clock) = (format!("{}.{extension}", self.ids.gid()), self.clock.clone());
         let prepare = move |connection: &mut AnyConnection| {
@@ -43,7 +43,7 @@ impl Directory {
     /// Gives a user the picture that was prepared, or none.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`] for API users, [`Error::MediaNotFound`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] for API users, [`Error::MediaNotFound`], and database errors.
     pub async fn set_avatar(&self, caller: Caller, name: Option<String>) -> Result<User, Error> {
         let clock = self.clock.clone();
         self.change(move |connection| set_avatar(connection, caller, name, &*clock)).await
@@ -52,7 +52,7 @@ impl Directory {
     /// As for an avatar, but the project's icon. Its owner's, also while the project is deleted.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
     pub async fn prepare_icon(&self, caller: Caller, project: Gid, extension: &str) -> Result<String, Error> {
         let (name, clock) = (format!("{}.{extension}", self.ids.gid()), self.clock.clone());
         let prepare = move |connection: &mut AnyConnection| {
@@ -64,7 +64,7 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MediaNotFound`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MediaNotFound`], and database errors.
     pub async fn set_icon(&self, caller: Caller, project: Gid, name: Option<String>) -> Result<FullProject, Error> {
         let clock = self.clock.clone();
         self.change(move |connection| set_icon(connection, caller, project, name.as_deref(), &*clock)).await

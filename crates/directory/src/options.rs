@@ -47,7 +47,7 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], [`Error::TooMany`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], [`Error::TooMany`], and database errors.
     pub async fn create_item(&self, list: List, name: String) -> Result<(Gid, FullProject), Error> {
         let (gid, List { project, kind, .. }) = (self.ids.gid(), list);
         let create = move |connection: &mut AnyConnection| {
@@ -62,7 +62,7 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotThere`], [`Error::Malformed`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotThere`], [`Error::Malformed`], and database errors.
     pub async fn rename_item(&self, list: List, item: Gid, name: String) -> Result<FullProject, Error> {
         let rename = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
@@ -76,7 +76,7 @@ impl Directory {
     /// Before another, or to the end.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotThere`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotThere`], and database errors.
     pub async fn move_item(&self, list: List, item: Gid, before: Option<Gid>) -> Result<FullProject, Error> {
         let reorder = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
@@ -94,7 +94,7 @@ impl Directory {
     /// All of them or none.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotThere`], [`Error::LastOne`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotThere`], [`Error::LastOne`], and database errors.
     pub async fn delete_items(&self, list: List, items: Vec<Gid>) -> Result<FullProject, Error> {
         let delete = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;

@@ -24,7 +24,7 @@ pub struct ProjectChange {
 
 impl Directory {
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], and database errors.
     pub async fn update_project(
         &self,
         caller: Caller,
@@ -61,7 +61,7 @@ impl Directory {
     /// Ends a deleted project for ever, with its memberships and API users.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::ProjectNotDeleted`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::ProjectNotDeleted`], and database errors.
     pub async fn purge_project(&self, actor: Actor, project: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.change(move |connection| {

@@ -14,7 +14,7 @@ impl Directory {
     /// Creates a project of the caller, who is its first member.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::LimitReached`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::LimitReached`], and database errors.
     pub async fn create_project(
         &self,
         caller: Caller,
@@ -33,7 +33,7 @@ impl Directory {
     /// As an administrator, creates a project of a user, who is its first member.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`], [`Error::UserNotActive`], [`Error::ApiUser`], and those of the database.
+    /// [`Error::UserNotFound`], [`Error::UserNotActive`], [`Error::ApiUser`], and database errors.
     pub async fn create_project_for(
         &self,
         owner: Gid,

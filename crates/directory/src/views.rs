@@ -44,7 +44,7 @@ impl Directory {
     /// The user, complete if they are the caller.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::UserNotFound`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::UserNotFound`], and database errors.
     pub async fn view_user(&self, caller: Caller, user: Gid) -> Result<User, Error> {
         self.database
             .read(move |connection| {
@@ -58,7 +58,7 @@ impl Directory {
     /// Without options for who is only invited.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::ProjectNotFound`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::ProjectNotFound`], and database errors.
     pub async fn view_project(&self, caller: Caller, project: Gid) -> Result<(Project, Option<ProjectOptions>), Error> {
         self.database
             .read(move |connection| {
@@ -78,7 +78,7 @@ impl Directory {
     /// One membership: the own one, or another's in a project in which the caller is active.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::MemberNotFound`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::MemberNotFound`], and database errors.
     pub async fn view_member(&self, caller: Caller, project: Gid, user: Gid) -> Result<MembersView, Error> {
         self.database
             .read(move |connection| {
@@ -99,7 +99,7 @@ impl Directory {
     /// Several, in this order.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MemberNotFound`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MemberNotFound`], and database errors.
     pub async fn view_members(&self, caller: Caller, project: Gid, users: Vec<Gid>) -> Result<MembersView, Error> {
         self.database
             .read(move |connection| {
@@ -128,7 +128,7 @@ impl Directory {
     /// Limits are for the owner to set, notifications for the member.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::ApiUser`], and those of the database.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::ApiUser`], and database errors.
     pub async fn update_member(
         &self,
         caller: Caller,

@@ -1,5 +1,5 @@
-//! Log lines on their way to stderr. A thread of its own writes them, so that a reader of stderr that is slow or gone never
-//! holds up what is logged about: lines beyond a bound are dropped and counted.
+//! The queue of log lines. A separate thread writes them to stderr, so that a reader of stderr that is slow or gone never
+//! holds up the service: lines beyond a bound are dropped and counted.
 
 use std::{
     io::{self, Write},

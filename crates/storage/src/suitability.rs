@@ -31,7 +31,7 @@ pub(crate) fn check_encoding(connection: &mut AnyConnection) -> Result<(), Error
     if matches!(encoding.as_str(), "UTF8" | "UTF-8") {
         return Ok(());
     }
-    Err(Error::Unsuitable(format!("the encoding of the database is {encoding}, and must be UTF-8: create it anew")))
+    Err(Error::Unsuitable(format!("the encoding of the database is {encoding}, and must be UTF-8: create it again")))
 }
 
 fn sqlite_encoding(connection: &mut SqliteConnection) -> diesel::QueryResult<Row> {
