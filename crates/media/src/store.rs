@@ -9,26 +9,13 @@ use bytes::Bytes;
 use doorward_domain::Ids;
 use futures_util::{TryStreamExt, stream::BoxStream};
 use object_store::{
-    Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig,
-    aws::{AmazonS3Builder, AmazonS3ConfigKey},
-    client::ClientConfigKey,
-    local::LocalFileSystem,
-    path::Path,
-    prefix::PrefixStore,
+    Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, local::LocalFileSystem, path::Path,
 };
 
 use crate::Location;
 
 /// For one object; a body that is read has a time of its own, for each piece.
 const TIME: Duration = Duration::from_secs(20);
-const RETRIES: usize = 2;
-/// Unless the parameters say otherwise. There is none for a whole body: who reads it may be slow.
-const CLIENT: [(ClientConfigKey, &str); 3] = [
-    (ClientConfigKey::ConnectTimeout, "3 seconds"),
-    (ClientConfigKey::ReadTimeout, "10 seconds"),
-    (ClientConfigKey::Timeout, "1 day"),
-];
-
 /// The store doesn't do what it should; the text is for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -72,10 +59,7 @@ impl Store {
                 let objects = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
                 Ok(Self { objects: Arc::new(objects), directory: Some(path.clone()) })
             }
-            Location::S3 { bucket, prefix, parameters } => {
-                let s3 = s3(bucket, parameters)?;
-                Ok(Self { objects: Arc::new(PrefixStore::new(s3, prefix.clone())), directory: None })
-            }
+            Location::S3(bucket) => Ok(Self { objects: Arc::new(bucket.open(TIME)?), directory: None }),
         }
     }
 
@@ -148,15 +132,6 @@ impl Store {
         }
         present(within(self.objects.delete(&path)).await).map(drop)
     }
-}
-
-fn s3(bucket: &str, parameters: &[(AmazonS3ConfigKey, String)]) -> Result<impl ObjectStore, Error> {
-    let with = |builder: AmazonS3Builder, (key, value): (AmazonS3ConfigKey, &str)| builder.with_config(key, value);
-    let ours = CLIENT.iter().map(|(key, value)| (AmazonS3ConfigKey::Client(*key), *value));
-    let builder = ours.fold(AmazonS3Builder::from_env(), with);
-    let builder = parameters.iter().map(|(key, value)| (*key, value.as_str())).fold(builder, with);
-    let retry = RetryConfig { max_retries: RETRIES, retry_timeout: TIME, ..RetryConfig::default() };
-    builder.with_bucket_name(bucket).with_retry(retry).build()
 }
 
 fn parse(name: &str) -> Result<Path, StoreError> {

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use doorward_domain::Malformed;
 
-include!(concat!(env!("OUT_DIR"), "/rpc.rs"));
+include!("generated/rpc.rs");
 
 /// A set of RPCs that a named service token opens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

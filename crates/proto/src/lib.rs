@@ -15,7 +15,7 @@ pub use failure::Failure;
 pub use service_token::ServiceToken;
 
 /// The compiled contracts, for gRPC reflection.
-pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptors.bin"));
+pub const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.bin");
 
 #[expect(
     clippy::allow_attributes,
@@ -25,7 +25,7 @@ pub const DESCRIPTORS: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descrip
 )]
 pub mod auth {
     pub mod v1 {
-        tonic::include_proto!("doorward.auth.v1");
+        include!("generated/doorward.auth.v1.rs");
     }
 }
 
@@ -37,7 +37,7 @@ pub mod auth {
 )]
 pub mod directory {
     pub mod v1 {
-        tonic::include_proto!("doorward.directory.v1");
+        include!("generated/doorward.directory.v1.rs");
     }
 }
 

@@ -6,10 +6,14 @@ use std::{
 };
 
 use anyhow::Context;
-use opentelemetry::{KeyValue, trace::TracerProvider};
+#[cfg(feature = "otlp")]
+use opentelemetry::KeyValue;
+use opentelemetry::trace::TracerProvider;
+#[cfg(feature = "otlp")]
 use opentelemetry_otlp::{SpanExporter, WithExportConfig};
+#[cfg(feature = "otlp")]
+use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::{
-    Resource,
     propagation::TraceContextPropagator,
     trace::{Sampler, SdkTracerProvider},
 };
@@ -106,12 +110,24 @@ fn provider(settings: &LogSettings, role: Role) -> anyhow::Result<SdkTracerProvi
         let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
         return Ok(SdkTracerProvider::builder().with_sampler(sampler).build());
     };
+    exporting_provider(collector, role)
+}
+
+#[cfg(feature = "otlp")]
+fn exporting_provider(collector: &str, role: Role) -> anyhow::Result<SdkTracerProvider> {
     let exporter = SpanExporter::builder().with_tonic().with_endpoint(collector).build();
     let exporter = exporter.map_err(|error| Mistakes::one("OTEL_EXPORTER_OTLP_ENDPOINT", &error.to_string()))?;
     Ok(SdkTracerProvider::builder().with_resource(resource(role)).with_batch_exporter(exporter).build())
 }
 
+#[cfg(not(feature = "otlp"))]
+fn exporting_provider(_: &str, _: Role) -> anyhow::Result<SdkTracerProvider> {
+    let reason = "this build exports no spans (cargo feature `otlp`)";
+    Err(Mistakes::one("OTEL_EXPORTER_OTLP_ENDPOINT", reason).into())
+}
+
 /// What `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say goes before what we say.
+#[cfg(feature = "otlp")]
 fn resource(role: Role) -> Resource {
     let version = KeyValue::new("service.version", doorward_domain::version::release());
     let resource = Resource::builder().with_attribute(version).build();

@@ -192,7 +192,7 @@ pub(crate) async fn object_store(settings: &Settings) -> anyhow::Result<Store> {
     loop {
         match store.probe(&RandomIds).await {
             Ok(()) => return Ok(store),
-            Err(error) if matches!(location, Location::S3 { .. }) && tokio::time::Instant::now() < give_up_at => {
+            Err(error) if matches!(location, Location::S3(_)) && tokio::time::Instant::now() < give_up_at => {
                 tracing::info!(%location, %error, "waiting for the object store");
                 tokio::time::sleep(PAUSE).await;
             }

@@ -39,6 +39,7 @@ impl AnyConnection {
             DatabaseUrl::Postgres(url) => {
                 begin_work(Backend::Postgres);
                 // Left to libpq, OpenSSL would be torn down at the end of the process under threads that are connecting.
+                #[cfg(feature = "postgres-tls")]
                 openssl_sys::init();
                 let mut connection = PgConnection::establish(&with_timeouts(url))?;
                 connection.batch_execute(POSTGRES_SETUP)?;
