@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The image and docker-compose.yml on a real engine, always through the edge: logins and sockets with one gateway, with two,
-# and after a restart of auth; a signup with the code from a mail; client addresses; HTTPS.
+# and after a restart of auth; a signup with the code from a mail; client addresses; published ports; HTTPS.
 # Starts an engine where none runs (as root), and makes stand-ins for base images that can't be pulled.
 #   DOORWARD_IMAGE=NAME         tests that image instead of building one
 #   TEST_SKIP_COMPOSE=1         for machines where no engine can run
@@ -144,6 +144,27 @@ from() {
         head -n 1 <&3 | cut -d " " -f 2' _ "$2" "$3" "$4"
 }
 
+# Ports that the edge publishes, as `ADDRESS:PORT:PORT OF THE CONTAINER`, by the settings that are given and no others.
+# docker-compose v1 prints them in this form, docker compose v2 prints one line for each part.
+ports_with() {
+    env -u DOORWARD_BIND -u DOORWARD_PORT -u DOORWARD_HTTPS_PORT "$@" "${compose[@]}" config 2>/dev/null | awk '
+        /^  [^ ].*:$/ { is_edge = $1 == "edge:" }
+        /^    [a-z_]+:/ { is_port = $1 == "ports:" }
+        !is_edge || !is_port { next }
+        { gsub(/"|\/tcp/, "") }
+        $1 == "-" && $2 ~ /^[0-9.]+:/ { print $2 }
+        $1 == "host_ip:" { address = $2 }
+        $1 == "target:" { target = $2 }
+        $1 == "published:" { print address ":" $2 ":" target }' | sort | xargs
+}
+
+publishes() {
+    local expected=$1 found
+    shift
+    found=$(ports_with "$@")
+    [ "$found" = "$expected" ] || fail "the edge publishes '$found' and not '$expected' with: $*"
+}
+
 # Requests that a gateway's container has answered.
 answered() {
     # shellcheck disable=SC2016 # expanded in the container
@@ -205,6 +226,12 @@ scripts/secrets.sh 2>/dev/null
 if docker compose version >/dev/null 2>&1; then compose=(docker compose); else compose=(docker-compose); fi
 # Of a run that was killed.
 down
+
+say "published ports with a domain and without"
+publishes 127.0.0.1:8080:8080
+publishes 127.0.0.1:8080:8080 DOORWARD_DOMAIN=
+publishes '0.0.0.0:443:8443 0.0.0.0:80:8080' DOORWARD_DOMAIN=app.example.org
+publishes '192.0.2.1:443:8443 192.0.2.1:8080:8080' DOORWARD_DOMAIN=localhost DOORWARD_BIND=192.0.2.1 DOORWARD_PORT=8080
 
 say "starting everything"
 up
