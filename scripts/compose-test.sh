@@ -18,6 +18,7 @@ fail() { echo "compose-test: FAILED: $*" >&2; exit 1; }
 
 work=$(mktemp -d)
 engine_pid=''
+socket_pid=''
 compose=()
 
 # With the profile, also what only it starts.
@@ -30,6 +31,7 @@ down() {
 cleanup() {
     local status=$?
     trap '' INT TERM HUP
+    [ -z "$socket_pid" ] || kill "$socket_pid" 2>/dev/null || true
     if [ "${#compose[@]}" -gt 0 ]; then
         if [ "$status" != 0 ]; then
             "${compose[@]}" ps || true
@@ -183,6 +185,27 @@ has_socket() {
     # A ping may come first.
     [[ "$(polling "$url&sid=$sid")" = *'40{"sid"'* ]]
 }
+
+# The Socket.IO client of the tests, at ADDRESS: begins with polling, changes to a WebSocket, writes what it receives to a file.
+start_socket() {
+    mkfifo "$work/socket.in"
+    MODULES="$PWD/.tools/node" node tests/socketio-js/drive.mjs \
+        "{\"url\": \"http://$1\", \"transports\": [\"polling\", \"websocket\"], \"auth\": {\"JWT\": \"$token\"}}" \
+        <"$work/socket.in" >"$work/socket.out" 2>&1 &
+    socket_pid=$!
+    exec 7>"$work/socket.in"
+}
+
+# received COUNT LINE: at least so many lines begin with this one.
+received() { [ "$(grep -cF "$2" "$work/socket.out")" -ge "$1" ]; }
+
+must_receive() { within 20 received "$@" || { cat "$work/socket.out" >&2; fail "the socket did not receive: $*"; }; }
+
+# The address of a gateway itself, behind the edge.
+address_of_gateway() {
+    docker inspect --format "{{(index .NetworkSettings.Networks \"${COMPOSE_PROJECT_NAME}_edge\").IPAddress}}:8080" "$1"
+}
+
 is_healthy() { [ "$(docker inspect --format '{{.State.Health.Status}}' "$1")" = healthy ]; }
 
 all_healthy() {
@@ -308,6 +331,28 @@ shared_by_both() {
 before_first=$(answered "$first") before_second=$(answered "$second")
 within 30 shared_by_both || fail "requests go to one gateway alone: $before_first, $before_second"
 for _ in {1..8}; do has_socket "$edge" || fail "a session of polling with two gateways"; done
+
+say "a socket that begins with polling receives what is changed through each gateway"
+must_log_in "$edge"
+cursor=$(sed -n 's/.*"cc\.cursor": *\([0-9]*\).*/\1/p' "$work/body")
+start_socket "$edge"
+must_receive 1 '["upgrade","websocket"]'
+must_receive 1 '["connect",'
+echo "[\"init\", {\"cc_cursor\": $cursor}]" >&7
+must_receive 1 '["ack",{"success":true,'
+# One of them is not the gateway of the socket.
+changes=0
+for gateway in "$first" "$second"; do
+    changes=$((changes + 1))
+    ok "$(post "$(address_of_gateway "$gateway")" /api/account/update "{\"name\": \"Ann $changes\"}" "Authorization: Bearer $token")" ||
+        { cat "$work/error" "$work/body" >&2 || true; fail "a change through a gateway"; }
+    must_receive "$changes" '["sync",[{'
+done
+exec 7>&-
+wait "$socket_pid" || fail "the socket ended with an error"
+socket_pid=''
+
+say "gateways that stop and come back"
 for gateway in "$first" "$second"; do
     docker stop "$gateway" >/dev/null
     for _ in {1..5}; do must_log_in "$edge"; done

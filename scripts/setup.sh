@@ -128,7 +128,11 @@ compose() {
     need python3 python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
     [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
+    # A client of Socket.IO.
+    need node nodejs
+    need npm npm
     install_packages
+    node_packages tests/socketio-js
 }
 
 case "${1:-}" in
