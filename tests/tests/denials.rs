@@ -1,11 +1,24 @@
-//! Refused authorizations: counted and logged.
+//! Refused authorizations: counted and logged, by the gateway and over gRPC.
 
 use std::time::Duration;
 
+use doorward_proto::{
+    auth::v1::{GetKeysRequest, WatchTrustRequest},
+    directory::v1::{Action, GetUserRequest, ListProjectsRequest, PublishRequest, PublishedRow},
+};
 use doorward_tests::{App, Backend, Split, eventually, on_both_databases, split::Role};
 use serde_json::json;
+use tonic::Code;
 
-on_both_databases![refused_authorizations_are_counted_and_logged];
+use super::{
+    grpc::{Peers, code, with_token},
+    service_tokens,
+};
+
+on_both_databases![
+    refused_authorizations_are_counted_and_logged,
+    calls_denied_to_service_tokens_are_counted_and_logged
+];
 
 const COUNTER: &str = "doorward_authorization_denied_total";
 
@@ -45,4 +58,64 @@ async fn the_gateway_counts_denials_from_other_processes() {
     let ann = split.user("ann").await;
     ann.call("/sync/get", &json!({"project": super::api_keys::NO_GID})).await.assert_forbidden();
     assert!((split.ops(Role::Gateway).metric(COUNTER).await - 1.0).abs() < 0.1);
+}
+
+async fn calls_denied_to_service_tokens_are_counted_and_logged(backend: Backend) {
+    let split = Split::start(backend).await;
+    split.installation.create_user("ann").await;
+    let herbarium = split.installation.create_project("ann", "Herbarium").await;
+    let garden = split.installation.create_project("ann", "Garden").await;
+    let reader = service_tokens::create(&split.installation, "reader", &["--scope", "read"]).await;
+    let options = ["--scope", "publish", "--project", &herbarium];
+    let publisher = service_tokens::create(&split.installation, "publisher", &options).await;
+    let Peers { mut auth, mut directory } = Peers::of(&split).await;
+    for role in [Role::Auth, Role::Directory] {
+        let text = split.ops(role).get("/metrics").send().await.text();
+        assert!(text.lines().any(|line| line == format!("{COUNTER} 0")), "{role:?}: {text}");
+    }
+
+    // Allowed calls and unknown tokens are not counted.
+    let list = ListProjectsRequest { after_project_gid: None, page_size: 1 };
+    assert_eq!(code(directory.list_projects(with_token(list, &reader)).await), Code::Ok);
+    let unknown =
+        service_tokens::create(&doorward_tests::Installation::new(backend), "x", &["--scope", "verify"]).await;
+    assert_eq!(code(auth.get_keys(with_token(GetKeysRequest {}, &unknown)).await), Code::Unauthenticated);
+    for role in [Role::Auth, Role::Directory] {
+        assert!(split.ops(role).metric(COUNTER).await < 0.1, "{role:?}");
+        assert!(!split.process(role).stderr().contains("authorization denied"), "{role:?}");
+    }
+
+    assert_eq!(code(auth.get_keys(with_token(GetKeysRequest {}, &reader)).await), Code::PermissionDenied);
+    assert_eq!(code(auth.watch_trust(with_token(WatchTrustRequest {}, &reader)).await), Code::PermissionDenied);
+    let get = GetUserRequest { user_gid: garden.clone() };
+    assert_eq!(code(directory.get_user(with_token(get, &publisher)).await), Code::PermissionDenied);
+    let row =
+        PublishedRow { action: Action::Insert.into(), data_type: "records".to_owned(), data_key: "r1".to_owned() };
+    let publish = PublishRequest { project_gid: garden, rows: vec![row] };
+    assert_eq!(code(directory.publish(with_token(publish, &publisher)).await), Code::PermissionDenied);
+    let reasons = [
+        (Role::Auth, "reader", ["Auth/GetKeys", "Auth/WatchTrust"], ["scope `verify`", "scope `verify`"]),
+        (
+            Role::Directory,
+            "publisher",
+            ["Directory/GetUser", "Directory/Publish"],
+            ["scope `read`", "name the project"],
+        ),
+    ];
+    for (role, client, methods, reasons) in reasons {
+        assert!((split.ops(role).metric(COUNTER).await - 2.0).abs() < 0.1, "{role:?}");
+        let logged = eventually("the log", Duration::from_secs(10), async || {
+            let log = split.process(role).stderr();
+            let lines: Vec<String> =
+                log.lines().filter(|line| line.contains("authorization denied")).map(str::to_owned).collect();
+            (lines.len() == 2).then_some(lines)
+        })
+        .await;
+        for ((line, method), reason) in logged.iter().zip(methods).zip(reasons) {
+            assert!(line.contains("INFO") && line.contains(client), "{line}");
+            assert!(line.contains(method) && line.contains(reason), "{line}");
+            assert!(!line.contains(&reader) && !line.contains(&publisher), "{line}");
+        }
+    }
+    assert!(split.ops(Role::Gateway).metric(COUNTER).await < 0.1);
 }

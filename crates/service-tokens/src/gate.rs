@@ -10,6 +10,7 @@ use tonic::Status;
 
 use crate::{
     certificate::{self, Match},
+    denials,
     registry::{Grant, Registry},
     secret::Hash,
 };
@@ -34,6 +35,7 @@ impl Gate {
     /// Follows the named tokens in `database` until `shutdown`. Must be called within a tokio runtime.
     #[must_use]
     pub fn start(database: Database, shared: ServiceToken, shutdown: &CancellationToken) -> Arc<Self> {
+        denials::register();
         let registry = Arc::new(Registry::new(database));
         let (following, shutdown) = (registry.clone(), shutdown.clone());
         tokio::spawn(async move { following.follow(shutdown).await });
@@ -92,7 +94,7 @@ fn check_scope(grant: &Grant, path: &str) -> Result<(), Status> {
         Access::Scope(scope) => format!("the service token lacks the scope `{scope}`"),
         Access::Services => "only Doorward's own services may call this".to_owned(),
     };
-    tracing::info!(client = %grant.name, path, "refused a call: {needed}");
+    denials::record(&grant.name, &needed);
     Err(Status::permission_denied(needed))
 }
 

@@ -12,7 +12,7 @@ use doorward_domain::Gid;
 use tonic::{Request, Status, body::Body, server::NamedService};
 use tower::Service;
 
-use crate::{Gate, body::UntilRevoked, gate::Caller};
+use crate::{Gate, body::UntilRevoked, denials, gate::Caller};
 
 /// A gRPC service behind a [`Gate`].
 #[derive(Clone)]
@@ -75,8 +75,9 @@ pub fn check_project<T>(request: &Request<T>, project: Gid) -> Result<(), Status
         Some(Caller::Services) => Ok(()),
         Some(Caller::Client(grant)) if grant.allows_project(project) => Ok(()),
         Some(Caller::Client(grant)) => {
-            tracing::info!(client = %grant.name, %project, "refused a call: the service token does not name the project");
-            Err(Status::permission_denied("the service token does not name the project"))
+            let reason = "the service token does not name the project";
+            denials::record(&grant.name, reason);
+            Err(Status::permission_denied(reason))
         }
         None => Err(Status::permission_denied("the call did not pass the check of service tokens")),
     }

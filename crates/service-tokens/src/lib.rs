@@ -3,6 +3,7 @@
 
 mod body;
 mod certificate;
+mod denials;
 mod gate;
 mod guard;
 mod model;
