@@ -45,7 +45,7 @@ proto: ## Generates the code of the gRPC contracts, after a change of proto/
 	$(GENERATE_PROTO)
 
 test: ## All tests but compose-test, over SQLite and a PostgreSQL of their own
-	cargo build --locked --workspace
+	cargo build --locked --workspace --bins --examples
 	cargo test --locked --workspace --doc
 	TMPDIR=$(TEST_FILES) scripts/with-postgres.sh bash -ec '\
 	    if cargo nextest --version >/dev/null 2>&1; then cargo nextest run --locked --workspace; \

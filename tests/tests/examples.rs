@@ -149,3 +149,39 @@ async fn a_python_service_with_the_published_keys_knows_its_callers() {
     let refused = verify_python(&app, &["--issuer", "other"], &ann.token).await.failed(1);
     assert!(refused.stderr.contains("issuer"), "{refused}");
 }
+
+/// The program of the README's section "Rust, over gRPC", which cargo builds with the tests.
+const MEMBERS: &str = include_str!("../../crates/proto/examples/members.rs");
+
+#[test]
+fn the_readme_shows_the_program_that_is_tested() {
+    let readme = include_str!("../../README.md");
+    let (_, program) = MEMBERS.split_once("\n\n").expect("a head of its own, and the program");
+    let indented: String =
+        program.lines().map(|line| if line.is_empty() { "\n".to_owned() } else { format!("    {line}\n") }).collect();
+    assert!(readme.contains(&indented), "the README does not show:\n{indented}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_with_a_token_of_its_own_reads_members_over_grpc() {
+    let [auth, directory] = [ports::free_address(), ports::free_address()];
+    let listeners = [("DOORWARD_AUTH_LISTEN", auth.as_str()), ("DOORWARD_DIRECTORY_LISTEN", directory.as_str())];
+    let app = App::with(Backend::Sqlite, &listeners).await;
+    let ann = app.user("ann").await;
+    app.user("ben").await;
+    app.installation.create_project("ann", "Herbarium").await;
+    app.installation.create_project("ben", "Library").await;
+    let scopes = ["--scope", "verify", "--scope", "read"];
+    let token = super::service_tokens::create(&app.installation, "search", &scopes).await;
+    let run = async |token: &str| {
+        let mut command = clean_command(built("examples/members"));
+        command.envs([("AUTH_URL", format!("http://{auth}")), ("DIRECTORY_URL", format!("http://{directory}"))]);
+        command.env("SEARCH_TOKEN", token).env("TOKEN", &ann.token);
+        Process::spawn(command, app.installation.path(), "").exit(COMMAND).await
+    };
+    let mut lines: Vec<String> = run(&token).await.succeeded().stdout.lines().map(str::to_owned).collect();
+    lines[1..].sort_unstable();
+    assert_eq!(lines, ["Ann calls", "Herbarium: a member", "Library: no member"]);
+    let refused = run("dws_wrong").await.failed(1);
+    assert!(refused.stderr.contains("Unauthenticated"), "{refused}");
+}
