@@ -1,8 +1,9 @@
 //! `doorward migrate`, and what `serve` does with a database that is not of its release.
 
 use doorward_domain::Gid;
+use doorward_storage::DatabaseUrl;
 use doorward_tests::{
-    App, Backend, Installation, PASSWORD, Split,
+    App, Backend, Installation, MailedApp, PASSWORD, Split,
     backend::{execute, texts},
     installation::{COMMAND, gid},
     on_both_databases, ports,
@@ -17,6 +18,7 @@ on_both_databases![
     users_may_be_created_while_the_tables_are_being_made,
     databases_that_are_swapped_are_refused_and_left_as_they_are,
     a_project_of_before_it_had_options_gets_what_new_ones_start_with,
+    codes_of_before_several_could_be_valid_work_after_the_migration,
 ];
 
 async fn migrations_may_run_several_times_at_once(backend: Backend) {
@@ -170,4 +172,70 @@ async fn a_project_of_before_it_had_options_gets_what_new_ones_start_with(backen
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), 3 * old.len(), "two have the same id");
+}
+
+/// The migration of auth that made the table of codes, without what later ones added.
+const fn table_of_codes(backend: Backend) -> &'static str {
+    match backend {
+        Backend::Sqlite => include_str!("../../crates/auth/migrations/sqlite/0004_accounts/up.sql"),
+        Backend::Postgres => include_str!("../../crates/auth/migrations/postgres/0004_accounts/up.sql"),
+    }
+}
+
+/// Takes the table of codes back to the release that had one request of each subject. That moved a signup whose second step
+/// had begun to its own gid as subject, as is done here with the newest signup.
+fn undo_several_codes(backend: Backend, auth: &DatabaseUrl) {
+    let columns =
+        "validation, purpose, subject, verification, bindings, signup_gid, password_hash, failed_tries, expires_at";
+    let old_table = table_of_codes(backend);
+    execute(
+        auth,
+        &format!(
+            "CREATE TABLE kept AS SELECT {columns} FROM codes; DROP TABLE codes; {old_table} \
+             INSERT INTO codes ({columns}) SELECT {columns} FROM kept; DROP TABLE kept; \
+             UPDATE codes SET subject = signup_gid WHERE purpose = 'signup' \
+             AND expires_at = (SELECT MAX(expires_at) FROM codes WHERE purpose = 'signup'); \
+             DELETE FROM __diesel_schema_migrations WHERE version = '0006'"
+        ),
+    );
+}
+
+async fn codes_of_before_several_could_be_valid_work_after_the_migration(backend: Backend) {
+    let mut mailed = MailedApp::start(backend).await;
+    let ann = mailed.user("ann").await;
+    mailed.user("ben").await;
+    let signup = mailed.begin_signup("eva", "eva@example.org").await;
+    let begun_signup = mailed.begin_signup("fay", "fay@example.org").await;
+    let reset = mailed.begin_reset("ben", "a ladder of 9 blue herons").await;
+    let change = mailed.begin_email_change(&ann, "ann@example.com").await;
+    mailed.app.process.kill();
+    let auth = mailed.installation.databases.auth.clone();
+    let rows = "SELECT purpose || ' ' || subject || ' ' || verification || ' ' || bindings || ' ' || expires_at AS text \
+         FROM codes ORDER BY validation";
+    undo_several_codes(backend, &auth);
+    let before = texts(&auth, rows);
+    assert_eq!(before.len(), 4);
+
+    let ran = mailed.installation.cli(&["migrate"], "").await.succeeded();
+    assert!(format!("{ran}").contains("0006_code_requests"), "{ran}");
+
+    assert_eq!(texts(&auth, rows), before);
+    let state = "SELECT purpose || ' ' || number || ' ' || CASE WHEN is_begun THEN 'begun' ELSE 'new' END || ' ' \
+         || CASE WHEN from_known_network THEN 'known' ELSE 'unknown' END AS text FROM codes ORDER BY purpose, is_begun";
+    let expected = ["email 0 new unknown", "reset 0 new unknown", "signup 0 new unknown", "signup 0 begun unknown"];
+    assert_eq!(texts(&auth, state), expected);
+    mailed.app.restart().await;
+    // A second request is valid at the same time as the old one; a sixth invalidates the old one, which is the oldest.
+    mailed.begin_reset("ben", "a ladder of 9 grey herons").await;
+    for _ in 0..5 {
+        mailed.begin_email_change(&ann, "ann@example.com").await;
+        mailed.begin_signup("fay", "fay@example.org").await;
+    }
+    let answer = ann.call("/api/account/update_email", &change).await;
+    answer.assert_not_valid("verification_code", "incorrect");
+    for (path, second) in [("/api/reset_password", &reset), ("/api/signup", &signup), ("/api/signup", &begun_signup)] {
+        mailed.http.open(path, second).await.success();
+    }
+    assert_eq!(mailed.http.login("ben", "a ladder of 9 blue herons").await.status, 200);
+    assert_eq!(mailed.http.login("fay", PASSWORD).await.status, 200);
 }
