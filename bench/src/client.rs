@@ -1,6 +1,6 @@
 //! An HTTP client that does as little as it can: one connection, kept alive, one request at a time.
 
-use std::net::SocketAddr;
+use std::{borrow::Cow, net::SocketAddr};
 
 use anyhow::{Context, ensure};
 use http_body_util::{BodyExt, Full};
@@ -17,7 +17,7 @@ use tokio::net::TcpStream;
 #[derive(Clone)]
 pub(crate) struct Call {
     method: &'static str,
-    path: &'static str,
+    path: Cow<'static, str>,
     token: Option<String>,
     body: Bytes,
     /// What is answered when all is well.
@@ -25,13 +25,21 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn get(path: &'static str) -> Self {
-        Self { method: "GET", path, token: None, body: Bytes::new(), expected: StatusCode::OK }
+    pub(crate) fn get(path: impl Into<Cow<'static, str>>) -> Self {
+        Self { method: "GET", path: path.into(), token: None, body: Bytes::new(), expected: StatusCode::OK }
     }
 
     pub(crate) fn login(username: &str, password: &str) -> Self {
+        Self::login_at("/api/login", username, password)
+    }
+
+    pub(crate) fn project_login(project: &str, username: &str, password: &str) -> Self {
+        Self::login_at(format!("/api/p/{project}/login"), username, password)
+    }
+
+    fn login_at(path: impl Into<Cow<'static, str>>, username: &str, password: &str) -> Self {
         let body = serde_json::json!({"username": username, "password": password}).to_string().into();
-        Self { method: "POST", body, ..Self::get("/api/login") }
+        Self { method: "POST", body, ..Self::get(path) }
     }
 
     pub(crate) fn init(token: &str) -> Self {
@@ -50,7 +58,7 @@ impl Call {
     }
 
     fn request(&self) -> anyhow::Result<Request<Full<Bytes>>> {
-        let mut request = Request::builder().method(self.method).uri(self.path).header(HOST, "bench");
+        let mut request = Request::builder().method(self.method).uri(self.path.as_ref()).header(HOST, "bench");
         if let Some(token) = &self.token {
             request = request.header(AUTHORIZATION, token);
         }
