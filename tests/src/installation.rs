@@ -143,7 +143,9 @@ impl Installation {
         Process::spawn(command, self.path(), "")
     }
 
-    fn spawn_with_input(&self, words: &[&str], variables: &[(&str, &str)], stdin: &str) -> Process {
+    /// Starts `doorward` with these words and more settings, and `stdin` to read.
+    #[must_use]
+    pub fn spawn_with_input(&self, words: &[&str], variables: &[(&str, &str)], stdin: &str) -> Process {
         let mut command = self.command(binary(), variables);
         command.args(words);
         Process::spawn(command, self.path(), stdin)

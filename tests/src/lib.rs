@@ -18,6 +18,7 @@ pub mod ports;
 pub mod postgres;
 pub mod power;
 pub mod process;
+pub mod random;
 pub mod raw;
 pub mod refusals;
 pub mod s3;

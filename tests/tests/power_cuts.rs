@@ -1,13 +1,21 @@
 //! What was acknowledged survives a power cut, and not only a kill: everything that the server has answered is synced.
 
+mod story;
+
 use std::path::Path;
 
 use doorward_tests::{
-    Answer, App, Backend, Installation, PASSWORD, Postgres, Power, User, backend::Databases, on_both_databases,
+    Answer, App, Backend, Installation, MANY_WRITES, PASSWORD, Postgres, Power, SmtpServer, User,
+    backend::Databases,
+    mailed::mail_settings,
+    on_both_databases,
+    random::{self, Random},
 };
 use serde_json::json;
 
-on_both_databases![what_was_acknowledged_survives_a_power_cut];
+use self::story::Story;
+
+on_both_databases![what_was_acknowledged_survives_a_power_cut, random_actions_survive_power_cuts_or_have_not_happened];
 
 const NEW_PASSWORD: &str = "a kettle of 7 grey herons";
 
@@ -19,7 +27,7 @@ struct Machine {
 }
 
 impl Machine {
-    async fn start(backend: Backend) -> Self {
+    async fn start(backend: Backend, settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         match backend {
             Backend::Sqlite => {
@@ -32,12 +40,12 @@ impl Machine {
                 let variables = power.variables();
                 let variables: Vec<(&str, &str)> =
                     variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                let app = App::of(installation.with(&variables)).await;
+                let app = App::of(installation.with(&variables).with(settings)).await;
                 Self { app, power, postgres: None }
             }
             Backend::Postgres => {
                 let (postgres, power) = Postgres::start_with_power();
-                let app = App::of(Installation::over(Databases::on(&postgres), directory)).await;
+                let app = App::of(Installation::over(Databases::on(&postgres), directory).with(settings)).await;
                 Self { app, power, postgres: Some(postgres) }
             }
         }
@@ -58,7 +66,7 @@ impl Machine {
 }
 
 async fn what_was_acknowledged_survives_a_power_cut(backend: Backend) {
-    let mut machine = Machine::start(backend).await;
+    let mut machine = Machine::start(backend, &[]).await;
     let ann = machine.app.user("ann").await;
     let http = machine.app.http.clone();
     let acknowledged = async |answer: Answer| assert_eq!(answer.status, 200, "{answer:?}");
@@ -98,6 +106,29 @@ async fn what_was_acknowledged_survives_a_power_cut(backend: Backend) {
     assert_eq!(http.get(&format!("/media/avatars/{avatar}")).send().await.status, 200);
     assert_eq!(ann.init().await.success().1["cc.projects"][&project]["status"], json!("deleted"));
     assert_eq!(http.login("ben", PASSWORD).await.status, 200);
+}
+
+/// Number of stories of one test, each on a machine of its own; `TEST_SEED` repeats one.
+const STORIES: usize = 2;
+/// Number of power cuts in one story.
+const CUTS: usize = 4;
+
+async fn random_actions_survive_power_cuts_or_have_not_happened(backend: Backend) {
+    for seed in random::seeds(STORIES) {
+        eprintln!("TEST_SEED={seed}");
+        let smtp = SmtpServer::start().await;
+        let settings = mail_settings(&smtp);
+        let mut settings: Vec<(&str, &str)> =
+            settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        settings.push(MANY_WRITES);
+        let mut machine = Machine::start(backend, &settings).await;
+        let mut story = Story::new(Random::new(seed, 0));
+        for _ in 0..CUTS {
+            story.go_on(&machine.app, &smtp).await;
+            story.lose_power_in_an_action(&mut machine, &smtp).await;
+            story.check(&machine.app).await;
+        }
+    }
 }
 
 fn again(user: &User) -> User {

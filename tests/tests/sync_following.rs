@@ -1,18 +1,20 @@
 //! `/sync/get` while everything changes: nothing is lost, nothing comes twice, and nobody goes back. Who follows the feed
 //! ends with what a fresh init shows.
 
-mod random;
 mod reader;
 mod world;
 mod writers;
 
 use std::time::Duration;
 
-use doorward_tests::{App, Backend, Http, Installation, MANY_WRITES, Split, User, on_both_databases};
+use doorward_tests::{
+    App, Backend, Http, Installation, MANY_WRITES, Split, User, on_both_databases,
+    random::{self, Random},
+};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use self::{random::Random, reader::Reader, world::World, writers::Writer};
+use self::{reader::Reader, world::World, writers::Writer};
 
 on_both_databases![whoever_follows_ends_with_what_init_shows, whoever_is_far_behind_is_told_page_by_page,];
 

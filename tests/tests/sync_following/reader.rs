@@ -5,10 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use doorward_tests::{Answer, Http};
+use doorward_tests::{Answer, Http, random::Random};
 use serde_json::{Value, json};
-
-use super::random::Random;
 
 /// Until a killed service is back, and its peers have found it.
 const PATIENCE: Duration = Duration::from_secs(20);

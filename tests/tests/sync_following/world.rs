@@ -9,9 +9,7 @@ use std::{
     time::Duration,
 };
 
-use doorward_tests::{Http, Installation, User};
-
-use super::random::Random;
+use doorward_tests::{Http, Installation, User, random::Random};
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 

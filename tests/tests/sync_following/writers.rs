@@ -1,11 +1,10 @@
 //! Those who change everything that users see, over HTTP and by the command line, all at once. Much of what they try is
 //! refused, because another was first.
 
-use doorward_tests::{PASSWORD, User};
+use doorward_tests::{PASSWORD, User, random::Random};
 use serde_json::{Value, json};
 
 use super::{
-    random::Random,
     reader::ask,
     world::{Story, World},
 };
