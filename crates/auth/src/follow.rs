@@ -180,3 +180,7 @@ fn forget(connection: &mut AnyConnection, gone: &Gone) -> Result<(), Error> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "follow_tests.rs"]
+mod tests;

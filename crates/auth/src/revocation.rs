@@ -104,7 +104,10 @@ pub(crate) fn revoke_login(
 
 #[cfg(test)]
 mod tests {
+    use doorward_storage::testing::TestDatabase;
+
     use super::*;
+    use crate::MIGRATIONS;
 
     fn at(micros: i64) -> Revocation {
         Revocation::new(Covers::Subject(Gid::NIL), Timestamp::from_micros(micros), Duration::from_secs(60))
@@ -120,5 +123,39 @@ mod tests {
         assert_eq!(both.widened_by(&second), both, "the same again");
         assert_eq!(both.widened_by(&first), both, "an earlier one again");
         assert_eq!(both.widened_by(&later).not_before_seconds, 16);
+    }
+
+    #[test]
+    fn it_is_kept_until_the_last_token_that_it_covers_has_expired() {
+        // Dated to second 11, valid for a minute; and a minute for clocks that differ.
+        let first = at(10_100_000);
+        assert_eq!(first.expires_at_seconds, 11 + 60 + 60);
+        let second = first.widened_by(&at(10_200_000));
+        assert_eq!(second.expires_at_seconds, 12 + 60 + 60);
+        let third = second.widened_by(&at(10_300_000));
+        assert_eq!((third.not_before_seconds, third.expires_at_seconds), (13, 13 + 60 + 60));
+        let longer = Revocation::new(third.covers.clone(), third.revoked_at, Duration::from_secs(600));
+        assert_eq!(third.widened_by(&longer).expires_at_seconds, 13 + 600 + 60);
+    }
+
+    #[tokio::test]
+    async fn expired_revocations_are_deleted_and_no_others() {
+        let test = TestDatabase::sqlite(&MIGRATIONS);
+        let check = |connection: &mut AnyConnection| {
+            let (user, sid) = (Covers::Subject(Gid::NIL), Covers::Sid("s".to_owned()));
+            let covered =
+                [(&user, 10), (&sid, 20)].map(|(covers, second)| (covers.clone(), Timestamp::from_seconds(second)));
+            revoke(connection, covered.to_vec(), Duration::from_secs(60))?;
+            let mut left = Vec::new();
+            for second in [131, 132] {
+                store::revocation::delete_expired(connection, Timestamp::from_seconds(second))?;
+                let is_kept = |connection: &mut AnyConnection, covers| {
+                    store::revocation::find(connection, covers).map(|found| found.is_some())
+                };
+                left.push((is_kept(connection, &user)?, is_kept(connection, &sid)?));
+            }
+            Ok::<_, Error>(left)
+        };
+        assert_eq!(test.database.write(check).await.unwrap(), [(true, true), (false, true)]);
     }
 }

@@ -206,3 +206,56 @@ fn log_failure(what: &str, done: Result<(), Error>) {
         tracing::warn!(%error, "{what}");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use doorward_domain::Gid;
+    use doorward_storage::{AnyConnection, testing::TestDatabase};
+    use doorward_token::{AUDIENCE, Kind};
+
+    use super::*;
+    use crate::{MIGRATIONS, revocation};
+
+    /// Shows these seconds.
+    struct SetClock(AtomicI64);
+
+    impl Clock for SetClock {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_seconds(self.0.load(Ordering::SeqCst))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_revocation_is_known_until_the_last_token_that_it_covers_has_expired() {
+        let test = TestDatabase::sqlite(&MIGRATIONS);
+        let clock = Arc::new(SetClock(AtomicI64::new(10)));
+        let sealer = Arc::new(Sealer::new(&vec![7; 32].into()).unwrap());
+        let trust = Trust::new(test.database.clone(), clock.clone(), sealer, Duration::from_secs(10));
+        let revoke = |connection: &mut AnyConnection| {
+            let covered = vec![(Covers::Subject(Gid::NIL), Timestamp::from_seconds(10))];
+            revocation::revoke(connection, covered, Duration::from_secs(60))
+        };
+        test.database.write(revoke).await.unwrap();
+        trust.refresh().await.unwrap();
+        let claims = Claims {
+            iss: "doorward".to_owned(),
+            aud: AUDIENCE.to_owned(),
+            sub: Gid::NIL,
+            iat: 10,
+            exp: 70,
+            jti: "j".to_owned(),
+            sid: "s".to_owned(),
+            auth_time: 10,
+            kind: Kind::User,
+            project: None,
+            nbf: None,
+        };
+        for (second, is_revoked) in [(10, true), (131, true), (132, false)] {
+            clock.0.store(second, Ordering::SeqCst);
+            trust.sweep().await.unwrap();
+            assert_eq!(trust.is_revoked(&claims), is_revoked, "{second}");
+        }
+    }
+}

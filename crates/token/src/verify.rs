@@ -168,6 +168,53 @@ mod tests {
     }
 
     #[test]
+    fn each_remembered_token_keeps_its_own_claims() {
+        let key = pkcs8();
+        let keys = KeySet::new(vec![Signer::new("k", &key).unwrap().public().clone()]);
+        let verifier = crate::CachingVerifier::new("doorward");
+        for sid in ["a", "b", "a", "b"] {
+            let mut claims = claims();
+            claims["sid"] = json!(sid);
+            let token = forge(&key, &header(), &claims.to_string());
+            assert_eq!(verifier.verify(&token, &keys, NOW).unwrap().sid, sid);
+        }
+    }
+
+    #[test]
+    fn a_token_that_was_signed_here_is_verified_without_its_signature() {
+        let keys = KeySet::new(vec![Signer::new("k", &pkcs8()).unwrap().public().clone()]);
+        let claims: Claims = serde_json::from_value(claims()).unwrap();
+        let verifier = crate::CachingVerifier::new("doorward");
+        verifier.remember("signed here", "k", claims.clone());
+        assert_eq!(verifier.verify("signed here", &keys, NOW), Ok(claims));
+        assert_eq!(verifier.verify("signed there", &keys, NOW), Err(Refused::Header));
+    }
+
+    #[test]
+    fn clocks_can_differ_by_five_seconds() {
+        let key = pkcs8();
+        for name in ["iat", "nbf"] {
+            for (seconds, expected) in [(-5, None), (5, None), (6, Some(Refused::Future))] {
+                let mut claims = claims();
+                claims[name] = json!(NOW.as_seconds() + seconds);
+                let verified = verify(&key, &forge(&key, &header(), &claims.to_string()));
+                assert_eq!(verified.err(), expected, "{name} {seconds}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_token_has_no_more_than_4096_bytes() {
+        let key = pkcs8();
+        // Spaces after the claims are part of what is signed.
+        let padded = |bytes: usize| forge(&key, &header(), &format!("{:<bytes$}", claims().to_string()));
+        let (longest, longer) = (padded(2968), padded(2969));
+        assert_eq!((longest.len(), longer.len()), (MAX_TOKEN_BYTES, MAX_TOKEN_BYTES + 1));
+        assert!(verify(&key, &longest).is_ok());
+        assert_eq!(verify(&key, &longer), Err(Refused::TooLong));
+    }
+
+    #[test]
     fn headers_of_others_are_refused() {
         let key = pkcs8();
         for (name, value) in [
@@ -204,7 +251,7 @@ mod tests {
         let far = NOW.as_seconds() + 6;
         let wrong =
             [json!("1900000000"), json!(null), json!(1_900_000_000.5), json!([1_900_000_000]), json!({}), json!(true)];
-        for name in ["exp", "iat", "auth_time"] {
+        for name in ["exp", "iat", "nbf", "auth_time"] {
             for value in &wrong {
                 let mut claims = claims();
                 claims[name] = value.clone();

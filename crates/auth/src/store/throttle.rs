@@ -137,3 +137,38 @@ pub(crate) fn delete_old(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_storage::testing::TestDatabase;
+
+    use super::*;
+    use crate::MIGRATIONS;
+
+    #[tokio::test]
+    async fn a_wait_is_told_of_once() {
+        let test = TestDatabase::sqlite(&MIGRATIONS);
+        let note = |connection: &mut AnyConnection| -> Result<Vec<bool>> {
+            lock(connection, "name:a")?;
+            [10, 10, 9, 11]
+                .map(|second| note_told(connection, "name:a", Timestamp::from_seconds(second)))
+                .into_iter()
+                .collect()
+        };
+        assert_eq!(test.database.write(note).await.unwrap(), [true, false, false, true]);
+    }
+
+    #[tokio::test]
+    async fn the_parts_of_a_bucket_are_cleared_and_no_others() {
+        let test = TestDatabase::sqlite(&MIGRATIONS);
+        let clear = |connection: &mut AnyConnection| -> Result<Vec<bool>> {
+            let keys = ["name:a", "name:a@192.0.2.1", "name:a@2001:db8::/64", "name:ab@192.0.2.1", "name:b@192.0.2.1"];
+            for key in keys {
+                lock(connection, key)?;
+            }
+            clear_parts(connection, "name:a")?;
+            keys.map(|key| find(connection, key).map(|found| found.is_some())).into_iter().collect()
+        };
+        assert_eq!(test.database.write(clear).await.unwrap(), [true, false, false, true, true]);
+    }
+}

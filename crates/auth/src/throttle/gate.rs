@@ -142,6 +142,8 @@ impl Drop for Permit {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -177,5 +179,25 @@ mod tests {
         assert_eq!(gate.with(|slots| slots.len()), 2);
         drop(permit);
         assert!(gate.with(|slots| slots.is_empty()));
+    }
+
+    #[test]
+    fn one_who_enters_wakes_the_next_while_there_is_room() {
+        let gate = Arc::new(Gate::default());
+        let approach = || gate.approach(&["a"]);
+        let inside = [(); 2].map(|()| approach().enter(&[("a", 2)]).ok().unwrap());
+        let (first, wait_for) = approach().enter(&[("a", 2)]).err().unwrap();
+        let (second, _) = approach().enter(&[("a", 2)]).err().unwrap();
+        let wait_for = wait_for.unwrap();
+        let is_woken = || wait_for.notified().now_or_never().is_some();
+        // From the first who entered.
+        assert!(is_woken() && !is_woken());
+        // Two leave before anyone looks: that is one notification.
+        drop(inside);
+        assert!(is_woken() && !is_woken());
+        let _first = first.enter(&[("a", 2)]).ok().unwrap();
+        assert!(is_woken());
+        let _second = second.enter(&[("a", 2)]).ok().unwrap();
+        assert!(!is_woken(), "there is no more room");
     }
 }

@@ -328,6 +328,13 @@ mod tests {
         assert_eq!(waits, [0, 0, 1, 2, 4, 8, 10, 10]);
         (0..100).for_each(|_| count = bucket.count_failure(count.clone(), &CONFIG, NOW));
         assert_eq!(wait(&count, NOW), Some(Duration::from_secs(10)));
+        assert_eq!(count.failures, 3 + 40, "more would only take longer to be forgiven");
+    }
+
+    #[test]
+    fn a_login_from_an_address_is_noted_once_a_day() {
+        let ago = |seconds: u64| Some(NOW.minus(Duration::from_secs(seconds)));
+        assert_eq!([None, ago(86_401), ago(86_400), ago(0)].map(|at| is_due(at, NOW)), [true, true, false, false]);
     }
 
     #[test]

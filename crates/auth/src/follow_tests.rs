@@ -1,0 +1,143 @@
+//! Effects of the directory's changes on tokens and secrets.
+
+use doorward_domain::{Ids, RandomIds};
+use doorward_storage::testing::TestDatabase;
+
+use super::*;
+use crate::{MIGRATIONS, api_keys::ApiKey};
+
+const AT: Timestamp = Timestamp::from_seconds(1_800_000_000);
+const USERS: &str = "cc.users";
+const MEMBERS: &str = "cc.projects_members";
+
+fn change(cursor: i64, action: Action, (data_type, data_key): (&str, &str), status: &str) -> Change {
+    Change {
+        cursor,
+        action: action.into(),
+        data_type: data_type.to_owned(),
+        data_key: data_key.to_owned(),
+        status: status.to_owned(),
+        changed_at: AT.as_micros(),
+        project_gid: None,
+    }
+}
+
+struct Scene {
+    test: TestDatabase,
+    user: Gid,
+    /// An API user with a key for `project`.
+    robot: Gid,
+    project: Gid,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let test = TestDatabase::sqlite(&MIGRATIONS);
+        let [user, robot, project] = [(); 3].map(|()| RandomIds.gid());
+        let put = move |connection: &mut AnyConnection| {
+            store::credential::put(connection, user, "hash".to_owned(), AT)?;
+            let (lookup, sealed) = ("lookup".to_owned(), "sealed".to_owned());
+            let key = ApiKey { user: robot, project, lookup, sealed, created_at: AT, last_used_at: None };
+            store::api_key::put(connection, &key)
+        };
+        test.database.write(put).await.unwrap();
+        Self { test, user, robot, project }
+    }
+
+    /// Returns whether tokens were revoked.
+    async fn apply(&self, changes: Vec<Change>) -> bool {
+        let cursor = changes.last().unwrap().cursor;
+        let message = WatchResponse { changes, cursor };
+        let write = move |connection: &mut AnyConnection| apply(connection, &message, Duration::from_secs(60));
+        self.test.database.write(write).await.unwrap()
+    }
+
+    async fn is_revoked(&self, user: Gid) -> bool {
+        let find = move |connection: &mut AnyConnection| store::revocation::find(connection, &Covers::Subject(user));
+        let found = self.test.database.read(find).await.unwrap();
+        found.is_some_and(|revocation| revocation.revoked_at == AT)
+    }
+
+    /// Returns the users with a password or a key.
+    async fn with_secrets(&self) -> Vec<Gid> {
+        let list = |connection: &mut AnyConnection| {
+            let mut users = store::credential::list_users(connection, None, 10)?;
+            users.extend(store::api_key::list_users(connection, None, 10)?);
+            Ok::<_, doorward_storage::Error>(users)
+        };
+        self.test.database.read(list).await.unwrap()
+    }
+
+    /// Returns the details in the audit trail.
+    async fn trail(&self) -> Vec<String> {
+        let records = audit::list(&self.test.database, &audit::Filter::default(), (Timestamp::default(), 0), 10).await;
+        records.unwrap().into_iter().filter_map(|record| record.detail).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_user_who_is_deactivated_or_deleted_loses_their_tokens() {
+    let cases = [
+        (Action::Insert, "active", None),
+        (Action::Insert, "invited", None),
+        (Action::Update, "active", None),
+        (Action::Update, "inactive", Some("user inactive")),
+        (Action::Delete, "", Some("user deleted")),
+    ];
+    for (action, status, detail) in cases {
+        let scene = Scene::new().await;
+        let user = scene.user.to_string();
+        let has_revoked = scene.apply(vec![change(1, action, (USERS, &user), status)]).await;
+        assert_eq!((has_revoked, scene.is_revoked(scene.user).await), (detail.is_some(), detail.is_some()));
+        assert_eq!(scene.trail().await, Vec::from_iter(detail));
+        let has_secrets = scene.with_secrets().await.contains(&scene.user);
+        assert_eq!(has_secrets, action != Action::Delete, "a deactivated user can be activated again");
+    }
+}
+
+#[tokio::test]
+async fn only_an_api_user_who_leaves_its_own_project_loses_its_tokens() {
+    let scene = Scene::new().await;
+    let (user, robot, project) = (scene.user, scene.robot, scene.project);
+    let others =
+        [format!("{project}/{user}"), format!("{}/{robot}", RandomIds.gid()), robot.to_string(), format!("x/{robot}")];
+    let mut changes: Vec<Change> = others.iter().map(|key| change(1, Action::Delete, (MEMBERS, key), "")).collect();
+    changes.push(change(1, Action::Delete, ("cc.projects", &project.to_string()), ""));
+    assert!(!scene.apply(changes).await);
+    assert!(!scene.is_revoked(user).await && !scene.is_revoked(robot).await);
+
+    let own = format!("{project}/{robot}");
+    assert!(scene.apply(vec![change(2, Action::Delete, (MEMBERS, &own), "")]).await);
+    assert!(scene.is_revoked(robot).await);
+    assert_eq!(scene.trail().await, ["no member any more"]);
+}
+
+#[tokio::test]
+async fn a_deleted_api_user_is_written_down_once() {
+    let scene = Scene::new().await;
+    let (robot, own) = (scene.robot.to_string(), format!("{}/{}", scene.project, scene.robot));
+    let user = scene.user.to_string();
+    let changes = vec![
+        change(1, Action::Delete, (MEMBERS, &own), ""),
+        change(2, Action::Delete, (USERS, &robot), ""),
+        change(3, Action::Update, (USERS, &user), "inactive"),
+    ];
+    assert!(scene.apply(changes).await);
+    assert!(scene.is_revoked(scene.robot).await && scene.is_revoked(scene.user).await);
+    assert_eq!(scene.trail().await, ["user deleted", "user inactive"]);
+    assert_eq!(scene.with_secrets().await, [scene.user]);
+}
+
+#[tokio::test]
+async fn a_change_is_applied_once() {
+    let scene = Scene::new().await;
+    let user = scene.user.to_string();
+    let deactivated = |cursor| change(cursor, Action::Update, (USERS, &user), "inactive");
+    assert!(scene.apply(vec![deactivated(5)]).await);
+    for again in [vec![deactivated(5)], vec![deactivated(4)]] {
+        assert!(!scene.apply(again).await);
+    }
+    assert_eq!(scene.trail().await.len(), 1);
+    assert!(scene.apply(vec![deactivated(5), deactivated(6)]).await);
+    assert_eq!(scene.trail().await.len(), 2);
+}
