@@ -147,6 +147,15 @@ mod tests {
     }
 
     #[test]
+    fn the_token_of_an_api_user_names_its_project() {
+        let key = pkcs8();
+        let user: Claims = serde_json::from_value(claims()).unwrap();
+        let api_user = Claims { kind: crate::Kind::Api, project: Some(user.sub), ..user };
+        let token = Signer::new("k", &key).unwrap().sign(&api_user).unwrap();
+        assert_eq!(verify(&key, &token), Ok(api_user));
+    }
+
+    #[test]
     fn a_remembered_token_expires_and_goes_with_its_key() {
         let key = pkcs8();
         let signer = Signer::new("k", &key).unwrap();
@@ -320,7 +329,16 @@ mod tests {
 
     #[test]
     fn keys_of_another_length_are_left_out() {
-        assert!(KeySet::new(vec![PublicKey { kid: "k".to_owned(), x: vec![1; 31] }]).public().is_empty());
+        let key = |bytes: usize| PublicKey { kid: "k".to_owned(), x: vec![1; bytes] };
+        assert_eq!(KeySet::new(vec![key(31), key(32), key(33)]).public(), [key(32)]);
+    }
+
+    #[test]
+    fn a_key_is_published_as_a_jwk() {
+        let key = PublicKey { kid: "k".to_owned(), x: vec![1; 32] };
+        let x = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
+        let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "use": "sig", "alg": "EdDSA", "x": x});
+        assert_eq!(key.to_jwk(), jwk);
     }
 
     proptest! {
