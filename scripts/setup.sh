@@ -3,6 +3,7 @@
 #   scripts/setup.sh build      to build
 #   scripts/setup.sh test       to build, check and test
 #   scripts/setup.sh fuzz       to fuzz
+#   scripts/setup.sh mutants    to run the mutation tests
 #   scripts/setup.sh compose    to run docker-compose.yml and its test
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -113,6 +114,13 @@ fuzz() {
     cargo fuzz --version >/dev/null 2>&1 || cargo install --locked cargo-fuzz
 }
 
+mutants() {
+    build
+    postgres_is_here || packages+=(postgresql)
+    install_packages
+    [ -x .tools/bin/cargo-mutants ] || cargo install --locked --root .tools cargo-mutants
+}
+
 compose() {
     need make make
     need curl curl
@@ -139,6 +147,7 @@ case "${1:-}" in
     build) build; install_packages ;;
     test) test_ ;;
     fuzz) fuzz ;;
+    mutants) mutants ;;
     compose) compose ;;
-    *) sed -n '2,6s/^# \?//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,7s/^# \?//p' "$0" >&2; exit 2 ;;
 esac

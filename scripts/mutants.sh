@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Mutation tests: makes small changes to the code that decides on access, one at a time, and runs the tests of its crate.
+# Lists the changes with which these pass. Some of them fail a test in tests/, which is not run here.
+#   scripts/mutants.sh [AREA...]      all areas, or some of: policy token revocation throttle members follow
+set -euo pipefail
+cd "$(dirname "$0")/.."
+scripts/setup.sh mutants
+
+# The package of an area, and its files.
+area() {
+    case "$1" in
+        policy) echo doorward-directory src/policy.rs src/membership.rs ;;
+        token) echo doorward-token 'src/*.rs' ;;
+        revocation) echo doorward-auth src/revocation.rs src/store/revocation.rs src/trust.rs ;;
+        throttle) echo doorward-auth 'src/throttle/*.rs' src/store/throttle.rs ;;
+        members) echo doorward-directory src/members.rs src/store/membership.rs ;;
+        follow) echo doorward-auth src/follow.rs ;;
+        *) echo "no area: $1" >&2; return 2 ;;
+    esac
+}
+
+[ "$#" -gt 0 ] || set -- policy token revocation throttle members follow
+# The builds of all areas share their dependencies.
+export CARGO_TARGET_DIR="$PWD/target/mutants" CARGO_PROFILE_DEV_DEBUG=0
+mkdir -p target/mutants
+for name in "$@"; do
+    words=$(area "$name")
+    read -ra words <<<"$words"
+    package=${words[0]}
+    files=()
+    for file in "${words[@]:1}"; do files+=(--file "crates/${package#doorward-}/$file"); done
+    status=0
+    scripts/with-postgres.sh .tools/bin/cargo-mutants mutants --package "$package" "${files[@]}" \
+        --timeout 120 --output "target/mutants/$name" -- --tests || status=$?
+    # 2: some passed; 3: some took too long.
+    case "$status" in 0 | 2 | 3) ;; *) exit "$status" ;; esac
+done
+echo "mutants: the lists are target/mutants/*/mutants.out/missed.txt"
