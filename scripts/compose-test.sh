@@ -189,7 +189,7 @@ has_socket() {
 # The Socket.IO client of the tests, at ADDRESS: begins with polling, changes to a WebSocket, writes what it receives to a file.
 start_socket() {
     mkfifo "$work/socket.in"
-    MODULES="$PWD/.tools/node" node tests/socketio-js/drive.mjs \
+    MODULES="$PWD/.tools/node" PATH=$PATH:$PWD/.tools/venv/bin node tests/socketio-js/drive.mjs \
         "{\"url\": \"http://$1\", \"transports\": [\"polling\", \"websocket\"], \"auth\": {\"JWT\": \"$token\"}}" \
         <"$work/socket.in" >"$work/socket.out" 2>&1 &
     socket_pid=$!

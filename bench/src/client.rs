@@ -8,7 +8,7 @@ use hyper::{
     HeaderMap, Request, StatusCode,
     body::Bytes,
     client::conn::http1::{SendRequest, handshake},
-    header::{AUTHORIZATION, CONTENT_TYPE, HOST},
+    header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName},
 };
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 pub(crate) struct Call {
     method: &'static str,
     path: Cow<'static, str>,
-    token: Option<String>,
+    headers: Vec<(HeaderName, String)>,
     body: Bytes,
     /// What is answered when all is well.
     pub(crate) expected: StatusCode,
@@ -26,41 +26,48 @@ pub(crate) struct Call {
 
 impl Call {
     pub(crate) fn get(path: impl Into<Cow<'static, str>>) -> Self {
-        Self { method: "GET", path: path.into(), token: None, body: Bytes::new(), expected: StatusCode::OK }
+        Self { method: "GET", path: path.into(), headers: Vec::new(), body: Bytes::new(), expected: StatusCode::OK }
+    }
+
+    pub(crate) fn post(path: impl Into<Cow<'static, str>>, body: &serde_json::Value) -> Self {
+        Self { method: "POST", body: body.to_string().into(), ..Self::get(path) }
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    fn bearer(self, token: &str) -> Self {
+        self.header(AUTHORIZATION, format!("Bearer {token}"))
     }
 
     pub(crate) fn login(username: &str, password: &str) -> Self {
-        Self::login_at("/api/login", username, password)
+        Self::post("/api/login", &serde_json::json!({"username": username, "password": password}))
     }
 
     pub(crate) fn project_login(project: &str, username: &str, password: &str) -> Self {
-        Self::login_at(format!("/api/p/{project}/login"), username, password)
-    }
-
-    fn login_at(path: impl Into<Cow<'static, str>>, username: &str, password: &str) -> Self {
-        let body = serde_json::json!({"username": username, "password": password}).to_string().into();
-        Self { method: "POST", body, ..Self::get(path) }
+        let body = serde_json::json!({"username": username, "password": password});
+        Self::post(format!("/api/p/{project}/login"), &body)
     }
 
     pub(crate) fn init(token: &str) -> Self {
-        Self { token: Some(format!("Bearer {token}")), ..Self::get("/api/init") }
+        Self::get("/api/init").bearer(token)
     }
 
     /// Refused as a bad request, before its body is looked for.
     pub(crate) fn refused(path: &'static str, token: &str) -> Self {
-        let token = Some(format!("Bearer {token}"));
-        Self { method: "POST", token, expected: StatusCode::BAD_REQUEST, ..Self::get(path) }
+        Self { method: "POST", expected: StatusCode::BAD_REQUEST, ..Self::get(path) }.bearer(token)
     }
 
-    pub(crate) fn post(path: &'static str, token: &str, body: &serde_json::Value) -> Self {
-        let token = Some(format!("Bearer {token}"));
-        Self { method: "POST", token, body: body.to_string().into(), ..Self::get(path) }
+    pub(crate) fn post_as(path: &'static str, token: &str, body: &serde_json::Value) -> Self {
+        Self::post(path, body).bearer(token)
     }
 
     fn request(&self) -> anyhow::Result<Request<Full<Bytes>>> {
         let mut request = Request::builder().method(self.method).uri(self.path.as_ref()).header(HOST, "bench");
-        if let Some(token) = &self.token {
-            request = request.header(AUTHORIZATION, token);
+        for (name, value) in &self.headers {
+            request = request.header(name, value);
         }
         if !self.body.is_empty() {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -102,6 +109,14 @@ impl Connection {
         self.sender.ready().await?;
         let (head, body) = self.sender.send_request(call.request()?).await?.into_parts();
         Ok(Answer { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes().into() })
+    }
+}
+
+impl Answer {
+    /// The JSON of an answer of success.
+    pub(crate) fn json(&self) -> anyhow::Result<serde_json::Value> {
+        ensure!(self.status.is_success(), "{}: {}", self.status, String::from_utf8_lossy(&self.body));
+        Ok(serde_json::from_slice(&self.body)?)
     }
 }
 

@@ -6,7 +6,7 @@ use anyhow::anyhow;
 use argon2::{Algorithm, Argon2, Block, Params, Version};
 use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 
-use crate::{process::Cpu, statistics::milliseconds};
+use crate::statistics::milliseconds;
 
 /// The defaults of `doorward`.
 const MEMORY_KIB: u32 = 19_456;
@@ -50,16 +50,8 @@ pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Hashes per second on all cores, and which share of all cores this process got meanwhile: when it is less than nearly
-/// all, the machine was busy with other things, and a comparison says little.
-pub(crate) fn on_all_cores(time: Duration) -> anyhow::Result<(f64, f64)> {
-    let (cpu, started) = (Cpu::of(std::process::id())?, Instant::now());
-    let rate = hashes_per_second(time)?;
-    let whole = started.elapsed().as_secs_f64() * f64::from(u32::try_from(cores())?);
-    Ok((rate, cpu.since(std::process::id())?.as_secs_f64() / whole))
-}
-
-fn hashes_per_second(time: Duration) -> anyhow::Result<f64> {
+/// Hashes per second on all cores.
+pub(crate) fn on_all_cores(time: Duration) -> anyhow::Result<f64> {
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..cores()).map(|_| scope.spawn(move || on_one_core(time))).collect();
         let rates = threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a hash panicked"))?);

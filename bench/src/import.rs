@@ -6,6 +6,7 @@ use crate::{
     Effort, fill,
     installation::{Backend, Installation},
     report::{Finding, Report},
+    rounds,
     statistics::median,
 };
 
@@ -15,19 +16,19 @@ const LINES_QUICK: u32 = 10_000;
 const LIMIT_SECONDS: f64 = 30.0;
 const ROUNDS: usize = 3;
 
-pub(crate) fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
     let (lines, rounds) = if effort.is_quick { (LINES_QUICK, 1) } else { (LINES, ROUNDS) };
-    let mut times = Vec::new();
-    for _ in 0..rounds {
+    let series = rounds::run(Effort { rounds, ..effort }, async || {
         let installation = Installation::new(backend)?;
         // Migrated before, as it is where somebody imports.
         installation.run(&["user", "list"])?;
         let gids: Vec<String> = (0..lines).map(|_| RandomIds.gid().to_string()).collect();
-        times.push(fill::import(&installation, &gids)?.as_secs_f64());
-    }
-    let seconds = median(&times);
-    let finding = Finding::new(format!("import of {lines} users, {backend}"), "s", seconds);
-    let finding = finding.note(format!("{:.0} lines/s", f64::from(lines) / seconds));
+        Ok(fill::import(&installation, &gids)?.as_secs_f64())
+    });
+    let series = series.await?;
+    let finding = Finding::of(format!("import of {lines} users, {backend}"), "s", &series, |seconds| *seconds);
+    let per_second = f64::from(lines) / median(&series.values);
+    let finding = finding.note(format!("{per_second:.0} lines/s"));
     let is_promised = backend == Backend::Postgres && !effort.is_quick;
     report.add(if is_promised { finding.at_most(LIMIT_SECONDS) } else { finding });
     Ok(())

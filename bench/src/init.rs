@@ -12,14 +12,17 @@ use crate::{
     client::{Call, Connection, log_in},
     fill::{PASSWORD, Size, USERNAME, fill},
     installation::{Backend, Installation},
-    load,
+    load::{self, Load},
     process::{Server, free_address},
     report::{Finding, Report},
+    rounds::{self, Series},
     sql,
-    statistics::{median, median_ratio, medians},
+    statistics::{Pair, median},
 };
 
 pub(crate) const CONNECTIONS: usize = 32;
+/// Calls of either kind in a round of calls that come one after the other.
+const ALONE: usize = 40;
 
 pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
     let installation = Installation::new(backend)?;
@@ -33,68 +36,80 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     ensure!(bare_connection.ask(&call).await?.body.len() == bytes, "the ceiling answers something else");
 
     let one = vec![call.clone(); CONNECTIONS];
-    let comparison = compare(&server, &bare, &one, effort).await?;
+    let series = compare(&server, &bare, &one, effort).await?;
     let name = |what: &str| format!("init, {what}, {backend}");
-    let throughput = comparison.throughput(name(&format!("{CONNECTIONS} connections")));
-    report.add(throughput.at_least(0.4).note(format!("{bytes} bytes; {}", comparison.cpu)));
-    report.add(comparison.tail(name("p99 against p50")).at_most(5.0));
+    let rates = throughput(name(&format!("{CONNECTIONS} connections")), &series, &format!("{bytes} bytes; "));
+    report.add(rates.at_least(0.4));
+    let of_bare = |value: fn(&Pair) -> f64| median(&series.map(|round| value(&round.bare_tail)));
+    let note =
+        format!("of the ceiling: {:.2} and {:.2} ms", of_bare(|tail| tail.measured), of_bare(|tail| tail.ceiling));
+    report.add(Finding::of_pairs(name("p99 against p50"), "ms", &series, |round| round.tail).at_most(5.0).note(note));
 
     // The promise is about one caller. These tell how much of it is owed to answers and renewals that are shared.
     let mut many = Vec::new();
     for _ in 0..CONNECTIONS {
         many.push(Call::init(&log_in(server.address, USERNAME, PASSWORD).await?));
     }
-    let comparison = compare(&server, &bare, &many, effort).await?;
-    report.add(comparison.throughput(name("a token for each connection")).note(comparison.cpu));
+    let series = compare(&server, &bare, &many, effort).await?;
+    report.add(throughput(name("a token for each connection"), &series, ""));
     let mut connection = Connection::open(server.address).await?;
-    let (mut unchanged, mut changed) = (Vec::new(), Vec::new());
-    for _ in 0..effort.rounds * 40 {
-        sql::execute(&installation.directory_url, "UPDATE feed_head SET cursor = cursor + 1")?;
-        changed.extend(load::alone(&mut connection, &call, 1).await?);
-        unchanged.extend(load::alone(&mut connection, &call, 1).await?);
-    }
-    let alone = Finding::new(name("alone, after a change"), "ms", median(&changed));
-    report.add(alone.note(format!("{:.2} ms when nothing has changed", median(&unchanged))));
+    let alone = rounds::run(effort, async || alone(&installation, &mut connection, &call, ALONE).await).await?;
+    let note = format!("{:.2} ms when nothing has changed", median(&alone.map(|alone| alone.unchanged)));
+    report.add(Finding::of(name("alone, after a change"), "ms", &alone, |alone| alone.changed).note(note));
     Ok(())
 }
 
-/// Under the same load, in turns.
+/// Medians of inits one after the other, in milliseconds.
+pub(crate) struct Alone {
+    pub(crate) changed: f64,
+    pub(crate) unchanged: f64,
+}
+
+/// Inits by turns: one after a change, and one after none.
+pub(crate) async fn alone(
+    installation: &Installation,
+    connection: &mut Connection,
+    call: &Call,
+    count: usize,
+) -> anyhow::Result<Alone> {
+    let (mut unchanged, mut changed) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        sql::execute(&installation.directory_url, "UPDATE feed_head SET cursor = cursor + 1")?;
+        changed.extend(load::alone(connection, call, 1).await?);
+        unchanged.extend(load::alone(connection, call, 1).await?);
+    }
+    Ok(Alone { changed: median(&changed), unchanged: median(&unchanged) })
+}
+
+/// One round under the same load.
 struct Comparison {
-    /// Requests a second: the server, the ceiling.
-    rates: Vec<(f64, f64)>,
+    /// Requests a second: the server, the bare handler.
+    rates: Pair,
     /// Milliseconds: p99, p50.
-    tails: Vec<(f64, f64)>,
-    ceiling_tail: (f64, f64),
+    tail: Pair,
+    bare_tail: Pair,
     cpu: String,
 }
 
-async fn compare(server: &Server, bare: &Server, calls: &[Call], effort: Effort) -> anyhow::Result<Comparison> {
+async fn compare(server: &Server, bare: &Server, calls: &[Call], effort: Effort) -> anyhow::Result<Series<Comparison>> {
     let time = Duration::from_secs(if effort.is_quick { 2 } else { 5 });
-    let mut comparison =
-        Comparison { rates: Vec::new(), tails: Vec::new(), ceiling_tail: (0.0, 0.0), cpu: String::new() };
-    for _ in 0..effort.rounds {
+    let tail = |load: &Load| Pair::new(load.percentile(990), load.percentile(500));
+    let round = async || {
         let ceiling = load::closed_loop(bare, calls, time).await?;
         let load = load::closed_loop(server, calls, time).await?;
-        comparison.rates.push((load.per_second, ceiling.per_second));
-        comparison.tails.push((load.percentile(990), load.percentile(500)));
-        comparison.ceiling_tail = (ceiling.percentile(990), ceiling.percentile(500));
-        comparison.cpu = format!("{}; ceiling {} us", load.cpu_note(), ceiling.server_cpu.as_micros());
-    }
-    Ok(comparison)
+        Ok(Comparison {
+            rates: Pair::new(load.per_second, ceiling.per_second)?,
+            tail: tail(&load)?,
+            bare_tail: tail(&ceiling)?,
+            cpu: format!("{}; ceiling {} us", load.cpu_note(), ceiling.server_cpu.as_micros()),
+        })
+    };
+    rounds::run(effort, round).await
 }
 
-impl Comparison {
-    fn throughput(&self, name: String) -> Finding {
-        let (measured, ceiling) = medians(&self.rates);
-        Finding::new(name, "/s", measured).against(ceiling, median_ratio(&self.rates))
-    }
-
-    fn tail(&self, name: String) -> Finding {
-        let (p99, p50) = medians(&self.tails);
-        let (ceiling_p99, ceiling_p50) = self.ceiling_tail;
-        let note = format!("of the ceiling: {ceiling_p99:.2} and {ceiling_p50:.2} ms");
-        Finding::new(name, "ms", p99).against(p50, median_ratio(&self.tails)).note(note)
-    }
+fn throughput(name: String, series: &Series<Comparison>, note: &str) -> Finding {
+    let cpu = series.values.last().map(|round| round.cpu.as_str()).unwrap_or_default();
+    Finding::of_pairs(name, "/s", series, |round| round.rates).note(format!("{note}{cpu}"))
 }
 
 /// An answer, and the keys that verify its token.

@@ -8,10 +8,11 @@ use crate::{
     Effort,
     client::{Call, Connection, log_in},
     fill::{PASSWORD, Team, USERNAME, import, insert_projects},
+    init::alone,
     installation::{Backend, Installation},
     load,
     report::{Finding, Report},
-    sql,
+    rounds, sql,
     statistics::median,
 };
 
@@ -21,6 +22,8 @@ const PROJECTS: usize = 2000;
 const OTHERS: usize = 4;
 /// Maximum time of a login to the project of 10,000 members.
 const PROJECT_LOGIN_MILLISECONDS: f64 = 100.0;
+/// Calls of each kind in a round.
+const CALLS: usize = 4;
 
 pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
     let gids: Vec<String> = (0..MEMBERS).map(|_| RandomIds.gid().to_string()).collect();
@@ -39,25 +42,23 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
         let call = Call::login(USERNAME, PASSWORD);
         let answer = connection.ask(&call).await?;
         let (bytes, project) = (answer.body.len(), first_project(&answer.body)?);
-        let rounds = effort.rounds * 4;
-        let login = median(&load::alone(&mut connection, &call, rounds).await?);
-        report.add(Finding::new(format!("login, {what}, {backend}"), "ms", login).note(format!("{bytes} bytes")));
+        let login = async || Ok(median(&load::alone(&mut connection, &call, CALLS).await?));
+        let logins = rounds::run(effort, login).await?;
+        let finding = Finding::of(format!("login, {what}, {backend}"), "ms", &logins, |login| *login);
+        report.add(finding.note(format!("{bytes} bytes")));
         if projects.len() == 1 {
             let call = Call::project_login(&project, USERNAME, PASSWORD);
             let bytes = connection.ask(&call).await?.body.len();
-            let times = load::alone(&mut connection, &call, rounds).await?;
-            let login = Finding::new(format!("login to {what}, {backend}"), "ms", median(&times));
-            report.add(login.at_most(PROJECT_LOGIN_MILLISECONDS).note(format!("{bytes} bytes")));
+            let login = async || Ok(median(&load::alone(&mut connection, &call, CALLS).await?));
+            let logins = rounds::run(effort, login).await?;
+            let finding = Finding::of(format!("login to {what}, {backend}"), "ms", &logins, |login| *login);
+            report.add(finding.at_most(PROJECT_LOGIN_MILLISECONDS).note(format!("{bytes} bytes")));
         }
         let call = Call::init(&log_in(server.address, USERNAME, PASSWORD).await?);
-        let (mut changed, mut unchanged) = (Vec::new(), Vec::new());
-        for _ in 0..rounds {
-            sql::execute(&installation.directory_url, "UPDATE feed_head SET cursor = cursor + 1")?;
-            changed.extend(load::alone(&mut connection, &call, 1).await?);
-            unchanged.extend(load::alone(&mut connection, &call, 1).await?);
-        }
-        let init = Finding::new(format!("init after a change, {what}, {backend}"), "ms", median(&changed));
-        report.add(init.note(format!("{:.2} ms when nothing has changed", median(&unchanged))));
+        let inits = rounds::run(effort, async || alone(&installation, &mut connection, &call, CALLS).await).await?;
+        let init = Finding::of(format!("init after a change, {what}, {backend}"), "ms", &inits, |init| init.changed);
+        let unchanged = median(&inits.map(|init| init.unchanged));
+        report.add(init.note(format!("{unchanged:.2} ms when nothing has changed")));
     }
     Ok(())
 }

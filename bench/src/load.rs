@@ -9,7 +9,7 @@ use tokio::{task::JoinSet, time::Instant};
 use crate::{
     client::{Call, Connection},
     process::{Cpu, Server},
-    statistics::{milliseconds, percentile},
+    statistics::{NothingMeasured, milliseconds, percentile},
 };
 
 /// Before anything counts.
@@ -37,7 +37,8 @@ impl Load {
     }
 }
 
-/// One call for each connection. What is answered within the time counts, wherever it began.
+/// One call for each connection. What is answered within the time counts, wherever it began. Fails with `NothingMeasured`
+/// when that is nothing.
 pub(crate) async fn closed_loop(server: &Server, calls: &[Call], time: Duration) -> anyhow::Result<Load> {
     let begin = Instant::now() + WARM_UP;
     let end = begin + time;
@@ -56,7 +57,7 @@ pub(crate) async fn closed_loop(server: &Server, calls: &[Call], time: Duration)
         refused += own_refused;
     }
     let count = u32::try_from(latencies.len())?;
-    ensure!(count > 0, "nothing was answered");
+    ensure!(count > 0, NothingMeasured("nothing was answered in time"));
     let per_second = f64::from(count) / time.as_secs_f64();
     Ok(Load { per_second, latencies, refused, server_cpu: server_cpu / count, client_cpu: client_cpu / count })
 }

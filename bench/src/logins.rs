@@ -11,7 +11,8 @@ use crate::{
     load,
     process::Server,
     report::{Finding, Report},
-    statistics::{median, median_ratio, medians},
+    rounds,
+    statistics::{Pair, median},
 };
 
 /// At concurrency 2 x cores.
@@ -21,19 +22,16 @@ pub(crate) async fn measure_throughput(report: &mut Report, backend: Backend, ef
     let server = installation.serve().await?;
     let calls = vec![Call::login(USERNAME, PASSWORD); 2 * hash::cores()];
     let time = Duration::from_secs(if effort.is_quick { 2 } else { 8 });
-    let mut pairs = Vec::new();
-    let (mut note, mut least_share) = (String::new(), f64::INFINITY);
-    for _ in 0..effort.rounds {
-        let (ceiling, share) = hash::on_all_cores(time)?;
-        least_share = least_share.min(share);
+    let mut note = String::new();
+    let series = rounds::run(effort, async || {
+        let ceiling = hash::on_all_cores(time)?;
         let load = load::closed_loop(&server, &calls, time).await?;
-        pairs.push((load.per_second, ceiling));
         note = format!("p50 {:.0} ms, p99 {:.0} ms; {}", load.percentile(500), load.percentile(990), load.cpu_note());
-    }
-    let (measured, ceiling) = medians(&pairs);
-    let finding = Finding::new(format!("logins, {backend}"), "/s", measured);
-    let note = format!("{note}; the ceiling had at least {:.0} % of the machine", least_share * 100.0);
-    report.add(finding.against(ceiling, median_ratio(&pairs)).at_least(0.95).note(note));
+        Ok(Pair::new(load.per_second, ceiling)?)
+    });
+    let series = series.await?;
+    let finding = Finding::of_pairs(format!("logins, {backend}"), "/s", &series, |pair| *pair);
+    report.add(finding.at_least(0.95).note(note));
     Ok(())
 }
 
@@ -41,6 +39,8 @@ pub(crate) async fn measure_throughput(report: &mut Report, backend: Backend, ef
 pub(crate) async fn measure_one(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
     /// Long enough that caches are warm, short enough that both see the same machine.
     const RUN: usize = 10;
+    /// Runs of either kind in a round.
+    const TURNS: usize = 4;
     let installation = Installation::new(backend)?;
     fill(&installation, Size::SMALL)?;
     let server = installation.serve().await?;
@@ -48,19 +48,24 @@ pub(crate) async fn measure_one(report: &mut Report, backend: Backend, effort: E
     let mut hasher = RawHasher::default_parameters()?;
     let call = Call::login(USERNAME, PASSWORD);
     load::alone(&mut connection, &call, RUN).await?;
-    let (mut hashes, mut logins) = (Vec::new(), Vec::new());
     let (sum, count) = hashing(&server).await?;
-    for _ in 0..effort.rounds * 4 {
-        hashes.extend(hash::alone(&mut hasher, RUN)?);
-        logins.extend(load::alone(&mut connection, &call, RUN).await?);
-    }
-    let (hash, login) = (median(&hashes), median(&logins));
+    let series = rounds::run(effort, async || {
+        let (mut hashes, mut logins) = (Vec::new(), Vec::new());
+        for _ in 0..TURNS {
+            hashes.extend(hash::alone(&mut hasher, RUN)?);
+            logins.extend(load::alone(&mut connection, &call, RUN).await?);
+        }
+        Ok(Pair::new(median(&logins), median(&hashes))?)
+    });
+    let series = series.await?;
     let (sum_after, count_after) = hashing(&server).await?;
     let in_server = (sum_after - sum) / (count_after - count) * 1000.0;
-    let finding = Finding::new(format!("one login less one hash, {backend}"), "ms", login - hash);
+    let of = |value: fn(&Pair) -> f64| median(&series.map(value));
+    let (login, hash) = (of(|pair| pair.measured), of(|pair| pair.ceiling));
     let note =
         format!("login {login:.2} ms, hash {hash:.2} ms; in the server a hash took {in_server:.2} ms on average");
-    report.add(finding.at_most(3.0).note(note));
+    let name = format!("one login less one hash, {backend}");
+    report.add(Finding::of(name, "ms", &series, |pair| pair.difference()).at_most(3.0).note(note));
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `make bench`: measures the release binary from outside, each promise against a ceiling of the same run, prints a table
-//! and writes `target/bench.json`. Exits with 1 when a promise is not kept.
+//! and writes `target/bench.json`. Exits with 1 when a promise is broken; a busy machine is reported and breaks none.
+//! `make bench-peers`: other servers of its kind next to it, under the same load.
 
 mod bare;
 mod client;
@@ -11,9 +12,12 @@ mod installation;
 mod large;
 mod load;
 mod logins;
+mod machine;
 mod memory;
+mod peers;
 mod process;
 mod report;
+mod rounds;
 mod scale;
 mod socket;
 mod sockets;
@@ -26,20 +30,31 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use installation::Backend;
+use machine::Machine;
 use report::Report;
 
 const BACKENDS: [Backend; 2] = [Backend::Sqlite, Backend::Postgres];
-const NAMES: [&str; 10] =
-    ["logins", "login", "init", "scale", "large", "memory", "tokens", "import", "sync", "sockets"];
+/// Sections over SQLite alone. They come first, while nothing else has run.
+const SECTIONS: [&str; 2] = ["memory", "tokens"];
+/// Sections over each of the databases.
+const SECTIONS_PER_BACKEND: [&str; 8] = ["logins", "login", "init", "scale", "large", "sync", "sockets", "import"];
 const USAGE: &str =
-    "usage: doorward-bench [--quick] [logins|login|init|scale|large|memory|tokens|import|sync|sockets]...";
+    "usage: doorward-bench [--quick] [peers | [memory|tokens|logins|login|init|scale|large|sync|sockets|import]...]";
 
-/// How long and how often.
+/// How long and how often, and on which machine.
 #[derive(Clone, Copy)]
 struct Effort {
     is_quick: bool,
-    /// Pairs of ceiling and measurement, one after the other; medians count.
+    /// How many rounds of a measurement count.
     rounds: usize,
+    machine: Machine,
+}
+
+impl Effort {
+    /// So many times as many rounds.
+    fn times(self, factor: usize) -> Self {
+        Self { rounds: self.rounds * factor, ..self }
+    }
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -50,54 +65,61 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let (flags, names): (Vec<&str>, Vec<&str>) =
         words.iter().map(String::as_str).partition(|word| word.starts_with('-'));
-    if flags.iter().any(|flag| *flag != "--quick") || names.iter().any(|name| !NAMES.contains(name)) {
+    let is_section = |name: &&str| SECTIONS.contains(name) || SECTIONS_PER_BACKEND.contains(name);
+    if flags.iter().any(|flag| *flag != "--quick") || !(names == ["peers"] || names.iter().all(is_section)) {
         bail!(USAGE);
     }
     let is_quick = !flags.is_empty();
-    let effort = Effort { is_quick, rounds: if is_quick { 2 } else { 5 } };
+    let effort = Effort { is_quick, rounds: if is_quick { 2 } else { 5 }, machine: Machine::new() };
     // One thread: what generates load takes as little as it can from what is measured.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let report = runtime.block_on(run(&names, effort))?;
+    if names == ["peers"] {
+        runtime.block_on(peers::compare(effort))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let report = runtime.block_on(run(&names, effort));
     report.print()?;
     Ok(if report.is_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn run(names: &[&str], effort: Effort) -> anyhow::Result<Report> {
+/// Measures all sections, or those named. One that fails does not keep the others from being measured.
+async fn run(names: &[&str], effort: Effort) -> Report {
     let mut report = Report::new(effort.is_quick);
-    let is_chosen = |name| names.is_empty() || names.contains(&name);
-    // First, while nothing else has run.
-    if is_chosen("memory") {
-        memory::measure(&mut report, effort).await?;
-    }
-    if is_chosen("tokens") {
-        tokens::measure_checks(&mut report, effort).await?;
-        tokens::measure_renewals(&mut report, effort).await?;
+    let is_chosen = |name: &&str| names.is_empty() || names.contains(name);
+    for section in SECTIONS.into_iter().filter(is_chosen) {
+        let outcome = measure(section, &mut report, effort).await;
+        report.end_section(section, outcome);
     }
     for backend in BACKENDS {
-        if is_chosen("logins") {
-            logins::measure_throughput(&mut report, backend, effort).await?;
-        }
-        if is_chosen("login") {
-            logins::measure_one(&mut report, backend, effort).await?;
-        }
-        if is_chosen("init") {
-            init::measure(&mut report, backend, effort).await?;
-        }
-        if is_chosen("scale") {
-            scale::measure(&mut report, backend, effort).await?;
-        }
-        if is_chosen("large") {
-            large::measure(&mut report, backend, effort).await?;
-        }
-        if is_chosen("sync") {
-            sync::measure(&mut report, backend, effort).await?;
-        }
-        if is_chosen("sockets") {
-            sockets::measure(&mut report, backend, effort).await?;
-        }
-        if is_chosen("import") {
-            import::measure(&mut report, backend, effort)?;
+        for section in SECTIONS_PER_BACKEND.into_iter().filter(is_chosen) {
+            let outcome = measure_backend(section, &mut report, backend, effort).await;
+            report.end_section(&format!("{section}, {backend}"), outcome);
         }
     }
-    Ok(report)
+    report
+}
+
+async fn measure(section: &str, report: &mut Report, effort: Effort) -> anyhow::Result<()> {
+    match section {
+        "memory" => memory::measure(report, effort).await,
+        "tokens" => {
+            tokens::measure_checks(report, effort).await?;
+            tokens::measure_renewals(report, effort).await
+        }
+        unknown => bail!("no section {unknown}"),
+    }
+}
+
+async fn measure_backend(section: &str, report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
+    match section {
+        "logins" => logins::measure_throughput(report, backend, effort).await,
+        "login" => logins::measure_one(report, backend, effort).await,
+        "init" => init::measure(report, backend, effort).await,
+        "scale" => scale::measure(report, backend, effort).await,
+        "large" => large::measure(report, backend, effort).await,
+        "sync" => sync::measure(report, backend, effort).await,
+        "sockets" => sockets::measure(report, backend, effort).await,
+        "import" => import::measure(report, backend, effort).await,
+        unknown => bail!("no section {unknown}"),
+    }
 }

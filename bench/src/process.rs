@@ -5,6 +5,7 @@ use std::{
     io::ErrorKind,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
+    pin::pin,
     process::{Child, Command, Stdio},
     sync::atomic::{AtomicU16, Ordering},
     time::{Duration, Instant},
@@ -17,6 +18,7 @@ use crate::client::{Call, Connection};
 
 const START: Duration = Duration::from_secs(30);
 const BETWEEN_POLLS: Duration = Duration::from_millis(2);
+const BETWEEN_SAMPLES: Duration = Duration::from_millis(20);
 /// `sysconf(_SC_CLK_TCK)`, the same on every Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
@@ -84,14 +86,27 @@ impl Server {
         Ok(value.map(str::parse).transpose()?.unwrap_or_default())
     }
 
-    /// Resident memory now, in MiB.
+    /// Private memory now, in MiB: pages that belong to no file. Pages of the binary and of libraries are left out, since
+    /// how many of them are resident depends on the machine.
+    pub(crate) fn private_mib(&self) -> anyhow::Result<f64> {
+        self.status_mib("RssAnon:")
+    }
+
+    /// Resident memory now, in MiB, with the pages of files.
     pub(crate) fn resident_mib(&self) -> anyhow::Result<f64> {
         self.status_mib("VmRSS:")
     }
 
-    /// The most memory that was ever resident, in MiB.
-    pub(crate) fn peak_mib(&self) -> anyhow::Result<f64> {
-        self.status_mib("VmHWM:")
+    /// The result of some work, and the most private memory meanwhile.
+    pub(crate) async fn peak_private_mib<T>(&self, work: impl Future<Output = T>) -> anyhow::Result<(T, f64)> {
+        let mut work = pin!(work);
+        let mut peak = self.private_mib()?;
+        loop {
+            if let Ok(result) = tokio::time::timeout(BETWEEN_SAMPLES, &mut work).await {
+                return Ok((result, peak));
+            }
+            peak = peak.max(self.private_mib()?);
+        }
     }
 
     fn status_mib(&self, name: &str) -> anyhow::Result<f64> {
@@ -116,16 +131,22 @@ async fn is_ready(address: SocketAddr, path: &'static str) -> bool {
     connection.send(&Call::get(path)).await.is_ok_and(|status| status == StatusCode::OK)
 }
 
+/// The fields of `/proc/PID/stat` (proc(5)) from the third on: the second one, a name, may contain spaces.
+pub(crate) fn stat_fields(id: u32) -> anyhow::Result<Vec<String>> {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
+    let (_, fields) = stat.rsplit_once(") ").context("unknown format of /proc/PID/stat")?;
+    Ok(fields.split_whitespace().map(str::to_owned).collect())
+}
+
 /// CPU time that a process has used so far.
 #[derive(Clone, Copy)]
 pub(crate) struct Cpu(Duration);
 
 impl Cpu {
     pub(crate) fn of(id: u32) -> anyhow::Result<Self> {
-        let stat = std::fs::read_to_string(format!("/proc/{id}/stat"))?;
-        // User and system time are the 14th and 15th field (proc(5)); the second one may contain anything but `)`.
-        let (_, fields) = stat.rsplit_once(") ").context("an unknown format")?;
-        let ticks: Vec<f64> = fields.split(' ').skip(11).take(2).map(str::parse).collect::<Result<_, _>>()?;
+        // User and system time are the 14th and 15th field of all (proc(5)).
+        let fields = stat_fields(id)?;
+        let ticks: Vec<f64> = fields.iter().skip(11).take(2).map(|field| field.parse()).collect::<Result<_, _>>()?;
         Ok(Self(Duration::from_secs_f64(ticks.iter().sum::<f64>() / TICKS_PER_SECOND)))
     }
 

@@ -11,7 +11,8 @@ use crate::{
     load,
     process::Server,
     report::{Finding, Report},
-    statistics::{median, median_ratio, medians},
+    rounds,
+    statistics::{Pair, median},
 };
 
 const LIMIT: f64 = 1.2;
@@ -41,6 +42,13 @@ impl Place {
     }
 }
 
+/// The large installation against the small one.
+struct Round {
+    login: Pair,
+    init: Pair,
+    loaded: Pair,
+}
+
 pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
     let size = if effort.is_quick {
         Size { users: 10_000, projects: 2_000 }
@@ -54,18 +62,21 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let (mut small, mut large) = (Place::open(&small).await?, Place::open(&large).await?);
     let time = Duration::from_secs(if effort.is_quick { 1 } else { 4 });
     let login = Call::login(USERNAME, PASSWORD);
-    let (mut logins, mut inits, mut loads) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..effort.rounds * 2 {
-        logins.push((large.alone(&login, 20).await?, small.alone(&login, 20).await?));
+    let series = rounds::run(effort.times(2), async || {
         let (in_large, in_small) = (Call::init(&large.token), Call::init(&small.token));
-        inits.push((large.alone(&in_large, 200).await?, small.alone(&in_small, 200).await?));
-        loads.push((large.loaded(time).await?, small.loaded(time).await?));
-    }
+        Ok(Round {
+            login: Pair::new(large.alone(&login, 20).await?, small.alone(&login, 20).await?)?,
+            init: Pair::new(large.alone(&in_large, 200).await?, small.alone(&in_small, 200).await?)?,
+            loaded: Pair::new(large.loaded(time).await?, small.loaded(time).await?)?,
+        })
+    });
+    let series = series.await?;
     let places = format!("{} users against {}", size.users, Size::SMALL.users);
-    for (what, pairs) in [("login", logins), ("init", inits), ("init under load", loads)] {
-        let (in_large, in_small) = medians(&pairs);
-        let finding = Finding::new(format!("{what} among many, {backend}"), "ms", in_large);
-        report.add(finding.against(in_small, median_ratio(&pairs)).at_most(LIMIT).note(places.clone()));
+    let findings: [(&str, fn(&Round) -> Pair); 3] =
+        [("login", |round| round.login), ("init", |round| round.init), ("init under load", |round| round.loaded)];
+    for (what, pair) in findings {
+        let finding = Finding::of_pairs(format!("{what} among many, {backend}"), "ms", &series, pair);
+        report.add(finding.at_most(LIMIT).note(places.clone()));
     }
     Ok(())
 }

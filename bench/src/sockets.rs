@@ -19,9 +19,10 @@ use crate::{
     load,
     process::Server,
     report::{Finding, Report},
+    rounds,
     socket::Socket,
     sql,
-    statistics::{median, milliseconds, percentile},
+    statistics::{Summary, milliseconds, percentile},
 };
 
 const KIB_EACH: f64 = 20.0;
@@ -30,6 +31,8 @@ const P50_MS: f64 = 20.0;
 const P99_MS: f64 = 150.0;
 /// Sockets of each member.
 const EACH: usize = 5;
+/// Changes in a round.
+const CHANGES: usize = 4;
 /// Handshakes at once.
 const AT_ONCE: usize = 50;
 /// For everybody to be told, before it counts as never.
@@ -76,7 +79,7 @@ impl Place {
 
     /// Those that are connected from now on have nothing to catch up with.
     async fn go_to_the_present(&mut self) -> anyhow::Result<()> {
-        let call = Call::post("/sync/cursors", &self.owner_token, &json!({}));
+        let call = Call::post_as("/sync/cursors", &self.owner_token, &json!({}));
         let answer: Value = serde_json::from_slice(&self.owner.ask(&call).await?.body)?;
         self.cursor = answer.pointer("/result/cc.cursor").and_then(Value::as_i64).context("a cursor")?;
         Ok(())
@@ -98,7 +101,7 @@ impl Place {
     /// Renames the project; after how long the last of so many sockets is told, counted from the call.
     async fn rename(&mut self, number: usize, sockets: usize) -> anyhow::Result<Vec<Duration>> {
         let body = json!({"project": self.project, "name": format!("Name {number}")});
-        let call = Call::post("/api/projects/update", &self.owner_token, &body);
+        let call = Call::post_as("/api/projects/update", &self.owner_token, &body);
         let sent = Instant::now();
         let status = self.owner.send(&call).await?;
         ensure!(status == call.expected, "answered {status}");
@@ -117,18 +120,25 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let mut place = Place::open(&installation, members).await?;
 
     place.connect_all().await?;
-    let mut lasts = Vec::new();
-    for number in 0..effort.rounds * 4 {
-        let times = place.rename(number, members).await?;
-        lasts.push(times.into_iter().max().map_or(f64::NAN, milliseconds));
-    }
-    let all = Finding::new(format!("a change told to {members} sockets, {backend}"), "ms", median(&lasts));
-    let worst = lasts.iter().copied().fold(0.0, f64::max);
+    let mut changes = 0;
+    let series = rounds::run(effort, async || {
+        let mut lasts = Vec::new();
+        for _ in 0..CHANGES {
+            changes += 1;
+            let times = place.rename(changes, members).await?;
+            lasts.push(times.into_iter().max().map_or(f64::NAN, milliseconds));
+        }
+        Ok(Summary::of(&lasts))
+    });
+    let series = series.await?;
+    let name = format!("a change told to {members} sockets, {backend}");
+    let all = Finding::of(name, "ms", &series, |lasts| lasts.median);
+    let worst = series.map(|lasts| lasts.greatest).into_iter().fold(f64::NAN, f64::max);
     report.add(all.at_most(ALL_WITHIN_MS).note(format!("from the call to the last of them; at worst {worst:.0} ms")));
 
     place.go_to_the_present().await?;
     // What everybody needs, as caches of the databases, is there by now.
-    let before = place.server.resident_mib()?;
+    let before = place.server.private_mib()?;
     for _ in 1..EACH {
         place.connect_all().await?;
     }
@@ -136,11 +146,17 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let count = members * EACH;
     let open = place.server.metric("doorward_sockets_open").await?;
     ensure!(open >= f64::from(u32::try_from(count)?), "{open} sockets are open");
-    let kib = (place.server.resident_mib()? - before) * 1024.0 / f64::from(u32::try_from(count - members)?);
-    let memory = Finding::new(format!("memory of each of {count} sockets, {backend}"), "KiB", kib);
+    let kib = (place.server.private_mib()? - before) * 1024.0 / f64::from(u32::try_from(count - members)?);
+    let memory = Finding::new(format!("private memory of each of {count} sockets, {backend}"), "KiB", kib);
     report.add(memory.at_most(KIB_EACH).note(format!("{before:.0} MiB with {members} of them")));
     drop(place);
     measure_latency(report, backend, effort).await
+}
+
+/// In milliseconds.
+struct Latency {
+    p50: f64,
+    p99: f64,
 }
 
 /// Of one socket among a hundred, while others ask for news as fast as they can.
@@ -149,32 +165,32 @@ async fn measure_latency(report: &mut Report, backend: Backend, effort: Effort) 
     let installation = Installation::new(backend)?;
     let mut place = Place::open(&installation, members).await?;
     place.connect_all().await?;
-    let seconds = if effort.is_quick { 4 } else { 15 };
-    let idle = Call::post("/sync/get", &place.owner_token, &json!({"cc_cursor": place.cursor}));
-    let calls = vec![idle; BUSY];
-    let address = place.server.address;
-    let busy = async {
-        let end = Instant::now() + Duration::from_secs(seconds + 1);
-        stream::iter(calls)
-            .map(|call| load::until(address, call, end))
+    let time = Duration::from_secs(if effort.is_quick { 2 } else { 4 });
+    let idle = Call::post_as("/sync/get", &place.owner_token, &json!({"cc_cursor": place.cursor}));
+    let mut changes = 0;
+    let series = rounds::run(effort, async || {
+        let address = place.server.address;
+        let end = Instant::now() + time;
+        // Until after the last change.
+        let busy = stream::iter(vec![idle.clone(); BUSY])
+            .map(|call| load::until(address, call, end + Duration::from_secs(1)))
             .buffer_unordered(BUSY)
-            .try_collect::<Vec<_>>()
-            .await
-    };
-    let watch = async {
-        let end = Instant::now() + Duration::from_secs(seconds);
-        let mut times = Vec::new();
-        let mut number = 0;
-        while Instant::now() < end {
-            number += 1;
-            times.extend(place.rename(number, members).await?);
-        }
-        Ok::<_, anyhow::Error>((times, number))
-    };
-    let (_, (times, changes)) = tokio::try_join!(busy, watch)?;
+            .try_collect::<Vec<_>>();
+        let watch = async {
+            let mut times = Vec::new();
+            while Instant::now() < end {
+                changes += 1;
+                times.extend(place.rename(changes, members).await?);
+            }
+            Ok::<_, anyhow::Error>(times)
+        };
+        let (_, times) = tokio::try_join!(busy, watch)?;
+        Ok(Latency { p50: percentile(&times, 500), p99: percentile(&times, 990) })
+    });
+    let series = series.await?;
     let note = format!("{changes} changes to {members} sockets, from the call; {BUSY} connections ask for news");
     let name = |what: &str| format!("a change told under load, {what}, {backend}");
-    report.add(Finding::new(name("p50"), "ms", percentile(&times, 500)).at_most(P50_MS).note(note));
-    report.add(Finding::new(name("p99"), "ms", percentile(&times, 990)).at_most(P99_MS));
+    report.add(Finding::of(name("p50"), "ms", &series, |round| round.p50).at_most(P50_MS).note(note));
+    report.add(Finding::of(name("p99"), "ms", &series, |round| round.p99).at_most(P99_MS));
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! SQL beside the server: databases of a measurement's own, and rows in bulk.
 
 use anyhow::Context;
-use diesel::{Connection, PgConnection, SqliteConnection, connection::SimpleConnection};
+use diesel::{
+    Connection, PgConnection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, dsl::sql, sql_types::Integer,
+};
 use doorward_domain::{Ids, RandomIds};
 
 /// Where `scripts/with-postgres.sh` says that the server is.
@@ -16,8 +18,8 @@ pub(crate) struct PostgresDatabase {
 
 impl PostgresDatabase {
     pub(crate) fn create() -> anyhow::Result<Self> {
-        let server = std::env::var_os(POSTGRES_VARIABLE).and_then(|url| url.into_string().ok());
-        let server = server.with_context(|| format!("{POSTGRES_VARIABLE} is not set: run this by `make bench`"))?;
+        let server =
+            postgres_url().with_context(|| format!("{POSTGRES_VARIABLE} is not set: run this by `make bench`"))?;
         let name = format!("bench_{}", RandomIds.gid().to_string().replace('-', "_"));
         execute(&server, &format!("CREATE DATABASE {name}"))?;
         let (base, _) = server.rsplit_once('/').context("a URL without a database")?;
@@ -30,6 +32,17 @@ impl Drop for PostgresDatabase {
     fn drop(&mut self) {
         drop(execute(&self.server, &format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name)));
     }
+}
+
+fn postgres_url() -> Option<String> {
+    std::env::var_os(POSTGRES_VARIABLE)?.into_string().ok()
+}
+
+/// Looks at the process that serves a connection to PostgreSQL, while it is open; `None` without a server.
+pub(crate) fn look_at_backend<T>(look: impl FnOnce(u32) -> Option<T>) -> Option<T> {
+    let mut connection = PgConnection::establish(&postgres_url()?).ok()?;
+    let id: i32 = diesel::select(sql::<Integer>("pg_backend_pid()")).get_result(&mut connection).ok()?;
+    look(id.try_into().ok()?)
 }
 
 /// Runs statements that answer nothing.

@@ -1,6 +1,8 @@
-//! Medians and percentiles.
+//! Medians, percentiles, spreads, and pairs of a measurement and its ceiling.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
+
+use serde::Serialize;
 
 pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
@@ -14,16 +16,64 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     }
 }
 
-/// The median of the quotients of pairs that were measured one right after the other: what slows the machine down for a
-/// while slows down both.
-pub(crate) fn median_ratio(pairs: &[(f64, f64)]) -> f64 {
-    median(&pairs.iter().map(|(measured, ceiling)| measured / ceiling).collect::<Vec<_>>())
+/// The median of some values, and the least and the greatest of them; each is not a number when there are no values.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub(crate) struct Summary {
+    pub(crate) median: f64,
+    pub(crate) least: f64,
+    pub(crate) greatest: f64,
 }
 
-/// The medians of both sides.
-pub(crate) fn medians(pairs: &[(f64, f64)]) -> (f64, f64) {
-    let (left, right): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-    (median(&left), median(&right))
+impl Summary {
+    pub(crate) fn of(values: &[f64]) -> Self {
+        Self {
+            median: median(values),
+            least: values.iter().copied().reduce(f64::min).unwrap_or(f64::NAN),
+            greatest: values.iter().copied().reduce(f64::max).unwrap_or(f64::NAN),
+        }
+    }
+}
+
+/// The error of a round in which nothing could be measured. Such a round is repeated.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct NothingMeasured(pub(crate) &'static str);
+
+impl fmt::Display for NothingMeasured {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for NothingMeasured {}
+
+/// A measurement and its ceiling, one right after the other: what slows the machine down for a while slows down both.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Pair {
+    pub(crate) measured: f64,
+    pub(crate) ceiling: f64,
+}
+
+impl Pair {
+    /// Fails when one of the two is not positive, which says nothing about the other.
+    pub(crate) fn new(measured: f64, ceiling: f64) -> Result<Self, NothingMeasured> {
+        let is_usable = |value: f64| value.is_finite() && value > 0.0;
+        if !is_usable(measured) {
+            return Err(NothingMeasured("the measurement is not positive"));
+        }
+        if !is_usable(ceiling) {
+            return Err(NothingMeasured("the ceiling is not positive"));
+        }
+        Ok(Self { measured, ceiling })
+    }
+
+    pub(crate) fn ratio(self) -> f64 {
+        self.measured / self.ceiling
+    }
+
+    /// What the measurement is above its ceiling.
+    pub(crate) fn difference(self) -> f64 {
+        self.measured - self.ceiling
+    }
 }
 
 /// In milliseconds; `per_mille` 500 is the median.
@@ -47,7 +97,24 @@ mod tests {
         assert_eq!(median(&[3.0, 1.0, 2.0]), 2.0);
         assert_eq!(median(&[4.0, 1.0, 2.0, 3.0]), 2.5);
         assert!(median(&[]).is_nan());
-        assert_eq!(median_ratio(&[(1.0, 2.0), (9.0, 10.0), (3.0, 4.0)]), 0.75);
+    }
+
+    #[test]
+    fn a_summary_has_the_median_and_both_ends() {
+        assert_eq!(Summary::of(&[0.9, 0.5, 0.8]), Summary { median: 0.8, least: 0.5, greatest: 0.9 });
+        assert_eq!(Summary::of(&[2.0]), Summary { median: 2.0, least: 2.0, greatest: 2.0 });
+        let empty = Summary::of(&[]);
+        assert!(empty.median.is_nan() && empty.least.is_nan() && empty.greatest.is_nan());
+    }
+
+    #[test]
+    fn a_pair_needs_two_positive_values() {
+        let pair = Pair::new(3.0, 4.0).unwrap();
+        assert_eq!(pair.ratio(), 0.75);
+        assert_eq!(pair.difference(), -1.0);
+        for (measured, ceiling) in [(0.0, 1.0), (1.0, 0.0), (1.0, -2.0), (f64::NAN, 1.0), (1.0, f64::INFINITY)] {
+            assert!(Pair::new(measured, ceiling).is_err(), "{measured} and {ceiling}");
+        }
     }
 
     #[test]

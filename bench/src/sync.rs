@@ -15,8 +15,8 @@ use crate::{
     load,
     process::Server,
     report::{Finding, Report},
-    sql,
-    statistics::{median, median_ratio, medians},
+    rounds, sql,
+    statistics::{Pair, median},
 };
 
 const LIMIT: f64 = 1.2;
@@ -45,10 +45,10 @@ impl Place {
         let mut connection = Connection::open(server.address).await?;
         for number in 0..CHANGES {
             let body = serde_json::json!({"name": format!("Ann {number}")});
-            connection.ask(&Call::post("/api/account/update", &token, &body)).await?;
+            connection.ask(&Call::post_as("/api/account/update", &token, &body)).await?;
         }
         let end = cursor(&mut connection, &token).await?;
-        let sync = |cursor: i64| Call::post("/sync/get", &token, &serde_json::json!({"cc_cursor": cursor}));
+        let sync = |cursor: i64| Call::post_as("/sync/get", &token, &serde_json::json!({"cc_cursor": cursor}));
         let (idle, behind, init) = (sync(end), sync(start), Call::init(&token));
         let told: Value = serde_json::from_slice(&connection.ask(&behind).await?.body)?;
         let rows = told.pointer("/result/sync").and_then(Value::as_array).map(Vec::len);
@@ -68,17 +68,17 @@ impl Place {
 }
 
 /// By turns, so that a slow moment of the machine counts for both.
-async fn compare_alone(large: &mut Place, small: &mut Place) -> anyhow::Result<(f64, f64)> {
+async fn compare_alone(large: &mut Place, small: &mut Place) -> anyhow::Result<Pair> {
     let (mut in_large, mut in_small) = (Vec::new(), Vec::new());
     for _ in 0..5 {
         in_large.extend(large.alone().await?);
         in_small.extend(small.alone().await?);
     }
-    Ok((median(&in_large), median(&in_small)))
+    Ok(Pair::new(median(&in_large), median(&in_small))?)
 }
 
 async fn cursor(connection: &mut Connection, token: &str) -> anyhow::Result<i64> {
-    let answer = connection.ask(&Call::post("/sync/cursors", token, &serde_json::json!({}))).await?;
+    let answer = connection.ask(&Call::post_as("/sync/cursors", token, &serde_json::json!({}))).await?;
     let answer: Value = serde_json::from_slice(&answer.body)?;
     answer.pointer("/result/cc.cursor").and_then(Value::as_i64).context("no cursor")
 }
@@ -113,6 +113,15 @@ fn fill_feed(installation: &Installation, rows: u32) -> anyhow::Result<()> {
     sql::analyze(&installation.directory_url)
 }
 
+struct Round {
+    /// Calls a second, against the bare handler.
+    rates: Pair,
+    /// Milliseconds in the large feed, against the small one.
+    idle: Pair,
+    behind: Pair,
+    alone: Pair,
+}
+
 pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
     let rows = if effort.is_quick { ROWS_QUICK } else { ROWS };
     let (few, many) = (Installation::new(backend)?, Installation::new(backend)?);
@@ -125,27 +134,28 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let bare = start_bare(&few, &recorded).await?;
     let time = Duration::from_secs(if effort.is_quick { 1 } else { 4 });
 
-    let (mut rates, mut idle, mut behind, mut alone) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..effort.rounds {
+    let series = rounds::run(effort, async || {
         let ceiling = load::closed_loop(&bare, &vec![small.init.clone(); CONNECTIONS], time).await?.per_second;
         let in_small = small.loaded(&small.idle, time).await?;
-        rates.push((1000.0 / in_small, ceiling));
-        idle.push((large.loaded(&large.idle, time).await?, in_small));
-        behind.push((large.loaded(&large.behind, time).await?, small.loaded(&small.behind, time).await?));
-        alone.push(compare_alone(&mut large, &mut small).await?);
-    }
-    let (measured, ceiling) = medians(&rates);
-    let finding = Finding::new(format!("sync, nothing new, {CONNECTIONS} connections, {backend}"), "/s", measured);
-    report.add(finding.against(ceiling, median_ratio(&rates)).at_least(OF_CEILING));
+        Ok(Round {
+            rates: Pair::new(1000.0 / in_small, ceiling)?,
+            idle: Pair::new(large.loaded(&large.idle, time).await?, in_small)?,
+            behind: Pair::new(large.loaded(&large.behind, time).await?, small.loaded(&small.behind, time).await?)?,
+            alone: compare_alone(&mut large, &mut small).await?,
+        })
+    });
+    let series = series.await?;
+    let name = format!("sync, nothing new, {CONNECTIONS} connections, {backend}");
+    report.add(Finding::of_pairs(name, "/s", &series, |round| round.rates).at_least(OF_CEILING));
     let sizes = format!("a feed of {rows} rows against one of few");
-    for (what, pairs) in [
-        ("nothing new", idle),
-        ("10 rows behind all others', under load", behind),
-        ("10 rows behind all others', alone", alone),
-    ] {
-        let (in_large, in_small) = medians(&pairs);
-        let finding = Finding::new(format!("sync, {what}, {backend}"), "ms", in_large);
-        report.add(finding.against(in_small, median_ratio(&pairs)).at_most(LIMIT).note(sizes.clone()));
+    let findings: [(&str, fn(&Round) -> Pair); 3] = [
+        ("nothing new", |round| round.idle),
+        ("10 rows behind all others', under load", |round| round.behind),
+        ("10 rows behind all others', alone", |round| round.alone),
+    ];
+    for (what, pair) in findings {
+        let finding = Finding::of_pairs(format!("sync, {what}, {backend}"), "ms", &series, pair);
+        report.add(finding.at_most(LIMIT).note(sizes.clone()));
     }
     Ok(())
 }

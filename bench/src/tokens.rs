@@ -2,12 +2,13 @@
 
 use std::{fmt::Write, time::Duration};
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use aws_lc_rs::signature::Ed25519KeyPair;
 use doorward_proto::{
     Channel, Peer, ServiceToken,
     auth::v1::{GetKeysRequest, RenewTokenRequest, auth_client::AuthClient},
 };
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::{
     Effort,
@@ -18,8 +19,8 @@ use crate::{
     load,
     process::{Cpu, Server, free_address},
     report::{Finding, Report},
-    sql,
-    statistics::{median, median_ratio, medians},
+    rounds, sql,
+    statistics::{Pair, median},
 };
 
 const REVOCATIONS: usize = 10_000;
@@ -34,20 +35,29 @@ pub(crate) async fn measure_checks(report: &mut Report, effort: Effort) -> anyho
     sql::execute(&crowded.installation.auth_url, &revocations())?;
     tokio::time::sleep(SPREAD).await;
     let time = Duration::from_secs(if effort.is_quick { 1 } else { 3 });
-    let (mut checks, mut crowds) = (Vec::new(), Vec::new());
-    for _ in 0..effort.rounds {
+    let series = rounds::run(effort, async || {
         let unchecked = plain.cost_of("/api/p/x/login", time).await?;
         let checked = plain.cost_of("/api/p/x/apikeys/delete", time).await?;
-        checks.push((checked, unchecked));
-        crowds.push((crowded.cost_of("/api/p/x/apikeys/delete", time).await?, checked));
-    }
-    let (checked, unchecked) = medians(&checks);
-    let note = format!("CPU {checked:.1} us with, {unchecked:.1} us without");
-    report.add(Finding::new("checking a token", "us", checked - unchecked).at_most(15.0).note(note));
-    let (crowded, alone) = medians(&crowds);
-    let finding = Finding::new(format!("an authorised call beside {REVOCATIONS} revocations"), "us", crowded);
-    report.add(finding.against(alone, median_ratio(&crowds)).at_most(1.1).note("CPU, against the same without any"));
+        let crowded = crowded.cost_of("/api/p/x/apikeys/delete", time).await?;
+        Ok(Checks { alone: Pair::new(checked, unchecked)?, crowded: Pair::new(crowded, checked)? })
+    });
+    let series = series.await?;
+    let of = |value: fn(&Pair) -> f64| median(&series.map(|checks| value(&checks.alone)));
+    let note = format!("CPU {:.1} us with, {:.1} us without", of(|check| check.measured), of(|check| check.ceiling));
+    let check = Finding::of("checking a token", "us", &series, |checks| checks.alone.difference());
+    report.add(check.at_most(15.0).note(note));
+    let name = format!("an authorised call beside {REVOCATIONS} revocations");
+    let crowd = Finding::of_pairs(name, "us", &series, |checks| checks.crowded);
+    report.add(crowd.at_most(1.1).note("CPU, against the same without any"));
     Ok(())
+}
+
+/// Of the server, in microseconds of CPU for each call.
+struct Checks {
+    /// A call that checks its token against one that does not.
+    alone: Pair,
+    /// The first of these beside revocations, against the same without any.
+    crowded: Pair,
 }
 
 /// A server, and a token of it.
@@ -96,20 +106,20 @@ pub(crate) async fn measure_renewals(report: &mut Report, effort: Effort) -> any
     let peer = Peer::Url { url: format!("http://{auth}"), tls: None };
     let mut client = AuthClient::new(peer.connect(&ServiceToken::new(Some(SERVICE_TOKEN.to_owned().into())))?);
     let count = if effort.is_quick { 2_000 } else { 10_000 };
-    let (mut renewals, mut signatures) = (Vec::new(), Vec::new());
-    for _ in 0..effort.rounds {
-        let (own, before) = (Cpu::of(std::process::id())?, Cpu::of(server.id())?);
-        ask(&mut client, count, || ()).await?;
-        let (own_bare, bare) = (own.since(std::process::id())?, before.since(server.id())?);
-        signatures.push(cost_of_a_signature(&mut client, count, own_bare).await?);
+    let pair = Ed25519KeyPair::generate().map_err(|_| anyhow!("no key"))?;
+    let series = rounds::run(effort, async || {
         let before = Cpu::of(server.id())?;
-        token = renew(&mut client, token, count).await?;
-        renewals.push((micros(before.since(server.id())?) - micros(bare)) / f64::from(count));
-    }
-    let (renewal, signature) = (median(&renewals), median(&signatures));
-    let finding = Finding::new("renewing a token, less a bare call", "us", renewal);
-    let note = "the ceiling is one signature, between such calls as well";
-    report.add(finding.against(signature, renewal / signature).at_most(2.0).note(note));
+        ask(&mut client, count, || ()).await?;
+        let bare = before.since(server.id())?;
+        let signature = cost_of_a_signature(&mut client, count, &pair).await?;
+        let before = Cpu::of(server.id())?;
+        token = renew(&mut client, std::mem::take(&mut token), count).await?;
+        let renewals = before.since(server.id())?;
+        Ok(Pair::new((micros(renewals) - micros(bare)) / f64::from(count), signature)?)
+    });
+    let series = series.await?;
+    let finding = Finding::of_pairs("renewing a token, less a bare call", "us", &series, |pair| *pair);
+    report.add(finding.at_most(2.0).note("the ceiling is one signature, between such calls as well"));
     Ok(())
 }
 
@@ -121,7 +131,7 @@ async fn renew(client: &mut AuthClient<Channel>, mut token: String, count: u32) 
 }
 
 /// Calls that do next to nothing, each with something to do here before.
-async fn ask(client: &mut AuthClient<Channel>, count: u32, before_each: impl Fn()) -> anyhow::Result<()> {
+async fn ask(client: &mut AuthClient<Channel>, count: u32, mut before_each: impl FnMut()) -> anyhow::Result<()> {
     for _ in 0..count {
         before_each();
         client.get_keys(GetKeysRequest {}).await?;
@@ -130,17 +140,27 @@ async fn ask(client: &mut AuthClient<Channel>, count: u32, before_each: impl Fn(
 }
 
 /// In microseconds of CPU, of a text as long as a token's. Between calls, as auth does it: one after the other, with all that
-/// it needs in the cache, a signature takes half as long.
-async fn cost_of_a_signature(client: &mut AuthClient<Channel>, count: u32, bare: Duration) -> anyhow::Result<f64> {
-    let pair = Ed25519KeyPair::generate().map_err(|_| anyhow!("no key"))?;
+/// it needs in the cache, a signature takes half as long. The clock is that of this thread, which stands still while other
+/// programs have its core.
+async fn cost_of_a_signature(
+    client: &mut AuthClient<Channel>,
+    count: u32,
+    pair: &Ed25519KeyPair,
+) -> anyhow::Result<f64> {
     let text = [b'x'; 500];
-    let before = Cpu::of(std::process::id())?;
+    let mut signing = Duration::ZERO;
     let sign = || {
+        let before = thread_cpu();
         std::hint::black_box(pair.sign(&text));
+        signing += thread_cpu().saturating_sub(before);
     };
     ask(client, count, sign).await?;
-    let cost = (micros(before.since(std::process::id())?) - micros(bare)) / f64::from(count);
-    Some(cost).filter(|cost| *cost > 0.0).context("too few signatures to measure")
+    Ok(micros(signing) / f64::from(count))
+}
+
+/// CPU time of this thread so far.
+fn thread_cpu() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
 fn micros(duration: Duration) -> f64 {

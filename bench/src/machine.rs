@@ -1,0 +1,176 @@
+//! The CPU time that other programs took: that of the whole machine (`/proc/stat`) less that of this process, of its
+//! descendants, and of the PostgreSQL that is measured. What is not known to be the benchmark's own counts as another's.
+
+use std::{collections::HashSet, fs, time::Duration};
+
+use anyhow::Context;
+
+use crate::{process, sql};
+
+/// Share of the machine from which on it counts as busy with other things.
+pub(crate) const BUSY_SHARE: f64 = 0.05;
+/// Length of one look at whether the machine is quiet.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Where the benchmark's own processes start.
+#[derive(Clone, Copy)]
+pub(crate) struct Machine {
+    postmaster: Option<u32>,
+}
+
+impl Machine {
+    pub(crate) fn new() -> Self {
+        Self { postmaster: sql::look_at_backend(parent_of_backend) }
+    }
+
+    pub(crate) fn usage(self) -> anyhow::Result<Usage> {
+        let roots: Vec<u32> = [std::process::id()].into_iter().chain(self.postmaster).collect();
+        let own = own_ticks(&read_processes()?, &roots);
+        let (all, busy) = machine_ticks(&fs::read_to_string("/proc/stat")?)?;
+        Ok(Usage { all, busy, own })
+    }
+
+    /// Returns as soon as other programs take less than `BUSY_SHARE`, or when `patience` is over.
+    pub(crate) async fn wait_until_quiet(self, patience: Duration) -> anyhow::Result<()> {
+        let until = tokio::time::Instant::now() + patience;
+        while tokio::time::Instant::now() < until {
+            let before = self.usage()?;
+            tokio::time::sleep(LOOK).await;
+            if before.share_of_others(self.usage()?) <= BUSY_SHARE {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// CPU time since boot, in clock ticks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Usage {
+    /// All cores, idle or not.
+    all: f64,
+    /// Spent by any process, or taken by the hypervisor for another machine.
+    busy: f64,
+    /// Spent by the benchmark's own processes.
+    own: f64,
+}
+
+impl Usage {
+    /// Share of the machine, from 0 to 1, that others took between this moment and a later one.
+    pub(crate) fn share_of_others(self, later: Self) -> f64 {
+        let all = later.all - self.all;
+        let others = (later.busy - self.busy) - (later.own - self.own);
+        if all > 0.0 { (others / all).clamp(0.0, 1.0) } else { 0.0 }
+    }
+}
+
+/// The PostgreSQL server that started the process of a connection; `None` when it runs on another machine.
+fn parent_of_backend(backend: u32) -> Option<u32> {
+    let name = fs::read_to_string(format!("/proc/{backend}/comm")).ok()?;
+    if name.trim() == "postgres" { Some(read_process(backend).ok()?.parent) } else { None }
+}
+
+/// All ticks and the busy ones, of the text of `/proc/stat` (proc(5)).
+fn machine_ticks(stat: &str) -> anyhow::Result<(f64, f64)> {
+    let line = stat.lines().find_map(|line| line.strip_prefix("cpu ")).context("no line `cpu` in /proc/stat")?;
+    let ticks: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
+    // The time of guests, the 9th and 10th value, is also in the first two.
+    let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = ticks[..] else {
+        anyhow::bail!("unknown format of /proc/stat: {line}");
+    };
+    // Interrupts are nobody's process; those of the loopback device are the benchmark's own.
+    let busy = user + nice + system + steal;
+    Ok((busy + idle + iowait + irq + softirq, busy))
+}
+
+#[derive(Debug)]
+struct Process {
+    id: u32,
+    parent: u32,
+    /// CPU time of the process, and of its children that have ended.
+    ticks: f64,
+}
+
+fn read_processes() -> anyhow::Result<Vec<Process>> {
+    let ids = fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
+    // A process may end meanwhile.
+    Ok(ids.filter_map(|id| read_process(id).ok()).collect())
+}
+
+fn read_process(id: u32) -> anyhow::Result<Process> {
+    let fields = process::stat_fields(id)?;
+    let field = |number: usize| fields.get(number).context("a field of /proc/PID/stat is missing");
+    // Parent, then user and system time of the process and of its ended children: the 4th and the 14th to 17th field, of
+    // which the first two are cut off (proc(5)).
+    let mut ticks = 0.0;
+    for number in 11..=14 {
+        ticks += field(number)?.parse::<f64>()?;
+    }
+    Ok(Process { id, parent: field(1)?.parse()?, ticks })
+}
+
+/// CPU time of the roots and all of their descendants.
+fn own_ticks(processes: &[Process], roots: &[u32]) -> f64 {
+    let mut own: HashSet<u32> = roots.iter().copied().collect();
+    loop {
+        let known = own.len();
+        own.extend(
+            processes
+                .iter()
+                .filter(|process| own.contains(&process.parent))
+                .map(|process| process.id)
+                .collect::<Vec<_>>(),
+        );
+        if own.len() == known {
+            break;
+        }
+    }
+    processes.iter().filter(|process| own.contains(&process.id)).map(|process| process.ticks).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn stolen_time_is_busy_and_guest_time_counts_once() {
+        let (all, busy) = machine_ticks("cpu  100 10 20 300 5 1 4 7 50 2\ncpu0 1 1 1 1 1 1 1 1 1 1\n").unwrap();
+        assert_eq!(busy, 137.0);
+        assert_eq!(all, 447.0);
+        assert!(machine_ticks("cpu  1 2 3\n").is_err());
+        assert!(machine_ticks("intr 0\n").is_err());
+    }
+
+    #[test]
+    fn descendants_of_the_roots_are_own() {
+        let process = |id, parent, ticks| Process { id, parent, ticks };
+        // Children can come before their parents.
+        let processes =
+            [process(9, 7, 1.0), process(7, 5, 2.0), process(5, 1, 4.0), process(1, 0, 8.0), process(6, 1, 16.0)];
+        assert_eq!(own_ticks(&processes, &[5]), 7.0);
+        assert_eq!(own_ticks(&processes, &[7, 6]), 19.0);
+        assert_eq!(own_ticks(&processes, &[99]), 0.0);
+    }
+
+    #[test]
+    fn others_have_what_is_busy_and_not_own() {
+        let before = Usage { all: 1000.0, busy: 500.0, own: 100.0 };
+        let after = |all, busy, own| Usage { all: 1000.0 + all, busy: 500.0 + busy, own: 100.0 + own };
+        assert_eq!(before.share_of_others(after(200.0, 150.0, 130.0)), 0.1);
+        // Ticks of both sides are not read at the same moment.
+        assert_eq!(before.share_of_others(after(200.0, 150.0, 151.0)), 0.0);
+        assert_eq!(before.share_of_others(after(0.0, 0.0, 0.0)), 0.0);
+    }
+
+    #[test]
+    fn cpu_time_of_this_process_is_own() {
+        let machine = Machine { postmaster: None };
+        let (before, started) = (machine.usage().unwrap(), Instant::now());
+        // Long enough for a whole tick, however little of the machine this thread gets.
+        while machine.usage().unwrap().own - before.own < 1.0 {
+            assert!(started.elapsed() < Duration::from_secs(60), "no CPU time is counted");
+        }
+    }
+}

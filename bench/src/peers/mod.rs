@@ -1,0 +1,195 @@
+//! `make bench-peers`: PocketBase and Better Auth next to Doorward, under the same load, in turns. Each of them is over its
+//! SQLite, with its own default password hash and as many users. Prints one table and writes `target/bench-peers.json`.
+
+mod better_auth;
+mod doorward;
+mod pocketbase;
+
+use std::{io::Write, path::Path, time::Duration};
+
+use anyhow::{Context, ensure};
+use serde_json::json;
+
+use crate::{
+    Effort,
+    client::{Call, Connection},
+    hash::cores,
+    init::CONNECTIONS,
+    load,
+    process::Server,
+    report::{rounds as describe_rounds, short, spread, write_json, write_table},
+    rounds::{self, Conditions, Series},
+    statistics::Summary,
+};
+
+const JSON_FILE: &str = "target/bench-peers.json";
+const USERS: usize = 100;
+/// Before memory is read.
+const IDLE: Duration = Duration::from_secs(5);
+
+/// A server that is ready, with its users.
+struct Peer {
+    /// With the version.
+    name: String,
+    password_hash: &'static str,
+    server: Server,
+    login: Call,
+    /// What a client asks for first, and what that is.
+    start: Call,
+    start_means: &'static str,
+    /// The server's files, which go away with this value.
+    _files: Box<dyn Send>,
+}
+
+/// What one server did in one round, in calls a second.
+#[derive(Clone, Copy)]
+struct Rates {
+    logins: f64,
+    starts: f64,
+}
+
+/// What was found of one server.
+struct Row {
+    name: String,
+    password_hash: &'static str,
+    start_means: &'static str,
+    start_bytes: usize,
+    logins: Summary,
+    starts: Summary,
+    private_mib: f64,
+    resident_mib: f64,
+}
+
+/// Measures all servers and prints the table.
+pub(crate) async fn compare(effort: Effort) -> anyhow::Result<()> {
+    let peers = [doorward::start().await?, pocketbase::start().await?, better_auth::start().await?];
+    tokio::time::sleep(IDLE).await;
+    let memory = peers.iter().map(|peer| Ok((peer.server.private_mib()?, peer.server.resident_mib()?)));
+    let memory: Vec<(f64, f64)> = memory.collect::<anyhow::Result<_>>()?;
+
+    let seconds = |quick, full| Duration::from_secs(if effort.is_quick { quick } else { full });
+    // A compiler that compiles while the server runs has then done so.
+    measure(&peers, seconds(1, 5)).await?;
+    let series = rounds::run(effort, async || measure(&peers, seconds(2, 5)).await).await?;
+
+    let mut rows = Vec::new();
+    for (number, (peer, (private_mib, resident_mib))) in peers.iter().zip(memory).enumerate() {
+        let answer = Connection::open(peer.server.address).await?.ask(&peer.start).await?;
+        ensure!(answer.status == peer.start.expected, "{}: {}", peer.name, answer.status);
+        let summary = |of: fn(&Rates) -> f64| summary(&series, number, of);
+        rows.push(Row {
+            name: peer.name.clone(),
+            password_hash: peer.password_hash,
+            start_means: peer.start_means,
+            start_bytes: answer.body.len(),
+            logins: summary(|rates| rates.logins),
+            starts: summary(|rates| rates.starts),
+            private_mib,
+            resident_mib,
+        });
+    }
+    print(&rows, series.conditions)
+}
+
+/// One round: each server under both loads, one after the other.
+async fn measure(peers: &[Peer], time: Duration) -> anyhow::Result<Vec<Rates>> {
+    let mut rates = Vec::new();
+    for peer in peers {
+        let logins = vec![peer.login.clone(); 2 * cores()];
+        let starts = vec![peer.start.clone(); CONNECTIONS];
+        rates.push(Rates {
+            logins: load::closed_loop(&peer.server, &logins, time).await.with_context(|| peer.name.clone())?.per_second,
+            starts: load::closed_loop(&peer.server, &starts, time).await.with_context(|| peer.name.clone())?.per_second,
+        });
+    }
+    Ok(rates)
+}
+
+fn summary(series: &Series<Vec<Rates>>, peer: usize, of: fn(&Rates) -> f64) -> Summary {
+    let values: Vec<f64> = series.values.iter().filter_map(|round| round.get(peer)).map(of).collect();
+    Summary::of(&values)
+}
+
+fn print(rows: &[Row], conditions: Conditions) -> anyhow::Result<()> {
+    let head = [
+        "",
+        "password hash",
+        "logins/s",
+        "spread",
+        "starts/s",
+        "spread",
+        "bytes",
+        "a start is",
+        "private MiB",
+        "RSS MiB",
+    ];
+    let cells = rows.iter().map(|row| {
+        [
+            row.name.clone(),
+            row.password_hash.to_owned(),
+            short(row.logins.median),
+            spread(row.logins, short),
+            short(row.starts.median),
+            spread(row.starts, short),
+            row.start_bytes.to_string(),
+            row.start_means.to_owned(),
+            short(row.private_mib),
+            short(row.resident_mib),
+        ]
+    });
+    let table: Vec<[String; 10]> = [head.map(str::to_owned)].into_iter().chain(cells).collect();
+    let mut out = std::io::stdout().lock();
+    write_table(&mut out, &table)?;
+    let processor = processor();
+    writeln!(out, "{} cores, {processor}; rounds: {}", cores(), describe_rounds(conditions))?;
+    if conditions.is_busy {
+        writeln!(out, "the machine was busy with other things: repeat this when it is quiet")?;
+    }
+    let found: Vec<_> = rows.iter().map(Row::json).collect();
+    let json =
+        json!({"cores": cores(), "processor": processor, "users": USERS, "conditions": conditions, "servers": found});
+    write_json(JSON_FILE, &json)
+}
+
+impl Row {
+    fn json(&self) -> serde_json::Value {
+        json!({
+            "name": self.name, "password_hash": self.password_hash, "logins_per_second": self.logins,
+            "start": self.start_means, "start_bytes": self.start_bytes, "starts_per_second": self.starts,
+            "idle_private_mib": self.private_mib, "idle_resident_mib": self.resident_mib,
+        })
+    }
+}
+
+/// The name that the processor gives itself.
+fn processor() -> String {
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    name.map_or("unknown processor", |(_, name)| name).to_owned()
+}
+
+/// What `make bench-peers` installs, or an error that says how to.
+fn installed(path: &Path) -> anyhow::Result<()> {
+    ensure!(path.exists(), "no {}: scripts/setup.sh bench installs it", path.display());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_summary_is_of_one_server_in_all_rounds() {
+        let rates = |logins, starts| Rates { logins, starts };
+        let conditions = Conditions { rounds: 3, repeated: 0, others: 0.0, is_busy: false };
+        let values = vec![
+            vec![rates(10.0, 1.0), rates(90.0, 7.0)],
+            vec![rates(12.0, 3.0), rates(70.0, 8.0)],
+            vec![rates(11.0, 2.0), rates(80.0, 9.0)],
+        ];
+        let series = Series { values, conditions };
+        let expected = Summary { median: 80.0, least: 70.0, greatest: 90.0 };
+        assert_eq!(summary(&series, 1, |rates| rates.logins), expected);
+        assert_eq!(summary(&series, 0, |rates| rates.starts).median, 2.0);
+    }
+}
