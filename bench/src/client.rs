@@ -5,8 +5,8 @@ use std::{borrow::Cow, net::SocketAddr};
 use anyhow::{Context, ensure};
 use http_body_util::{BodyExt, Full};
 use hyper::{
-    HeaderMap, Request, StatusCode,
-    body::Bytes,
+    HeaderMap, Request, Response, StatusCode,
+    body::{Bytes, Incoming},
     client::conn::http1::{SendRequest, handshake},
     header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderName},
 };
@@ -83,6 +83,7 @@ pub(crate) struct Answer {
 }
 
 pub(crate) struct Connection {
+    address: SocketAddr,
     sender: SendRequest<Full<Bytes>>,
 }
 
@@ -92,13 +93,12 @@ impl Connection {
         stream.set_nodelay(true)?;
         let (sender, connection) = handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
-        Ok(Self { sender })
+        Ok(Self { address, sender })
     }
 
     /// Reads the body and throws it away.
     pub(crate) async fn send(&mut self, call: &Call) -> anyhow::Result<StatusCode> {
-        self.sender.ready().await?;
-        let mut response = self.sender.send_request(call.request()?).await?;
+        let mut response = self.respond(call).await?;
         while let Some(frame) = response.frame().await {
             frame?;
         }
@@ -106,9 +106,18 @@ impl Connection {
     }
 
     pub(crate) async fn ask(&mut self, call: &Call) -> anyhow::Result<Answer> {
-        self.sender.ready().await?;
-        let (head, body) = self.sender.send_request(call.request()?).await?.into_parts();
+        let (head, body) = self.respond(call).await?.into_parts();
         Ok(Answer { status: head.status, headers: head.headers, body: body.collect().await?.to_bytes().into() })
+    }
+
+    /// The response without its body. Connects again when the server has closed the connection, which it does with one
+    /// that was idle for long, as while a busy machine is waited for.
+    async fn respond(&mut self, call: &Call) -> anyhow::Result<Response<Incoming>> {
+        if self.sender.ready().await.is_err() {
+            *self = Self::open(self.address).await?;
+            self.sender.ready().await?;
+        }
+        Ok(self.sender.send_request(call.request()?).await?)
     }
 }
 
@@ -126,4 +135,40 @@ pub(crate) async fn log_in(address: SocketAddr, username: &str, password: &str) 
     ensure!(answer.status == StatusCode::OK, "{}", String::from_utf8_lossy(&answer.body));
     let token = answer.headers.get(AUTHORIZATION).context("a login without a token")?;
     Ok(token.to_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+
+    /// Answers one request on each connection, and closes it.
+    async fn serve(listener: TcpListener) -> std::io::Result<()> {
+        loop {
+            let (mut stream, _) = listener.accept().await?;
+            let mut head = [0; 1024];
+            let _ = stream.read(&mut head).await?;
+            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").await?;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_the_server_closed_is_opened_again() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(serve(listener));
+        let mut connection = Connection::open(address).await.unwrap();
+        for _ in 0..3 {
+            let answer = connection.ask(&Call::get("/")).await.unwrap();
+            assert_eq!(answer.body, b"ok");
+            // The end of the connection arrives after the answer.
+            while !connection.sender.is_closed() {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
 }

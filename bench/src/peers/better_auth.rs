@@ -10,7 +10,7 @@ use hyper::header::{COOKIE, SET_COOKIE};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Peer, USERS, installed};
+use super::{Memory, Peer, USERS, installed};
 use crate::{
     client::{Call, Connection},
     fill::PASSWORD,
@@ -34,6 +34,7 @@ pub(super) async fn start() -> anyhow::Result<Peer> {
     let mut serve = command(&node, &directory, "serve");
     serve.arg(address.port().to_string());
     let server = Server::start(serve, directory.path(), address, (address, "/health")).await?;
+    let idle = Memory::when_idle(&server).await?;
     let login = Call::post("/api/auth/sign-in/email", &json!({"email": USER, "password": PASSWORD}));
     let answer = Connection::open(address).await?.ask(&login).await?;
     answer.json()?;
@@ -43,6 +44,7 @@ pub(super) async fn start() -> anyhow::Result<Peer> {
         name: name(&node)?,
         password_hash: "scrypt, 32 MiB (N=2^14, r=16)",
         server,
+        idle,
         start: Call::get(ORGANIZATION).header(COOKIE, cookie),
         start_means: "organization with 50 members",
         login,

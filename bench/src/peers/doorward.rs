@@ -1,6 +1,6 @@
 //! Doorward, in one process over SQLite.
 
-use super::{Peer, USERS};
+use super::{Memory, Peer, USERS};
 use crate::{
     client::{Call, log_in},
     fill::{PASSWORD, Size, USERNAME, fill},
@@ -12,6 +12,7 @@ pub(super) async fn start() -> anyhow::Result<Peer> {
     fill(&installation, Size { users: USERS, ..Size::SMALL })?;
     let version = installation.run(&["--version"])?;
     let server = installation.serve().await?;
+    let idle = Memory::when_idle(&server).await?;
     let token = log_in(server.address, USERNAME, PASSWORD).await?;
     Ok(Peer {
         name: version.trim().replacen("doorward", "Doorward", 1),
@@ -20,6 +21,7 @@ pub(super) async fn start() -> anyhow::Result<Peer> {
         start: Call::init(&token),
         start_means: "init: 5 projects of 10 members, users, languages",
         server,
+        idle,
         _files: Box::new(installation),
     })
 }

@@ -24,7 +24,7 @@ use crate::{
 
 const JSON_FILE: &str = "target/bench-peers.json";
 const USERS: usize = 100;
-/// Before memory is read.
+/// After the start of a server, before its memory is read.
 const IDLE: Duration = Duration::from_secs(5);
 
 /// A server that is ready, with its users.
@@ -33,12 +33,32 @@ struct Peer {
     name: String,
     password_hash: &'static str,
     server: Server,
+    idle: Memory,
     login: Call,
     /// What a client asks for first, and what that is.
     start: Call,
     start_means: &'static str,
     /// The server's files, which go away with this value.
     _files: Box<dyn Send>,
+}
+
+/// In MiB.
+#[derive(Clone, Copy)]
+struct Memory {
+    private: f64,
+    resident: f64,
+}
+
+impl Memory {
+    fn of(server: &Server) -> anyhow::Result<Self> {
+        Ok(Self { private: server.private_mib()?, resident: server.resident_mib()? })
+    }
+
+    /// Of a server that has done nothing since its start, once that is over.
+    async fn when_idle(server: &Server) -> anyhow::Result<Self> {
+        tokio::time::sleep(IDLE).await;
+        Self::of(server)
+    }
 }
 
 /// What one server did in one round, in calls a second.
@@ -56,24 +76,21 @@ struct Row {
     start_bytes: usize,
     logins: Summary,
     starts: Summary,
-    private_mib: f64,
-    resident_mib: f64,
+    idle: Memory,
+    /// After all of the load.
+    after: Memory,
 }
 
 /// Measures all servers and prints the table.
 pub(crate) async fn compare(effort: Effort) -> anyhow::Result<()> {
     let peers = [doorward::start().await?, pocketbase::start().await?, better_auth::start().await?];
-    tokio::time::sleep(IDLE).await;
-    let memory = peers.iter().map(|peer| Ok((peer.server.private_mib()?, peer.server.resident_mib()?)));
-    let memory: Vec<(f64, f64)> = memory.collect::<anyhow::Result<_>>()?;
-
     let seconds = |quick, full| Duration::from_secs(if effort.is_quick { quick } else { full });
     // A compiler that compiles while the server runs has then done so.
     measure(&peers, seconds(1, 5)).await?;
     let series = rounds::run(effort, async || measure(&peers, seconds(2, 5)).await).await?;
 
     let mut rows = Vec::new();
-    for (number, (peer, (private_mib, resident_mib))) in peers.iter().zip(memory).enumerate() {
+    for (number, peer) in peers.iter().enumerate() {
         let answer = Connection::open(peer.server.address).await?.ask(&peer.start).await?;
         ensure!(answer.status == peer.start.expected, "{}: {}", peer.name, answer.status);
         let summary = |of: fn(&Rates) -> f64| summary(&series, number, of);
@@ -84,8 +101,8 @@ pub(crate) async fn compare(effort: Effort) -> anyhow::Result<()> {
             start_bytes: answer.body.len(),
             logins: summary(|rates| rates.logins),
             starts: summary(|rates| rates.starts),
-            private_mib,
-            resident_mib,
+            idle: peer.idle,
+            after: Memory::of(&peer.server)?,
         });
     }
     print(&rows, series.conditions)
@@ -120,8 +137,9 @@ fn print(rows: &[Row], conditions: Conditions) -> anyhow::Result<()> {
         "spread",
         "bytes",
         "a start is",
-        "private MiB",
-        "RSS MiB",
+        "MiB idle",
+        "after load",
+        "RSS idle",
     ];
     let cells = rows.iter().map(|row| {
         [
@@ -133,11 +151,12 @@ fn print(rows: &[Row], conditions: Conditions) -> anyhow::Result<()> {
             spread(row.starts, short),
             row.start_bytes.to_string(),
             row.start_means.to_owned(),
-            short(row.private_mib),
-            short(row.resident_mib),
+            short(row.idle.private),
+            short(row.after.private),
+            short(row.idle.resident),
         ]
     });
-    let table: Vec<[String; 10]> = [head.map(str::to_owned)].into_iter().chain(cells).collect();
+    let table: Vec<[String; 11]> = [head.map(str::to_owned)].into_iter().chain(cells).collect();
     let mut out = std::io::stdout().lock();
     write_table(&mut out, &table)?;
     let processor = processor();
@@ -156,7 +175,8 @@ impl Row {
         json!({
             "name": self.name, "password_hash": self.password_hash, "logins_per_second": self.logins,
             "start": self.start_means, "start_bytes": self.start_bytes, "starts_per_second": self.starts,
-            "idle_private_mib": self.private_mib, "idle_resident_mib": self.resident_mib,
+            "idle_private_mib": self.idle.private, "idle_resident_mib": self.idle.resident,
+            "private_mib_after_load": self.after.private,
         })
     }
 }

@@ -7,7 +7,7 @@ use hyper::header::AUTHORIZATION;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{Peer, USERS, installed};
+use super::{Memory, Peer, USERS, installed};
 use crate::{
     client::{Call, Connection},
     fill::PASSWORD,
@@ -31,6 +31,7 @@ pub(super) async fn start() -> anyhow::Result<Peer> {
     // Memory is that of a server that was started with its data.
     drop(filled);
     let server = serve(&directory).await?;
+    let idle = Memory::when_idle(&server).await?;
     let login = log_in("/api/collections/users/auth-with-password", USER);
     let token = token(&mut Connection::open(server.address).await?, &login).await?;
     let version = run(&directory, &["--version"])?;
@@ -38,6 +39,7 @@ pub(super) async fn start() -> anyhow::Result<Peer> {
         name: version.trim().replacen("pocketbase version", "PocketBase", 1),
         password_hash: "bcrypt, cost 10",
         server,
+        idle,
         login,
         start: Call::get(LIST).header(AUTHORIZATION, token),
         start_means: "list of 50 records",
@@ -47,7 +49,7 @@ pub(super) async fn start() -> anyhow::Result<Peer> {
 
 fn command(directory: &TempDir, words: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
-    command.args(words).arg("--dir").arg(directory.path().join("data")).env_clear();
+    command.args(words).arg(format!("--dir={}", directory.path().join("data").display())).env_clear();
     command
 }
 
