@@ -12,7 +12,7 @@ pub(crate) const BUSY_SHARE: f64 = 0.05;
 /// Length of one look at whether the machine is quiet.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Where the benchmark's own processes start.
+/// The machine, and the processes on it whose descendants are the benchmark's own.
 #[derive(Clone, Copy)]
 pub(crate) struct Machine {
     postmaster: Option<u32>,
@@ -30,9 +30,9 @@ impl Machine {
         Ok(Usage { all, busy, own })
     }
 
-    /// Returns as soon as other programs take less than `BUSY_SHARE`, or when `patience` is over.
-    pub(crate) async fn wait_until_quiet(self, patience: Duration) -> anyhow::Result<()> {
-        let until = tokio::time::Instant::now() + patience;
+    /// Returns as soon as other programs take less than `BUSY_SHARE`, or when `limit` is over.
+    pub(crate) async fn wait_until_quiet(self, limit: Duration) -> anyhow::Result<()> {
+        let until = tokio::time::Instant::now() + limit;
         while tokio::time::Instant::now() < until {
             let before = self.usage()?;
             tokio::time::sleep(LOOK).await;
@@ -78,7 +78,7 @@ fn machine_ticks(stat: &str) -> anyhow::Result<(f64, f64)> {
     let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = ticks[..] else {
         anyhow::bail!("unknown format of /proc/stat: {line}");
     };
-    // Interrupts are nobody's process; those of the loopback device are the benchmark's own.
+    // Interrupts belong to no process; those of the loopback device are caused by the benchmark.
     let busy = user + nice + system + steal;
     Ok((busy + idle + iowait + irq + softirq, busy))
 }

@@ -16,7 +16,7 @@ use crate::{
     statistics::{median, milliseconds},
 };
 
-/// Of private memory.
+/// Maximum private memory.
 const IDLE_MIB: f64 = 20.0;
 const CONCURRENT_LOGINS: usize = 200;
 /// Under load, for each hashing thread, and for all else.

@@ -4,15 +4,14 @@
 //! Example: 3 rounds are wanted, so there are at most 6. Other programs take 0, 30, 1, 20, 10 and 9 % of the machine. No
 //! three rounds are quiet; those with 0, 1 and 9 % count, 3 were repeated, and the result is marked.
 
-use std::io::Write;
-use std::time::Duration;
+use std::{io::Write, time::Duration};
 
 use crate::{Effort, machine::BUSY_SHARE, statistics::NothingMeasured};
 
-/// Rounds at most, for each one that is wanted.
+/// Maximum number of rounds, for each one that is wanted.
 const ATTEMPTS: usize = 2;
-/// How long a quieter moment is waited for before a round is repeated.
-const PATIENCE: Duration = Duration::from_secs(3);
+/// Longest wait for a quiet moment before a round is repeated.
+const QUIET_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The rounds that count.
 pub(crate) struct Series<T> {
@@ -20,7 +19,7 @@ pub(crate) struct Series<T> {
     pub(crate) conditions: Conditions,
 }
 
-/// Under which conditions a series was measured.
+/// The conditions under which a series was measured.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub(crate) struct Conditions {
     pub(crate) rounds: usize,
@@ -60,7 +59,7 @@ pub(crate) async fn run<T>(
         if !is_quiet && !rounds.is_done() {
             let _ =
                 writeln!(std::io::stderr(), "a round is repeated: others took {:.0} % of the machine", others * 100.0);
-            effort.machine.wait_until_quiet(PATIENCE).await?;
+            effort.machine.wait_until_quiet(QUIET_TIMEOUT).await?;
         }
     }
     Ok(rounds.finish())

@@ -56,7 +56,7 @@ pub(crate) async fn measure_checks(report: &mut Report, effort: Effort) -> anyho
 struct Checks {
     /// A call that checks its token against one that does not.
     alone: Pair,
-    /// The first of these beside revocations, against the same without any.
+    /// The first of these in the presence of revocations, against the same without any.
     crowded: Pair,
 }
 

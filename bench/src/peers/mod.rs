@@ -35,10 +35,11 @@ struct Peer {
     server: Server,
     idle: Memory,
     login: Call,
-    /// What a client asks for first, and what that is.
+    /// The first call of a client after its login.
     start: Call,
+    /// A description of what `start` answers.
     start_means: &'static str,
-    /// The server's files, which go away with this value.
+    /// The server's files, which are deleted with this value.
     _files: Box<dyn Send>,
 }
 
@@ -54,21 +55,21 @@ impl Memory {
         Ok(Self { private: server.private_mib()?, resident: server.resident_mib()? })
     }
 
-    /// Of a server that has done nothing since its start, once that is over.
+    /// Waits until a server has started completely, and returns its memory.
     async fn when_idle(server: &Server) -> anyhow::Result<Self> {
         tokio::time::sleep(IDLE).await;
         Self::of(server)
     }
 }
 
-/// What one server did in one round, in calls a second.
+/// Results of one server in one round, in calls a second.
 #[derive(Clone, Copy)]
 struct Rates {
     logins: f64,
     starts: f64,
 }
 
-/// What was found of one server.
+/// Results of one server in all rounds.
 struct Row {
     name: String,
     password_hash: &'static str,
@@ -85,7 +86,7 @@ struct Row {
 pub(crate) async fn compare(effort: Effort) -> anyhow::Result<()> {
     let peers = [doorward::start().await?, pocketbase::start().await?, better_auth::start().await?];
     let seconds = |quick, full| Duration::from_secs(if effort.is_quick { quick } else { full });
-    // A compiler that compiles while the server runs has then done so.
+    // Just-in-time compilers and caches need a first round, which does not count.
     measure(&peers, seconds(1, 5)).await?;
     let series = rounds::run(effort, async || measure(&peers, seconds(2, 5)).await).await?;
 
@@ -188,7 +189,7 @@ fn processor() -> String {
     name.map_or("unknown processor", |(_, name)| name).to_owned()
 }
 
-/// What `make bench-peers` installs, or an error that says how to.
+/// Checks that `scripts/setup.sh bench` has installed a file.
 fn installed(path: &Path) -> anyhow::Result<()> {
     ensure!(path.exists(), "no {}: scripts/setup.sh bench installs it", path.display());
     Ok(())
