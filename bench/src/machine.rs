@@ -75,7 +75,7 @@ fn machine_ticks(stat: &str) -> anyhow::Result<(f64, f64)> {
     let line = stat.lines().find_map(|line| line.strip_prefix("cpu ")).context("no line `cpu` in /proc/stat")?;
     let ticks: Vec<f64> = line.split_whitespace().map(str::parse).collect::<Result<_, _>>()?;
     // The time of guests, the 9th and 10th value, is also in the first two.
-    let [user, nice, system, idle, iowait, irq, softirq, steal, ..] = ticks[..] else {
+    let &[user, nice, system, idle, iowait, irq, softirq, steal, ..] = ticks.as_slice() else {
         anyhow::bail!("unknown format of /proc/stat: {line}");
     };
     // Interrupts belong to no process; those of the loopback device are caused by the benchmark.
