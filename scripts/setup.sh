@@ -6,6 +6,7 @@
 #   scripts/setup.sh mutants    to run the mutation tests
 #   scripts/setup.sh bench      to measure, also other servers next to Doorward
 #   scripts/setup.sh compose    to run docker-compose.yml and its test
+#   scripts/setup.sh dist       to build a release for TARGETS (scripts/dist.sh)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -50,8 +51,9 @@ install_packages() {
 
 postgres_is_here() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 
-venv() { [ -x .tools/venv/bin/pip ] || python3 -m venv .tools/venv >&2; }
-pip_install() { .tools/venv/bin/pip install --quiet --disable-pip-version-check "$@" >&2; }
+tools=${DIST_TOOLS:-.tools}
+venv() { [ -x "$tools/venv/bin/pip" ] || python3 -m venv "$tools/venv" >&2; }
+pip_install() { "$tools/venv/bin/pip" install --quiet --disable-pip-version-check "$@" >&2; }
 
 build() {
     has cargo || fail "no cargo here: install a Rust toolchain first, https://rustup.rs"
@@ -156,6 +158,27 @@ compose() {
     node_packages tests/socketio-js .tools/node
 }
 
+dist() {
+    build
+    need python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
+    install_packages
+
+    local wheels=(cargo-zigbuild==0.24.1 ziglang==0.15.2) programs=(cargo-auditable@0.7.7 cargo-cyclonedx@0.5.9) program target
+    if ! cmp -s <(echo "${wheels[*]}") "$tools/venv/dist-wheels"; then
+        { venv && pip_install "${wheels[@]}" && echo "${wheels[*]}" >"$tools/venv/dist-wheels"; } ||
+            fail "could not install ${wheels[*]} into $tools/venv"
+    fi
+    for program in "${programs[@]}"; do
+        grep -qsF "\"${program/@/ } (" "$tools/.crates.toml" ||
+            CARGO_TARGET_DIR="$tools/target" cargo install --quiet --locked --root "$tools" "$program"
+    done
+    rm -rf "$tools/target"
+    for target in ${TARGETS:-}; do
+        [ -d "$(rustc --print target-libdir --target "$target")" ] || ! has rustup || rustup target add "$target" >&2 || true
+    done
+}
+
 case "${1:-}" in
     build) build; install_packages ;;
     test) test_ ;;
@@ -163,5 +186,6 @@ case "${1:-}" in
     mutants) mutants ;;
     bench) bench ;;
     compose) compose ;;
-    *) sed -n '2,8s/^# \?//p' "$0" >&2; exit 2 ;;
+    dist) dist ;;
+    *) sed -n '2,/^set/s/^# \?//p' "$0" >&2; exit 2 ;;
 esac

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Checks that a release can be reproduced: builds the commit that is checked out twice, from two clones, and compares all files.
+# The builds differ in their directories, in CARGO_HOME, in umask, locale, time zone and in the number of jobs.
+#   TARGETS=...     as for scripts/dist.sh
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+fail() { echo "dist-twice: FAILED: $*" >&2; exit 1; }
+
+commit=$(git rev-parse HEAD)
+tools=$(realpath -m "${DIST_TOOLS:-.tools}")
+DIST_TOOLS="$tools" scripts/setup.sh dist
+mkdir -p target
+work=$(mktemp -d "$PWD/target/dist-twice.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+# build NAME [VARIABLE=VALUE...]
+build() {
+    local clone=$work/$1/doorward
+    shift
+    git clone --quiet --no-checkout . "$clone"
+    git -C "$clone" checkout --quiet --detach "$commit"
+    env DIST_TOOLS="$tools" DIST_DIR=dist "$@" "$clone/scripts/dist.sh"
+}
+
+(umask 022 && build one LC_ALL=C TZ=UTC)
+# Another CARGO_HOME with the same crates: hard links where possible.
+cargo_home=${CARGO_HOME:-$HOME/.cargo}
+mkdir "$work/cargo-home"
+cp -al "$cargo_home/registry" "$work/cargo-home/" 2>/dev/null || cp -a "$cargo_home/registry" "$work/cargo-home/"
+[ ! -e "$cargo_home/config.toml" ] || cp "$cargo_home/config.toml" "$work/cargo-home/"
+(umask 027 && build another-directory LC_ALL=C.UTF-8 TZ=Asia/Kathmandu CARGO_BUILD_JOBS=1 CARGO_HOME="$work/cargo-home")
+
+diff --recursive --brief "$work/one/doorward/dist" "$work/another-directory/doorward/dist" ||
+    fail "two builds of $commit differ"
+cat "$work/one/doorward/dist/SHA256SUMS"
+echo "dist-twice: ok, two builds of $commit are equal"
