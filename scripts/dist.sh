@@ -28,7 +28,7 @@ done
 
 # What a machine or a shell may have set, and what another umask or locale would change.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_BUILD_TARGET RUSTC_WORKSPACE_WRAPPER MAKEFLAGS MFLAGS
-unset CC CXX AR RANLIB CPPFLAGS CXXFLAGS LDFLAGS
+unset CC CXX AR RANLIB CFLAGS CPPFLAGS CXXFLAGS LDFLAGS
 umask 022
 export LC_ALL=C.UTF-8 TZ=UTC
 SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
@@ -64,8 +64,23 @@ esac
 WRAPPER
 chmod +x "$build/rustc"
 export RUSTC_WRAPPER=$build/rustc CARGO_AUDITABLE_ORIG_ARGS='{"offline":false,"locked":true,"frozen":false,"config":[]}'
-# The same for C. OpenSSL also compiles in where it is installed to look for engines: a directory of the system, not of the build.
-export CFLAGS="-ffile-prefix-map=$CARGO_TARGET_DIR=/target -ffile-prefix-map=$cargo_home=/cargo"
+# The same for C. OpenSSL compiles in the compiler with its flags, so the compiler has a name without a path, and the flags that
+# replace paths are in a wrapper; and directories in which it looks for engines, which must not be those of the build.
+mkdir "$build/bin"
+export PATH="$build/bin:$PATH"
+# Else cargo-zigbuild would ask Python for zig at each call.
+CARGO_ZIGBUILD_ZIG_COMMAND=$(python3 -c 'import os, ziglang; print(os.path.join(os.path.dirname(ziglang.__file__), "zig"))')
+CARGO_ZIGBUILD_ZIG_VERSION=$("$CARGO_ZIGBUILD_ZIG_COMMAND" version)
+export CARGO_ZIGBUILD_ZIG_COMMAND CARGO_ZIGBUILD_ZIG_VERSION
+for target in "${targets[@]}"; do
+    cat >"$build/bin/zigcc-$target" <<WRAPPER
+#!/bin/sh
+exec cargo-zigbuild zig cc -- -fno-sanitize=all -target ${target%%-*}-linux-gnu.$glibc \\
+    -ffile-prefix-map="$CARGO_TARGET_DIR=/target" -ffile-prefix-map="$cargo_home=/cargo" "\$@"
+WRAPPER
+    chmod +x "$build/bin/zigcc-$target"
+    export "CC_${target//-/_}=zigcc-$target"
+done
 export GNUMAKEFLAGS="ENGINESDIR=/usr/local/lib/engines-3 MODULESDIR=/usr/local/lib/ossl-modules"
 
 check_binary() {
@@ -98,7 +113,7 @@ host: $(rustc -vV | sed -n 's/^host: //p')
 $(rustc --version)
 $(cargo --version)
 $(cargo-zigbuild --version)
-zig $(python3 -m ziglang version)
+zig $CARGO_ZIGBUILD_ZIG_VERSION
 $(cargo install --root "$tools" --list | sed -n 's/^\(cargo-auditable .*\):$/\1/p')
 BUILD
     chmod -R u=rwX,go=rX "$stage/$name"

@@ -169,9 +169,10 @@ dist() {
         { venv && pip_install "${wheels[@]}" && echo "${wheels[*]}" >"$tools/venv/dist-wheels"; } ||
             fail "could not install ${wheels[*]} into $tools/venv"
     fi
+    # Not optimised: they compile sooner, and run for a second.
     for program in "${programs[@]}"; do
         grep -qsF "\"${program/@/ } (" "$tools/.crates.toml" ||
-            CARGO_TARGET_DIR="$tools/target" cargo install --quiet --locked --root "$tools" "$program"
+            CARGO_TARGET_DIR="$tools/target" cargo install --quiet --locked --debug --root "$tools" "$program"
     done
     rm -rf "$tools/target"
     for target in ${TARGETS:-}; do
