@@ -12,7 +12,6 @@ tools=$(realpath -m "${DIST_TOOLS:-.tools}")
 DIST_TOOLS="$tools" scripts/setup.sh dist
 mkdir -p target
 work=$(mktemp -d "$PWD/target/dist-twice.XXXXXX")
-trap 'rm -rf "$work"' EXIT
 
 # build NAME [VARIABLE=VALUE...]
 build() {
@@ -32,6 +31,7 @@ cp -al "$cargo_home/registry" "$work/cargo-home/" 2>/dev/null || cp -a "$cargo_h
 (umask 027 && build another-directory LC_ALL=C.UTF-8 TZ=Asia/Kathmandu CARGO_BUILD_JOBS=1 CARGO_HOME="$work/cargo-home")
 
 diff --recursive --brief "$work/one/doorward/dist" "$work/another-directory/doorward/dist" ||
-    fail "two builds of $commit differ"
+    fail "two builds of $commit differ; they are kept in $work"
 cat "$work/one/doorward/dist/SHA256SUMS"
+rm -rf "$work"
 echo "dist-twice: ok, two builds of $commit are equal"

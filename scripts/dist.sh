@@ -2,6 +2,7 @@
 # Builds the files of a release from the commit that is checked out: for each target a tarball and an SBOM, and SHA256SUMS.
 #   TARGETS="x86_64-unknown-linux-gnu aarch64-unknown-linux-gnu"    what to build for
 #   DIST_DIR=dist               where the files go; what is there is deleted
+#   DIST_MAX_BYTES=30000000     how large a binary may be
 #   DIST_TOOLS=.tools           where scripts/setup.sh dist installs cargo-zigbuild and others
 # The same commit gives the same bytes in every directory (scripts/dist-twice.sh), given the versions in the file BUILD.
 set -euo pipefail
@@ -16,7 +17,7 @@ dist=${DIST_DIR:-dist}
 tools=$(realpath -m "${DIST_TOOLS:-.tools}")
 # Debian 11, Ubuntu 20.04, RHEL 9 and everything newer.
 glibc=2.31
-max_bytes=30000000
+max_bytes=${DIST_MAX_BYTES:-30000000}
 
 git rev-parse --git-dir >/dev/null 2>&1 || fail "a release is built from a git checkout"
 [ -z "$(git status --porcelain)" ] || fail "there are changes that are not committed; the release would not be that of a commit"
