@@ -27,7 +27,7 @@ for target in "${targets[@]}"; do
         fail "Rust's standard library for $target is missing: 'rustup target add $target', or leave the target out of TARGETS"
 done
 
-# What a machine or a shell may have set, and what another umask or locale would change.
+# Settings of this machine and shell that would change what is built.
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS CARGO_BUILD_RUSTFLAGS CARGO_BUILD_TARGET RUSTC_WORKSPACE_WRAPPER MAKEFLAGS MFLAGS
 unset CC CXX AR RANLIB CFLAGS CPPFLAGS CXXFLAGS LDFLAGS
 umask 022
@@ -122,7 +122,7 @@ BUILD
         "$name" | gzip --no-name --best >"$build/dist/$name.tar.gz"
 }
 
-# cargo-cyclonedx writes beside the manifests, so into a copy; the path of that copy is in its identifiers of our own crates.
+# cargo-cyclonedx writes next to the manifests, so it runs in a copy. Its identifiers of our crates contain the path of that copy.
 make_sbom() {
     local target=$1 name=$2 source=$build/source
     rm -rf "$source"

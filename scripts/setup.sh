@@ -169,7 +169,7 @@ dist() {
         { venv && pip_install "${wheels[@]}" && echo "${wheels[*]}" >"$tools/venv/dist-wheels"; } ||
             fail "could not install ${wheels[*]} into $tools/venv"
     fi
-    # Not optimised: they compile sooner, and run for a second.
+    # They run for a second, so they are not optimised.
     for program in "${programs[@]}"; do
         grep -qsF "\"${program/@/ } (" "$tools/.crates.toml" ||
             CARGO_TARGET_DIR="$tools/target" cargo install --quiet --locked --debug --root "$tools" "$program"
