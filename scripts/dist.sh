@@ -76,7 +76,7 @@ export CARGO_ZIGBUILD_ZIG_COMMAND CARGO_ZIGBUILD_ZIG_VERSION
 for target in "${targets[@]}"; do
     cat >"$build/bin/zigcc-$target" <<WRAPPER
 #!/bin/sh
-exec cargo-zigbuild zig cc -- -fno-sanitize=all -target ${target%%-*}-linux-gnu.$glibc \\
+exec cargo-zigbuild zig cc -- -g0 -fno-sanitize=all -target ${target%%-*}-linux-gnu.$glibc \\
     -ffile-prefix-map="$CARGO_TARGET_DIR=/target" -ffile-prefix-map="$cargo_home=/cargo" "\$@"
 WRAPPER
     chmod +x "$build/bin/zigcc-$target"
