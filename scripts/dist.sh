@@ -47,8 +47,9 @@ export CARGO_TARGET_DIR=$build/target
 # zig and its wrappers keep what they compile here, and not in the home directory.
 export ZIG_GLOBAL_CACHE_DIR=$build/zig ZIG_LOCAL_CACHE_DIR=$build/zig CARGO_ZIGBUILD_CACHE_DIR=$build/zigbuild
 
-# Paths of this machine appear in panic messages. RUSTFLAGS can't replace them: cargo puts its flags into names of files and
-# symbols. A wrapper of rustc is in none. Standard library: where its sources are installed, rustc uses their path.
+# Paths of this machine would appear in panic messages: a wrapper of rustc replaces them. Those of the standard library are
+# paths of this machine where its sources are installed. The wrapper also adds the list of dependencies to the binary:
+# `cargo auditable` would set RUSTC_WORKSPACE_WRAPPER to its own path, which cargo hashes into the names of symbols.
 rust_commit=$(rustc -vV | sed -n 's/^commit-hash: //p')
 cat >"$build/rustc" <<WRAPPER
 #!/bin/sh
@@ -57,7 +58,6 @@ shift
 set -- "\$@" --remap-path-prefix="$root=/doorward" --remap-path-prefix="$CARGO_TARGET_DIR=/target" \\
     --remap-path-prefix="$cargo_home=/cargo" \\
     --remap-path-prefix="$(rustc --print sysroot)/lib/rustlib/src/rust=/rustc/$rust_commit"
-# \`cargo auditable\` would set RUSTC_WORKSPACE_WRAPPER to the path of itself, which cargo puts into names of symbols.
 case "\${CARGO_PRIMARY_PACKAGE+primary} \$* " in
     "primary "*" --crate-type bin "*) exec env -u RUSTC_WRAPPER cargo-auditable "\$rustc" "\$@" ;;
     *) exec "\$rustc" "\$@" ;;
