@@ -23,10 +23,13 @@ build() {
 }
 
 (umask 022 && build one LC_ALL=C TZ=UTC)
-# Another CARGO_HOME with the same crates: hard links where possible.
+# Another CARGO_HOME with the same crates, as hard links where possible.
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
-mkdir "$work/cargo-home"
-cp -al "$cargo_home/registry" "$work/cargo-home/" 2>/dev/null || cp -a "$cargo_home/registry" "$work/cargo-home/"
+mkdir -p "$work/cargo-home/registry"
+for part in cache index; do
+    cp -al "$cargo_home/registry/$part" "$work/cargo-home/registry/" 2>/dev/null ||
+        cp -a "$cargo_home/registry/$part" "$work/cargo-home/registry/"
+done
 [ ! -e "$cargo_home/config.toml" ] || cp "$cargo_home/config.toml" "$work/cargo-home/"
 (umask 027 && build another-directory LC_ALL=C.UTF-8 TZ=Asia/Kathmandu CARGO_BUILD_JOBS=1 CARGO_HOME="$work/cargo-home")
 
