@@ -14,12 +14,11 @@ RUN find . -type f ! -path './.cargo/*' ! -name Cargo.toml ! -name Cargo.lock \
 FROM rust:1-bookworm AS build
 WORKDIR /src
 # A profile of Cargo.toml.
-ARG PROFILE=dist
+ARG PROFILE=release
 COPY --from=skeleton /src .
 # The stubs are newer than the sources that replace them: without their fingerprints cargo builds our crates anew.
 RUN cargo build --profile "$PROFILE" --locked -p doorward --bin doorward \
     && rm -r target/"$PROFILE"/.fingerprint/doorward*
-COPY proto proto
 COPY crates crates
 COPY examples/live examples/live
 RUN cargo build --profile "$PROFILE" --locked -p doorward --bin doorward \

@@ -3,7 +3,7 @@
 # and after a restart of auth; a signup with the code from a mail; client addresses; published ports; HTTPS.
 # Starts an engine where none runs (as root), and makes stand-ins for base images that can't be pulled.
 #   DOORWARD_IMAGE=NAME         tests that image instead of building one
-#   IMAGE_PROFILE=release       builds it with that profile of Cargo.toml
+#   IMAGE_PROFILE=release       builds it with that profile of Cargo.toml, in place of demo
 #   TEST_SKIP_COMPOSE=1         for machines where no engine can run
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -230,7 +230,7 @@ if [ -z "${DOORWARD_IMAGE:-}" ]; then
     get_image rust:1-bookworm
     export DOORWARD_IMAGE=doorward:test
     say "building the image"
-    make --no-print-directory image IMAGE="$DOORWARD_IMAGE" IMAGE_PROFILE="${IMAGE_PROFILE:-release}" >"$work/build.log" 2>&1 ||
+    make --no-print-directory image IMAGE="$DOORWARD_IMAGE" IMAGE_PROFILE="${IMAGE_PROFILE:-demo}" >"$work/build.log" 2>&1 ||
         { tail -n 50 "$work/build.log" >&2; fail "the image doesn't build"; }
 fi
 get_image postgres:17-bookworm
