@@ -42,6 +42,8 @@ impl Place {
     }
 }
 
+type PairOf = fn(&Round) -> Pair;
+
 /// The large installation against the small one.
 struct Round {
     login: Pair,
@@ -72,7 +74,7 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     });
     let series = series.await?;
     let places = format!("{} users against {}", size.users, Size::SMALL.users);
-    let findings: [(&str, fn(&Round) -> Pair); 3] =
+    let findings: [(&str, PairOf); 3] =
         [("login", |round| round.login), ("init", |round| round.init), ("init under load", |round| round.loaded)];
     for (what, pair) in findings {
         let finding = Finding::of_pairs(format!("{what} among many, {backend}"), "ms", &series, pair);

@@ -113,6 +113,8 @@ fn fill_feed(installation: &Installation, rows: u32) -> anyhow::Result<()> {
     sql::analyze(&installation.directory_url)
 }
 
+type PairOf = fn(&Round) -> Pair;
+
 struct Round {
     /// Calls a second, against the bare handler.
     rates: Pair,
@@ -148,7 +150,7 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let name = format!("sync, nothing new, {CONNECTIONS} connections, {backend}");
     report.add(Finding::of_pairs(name, "/s", &series, |round| round.rates).at_least(OF_CEILING));
     let sizes = format!("a feed of {rows} rows against one of few");
-    let findings: [(&str, fn(&Round) -> Pair); 3] = [
+    let findings: [(&str, PairOf); 3] = [
         ("nothing new", |round| round.idle),
         ("10 rows behind all others', under load", |round| round.behind),
         ("10 rows behind all others', alone", |round| round.alone),

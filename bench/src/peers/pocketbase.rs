@@ -100,7 +100,8 @@ async fn fill(address: SocketAddr) -> anyhow::Result<()> {
         let user = connection.ask(&post("/api/collections/users/records", user)).await?.json()?;
         if number < MEMBERS {
             let project = format!("00000000-0000-4000-8000-{:012}", number / 10);
-            let member = json!({"user": user["id"], "project": project, "role": "member", "status": "active"});
+            let user = user.get("id").context("PocketBase answered no id")?;
+            let member = json!({"user": user, "project": project, "role": "member", "status": "active"});
             connection.ask(&post("/api/collections/members/records", member)).await?.json()?;
         }
     }
