@@ -32,10 +32,12 @@ demo: ## Everything in one process, with a few users and projects to log in to
 build: ## The binary: target/release/doorward
 	cargo build --release --locked --bin doorward
 
-check: ## All that is checked without running: format, lints, docs, layers, migrations, licences, advisories
+check: ## All that is checked without running: format, lints, docs, generated code, layers, migrations, licences, advisories
 	cargo fmt --all -- --check
 	cargo fmt --manifest-path fuzz/Cargo.toml -- --check
+	cargo fmt --manifest-path proto/generator/Cargo.toml -- --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --package doorward --no-default-features -- -D warnings
 	RUSTDOCFLAGS=-Dwarnings cargo doc --locked --no-deps --workspace
 	$(GENERATE_PROTO) --check
 	scripts/layering.sh

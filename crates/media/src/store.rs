@@ -16,6 +16,7 @@ use crate::Location;
 
 /// For one object; a body that is read has a time of its own, for each piece.
 const TIME: Duration = Duration::from_secs(20);
+
 /// The store doesn't do what it should; the text is for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
