@@ -7,7 +7,9 @@ use doorward_proto::{
     Failure,
     directory::v1::{Action, PublishRequest, PublishedRow, WatchRequest},
 };
-use doorward_tests::{Backend, Split, User, eventually, json::assert_same, on_both_databases, websocket::cursors};
+use doorward_tests::{
+    Backend, MANY_WRITES, Split, User, eventually, json::assert_same, on_both_databases, websocket::cursors,
+};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
@@ -19,7 +21,7 @@ on_both_databases![
 ];
 
 const RETENTION: Duration = Duration::from_secs(1);
-const SHORT: [(&str, &str); 1] = [("DOORWARD_FEED_RETENTION", "1s")];
+const SHORT: [(&str, &str); 2] = [("DOORWARD_FEED_RETENTION", "1s"), MANY_WRITES];
 /// Until what is too old is gone, on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 

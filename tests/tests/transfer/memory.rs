@@ -11,6 +11,8 @@ on_both_databases![fifty_thousand_users_need_no_more_memory_than_ten];
 
 const FEW: u32 = 10;
 const MANY: u32 = 50_000;
+/// Memory of a command that does nothing. With few users it may end before all of it is measured.
+const IDLE_BYTES: u64 = 32 * 1024 * 1024;
 /// Buffers are full only when there is enough to fill them.
 const ALLOWED_BYTES: u64 = 8 * 1024 * 1024;
 const WITHIN: Duration = Duration::from_secs(200);
@@ -74,7 +76,10 @@ async fn fifty_thousand_users_need_no_more_memory_than_ten(backend: Backend) {
     }
     let [few, many] = [peaks[0], peaks[1]];
     for (few, many) in few.into_iter().zip(many) {
-        assert!(many < few + ALLOWED_BYTES, "{few} bytes for {FEW}, {many} for {MANY} users: {peaks:?}");
+        assert!(
+            many < few.max(IDLE_BYTES) + ALLOWED_BYTES,
+            "{few} bytes for {FEW}, {many} for {MANY} users: {peaks:?}"
+        );
     }
     println!("peaks of export and import, with {FEW} and {MANY} users: {peaks:?}");
 }
