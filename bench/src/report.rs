@@ -18,7 +18,7 @@ const JSON_FILE: &str = "target/bench.json";
 enum Verdict {
     Kept,
     Missed,
-    /// Not kept, but the machine was busy, so that it may well be kept.
+    /// Not kept while the machine was busy: undecided.
     BusyMachine,
     NotMeasured,
 }
@@ -31,7 +31,7 @@ pub(crate) struct Finding {
     measured: Summary,
     /// Median of what it is compared with, in the same rounds.
     ceiling: Option<f64>,
-    /// Of each round's measurement to its ceiling.
+    /// Ratio of the measurement of each round to its ceiling.
     ratio: Option<Summary>,
     target: Option<String>,
     /// Absent when nothing was promised.

@@ -46,7 +46,7 @@ pub(crate) async fn measure_checks(report: &mut Report, effort: Effort) -> anyho
     let note = format!("CPU {:.1} us with, {:.1} us without", of(|check| check.measured), of(|check| check.ceiling));
     let check = Finding::of("checking a token", "us", &series, |checks| checks.alone.difference());
     report.add(check.at_most(15.0).note(note));
-    let name = format!("an authorised call beside {REVOCATIONS} revocations");
+    let name = format!("an authorised call with {REVOCATIONS} revocations");
     let crowd = Finding::of_pairs(name, "us", &series, |checks| checks.crowded);
     report.add(crowd.at_most(1.1).note("CPU, against the same without any"));
     Ok(())

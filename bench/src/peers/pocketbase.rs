@@ -17,7 +17,7 @@ use crate::{
 const PROGRAM: &str = ".tools/venv/bin/pocketbase";
 const SUPERUSER: &str = "root@example.org";
 const USER: &str = "user-0@example.org";
-/// As many as an init of Doorward has.
+/// Number of members, the same as in an init of Doorward.
 const MEMBERS: usize = 50;
 /// Without the number of all records, which would cost another query.
 const LIST: &str = "/api/collections/members/records?perPage=50&skipTotal=1";
