@@ -13,11 +13,18 @@ use crate::{Power, backend::execute, ports, process::clean_command};
 /// Where the programs of PostgreSQL are; `scripts/with-postgres.sh` says.
 pub const BIN_VARIABLE: &str = "TEST_POSTGRES_BIN";
 pub(crate) const PASSWORD: &str = "of-a-throw-away-server";
+/// Tablespace on the disk of [`Postgres::start_with_small_disk`].
+const SMALL_TABLESPACE: &str = "small";
+/// Mounts a small disk that only the program and the processes that it starts see. PostgreSQL refuses to run as root, so the
+/// program gets another user ID in a user namespace.
+const WITH_SMALL_DISK: &str = "mount -t tmpfs -o size=40m,mode=0700 tmpfs \"$0\" \
+     && exec unshare --user --map-user=1000 --map-group=1000 \"$@\"";
 
 pub struct Postgres {
     directory: TempDir,
     bin: PathBuf,
     pub(crate) port: u16,
+    has_small_disk: bool,
     /// Whether it syncs, and more variables of its process.
     fsync: &'static str,
     variables: Vec<(&'static str, String)>,
@@ -41,12 +48,50 @@ impl Postgres {
         (postgres, power)
     }
 
+    /// Starts one that has its databases on a small disk, and everything else, such as its log, on the usual one.
+    #[must_use]
+    pub fn start_with_small_disk() -> Self {
+        let mut postgres = Self::in_new_directory();
+        postgres.has_small_disk = true;
+        std::fs::create_dir(postgres.small_disk()).expect("a directory");
+        postgres.init();
+        postgres.start_again();
+        let location = postgres.small_disk().display().to_string();
+        let create = format!("CREATE TABLESPACE {SMALL_TABLESPACE} LOCATION '{location}'");
+        execute(&postgres.url("postgres"), &create);
+        postgres
+    }
+
+    /// Returns the directory of the small disk, as other processes reach it.
+    #[must_use]
+    pub fn reach_small_disk(&self) -> PathBuf {
+        let pid = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("a running server");
+        let pid = pid.lines().next().expect("its process ID");
+        PathBuf::from(format!("/proc/{pid}/root{}", self.small_disk().display()))
+    }
+
+    fn small_disk(&self) -> PathBuf {
+        self.path().join(SMALL_TABLESPACE)
+    }
+
     fn create() -> Self {
         let postgres = Self::in_new_directory();
-        let password_file = format!("--pwfile={}", postgres.path().join("password").display());
-        let options = ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"];
-        run(postgres.program("initdb").arg("--pgdata").arg(postgres.data()).arg(password_file).args(options));
+        postgres.give_to_postgres();
+        postgres.init();
         postgres
+    }
+
+    /// PostgreSQL refuses to run as root.
+    fn give_to_postgres(&self) {
+        if is_root() {
+            run(Command::new("chown").arg("-R").arg("postgres").arg(self.path()));
+        }
+    }
+
+    fn init(&self) {
+        let password_file = format!("--pwfile={}", self.path().join("password").display());
+        let options = ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"];
+        run(self.program("initdb").arg("--pgdata").arg(self.data()).arg(password_file).args(options));
     }
 
     fn in_new_directory() -> Self {
@@ -54,12 +99,14 @@ impl Postgres {
             .unwrap_or_else(|| panic!("{BIN_VARIABLE} is not set: run the tests by `make test`"));
         let directory = tempfile::tempdir().expect("a directory");
         std::fs::write(directory.path().join("password"), PASSWORD).expect("a file");
-        let postgres = Self { directory, bin: bin.into(), port: ports::free(), fsync: "off", variables: Vec::new() };
-        if is_root() {
-            // It refuses to run as root.
-            run(Command::new("chown").arg("-R").arg("postgres").arg(postgres.path()));
+        Self {
+            directory,
+            bin: bin.into(),
+            port: ports::free(),
+            has_small_disk: false,
+            fsync: "off",
+            variables: Vec::new(),
         }
-        postgres
     }
 
     /// Starts it after [`stop`](Self::stop), on the same port, and waits until it accepts connections.
@@ -107,6 +154,7 @@ impl Postgres {
     #[must_use]
     pub fn start_standby(&self) -> Self {
         let standby = Self::in_new_directory();
+        standby.give_to_postgres();
         let (data, port) = (standby.data(), self.port.to_string());
         let mut copy = standby.program("pg_basebackup");
         copy.args([
@@ -137,7 +185,8 @@ impl Postgres {
 
     #[must_use]
     pub fn create_database(&self, name: &str) -> DatabaseUrl {
-        execute(&self.url("postgres"), &format!("CREATE DATABASE {name}"));
+        let tablespace = if self.has_small_disk { SMALL_TABLESPACE } else { "pg_default" };
+        execute(&self.url("postgres"), &format!("CREATE DATABASE {name} TABLESPACE {tablespace}"));
         self.url(name)
     }
 
@@ -161,7 +210,14 @@ impl Postgres {
     }
 
     fn program(&self, name: &str) -> Command {
-        let mut command = not_as_root(&self.bin.join(name));
+        let path = self.bin.join(name);
+        let mut command = if self.has_small_disk {
+            let mut command = clean_command("unshare");
+            command.args(["--mount", "--map-root-user", "sh", "-c", WITH_SMALL_DISK]).arg(self.small_disk()).arg(path);
+            command
+        } else {
+            not_as_root(&path)
+        };
         command.current_dir(self.path());
         command
     }

@@ -5,7 +5,7 @@ use std::{io::Write, path::Path, time::Duration};
 
 use doorward_storage::DatabaseUrl;
 use doorward_tests::{
-    App, Backend, Http, Installation, PASSWORD, Postgres, Process, User,
+    App, Backend, Http, Installation, MANY_WRITES, PASSWORD, Postgres, Process, User,
     app::wait_until_ready,
     backend::{Databases, execute, lock_table},
     eventually,
@@ -83,6 +83,28 @@ async fn a_full_disk_under_sqlite_is_503_and_named() {
     until_ready(&ops).await;
     http.login("ann", PASSWORD).await.success();
     http.post("/api/projects/create").bearer(&token).json(&json!({"name": "Room again"})).send().await.success();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_under_postgresql_is_503_and_named() {
+    let postgres = Postgres::start_with_small_disk();
+    let directory = tempfile::tempdir().expect("a directory");
+    let app = App::of(Installation::over(Databases::on(&postgres), directory).with(&[MANY_WRITES])).await;
+    let ann = app.user("ann").await;
+
+    let filler = postgres.reach_small_disk().join("filler");
+    fill(&filler);
+    for check in ["directory_database", "auth_database"] {
+        until_not_ready(&app.ops, &format!(r#""{check}":"the disk of the database is full"#)).await;
+    }
+    until_unavailable(&app.http, &ann.token).await;
+    assert_eq!(ann.init().await.status, 200, "reads go on");
+    assert_eq!(app.http.status("/api/ping").await, Some(200));
+
+    std::fs::remove_file(&filler).expect("the filler");
+    until_ready(&app.ops).await;
+    app.http.login("ann", PASSWORD).await.success();
+    ann.call("/api/projects/create", &json!({"name": "Room again"})).await.success();
 }
 
 #[tokio::test(flavor = "multi_thread")]
