@@ -86,3 +86,84 @@ pub(crate) fn count_mail(
     };
     count_attempt(connection, &[&newcomers], config, now)
 }
+
+#[cfg(test)]
+mod tests {
+    use doorward_storage::{Database, testing::TestDatabase};
+
+    use super::*;
+    use crate::MIGRATIONS;
+
+    /// Each wait takes as long as two mails of newcomers until they are forgiven.
+    const WAIT: Duration = Duration::from_secs(600);
+    const CONFIG: ThrottleConfig = ThrottleConfig { failures: 5, backoff: WAIT, backoff_max: WAIT };
+    const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    struct Scene {
+        database: Database,
+        now: Timestamp,
+        networks: u32,
+    }
+
+    impl Scene {
+        /// Returns whether a mail is sent.
+        async fn ask(&self, to: &str, network: u32, is_known_place: bool) -> bool {
+            let to = Email::parse(to).unwrap();
+            let place = Place::of(std::net::Ipv4Addr::from(network).into());
+            let (mail, now) = (CodeMail { to, place, is_known_place }, self.now);
+            match self.database.write(move |connection| count_mail(connection, &mail, &CONFIG, now)).await {
+                Ok(()) => true,
+                Err(Error::Throttled(wait)) => {
+                    assert!(wait > Duration::ZERO && wait <= WAIT, "{wait:?}");
+                    false
+                }
+                Err(error) => panic!("{error}"),
+            }
+        }
+
+        /// Returns how many of so many requests to the mailbox have their mail.
+        async fn ask_from(&self, network: u32, times: usize, is_known_place: bool) -> usize {
+            let mut sent = 0;
+            for _ in 0..times {
+                sent += usize::from(self.ask("ann@example.org", network, is_known_place).await);
+            }
+            sent
+        }
+
+        /// Returns how many networks are sent a mail, each new and with one request, before one must wait.
+        async fn ask_from_new_networks(&mut self) -> usize {
+            let mut sent = 0;
+            loop {
+                self.networks += 1;
+                if !self.ask("ann@example.org", self.networks, false).await {
+                    return sent;
+                }
+                sent += 1;
+            }
+        }
+    }
+
+    /// The example of this module.
+    #[tokio::test]
+    async fn six_networks_that_ask_for_one_mailbox_leave_its_owner_a_mail() {
+        for test in TestDatabase::both(&MIGRATIONS) {
+            let mut scene = Scene { database: test.database.clone(), now: START, networks: 0 };
+            let mut sent = Vec::new();
+            for _ in 0..6 {
+                scene.networks += 1;
+                sent.push(scene.ask_from(scene.networks, 40, false).await);
+            }
+            assert_eq!(sent, [10, 10, 2, 2, 2, 2]);
+            assert_eq!(scene.ask_from_new_networks().await, 100 - 4 * 2, "newcomers have a count of their own");
+            scene.networks += 1;
+            assert_eq!(scene.ask_from(scene.networks, 40, true).await, 10, "the account has logged in from there");
+            assert!(scene.ask("ben@example.org", 1, false).await, "each mailbox has its own counts");
+
+            // One mail within the count of all networks, and two more of newcomers are forgiven.
+            for _ in 0..3 {
+                scene.now = scene.now.plus(WAIT);
+                assert_eq!(scene.ask_from_new_networks().await, 1 + 2);
+            }
+        }
+    }
+}
