@@ -76,3 +76,7 @@ async fn why_gone(client: &mut Client, user: Gid) -> Result<Option<Why>, String>
         }
     }
 }
+
+#[cfg(test)]
+#[path = "catch_up_tests.rs"]
+mod tests;

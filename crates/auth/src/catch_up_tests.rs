@@ -1,0 +1,146 @@
+//! Catching up, with a directory that answers what the tests say.
+
+use std::{
+    collections::{HashMap, HashSet},
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use doorward_domain::{ErrorCode, Ids, RandomIds, SystemClock, Timestamp};
+use doorward_proto::{
+    Peer, ServiceToken,
+    directory::v1::{GetCursorsResponse, GetUserResponse, User},
+    server::{self, Listeners},
+};
+use doorward_storage::testing::TestDatabase;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::{
+    Request, Response, Status,
+    body::Body,
+    server::{Grpc, NamedService},
+    service::Routes,
+};
+use tonic_prost::ProstCodec;
+
+use super::*;
+use crate::{MIGRATIONS, Sealer, api_keys::ApiKey, audit, revocation::Covers, trust::Trust};
+
+/// When the secrets were made.
+const AT: Timestamp = Timestamp::from_seconds(1_700_000_000);
+/// The head of the feed.
+const CURSOR: i64 = 7;
+
+/// Knows these users, and no others.
+#[derive(Clone)]
+struct Directory(Arc<HashMap<String, UserStatus>>);
+
+impl Directory {
+    fn get_user(&self, gid: &str) -> Result<Response<GetUserResponse>, Status> {
+        let Some(status) = self.0.get(gid) else { return Err(unprocessable("user_not_found").into()) };
+        let user = User { gid: gid.to_owned(), status: (*status).into(), ..User::default() };
+        Ok(Response::new(GetUserResponse { user: Some(user) }))
+    }
+}
+
+impl NamedService for Directory {
+    const NAME: &'static str = "doorward.directory.v1.Directory";
+}
+
+impl tower::Service<http::Request<Body>> for Directory {
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> Self::Future {
+        let directory = self.clone();
+        Box::pin(async move {
+            let get_cursors = tower::service_fn(|_: Request<GetCursorsRequest>| async {
+                Ok::<_, Status>(Response::new(GetCursorsResponse { cursor: CURSOR }))
+            });
+            let get_user = tower::service_fn(|request: Request<GetUserRequest>| {
+                std::future::ready(directory.get_user(&request.get_ref().user_gid))
+            });
+            Ok(if request.uri().path().ends_with("/GetCursors") {
+                Grpc::new(ProstCodec::default()).unary(get_cursors, request).await
+            } else {
+                Grpc::new(ProstCodec::default()).unary(get_user, request).await
+            })
+        })
+    }
+}
+
+fn unprocessable(reason: &str) -> Failure {
+    Failure::new(ErrorCode::Unprocessable).with_info("reason", reason)
+}
+
+fn follower(test: &TestDatabase, directory: Directory) -> Follower {
+    let (peer, incoming) = Peer::in_memory();
+    let (_, is_ready) = watch::channel(true);
+    let listeners = Listeners { tcp: None, in_memory: Some(incoming) };
+    let routes = Routes::new(directory);
+    tokio::spawn(server::serve(Directory::NAME, routes, listeners, is_ready, CancellationToken::new()));
+    let (database, clock, max_age) = (test.database.clone(), Arc::new(SystemClock), Duration::from_secs(10));
+    let sealer = Arc::new(Sealer::new(&vec![7; 32].into()).unwrap());
+    Follower {
+        database: database.clone(),
+        directory: peer.connect(&ServiceToken::new(None)).unwrap(),
+        trust: Arc::new(Trust::new(database, clock.clone(), sealer, max_age)),
+        clock,
+        position: watch::Sender::new(0),
+        lifetime: Duration::from_secs(60),
+    }
+}
+
+#[tokio::test]
+async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
+    for test in TestDatabase::both(&MIGRATIONS) {
+        let [active, inactive, deleted, robot] = [(); 4].map(|()| RandomIds.gid());
+        let put = move |connection: &mut AnyConnection| {
+            for user in [active, inactive, deleted] {
+                store::credential::put(connection, user, "hash".to_owned(), AT)?;
+            }
+            let (lookup, sealed) = ("lookup".to_owned(), "sealed".to_owned());
+            let project = RandomIds.gid();
+            let key = ApiKey { user: robot, project, lookup, sealed, created_at: AT, last_used_at: None };
+            store::api_key::put(connection, &key)
+        };
+        test.database.write(put).await.unwrap();
+        let known = [(active, UserStatus::Active), (inactive, UserStatus::Inactive)];
+        let known = known.map(|(user, status)| (user.to_string(), status)).into();
+        let follower = follower(&test, Directory(Arc::new(known)));
+        let mut client = Client::new(follower.directory.clone());
+        follower.catch_up(&mut client).await.unwrap();
+
+        let (_, _, revocations) = follower.trust.subscribe();
+        let revoked: HashSet<Covers> = revocations.into_iter().map(|revocation| revocation.covers).collect();
+        assert_eq!(revoked, [inactive, deleted, robot].map(Covers::Subject).into());
+        let find = |connection: &mut AnyConnection| {
+            let mut users = store::credential::list_users(connection, None, 10)?;
+            users.extend(store::api_key::list_users(connection, None, 10)?);
+            Ok::<_, Error>((users, store::feed_position::get(connection)?))
+        };
+        let (with_secrets, position) = test.database.read(find).await.unwrap();
+        assert_eq!(HashSet::from_iter(with_secrets), HashSet::from([active, inactive]));
+        assert_eq!(position, CURSOR);
+        let trail = audit::list(&test.database, &audit::Filter::default(), (Timestamp::default(), 0), 10).await;
+        let mut details: Vec<String> = trail.unwrap().into_iter().filter_map(|record| record.detail).collect();
+        details.sort_unstable();
+        assert_eq!(details, ["user deleted", "user deleted", "user inactive"]);
+    }
+}
+
+#[test]
+fn only_an_expired_cursor_makes_it_necessary() {
+    assert!(is_needed(&unprocessable("cursor_expired")));
+    for other in [unprocessable("user_not_found"), Failure::new(ErrorCode::Unprocessable), Failure::unavailable()] {
+        assert!(!is_needed(&other), "{other:?}");
+    }
+}
