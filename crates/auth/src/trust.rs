@@ -211,7 +211,7 @@ fn log_failure(what: &str, done: Result<(), Error>) {
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    use doorward_domain::Gid;
+    use doorward_domain::{Gid, Ids, RandomIds};
     use doorward_storage::{AnyConnection, testing::TestDatabase};
     use doorward_token::{AUDIENCE, Kind};
 
@@ -227,22 +227,30 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_revocation_is_known_until_the_last_token_that_it_covers_has_expired() {
+    /// A process over a database of its own, at second 10.
+    fn start() -> (TestDatabase, Arc<SetClock>, Arc<Trust>) {
         let test = TestDatabase::sqlite(&MIGRATIONS);
         let clock = Arc::new(SetClock(AtomicI64::new(10)));
         let sealer = Arc::new(Sealer::new(&vec![7; 32].into()).unwrap());
         let trust = Trust::new(test.database.clone(), clock.clone(), sealer, Duration::from_secs(10));
-        let revoke = |connection: &mut AnyConnection| {
-            let covered = vec![(Covers::Subject(Gid::NIL), Timestamp::from_seconds(10))];
+        (test, clock, Arc::new(trust))
+    }
+
+    /// Revokes the tokens that the user has at a second. A token is valid for a minute.
+    async fn revoke(test: &TestDatabase, user: Gid, second: i64) {
+        let write = move |connection: &mut AnyConnection| {
+            let covered = vec![(Covers::Subject(user), Timestamp::from_seconds(second))];
             revocation::revoke(connection, covered, Duration::from_secs(60))
         };
-        test.database.write(revoke).await.unwrap();
-        trust.refresh().await.unwrap();
-        let claims = Claims {
+        test.database.write(write).await.unwrap();
+    }
+
+    /// Returns the claims of a token that was issued at second 10.
+    fn claims(user: Gid) -> Claims {
+        Claims {
             iss: "doorward".to_owned(),
             aud: AUDIENCE.to_owned(),
-            sub: Gid::NIL,
+            sub: user,
             iat: 10,
             exp: 70,
             jti: "j".to_owned(),
@@ -251,11 +259,43 @@ mod tests {
             kind: Kind::User,
             project: None,
             nbf: None,
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn a_revocation_is_known_until_the_last_token_that_it_covers_has_expired() {
+        let (test, clock, trust) = start();
+        revoke(&test, Gid::NIL, 10).await;
+        trust.refresh().await.unwrap();
         for (second, is_revoked) in [(10, true), (131, true), (132, false)] {
             clock.0.store(second, Ordering::SeqCst);
             trust.sweep().await.unwrap();
-            assert_eq!(trust.is_revoked(&claims), is_revoked, "{second}");
+            assert_eq!(trust.is_revoked(&claims(Gid::NIL)), is_revoked, "{second}");
         }
+    }
+
+    /// A sweep is a write: it must not come with each of the polls.
+    #[tokio::test]
+    async fn polls_between_two_sweeps_drop_nothing() {
+        let (test, clock, trust) = start();
+        revoke(&test, Gid::NIL, 10).await;
+        trust.refresh().await.unwrap();
+        clock.0.store(132, Ordering::SeqCst);
+        let shutdown = CancellationToken::new();
+        let following = tokio::spawn({
+            let (trust, shutdown) = (trust.clone(), shutdown.clone());
+            async move { trust.follow(shutdown).await }
+        });
+        let later = RandomIds.gid();
+        revoke(&test, later, 132).await;
+        let polled = async {
+            while !trust.is_revoked(&claims(later)) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), polled).await.unwrap();
+        assert!(trust.is_revoked(&claims(Gid::NIL)), "it has expired, and is dropped by the next sweep");
+        shutdown.cancel();
+        following.await.unwrap();
     }
 }
