@@ -85,3 +85,7 @@ const fn scope_of(sight: Sight, project: Gid) -> Option<Scope> {
         Sight::Inside => Some(Scope::Project(project)),
     }
 }
+
+#[cfg(test)]
+#[path = "memberships_tests.rs"]
+mod tests;
