@@ -157,3 +157,95 @@ async fn seen(directory: &Directory, changed: Result<Member, Error>, caller: Cal
 fn answer(view: Result<MembersView, Error>) -> Answer<pb::MembersResponse> {
     Ok(Response::new(convert::members(view.map_err(Failure::from)?)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use doorward_domain::{DisplayName, Email, Gid, Ids, RandomIds, SystemClock, Timezone, Username};
+    use doorward_storage::testing::TestDatabase;
+
+    use super::*;
+    use crate::{MIGRATIONS, NewUser};
+
+    /// A project with its owner and a member.
+    struct Scene {
+        directory: Directory,
+        owner: Gid,
+        member: Gid,
+        project: Gid,
+    }
+
+    impl Scene {
+        async fn new(test: &TestDatabase) -> Self {
+            let directory = Directory::new(test.database.clone(), Arc::new(SystemClock), Arc::new(RandomIds));
+            let mut users = [Gid::NIL; 2];
+            for (user, name) in users.iter_mut().zip(["ann", "ben"]) {
+                let (username, name) = (Username::parse(name).unwrap(), DisplayName::parse(name).unwrap());
+                let email = Email::parse(&format!("{username}@example.org")).unwrap();
+                let new_user = NewUser::new(RandomIds.gid(), username, Some(email), name);
+                *user = directory.create_user(new_user).await.unwrap().gid;
+            }
+            let [owner, member] = users;
+            let name = DisplayName::parse("Herbarium").unwrap();
+            let project = directory.create_project_for(owner, name, Timezone::default()).await.unwrap().gid;
+            directory.add_member(project, member).await.unwrap();
+            Self { directory, owner, member, project }
+        }
+    }
+
+    #[tokio::test]
+    async fn only_the_user_themself_sees_the_whole_account() {
+        for test in TestDatabase::both(&MIGRATIONS) {
+            let scene = Scene::new(&test).await;
+            for (caller, is_complete) in [(scene.member, true), (scene.owner, false)] {
+                let (caller_gid, user_gid) = (caller.to_string(), scene.member.to_string());
+                let answer = view_user(&scene.directory, pb::ViewUserRequest { caller_gid, user_gid }).await;
+                let user = answer.unwrap().into_inner().user.unwrap();
+                assert_eq!((user.name.as_str(), user.complete.is_some()), ("ben", is_complete));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn at_most_a_thousand_members_are_viewed_in_one_request() {
+        for test in TestDatabase::both(&MIGRATIONS) {
+            let scene = Scene::new(&test).await;
+            let view = async |count| {
+                let request = pb::ViewMembersRequest {
+                    caller_gid: scene.owner.to_string(),
+                    project_gid: scene.project.to_string(),
+                    user_gids: vec![scene.member.to_string(); count],
+                };
+                view_members(&scene.directory, request).await.map_err(Failure::from)
+            };
+            for count in [0, 1, 1000] {
+                assert_eq!(view(count).await.unwrap().into_inner().memberships.len(), count);
+            }
+            assert_eq!(view(1001).await.unwrap_err(), Failure::invalid("user_gids"));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_limit_is_at_least_one_request_per_second() {
+        for test in TestDatabase::both(&MIGRATIONS) {
+            let scene = Scene::new(&test).await;
+            let update = async |rate_limit_per_second| {
+                let request = pb::UpdateMemberRequest {
+                    caller_gid: scene.owner.to_string(),
+                    project_gid: scene.project.to_string(),
+                    user_gid: scene.member.to_string(),
+                    limit: Some(pb::LimitChange { rate_limit_per_second }),
+                    notifications: None,
+                };
+                update_member(&scene.directory, request).await.map_err(Failure::from)
+            };
+            for limit in [Some(1), None] {
+                update(limit).await.unwrap();
+                let membership = scene.directory.find_standing(scene.project, scene.member).await.unwrap().unwrap();
+                assert_eq!(membership.rate_limit_per_second, limit);
+            }
+            assert_eq!(update(Some(0)).await.unwrap_err(), Failure::invalid("limit"));
+        }
+    }
+}
