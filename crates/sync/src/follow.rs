@@ -70,3 +70,33 @@ async fn refused(status: &tonic::Status, inputs: &mpsc::Sender<Input>, place: &m
     }
     code.to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic::{Code, Status};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn only_a_cursor_that_the_directory_refuses_is_given_up() {
+        let failure = |code| Status::from(Failure::new(code));
+        let cases = [
+            (failure(ErrorCode::Unprocessable), "UNPROCESSABLE", true),
+            (failure(ErrorCode::InvalidRequest), "INVALID_REQUEST", true),
+            (failure(ErrorCode::Unavailable), "UNAVAILABLE", false),
+            (failure(ErrorCode::Unauthenticated), "UNAUTHENTICATED", false),
+            (Status::new(Code::FailedPrecondition, ""), "FailedPrecondition", false),
+        ];
+        for (status, reason, is_given_up) in cases {
+            let (inputs, mut received) = mpsc::channel(8);
+            let mut place = Place { cursor: Some(7), is_heard: true };
+            assert_eq!(refused(&status, &inputs, &mut place).await, reason);
+            assert_eq!(place.cursor.is_none(), is_given_up, "{reason}");
+            assert_eq!(matches!(received.try_recv(), Ok(Input::Lost)), is_given_up, "{reason}");
+            // A stream that began in the present has no cursor to give up.
+            let mut place = Place { cursor: None, is_heard: false };
+            assert_eq!(refused(&status, &inputs, &mut place).await, reason);
+            assert!(received.try_recv().is_err(), "{reason}");
+        }
+    }
+}
