@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Mutation tests: makes small changes to the code that decides on access, one at a time, and runs the tests of its crate.
 # Lists the changes with which these pass. Some of them fail a test in tests/, which is not run here.
-#   scripts/mutants.sh [AREA...]      all areas, or some of: policy token revocation throttle members follow
+#   scripts/mutants.sh [AREA...]      all areas, or some of: policy token revocation throttle members feed follow sync
 set -euo pipefail
 cd "$(dirname "$0")/.."
 scripts/setup.sh mutants
@@ -13,13 +13,15 @@ area() {
         token) echo doorward-token 'src/*.rs' ;;
         revocation) echo doorward-auth src/revocation.rs src/store/revocation.rs src/trust.rs ;;
         throttle) echo doorward-auth 'src/throttle/*.rs' src/store/throttle.rs ;;
-        members) echo doorward-directory src/members.rs src/store/membership.rs ;;
-        follow) echo doorward-auth src/follow.rs ;;
+        members) echo doorward-directory src/members.rs src/service/members.rs src/store/membership.rs ;;
+        feed) echo doorward-directory src/feed/memberships.rs ;;
+        follow) echo doorward-auth src/follow.rs src/catch_up.rs ;;
+        sync) echo doorward-sync src/follow.rs ;;
         *) echo "no area: $1" >&2; return 2 ;;
     esac
 }
 
-[ "$#" -gt 0 ] || set -- policy token revocation throttle members follow
+[ "$#" -gt 0 ] || set -- policy token revocation throttle members feed follow sync
 # The builds of all areas share their dependencies.
 export CARGO_TARGET_DIR="$PWD/target/mutants" CARGO_PROFILE_DEV_DEBUG=0
 mkdir -p target/mutants
