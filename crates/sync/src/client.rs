@@ -1,10 +1,7 @@
 //! One connected socket: whose it is, and what it was sent.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicBool},
     time::Instant,
 };
 
@@ -16,19 +13,30 @@ use socketioxide::{SendError, SocketError, extract::SocketRef};
 
 use crate::line::HangUp;
 
+/// Of an event without arguments.
+const NO_ARGUMENTS: [(); 0] = [];
+
 pub(crate) struct Client {
     socket: SocketRef,
     /// Of its connection; absent when nobody can.
     pub(crate) hang_up: Option<HangUp>,
     login: Mutex<Arc<Login>>,
-    /// What it is called in the hub, while it is told something; 0 else.
-    listener: AtomicU64,
+    following: Mutex<Following>,
     /// An `init` has not been answered yet.
     pub(crate) is_asking: AtomicBool,
     /// Held by an `init` until what follows its answer is done, too.
     pub(crate) starting: tokio::sync::Mutex<()>,
     pub(crate) is_renewing: AtomicBool,
     end: Mutex<Option<End>>,
+}
+
+/// Whether the socket receives events of the feed.
+#[derive(Default)]
+struct Following {
+    /// Its number in the hub, while it receives events.
+    listener: Option<u64>,
+    /// It has missed events, and `cursor_expired` has not been sent yet.
+    is_expired: bool,
 }
 
 pub(crate) struct Login {
@@ -41,8 +49,6 @@ pub(crate) struct Login {
 /// Why a socket is to be disconnected, and what it is told before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
-    /// It was too slow, or away for too long: `cursor_expired`.
-    Expired,
     /// `authorization` with null.
     Denied,
     /// Nothing.
@@ -65,7 +71,7 @@ impl Client {
             hang_up: socket.req_parts().extensions.get().cloned(),
             socket,
             login: Mutex::new(Arc::new(login)),
-            listener: AtomicU64::new(0),
+            following: Mutex::default(),
             is_asking: AtomicBool::new(false),
             starting: tokio::sync::Mutex::new(()),
             is_renewing: AtomicBool::new(false),
@@ -86,14 +92,34 @@ impl Client {
         *lock(&self.login) = Arc::new(login);
     }
 
-    /// Says under which name it is told something from now on, and returns the one of before.
+    /// Sets the number under which it receives events from now on, and returns the earlier one. What it missed before no
+    /// longer matters.
     pub(crate) fn set_listener(&self, listener: Option<u64>) -> Option<u64> {
-        let earlier = self.listener.swap(listener.unwrap_or(0), Ordering::AcqRel);
-        (earlier != 0).then_some(earlier)
+        let mut following = lock(&self.following);
+        following.is_expired = false;
+        std::mem::replace(&mut following.listener, listener)
     }
 
     pub(crate) fn is_listener(&self, listener: u64) -> bool {
-        self.listener.load(Ordering::Acquire) == listener
+        lock(&self.following).listener == Some(listener)
+    }
+
+    /// Ends its events under this number, because it has missed some. The client starts over with an `init`.
+    pub(crate) fn expire(&self, listener: u64) {
+        let mut following = lock(&self.following);
+        if following.listener == Some(listener) {
+            *following = Following { listener: None, is_expired: true };
+        }
+        drop(following);
+        self.send_expired();
+    }
+
+    /// Sends `cursor_expired` if that is due and there is room. Must be called again until then.
+    pub(crate) fn send_expired(&self) {
+        let mut following = lock(&self.following);
+        if following.is_expired && self.emit("cursor_expired", &NO_ARGUMENTS) != Sent::Full {
+            following.is_expired = false;
+        }
     }
 
     /// Nothing but the end is to be sent from now on. The first reason counts.
@@ -119,10 +145,9 @@ impl Client {
     }
 
     /// As far as there is room for it; to be called again until the socket is gone.
-    pub(crate) fn finish(&self, expired: &serde_json::Value) {
+    pub(crate) fn finish(&self) {
         let Some(end) = *lock(&self.end) else { return };
         let sent = match end {
-            End::Expired => self.emit("cursor_expired", expired),
             End::Denied => self.emit("authorization", &json!({"JWT": null})),
             End::Quiet | End::Told => Sent::Done,
         };

@@ -104,7 +104,7 @@ impl Feed {
         self.hub.failed(id);
         let failure = Failure::sent_in(status).unwrap_or_else(Failure::unavailable);
         match failure.code {
-            ErrorCode::Unprocessable => self.end(id, End::Expired),
+            ErrorCode::Unprocessable => self.expire(id),
             ErrorCode::Unauthenticated | ErrorCode::UnknownUser => self.end(id, End::Denied),
             ErrorCode::Forbidden => {
                 if self.hub.leave_project(id) {
@@ -168,11 +168,18 @@ impl Feed {
                 Sent::Done => {}
                 Sent::Full => {
                     metrics::counter!("doorward_slow_sockets_total").increment(1);
-                    return self.end(id, End::Expired);
+                    return self.expire(id);
                 }
                 Sent::Closed => return self.stop(id),
             }
         }
+    }
+
+    fn expire(&mut self, id: u64) {
+        if let Some(client) = self.clients.get(&id) {
+            client.expire(id);
+        }
+        self.stop(id);
     }
 
     fn end(&mut self, id: u64, end: End) {

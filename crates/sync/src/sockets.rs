@@ -183,9 +183,9 @@ impl Sockets {
         // One at a time.
         if client.is_asking.swap(true, Ordering::AcqRel) {
             let throttled = ack.send(&self.host.envelope(&Failure::new(ErrorCode::Throttled)));
-            // Each is answered, or it is the end.
+            // Each is answered, or the socket is disconnected.
             if client.sent(throttled) == Sent::Full {
-                client.end(End::Expired);
+                client.end(End::Quiet);
             }
             return;
         }
@@ -196,7 +196,7 @@ impl Sockets {
         client.is_asking.store(false, Ordering::Release);
         match client.sent(ack.send(&answer.envelope)) {
             Sent::Done => {}
-            Sent::Full => return client.end(End::Expired),
+            Sent::Full => return client.end(End::Quiet),
             Sent::Closed => return,
         }
         let start = answer.start;

@@ -6,7 +6,6 @@ use std::{
 };
 
 use doorward_domain::ErrorCode;
-use doorward_proto::Failure;
 use serde_json::json;
 use socketioxide::socket::Sid;
 use tokio::{sync::Semaphore, time::MissedTickBehavior};
@@ -26,8 +25,6 @@ const PAUSE: Duration = Duration::from_secs(1);
 const END_WITHIN: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(sockets: Arc<Sockets>) {
-    let expired = Failure::new(ErrorCode::Unprocessable).with_info("reason", "cursor_expired");
-    let expired = sockets.host.envelope(&expired);
     let renewals = Arc::new(Semaphore::new(MAX_RENEWALS));
     let mut ticks = tokio::time::interval(EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -41,7 +38,8 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
                 continue;
             }
             look_after(&sockets, &client, earlier != keys, &renewals);
-            client.finish(&expired);
+            client.send_expired();
+            client.finish();
         }
     }
     // Clients connect again, and are answered by another gateway.
@@ -52,7 +50,7 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
 async fn remove(sockets: &Arc<Sockets>, sid: Sid, client: Arc<Client>) {
     sockets.clients.remove(sid);
     client.end(End::Quiet);
-    client.finish(&json!(null));
+    client.finish();
     sockets.clone().stop(client).await;
 }
 
@@ -86,7 +84,8 @@ async fn renew(sockets: Arc<Sockets>, client: Arc<Client>, renewals: Arc<Semapho
             let told = json!({"JWT": token});
             client.set_login(Login { token, claims, renew_at: Instant::now() });
             if !client.is_ending() && client.emit("authorization", &told) == Sent::Full {
-                client.end(End::Expired);
+                // It would connect again with the old token.
+                client.end(End::Quiet);
             }
         }
         Err(failure) if failure.code == ErrorCode::Unauthenticated => client.end(End::Denied),
