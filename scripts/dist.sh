@@ -77,7 +77,10 @@ export CARGO_ZIGBUILD_ZIG_COMMAND CARGO_ZIGBUILD_ZIG_VERSION
 for target in "${targets[@]}"; do
     cat >"$build/bin/zigcc-$target" <<WRAPPER
 #!/bin/sh
-exec cargo-zigbuild zig cc -- -g0 -fno-sanitize=all -target ${target%%-*}-linux-gnu.$glibc \\
+# All C is compiled for size, apart from SQLite.
+case "\$PWD \$*" in *sqlite*) ;; *) set -- "\$@" -Os -ffunction-sections -fdata-sections ;; esac
+exec cargo-zigbuild zig cc -- -target ${target%%-*}-linux-gnu.$glibc -g0 -fno-sanitize=all \\
+    -fno-unwind-tables -fno-asynchronous-unwind-tables \\
     -ffile-prefix-map="$CARGO_TARGET_DIR=/target" -ffile-prefix-map="$cargo_home=/cargo" "\$@"
 WRAPPER
     chmod +x "$build/bin/zigcc-$target"
