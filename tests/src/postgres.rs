@@ -8,23 +8,26 @@ use std::{
 use doorward_storage::DatabaseUrl;
 use tempfile::TempDir;
 
-use crate::{Power, backend::execute, ports, process::clean_command};
+use crate::{MountNamespace, Power, backend::execute, ports, process::clean_command};
 
 /// Where the programs of PostgreSQL are; `scripts/with-postgres.sh` says.
 pub const BIN_VARIABLE: &str = "TEST_POSTGRES_BIN";
 pub(crate) const PASSWORD: &str = "of-a-throw-away-server";
 /// Tablespace on the disk of [`Postgres::start_with_small_disk`].
 const SMALL_TABLESPACE: &str = "small";
-/// Mounts a small disk that only the program and the processes that it starts see. PostgreSQL refuses to run as root, so the
-/// program gets another user ID in a user namespace.
+/// Mounts a small disk. PostgreSQL refuses to run as root, so the program gets another user ID in a user namespace within the
+/// first one.
 const WITH_SMALL_DISK: &str = "mount -t tmpfs -o size=40m,mode=0700 tmpfs \"$0\" \
      && exec unshare --user --map-user=1000 --map-group=1000 \"$@\"";
+const WITH_SMALL_DISK_AS_ROOT: &str = "mount -t tmpfs -o size=40m,mode=0700 tmpfs \"$0\" && chown postgres \"$0\" \
+     && exec setpriv --reuid=postgres --regid=postgres --init-groups \"$@\"";
 
 pub struct Postgres {
     directory: TempDir,
     bin: PathBuf,
     pub(crate) port: u16,
-    has_small_disk: bool,
+    /// For a server with a small disk.
+    namespace: Option<MountNamespace>,
     /// Whether it syncs, and more variables of its process.
     fsync: &'static str,
     variables: Vec<(&'static str, String)>,
@@ -52,8 +55,12 @@ impl Postgres {
     #[must_use]
     pub fn start_with_small_disk() -> Self {
         let mut postgres = Self::in_new_directory();
-        postgres.has_small_disk = true;
+        let namespace = MountNamespace::find();
+        postgres.namespace = Some(namespace);
         std::fs::create_dir(postgres.small_disk()).expect("a directory");
+        if namespace == MountNamespace::AsRoot {
+            postgres.give_to_postgres();
+        }
         postgres.init();
         postgres.start_again();
         let location = postgres.small_disk().display().to_string();
@@ -99,14 +106,7 @@ impl Postgres {
             .unwrap_or_else(|| panic!("{BIN_VARIABLE} is not set: run the tests by `make test`"));
         let directory = tempfile::tempdir().expect("a directory");
         std::fs::write(directory.path().join("password"), PASSWORD).expect("a file");
-        Self {
-            directory,
-            bin: bin.into(),
-            port: ports::free(),
-            has_small_disk: false,
-            fsync: "off",
-            variables: Vec::new(),
-        }
+        Self { directory, bin: bin.into(), port: ports::free(), namespace: None, fsync: "off", variables: Vec::new() }
     }
 
     /// Starts it after [`stop`](Self::stop), on the same port, and waits until it accepts connections.
@@ -185,7 +185,7 @@ impl Postgres {
 
     #[must_use]
     pub fn create_database(&self, name: &str) -> DatabaseUrl {
-        let tablespace = if self.has_small_disk { SMALL_TABLESPACE } else { "pg_default" };
+        let tablespace = if self.namespace.is_some() { SMALL_TABLESPACE } else { "pg_default" };
         execute(&self.url("postgres"), &format!("CREATE DATABASE {name} TABLESPACE {tablespace}"));
         self.url(name)
     }
@@ -211,9 +211,14 @@ impl Postgres {
 
     fn program(&self, name: &str) -> Command {
         let path = self.bin.join(name);
-        let mut command = if self.has_small_disk {
-            let mut command = clean_command("unshare");
-            command.args(["--mount", "--map-root-user", "sh", "-c", WITH_SMALL_DISK]).arg(self.small_disk()).arg(path);
+        let mut command = if let Some(namespace) = self.namespace {
+            let script = match namespace {
+                MountNamespace::InUserNamespace => WITH_SMALL_DISK,
+                MountNamespace::AsRoot => WITH_SMALL_DISK_AS_ROOT,
+            };
+            let (program, arguments) = namespace.words().split_first().expect("a program");
+            let mut command = clean_command(program);
+            command.args(arguments).args(["sh", "-c", script]).arg(self.small_disk()).arg(path);
             command
         } else {
             not_as_root(&path)

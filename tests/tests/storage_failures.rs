@@ -5,7 +5,7 @@ use std::{io::Write, path::Path, time::Duration};
 
 use doorward_storage::DatabaseUrl;
 use doorward_tests::{
-    App, Backend, Http, Installation, MANY_WRITES, PASSWORD, Postgres, Process, User,
+    App, Backend, Http, Installation, MANY_WRITES, MountNamespace, PASSWORD, Postgres, Process, User,
     app::wait_until_ready,
     backend::{Databases, execute, lock_table},
     eventually,
@@ -63,7 +63,7 @@ async fn a_full_disk_under_sqlite_is_503_and_named() {
     installation.create_user("ann").await;
 
     let small_text = small.display().to_string();
-    let wrapper = ["unshare", "--mount", "--map-root-user", "sh", "-c", ON_A_SMALL_DISK, &small_text];
+    let wrapper = [MountNamespace::find().words(), &["sh", "-c", ON_A_SMALL_DISK, &small_text]].concat();
     let mut process: Process = installation.spawn_through(&wrapper, &["serve"]);
     let http = Http::new(&installation.variable("DOORWARD_LISTEN"));
     let ops = Http::new(&installation.variable("DOORWARD_OPS_LISTEN"));

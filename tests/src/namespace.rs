@@ -1,0 +1,37 @@
+//! Mount namespaces: file systems that only one program, and what it starts, can see.
+
+use std::process::Stdio;
+
+use crate::process::clean_command;
+
+const IN_USER_NAMESPACE: [&str; 3] = ["unshare", "--mount", "--map-root-user"];
+const AS_ROOT: [&str; 4] = ["unshare", "--mount", "--propagation", "unchanged"];
+
+/// How a program gets a mount namespace, in which it is allowed to mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MountNamespace {
+    /// Without privileges, as root of a user namespace.
+    InUserNamespace,
+    /// As root of the machine. In a chroot the kernel allows no user namespaces.
+    AsRoot,
+}
+
+impl MountNamespace {
+    /// Finds out which way works here.
+    #[must_use]
+    pub fn find() -> Self {
+        let [program, arguments @ ..] = IN_USER_NAMESPACE;
+        let mut attempt = clean_command(program);
+        let status = attempt.args(arguments).arg("true").stderr(Stdio::null()).status();
+        if status.is_ok_and(|status| status.success()) { Self::InUserNamespace } else { Self::AsRoot }
+    }
+
+    /// Returns the words before those of a program.
+    #[must_use]
+    pub const fn words(self) -> &'static [&'static str] {
+        match self {
+            Self::InUserNamespace => &IN_USER_NAMESPACE,
+            Self::AsRoot => &AS_ROOT,
+        }
+    }
+}
