@@ -1,5 +1,7 @@
 //! A transaction during which nothing else changes the tables of a service.
 
+use std::time::Duration;
+
 use diesel::connection::SimpleConnection;
 
 use super::{Table, Tables, TransferError};
@@ -12,29 +14,42 @@ use crate::{
 pub(super) const NO_TIMEOUTS: &str =
     "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0";
 
-/// Attempts to lock all tables while others write.
-const ATTEMPTS: u32 = 10;
+/// Maximum time of one attempt to lock all tables while others write. A writer that waits for this transaction looks for a
+/// deadlock after `deadlock_timeout` (1 s by default), and would be the one that PostgreSQL cancels. By then the attempt is over.
+const ATTEMPT: &str = "SET LOCAL statement_timeout = '500ms'";
+const ATTEMPTS: u32 = 20;
+/// Between two attempts, for the writers that had to wait.
+const PAUSE: Duration = Duration::from_millis(50);
 
-/// Opens it while a server may be writing. Writers lock tables in other orders, so PostgreSQL may end an attempt as a deadlock.
+/// Opens it while a server may be writing. Writers lock tables in other orders, so that an attempt can wait for a writer that
+/// waits for it.
 pub(super) fn open_beside_writers(url: &DatabaseUrl, tables: &Tables) -> Result<AnyConnection, TransferError> {
     let mut attempt = 1;
     loop {
-        match open(url, tables) {
+        match lock_all(url, tables, Some(ATTEMPT)) {
             Err(TransferError::Storage(Error::Unavailable(_))) if attempt < ATTEMPTS => attempt += 1,
             opened => return opened,
         }
+        std::thread::sleep(PAUSE);
     }
 }
 
 /// Opens it. Waits for others for as long as any transaction does. It ends with its connection.
 pub(super) fn open(url: &DatabaseUrl, tables: &Tables) -> Result<AnyConnection, TransferError> {
+    lock_all(url, tables, None)
+}
+
+fn lock_all(url: &DatabaseUrl, tables: &Tables, timeout: Option<&str>) -> Result<AnyConnection, TransferError> {
     let mut connection = AnyConnection::open(url)?;
     // In SQLite that is the lock.
     begin(&mut connection, Kind::Write).map_err(Error::from)?;
     if let AnyConnection::Postgres(connection) = &mut connection {
-        let locked = connection
-            .batch_execute(&format!("LOCK TABLE {} IN EXCLUSIVE MODE; {NO_TIMEOUTS}", list(tables.tables.iter())));
-        locked.map_err(Error::from)?;
+        if let Some(timeout) = timeout {
+            connection.batch_execute(timeout).map_err(Error::from)?;
+        }
+        let tables = list(tables.tables.iter());
+        connection.batch_execute(&format!("LOCK TABLE {tables} IN EXCLUSIVE MODE")).map_err(Error::from)?;
+        connection.batch_execute(NO_TIMEOUTS).map_err(Error::from)?;
     }
     Ok(connection)
 }
@@ -42,4 +57,47 @@ pub(super) fn open(url: &DatabaseUrl, tables: &Tables) -> Result<AnyConnection, 
 /// The names of tables, for SQL.
 pub(super) fn list<'a>(tables: impl Iterator<Item = &'a Table>) -> String {
     tables.map(|table| table.name).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use super::*;
+    use crate::{testing::create_postgres_database, transfer::schema::texts};
+
+    const TABLES: Tables =
+        Tables { database: "test", tables: &[Table::new("first"), Table::new("second"), Table::new("third")] };
+    /// Longer than an attempt, and shorter than `deadlock_timeout`.
+    const MEANWHILE: Duration = Duration::from_millis(800);
+
+    /// The lock waits for `second`, and the writer for `first`, which the lock has. When `second` is free, the lock waits for
+    /// `third`, which the writer has. The writer has waited longer, so PostgreSQL would cancel it.
+    #[test]
+    fn a_writer_is_not_cancelled_for_a_deadlock() {
+        let (server, url, name) = create_postgres_database();
+        let open = |sql: &str| {
+            let mut connection = AnyConnection::open(&url).unwrap();
+            connection.batch_execute(sql).unwrap();
+            connection
+        };
+        drop(open("CREATE TABLE first (n INT); CREATE TABLE second (n INT); CREATE TABLE third (n INT)"));
+        let mut writer = open("BEGIN; INSERT INTO third VALUES (1)");
+        let mut other = open("BEGIN; INSERT INTO second VALUES (1)");
+        thread::scope(|scope| {
+            let locking = scope.spawn(|| open_beside_writers(&url, &TABLES).map(drop));
+            let locked = "SELECT mode AS text FROM pg_locks WHERE relation = 'first'::regclass AND granted";
+            let mut watcher = open("SELECT 1");
+            while texts(&mut watcher, locked).unwrap().is_empty() {
+                thread::yield_now();
+            }
+            let writing = scope.spawn(|| writer.batch_execute("INSERT INTO first VALUES (1); COMMIT"));
+            thread::sleep(MEANWHILE);
+            other.batch_execute("COMMIT").unwrap();
+            writing.join().unwrap().unwrap();
+            locking.join().unwrap().unwrap();
+        });
+        drop((writer, other));
+        AnyConnection::open(&server).unwrap().batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)")).unwrap();
+    }
 }
