@@ -30,6 +30,7 @@ pub(super) fn open_beside_writers(url: &DatabaseUrl, tables: &Tables) -> Result<
             Err(TransferError::Storage(Error::Unavailable(_))) if attempt < ATTEMPTS => attempt += 1,
             opened => return opened,
         }
+        #[expect(clippy::disallowed_methods, reason = "only commands export, on a thread for blocking work")]
         std::thread::sleep(PAUSE);
     }
 }
@@ -92,6 +93,7 @@ mod tests {
                 thread::yield_now();
             }
             let writing = scope.spawn(|| writer.batch_execute("INSERT INTO first VALUES (1); COMMIT"));
+            #[expect(clippy::disallowed_methods, reason = "no runtime here")]
             thread::sleep(MEANWHILE);
             other.batch_execute("COMMIT").unwrap();
             writing.join().unwrap().unwrap();
