@@ -77,8 +77,8 @@ export CARGO_ZIGBUILD_ZIG_COMMAND CARGO_ZIGBUILD_ZIG_VERSION
 for target in "${targets[@]}"; do
     cat >"$build/bin/zigcc-$target" <<WRAPPER
 #!/bin/sh
-# All C is compiled for size, apart from SQLite.
-case "\$PWD \$*" in *sqlite*) ;; *) set -- "\$@" -Os -ffunction-sections -fdata-sections ;; esac
+# All C is compiled for size, apart from SQLite and aws-lc.
+case "\$PWD \$*" in *libsqlite3-sys* | *aws-lc-sys*) ;; *) set -- "\$@" -Os -ffunction-sections -fdata-sections ;; esac
 exec cargo-zigbuild zig cc -- -target ${target%%-*}-linux-gnu.$glibc -g0 -fno-sanitize=all \\
     -fno-unwind-tables -fno-asynchronous-unwind-tables \\
     -ffile-prefix-map="$CARGO_TARGET_DIR=/target" -ffile-prefix-map="$cargo_home=/cargo" "\$@"

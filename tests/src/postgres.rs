@@ -55,7 +55,7 @@ impl Postgres {
     #[must_use]
     pub fn start_with_small_disk() -> Self {
         let mut postgres = Self::in_new_directory();
-        let namespace = MountNamespace::find();
+        let namespace = MountNamespace::detect();
         postgres.namespace = Some(namespace);
         std::fs::create_dir(postgres.small_disk()).expect("a directory");
         if namespace == MountNamespace::AsRoot {

@@ -63,7 +63,7 @@ async fn a_full_disk_under_sqlite_is_503_and_named() {
     installation.create_user("ann").await;
 
     let small_text = small.display().to_string();
-    let wrapper = [MountNamespace::find().words(), &["sh", "-c", ON_A_SMALL_DISK, &small_text]].concat();
+    let wrapper = [MountNamespace::detect().words(), &["sh", "-c", ON_A_SMALL_DISK, &small_text]].concat();
     let mut process: Process = installation.spawn_through(&wrapper, &["serve"]);
     let http = Http::new(&installation.variable("DOORWARD_LISTEN"));
     let ops = Http::new(&installation.variable("DOORWARD_OPS_LISTEN"));

@@ -13,7 +13,7 @@ use socketioxide::{SendError, SocketError, extract::SocketRef};
 
 use crate::line::HangUp;
 
-/// Of an event without arguments.
+/// The arguments of an event that has none.
 const NO_ARGUMENTS: [(); 0] = [];
 
 pub(crate) struct Client {
@@ -116,6 +116,9 @@ impl Client {
 
     /// Sends `cursor_expired` if that is due and there is room. Must be called again until then.
     pub(crate) fn send_expired(&self) {
+        if self.is_ending() {
+            return;
+        }
         let mut following = lock(&self.following);
         if following.is_expired && self.emit("cursor_expired", &NO_ARGUMENTS) != Sent::Full {
             following.is_expired = false;

@@ -204,9 +204,10 @@ impl Sockets {
             let id = self.listeners.fetch_add(1, Ordering::Relaxed);
             client.set_listener(Some(id));
             let _ = self.inputs.send(Input::Start { id, client: client.clone(), start }).await;
-            // It may have gone meanwhile, and then nobody else says so.
+            // If it has ended meanwhile, its end may have been noted before its start.
             if client.is_ending() {
-                self.silence(&client).await;
+                client.set_listener(None);
+                let _ = self.inputs.send(Input::Stop(id)).await;
             }
         }
     }

@@ -33,10 +33,7 @@ impl Snapshot {
     pub fn open_all<const N: usize>(
         databases: [(&DatabaseUrl, &'static Tables); N],
     ) -> Result<[Self; N], TransferError> {
-        let locks = databases
-            .iter()
-            .map(|(url, tables)| lock::open_beside_writers(url, tables))
-            .collect::<Result<Vec<_>, _>>()?;
+        let locks = lock::open_all_beside_writers(&databases)?;
         let opened: Vec<Self> =
             databases.iter().map(|(url, tables)| Self::open(url, tables)).collect::<Result<_, _>>()?;
         drop(locks);
