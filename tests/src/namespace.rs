@@ -12,7 +12,7 @@ const AS_ROOT: [&str; 4] = ["unshare", "--mount", "--propagation", "unchanged"];
 pub enum MountNamespace {
     /// Without privileges, as root of a user namespace.
     InUserNamespace,
-    /// As root of the machine. In a chroot the kernel allows no user namespaces.
+    /// With the privileges of root. In a chroot, the kernel refuses user namespaces.
     AsRoot,
 }
 

@@ -13,7 +13,7 @@ use socketioxide::{SendError, SocketError, extract::SocketRef};
 
 use crate::line::HangUp;
 
-/// The arguments of an event that has none.
+/// Arguments for an event without arguments.
 const NO_ARGUMENTS: [(); 0] = [];
 
 pub(crate) struct Client {
