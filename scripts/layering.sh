@@ -40,13 +40,13 @@ members=$(tree --workspace --depth 0)
 
 never 'domain depends on no other crate of ours' 'doorward.*' doorward-domain
 never 'domain knows no tokio, tonic, diesel, actix-web' 'tokio|tonic|diesel|actix-web' doorward-domain
-never 'proto, token and storage depend on domain alone' 'doorward-(proto|token|storage|auth|directory|gateway)' \
-    "$(printf '%s\n' doorward-proto doorward-token doorward-storage)" --depth 1
-never 'mail depends on domain and storage alone' 'doorward-(proto|token|media|auth|directory|gateway)' doorward-mail
-never 'service-tokens depends on domain, proto and storage alone' \
+never 'rpc, token and storage depend on domain alone' 'doorward-(rpc|token|storage|auth|directory|gateway)' \
+    "$(printf '%s\n' doorward-rpc doorward-token doorward-storage)" --depth 1
+never 'mail depends on domain and storage alone' 'doorward-(rpc|token|media|auth|directory|gateway)' doorward-mail
+never 'service-tokens depends on domain, rpc and storage alone' \
     'doorward-(token|mail|media|sync|auth|directory|gateway)' doorward-service-tokens
-never 'media depends on domain alone' 'doorward-(proto|token|storage|mail|auth|directory|gateway)' doorward-media
-never 'sync depends on domain, proto and token alone' 'doorward-(storage|service-tokens|mail|media|auth|directory|gateway)' doorward-sync
+never 'media depends on domain alone' 'doorward-(rpc|token|storage|mail|auth|directory|gateway)' doorward-media
+never 'sync depends on domain, rpc and token alone' 'doorward-(storage|service-tokens|mail|media|auth|directory|gateway)' doorward-sync
 never 'auth does not depend on directory' 'doorward-directory' doorward-auth
 never 'directory does not depend on auth' 'doorward-auth' doorward-directory
 never 'gateway does not depend on storage, service-tokens, mail, auth, directory' \

@@ -4,9 +4,9 @@ use std::{fmt::Write, time::Duration};
 
 use anyhow::anyhow;
 use aws_lc_rs::signature::Ed25519KeyPair;
-use doorward_proto::{
+use doorward_rpc::{
     Channel, Peer, ServiceToken,
-    auth::v1::{GetKeysRequest, RenewTokenRequest, auth_client::AuthClient},
+    auth::v1::{GetPublicKeysRequest, RenewTokenRequest, auth_client::AuthClient},
 };
 use rustix::time::{ClockId, clock_gettime};
 
@@ -134,7 +134,7 @@ async fn renew(client: &mut AuthClient<Channel>, mut token: String, count: u32) 
 async fn ask(client: &mut AuthClient<Channel>, count: u32, mut before_each: impl FnMut()) -> anyhow::Result<()> {
     for _ in 0..count {
         before_each();
-        client.get_keys(GetKeysRequest {}).await?;
+        client.get_public_keys(GetPublicKeysRequest {}).await?;
     }
     Ok(())
 }

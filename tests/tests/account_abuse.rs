@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use doorward_proto::auth::v1::VerifyTokenRequest;
+use doorward_rpc::auth::v1::VerifyTokenRequest;
 use doorward_tests::{Backend, Http, MANY_WRITES, PASSWORD, SmtpServer, eventually, on_both_databases, split::Role};
 use futures_util::future::join_all;
 use serde_json::{Value, json};

@@ -142,7 +142,7 @@ async fn a_signup_whose_account_is_being_made_when_one_is_killed_is_completed_by
         let body = crashing.caller().begin_signup(&newcomer("ann")).await;
         let held = crashing.hold_directory();
         let call = crashing.begin(None, "/api/signup", &body);
-        crashing.answered("CheckSignup").await;
+        crashing.answered("VerifySignup").await;
         crashing.split.kill(killed);
         drop(held);
         assert_cut_off(killed, call.await.expect("no panic"));
@@ -162,7 +162,7 @@ async fn a_signup_that_is_being_finished_when_one_is_killed_is_completed_or_done
         let body = crashing.caller().begin_signup(&newcomer("ann")).await;
         let directory = crashing.hold_directory();
         let call = crashing.begin(None, "/api/signup", &body);
-        crashing.answered("CheckSignup").await;
+        crashing.answered("VerifySignup").await;
         let auth = crashing.hold_auth();
         drop(directory);
         eventually("an account", SOON, async || (crashing.users("1 = 1") == 1).then_some(())).await;
@@ -190,7 +190,7 @@ async fn a_signup_that_has_begun_is_not_replaced_by_another(backend: Backend) {
     let body = crashing.caller().begin_signup(&newcomer("ann")).await;
     let held = crashing.hold_directory();
     let call = crashing.begin(None, "/api/signup", &body);
-    crashing.answered("CheckSignup").await;
+    crashing.answered("VerifySignup").await;
     let other = with(&newcomer("other"), "email", "ann@example.org");
     crashing.caller().post("/api/signup_request", &other).await.success();
     drop(held);
@@ -221,7 +221,7 @@ async fn an_email_change_that_is_cut_off_before_its_end_is_completed_and_tells_t
         let body = crashing.caller().begin_email_change(&ann.token, "new@example.org").await;
         let held = crashing.hold_directory();
         let call = crashing.begin(Some(&ann.token), "/api/account/update_email", &body);
-        crashing.answered("CheckEmailChange").await;
+        crashing.answered("VerifyEmailChange").await;
         crashing.split.kill(killed);
         drop(held);
         assert_cut_off(killed, call.await.expect("no panic"));

@@ -204,7 +204,7 @@ async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
     let project = app.installation.create_project("ben", "Atlas").await;
     let body = json!({
         "name": "Anna", "gid": ben.gid, "user": ben.gid, "user_gid": ben.gid, "status": "inactive", "roles": ["owner"],
-        "email": "ben@example.org", "avatar": "x.png", "owner": ben.gid, "project": project, "check_only": true,
+        "email": "ben@example.org", "avatar": "x.png", "owner": ben.gid, "project": project, "validate_only": true,
         "options": {"language": "nl"}, "cc.users": {ben.gid.as_str(): {"name": "Hacked"}}, "new_password": "x", "kind": "api"
     });
     let answer = ann.call(PATH, &body).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_proto::directory::v1::{Action, Change, WatchRequest, directory_client::DirectoryClient};
+use doorward_rpc::directory::v1::{Action, Change, WatchChangesRequest, directory_client::DirectoryClient};
 use doorward_tests::{
     ApiUser, App, Backend, Http, Installation, PASSWORD, Split, User,
     backend::{execute, texts},
@@ -289,7 +289,7 @@ async fn every_change_is_a_row_of_the_feed(backend: Backend) {
     let end = ann.init().await.success().0["cc.cursor"].as_i64().expect("a cursor");
 
     let mut directory = DirectoryClient::new(grpc::channel(&split.directory).await);
-    let watched = directory.watch(grpc::trusted(WatchRequest { cursor: start })).await;
+    let watched = directory.watch_changes(grpc::trusted(WatchChangesRequest { cursor: start })).await;
     let mut stream = watched.expect("a stream").into_inner();
     let mut changes: Vec<Change> = Vec::new();
     while changes.last().is_none_or(|last| last.cursor < end) {

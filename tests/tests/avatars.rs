@@ -6,8 +6,8 @@ mod stores;
 
 use std::{io::Cursor, time::Duration};
 
-use doorward_proto::directory::v1::{
-    ForgetDiscardedMediaRequest, ListDiscardedMediaRequest, PrepareAvatarRequest, SetAvatarRequest,
+use doorward_rpc::directory::v1::{
+    ConfirmMediaDeletionRequest, ListDiscardedMediaRequest, PrepareAvatarRequest, SetAvatarRequest,
 };
 use doorward_tests::{
     Answer, App, Backend, Http, Split, User, eventually,
@@ -262,7 +262,7 @@ async fn other_services_set_pictures_by_the_contract(backend: Backend) {
         trusted(PrepareAvatarRequest { user_gid: user.to_owned(), extension: extension.to_owned() })
     };
     let set = |user: &str, name: Option<&str>| {
-        trusted(SetAvatarRequest { user_gid: user.to_owned(), name: name.map(str::to_owned) })
+        trusted(SetAvatarRequest { user_gid: user.to_owned(), file_name: name.map(str::to_owned) })
     };
     let nobody = super::api_keys::NO_GID;
     for (user, extension, expected) in [
@@ -275,7 +275,7 @@ async fn other_services_set_pictures_by_the_contract(backend: Backend) {
     ] {
         assert_eq!(code(directory.prepare_avatar(prepare(user, extension)).await), expected, "{user} {extension}");
     }
-    let prepared = directory.prepare_avatar(prepare(&ann.gid, "webp")).await.expect("a name").into_inner().name;
+    let prepared = directory.prepare_avatar(prepare(&ann.gid, "webp")).await.expect("a name").into_inner().file_name;
     for (user, name, expected) in [
         (robot.as_str(), None, Code::PermissionDenied),
         (nobody, None, Code::Unauthenticated),
@@ -288,13 +288,13 @@ async fn other_services_set_pictures_by_the_contract(backend: Backend) {
         let user = directory.set_avatar(set(&ann.gid, Some(&prepared))).await.expect("a user").into_inner().user;
         assert_eq!(user.expect("a user").avatar.as_deref(), Some(prepared.as_str()));
     }
-    let many = ForgetDiscardedMediaRequest { names: vec![prepared.clone(); 1001] };
-    assert_eq!(code(directory.forget_discarded_media(trusted(many)).await), Code::InvalidArgument);
+    let many = ConfirmMediaDeletionRequest { file_names: vec![prepared.clone(); 1001] };
+    assert_eq!(code(directory.confirm_media_deletion(trusted(many)).await), Code::InvalidArgument);
     // There is no such file; what is gone is forgotten by whoever deletes.
     directory.set_avatar(set(&ann.gid, None)).await.expect("a user");
     eventually("forgotten", SWEEP, async || {
         let list = directory.list_discarded_media(trusted(ListDiscardedMediaRequest {})).await.expect("a list");
-        list.into_inner().names.is_empty().then_some(())
+        list.into_inner().file_names.is_empty().then_some(())
     })
     .await;
 }

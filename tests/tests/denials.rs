@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use doorward_proto::{
-    auth::v1::{GetKeysRequest, WatchTrustRequest},
+use doorward_rpc::{
+    auth::v1::{GetPublicKeysRequest, WatchTrustRequest},
     directory::v1::{Action, GetUserRequest, ListProjectsRequest, PublishRequest, PublishedRow},
 };
 use doorward_tests::{App, Backend, Split, eventually, on_both_databases, split::Role};
@@ -79,13 +79,13 @@ async fn calls_denied_to_service_tokens_are_counted_and_logged(backend: Backend)
     assert_eq!(code(directory.list_projects(with_token(list, &reader)).await), Code::Ok);
     let unknown =
         service_tokens::create(&doorward_tests::Installation::new(backend), "x", &["--scope", "verify"]).await;
-    assert_eq!(code(auth.get_keys(with_token(GetKeysRequest {}, &unknown)).await), Code::Unauthenticated);
+    assert_eq!(code(auth.get_public_keys(with_token(GetPublicKeysRequest {}, &unknown)).await), Code::Unauthenticated);
     for role in [Role::Auth, Role::Directory] {
         assert!(split.ops(role).metric(COUNTER).await < 0.1, "{role:?}");
         assert!(!split.process(role).stderr().contains("authorization denied"), "{role:?}");
     }
 
-    assert_eq!(code(auth.get_keys(with_token(GetKeysRequest {}, &reader)).await), Code::PermissionDenied);
+    assert_eq!(code(auth.get_public_keys(with_token(GetPublicKeysRequest {}, &reader)).await), Code::PermissionDenied);
     assert_eq!(code(auth.watch_trust(with_token(WatchTrustRequest {}, &reader)).await), Code::PermissionDenied);
     let get = GetUserRequest { user_gid: garden.clone() };
     assert_eq!(code(directory.get_user(with_token(get, &publisher)).await), Code::PermissionDenied);
@@ -94,7 +94,7 @@ async fn calls_denied_to_service_tokens_are_counted_and_logged(backend: Backend)
     let publish = PublishRequest { project_gid: garden, rows: vec![row] };
     assert_eq!(code(directory.publish(with_token(publish, &publisher)).await), Code::PermissionDenied);
     let reasons = [
-        (Role::Auth, "reader", ["Auth/GetKeys", "Auth/WatchTrust"], ["scope `verify`", "scope `verify`"]),
+        (Role::Auth, "reader", ["Auth/GetPublicKeys", "Auth/WatchTrust"], ["scope `verify`", "scope `verify`"]),
         (
             Role::Directory,
             "publisher",

@@ -151,7 +151,7 @@ async fn a_python_service_with_the_published_keys_knows_its_callers() {
 }
 
 /// The program of the README's section "Rust, over gRPC", which cargo builds with the tests.
-const MEMBERS: &str = include_str!("../../crates/proto/examples/members.rs");
+const MEMBERS: &str = include_str!("../../crates/rpc/examples/members.rs");
 
 #[test]
 fn the_readme_shows_the_program_that_is_tested() {

@@ -1,13 +1,13 @@
 //! gRPC from outside: the contract of `proto/` for other services.
 
-use doorward_proto::{
+use doorward_rpc::{
     auth::v1::{
         RenewTokenRequest, VerifyPasswordRequest, VerifyTokenRequest, WatchTrustRequest, auth_client::AuthClient,
         watch_trust_response::Event,
     },
     directory::v1::{
-        Change, FindLoginRequest, FindLoginResponse, GetInitRequest, GetInitResponse, WatchRequest,
-        directory_client::DirectoryClient, find_login_request::Who,
+        Change, FindLoginRequest, FindLoginResponse, GetInitRequest, GetInitResponse, WatchChangesRequest,
+        directory_client::DirectoryClient, find_login_request::Identifier,
     },
 };
 use doorward_tests::{Backend, PASSWORD, Split, installation::SERVICE_TOKEN, on_both_databases};
@@ -93,12 +93,12 @@ fn verification(gid: Option<&str>, password: &str, checked_at: i64) -> VerifyPas
         user_checked_at: checked_at,
         username: gid.unwrap_or_default().to_owned(),
         project_gid: None,
-        may_log_in: gid.is_some(),
+        is_login_allowed: gid.is_some(),
     }
 }
 
 fn login_of(username: &str) -> FindLoginRequest {
-    FindLoginRequest { who: Some(Who::Username(username.to_owned())), project_gid: None }
+    FindLoginRequest { identifier: Some(Identifier::Username(username.to_owned())), project_gid: None }
 }
 
 pub(crate) fn code<T>(result: Result<T, Status>) -> Code {
@@ -128,7 +128,7 @@ async fn a_call_without_the_service_token_is_unauthenticated(backend: Backend) {
             code(auth.watch_trust(request(WatchTrustRequest {}, token)).await),
             code(directory.find_login(request(login, token)).await),
             code(directory.get_init(request(init, token)).await),
-            code(directory.watch(request(WatchRequest { cursor: None }, token)).await),
+            code(directory.watch_changes(request(WatchChangesRequest { cursor: None }, token)).await),
         ];
         assert!(codes.iter().all(|code| *code == Code::Unauthenticated), "{token:?}: {codes:?}");
     }
@@ -166,7 +166,7 @@ async fn other_services_read_and_watch_by_the_contract(backend: Backend) {
     let projects: Vec<&String> = init.user_projects.iter().map(|owned| &owned.project_gid).collect();
     assert_eq!(projects, [&project]);
 
-    let watched = peers.directory.watch(trusted(WatchRequest { cursor: Some(0) })).await;
+    let watched = peers.directory.watch_changes(trusted(WatchChangesRequest { cursor: Some(0) })).await;
     let first = watched.expect("a stream").into_inner().next().await;
     let changes = first.expect("a message").expect("a message").changes;
     let is_ann = |change: &Change| change.data_type == "cc.users" && change.data_key == gid;
@@ -200,7 +200,7 @@ async fn health_and_reflection_need_no_token(backend: Backend) {
     let split = Split::start(backend).await;
     let (auth, directory) = ("doorward.auth.v1.Auth", "doorward.directory.v1.Directory");
     for (address, service, calls) in [
-        (&split.auth, auth, ["VerifyPassword", "VerifyToken", "RevokeToken", "GetKeys", "WatchTrust"]),
+        (&split.auth, auth, ["VerifyPassword", "VerifyToken", "RevokeToken", "GetPublicKeys", "WatchTrust"]),
         (&split.directory, directory, ["GetUser", "GetProject", "ListMembers", "CheckMembership", "Watch"]),
     ] {
         for name in ["", service] {

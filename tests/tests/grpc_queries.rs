@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use doorward_domain::ErrorCode;
-use doorward_proto::{
-    Failure,
+use doorward_rpc::{
+    RpcError,
     auth::v1::{
-        Actor, FindApiKeyRequest, GetApiKeyRequest, GetKeysRequest, Kind, RevokeTokenRequest, RotateApiKeyRequest,
-        VerifyApiKeyRequest, VerifyTokenRequest, VerifyTokenResponse,
+        Actor, FindApiKeyRequest, GetApiKeyRequest, GetPublicKeysRequest, RevokeTokenRequest, RotateApiKeyRequest,
+        TokenKind, VerifyApiKeyRequest, VerifyTokenRequest, VerifyTokenResponse,
     },
     directory::v1::{
         CheckMembershipRequest, CheckMembershipResponse, CreateApiUserRequest, DeleteApiUserRequest, GetApiUserRequest,
         GetProjectInitRequest, GetProjectRequest, GetUserRequest, ListMembersRequest, ListProjectsRequest, Membership,
         MembershipOptions, MembershipStatus, Project, ProjectOptions, ProjectStatus, Role as MemberRole,
-        SetApiUserStatusRequest, UpdateApiUserRequest, User as UserEntry, UserComplete, UserStatus,
+        SetApiUserStatusRequest, UpdateApiUserRequest, User as UserEntry, UserDetails, UserStatus,
     },
 };
 use doorward_tests::{
@@ -49,47 +49,47 @@ async fn scene(backend: Backend) -> (Split, Peers, User, String) {
     (split, peers, ann, project)
 }
 
-fn failure<T: std::fmt::Debug>(answer: Result<Response<T>, Status>) -> Failure {
+fn failure<T: std::fmt::Debug>(answer: Result<Response<T>, Status>) -> RpcError {
     answer.expect_err("a failure").into()
 }
 
-fn unprocessable(reason: &str) -> Failure {
-    Failure::new(ErrorCode::Unprocessable).with_info("reason", reason)
+fn unprocessable(reason: &str) -> RpcError {
+    RpcError::new(ErrorCode::Unprocessable).with_info("reason", reason)
 }
 
 impl Peers {
-    async fn verify_token(&mut self, token: &str) -> Result<VerifyTokenResponse, Failure> {
+    async fn verify_token(&mut self, token: &str) -> Result<VerifyTokenResponse, RpcError> {
         let answer = self.auth.verify_token(trusted(VerifyTokenRequest { token: token.to_owned() })).await;
-        answer.map(Response::into_inner).map_err(Failure::from)
+        answer.map(Response::into_inner).map_err(RpcError::from)
     }
 
-    async fn revoke_token(&mut self, token: &str, everywhere: bool) -> Result<(), Failure> {
+    async fn revoke_token(&mut self, token: &str, everywhere: bool) -> Result<(), RpcError> {
         let client_address = "192.0.2.1".to_owned();
-        let request = RevokeTokenRequest { token: token.to_owned(), everywhere, client_address };
-        self.auth.revoke_token(trusted(request)).await.map(drop).map_err(Failure::from)
+        let request = RevokeTokenRequest { token: token.to_owned(), all_logins: everywhere, client_address };
+        self.auth.revoke_token(trusted(request)).await.map(drop).map_err(RpcError::from)
     }
 
-    async fn user(&mut self, gid: &str) -> Result<UserEntry, Failure> {
+    async fn user(&mut self, gid: &str) -> Result<UserEntry, RpcError> {
         let answer = self.directory.get_user(trusted(GetUserRequest { user_gid: gid.to_owned() })).await;
-        answer.map(|answer| answer.into_inner().user.expect("a user")).map_err(Failure::from)
+        answer.map(|answer| answer.into_inner().user.expect("a user")).map_err(RpcError::from)
     }
 
-    async fn project(&mut self, gid: &str) -> Result<Project, Failure> {
+    async fn project(&mut self, gid: &str) -> Result<Project, RpcError> {
         let answer = self.directory.get_project(trusted(GetProjectRequest { project_gid: gid.to_owned() })).await;
-        answer.map(|answer| answer.into_inner().project.expect("a project")).map_err(Failure::from)
+        answer.map(|answer| answer.into_inner().project.expect("a project")).map_err(RpcError::from)
     }
 
-    async fn page(&mut self, project: &str, after: Option<&str>, page_size: u32) -> Result<Vec<Membership>, Failure> {
+    async fn page(&mut self, project: &str, after: Option<&str>, page_size: u32) -> Result<Vec<Membership>, RpcError> {
         let request =
             ListMembersRequest { project_gid: project.to_owned(), after_user_gid: after.map(str::to_owned), page_size };
         let answer = self.directory.list_members(trusted(request)).await;
-        answer.map(|answer| answer.into_inner().memberships).map_err(Failure::from)
+        answer.map(|answer| answer.into_inner().memberships).map_err(RpcError::from)
     }
 
-    async fn projects(&mut self, after: Option<&str>, page_size: u32) -> Result<Vec<Project>, Failure> {
+    async fn projects(&mut self, after: Option<&str>, page_size: u32) -> Result<Vec<Project>, RpcError> {
         let request = ListProjectsRequest { after_project_gid: after.map(str::to_owned), page_size };
         let answer = self.directory.list_projects(trusted(request)).await;
-        answer.map(|answer| answer.into_inner().projects).map_err(Failure::from)
+        answer.map(|answer| answer.into_inner().projects).map_err(RpcError::from)
     }
 
     async fn check(&mut self, project: &str, user: &str) -> CheckMembershipResponse {
@@ -122,8 +122,8 @@ async fn a_query_without_the_service_token_is_unauthenticated(backend: Backend) 
         let codes = codes![
             shown,
             auth.verify_token(VerifyTokenRequest { token }),
-            auth.revoke_token(RevokeTokenRequest { token, everywhere: true, client_address }),
-            auth.get_keys(GetKeysRequest {}),
+            auth.revoke_token(RevokeTokenRequest { token, all_logins: true, client_address }),
+            auth.get_public_keys(GetPublicKeysRequest {}),
             auth.find_api_key(FindApiKeyRequest { api_key, client_address }),
             auth.verify_api_key(VerifyApiKeyRequest {
                 api_key,
@@ -164,9 +164,9 @@ async fn verify_token_says_what_a_good_token_says(backend: Backend) {
     let key_token = robot.auth().await.token();
     let renewed = split.http.init(&ann.token).await.token();
     for (token, subject, kind, project) in [
-        (&ann.token, &ann.gid, Kind::User, None),
-        (&renewed, &ann.gid, Kind::User, None),
-        (&key_token, &robot.gid, Kind::Api, Some(project.clone())),
+        (&ann.token, &ann.gid, TokenKind::User, None),
+        (&renewed, &ann.gid, TokenKind::User, None),
+        (&key_token, &robot.gid, TokenKind::Api, Some(project.clone())),
     ] {
         let claims = part(token, 1);
         let text = |name: &str| claims[name].as_str().expect("text").to_owned();
@@ -183,7 +183,7 @@ async fn verify_token_says_what_a_good_token_says(backend: Backend) {
         };
         assert_eq!(peers.verify_token(token).await, Ok(expected));
     }
-    let refused = Err(Failure::new(ErrorCode::Unauthenticated));
+    let refused = Err(RpcError::new(ErrorCode::Unauthenticated));
     let (head, tail) = ann.token.rsplit_once('.').expect("three parts");
     let bearer = format!("Bearer {}", ann.token);
     for bad in ["", "garbage", "a.b.c", head, tail, &bearer, &robot.key] {
@@ -192,14 +192,14 @@ async fn verify_token_says_what_a_good_token_says(backend: Backend) {
     split.installation.change_user("deactivate", "ann").await;
     let verified = async || peers.verify_token(&ann.token).await.err();
     let failed = eventually("a refusal", Duration::from_secs(10), verified).await;
-    assert_eq!(failed, Failure::new(ErrorCode::Unauthenticated));
+    assert_eq!(failed, RpcError::new(ErrorCode::Unauthenticated));
     assert_eq!(peers.verify_token(&renewed).await, refused);
 }
 
 async fn revoke_token_ends_one_login_or_all(backend: Backend) {
     let (split, mut peers, ann, _) = scene(backend).await;
     let ben = split.user("ben").await;
-    let refused = Failure::new(ErrorCode::Unauthenticated);
+    let refused = RpcError::new(ErrorCode::Unauthenticated);
     let login = async || split.http.login("ann", PASSWORD).await.token();
     let (one, two, three) = (login().await, login().await, login().await);
     let renewed = split.http.init(&one).await.token();
@@ -226,7 +226,8 @@ async fn revoke_token_ends_one_login_or_all(backend: Backend) {
 async fn get_keys_has_the_published_keys(backend: Backend) {
     let (split, mut peers, ann, _) = scene(backend).await;
     let mut named = async || {
-        let keys = peers.auth.get_keys(trusted(GetKeysRequest {})).await.expect("an answer").into_inner().keys;
+        let keys =
+            peers.auth.get_public_keys(trusted(GetPublicKeysRequest {})).await.expect("an answer").into_inner().keys;
         let keys = keys.expect("keys").keys;
         assert!(keys.iter().all(|key| key.x.len() == 32), "{keys:?}");
         let mut kids: Vec<String> = keys.into_iter().map(|key| key.kid).collect();
@@ -246,7 +247,7 @@ async fn get_keys_has_the_published_keys(backend: Backend) {
 async fn get_user_shows_a_user_complete_in_every_state(backend: Backend) {
     let (split, mut peers, ann, project) = scene(backend).await;
     let robot = ann.create_api_user(&project, "Robot").await;
-    let complete = |email: Option<&str>| UserComplete {
+    let complete = |email: Option<&str>| UserDetails {
         email: email.map(str::to_owned),
         language: "en".to_owned(),
         timezone: "Europe/Amsterdam".to_owned(),
@@ -257,7 +258,7 @@ async fn get_user_shows_a_user_complete_in_every_state(backend: Backend) {
         name: "Ann".to_owned(),
         avatar: None,
         status: status.into(),
-        complete: Some(complete(Some("ann@example.org"))),
+        details: Some(complete(Some("ann@example.org"))),
     };
     assert_eq!(peers.user(&ann.gid).await, Ok(expected(UserStatus::Active)));
     assert_eq!(peers.user(&ann.gid.to_uppercase()).await, Ok(expected(UserStatus::Active)));
@@ -269,7 +270,7 @@ async fn get_user_shows_a_user_complete_in_every_state(backend: Backend) {
         name: "Robot".to_owned(),
         avatar: None,
         status: UserStatus::Active.into(),
-        complete: Some(complete(None)),
+        details: Some(complete(None)),
     };
     assert_eq!(peers.user(&robot.gid).await, Ok(program));
     for nobody in [NO_GID, &project] {
@@ -291,7 +292,7 @@ async fn get_project_shows_a_project_in_full(backend: Backend) {
             gid: project.clone(),
             name: "Herbarium".to_owned(),
             icon: None,
-            owner: ann.gid.clone(),
+            owner_gid: ann.gid.clone(),
             status: status.into(),
             options: None,
         };
@@ -312,7 +313,7 @@ async fn list_projects_goes_through_all_by_pages(backend: Backend) {
         gid: gid.to_owned(),
         name: name.to_owned(),
         icon: None,
-        owner: ann.gid.clone(),
+        owner_gid: ann.gid.clone(),
         status: status.into(),
         options: None,
     };
@@ -338,8 +339,8 @@ async fn list_projects_goes_through_all_by_pages(backend: Backend) {
     }
     // Of whatever is there after a gid that isn't.
     assert_eq!(peers.projects(Some("00000000-0000-4000-8000-000000000000"), 0).await, Ok(expected));
-    assert_eq!(peers.projects(None, 1001).await, Err(Failure::invalid("page_size")));
-    assert_eq!(peers.projects(Some("x"), 1).await, Err(Failure::invalid("after_project_gid")));
+    assert_eq!(peers.projects(None, 1001).await, Err(RpcError::invalid("page_size")));
+    assert_eq!(peers.projects(Some("x"), 1).await, Err(RpcError::invalid("after_project_gid")));
 }
 
 async fn list_members_goes_through_all_by_pages(backend: Backend) {
@@ -390,7 +391,7 @@ async fn list_members_goes_through_all_by_pages(backend: Backend) {
     assert_eq!(peers.page(&project, None, 2).await, Ok(vec![expected[0].clone(), expected[2].clone()]));
 
     for page_size in [1001, u32::MAX] {
-        assert_eq!(peers.page(&project, None, page_size).await, Err(Failure::invalid("page_size")));
+        assert_eq!(peers.page(&project, None, page_size).await, Err(RpcError::invalid("page_size")));
     }
     assert_eq!(peers.page(NO_GID, None, 2).await, Err(unprocessable("project_not_found")));
 }
@@ -434,17 +435,17 @@ async fn check_membership_is_true_for_active_members_of_active_projects_alone(ba
 async fn a_malformed_parameter_is_named(backend: Backend) {
     let (_split, mut peers, ann, project) = scene(backend).await;
     for bad in ["", "x", "0f8fad5bd9cb469fa16570867728950e", "' OR 1=1"] {
-        assert_eq!(peers.user(bad).await, Err(Failure::invalid("user_gid")), "{bad}");
-        assert_eq!(peers.project(bad).await, Err(Failure::invalid("project_gid")), "{bad}");
-        assert_eq!(peers.page(bad, None, 1001).await, Err(Failure::invalid("project_gid")), "{bad}");
-        assert_eq!(peers.page(&project, Some(bad), 2).await, Err(Failure::invalid("after_user_gid")), "{bad}");
+        assert_eq!(peers.user(bad).await, Err(RpcError::invalid("user_gid")), "{bad}");
+        assert_eq!(peers.project(bad).await, Err(RpcError::invalid("project_gid")), "{bad}");
+        assert_eq!(peers.page(bad, None, 1001).await, Err(RpcError::invalid("project_gid")), "{bad}");
+        assert_eq!(peers.page(&project, Some(bad), 2).await, Err(RpcError::invalid("after_user_gid")), "{bad}");
         for (project, user, name) in [(bad, &*ann.gid, "project_gid"), (&project, bad, "user_gid")] {
             let request = CheckMembershipRequest { project_gid: project.to_owned(), user_gid: user.to_owned() };
             let failed = failure(peers.directory.check_membership(trusted(request)).await);
-            assert_eq!(failed, Failure::invalid(name));
+            assert_eq!(failed, RpcError::invalid(name));
         }
-        let request = RevokeTokenRequest { token: ann.token.clone(), everywhere: true, client_address: bad.to_owned() };
-        assert_eq!(failure(peers.auth.revoke_token(trusted(request)).await), Failure::invalid("client_address"));
+        let request = RevokeTokenRequest { token: ann.token.clone(), all_logins: true, client_address: bad.to_owned() };
+        assert_eq!(failure(peers.auth.revoke_token(trusted(request)).await), RpcError::invalid("client_address"));
     }
     assert!(peers.verify_token(&ann.token).await.is_ok());
 }

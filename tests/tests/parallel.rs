@@ -8,7 +8,7 @@ mod scene;
 use std::{future::Future, pin::Pin, time::Duration};
 
 use doorward_domain::ErrorCode;
-use doorward_proto::{Failure, Rpc};
+use doorward_rpc::{Rpc, RpcError};
 use doorward_tests::{Installation, Postgres, backend::Databases, installation::SERVICE_TOKEN};
 use futures_util::{StreamExt, future::join_all};
 use prost::Message;
@@ -76,7 +76,7 @@ async fn call(scene: &Scene, row: &Row, number: usize) -> (Rpc, Result<(), Statu
 /// Whether an answer is one that the contract has for calls that are in each other's way.
 fn assert_answered((rpc, answer): &(Rpc, Result<(), Status>), server: &Postgres) {
     if let Err(status) = answer {
-        let failure = Failure::sent_in(status);
+        let failure = RpcError::sent_in(status);
         let is_expected = failure.as_ref().is_some_and(|failure| {
             !matches!(failure.code, ErrorCode::Internal | ErrorCode::Unavailable | ErrorCode::InvalidRequest)
         });

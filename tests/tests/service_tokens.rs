@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use doorward_proto::{
-    Failure, Rpc,
-    auth::v1::{GetKeysRequest, WatchTrustRequest},
+use doorward_rpc::{
+    Rpc, RpcError,
+    auth::v1::{GetPublicKeysRequest, WatchTrustRequest},
     directory::v1::{
-        Action, GetUserRequest, PublishRequest, PublishedRow, WatchNoticesRequest, WatchRequest, WatchResponse,
+        Action, GetUserRequest, PublishRequest, PublishedRow, WatchChangesRequest, WatchChangesResponse,
+        WatchEventsRequest,
     },
 };
 use doorward_tests::{
@@ -32,7 +33,7 @@ on_both_databases![
 
 /// The RPCs that the documentation names for each scope.
 const SCOPES: [(&str, &[&str]); 4] = [
-    ("verify", &["VerifyToken", "GetKeys", "WatchTrust"]),
+    ("verify", &["VerifyToken", "GetPublicKeys", "WatchTrust"]),
     (
         "read",
         &[
@@ -47,7 +48,7 @@ const SCOPES: [(&str, &[&str]); 4] = [
             "ViewMembers",
         ],
     ),
-    ("follow", &["Watch", "WatchNotices"]),
+    ("follow", &["Watch", "WatchEvents"]),
     ("publish", &["Publish"]),
 ];
 
@@ -75,7 +76,7 @@ async fn refusal(split: &Split, rpc: Rpc, token: Option<&str>) -> Option<Code> {
         Err(status) => status,
     };
     let is_refused = matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied);
-    (is_refused && Failure::sent_in(&status).is_none()).then(|| status.code())
+    (is_refused && RpcError::sent_in(&status).is_none()).then(|| status.code())
 }
 
 fn method(rpc: Rpc) -> &'static str {
@@ -121,7 +122,7 @@ async fn a_missing_or_unknown_token_opens_nothing(backend: Backend) {
     })
     .await;
     eventually("the refusal of the revoked token by auth", Duration::from_secs(5), async || {
-        refusal(&split, Rpc::AuthGetKeys, Some(&revoked)).await
+        refusal(&split, Rpc::AuthGetPublicKeys, Some(&revoked)).await
     })
     .await;
     // Of another installation, and so well formed.
@@ -132,12 +133,12 @@ async fn a_missing_or_unknown_token_opens_nothing(backend: Backend) {
     for token in wrong.into_iter().chain([Some(&*foreign)]) {
         for &rpc in &[
             Rpc::AuthVerifyToken,
-            Rpc::AuthGetKeys,
+            Rpc::AuthGetPublicKeys,
             Rpc::AuthWatchTrust,
             Rpc::AuthChangePassword,
             Rpc::DirectoryGetUser,
             Rpc::DirectoryFindLogin,
-            Rpc::DirectoryWatch,
+            Rpc::DirectoryWatchChanges,
             Rpc::DirectoryPublish,
         ] {
             assert_eq!(refusal(&split, rpc, token).await, Some(Code::Unauthenticated), "{token:?}: {rpc:?}");
@@ -213,13 +214,13 @@ async fn a_revoked_token_is_refused_and_its_streams_end_within_a_second(backend:
         (create(&split.installation, "gone", &options).await, create(&split.installation, "kept", &options).await);
     let Peers { mut auth, mut directory } = Peers::of(&split).await;
     let trust = auth.watch_trust(with_token(WatchTrustRequest {}, &token)).await.expect("a stream").into_inner();
-    let watch = WatchRequest { cursor: None };
-    let changes = directory.watch(with_token(watch, &token)).await.expect("a stream").into_inner();
-    let watch = WatchNoticesRequest { cursor: None };
-    let notices = directory.watch_notices(with_token(watch, &token)).await.expect("a stream").into_inner();
-    let watch = WatchRequest { cursor: None };
-    let mut others: Streaming<WatchResponse> =
-        directory.watch(with_token(watch, &kept)).await.expect("a stream").into_inner();
+    let watch = WatchChangesRequest { cursor: None };
+    let changes = directory.watch_changes(with_token(watch, &token)).await.expect("a stream").into_inner();
+    let watch = WatchEventsRequest { cursor: None };
+    let notices = directory.watch_events(with_token(watch, &token)).await.expect("a stream").into_inner();
+    let watch = WatchChangesRequest { cursor: None };
+    let mut others: Streaming<WatchChangesResponse> =
+        directory.watch_changes(with_token(watch, &kept)).await.expect("a stream").into_inner();
     let trust = tokio::spawn(end(trust));
     let changes = tokio::spawn(end(changes));
     let notices = tokio::spawn(end(notices));
@@ -230,7 +231,7 @@ async fn a_revoked_token_is_refused_and_its_streams_end_within_a_second(backend:
     let ended = tokio::time::timeout(within, ended).await.expect("the end of the streams");
     let codes = [ended.0, ended.1, ended.2].map(|code| code.expect("a code"));
     assert_eq!(codes, [Code::Unauthenticated; 3]);
-    for rpc in [Rpc::AuthGetKeys, Rpc::DirectoryGetUser, Rpc::DirectoryWatch] {
+    for rpc in [Rpc::AuthGetPublicKeys, Rpc::DirectoryGetUser, Rpc::DirectoryWatchChanges] {
         assert_eq!(refusal(&split, rpc, Some(&token)).await, Some(Code::Unauthenticated), "{rpc:?}");
         assert_eq!(refusal(&split, rpc, Some(&kept)).await, None, "{rpc:?}");
     }
@@ -245,8 +246,11 @@ async fn a_token_works_as_soon_as_it_is_created(backend: Backend) {
     for round in 0..5 {
         let token =
             create(&split.installation, &format!("client-{round}"), &["--scope", "verify", "--scope", "follow"]).await;
-        assert_eq!(code(auth.get_keys(with_token(GetKeysRequest {}, &token)).await), Code::Ok);
-        assert_eq!(code(directory.watch(with_token(WatchRequest { cursor: None }, &token)).await), Code::Ok);
+        assert_eq!(code(auth.get_public_keys(with_token(GetPublicKeysRequest {}, &token)).await), Code::Ok);
+        assert_eq!(
+            code(directory.watch_changes(with_token(WatchChangesRequest { cursor: None }, &token)).await),
+            Code::Ok
+        );
     }
     // The next process has the tokens of the one before.
     let token = create(&split.installation, "kept", &["--scope", "verify"]).await;
@@ -254,6 +258,6 @@ async fn a_token_works_as_soon_as_it_is_created(backend: Backend) {
     split.start_service(Role::Auth);
     split.ready(Role::Auth).await;
     let mut auth = Peers::of(&split).await.auth;
-    let answer: Result<_, Status> = auth.get_keys(with_token(GetKeysRequest {}, &token)).await;
+    let answer: Result<_, Status> = auth.get_public_keys(with_token(GetPublicKeysRequest {}, &token)).await;
     assert_eq!(code(answer), Code::Ok);
 }

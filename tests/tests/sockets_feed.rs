@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_proto::directory::v1::{Action, PublishRequest, PublishedRow};
+use doorward_rpc::directory::v1::{Action, PublishRequest, PublishedRow};
 use doorward_tests::{App, Backend, Split, User, WebSocket, eventually, on_both_databases, websocket::cursors};
 use serde_json::{Value, json};
 

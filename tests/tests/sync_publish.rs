@@ -4,10 +4,10 @@
 mod watching;
 
 use doorward_domain::ErrorCode;
-use doorward_proto::{
-    Failure,
+use doorward_rpc::{
+    RpcError,
     directory::v1::{
-        Action, GetCursorsRequest, PublishRequest, PublishedRow, SyncRequest, WatchNoticesRequest, WatchRequest,
+        Action, GetCursorRequest, PublishRequest, PublishedRow, SyncRequest, WatchChangesRequest, WatchEventsRequest,
     },
 };
 use doorward_tests::{Backend, Split, User, json::assert_same, on_both_databases};
@@ -59,10 +59,10 @@ impl Scene {
         Self { split, peers, ann, ben, dan, project }
     }
 
-    async fn publish_in(&mut self, project: &str, rows: Vec<PublishedRow>) -> Result<i64, Failure> {
+    async fn publish_in(&mut self, project: &str, rows: Vec<PublishedRow>) -> Result<i64, RpcError> {
         let request = PublishRequest { project_gid: project.to_owned(), rows };
         let answer = self.peers.directory.publish(trusted(request)).await;
-        answer.map(|answer| answer.into_inner().cursor).map_err(Failure::from)
+        answer.map(|answer| answer.into_inner().cursor).map_err(RpcError::from)
     }
 
     /// The last cursor.
@@ -202,20 +202,20 @@ async fn what_can_not_be_published_is_refused_as_a_whole(backend: Backend) {
     }
     refused.push(vec![good.clone(), row(Action::Insert, &"d".repeat(101), "r1")]);
     refused.push(vec![good.clone(), row(Action::Insert, "records", &"k".repeat(201))]);
-    let not_valid = Failure::new(ErrorCode::Validation).with_info("rows", "invalid");
+    let not_valid = RpcError::new(ErrorCode::Validation).with_info("rows", "invalid");
     for rows in refused {
         let what = format!("{:?}", rows.get(1));
         assert_eq!(scene.publish_in(&project, rows).await, Err(not_valid.clone()), "{what}");
     }
     let unspecified = vec![good.clone(), row(Action::Unspecified, "records", "r1")];
-    assert_eq!(scene.publish_in(&project, unspecified).await, Err(Failure::invalid("rows")));
-    let unprocessable = Failure::new(ErrorCode::Unprocessable).with_info("reason", "project_not_found");
+    assert_eq!(scene.publish_in(&project, unspecified).await, Err(RpcError::invalid("rows")));
+    let unprocessable = RpcError::new(ErrorCode::Unprocessable).with_info("reason", "project_not_found");
     for nothing in [NO_GID, &deleted, &scene.ann.gid.clone()] {
         assert_eq!(scene.publish_in(nothing, vec![good.clone()]).await, Err(unprocessable.clone()));
     }
     for malformed in ["", "x"] {
         let failed = scene.publish_in(malformed, vec![good.clone()]).await;
-        assert_eq!(failed, Err(Failure::invalid("project_gid")));
+        assert_eq!(failed, Err(RpcError::invalid("project_gid")));
     }
     assert_eq!(scene.position().await, before);
     let nothing = json!({"sync": [], "cc.cursor": before, "cursor": before});
@@ -236,13 +236,13 @@ async fn nobody_publishes_or_reads_without_the_service_token(backend: Backend) {
         let publish = PublishRequest { project_gid: scene.project.clone(), rows: records(1) };
         let user_gid = scene.ann.gid.clone();
         let sync = SyncRequest { user_gid: user_gid.clone(), cc_cursor: Some(0), ..SyncRequest::default() };
-        let cursors = GetCursorsRequest { user_gid, project_gid: None };
+        let cursors = GetCursorRequest { user_gid, project_gid: None };
         let codes = [
             code(directory.publish(request(publish, token)).await),
             code(directory.sync(request(sync, token)).await),
-            code(directory.get_cursors(request(cursors, token)).await),
-            code(directory.watch(request(WatchRequest { cursor: None }, token)).await),
-            code(directory.watch_notices(request(WatchNoticesRequest { cursor: None }, token)).await),
+            code(directory.get_cursor(request(cursors, token)).await),
+            code(directory.watch_changes(request(WatchChangesRequest { cursor: None }, token)).await),
+            code(directory.watch_events(request(WatchEventsRequest { cursor: None }, token)).await),
         ];
         assert_eq!(codes, [Code::Unauthenticated; 5], "{token:?}");
     }

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use doorward_proto::directory::v1::{
-    Notice, WatchNoticesRequest, WatchNoticesResponse, directory_client::DirectoryClient,
+use doorward_rpc::directory::v1::{
+    FeedEvent, WatchEventsRequest, WatchEventsResponse, directory_client::DirectoryClient,
 };
 use doorward_tests::{Backend, Http, Role, Split, User, on_both_databases};
 use futures_util::StreamExt;
@@ -52,25 +52,25 @@ async fn what_one_replica_has_answered_the_other_tells_at_once() {
 }
 
 /// From the present on.
-async fn watch(address: &str) -> Streaming<WatchNoticesResponse> {
+async fn watch(address: &str) -> Streaming<WatchEventsResponse> {
     let mut notices = watch_from(address, None).await;
     let first = notices.next().await.expect("a message").expect("a message");
-    assert_eq!(first.notices, []);
+    assert_eq!(first.events, []);
     notices
 }
 
-async fn watch_from(address: &str, cursor: Option<i64>) -> Streaming<WatchNoticesResponse> {
+async fn watch_from(address: &str, cursor: Option<i64>) -> Streaming<WatchEventsResponse> {
     let mut directory = DirectoryClient::new(channel(address).await);
-    directory.watch_notices(trusted(WatchNoticesRequest { cursor })).await.expect("a stream").into_inner()
+    directory.watch_events(trusted(WatchEventsRequest { cursor })).await.expect("a stream").into_inner()
 }
 
 /// All until a position.
-async fn notices_until(notices: &mut Streaming<WatchNoticesResponse>, position: i64) -> Vec<Notice> {
+async fn notices_until(notices: &mut Streaming<WatchEventsResponse>, position: i64) -> Vec<FeedEvent> {
     let mut all = Vec::new();
     let read = async {
         loop {
             let page = notices.next().await.expect("a message").expect("a message");
-            all.extend(page.notices);
+            all.extend(page.events);
             if page.cursor >= position {
                 return;
             }
@@ -81,10 +81,10 @@ async fn notices_until(notices: &mut Streaming<WatchNoticesResponse>, position: 
 }
 
 /// Within a second.
-async fn hears(notices: &mut Streaming<WatchNoticesResponse>, data_type: &str, data_key: &str) {
+async fn hears(notices: &mut Streaming<WatchEventsResponse>, data_type: &str, data_key: &str) {
     let heard = async {
         loop {
-            let page = notices.next().await.expect("a message").expect("a message").notices;
+            let page = notices.next().await.expect("a message").expect("a message").events;
             assert!(page.is_sorted_by_key(|notice| notice.cursor), "{page:?}");
             if page.iter().any(|notice| (&*notice.data_type, &*notice.data_key) == (data_type, data_key)) {
                 return;

@@ -3,9 +3,9 @@
 use std::time::{Duration, Instant};
 
 use doorward_domain::ErrorCode;
-use doorward_proto::{
-    Failure,
-    directory::v1::{Action, PublishRequest, PublishedRow, WatchRequest},
+use doorward_rpc::{
+    RpcError,
+    directory::v1::{Action, PublishRequest, PublishedRow, WatchChangesRequest},
 };
 use doorward_tests::{
     Backend, MANY_WRITES, Split, User, eventually, json::assert_same, on_both_databases, websocket::cursors,
@@ -115,13 +115,13 @@ async fn a_cursor_that_is_too_old_is_refused_and_an_init_gives_a_good_one(backen
 
     // Services that watch are told so, too.
     for cursor in [0, old] {
-        let watched = scene.peers.directory.watch(trusted(WatchRequest { cursor: Some(cursor) })).await;
+        let watched = scene.peers.directory.watch_changes(trusted(WatchChangesRequest { cursor: Some(cursor) })).await;
         let failed = match watched {
             Ok(stream) => stream.into_inner().next().await.expect("a message").expect_err("too old"),
             Err(failed) => failed,
         };
-        let expired = Failure::new(ErrorCode::Unprocessable).with_info("reason", "cursor_expired");
-        assert_eq!(Failure::from(failed), expired);
+        let expired = RpcError::new(ErrorCode::Unprocessable).with_info("reason", "cursor_expired");
+        assert_eq!(RpcError::from(failed), expired);
     }
     let rows = eventually("in time", SOON, async || {
         let now = scene.init().await;

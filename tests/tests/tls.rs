@@ -2,10 +2,10 @@
 
 use std::path::Path;
 
-use doorward_proto::{
-    auth::v1::{GetKeysRequest, auth_client::AuthClient},
+use doorward_rpc::{
+    auth::v1::{GetPublicKeysRequest, auth_client::AuthClient},
     directory::v1::{
-        FindLoginRequest, ListProjectsRequest, directory_client::DirectoryClient, find_login_request::Who,
+        FindLoginRequest, ListProjectsRequest, directory_client::DirectoryClient, find_login_request::Identifier,
     },
 };
 use doorward_tests::{Backend, PASSWORD, Split, installation::SERVICE_TOKEN};
@@ -85,7 +85,7 @@ async fn answers(split: &Split, scheme: &str, tls: Option<ClientTlsConfig>) -> b
         endpoint = endpoint.tls_config(tls).expect("TLS");
     }
     let mut client = DirectoryClient::new(endpoint.connect_lazy());
-    let request = FindLoginRequest { who: Some(Who::Username("ann".to_owned())), project_gid: None };
+    let request = FindLoginRequest { identifier: Some(Identifier::Username("ann".to_owned())), project_gid: None };
     client.find_login(with_token(request, SERVICE_TOKEN)).await.is_ok()
 }
 
@@ -130,7 +130,7 @@ async fn a_named_token_is_accepted_with_a_certificate_of_its_name_only() {
             (AuthClient::new(channel(&split.auth)), DirectoryClient::new(channel(&split.directory)));
         let projects = ListProjectsRequest { after_project_gid: None, page_size: 0 };
         [
-            code(auth.get_keys(with_token(GetKeysRequest {}, token)).await),
+            code(auth.get_public_keys(with_token(GetPublicKeysRequest {}, token)).await),
             code(directory.list_projects(with_token(projects, token)).await),
         ]
     };

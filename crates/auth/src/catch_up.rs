@@ -2,9 +2,9 @@
 //! directory is asked for each user who has a password or a key here.
 
 use doorward_domain::Gid;
-use doorward_proto::{
-    Failure,
-    directory::v1::{GetCursorsRequest, GetUserRequest, UserStatus},
+use doorward_rpc::{
+    RpcError,
+    directory::v1::{GetCursorRequest, GetUserRequest, UserStatus},
 };
 use doorward_storage::AnyConnection;
 
@@ -18,7 +18,7 @@ use crate::{
 const PAGE: i64 = 500;
 
 /// Whether the feed is not kept so far back.
-pub(crate) fn is_needed(failure: &Failure) -> bool {
+pub(crate) fn is_needed(failure: &RpcError) -> bool {
     failure.info.get("reason").is_some_and(|reason| reason == "cursor_expired")
 }
 
@@ -26,8 +26,8 @@ impl Follower {
     /// Ends the tokens of whoever isn't active any more, and goes on from the present.
     pub(crate) async fn catch_up(&self, client: &mut Client) -> Result<(), String> {
         // Before anybody is looked at: what changes meanwhile is followed afterwards.
-        let request = GetCursorsRequest { user_gid: String::new(), project_gid: None };
-        let cursor = client.get_cursors(request).await.map_err(|status| status.to_string())?.into_inner().cursor;
+        let request = GetCursorRequest { user_gid: String::new(), project_gid: None };
+        let cursor = client.get_cursor(request).await.map_err(|status| status.to_string())?.into_inner().cursor;
         let mut count = 0;
         for list in [store::credential::list_users, store::api_key::list_users] {
             let mut after = None;
@@ -70,7 +70,7 @@ async fn why_gone(client: &mut Client, user: Gid) -> Result<Option<Why>, String>
             Ok((!is_active).then_some(Why::Inactive))
         }
         Err(status) => {
-            let failure = Failure::from(status);
+            let failure = RpcError::from(status);
             let is_unknown = failure.info.get("reason").is_some_and(|reason| reason == "user_not_found");
             if is_unknown { Ok(Some(Why::Deleted)) } else { Err(format!("{:?}", failure.code)) }
         }

@@ -10,9 +10,9 @@ use std::{
 };
 
 use doorward_domain::{ErrorCode, Ids, RandomIds, SystemClock, Timestamp};
-use doorward_proto::{
+use doorward_rpc::{
     Peer, ServiceToken,
-    directory::v1::{GetCursorsResponse, GetUserResponse, User},
+    directory::v1::{GetCursorResponse, GetUserResponse, User},
     server::{self, Listeners},
 };
 use doorward_storage::testing::TestDatabase;
@@ -62,14 +62,14 @@ impl tower::Service<http::Request<Body>> for Directory {
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let directory = self.clone();
         Box::pin(async move {
-            let get_cursors = tower::service_fn(|_: Request<GetCursorsRequest>| async {
-                Ok::<_, Status>(Response::new(GetCursorsResponse { cursor: CURSOR }))
+            let get_cursor = tower::service_fn(|_: Request<GetCursorRequest>| async {
+                Ok::<_, Status>(Response::new(GetCursorResponse { cursor: CURSOR }))
             });
             let get_user = tower::service_fn(|request: Request<GetUserRequest>| {
                 std::future::ready(directory.get_user(&request.get_ref().user_gid))
             });
-            Ok(if request.uri().path().ends_with("/GetCursors") {
-                Grpc::new(ProstCodec::default()).unary(get_cursors, request).await
+            Ok(if request.uri().path().ends_with("/GetCursor") {
+                Grpc::new(ProstCodec::default()).unary(get_cursor, request).await
             } else {
                 Grpc::new(ProstCodec::default()).unary(get_user, request).await
             })
@@ -77,8 +77,8 @@ impl tower::Service<http::Request<Body>> for Directory {
     }
 }
 
-fn unprocessable(reason: &str) -> Failure {
-    Failure::new(ErrorCode::Unprocessable).with_info("reason", reason)
+fn unprocessable(reason: &str) -> RpcError {
+    RpcError::new(ErrorCode::Unprocessable).with_info("reason", reason)
 }
 
 fn follower(test: &TestDatabase, directory: Directory) -> Follower {
@@ -140,7 +140,7 @@ async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
 #[test]
 fn only_an_expired_cursor_makes_it_necessary() {
     assert!(is_needed(&unprocessable("cursor_expired")));
-    for other in [unprocessable("user_not_found"), Failure::new(ErrorCode::Unprocessable), Failure::unavailable()] {
+    for other in [unprocessable("user_not_found"), RpcError::new(ErrorCode::Unprocessable), RpcError::unavailable()] {
         assert!(!is_needed(&other), "{other:?}");
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use doorward_domain::ErrorCode;
-use doorward_proto::Failure;
+use doorward_rpc::RpcError;
 
 use crate::{sealing::SealError, strength::Feedback};
 
@@ -53,7 +53,7 @@ pub enum Error {
     Internal(&'static str),
 }
 
-impl From<Error> for Failure {
+impl From<Error> for RpcError {
     fn from(error: Error) -> Self {
         let validation = |field, reason| Self::new(ErrorCode::Validation).with_info(field, reason);
         let unprocessable = |reason| Self::new(ErrorCode::Unprocessable).with_info("reason", reason);

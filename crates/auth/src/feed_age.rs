@@ -13,9 +13,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_proto::{
+use doorward_rpc::{
     Channel,
-    directory::v1::{GetCursorsRequest, directory_client::DirectoryClient},
+    directory::v1::{GetCursorRequest, directory_client::DirectoryClient},
 };
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -54,7 +54,7 @@ impl FeedAge {
     async fn measure(&mut self) -> Result<(), String> {
         let asked_at = Instant::now();
         let mut client = DirectoryClient::new(self.directory.clone());
-        let question = client.get_cursors(GetCursorsRequest::default());
+        let question = client.get_cursor(GetCursorRequest::default());
         let answer = tokio::time::timeout(ANSWER_LIMIT, question).await.map_err(|_| "no answer".to_owned())?;
         let head = answer.map_err(|status| status.to_string())?.into_inner().cursor;
         self.position.wait_for(|position| *position >= head).await.map_err(|_| "the follower has ended".to_owned())?;

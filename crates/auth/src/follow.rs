@@ -4,10 +4,10 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_domain::{Clock, Gid, Timestamp, UserStatus};
-use doorward_proto::{
-    Channel, Failure,
+use doorward_rpc::{
+    Channel, RpcError,
     channel::MAX_MESSAGE_BYTES,
-    directory::v1::{Action, Change, WatchRequest, WatchResponse, directory_client::DirectoryClient},
+    directory::v1::{Action, Change, WatchChangesRequest, WatchChangesResponse, directory_client::DirectoryClient},
 };
 use doorward_storage::{AnyConnection, Database};
 use tokio::sync::watch;
@@ -64,15 +64,15 @@ impl Follower {
         let cursor = cursor.map_err(|error| error.to_string())?;
         self.position.send_replace(cursor);
         let mut client = DirectoryClient::new(self.directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
-        let request = WatchRequest { cursor: Some(cursor) };
-        let mut stream = client.watch(request).await.map_err(|status| status.to_string())?.into_inner();
+        let request = WatchChangesRequest { cursor: Some(cursor) };
+        let mut stream = client.watch_changes(request).await.map_err(|status| status.to_string())?.into_inner();
         loop {
             let next = tokio::time::timeout(SILENCE, stream.message()).await.map_err(|_| "silence".to_owned())?;
             let message = match next {
                 Ok(Some(message)) => message,
                 Ok(None) => return Ok(()),
                 Err(status) => {
-                    let failure = Failure::from(status);
+                    let failure = RpcError::from(status);
                     if catch_up::is_needed(&failure) {
                         return self.catch_up(&mut client).await;
                     }
@@ -85,7 +85,7 @@ impl Follower {
         }
     }
 
-    async fn take_over(&self, message: WatchResponse) -> Result<(), Error> {
+    async fn take_over(&self, message: WatchChangesResponse) -> Result<(), Error> {
         if message.changes.is_empty() {
             return Ok(());
         }
@@ -100,7 +100,7 @@ impl Follower {
 }
 
 /// Replicas follow the same feed: what one has applied, the others pass over.
-fn apply(connection: &mut AnyConnection, message: &WatchResponse, lifetime: Duration) -> Result<bool, Error> {
+fn apply(connection: &mut AnyConnection, message: &WatchChangesResponse, lifetime: Duration) -> Result<bool, Error> {
     let position = store::feed_position::get_locked(connection)?;
     let mut gone: Vec<Gone> = Vec::new();
     for change in message.changes.iter().filter(|change| change.cursor > position) {

@@ -47,7 +47,7 @@ impl Scene {
     /// Returns whether tokens were revoked.
     async fn apply(&self, changes: Vec<Change>) -> bool {
         let cursor = changes.last().unwrap().cursor;
-        let message = WatchResponse { changes, cursor };
+        let message = WatchChangesResponse { changes, cursor };
         let write = move |connection: &mut AnyConnection| apply(connection, &message, Duration::from_secs(60));
         self.test.database.write(write).await.unwrap()
     }

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use doorward_domain::{Clock, Ids};
 use doorward_mail::{MailConfig, Outbox, Worker};
-use doorward_proto::{
+use doorward_rpc::{
     Channel, ServiceToken,
     auth::v1::auth_server::AuthServer,
     server::{self, Listeners},

@@ -38,7 +38,7 @@ pub(crate) struct Logins {
 pub(crate) struct Attempt {
     /// None when nobody has that name.
     pub(crate) user: Option<Gid>,
-    pub(crate) may_log_in: bool,
+    pub(crate) is_login_allowed: bool,
     /// As the directory normalised it.
     pub(crate) username: String,
     pub(crate) password: String,
@@ -80,7 +80,7 @@ impl Logins {
     async fn check_password(&self, attempt: Attempt) -> Result<String, Error> {
         let place = Place::of(attempt.address);
         let admitted = self.admit(&attempt, &place).await?;
-        let user = attempt.user.filter(|_| attempt.may_log_in);
+        let user = attempt.user.filter(|_| attempt.is_login_allowed);
         let mut hash = admitted.hash.clone().filter(|_| user.is_some());
         // A second time when the hash was replaced by another of the same password meanwhile, as two logins at once do with
         // one that is outdated.

@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_proto::auth::v1::{
-    Heartbeat, KeySet, PublicKey, Revocation, TrustSnapshot, WatchTrustResponse, revocation::Covers as PbCovers,
+use doorward_rpc::auth::v1::{
+    Heartbeat, KeySet, PublicKey, Revocation, TrustSnapshot, WatchTrustResponse, revocation::Target as PbTarget,
     watch_trust_response::Event as PbEvent,
 };
 use tokio::sync::{broadcast, mpsc};
@@ -66,11 +66,11 @@ pub(crate) fn key_set(keys: Vec<doorward_token::PublicKey>) -> KeySet {
 
 fn to_pb(revocation: revocation::Revocation) -> Revocation {
     let covers = match revocation.covers {
-        Covers::Subject(gid) => PbCovers::Subject(gid.to_string()),
-        Covers::Sid(sid) => PbCovers::Sid(sid),
+        Covers::Subject(gid) => PbTarget::Subject(gid.to_string()),
+        Covers::Sid(sid) => PbTarget::Sid(sid),
     };
     Revocation {
-        covers: Some(covers),
+        target: Some(covers),
         not_before: revocation.not_before_seconds,
         expires_at: revocation.expires_at_seconds,
     }

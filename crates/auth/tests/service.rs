@@ -30,10 +30,10 @@ use doorward_auth::{
     audit::Origin, keys::KeyState,
 };
 use doorward_domain::{Clock, ErrorCode, Gid, Ids, RandomIds, Timestamp};
-use doorward_proto::{
-    Channel, Failure, Peer, ServiceToken,
+use doorward_rpc::{
+    Channel, Peer, RpcError, ServiceToken,
     auth::v1::{
-        RenewTokenRequest, VerifyPasswordRequest, WatchTrustRequest, auth_client::AuthClient, revocation::Covers,
+        RenewTokenRequest, VerifyPasswordRequest, WatchTrustRequest, auth_client::AuthClient, revocation::Target,
         watch_trust_response::Event,
     },
     server::Listeners,
@@ -158,7 +158,7 @@ fn login(user: Option<Gid>, password: &str, at: Timestamp) -> VerifyPasswordRequ
         // Each user by a name of their own.
         username: user.map(|user| user.to_string()).unwrap_or_default(),
         project_gid: None,
-        may_log_in: user.is_some(),
+        is_login_allowed: user.is_some(),
     }
 }
 
@@ -176,11 +176,11 @@ impl Fixture {
         user
     }
 
-    async fn log_in(&self, user: Option<Gid>, password: &str) -> Result<String, Failure> {
+    async fn log_in(&self, user: Option<Gid>, password: &str) -> Result<String, RpcError> {
         self.log_in_checked_at(user, password, self.clock.now()).await
     }
 
-    async fn log_in_checked_at(&self, user: Option<Gid>, password: &str, at: Timestamp) -> Result<String, Failure> {
+    async fn log_in_checked_at(&self, user: Option<Gid>, password: &str, at: Timestamp) -> Result<String, RpcError> {
         let request = login(user, password, at);
         Ok(self.client.clone().verify_password(request).await?.into_inner().token)
     }
@@ -190,7 +190,7 @@ impl Fixture {
         serve(&self.test, &self.clock, config(CHEAP), &self.shutdown).await
     }
 
-    async fn renew(&self, token: &str) -> Result<String, Failure> {
+    async fn renew(&self, token: &str) -> Result<String, RpcError> {
         Ok(self.client.clone().renew_token(RenewTokenRequest { token: token.to_owned() }).await?.into_inner().token)
     }
 
@@ -208,7 +208,7 @@ impl Fixture {
     }
 }
 
-fn code<T: std::fmt::Debug>(answer: Result<T, Failure>) -> ErrorCode {
+fn code<T: std::fmt::Debug>(answer: Result<T, RpcError>) -> ErrorCode {
     answer.unwrap_err().code
 }
 
@@ -291,7 +291,7 @@ async fn wait_for_revocation(fixture: &Fixture) -> (String, i64) {
                 Event::Keys(_) | Event::Heartbeat(_) => None,
             };
             if let Some(revocation) = revocation
-                && let Some(Covers::Subject(subject)) = revocation.covers
+                && let Some(Target::Subject(subject)) = revocation.target
             {
                 return (subject, revocation.not_before);
             }
@@ -345,7 +345,7 @@ async fn a_full_queue_is_answered_at_once() {
     let user = fixture.user("correct horse").await;
     let logins = (0..20).map(|_| fixture.log_in(Some(user), "correct horse"));
     let answers = futures_util::future::join_all(logins).await;
-    let refused: Vec<&Failure> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
+    let refused: Vec<&RpcError> = answers.iter().filter_map(|answer| answer.as_ref().err()).collect();
     assert!(!refused.is_empty() && refused.len() < 20, "{} of 20", refused.len());
     assert!(refused.iter().all(|failure| failure.code == ErrorCode::Unavailable && failure.retry_after.is_some()));
 }

@@ -1,7 +1,7 @@
 //! From the directory's words to those of its contract.
 
 use doorward_domain::{Gid, Role};
-use doorward_proto::directory::v1 as pb;
+use doorward_rpc::directory::v1 as pb;
 
 use crate::{
     Member, MembersView, News, Row,
@@ -32,7 +32,7 @@ pub(crate) fn project_init(init: ProjectInit) -> pb::GetProjectInitResponse {
         projects: init.projects.into_iter().map(in_full_or_short).collect(),
         user_projects,
         memberships,
-        project_members,
+        active_member_gids: project_members,
         user: Some(user(init.caller)),
         users: init.people.into_iter().map(person).collect(),
         cursor: init.cursor,
@@ -103,7 +103,7 @@ pub(crate) fn member(own: &Membership) -> pb::Membership {
 }
 
 pub(crate) fn short(short: User) -> pb::User {
-    pb::User { complete: None, ..user(short) }
+    pb::User { details: None, ..user(short) }
 }
 
 pub(crate) fn init(init: Init) -> pb::GetInitResponse {
@@ -132,7 +132,7 @@ pub(crate) fn user(user: User) -> pb::User {
         name: user.name,
         avatar: user.avatar,
         status: pb::UserStatus::from(user.status).into(),
-        complete: Some(pb::UserComplete { email: user.email, language: user.language, timezone: user.timezone }),
+        details: Some(pb::UserDetails { email: user.email, language: user.language, timezone: user.timezone }),
     }
 }
 
@@ -143,7 +143,7 @@ fn person(person: Person) -> pb::User {
         name: person.name,
         avatar: person.avatar,
         status: pb::UserStatus::from(person.status).into(),
-        complete: None,
+        details: None,
     }
 }
 
@@ -152,7 +152,7 @@ pub(crate) fn project(project: Project) -> pb::Project {
         gid: project.gid.to_string(),
         name: project.name,
         icon: project.icon,
-        owner: project.owner.to_string(),
+        owner_gid: project.owner.to_string(),
         status: pb::ProjectStatus::from(project.status).into(),
         options: None,
     }
@@ -224,7 +224,7 @@ pub(crate) fn news(news: News) -> pb::SyncResponse {
         rows: news.rows.into_iter().map(row).collect(),
         has_more: news.has_more,
         position: news.position,
-        scopes: news.scopes,
+        audiences: news.scopes,
     }
 }
 
@@ -233,7 +233,7 @@ const fn feed_kind(is_published: bool) -> pb::FeedKind {
 }
 
 /// What one user is told, or not all to whom it is told, is not for a gateway to decide.
-pub(crate) fn notice(notice: Notice) -> pb::Notice {
+pub(crate) fn notice(notice: Notice) -> pb::FeedEvent {
     let is_personal = matches!(notice.scope, Scope::User(_))
         || notice.first_cursor.is_some()
         || notice.action == Action::Delete
@@ -243,23 +243,29 @@ pub(crate) fn notice(notice: Notice) -> pb::Notice {
     let row = Row::of(notice);
     let feed = feed_kind(row.is_published).into();
     if is_personal {
-        return pb::Notice { cursor: row.cursor, scope, feed, is_personal, ..Default::default() };
+        return pb::FeedEvent {
+            cursor: row.cursor,
+            audience: scope,
+            feed,
+            requires_sync: is_personal,
+            ..Default::default()
+        };
     }
-    pb::Notice {
+    pb::FeedEvent {
         cursor: row.cursor,
-        scope,
+        audience: scope,
         feed,
-        is_personal,
+        requires_sync: is_personal,
         action: action(row.action).into(),
         data_type: row.data_type,
         data_key: row.data_key,
     }
 }
 
-pub(crate) fn caller(text: &str) -> Result<crate::Caller, doorward_proto::Failure> {
+pub(crate) fn caller(text: &str) -> Result<crate::Caller, doorward_rpc::RpcError> {
     gid(text, "caller_gid").map(crate::Caller::from)
 }
 
-pub(crate) fn gid(text: &str, parameter: &str) -> Result<Gid, doorward_proto::Failure> {
-    text.parse().map_err(|_| doorward_proto::Failure::invalid(parameter))
+pub(crate) fn gid(text: &str, parameter: &str) -> Result<Gid, doorward_rpc::RpcError> {
+    text.parse().map_err(|_| doorward_rpc::RpcError::invalid(parameter))
 }

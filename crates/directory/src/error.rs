@@ -1,7 +1,7 @@
 //! What the directory refuses, in its own words.
 
 use doorward_domain::{DisplayName, ErrorCode, Malformed, Username};
-use doorward_proto::Failure;
+use doorward_rpc::RpcError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -79,7 +79,7 @@ pub enum Error {
     Malformed(&'static str, Malformed),
 }
 
-impl From<Error> for Failure {
+impl From<Error> for RpcError {
     fn from(error: Error) -> Self {
         let unprocessable = |reason| Self::new(ErrorCode::Unprocessable).with_info("reason", reason);
         let validation = |field, reason| Self::new(ErrorCode::Validation).with_info(field, reason);
@@ -127,12 +127,12 @@ impl From<Error> for Failure {
     }
 }
 
-fn from_storage(error: &doorward_storage::Error) -> Failure {
+fn from_storage(error: &doorward_storage::Error) -> RpcError {
     if error.is_unavailable() {
         tracing::warn!(%error, "the directory's database is unavailable");
-        Failure::unavailable()
+        RpcError::unavailable()
     } else {
         tracing::error!(%error, "the directory's database failed");
-        Failure::new(ErrorCode::Internal)
+        RpcError::new(ErrorCode::Internal)
     }
 }

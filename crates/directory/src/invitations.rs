@@ -41,7 +41,7 @@ impl Directory {
     ///
     /// # Errors
     /// As [`invite_member`](Self::invite_member), and [`Error::NotAMember`].
-    pub async fn resend_invite(&self, caller: Caller, project: Gid, user: Gid) -> Result<Member, Error> {
+    pub async fn resend_invitation(&self, caller: Caller, project: Gid, user: Gid) -> Result<Member, Error> {
         self.invite((caller, project, Step::Resend), move |connection, _| {
             Ok(Invitee::Known(store::user::find(connection, user)?.ok_or(Error::NotAMember)?))
         })
@@ -105,7 +105,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::NotInvited`], [`Error::InviteInvalid`], [`Error::AlreadyMember`], and those of the database.
-    pub async fn accept_invite(
+    pub async fn accept_invitation(
         &self,
         caller: Caller,
         project: Gid,
@@ -129,7 +129,7 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::NotInvited`], [`Error::AlreadyMember`], and
     /// database errors.
-    pub async fn decline_invite(&self, caller: Caller, project: Gid) -> Result<Member, Error> {
+    pub async fn decline_invitation(&self, caller: Caller, project: Gid) -> Result<Member, Error> {
         self.decline(project, move |connection| Ok(caller.active_person(connection)?.into_user())).await
     }
 
@@ -137,7 +137,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::NotInvited`], [`Error::AlreadyMember`], and those of the database.
-    pub async fn decline_invite_by_link(&self, invitation: Gid, project: Gid) -> Result<Member, Error> {
+    pub async fn decline_invitation_by_link(&self, invitation: Gid, project: Gid) -> Result<Member, Error> {
         let invitee = move |connection: &mut AnyConnection| {
             let user = get_invitee(connection, project, invitation)?;
             store::user::find(connection, user)?.ok_or(Error::NotInvited)
@@ -166,7 +166,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::NotInvited`], [`Error::InviteInvalid`], [`Error::AlreadyMember`], and those of the database.
-    pub async fn view_invite(&self, invitation: Gid, project: Gid) -> Result<(Project, Member), Error> {
+    pub async fn view_invitation(&self, invitation: Gid, project: Gid) -> Result<(Project, Member), Error> {
         self.database
             .read(move |connection| {
                 let user = get_invitee(connection, project, invitation)?;

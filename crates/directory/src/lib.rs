@@ -42,7 +42,7 @@ use std::{sync::Arc, time::Duration};
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
 use doorward_domain::{ApiVersion, Clock, Ids};
 use doorward_mail::{MailConfig, Outbox, Unsealed, Worker};
-use doorward_proto::{
+use doorward_rpc::{
     ServiceToken,
     directory::v1::directory_server::DirectoryServer,
     server::{self, Listeners},

@@ -100,7 +100,7 @@ impl Directory {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn forget_discarded_media(&self, names: Vec<String>) -> Result<(), Error> {
+    pub async fn confirm_media_deletion(&self, names: Vec<String>) -> Result<(), Error> {
         let now = self.clock.now();
         self.change(move |connection| Ok(store::media::forget_due(connection, &names, now)?)).await
     }

@@ -54,7 +54,7 @@ pub(crate) fn after(current: Option<(MembershipStatus, Role)>, step: Step) -> Re
 
 #[cfg(test)]
 mod tests {
-    use doorward_proto::Failure;
+    use doorward_rpc::RpcError;
 
     use super::*;
 
@@ -80,10 +80,10 @@ mod tests {
     fn step(column: &str) -> Step {
         match column {
             "invite" => Step::Invite,
-            "resend_invite" => Step::Resend,
+            "resend_invitation" => Step::Resend,
             // Only looks at what may be accepted.
-            "accept_invite" | "init_invite" => Step::Accept,
-            "account/decline_invite" | "decline_invite" => Step::Decline,
+            "accept_invitation" | "init_invite" => Step::Accept,
+            "account/decline_invitation" | "decline_invitation" => Step::Decline,
             "leave_project" => Step::Leave,
             "remove" => Step::Remove,
             "deactivate" => Step::Deactivate,
@@ -98,7 +98,7 @@ mod tests {
             Ok(None) => "none".to_owned(),
             Ok(Some(status)) => status.to_string(),
             Err(Error::InviteInvalid) => "1004".to_owned(),
-            Err(error) => format!("422 {}", Failure::from(error).info["reason"]),
+            Err(error) => format!("422 {}", RpcError::from(error).info["reason"]),
         }
     }
 

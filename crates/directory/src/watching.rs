@@ -2,7 +2,7 @@
 
 use std::{future::Future, time::Duration};
 
-use doorward_proto::{Failure, directory::v1 as pb};
+use doorward_rpc::{RpcError, directory::v1 as pb};
 use tokio::{sync::mpsc, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
@@ -55,19 +55,19 @@ impl Directory {
     }
 }
 
-pub(crate) async fn changes(directory: Directory, after: i64) -> Result<Page<pb::WatchResponse>, Error> {
+pub(crate) async fn changes(directory: Directory, after: i64) -> Result<Page<pb::WatchChangesResponse>, Error> {
     let changes = directory.list_changes(after).await?;
     let is_news = !changes.is_empty();
     let cursor = changes.last().map_or(after, |last| last.cursor);
     let changes = changes.into_iter().map(convert::change).collect();
-    Ok((pb::WatchResponse { changes, cursor }, cursor, is_news))
+    Ok((pb::WatchChangesResponse { changes, cursor }, cursor, is_news))
 }
 
-pub(crate) async fn notices(directory: Directory, after: i64) -> Result<Page<pb::WatchNoticesResponse>, Error> {
+pub(crate) async fn notices(directory: Directory, after: i64) -> Result<Page<pb::WatchEventsResponse>, Error> {
     let (notices, cursor) = directory.list_notices(after).await?;
     let is_news = cursor > after;
     let notices = notices.into_iter().map(convert::notice).collect();
-    Ok((pb::WatchNoticesResponse { notices, cursor }, cursor, is_news))
+    Ok((pb::WatchEventsResponse { events: notices, cursor }, cursor, is_news))
 }
 
 /// Sends what comes after `cursor` until the receiver goes away, the database does, or `shutdown`.
@@ -89,7 +89,7 @@ pub(crate) async fn follow<M, F, R>(
         let (message, position, is_news) = match read(directory.clone(), cursor).await {
             Ok(page) => page,
             Err(error) => {
-                drop(sender.send(Err(Failure::from(error).into())).await);
+                drop(sender.send(Err(RpcError::from(error).into())).await);
                 return;
             }
         };

@@ -122,11 +122,11 @@ async fn a_project_has_no_more_memberships_than_the_limit() {
         directory.delete_api_user(Actor::Administrator, project, members[0]).await.ok();
         assert_eq!(count().await, 3);
         directory.invite_member(ann.gid.into(), project, "ben".to_owned()).await.unwrap();
-        directory.decline_invite(ben.gid.into(), project).await.unwrap();
+        directory.decline_invitation(ben.gid.into(), project).await.unwrap();
         let refused = directory.create_api_user(Actor::User(ann.gid.into()), project, "Robot".to_owned()).await;
         assert!(matches!(refused, Err(Error::LimitReached)));
         directory.invite_member(ann.gid.into(), project, "ben".to_owned()).await.unwrap();
-        directory.accept_invite(ben.gid.into(), project).await.unwrap();
+        directory.accept_invitation(ben.gid.into(), project).await.unwrap();
         // The command line is not bound.
         let cas = fixture.user("cas").await;
         directory.add_member(project, cas.gid).await.unwrap();

@@ -93,7 +93,7 @@ async fn another_picture_discards_the_one_of_before() {
         }
         assert_eq!(fixture.head().await, head + 3);
         assert_eq!(fixture.discarded().await, [file(&first), file(&second)]);
-        fixture.directory.forget_discarded_media(vec![file(&first), file("x")]).await.unwrap();
+        fixture.directory.confirm_media_deletion(vec![file(&first), file("x")]).await.unwrap();
         assert_eq!(fixture.discarded().await, [file(&second)]);
     }
 }
@@ -104,7 +104,7 @@ async fn what_is_prepared_and_not_set_is_discarded_after_ten_minutes() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         let (first, second) = (fixture.prepare(&ann).await, fixture.prepare(&ann).await);
         // It stays until then, whatever is said.
-        fixture.directory.forget_discarded_media(vec![file(&first), file(&second)]).await.unwrap();
+        fixture.directory.confirm_media_deletion(vec![file(&first), file(&second)]).await.unwrap();
         fixture.clock.wait(Duration::from_secs(9 * 60 - 1));
         fixture.set(&ann, &first).await.unwrap();
         fixture.clock.wait(Duration::from_secs(1));
@@ -168,7 +168,7 @@ async fn a_list_has_a_hundred_names() {
         fixture.clock.wait(Duration::from_secs(600));
         let names = fixture.discarded().await;
         assert_eq!(names.len(), 100);
-        fixture.directory.forget_discarded_media(names).await.unwrap();
+        fixture.directory.confirm_media_deletion(names).await.unwrap();
         assert_eq!(fixture.discarded().await.len(), 1);
     }
 }

@@ -64,7 +64,7 @@ async fn only_active_members_of_an_active_project_have_a_role_in_it() {
         assert_eq!(scene.role(scene.member).await, None, "a deactivated member");
         directory.invite_member(scene.owner.into(), scene.project, "cas".to_owned()).await.unwrap();
         assert_eq!(scene.role(scene.stranger).await, None, "an invited user");
-        directory.accept_invite(scene.stranger.into(), scene.project).await.unwrap();
+        directory.accept_invitation(scene.stranger.into(), scene.project).await.unwrap();
         assert_eq!(scene.role(scene.stranger).await, Some(Role::Member));
     }
 }

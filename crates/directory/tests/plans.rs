@@ -269,14 +269,14 @@ async fn every_query_of_invitations_is_answered_by_index() {
         for name in ["user1", "nobody@example.org"] {
             directory.invite_member(ann.into(), project, name.to_owned()).await.unwrap();
         }
-        directory.resend_invite(ann.into(), project, dan).await.unwrap();
+        directory.resend_invitation(ann.into(), project, dan).await.unwrap();
         // Only emails have the ids of invitations: this is none of them.
-        directory.view_invite(gid(77), project).await.unwrap_err();
-        directory.decline_invite_by_link(gid(77), project).await.unwrap_err();
-        directory.decline_invite(dan.into(), project).await.unwrap();
+        directory.view_invitation(gid(77), project).await.unwrap_err();
+        directory.decline_invitation_by_link(gid(77), project).await.unwrap_err();
+        directory.decline_invitation(dan.into(), project).await.unwrap();
         directory.list_email_conflicts(None).await.unwrap();
-        directory.resend_invite(ann.into(), project, dan).await.unwrap();
-        directory.accept_invite(dan.into(), project).await.unwrap();
+        directory.resend_invitation(ann.into(), project, dan).await.unwrap();
+        directory.accept_invitation(dan.into(), project).await.unwrap();
         directory.set_member_status(ann.into(), project, dan, false).await.unwrap();
         directory.remove_member(Actor::User(ann.into()), project, dan).await.unwrap();
         directory.add_member(project, dan).await.unwrap();

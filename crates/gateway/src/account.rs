@@ -1,9 +1,9 @@
 //! `POST /api/account/...`: what people do with their own account. Pictures, addresses and projects have files of their own.
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use doorward_proto::{
-    Failure,
-    auth::v1::{ChangePasswordRequest, NoteUserDeletedRequest, RevokeTokenRequest},
+use doorward_rpc::{
+    RpcError,
+    auth::v1::{ChangePasswordRequest, ReportUserDeletedRequest, RevokeTokenRequest},
     directory::v1::{DeleteAccountRequest, UpdateUserRequest, User},
 };
 
@@ -29,7 +29,7 @@ pub(crate) async fn update(
     let mut change = match new_password {
         Some(change) => Some(ChangePasswordRequest {
             user: Some(person(&people::find(&peers, &caller).await?)),
-            hints: wanted.username.iter().chain(&wanted.name).cloned().collect(),
+            user_inputs: wanted.username.iter().chain(&wanted.name).cloned().collect(),
             ..change
         }),
         None => None,
@@ -71,8 +71,8 @@ pub(crate) async fn delete(
     people::forget_due_token(&request);
     // The picture goes too.
     gateway.discarded.notify_one();
-    let note = NoteUserDeletedRequest { user_gid, client_address: caller.address.to_string() };
-    if let Err(status) = peers.auth().note_user_deleted(note).await {
+    let note = ReportUserDeletedRequest { user_gid, client_address: caller.address.to_string() };
+    if let Err(status) = peers.auth().report_user_deleted(note).await {
         tracing::warn!(code = ?status.code(), "auth was not told of a deleted account");
     }
     envelope::success(&Empty {}, &Empty {})
@@ -87,7 +87,8 @@ pub(crate) async fn logout(
 ) -> Result<HttpResponse, Problem> {
     let everywhere = body.switch("everywhere", false)?;
     people::forget_due_token(&request);
-    let revoke = RevokeTokenRequest { token: caller.token, everywhere, client_address: caller.address.to_string() };
+    let revoke =
+        RevokeTokenRequest { token: caller.token, all_logins: everywhere, client_address: caller.address.to_string() };
     peers.auth().revoke_token(revoke).await?;
     envelope::success(&Empty {}, &Empty {})
 }
@@ -102,7 +103,7 @@ fn read(caller: &Caller, body: &Body) -> Result<(UpdateUserRequest, Option<Chang
         name: text("name")?,
         language: text("language")?,
         timezone: text("timezone")?,
-        check_only: false,
+        validate_only: false,
     };
     let current_password = text("current_password")?;
     if password.is_none() && !has_fields(&wanted) {
@@ -120,12 +121,12 @@ fn has_fields(wanted: &UpdateUserRequest) -> bool {
 
 /// What stands against either half; of several things the one that the call lists first.
 async fn check(peers: &Peers, wanted: &UpdateUserRequest, change: &ChangePasswordRequest) -> Result<(), Problem> {
-    let wanted = UpdateUserRequest { check_only: true, ..wanted.clone() };
-    let fields = peers.directory().update_user(wanted).await.map(drop).map_err(Failure::from);
+    let wanted = UpdateUserRequest { validate_only: true, ..wanted.clone() };
+    let fields = peers.directory().update_user(wanted).await.map(drop).map_err(RpcError::from);
     if fields.as_ref().is_err_and(|failure| failure.info.contains_key("username")) {
         return Ok(fields?);
     }
-    peers.auth().change_password(ChangePasswordRequest { check_only: true, ..change.clone() }).await?;
+    peers.auth().change_password(ChangePasswordRequest { validate_only: true, ..change.clone() }).await?;
     Ok(fields?)
 }
 

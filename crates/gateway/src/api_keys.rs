@@ -3,9 +3,9 @@
 
 use actix_web::{HttpResponse, web::Data};
 use doorward_domain::Gid;
-use doorward_proto::{
-    Failure,
-    auth::v1::{Actor, ApiUserEvent, GetApiKeyRequest, NoteApiUserRequest, RotateApiKeyRequest},
+use doorward_rpc::{
+    RpcError,
+    auth::v1::{Actor, ApiUserChange, GetApiKeyRequest, ReportApiUserChangeRequest, RotateApiKeyRequest},
     directory::v1::{
         ApiUserResponse, CreateApiUserRequest, DeleteApiUserRequest, GetApiUserRequest, Membership,
         SetApiUserStatusRequest, UpdateApiUserRequest, User,
@@ -119,7 +119,7 @@ pub(crate) async fn delete(
     };
     let user = delete.user_gid.clone();
     peers.directory().delete_api_user(delete).await?;
-    note(&peers, &caller, project, user, ApiUserEvent::Deleted).await;
+    note(&peers, &caller, project, user, ApiUserChange::Deleted).await;
     envelope::success(&Empty {}, &Empty {})
 }
 
@@ -138,20 +138,20 @@ async fn set_status(
     };
     let user = set.user_gid.clone();
     let changed = peers.directory().set_api_user_status(set).await?.into_inner();
-    let event = if is_active { ApiUserEvent::Activated } else { ApiUserEvent::Deactivated };
+    let event = if is_active { ApiUserChange::Activated } else { ApiUserChange::Deactivated };
     note(peers, caller, project, user, event).await;
     answer(&changed, None)
 }
 
 /// It is done already: without auth, the tokens end a little later.
-async fn note(peers: &Peers, caller: &Caller, project: Gid, user_gid: String, event: ApiUserEvent) {
-    let note = NoteApiUserRequest {
+async fn note(peers: &Peers, caller: &Caller, project: Gid, user_gid: String, event: ApiUserChange) {
+    let note = ReportApiUserChangeRequest {
         user_gid,
         project_gid: project.to_string(),
         actor: Some(actor(caller)),
-        event: event.into(),
+        change: event.into(),
     };
-    if let Err(status) = peers.auth().note_api_user(note).await {
+    if let Err(status) = peers.auth().report_api_user_change(note).await {
         tracing::warn!(code = ?status.code(), ?event, "auth was not told of an API user's change");
     }
 }
@@ -166,7 +166,7 @@ async fn find(peers: &Peers, caller: &Caller, project: Gid, user: Gid) -> Result
     Ok(peers.directory().get_api_user(get).await?.into_inner())
 }
 
-async fn key(peers: &Peers, user: &str, project: Gid, actor: Actor) -> Result<String, Failure> {
+async fn key(peers: &Peers, user: &str, project: Gid, actor: Actor) -> Result<String, RpcError> {
     let get = GetApiKeyRequest { user_gid: user.to_owned(), project_gid: project.to_string(), actor: Some(actor) };
     Ok(peers.auth().get_api_key(get).await?.into_inner().api_key)
 }

@@ -6,8 +6,8 @@ use actix_web::{
 };
 use doorward_domain::ErrorCode;
 use doorward_media::PictureError;
-use doorward_proto::{
-    Failure,
+use doorward_rpc::{
+    RpcError,
     directory::v1::{PrepareAvatarRequest, SetAvatarRequest},
 };
 
@@ -30,7 +30,7 @@ pub(crate) async fn upload(
         user_gid: caller.claims.sub.to_string(),
         extension: picture.format.extension().to_owned(),
     };
-    let name = peers.directory().prepare_avatar(prepare).await?.into_inner().name;
+    let name = peers.directory().prepare_avatar(prepare).await?.into_inner().file_name;
     let put = gateway.store.put(&media::avatar_file(&name), picture.bytes).await;
     put.map_err(|error| media::away(&error))?;
     set(&caller, &peers, &gateway, Some(name)).await
@@ -47,7 +47,7 @@ pub(crate) async fn delete(
 }
 
 async fn set(caller: &Caller, peers: &Peers, gateway: &Gateway, name: Option<String>) -> Result<HttpResponse, Problem> {
-    let set = SetAvatarRequest { user_gid: caller.claims.sub.to_string(), name };
+    let set = SetAvatarRequest { user_gid: caller.claims.sub.to_string(), file_name: name };
     let user = peers.directory().set_avatar(set).await?.into_inner().user.ok_or_else(Problem::internal)?;
     gateway.discarded.notify_one();
     people::answer(&user, None)
@@ -55,11 +55,11 @@ async fn set(caller: &Caller, peers: &Peers, gateway: &Gateway, name: Option<Str
 
 impl From<PictureError> for Problem {
     fn from(error: PictureError) -> Self {
-        let unprocessable = |reason| Failure::new(ErrorCode::Unprocessable).with_info("reason", reason).into();
+        let unprocessable = |reason| RpcError::new(ErrorCode::Unprocessable).with_info("reason", reason).into();
         match error {
             PictureError::NotAPicture => unprocessable("not_an_image"),
             PictureError::TooManyPixels => unprocessable("image_too_large"),
-            PictureError::Busy => Failure::unavailable().into(),
+            PictureError::Busy => RpcError::unavailable().into(),
         }
     }
 }

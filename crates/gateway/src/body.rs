@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(body.string("a").unwrap(), "y");
         assert!(body.gid("a").is_err() && body.switch("a", true).is_err() && body.switch("d", true).unwrap());
         for (name, text) in [("b", "Invalid parameter"), ("c", "Invalid parameter"), ("d", "Missing parameter")] {
-            let Err(Problem::Failure(failure)) = body.string(name) else { panic!("{name}") };
+            let Err(Problem::RpcError(failure)) = body.string(name) else { panic!("{name}") };
             assert_eq!(failure.info.get(text).map(String::as_str), Some(name));
         }
     }

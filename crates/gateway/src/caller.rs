@@ -7,7 +7,7 @@ use std::{
 
 use actix_web::{FromRequest, HttpMessage, HttpRequest, dev::Payload, http::header::AUTHORIZATION, web::Data};
 use doorward_domain::Gid;
-use doorward_proto::Failure;
+use doorward_rpc::RpcError;
 use doorward_token::Claims;
 
 use crate::{Gateway, client_address, envelope::Problem, trust::Distrust};
@@ -44,7 +44,7 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
             Ok(Caller { claims, token: token.to_owned(), address })
         }
         Err(Distrust::Token) => Err(Problem::unauthenticated()),
-        Err(Distrust::Unknown) => Err(Failure::unavailable().into()),
+        Err(Distrust::Unknown) => Err(RpcError::unavailable().into()),
     }
 }
 

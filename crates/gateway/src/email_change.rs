@@ -1,8 +1,8 @@
 //! Another email address: `POST /api/account/update_email_request`, `POST /api/account/update_email`.
 
 use actix_web::{HttpResponse, web::Data};
-use doorward_proto::{
-    auth::v1::{CheckEmailChangeRequest, FinishEmailChangeRequest, RequestEmailChangeRequest},
+use doorward_rpc::{
+    auth::v1::{CompleteEmailChangeRequest, RequestEmailChangeRequest, VerifyEmailChangeRequest},
     directory::v1::SetEmailRequest,
 };
 use serde_json::json;
@@ -33,18 +33,18 @@ pub(crate) async fn update(caller: Caller, body: Body, peers: Data<Peers>) -> Re
     let validation_code = body.string("validation_code")?.to_owned();
     let verification_code = body.string("verification_code")?.to_owned();
     let (user_gid, client_address) = (caller.claims.sub.to_string(), caller.address.to_string());
-    let old_email = people::find(&peers, &caller).await?.complete.and_then(|complete| complete.email);
-    let check = CheckEmailChangeRequest {
+    let old_email = people::find(&peers, &caller).await?.details.and_then(|complete| complete.email);
+    let check = VerifyEmailChangeRequest {
         user_gid: user_gid.clone(),
         email: email.clone(),
         validation_code: validation_code.clone(),
         verification_code,
         client_address: client_address.clone(),
     };
-    peers.auth().check_email_change(check).await?;
+    peers.auth().verify_email_change(check).await?;
     let set = SetEmailRequest { user_gid: user_gid.clone(), old_email, email };
     let user = peers.directory().set_email(set).await?.into_inner().user.unwrap_or_default();
-    let finish = FinishEmailChangeRequest { user_gid, validation_code, client_address };
-    peers.auth().finish_email_change(finish).await?;
+    let finish = CompleteEmailChangeRequest { user_gid, validation_code, client_address };
+    peers.auth().complete_email_change(finish).await?;
     people::answer(&user, None)
 }

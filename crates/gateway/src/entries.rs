@@ -1,6 +1,6 @@
 //! The entries of the API (`cc.users`, `cc.projects`, `cc.projects_members`) as JSON.
 
-use doorward_proto::directory::v1 as pb;
+use doorward_rpc::directory::v1 as pb;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ struct UserOptions<'a> {
 
 impl<'a> User<'a> {
     fn new(user: &'a pb::User) -> Self {
-        let complete = user.complete.as_ref();
+        let complete = user.details.as_ref();
         Self {
             gid: &user.gid,
             username: user.username.as_deref(),
@@ -136,7 +136,7 @@ impl Serialize for Projects<'_> {
                 gid: &project.gid,
                 name: &project.name,
                 icon: project.icon.as_deref(),
-                owner: &project.owner,
+                owner: &project.owner_gid,
                 status: match project.status() {
                     pb::ProjectStatus::Active => "active",
                     pb::ProjectStatus::Deleted | pb::ProjectStatus::Unspecified => "deleted",

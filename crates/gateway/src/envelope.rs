@@ -12,7 +12,7 @@ use actix_web::{
     web::Bytes,
 };
 use doorward_domain::{ErrorCode, Info};
-use doorward_proto::Failure;
+use doorward_rpc::RpcError;
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
@@ -58,10 +58,10 @@ pub(crate) fn success<R: Serialize, D: Serialize>(result: &R, data: &D) -> Resul
 }
 
 /// The body of such an answer.
-pub(crate) fn write<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<Bytes, Failure> {
+pub(crate) fn write<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<Bytes, RpcError> {
     let body = serde_json::to_vec(&Success { success: true, result, data }).map_err(|error| {
         tracing::error!(%error, "an answer can't be written as JSON");
-        Failure::new(ErrorCode::Internal)
+        RpcError::new(ErrorCode::Internal)
     })?;
     Ok(body.into())
 }
@@ -74,7 +74,7 @@ pub(crate) fn written(body: Bytes) -> HttpResponse {
 /// What a caller gets instead.
 #[derive(Debug)]
 pub(crate) enum Problem {
-    Failure(Failure),
+    RpcError(RpcError),
     /// With the methods that there are.
     MethodNotAllowed(&'static str),
     PayloadTooLarge,
@@ -89,42 +89,42 @@ pub(crate) enum Problem {
 
 impl Problem {
     pub(crate) fn invalid_body(reason: &str) -> Self {
-        Failure::new(ErrorCode::InvalidRequest).with_info("Invalid body", reason).into()
+        RpcError::new(ErrorCode::InvalidRequest).with_info("Invalid body", reason).into()
     }
 
     pub(crate) fn missing_parameter(name: &str) -> Self {
-        Failure::new(ErrorCode::InvalidRequest).with_info("Missing parameter", name).into()
+        RpcError::new(ErrorCode::InvalidRequest).with_info("Missing parameter", name).into()
     }
 
     pub(crate) fn invalid_parameter(name: &str) -> Self {
-        Failure::new(ErrorCode::InvalidRequest).with_info("Invalid parameter", name).into()
+        RpcError::new(ErrorCode::InvalidRequest).with_info("Invalid parameter", name).into()
     }
 
     pub(crate) fn validation(field: &str, reason: &str) -> Self {
-        Failure::new(ErrorCode::Validation).with_info(field, reason).into()
+        RpcError::new(ErrorCode::Validation).with_info(field, reason).into()
     }
 
     pub(crate) fn unprocessable(reason: &str) -> Self {
-        Failure::new(ErrorCode::Unprocessable).with_info("reason", reason).into()
+        RpcError::new(ErrorCode::Unprocessable).with_info("reason", reason).into()
     }
 
     pub(crate) fn unauthenticated() -> Self {
-        Failure::new(ErrorCode::Unauthenticated).into()
+        RpcError::new(ErrorCode::Unauthenticated).into()
     }
 
     pub(crate) fn not_found() -> Self {
-        Failure::new(ErrorCode::NotFound).into()
+        RpcError::new(ErrorCode::NotFound).into()
     }
 
     pub(crate) fn internal() -> Self {
-        Failure::new(ErrorCode::Internal).into()
+        RpcError::new(ErrorCode::Internal).into()
     }
 
     /// As it is told to a socket.
     pub(crate) fn envelope(&self) -> Value {
         let (code, message) = self.code_and_message();
         let info = match self {
-            Self::Failure(failure) => failure.info.clone(),
+            Self::RpcError(failure) => failure.info.clone(),
             Self::MethodNotAllowed(_)
             | Self::PayloadTooLarge
             | Self::UnsupportedMediaType
@@ -139,7 +139,7 @@ impl Problem {
     /// The code and message of the contract.
     pub(crate) fn code_and_message(&self) -> (u16, &'static str) {
         match self {
-            Self::Failure(failure) => code_and_message(failure.code),
+            Self::RpcError(failure) => code_and_message(failure.code),
             Self::MethodNotAllowed(_) => (405, "Method not allowed"),
             Self::PayloadTooLarge => (413, "Payload too large"),
             Self::UnsupportedMediaType => (415, "Unsupported media type"),
@@ -166,15 +166,15 @@ const fn code_and_message(code: ErrorCode) -> (u16, &'static str) {
     }
 }
 
-impl From<Failure> for Problem {
-    fn from(failure: Failure) -> Self {
-        Self::Failure(failure)
+impl From<RpcError> for Problem {
+    fn from(failure: RpcError) -> Self {
+        Self::RpcError(failure)
     }
 }
 
 impl From<tonic::Status> for Problem {
     fn from(status: tonic::Status) -> Self {
-        Self::Failure(status.into())
+        Self::RpcError(status.into())
     }
 }
 
@@ -200,7 +200,7 @@ impl ResponseError for Problem {
         let mut response = HttpResponse::build(self.status_code());
         let mut info = Info::new();
         match self {
-            Self::Failure(failure) => {
+            Self::RpcError(failure) => {
                 info.clone_from(&failure.info);
                 if let Some(wait) = retry_after(failure) {
                     response.insert_header((RETRY_AFTER, wait));
@@ -223,7 +223,7 @@ impl ResponseError for Problem {
 }
 
 /// In whole seconds (RFC 9110, section 10.2.3), at least one.
-fn retry_after(failure: &Failure) -> Option<String> {
+fn retry_after(failure: &RpcError) -> Option<String> {
     let wait = match failure.code {
         ErrorCode::Throttled | ErrorCode::Unavailable => failure.retry_after.unwrap_or(Duration::from_secs(1)),
         ErrorCode::InvalidRequest
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn every_code_has_a_status_and_a_message() {
         for &code in ErrorCode::ALL {
-            let problem = Problem::from(Failure::new(code));
+            let problem = Problem::from(RpcError::new(code));
             let (number, message) = problem.code_and_message();
             let status = problem.error_response().status().as_u16();
             assert_eq!(status, if number < 1000 { number } else { 422 }, "{message}");
@@ -255,16 +255,16 @@ mod tests {
 
     #[test]
     fn who_must_wait_is_told_how_long() {
-        let wait = |failure: Failure| {
+        let wait = |failure: RpcError| {
             Problem::from(failure)
                 .error_response()
                 .headers()
                 .get(RETRY_AFTER)
                 .map(|wait| wait.to_str().unwrap().to_owned())
         };
-        assert_eq!(wait(Failure::new(ErrorCode::Unavailable)).as_deref(), Some("1"));
-        let throttled = Failure::new(ErrorCode::Throttled).with_retry_after(Duration::from_millis(2100));
+        assert_eq!(wait(RpcError::new(ErrorCode::Unavailable)).as_deref(), Some("1"));
+        let throttled = RpcError::new(ErrorCode::Throttled).with_retry_after(Duration::from_millis(2100));
         assert_eq!(wait(throttled).as_deref(), Some("3"));
-        assert_eq!(wait(Failure::new(ErrorCode::UnknownUser)), None);
+        assert_eq!(wait(RpcError::new(ErrorCode::UnknownUser)), None);
     }
 }

@@ -5,7 +5,7 @@ use actix_web::{
     web::{Data, Payload},
 };
 use doorward_media::Format;
-use doorward_proto::directory::v1::{PrepareIconRequest, SetIconRequest};
+use doorward_rpc::directory::v1::{PrepareIconRequest, SetIconRequest};
 
 use crate::{
     Gateway,
@@ -36,7 +36,7 @@ pub(crate) async fn upload(
         let extension = format.extension().to_owned();
         let prepare =
             PrepareIconRequest { caller_gid: caller_gid.clone(), project_gid: project_gid.clone(), extension };
-        Ok(peers.directory().prepare_icon(prepare).await?.into_inner().name)
+        Ok(peers.directory().prepare_icon(prepare).await?.into_inner().file_name)
     };
     // A caller who is not the owner is refused before the image is decoded, so its format is a guess. A name that is not
     // used is deleted with those of uploads that broke off.
@@ -49,7 +49,7 @@ pub(crate) async fn upload(
     }
     let put = gateway.store.put(&media::icon_file(&name), picture.bytes).await;
     put.map_err(|error| media::away(&error))?;
-    set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, name: Some(name) }).await
+    set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, file_name: Some(name) }).await
 }
 
 pub(crate) async fn delete(
@@ -59,7 +59,7 @@ pub(crate) async fn delete(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
-    set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, name: None }).await
+    set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, file_name: None }).await
 }
 
 async fn set(peers: &Peers, gateway: &Gateway, set: SetIconRequest) -> Result<HttpResponse, Problem> {

@@ -6,8 +6,8 @@ use actix_web::{
     web::{Bytes, Data},
 };
 use doorward_domain::Gid;
-use doorward_proto::{
-    Failure,
+use doorward_rpc::{
+    RpcError,
     directory::v1::{GetInitRequest, GetInitResponse},
 };
 use serde::Serialize;
@@ -37,7 +37,7 @@ pub(crate) async fn init(
 }
 
 /// All that an app of this user needs to start, as the body of the answer.
-pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, user: Gid) -> Result<Bytes, Failure> {
+pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, user: Gid) -> Result<Bytes, RpcError> {
     let known = gateway.inits.find(user, None);
     let request = GetInitRequest { user_gid: user.to_string(), known_cursor: known.as_ref().map(|known| known.cursor) };
     let init = peers.directory().get_init(request).await?.into_inner();
@@ -83,7 +83,7 @@ struct StartData<'a> {
     languages: &'a RawValue,
 }
 
-fn write(gateway: &Gateway, init: &GetInitResponse) -> Result<Bytes, Failure> {
+fn write(gateway: &Gateway, init: &GetInitResponse) -> Result<Bytes, RpcError> {
     let result = StartResult {
         user: init.user.as_ref().map_or("", |user| &user.gid),
         user_projects: UserProjects(&init.user_projects),

@@ -4,11 +4,11 @@
 use std::net::IpAddr;
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
-use doorward_proto::{
-    auth::v1::{Actor, NoteInvitationDeclinedRequest},
+use doorward_rpc::{
+    auth::v1::{Actor, ReportInvitationDeclinedRequest},
     directory::v1::{
-        AcceptInviteRequest, DeclineInviteRequest, LeaveProjectRequest, ViewInviteRequest, ViewInviteResponse,
-        decline_invite_request::By,
+        AcceptInvitationRequest, DeclineInvitationRequest, LeaveProjectRequest, ViewInvitationRequest,
+        ViewInvitationResponse, decline_invitation_request::Invitee,
     },
 };
 use serde::Serialize;
@@ -35,9 +35,9 @@ pub(crate) async fn accept(
 ) -> Result<HttpResponse, Problem> {
     refuse_api_users(&caller)?;
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
-    let accept = AcceptInviteRequest { caller_gid, project_gid: project_gid.clone() };
+    let accept = AcceptInvitationRequest { caller_gid, project_gid: project_gid.clone() };
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
-    let accepted = peers.directory().accept_invite(accept).await?.into_inner();
+    let accepted = peers.directory().accept_invitation(accept).await?.into_inner();
     let data = ProjectData::new(accepted.project.as_slice(), Some(accepted.membership.as_slice()));
     with_token(envelope::success(&json!({"project": project_gid}), &data)?, &token)
 }
@@ -45,7 +45,7 @@ pub(crate) async fn accept(
 pub(crate) async fn decline(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
     refuse_api_users(&caller)?;
     let project_gid = body.gid("project")?.to_string();
-    decline_by(&peers, By::UserGid(caller.claims.sub.to_string()), project_gid, caller.address).await
+    decline_by(&peers, Invitee::UserGid(caller.claims.sub.to_string()), project_gid, caller.address).await
 }
 
 /// Declines with the emailed link alone.
@@ -57,7 +57,7 @@ pub(crate) async fn decline_by_link(
 ) -> Result<HttpResponse, Problem> {
     let (invitation_id, project_gid) = (body.gid("invitee")?.to_string(), body.gid("project")?.to_string());
     let address = client_address::of(&request, &gateway);
-    decline_by(&peers, By::InvitationId(invitation_id), project_gid, address).await
+    decline_by(&peers, Invitee::InvitationId(invitation_id), project_gid, address).await
 }
 
 pub(crate) async fn leave(
@@ -76,8 +76,8 @@ pub(crate) async fn leave(
 /// What the link leads to.
 pub(crate) async fn init(body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
     let (invitation_id, project_gid) = (body.gid("invitee")?.to_string(), body.gid("project")?.to_string());
-    let view = ViewInviteRequest { project_gid: project_gid.clone(), invitation_id };
-    let invite: ViewInviteResponse = peers.directory().view_invite(view).await?.into_inner();
+    let view = ViewInvitationRequest { project_gid: project_gid.clone(), invitation_id };
+    let invite: ViewInvitationResponse = peers.directory().view_invitation(view).await?.into_inner();
     let user_gid = invite.user.as_ref().map(|user| user.gid.as_str()).ok_or_else(Problem::internal)?;
     let result = json!({"user": user_gid, "project": project_gid, "has_account": invite.has_account});
     let data = InviteData {
@@ -106,17 +106,22 @@ struct MembershipData<'a> {
 
 /// Declines, and has auth write it to the audit trail. If auth cannot be reached, the invitation stays declined, and the log
 /// has the entry.
-async fn decline_by(peers: &Peers, by: By, project_gid: String, address: IpAddr) -> Result<HttpResponse, Problem> {
-    let caller_gid = match &by {
-        By::UserGid(user_gid) => Some(user_gid.clone()),
-        By::InvitationId(_) => None,
+async fn decline_by(
+    peers: &Peers,
+    invitee: Invitee,
+    project_gid: String,
+    address: IpAddr,
+) -> Result<HttpResponse, Problem> {
+    let caller_gid = match &invitee {
+        Invitee::UserGid(user_gid) => Some(user_gid.clone()),
+        Invitee::InvitationId(_) => None,
     };
-    let decline = DeclineInviteRequest { project_gid: project_gid.clone(), by: Some(by) };
-    let declined = peers.directory().decline_invite(decline).await?.into_inner();
+    let decline = DeclineInvitationRequest { project_gid: project_gid.clone(), invitee: Some(invitee) };
+    let declined = peers.directory().decline_invitation(decline).await?.into_inner();
     let user_gid = declined.memberships.first().map(|declined| declined.user_gid.clone()).unwrap_or_default();
     let actor = Some(Actor { user_gid: caller_gid, client_address: address.to_string() });
-    let note = NoteInvitationDeclinedRequest { user_gid: user_gid.clone(), project_gid: project_gid.clone(), actor };
-    if let Err(status) = peers.auth().note_invitation_declined(note).await {
+    let note = ReportInvitationDeclinedRequest { user_gid: user_gid.clone(), project_gid: project_gid.clone(), actor };
+    if let Err(status) = peers.auth().report_invitation_declined(note).await {
         let code = status.code();
         tracing::error!(?code, user_gid, project_gid, %address, "a declined invitation is missing in the audit trail");
     }

@@ -5,7 +5,7 @@ use actix_web::{
     http::header::{CACHE_CONTROL, CONTENT_TYPE},
     web::Data,
 };
-use doorward_proto::Failure;
+use doorward_rpc::RpcError;
 use serde_json::json;
 
 use crate::{Gateway, envelope::Problem};
@@ -14,7 +14,7 @@ use crate::{Gateway, envelope::Problem};
 /// they sign, so a cached copy does for minutes.
 pub(crate) async fn jwks(gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
     if !gateway.trust.is_fresh() {
-        return Err(Failure::unavailable().into());
+        return Err(RpcError::unavailable().into());
     }
     let keys: Vec<_> = gateway.trust.public_keys().iter().map(doorward_token::PublicKey::to_jwk).collect();
     Ok(HttpResponse::Ok()

@@ -15,7 +15,7 @@ use actix_web::{
     web::Data,
 };
 use doorward_domain::{ErrorCode, Gid};
-use doorward_proto::{Failure, directory::v1::CheckMembershipRequest};
+use doorward_rpc::{RpcError, directory::v1::CheckMembershipRequest};
 use moka::{future::Cache as FutureCache, sync::Cache};
 
 use crate::{Gateway, caller, envelope::Problem, peers::Peers};
@@ -54,7 +54,7 @@ impl Limits {
     }
 }
 
-async fn find(peers: &Peers, (user, project): Member) -> Result<Option<u32>, Failure> {
+async fn find(peers: &Peers, (user, project): Member) -> Result<Option<u32>, RpcError> {
     let check = CheckMembershipRequest { project_gid: project.to_string(), user_gid: user.to_string() };
     Ok(peers.directory().check_membership(check).await?.into_inner().rate_limit_per_second)
 }
@@ -71,7 +71,7 @@ pub(crate) async fn enforce<B: MessageBody + 'static>(
     if let Some(member) = user.zip(project)
         && let Some(wait) = gateway.limits.count(&peers, member).await
     {
-        let problem = Problem::from(Failure::new(ErrorCode::Throttled).with_retry_after(wait));
+        let problem = Problem::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
         return Ok(request.into_response(problem.error_response()));
     }
     next.call(request).await.map(ServiceResponse::map_into_boxed_body)

@@ -7,10 +7,10 @@ use actix_web::{
     web::{Bytes, Data},
 };
 use doorward_domain::{ErrorCode, Gid};
-use doorward_proto::{
-    Failure,
+use doorward_rpc::{
+    RpcError,
     auth::v1::VerifyPasswordRequest,
-    directory::v1::{FindLoginRequest, find_login_request::Who},
+    directory::v1::{FindLoginRequest, find_login_request::Identifier},
 };
 use futures_util::FutureExt;
 
@@ -30,7 +30,7 @@ pub(crate) async fn login(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
     let (username, password) = (body.string("username")?, body.string("password")?);
-    let found = find(&peers, Who::Username(username.to_owned()), None).await?;
+    let found = find(&peers, Identifier::Username(username.to_owned()), None).await?;
     let init = fetch(&gateway, &peers, found.or_nobody());
     let client_address = client_address::of(&request, &gateway).to_string();
     beside(init, verify_password(&peers, found, password, client_address)).await
@@ -38,9 +38,9 @@ pub(crate) async fn login(
 
 /// What the directory says of whoever wants to log in.
 pub(crate) struct Found {
-    /// Who has the name.
+    /// Identifier has the name.
     pub(crate) user: Option<Gid>,
-    pub(crate) may_log_in: bool,
+    pub(crate) is_login_allowed: bool,
     pub(crate) checked_at: i64,
     /// As normalised.
     pub(crate) username: String,
@@ -48,9 +48,9 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Who may log in.
+    /// Identifier may log in.
     pub(crate) fn welcome(&self) -> Option<Gid> {
-        self.user.filter(|_| self.may_log_in)
+        self.user.filter(|_| self.is_login_allowed)
     }
 
     /// Nobody's init is asked for too: the time tells nothing.
@@ -59,12 +59,12 @@ impl Found {
     }
 }
 
-pub(crate) async fn find(peers: &Peers, who: Who, project: Option<Gid>) -> Result<Found, Problem> {
-    let request = FindLoginRequest { who: Some(who), project_gid: project.map(|gid| gid.to_string()) };
+pub(crate) async fn find(peers: &Peers, who: Identifier, project: Option<Gid>) -> Result<Found, Problem> {
+    let request = FindLoginRequest { identifier: Some(who), project_gid: project.map(|gid| gid.to_string()) };
     let found = peers.directory().find_login(request).await?.into_inner();
     let user = found.user_gid.as_deref().map(str::parse).transpose().map_err(|_| Problem::internal())?;
-    let (may_log_in, checked_at) = (found.may_log_in, found.checked_at);
-    Ok(Found { user, may_log_in, checked_at, username: found.username, project })
+    let (is_login_allowed, checked_at) = (found.is_login_allowed, found.checked_at);
+    Ok(Found { user, is_login_allowed, checked_at, username: found.username, project })
 }
 
 /// The token of a new login.
@@ -73,7 +73,7 @@ pub(crate) async fn verify_password(
     found: Found,
     password: &str,
     client_address: String,
-) -> Result<String, Failure> {
+) -> Result<String, RpcError> {
     let request = VerifyPasswordRequest {
         user_gid: found.user.map(|user| user.to_string()),
         password: password.to_owned(),
@@ -81,15 +81,15 @@ pub(crate) async fn verify_password(
         user_checked_at: found.checked_at,
         username: found.username,
         project_gid: found.project.map(|project| project.to_string()),
-        may_log_in: found.may_log_in,
+        is_login_allowed: found.is_login_allowed,
     };
     Ok(peers.auth().verify_password(request).await?.into_inner().token)
 }
 
 /// Reads the data while the credentials are checked, and doesn't wait for it when these are wrong.
 pub(crate) async fn beside(
-    init: impl Future<Output = Result<Bytes, Failure>>,
-    verified: impl Future<Output = Result<String, Failure>>,
+    init: impl Future<Output = Result<Bytes, RpcError>>,
+    verified: impl Future<Output = Result<String, RpcError>>,
 ) -> Result<HttpResponse, Problem> {
     let (mut init, mut verified) = (pin!(init.fuse()), pin!(verified));
     let mut early = None;
@@ -106,8 +106,8 @@ pub(crate) async fn beside(
     match init {
         Ok(body) => answer(body, &token),
         // Deactivated, deleted or removed since we looked.
-        Err(Failure { code: ErrorCode::Unauthenticated | ErrorCode::Forbidden, .. }) => {
-            Err(Failure::new(ErrorCode::UnknownUser).into())
+        Err(RpcError { code: ErrorCode::Unauthenticated | ErrorCode::Forbidden, .. }) => {
+            Err(RpcError::new(ErrorCode::UnknownUser).into())
         }
         Err(failure) => Err(failure.into()),
     }

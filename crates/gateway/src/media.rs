@@ -17,7 +17,7 @@ use actix_web::{
 };
 use doorward_domain::{ErrorCode, Gid};
 use doorward_media::{Format, Object, StoreError};
-use doorward_proto::{Failure, directory::v1::FindIconRequest};
+use doorward_rpc::{RpcError, directory::v1::FindIconRequest};
 use futures_util::{TryStreamExt, stream};
 
 use crate::{Gateway, envelope::Problem, peers::Peers};
@@ -41,7 +41,7 @@ pub(crate) fn icon_file(name: &str) -> String {
 
 pub(crate) fn away(error: &StoreError) -> Problem {
     tracing::warn!(%error, "the object store fails");
-    Failure::unavailable().into()
+    RpcError::unavailable().into()
 }
 
 pub(crate) async fn avatar(request: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
@@ -61,12 +61,12 @@ pub(crate) async fn icon(
     let format = format_of(&icon).ok_or_else(Problem::not_found)?;
     let mut last = None;
     loop {
-        let found = peers.directory().find_icon(FindIconRequest { icon: icon.clone() }).await?.into_inner().name;
+        let found = peers.directory().find_icon(FindIconRequest { icon: icon.clone() }).await?.into_inner().file_name;
         // Gone since it was asked for, and no other has come: it is missing.
         let name = found.filter(|found| last.as_ref() != Some(found)).ok_or_else(Problem::not_found)?;
         let path = icon_file(&name);
         match answer(&request, &gateway, &File { name: &path, format, caching: CHECK_FIRST }).await {
-            Err(Problem::Failure(failure)) if failure.code == ErrorCode::NotFound => last = Some(name),
+            Err(Problem::RpcError(failure)) if failure.code == ErrorCode::NotFound => last = Some(name),
             answered => return answered,
         }
     }

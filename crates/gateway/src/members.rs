@@ -4,9 +4,9 @@ use std::collections::HashSet;
 
 use actix_web::{HttpResponse, web::Data};
 use doorward_domain::{Email, Gid};
-use doorward_proto::auth::v1::CountInvitationRequest;
-use doorward_proto::directory::v1::{
-    EventsChange, InviteMemberRequest, LimitChange, NotificationsChange, RemoveMemberRequest, ResendInviteRequest,
+use doorward_rpc::auth::v1::CountInvitationRequest;
+use doorward_rpc::directory::v1::{
+    EventList, InviteMemberRequest, NotificationsChange, RateLimitChange, RemoveMemberRequest, ResendInvitationRequest,
     SetMemberStatusRequest, UpdateMemberRequest, ViewMembersRequest,
 };
 use serde_json::{Map, Value, json};
@@ -71,13 +71,13 @@ pub(crate) async fn resend_invite(
     body: Body,
     peers: Data<Peers>,
 ) -> Result<HttpResponse, Problem> {
-    let resend = ResendInviteRequest {
+    let resend = ResendInvitationRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
         user_gid: body.gid("user")?.to_string(),
     };
     count_invitation(&peers, &resend.caller_gid).await?;
-    answer_member(&peers.directory().resend_invite(resend).await?.into_inner())
+    answer_member(&peers.directory().resend_invitation(resend).await?.into_inner())
 }
 
 /// Whom one invites, one writes to: that is limited.
@@ -132,7 +132,7 @@ pub(crate) async fn update(
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
         user_gid,
-        limit: options.get("rate_limit_per_second").map(limit).transpose()?,
+        rate_limit: options.get("rate_limit_per_second").map(limit).transpose()?,
         notifications: options.get("notifications").map(notifications).transpose()?,
     };
     answer_membership(&peers.directory().update_member(update).await?.into_inner())
@@ -161,10 +161,10 @@ async fn set_status(
 }
 
 /// Null, or a whole number from 1.
-fn limit(value: &Value) -> Result<LimitChange, Problem> {
+fn limit(value: &Value) -> Result<RateLimitChange, Problem> {
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0);
     if value.is_null() || number.is_some() {
-        return Ok(LimitChange { rate_limit_per_second: number });
+        return Ok(RateLimitChange { rate_limit_per_second: number });
     }
     Err(Problem::invalid_parameter("options"))
 }
@@ -182,7 +182,7 @@ fn notifications(value: &Value) -> Result<NotificationsChange, Problem> {
     };
     let events = |value: &Value| {
         let events = value.as_array().filter(|events| events.len() <= MAX_EVENTS).ok_or_else(invalid)?;
-        Ok::<_, Problem>(EventsChange { events: events.iter().map(word).collect::<Result<_, _>>()? })
+        Ok::<_, Problem>(EventList { events: events.iter().map(word).collect::<Result<_, _>>()? })
     };
     Ok(NotificationsChange {
         email: wanted.get("email").map(email).transpose()?,

@@ -3,7 +3,7 @@
 
 use actix_web::{HttpResponse, web::Data};
 use doorward_domain::Gid;
-use doorward_proto::directory::v1::{
+use doorward_rpc::directory::v1::{
     ChangeLanguagesRequest, CreateItemRequest, DeleteItemsRequest, ItemKind, MoveItemRequest, Project, ProjectResponse,
     RenameItemRequest, change_languages_request::Change,
 };

@@ -2,9 +2,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use doorward_domain::Gid;
-use doorward_proto::{
+use doorward_rpc::{
     auth::v1::{RequestPasswordResetRequest, ResetPasswordRequest},
-    directory::v1::{FindAccountsRequest, User, find_accounts_request::By},
+    directory::v1::{FindAccountsRequest, User, find_accounts_request::Lookup},
 };
 use serde_json::json;
 
@@ -25,7 +25,7 @@ pub(crate) async fn request(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
     let name = body.string("username_or_email")?.to_owned();
-    let users = find(&peers, By::UsernameOrEmail(name)).await?;
+    let users = find(&peers, Lookup::UsernameOrEmail(name)).await?;
     let ask = RequestPasswordResetRequest {
         users: users.iter().map(person).collect(),
         client_address: client_address::of(&request, &gateway).to_string(),
@@ -45,9 +45,9 @@ pub(crate) async fn reset(
     let new_password = body.string("new_password")?.to_owned();
     let validation_code = body.string("validation_code")?.to_owned();
     let verification_code = body.string("verification_code")?.to_owned();
-    let found = find(&peers, By::Username(username)).await?;
+    let found = find(&peers, Lookup::Username(username)).await?;
     let Some(user) = found.first() else {
-        people::count_question(&request, &peers, &gateway).await?;
+        people::count_anonymous_call(&request, &peers, &gateway).await?;
         return Err(Problem::unprocessable("user_not_found"));
     };
     let gid: Gid = user.gid.parse().map_err(|_| Problem::internal())?;
@@ -63,10 +63,10 @@ pub(crate) async fn reset(
     init::answer(init::fetch(&gateway, &peers, gid).await?, &token)
 }
 
-async fn find(peers: &Peers, by: By) -> Result<Vec<User>, Problem> {
+async fn find(peers: &Peers, by: Lookup) -> Result<Vec<User>, Problem> {
     Ok(peers
         .directory()
-        .find_accounts(FindAccountsRequest { by: Some(by), also_inactive: false })
+        .find_accounts(FindAccountsRequest { lookup: Some(by), include_inactive: false })
         .await?
         .into_inner()
         .users)

@@ -1,6 +1,6 @@
 //! The services behind the gateway.
 
-use doorward_proto::{
+use doorward_rpc::{
     Channel, Peer, ServiceToken, auth::v1::auth_client::AuthClient, channel::MAX_MESSAGE_BYTES,
     directory::v1::directory_client::DirectoryClient,
 };

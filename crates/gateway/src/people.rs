@@ -2,9 +2,9 @@
 
 use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use doorward_domain::ErrorCode;
-use doorward_proto::{
-    Failure,
-    auth::v1::{CountQuestionRequest, Person},
+use doorward_rpc::{
+    RpcError,
+    auth::v1::{CountAnonymousCallRequest, UserInfo},
     directory::v1::{GetUserRequest, User, UserStatus},
 };
 use doorward_token::Kind;
@@ -22,9 +22,9 @@ use crate::{
 };
 
 /// A user as auth must know them for a moment.
-pub(crate) fn person(user: &User) -> Person {
-    let complete = user.complete.clone().unwrap_or_default();
-    Person {
+pub(crate) fn person(user: &User) -> UserInfo {
+    let complete = user.details.clone().unwrap_or_default();
+    UserInfo {
         user_gid: user.gid.clone(),
         username: user.username.clone().unwrap_or_default(),
         email: complete.email,
@@ -37,28 +37,32 @@ pub(crate) fn person(user: &User) -> Person {
 pub(crate) fn refuse_api_users(caller: &Caller) -> Result<(), Problem> {
     match caller.claims.kind {
         Kind::User => Ok(()),
-        Kind::Api => Err(Failure::new(ErrorCode::Forbidden).into()),
+        Kind::Api => Err(RpcError::new(ErrorCode::Forbidden).into()),
     }
 }
 
 /// The caller, as the directory has them now.
 pub(crate) async fn find(peers: &Peers, caller: &Caller) -> Result<User, Problem> {
     let get = GetUserRequest { user_gid: caller.claims.sub.to_string() };
-    match peers.directory().get_user(get).await.map_err(Failure::from) {
+    match peers.directory().get_user(get).await.map_err(RpcError::from) {
         Ok(found) => {
             let active = found.into_inner().user.filter(|user| user.status() == UserStatus::Active);
             active.ok_or_else(Problem::unauthenticated)
         }
         // Deleted a moment ago.
-        Err(Failure { code: ErrorCode::Unprocessable, .. }) => Err(Problem::unauthenticated()),
+        Err(RpcError { code: ErrorCode::Unprocessable, .. }) => Err(Problem::unauthenticated()),
         Err(failure) => Err(failure.into()),
     }
 }
 
 /// Names can't be tried without end by somebody who has no token.
-pub(crate) async fn count_question(request: &HttpRequest, peers: &Peers, gateway: &Gateway) -> Result<(), Problem> {
+pub(crate) async fn count_anonymous_call(
+    request: &HttpRequest,
+    peers: &Peers,
+    gateway: &Gateway,
+) -> Result<(), Problem> {
     let client_address = client_address::of(request, gateway).to_string();
-    peers.auth().count_question(CountQuestionRequest { client_address }).await?;
+    peers.auth().count_anonymous_call(CountAnonymousCallRequest { client_address }).await?;
     Ok(())
 }
 

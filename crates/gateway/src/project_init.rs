@@ -5,8 +5,8 @@ use actix_web::{
     web::{Bytes, Data},
 };
 use doorward_domain::Gid;
-use doorward_proto::{
-    Failure,
+use doorward_rpc::{
+    RpcError,
     directory::v1::{GetProjectInitRequest, GetProjectInitResponse},
 };
 use serde::Serialize;
@@ -39,7 +39,7 @@ pub(crate) async fn init(
 }
 
 /// All that an app needs to start work in the project, as the body of the answer.
-pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, project: Gid, user: Gid) -> Result<Bytes, Failure> {
+pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, project: Gid, user: Gid) -> Result<Bytes, RpcError> {
     let known = gateway.inits.find(user, Some(project));
     let request = GetProjectInitRequest {
         project_gid: project.to_string(),
@@ -88,14 +88,14 @@ struct ProjectData<'a> {
     queries: Empty,
 }
 
-fn write(gateway: &Gateway, project: &str, init: &GetProjectInitResponse) -> Result<Bytes, Failure> {
+fn write(gateway: &Gateway, project: &str, init: &GetProjectInitResponse) -> Result<Bytes, RpcError> {
     let result = ProjectResult {
         user: init.user.as_ref().map_or("", |user| &user.gid),
         user_projects: UserProjects(&init.user_projects),
         version: gateway.config.api_version.as_str(),
         cc_cursor: init.cursor,
         project,
-        project_members: &init.project_members,
+        project_members: &init.active_member_gids,
         last_backed_up: None,
         cursor: init.cursor,
     };

@@ -2,10 +2,10 @@
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use doorward_domain::Gid;
-use doorward_proto::{
-    Failure,
+use doorward_rpc::{
+    RpcError,
     auth::v1::{FindApiKeyRequest, VerifyApiKeyRequest},
-    directory::v1::find_login_request::Who,
+    directory::v1::find_login_request::Identifier,
 };
 
 use crate::{
@@ -28,7 +28,7 @@ pub(crate) async fn login(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
     let (username, password) = (body.string("username")?, body.string("password")?);
-    let found = find(&peers, Who::Username(username.to_owned()), Some(project)).await?;
+    let found = find(&peers, Identifier::Username(username.to_owned()), Some(project)).await?;
     let init = fetch(&gateway, &peers, project, found.or_nobody());
     let client_address = client_address::of(&request, &gateway).to_string();
     beside(init, verify_password(&peers, found, password, client_address)).await
@@ -48,7 +48,7 @@ pub(crate) async fn auth(
     let holder = peers.auth().find_api_key(holder).await?.into_inner().user_gid;
     // Nobody is asked for too: the time tells nothing.
     let holder = holder.unwrap_or_else(|| Gid::NIL.to_string());
-    let found = find(&peers, Who::UserGid(holder), Some(project)).await?;
+    let found = find(&peers, Identifier::UserGid(holder), Some(project)).await?;
     let init = fetch(&gateway, &peers, project, found.or_nobody());
     beside(init, verify_api_key(&peers, found, project, api_key, client_address)).await
 }
@@ -59,7 +59,7 @@ async fn verify_api_key(
     project: Gid,
     api_key: String,
     client_address: String,
-) -> Result<String, Failure> {
+) -> Result<String, RpcError> {
     let request = VerifyApiKeyRequest {
         api_key,
         project_gid: project.to_string(),

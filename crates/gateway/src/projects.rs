@@ -1,7 +1,7 @@
 //! `POST /api/projects/...`: projects as a whole. Icons have a file of their own.
 
 use actix_web::{HttpResponse, web::Data};
-use doorward_proto::directory::v1::{
+use doorward_rpc::directory::v1::{
     CreateProjectRequest, Membership, Project, ProjectResponse, PurgeProjectRequest, SetProjectStatusRequest,
     TransferProjectRequest, UpdateProjectRequest, ViewProjectRequest,
 };
@@ -88,7 +88,7 @@ pub(crate) async fn transfer(
     let transfer = TransferProjectRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: body.gid("project")?.to_string(),
-        user_gid: body.gid("user")?.to_string(),
+        new_owner_gid: body.gid("user")?.to_string(),
     };
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
     let done = peers.directory().transfer_project(transfer).await?.into_inner();

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_proto::{Failure, auth::v1::RenewTokenRequest};
+use doorward_rpc::{RpcError, auth::v1::RenewTokenRequest};
 use moka::future::Cache;
 
 use crate::peers::Peers;
@@ -21,10 +21,10 @@ impl Renewals {
         Self { by_old: Cache::builder().max_capacity(MAX_TOKENS).time_to_live(SHARED_FOR).build() }
     }
 
-    pub(crate) async fn renew(&self, peers: &Peers, token: String, keys: u64) -> Result<Arc<str>, Failure> {
+    pub(crate) async fn renew(&self, peers: &Peers, token: String, keys: u64) -> Result<Arc<str>, RpcError> {
         let call = async {
             let renewed = peers.auth().renew_token(RenewTokenRequest { token: token.clone() }).await?;
-            Ok::<_, Failure>(renewed.into_inner().token.into())
+            Ok::<_, RpcError>(renewed.into_inner().token.into())
         };
         self.by_old
             .try_get_with((doorward_token::fingerprint(&token), keys), call)

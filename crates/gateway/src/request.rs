@@ -21,8 +21,8 @@ use actix_web::{
     web::Data,
 };
 use doorward_domain::ErrorCode;
-use doorward_proto::{
-    Failure,
+use doorward_rpc::{
+    RpcError,
     channel::{CURRENT_REQUEST_ID, RequestId},
 };
 use futures_util::FutureExt;
@@ -81,7 +81,7 @@ fn in_envelope(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     if !response.status().is_client_error() || response.headers().contains_key(CONTENT_TYPE) {
         return response;
     }
-    let problem: Problem = Failure::new(ErrorCode::InvalidRequest).into();
+    let problem: Problem = RpcError::new(ErrorCode::InvalidRequest).into();
     let (request, refused) = response.into_parts();
     let mut answer = problem.error_response();
     for (name, value) in refused.headers() {
@@ -177,7 +177,7 @@ fn request_span(request: &ServiceRequest, id: &str, client_id: Option<&str>) -> 
     if let Err(error) = span.set_parent(parent) {
         tracing::trace!(%error, "no trace context");
     }
-    if let Some(trace_id) = doorward_proto::trace_id(&span.context()) {
+    if let Some(trace_id) = doorward_rpc::trace_id(&span.context()) {
         span.record("trace_id", trace_id);
     }
     span

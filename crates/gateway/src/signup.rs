@@ -3,9 +3,9 @@
 
 use actix_web::{HttpRequest, HttpResponse, web::Data};
 use doorward_domain::{Gid, Username};
-use doorward_proto::{
-    auth::v1::{CheckSignupRequest, FinishSignupRequest, RequestSignupRequest},
-    directory::v1::{CheckUsernameRequest, CreateAccountRequest, FindAccountsRequest, find_accounts_request::By},
+use doorward_rpc::{
+    auth::v1::{CompleteSignupRequest, RequestSignupRequest, VerifySignupRequest},
+    directory::v1::{CheckUsernameRequest, CreateAccountRequest, FindAccountsRequest, find_accounts_request::Lookup},
 };
 use serde_json::json;
 
@@ -27,7 +27,7 @@ pub(crate) async fn username(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, Problem> {
     let username = body.string("username")?.to_owned();
-    people::count_question(&request, &peers, &gateway).await?;
+    people::count_anonymous_call(&request, &peers, &gateway).await?;
     let check = CheckUsernameRequest { username, email: None };
     let checked = peers.directory().check_username(check).await?.into_inner();
     envelope::success(&json!({"username": checked.username, "available": checked.is_available}), &Empty {})
@@ -45,16 +45,16 @@ pub(crate) async fn request(
     let checked = peers.directory().check_username(check).await?.into_inner();
     if !checked.is_available {
         // As much of an answer as that of `/api/username`.
-        people::count_question(&request, &peers, &gateway).await?;
+        people::count_anonymous_call(&request, &peers, &gateway).await?;
         return Err(Problem::validation("username", "unavailable"));
     }
-    let find = FindAccountsRequest { by: Some(By::Email(email.clone())), also_inactive: true };
+    let find = FindAccountsRequest { lookup: Some(Lookup::Email(email.clone())), include_inactive: true };
     let owners = peers.directory().find_accounts(find).await?.into_inner().users;
     let request = RequestSignupRequest {
         username: checked.username,
         password,
         email,
-        owners: owners.iter().map(person).collect(),
+        existing_accounts: owners.iter().map(person).collect(),
         language: language::preferred(&request),
         client_address: client_address::of(&request, &gateway).to_string(),
     };
@@ -76,7 +76,7 @@ pub(crate) async fn signup(
     let client_address = client_address::of(&request, &gateway).to_string();
     // What is no username was none in the first step.
     let username = Username::comparable(&username);
-    let check = CheckSignupRequest {
+    let check = VerifySignupRequest {
         username: username.clone(),
         password,
         email: email.clone(),
@@ -84,11 +84,11 @@ pub(crate) async fn signup(
         verification_code,
         client_address: client_address.clone(),
     };
-    let signup_gid = peers.auth().check_signup(check).await?.into_inner().signup_gid;
+    let signup_gid = peers.auth().verify_signup(check).await?.into_inner().signup_gid;
     let create = CreateAccountRequest { signup_gid, username, email };
     let user = peers.directory().create_account(create).await?.into_inner().user.unwrap_or_default();
     let gid: Gid = user.gid.parse().map_err(|_| Problem::internal())?;
-    let finish = FinishSignupRequest { validation_code, user_gid: user.gid, client_address };
-    let token = peers.auth().finish_signup(finish).await?.into_inner().token;
+    let finish = CompleteSignupRequest { validation_code, user_gid: user.gid, client_address };
+    let token = peers.auth().complete_signup(finish).await?.into_inner().token;
     init::answer(init::fetch(&gateway, &peers, gid).await?, &token)
 }

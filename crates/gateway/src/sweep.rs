@@ -2,9 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_proto::{
+use doorward_rpc::{
     Channel,
-    directory::v1::{ForgetDiscardedMediaRequest, ListDiscardedMediaRequest, directory_client::DirectoryClient},
+    directory::v1::{ConfirmMediaDeletionRequest, ListDiscardedMediaRequest, directory_client::DirectoryClient},
 };
 use futures_util::{StreamExt, stream};
 use tokio_util::sync::CancellationToken;
@@ -40,13 +40,13 @@ pub(crate) async fn run(gateway: Arc<Gateway>, directory: Channel, shutdown: Can
 async fn sweep(gateway: &Gateway, client: &mut DirectoryClient<Channel>) -> Result<(), String> {
     loop {
         let list = client.list_discarded_media(ListDiscardedMediaRequest {}).await;
-        let names = list.map_err(|status| format!("the directory: {:?}", status.code()))?.into_inner().names;
+        let names = list.map_err(|status| format!("the directory: {:?}", status.code()))?.into_inner().file_names;
         if names.is_empty() {
             return Ok(());
         }
-        let deletions = stream::iter(names).map(|name| async move {
-            let deleted = gateway.store.delete(&name).await;
-            deleted.map(|()| name).map_err(|error| format!("the object store: {error}"))
+        let deletions = stream::iter(names).map(|file_name| async move {
+            let deleted = gateway.store.delete(&file_name).await;
+            deleted.map(|()| file_name).map_err(|error| format!("the object store: {error}"))
         });
         let (mut gone, mut failure) = (Vec::new(), None);
         for deleted in deletions.buffer_unordered(AT_ONCE).collect::<Vec<_>>().await {
@@ -55,7 +55,7 @@ async fn sweep(gateway: &Gateway, client: &mut DirectoryClient<Channel>) -> Resu
                 Err(reason) => failure = Some(reason),
             }
         }
-        let forget = client.forget_discarded_media(ForgetDiscardedMediaRequest { names: gone }).await;
+        let forget = client.confirm_media_deletion(ConfirmMediaDeletionRequest { file_names: gone }).await;
         forget.map_err(|status| format!("the directory: {:?}", status.code()))?;
         if let Some(reason) = failure {
             return Err(reason);

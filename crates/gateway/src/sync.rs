@@ -5,9 +5,9 @@ use actix_web::{
     web::{Bytes, Data},
 };
 use doorward_domain::Gid;
-use doorward_proto::{
-    Failure,
-    directory::v1::{Action, FeedKind, GetCursorsRequest, SyncRequest, SyncResponse, SyncRow},
+use doorward_rpc::{
+    RpcError,
+    directory::v1::{Action, FeedKind, GetCursorRequest, SyncRequest, SyncResponse, SyncRow},
 };
 use serde::Serialize;
 
@@ -30,8 +30,8 @@ pub(crate) async fn get(caller: Caller, body: Body, peers: Data<Peers>) -> Resul
 pub(crate) async fn cursors(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
     let project = body.optional_gid("project")?;
     let request =
-        GetCursorsRequest { user_gid: caller.claims.sub.to_string(), project_gid: project.map(|gid| gid.to_string()) };
-    let position = peers.directory().get_cursors(request).await?.into_inner().cursor;
+        GetCursorRequest { user_gid: caller.claims.sub.to_string(), project_gid: project.map(|gid| gid.to_string()) };
+    let position = peers.directory().get_cursor(request).await?.into_inner().cursor;
     envelope::success(&Cursors { cc_cursor: position, cursor: project.map(|_| position) }, &Empty {})
 }
 
@@ -53,19 +53,19 @@ impl Since {
 }
 
 /// What the user is to be told; with the scopes for who is to be told what comes next, too.
-pub(crate) async fn fetch(peers: &Peers, user: Gid, since: Since, with_scopes: bool) -> Result<SyncResponse, Failure> {
+pub(crate) async fn fetch(peers: &Peers, user: Gid, since: Since, with_scopes: bool) -> Result<SyncResponse, RpcError> {
     let request = SyncRequest {
         user_gid: user.to_string(),
         cc_cursor: since.cc_cursor,
         project_gid: since.project.map(|gid| gid.to_string()),
         cursor: since.cursor,
-        with_scopes,
+        include_audiences: with_scopes,
     };
     Ok(peers.directory().sync(request).await?.into_inner())
 }
 
 /// As the body of the answer. Rows say themselves how far they go: clients would jump to a cursor beside them.
-pub(crate) fn write(since: Since, news: &SyncResponse) -> Result<Bytes, Failure> {
+pub(crate) fn write(since: Since, news: &SyncResponse) -> Result<Bytes, RpcError> {
     let is_idle = news.rows.is_empty();
     let result = SyncResult {
         sync: news.rows.iter().map(Row::of).collect(),

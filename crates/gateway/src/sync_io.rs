@@ -7,7 +7,7 @@ use actix_web::{
     http::{StatusCode, Uri, header::CONTENT_TYPE},
     web::{self, Data, Payload, ServiceConfig},
 };
-use doorward_proto::{Failure, directory::v1::SyncResponse};
+use doorward_rpc::{RpcError, directory::v1::SyncResponse};
 use doorward_sync::{Answer, Feeds, Host, PATH, Refusal, Sockets, Standing, Start};
 use doorward_token::Claims;
 use futures_util::future::BoxFuture;
@@ -121,7 +121,7 @@ impl Host for Door {
         self.gateway.trust.keys_generation()
     }
 
-    fn renew(&self, token: String) -> BoxFuture<'_, Result<String, Failure>> {
+    fn renew(&self, token: String) -> BoxFuture<'_, Result<String, RpcError>> {
         Box::pin(async {
             let keys = self.gateway.trust.keys_generation();
             Ok(self.gateway.renewals.renew(&self.peers, token, keys).await?.to_string())
@@ -142,7 +142,7 @@ impl Host for Door {
         })
     }
 
-    fn envelope(&self, failure: &Failure) -> Value {
+    fn envelope(&self, failure: &RpcError) -> Value {
         Problem::from(failure.clone()).envelope()
     }
 }
@@ -158,6 +158,6 @@ async fn init(peers: &Peers, claims: &Claims, parameters: Option<Map<String, Val
         project: since.project,
         cursor: since.cursor.filter(|_| since.project.is_some()),
     };
-    let SyncResponse { position, has_more, scopes, .. } = news;
+    let SyncResponse { position, has_more, audiences: scopes, .. } = news;
     Ok(Answer { envelope, start: Some(Start { feeds, position, has_more, scopes }) })
 }

@@ -12,10 +12,10 @@ use std::{
 
 use arc_swap::ArcSwap;
 use doorward_domain::{Gid, Timestamp};
-use doorward_proto::{
+use doorward_rpc::{
     Channel,
     auth::v1::{
-        Revocation, WatchTrustRequest, WatchTrustResponse, auth_client::AuthClient, revocation::Covers,
+        Revocation, WatchTrustRequest, WatchTrustResponse, auth_client::AuthClient, revocation::Target,
         watch_trust_response::Event,
     },
     channel::MAX_MESSAGE_BYTES,
@@ -180,7 +180,7 @@ impl Trust {
         }
     }
 
-    fn set_keys(&self, keys: doorward_proto::auth::v1::KeySet) {
+    fn set_keys(&self, keys: doorward_rpc::auth::v1::KeySet) {
         let keys = keys.keys.into_iter().map(|key| PublicKey { kid: key.kid, x: key.x }).collect();
         self.keys.store(Arc::new(KeySet::new(keys)));
         self.keys_generation.fetch_add(1, Ordering::Release);
@@ -190,13 +190,13 @@ impl Trust {
 impl Revocations {
     fn add(&mut self, revocation: Revocation, now: Timestamp) {
         let cut = Cut { not_before: revocation.not_before, expires_at: revocation.expires_at };
-        match revocation.covers {
-            Some(Covers::Subject(gid)) => {
+        match revocation.target {
+            Some(Target::Subject(gid)) => {
                 if let Ok(gid) = gid.parse() {
                     self.by_subject.insert(gid, cut);
                 }
             }
-            Some(Covers::Sid(sid)) => drop(self.by_sid.insert(sid, cut)),
+            Some(Target::Sid(sid)) => drop(self.by_sid.insert(sid, cut)),
             None => {}
         }
         if self.len() > self.swept_size + SWEEP_EVERY {

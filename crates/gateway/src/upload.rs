@@ -6,7 +6,7 @@ use actix_multipart::{Field, Multipart};
 use actix_web::{HttpMessage, HttpRequest, error::PayloadError, http::header::CONTENT_LENGTH, web::Payload};
 use doorward_domain::Gid;
 use doorward_media::MAX_FILE_BYTES;
-use doorward_proto::Failure;
+use doorward_rpc::RpcError;
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -49,7 +49,7 @@ impl Upload {
             return Err(Problem::PayloadTooLarge);
         }
         let count = u32::try_from(chunk.len()).map_err(|_| Problem::PayloadTooLarge)?;
-        let share = memory.0.clone().try_acquire_many_owned(count).map_err(|_| Failure::unavailable())?;
+        let share = memory.0.clone().try_acquire_many_owned(count).map_err(|_| RpcError::unavailable())?;
         match &mut self.share {
             Some(all) => all.merge(share),
             None => self.share = Some(share),
@@ -84,7 +84,7 @@ fn unnamed_file() -> std::io::Result<File> {
 
 fn no_memory(error: &std::io::Error) -> Problem {
     tracing::warn!(%error, "no memory for a file that is uploaded");
-    Failure::unavailable().into()
+    RpcError::unavailable().into()
 }
 
 /// What the parts of a form hold that are asked for.
@@ -193,7 +193,7 @@ mod tests {
         one.add(b"123", &memory).unwrap();
         one.add(b"456", &memory).unwrap();
         other.add(b"1234", &memory).unwrap();
-        assert!(matches!(other.add(b"5", &memory), Err(Problem::Failure(_))));
+        assert!(matches!(other.add(b"5", &memory), Err(Problem::RpcError(_))));
         drop(one);
         other.add(b"6", &memory).unwrap();
         let (mut file, share) = other.into_parts();

@@ -1,7 +1,7 @@
 //! `POST /api/users/get` and `/api/members/get`: single entries, as the caller may see them.
 
 use actix_web::{HttpResponse, web::Data};
-use doorward_proto::directory::v1::{MembersResponse, User, ViewMemberRequest, ViewUserRequest};
+use doorward_rpc::directory::v1::{MembersResponse, User, ViewMemberRequest, ViewUserRequest};
 use serde::Serialize;
 use serde_json::json;
 

@@ -17,7 +17,7 @@ use actix_web::{
     web::Data,
 };
 use doorward_domain::{ErrorCode, Gid};
-use doorward_proto::Failure;
+use doorward_rpc::RpcError;
 use moka::sync::Cache;
 
 use crate::{Gateway, caller, envelope::Problem};
@@ -80,7 +80,7 @@ pub(crate) async fn limit<B: MessageBody + 'static>(
     if let Some(user) = user
         && let Err(wait) = gateway.writes.count(user, Instant::now())
     {
-        let problem = Problem::from(Failure::new(ErrorCode::Throttled).with_retry_after(wait));
+        let problem = Problem::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
         return Ok(request.into_response(problem.error_response()));
     }
     next.call(request).await.map(ServiceResponse::map_into_boxed_body)

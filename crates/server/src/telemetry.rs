@@ -171,10 +171,10 @@ mod tests {
                 TraceContextPropagator::new().inject_context(&span.context(), &mut headers);
                 let passed_on = &headers["traceparent"];
                 assert!(passed_on.contains(trace) && passed_on.ends_with(flags), "{headers:?}");
-                assert_eq!(doorward_proto::trace_id(&span.context()), logged);
+                assert_eq!(doorward_rpc::trace_id(&span.context()), logged);
             }
-            assert_eq!(doorward_proto::trace_id(&info_span!("request").context()), None);
-            assert_eq!(doorward_proto::trace_id(&info_span!(target: "h2", "frame").context()), None);
+            assert_eq!(doorward_rpc::trace_id(&info_span!("request").context()), None);
+            assert_eq!(doorward_rpc::trace_id(&info_span!(target: "h2", "frame").context()), None);
         });
     }
 

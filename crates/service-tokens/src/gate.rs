@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use doorward_proto::{Access, Rpc, ServiceToken, service_token::HEADER};
+use doorward_rpc::{Access, Rpc, ServiceToken, service_token::HEADER};
 use doorward_storage::Database;
 use http::{Extensions, HeaderMap, HeaderValue};
 use tokio_util::sync::CancellationToken;
@@ -101,7 +101,7 @@ fn check_scope(grant: &Grant, path: &str) -> Result<(), Status> {
 #[cfg(test)]
 mod tests {
     use doorward_domain::Timestamp;
-    use doorward_proto::Scope;
+    use doorward_rpc::Scope;
     use doorward_storage::testing::TestDatabase;
     use tonic::Code;
 

@@ -3,7 +3,7 @@
 use std::{fmt, str::FromStr};
 
 use doorward_domain::{Gid, Malformed, Timestamp};
-use doorward_proto::Scope;
+use doorward_rpc::Scope;
 
 use crate::secret::Hash;
 

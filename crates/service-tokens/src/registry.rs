@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use doorward_domain::Gid;
-use doorward_proto::{Failure, Scope};
+use doorward_rpc::{RpcError, Scope};
 use doorward_storage::{Database, Error};
 use tokio::{
     sync::watch,
@@ -122,7 +122,7 @@ impl Registry {
         let read_since = known.wait_for(|known| known.read_at.is_some_and(|read_at| read_at >= called_at));
         match timeout(MAX_WAIT, read_since).await {
             Ok(Ok(known)) => known.find(hash).ok_or_else(|| Status::unauthenticated("x-service-token is unknown")),
-            Ok(Err(_)) | Err(_) => Err(Failure::unavailable().into()),
+            Ok(Err(_)) | Err(_) => Err(RpcError::unavailable().into()),
         }
     }
 }

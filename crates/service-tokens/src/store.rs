@@ -128,7 +128,7 @@ pub fn list(connection: &mut AnyConnection) -> Result<Vec<NamedToken>> {
 pub(crate) mod tests {
     use diesel_migrations::{EmbeddedMigrations, embed_migrations};
     use doorward_domain::{Gid, Ids, RandomIds};
-    use doorward_proto::Scope;
+    use doorward_rpc::Scope;
     use doorward_storage::{Migrations, testing::TestDatabase};
 
     use super::*;

@@ -3,8 +3,8 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use doorward_domain::ErrorCode;
-use doorward_proto::{
-    Channel, Failure,
+use doorward_rpc::{
+    Channel, RpcError,
     channel::MAX_MESSAGE_BYTES,
     directory::v1::{SyncRequest, SyncResponse, directory_client::DirectoryClient},
 };
@@ -90,7 +90,7 @@ impl Feed {
     }
 
     fn answered(&mut self, id: u64, answer: SyncResponse) {
-        let SyncResponse { rows, has_more, position, scopes } = answer;
+        let SyncResponse { rows, has_more, position, audiences: scopes } = answer;
         let rows = rows.into_iter().map(|row| Arc::new(Row::from(row))).collect();
         let outcome = self.hub.answered(id, Synced { rows, has_more, position, scopes });
         self.tell(id, &outcome.rows);
@@ -102,7 +102,7 @@ impl Feed {
     /// Who follows the notices has said already that the directory is away.
     fn failed(&mut self, id: u64, status: &tonic::Status) {
         self.hub.failed(id);
-        let failure = Failure::sent_in(status).unwrap_or_else(Failure::unavailable);
+        let failure = RpcError::sent_in(status).unwrap_or_else(RpcError::unavailable);
         match failure.code {
             ErrorCode::Unprocessable => self.expire(id),
             ErrorCode::Unauthenticated | ErrorCode::UnknownUser => self.end(id, End::Denied),
@@ -144,7 +144,7 @@ impl Feed {
             cc_cursor: call.feeds.cc_cursor,
             project_gid: call.feeds.project.map(|project| project.to_string()),
             cursor: call.feeds.cursor,
-            with_scopes: true,
+            include_audiences: true,
         };
         tokio::spawn(async move {
             let answer = client.sync(request).await.map(tonic::Response::into_inner);

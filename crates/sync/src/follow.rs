@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use doorward_domain::ErrorCode;
-use doorward_proto::{
-    Channel, Failure,
+use doorward_rpc::{
+    Channel, RpcError,
     channel::MAX_MESSAGE_BYTES,
-    directory::v1::{WatchNoticesRequest, directory_client::DirectoryClient},
+    directory::v1::{WatchEventsRequest, directory_client::DirectoryClient},
 };
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +45,7 @@ struct Place {
 async fn listen(directory: &Channel, inputs: &mpsc::Sender<Input>, place: &mut Place) -> Result<(), String> {
     let mut client = DirectoryClient::new(directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let silent = |_| "silence".to_owned();
-    let stream = tokio::time::timeout(SILENCE, client.watch_notices(WatchNoticesRequest { cursor: place.cursor }));
+    let stream = tokio::time::timeout(SILENCE, client.watch_events(WatchEventsRequest { cursor: place.cursor }));
     let mut stream = match stream.await.map_err(silent)? {
         Ok(stream) => stream.into_inner(),
         Err(status) => return Err(refused(&status, inputs, place).await),
@@ -57,14 +57,14 @@ async fn listen(directory: &Channel, inputs: &mpsc::Sender<Input>, place: &mut P
             Err(status) => return Err(refused(&status, inputs, place).await),
         };
         *place = Place { cursor: Some(message.cursor), is_heard: true };
-        let notices = message.notices.into_iter().map(Told::from).collect();
+        let notices = message.events.into_iter().map(Told::from).collect();
         inputs.send(Input::Heard(notices, message.cursor)).await.map_err(|_| "the end".to_owned())?;
     }
 }
 
 /// What the directory doesn't keep any more can't be gone on from: then the stream begins anew, in the present.
 async fn refused(status: &tonic::Status, inputs: &mpsc::Sender<Input>, place: &mut Place) -> String {
-    let Some(Failure { code, .. }) = Failure::sent_in(status) else { return format!("{:?}", status.code()) };
+    let Some(RpcError { code, .. }) = RpcError::sent_in(status) else { return format!("{:?}", status.code()) };
     if matches!(code, ErrorCode::Unprocessable | ErrorCode::InvalidRequest) && place.cursor.take().is_some() {
         let _ = inputs.send(Input::Lost).await;
     }
@@ -79,7 +79,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_a_cursor_that_the_directory_refuses_is_given_up() {
-        let failure = |code| Status::from(Failure::new(code));
+        let failure = |code| Status::from(RpcError::new(code));
         let cases = [
             (failure(ErrorCode::Unprocessable), "UNPROCESSABLE", true),
             (failure(ErrorCode::InvalidRequest), "INVALID_REQUEST", true),

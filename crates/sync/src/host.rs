@@ -1,7 +1,7 @@
 //! What the gateway does for sockets: tokens, and the envelope of an answer.
 
 use doorward_domain::Gid;
-use doorward_proto::Failure;
+use doorward_rpc::RpcError;
 use doorward_token::Claims;
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -17,13 +17,13 @@ pub trait Host: Send + Sync + 'static {
     /// Counts the changes of the signing keys: after one, a token may be good no more.
     fn keys_generation(&self) -> u64;
 
-    fn renew(&self, token: String) -> BoxFuture<'_, Result<String, Failure>>;
+    fn renew(&self, token: String) -> BoxFuture<'_, Result<String, RpcError>>;
 
     /// What `POST /sync/get` would answer. No parameters: they were no JSON object.
     fn sync<'a>(&'a self, claims: &'a Claims, parameters: Option<Map<String, Value>>) -> BoxFuture<'a, Answer>;
 
     /// The whole envelope of something that went wrong.
-    fn envelope(&self, failure: &Failure) -> Value;
+    fn envelope(&self, failure: &RpcError) -> Value;
 }
 
 /// Why somebody may not connect.

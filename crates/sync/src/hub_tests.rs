@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use doorward_proto::directory::v1::Action;
+use doorward_rpc::directory::v1::Action;
 use proptest::prelude::*;
 
 use super::*;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use doorward_proto::directory::v1::{Action, FeedKind, Notice, SyncRow};
+use doorward_rpc::directory::v1::{self as pb, Action, FeedKind, SyncRow};
 use serde::{Serialize, Serializer};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,17 +62,17 @@ pub(crate) struct Told {
     pub(crate) row: Option<Arc<Row>>,
 }
 
-impl From<Notice> for Told {
-    fn from(notice: Notice) -> Self {
-        let row = (!notice.is_personal).then(|| {
+impl From<pb::FeedEvent> for Told {
+    fn from(event: pb::FeedEvent) -> Self {
+        let row = (!event.requires_sync).then(|| {
             Arc::new(Row {
-                feed: notice.feed().into(),
-                cursor: notice.cursor,
-                action: notice.action(),
-                data_type: notice.data_type.as_str().into(),
-                data_key: notice.data_key.as_str().into(),
+                feed: event.feed().into(),
+                cursor: event.cursor,
+                action: event.action(),
+                data_type: event.data_type.as_str().into(),
+                data_key: event.data_key.as_str().into(),
             })
         });
-        Self { cursor: notice.cursor, scope: notice.scope.into(), row }
+        Self { cursor: event.cursor, scope: event.audience.into(), row }
     }
 }

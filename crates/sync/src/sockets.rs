@@ -9,7 +9,7 @@ use std::{
 };
 
 use doorward_domain::ErrorCode;
-use doorward_proto::{Channel, Failure};
+use doorward_rpc::{Channel, RpcError};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use socketioxide::{
@@ -182,7 +182,7 @@ impl Sockets {
         let Some(client) = self.clients.find(socket.id).filter(|client| !client.is_ending()) else { return };
         // One at a time.
         if client.is_asking.swap(true, Ordering::AcqRel) {
-            let throttled = ack.send(&self.host.envelope(&Failure::new(ErrorCode::Throttled)));
+            let throttled = ack.send(&self.host.envelope(&RpcError::new(ErrorCode::Throttled)));
             // Each is answered, or the socket is disconnected.
             if client.sent(throttled) == Sent::Full {
                 client.end(End::Quiet);
@@ -223,7 +223,7 @@ impl Sockets {
             Standing::Unknown => Some(ErrorCode::Unavailable),
         };
         match refused {
-            Some(code) => Answer { envelope: self.host.envelope(&Failure::new(code)), start: None },
+            Some(code) => Answer { envelope: self.host.envelope(&RpcError::new(code)), start: None },
             None => self.host.sync(&login.claims, object(data)).await,
         }
     }

@@ -12,7 +12,7 @@ use axum::{
     response::IntoResponse,
     routing::get,
 };
-use doorward_proto::{Peer, ServiceToken};
+use doorward_rpc::{Peer, ServiceToken};
 use doorward_token::Claims;
 use serde_json::json;
 use tokio::net::TcpListener;

@@ -7,10 +7,10 @@ use std::{
 };
 
 use doorward_domain::{Clock, SystemClock};
-use doorward_proto::{
+use doorward_rpc::{
     Channel,
     auth::v1::{
-        KeySet as Keys, Revocation, WatchTrustRequest, auth_client::AuthClient, revocation::Covers,
+        KeySet as Keys, Revocation, WatchTrustRequest, auth_client::AuthClient, revocation::Target,
         watch_trust_response::Event,
     },
     channel::MAX_MESSAGE_BYTES,
@@ -41,7 +41,7 @@ pub(crate) struct Trust {
 #[derive(Default)]
 struct Known {
     keys: KeySet,
-    revocations: HashMap<Covers, Revocation>,
+    revocations: HashMap<Target, Revocation>,
     heard_at: Option<Instant>,
 }
 
@@ -66,7 +66,7 @@ impl Trust {
             return Err(Distrust::Unknown);
         }
         let claims = self.verifier.verify(token, &known.keys, SystemClock.now()).map_err(|_| Distrust::Token)?;
-        let covers = [Covers::Subject(claims.sub.to_string()), Covers::Sid(claims.sid.clone())];
+        let covers = [Target::Subject(claims.sub.to_string()), Target::Sid(claims.sid.clone())];
         let mut revocations = covers.iter().filter_map(|covers| known.revocations.get(covers));
         let is_revoked = revocations.any(|revocation| claims.auth_time < revocation.not_before);
         if is_revoked { Err(Distrust::Token) } else { Ok(claims) }
@@ -104,8 +104,8 @@ impl Known {
     }
 }
 
-fn by_covers(revocation: Revocation) -> Option<(Covers, Revocation)> {
-    Some((revocation.covers.clone()?, revocation))
+fn by_covers(revocation: Revocation) -> Option<(Target, Revocation)> {
+    Some((revocation.target.clone()?, revocation))
 }
 
 fn key_set(keys: Keys) -> KeySet {

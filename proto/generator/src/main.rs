@@ -1,4 +1,4 @@
-//! Generates the Rust code of the gRPC contracts in `/proto` into `crates/proto/src/generated`. The generated files are
+//! Generates the Rust code of the gRPC contracts in `/proto` into `crates/rpc/src/generated`. The generated files are
 //! checked in, so that a build of Doorward does not compile a compiler of protocol buffers.
 //!
 //!     make proto          generates
@@ -13,14 +13,14 @@ const FILES: [&str; 2] = ["doorward/auth/v1/auth.proto", "doorward/directory/v1/
 /// With the argument `--check`, compares and writes nothing.
 fn main() -> Result<(), Box<dyn Error>> {
     let is_check = std::env::args().nth(1).is_some_and(|argument| argument == "--check");
-    let directory = repository().join("crates/proto/src/generated");
+    let directory = repository().join("crates/rpc/src/generated");
     let files = generate()?;
     for (name, content) in &files {
         let path = directory.join(name);
         if !is_check {
             std::fs::write(path, content)?;
         } else if !std::fs::read(path).is_ok_and(|old| old == *content) {
-            return Err(format!("crates/proto/src/generated/{name} is out of date: run `make proto`").into());
+            return Err(format!("crates/rpc/src/generated/{name} is out of date: run `make proto`").into());
         }
     }
     for entry in std::fs::read_dir(&directory)? {
@@ -57,7 +57,7 @@ fn generate() -> Result<Vec<(String, Vec<u8>)>, Box<dyn Error>> {
         ("descriptors.bin".to_owned(), prost::Message::encode_to_vec(&descriptors)),
         ("rpc.rs".to_owned(), rpc_enum(&rpcs)?.into_bytes()),
     ];
-    let directory = std::env::temp_dir().join(format!("doorward-proto-{}", std::process::id()));
+    let directory = std::env::temp_dir().join(format!("doorward-rpc-{}", std::process::id()));
     std::fs::create_dir(&directory)?;
     tonic_prost_build::configure().out_dir(&directory).compile_fds(descriptors)?;
     for entry in std::fs::read_dir(&directory)? {
@@ -84,7 +84,7 @@ fn rpc_enum(rpcs: &[(String, String)]) -> Result<String, std::fmt::Error> {
         writeln!(source, "        Self::{variant},")?;
     }
     source.push_str(
-        "    ];\n\n    /// Returns the RPC with this path, such as `/doorward.auth.v1.Auth/GetKeys`.\n    \
+        "    ];\n\n    /// Returns the RPC with this path, such as `/doorward.auth.v1.Auth/GetPublicKeys`.\n    \
          #[must_use]\n    pub fn from_path(path: &str) -> Option<Self> {\n        match path {\n",
     );
     for (variant, path) in rpcs {

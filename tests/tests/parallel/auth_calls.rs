@@ -1,14 +1,14 @@
 //! The RPCs of auth.
 
 use doorward_domain::{Clock, Ids, RandomIds, SystemClock};
-use doorward_proto::{
+use doorward_rpc::{
     Rpc,
     auth::v1::{
-        Actor, ApiUserEvent, ChangePasswordRequest, CheckEmailChangeRequest, CheckSignupRequest,
-        CountInvitationRequest, CountQuestionRequest, FindApiKeyRequest, FinishEmailChangeRequest, FinishSignupRequest,
-        GetApiKeyRequest, GetKeysRequest, NoteApiUserRequest, NoteInvitationDeclinedRequest, NoteUserDeletedRequest,
-        RenewTokenRequest, ResetPasswordRequest, RevokeTokenRequest, RotateApiKeyRequest, VerifyApiKeyRequest,
-        VerifyPasswordRequest, VerifyTokenRequest, WatchTrustRequest,
+        Actor, ApiUserChange, ChangePasswordRequest, CompleteEmailChangeRequest, CompleteSignupRequest,
+        CountAnonymousCallRequest, CountInvitationRequest, FindApiKeyRequest, GetApiKeyRequest, GetPublicKeysRequest,
+        RenewTokenRequest, ReportApiUserChangeRequest, ReportInvitationDeclinedRequest, ReportUserDeletedRequest,
+        ResetPasswordRequest, RevokeTokenRequest, RotateApiKeyRequest, VerifyApiKeyRequest, VerifyEmailChangeRequest,
+        VerifyPasswordRequest, VerifySignupRequest, VerifyTokenRequest, WatchTrustRequest,
     },
 };
 use doorward_tests::PASSWORD;
@@ -33,7 +33,7 @@ fn verify_password(gid: &str, password: &str) -> VerifyPasswordRequest {
         client_address: ADDRESS.to_owned(),
         user_checked_at: now(),
         username: "ben".to_owned(),
-        may_log_in: true,
+        is_login_allowed: true,
         ..VerifyPasswordRequest::default()
     }
 }
@@ -66,16 +66,16 @@ pub(super) fn logins(scene: &Scene) -> Vec<Row> {
         row(Rpc::AuthGetApiKey, move |_| get.clone()),
         row(Rpc::AuthRenewToken, move |_| renew.clone()),
         row(Rpc::AuthVerifyToken, move |_| verify.clone()),
-        row(Rpc::AuthGetKeys, |_| GetKeysRequest {}),
+        row(Rpc::AuthGetPublicKeys, |_| GetPublicKeysRequest {}),
         row(Rpc::AuthWatchTrust, |_| WatchTrustRequest {}),
-        row(Rpc::AuthCountQuestion, |_| CountQuestionRequest { client_address: ADDRESS.to_owned() }),
+        row(Rpc::AuthCountAnonymousCall, |_| CountAnonymousCallRequest { client_address: ADDRESS.to_owned() }),
     ]
 }
 
 pub(super) fn accounts(scene: &Scene) -> Vec<Row> {
     let ben = person(&scene.ben, "ben");
     let signup = signup_request();
-    let check_signup = CheckSignupRequest {
+    let check_signup = VerifySignupRequest {
         username: signup.username,
         password: signup.password,
         email: signup.email,
@@ -83,20 +83,20 @@ pub(super) fn accounts(scene: &Scene) -> Vec<Row> {
         verification_code: scene.signup.verification.clone(),
         client_address: ADDRESS.to_owned(),
     };
-    let wrong_signup = CheckSignupRequest { verification_code: "000000".to_owned(), ..check_signup.clone() };
-    let finish_signup = FinishSignupRequest {
+    let wrong_signup = VerifySignupRequest { verification_code: "000000".to_owned(), ..check_signup.clone() };
+    let finish_signup = CompleteSignupRequest {
         validation_code: scene.signup.validation.clone(),
         user_gid: RandomIds.gid().to_string(),
         client_address: ADDRESS.to_owned(),
     };
-    let check_email = CheckEmailChangeRequest {
+    let check_email = VerifyEmailChangeRequest {
         user_gid: scene.ben.clone(),
         email: NEW_ADDRESS.to_owned(),
         validation_code: scene.email_change.validation.clone(),
         verification_code: scene.email_change.verification.clone(),
         client_address: ADDRESS.to_owned(),
     };
-    let finish_email = FinishEmailChangeRequest {
+    let finish_email = CompleteEmailChangeRequest {
         user_gid: scene.ben.clone(),
         validation_code: scene.email_change.validation.clone(),
         client_address: ADDRESS.to_owned(),
@@ -118,11 +118,11 @@ pub(super) fn accounts(scene: &Scene) -> Vec<Row> {
     let inviter = scene.ann.clone();
     let (ask_reset, ask_email) = (reset_request(&scene.ben, "ben"), email_change_request(&scene.ben, "ben"));
     vec![
-        row(Rpc::AuthCheckSignup, move |_| wrong_signup.clone()),
-        row(Rpc::AuthCheckSignup, move |_| check_signup.clone()),
-        row(Rpc::AuthFinishSignup, move |_| finish_signup.clone()),
-        row(Rpc::AuthCheckEmailChange, move |_| check_email.clone()),
-        row(Rpc::AuthFinishEmailChange, move |_| finish_email.clone()),
+        row(Rpc::AuthVerifySignup, move |_| wrong_signup.clone()),
+        row(Rpc::AuthVerifySignup, move |_| check_signup.clone()),
+        row(Rpc::AuthCompleteSignup, move |_| finish_signup.clone()),
+        row(Rpc::AuthVerifyEmailChange, move |_| check_email.clone()),
+        row(Rpc::AuthCompleteEmailChange, move |_| finish_email.clone()),
         row(Rpc::AuthResetPassword, move |_| reset.clone()),
         row(Rpc::AuthChangePassword, move |_| change.clone()),
         row(Rpc::AuthRequestSignup, |_| signup_request()),
@@ -136,31 +136,31 @@ pub(super) fn removals(scene: &Scene) -> Vec<Row> {
     let (user, project, owner) = (scene.api_user.clone(), scene.project.clone(), scene.ann.clone());
     let rotate = RotateApiKeyRequest { user_gid: user.clone(), project_gid: project.clone(), actor: actor(&scene.ann) };
     let note = move |number: usize| {
-        let event = if number.is_multiple_of(2) { ApiUserEvent::Deactivated } else { ApiUserEvent::Deleted };
-        NoteApiUserRequest {
+        let event = if number.is_multiple_of(2) { ApiUserChange::Deactivated } else { ApiUserChange::Deleted };
+        ReportApiUserChangeRequest {
             user_gid: user.clone(),
             project_gid: project.clone(),
             actor: actor(&owner),
-            event: event.into(),
+            change: event.into(),
         }
     };
     let token = scene.token.clone();
     let revoke = move |number: usize| RevokeTokenRequest {
         token: token.clone(),
-        everywhere: number.is_multiple_of(2),
+        all_logins: number.is_multiple_of(2),
         client_address: ADDRESS.to_owned(),
     };
-    let declined = NoteInvitationDeclinedRequest {
+    let declined = ReportInvitationDeclinedRequest {
         user_gid: scene.ann.clone(),
         project_gid: scene.project.clone(),
         actor: actor(&scene.ann),
     };
-    let deleted = NoteUserDeletedRequest { user_gid: scene.dan.clone(), client_address: ADDRESS.to_owned() };
+    let deleted = ReportUserDeletedRequest { user_gid: scene.dan.clone(), client_address: ADDRESS.to_owned() };
     vec![
         row(Rpc::AuthRotateApiKey, move |_| rotate.clone()),
-        row(Rpc::AuthNoteApiUser, note),
+        row(Rpc::AuthReportApiUserChange, note),
         row(Rpc::AuthRevokeToken, revoke),
-        row(Rpc::AuthNoteInvitationDeclined, move |_| declined.clone()),
-        row(Rpc::AuthNoteUserDeleted, move |_| deleted.clone()),
+        row(Rpc::AuthReportInvitationDeclined, move |_| declined.clone()),
+        row(Rpc::AuthReportUserDeleted, move |_| deleted.clone()),
     ]
 }

@@ -1,22 +1,22 @@
 //! The RPCs of the directory.
 
 use doorward_domain::{Ids, RandomIds};
-use doorward_proto::{
+use doorward_rpc::{
     Rpc,
     directory::v1::{
-        AcceptInviteRequest, Action, ChangeLanguagesRequest, CheckMembershipRequest, CheckUsernameRequest,
-        CreateAccountRequest, CreateApiUserRequest, CreateItemRequest, CreateProjectRequest, DeclineInviteRequest,
-        DeleteAccountRequest, DeleteApiUserRequest, DeleteItemsRequest, FindAccountsRequest, FindIconRequest,
-        FindLoginRequest, ForgetDiscardedMediaRequest, GetApiUserRequest, GetCursorsRequest, GetInitRequest,
+        AcceptInvitationRequest, Action, ChangeLanguagesRequest, CheckMembershipRequest, CheckUsernameRequest,
+        ConfirmMediaDeletionRequest, CreateAccountRequest, CreateApiUserRequest, CreateItemRequest,
+        CreateProjectRequest, DeclineInvitationRequest, DeleteAccountRequest, DeleteApiUserRequest, DeleteItemsRequest,
+        FindAccountsRequest, FindIconRequest, FindLoginRequest, GetApiUserRequest, GetCursorRequest, GetInitRequest,
         GetProjectInitRequest, GetProjectRequest, GetUserRequest, InviteMemberRequest, ItemKind, LeaveProjectRequest,
-        LimitChange, ListDiscardedMediaRequest, ListMembersRequest, ListProjectsRequest, MoveItemRequest,
-        PrepareAvatarRequest, PrepareIconRequest, PublishRequest, PublishedRow, PurgeProjectRequest,
-        RemoveMemberRequest, RenameItemRequest, ResendInviteRequest, SetApiUserStatusRequest, SetAvatarRequest,
-        SetEmailRequest, SetIconRequest, SetMemberStatusRequest, SetProjectStatusRequest, SyncRequest,
-        TransferProjectRequest, UpdateApiUserRequest, UpdateMemberRequest, UpdateProjectRequest, UpdateUserRequest,
-        ViewInviteRequest, ViewMemberRequest, ViewMembersRequest, ViewProjectRequest, ViewUserRequest,
-        WatchNoticesRequest, WatchRequest, change_languages_request::Change, decline_invite_request,
-        find_accounts_request::By, find_login_request::Who,
+        ListDiscardedMediaRequest, ListMembersRequest, ListProjectsRequest, MoveItemRequest, PrepareAvatarRequest,
+        PrepareIconRequest, PublishRequest, PublishedRow, PurgeProjectRequest, RateLimitChange, RemoveMemberRequest,
+        RenameItemRequest, ResendInvitationRequest, SetApiUserStatusRequest, SetAvatarRequest, SetEmailRequest,
+        SetIconRequest, SetMemberStatusRequest, SetProjectStatusRequest, SyncRequest, TransferProjectRequest,
+        UpdateApiUserRequest, UpdateMemberRequest, UpdateProjectRequest, UpdateUserRequest, ViewInvitationRequest,
+        ViewMemberRequest, ViewMembersRequest, ViewProjectRequest, ViewUserRequest, WatchChangesRequest,
+        WatchEventsRequest, change_languages_request::Change, decline_invitation_request,
+        find_accounts_request::Lookup, find_login_request::Identifier,
     },
 };
 
@@ -55,18 +55,21 @@ pub(super) fn users(scene: &Scene) -> Vec<Row> {
         cc_cursor: Some(0),
         project_gid: Some(scene.project.clone()),
         cursor: Some(0),
-        with_scopes: true,
+        include_audiences: true,
     };
     vec![
         same(
             Rpc::DirectoryFindLogin,
-            FindLoginRequest { who: Some(Who::Username("ben".to_owned())), ..FindLoginRequest::default() },
+            FindLoginRequest {
+                identifier: Some(Identifier::Username("ben".to_owned())),
+                ..FindLoginRequest::default()
+            },
         ),
         same(Rpc::DirectoryGetInit, GetInitRequest { user_gid: ben.clone(), known_cursor: None }),
         same(Rpc::DirectoryCheckUsername, CheckUsernameRequest { username: "eva".to_owned(), email: None }),
         same(
             Rpc::DirectoryFindAccounts,
-            FindAccountsRequest { by: Some(By::Email("ben@example.org".to_owned())), also_inactive: true },
+            FindAccountsRequest { lookup: Some(Lookup::Email("ben@example.org".to_owned())), include_inactive: true },
         ),
         same(Rpc::DirectoryGetUser, GetUserRequest { user_gid: ben.clone() }),
         same(Rpc::DirectoryViewUser, ViewUserRequest { caller_gid: ann, user_gid: ben.clone() }),
@@ -74,13 +77,16 @@ pub(super) fn users(scene: &Scene) -> Vec<Row> {
         row(Rpc::DirectoryUpdateUser, rename),
         row(Rpc::DirectorySetEmail, set_email),
         same(Rpc::DirectoryPrepareAvatar, PrepareAvatarRequest { user_gid: ben.clone(), extension: "png".to_owned() }),
-        same(Rpc::DirectorySetAvatar, SetAvatarRequest { user_gid: ben.clone(), name: Some(scene.avatar.clone()) }),
+        same(
+            Rpc::DirectorySetAvatar,
+            SetAvatarRequest { user_gid: ben.clone(), file_name: Some(scene.avatar.clone()) },
+        ),
         same(Rpc::DirectoryListDiscardedMedia, ListDiscardedMediaRequest {}),
-        same(Rpc::DirectoryForgetDiscardedMedia, ForgetDiscardedMediaRequest { names: vec![scene.icon.clone()] }),
+        same(Rpc::DirectoryConfirmMediaDeletion, ConfirmMediaDeletionRequest { file_names: vec![scene.icon.clone()] }),
         same(Rpc::DirectorySync, sync),
-        same(Rpc::DirectoryGetCursors, GetCursorsRequest { user_gid: ben, project_gid: None }),
-        same(Rpc::DirectoryWatch, WatchRequest { cursor: Some(0) }),
-        same(Rpc::DirectoryWatchNotices, WatchNoticesRequest { cursor: Some(0) }),
+        same(Rpc::DirectoryGetCursor, GetCursorRequest { user_gid: ben, project_gid: None }),
+        same(Rpc::DirectoryWatchChanges, WatchChangesRequest { cursor: Some(0) }),
+        same(Rpc::DirectoryWatchEvents, WatchEventsRequest { cursor: Some(0) }),
     ]
 }
 
@@ -126,7 +132,7 @@ pub(super) fn projects(scene: &Scene) -> Vec<Row> {
         before_gid: None,
     };
     let prepare_icon = PrepareIconRequest { caller_gid: caller(), project_gid: project(), extension: "png".to_owned() };
-    let set_icon = SetIconRequest { caller_gid: caller(), project_gid: project(), name: Some(scene.icon.clone()) };
+    let set_icon = SetIconRequest { caller_gid: caller(), project_gid: project(), file_name: Some(scene.icon.clone()) };
     let published =
         PublishedRow { action: Action::Update.into(), data_type: "records".to_owned(), data_key: "r1".to_owned() };
     vec![
@@ -159,7 +165,7 @@ pub(super) fn members(scene: &Scene) -> Vec<Row> {
         caller_gid: caller(),
         project_gid: project(),
         user_gid: ben.clone(),
-        limit: Some(LimitChange { rate_limit_per_second: Some(7) }),
+        rate_limit: Some(RateLimitChange { rate_limit_per_second: Some(7) }),
         notifications: None,
     };
     let (status_of, status_by, user_gid) = (project(), caller(), ben.clone());
@@ -176,7 +182,7 @@ pub(super) fn members(scene: &Scene) -> Vec<Row> {
     };
     let api_user = || scene.api_user.clone();
     let view = |user_gid: String| ViewMemberRequest { caller_gid: caller(), project_gid: project(), user_gid };
-    let resend = ResendInviteRequest { caller_gid: caller(), project_gid: project(), user_gid: cas.clone() };
+    let resend = ResendInvitationRequest { caller_gid: caller(), project_gid: project(), user_gid: cas.clone() };
     let name = || "Robot".to_owned();
     vec![
         same(
@@ -190,12 +196,21 @@ pub(super) fn members(scene: &Scene) -> Vec<Row> {
             ViewMembersRequest { caller_gid: caller(), project_gid: project(), user_gids: vec![ann, ben] },
         ),
         same(Rpc::DirectoryInviteMember, invite),
-        same(Rpc::DirectoryResendInvite, resend),
-        same(Rpc::DirectoryViewInvite, ViewInviteRequest { project_gid: project(), invitation_id: cas.clone() }),
-        same(Rpc::DirectoryAcceptInvite, AcceptInviteRequest { caller_gid: cas.clone(), project_gid: project() }),
+        same(Rpc::DirectoryResendInvitation, resend),
         same(
-            Rpc::DirectoryDeclineInvite,
-            DeclineInviteRequest { project_gid: project(), by: Some(decline_invite_request::By::UserGid(cas)) },
+            Rpc::DirectoryViewInvitation,
+            ViewInvitationRequest { project_gid: project(), invitation_id: cas.clone() },
+        ),
+        same(
+            Rpc::DirectoryAcceptInvitation,
+            AcceptInvitationRequest { caller_gid: cas.clone(), project_gid: project() },
+        ),
+        same(
+            Rpc::DirectoryDeclineInvitation,
+            DeclineInvitationRequest {
+                project_gid: project(),
+                invitee: Some(decline_invitation_request::Invitee::UserGid(cas)),
+            },
         ),
         same(Rpc::DirectoryUpdateMember, update),
         row(Rpc::DirectorySetMemberStatus, set_status),
@@ -240,7 +255,8 @@ pub(super) fn removals(scene: &Scene) -> Vec<Row> {
     let delete_api_user =
         DeleteApiUserRequest { project_gid: project(), caller_gid: caller(), user_gid: scene.api_user.clone() };
     let remove = RemoveMemberRequest { caller_gid: caller(), project_gid: project(), user_gid: scene.cas.clone() };
-    let transfer = TransferProjectRequest { caller_gid: caller(), project_gid: project(), user_gid: scene.ben.clone() };
+    let transfer =
+        TransferProjectRequest { caller_gid: caller(), project_gid: project(), new_owner_gid: scene.ben.clone() };
     let leave = LeaveProjectRequest { caller_gid: scene.ben.clone(), project_gid: project() };
     let purge = PurgeProjectRequest { caller_gid: caller(), project_gid: project() };
     vec![

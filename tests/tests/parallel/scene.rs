@@ -1,9 +1,9 @@
 //! The rows that all calls are about.
 
-use doorward_proto::{
+use doorward_rpc::{
     Rpc,
     auth::v1::{
-        Person, RequestEmailChangeRequest, RequestPasswordResetRequest, RequestSignupRequest, auth_client::AuthClient,
+        RequestEmailChangeRequest, RequestPasswordResetRequest, RequestSignupRequest, UserInfo, auth_client::AuthClient,
     },
     directory::v1::{
         CreateItemRequest, ItemKind, PrepareAvatarRequest, PrepareIconRequest, directory_client::DirectoryClient,
@@ -47,8 +47,8 @@ pub(super) struct Scene {
     pub(super) email_change: Codes,
 }
 
-pub(super) fn person(gid: &str, username: &str) -> Person {
-    Person {
+pub(super) fn person(gid: &str, username: &str) -> UserInfo {
+    UserInfo {
         user_gid: gid.to_owned(),
         username: username.to_owned(),
         email: Some(format!("{username}@example.org")),
@@ -114,13 +114,13 @@ impl Scene {
         };
         let item = client.create_item(trusted(create)).await.expect("an item").into_inner().item_gid;
         let prepare = PrepareAvatarRequest { user_gid: ben.gid.clone(), extension: "png".to_owned() };
-        let avatar = client.prepare_avatar(trusted(prepare)).await.expect("a name").into_inner().name;
+        let avatar = client.prepare_avatar(trusted(prepare)).await.expect("a name").into_inner().file_name;
         let prepare = PrepareIconRequest {
             caller_gid: ann.gid.clone(),
             project_gid: project.clone(),
             extension: "png".to_owned(),
         };
-        let icon = client.prepare_icon(trusted(prepare)).await.expect("a name").into_inner().name;
+        let icon = client.prepare_icon(trusted(prepare)).await.expect("a name").into_inner().file_name;
 
         let mut client = AuthClient::new(auth.clone());
         let codes = async |address: &str, validation: String| Codes {

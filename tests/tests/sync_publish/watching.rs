@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use doorward_proto::directory::v1::{Action, Change, FeedKind, Notice, SyncRequest, WatchNoticesRequest, WatchRequest};
+use doorward_rpc::directory::v1::{
+    Action, Change, FeedEvent, FeedKind, SyncRequest, WatchChangesRequest, WatchEventsRequest,
+};
 use doorward_tests::{Backend, eventually, json::assert_same, on_both_databases, split::Role};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
@@ -22,7 +24,7 @@ on_both_databases![
 async fn services_that_watch_are_told_the_project(backend: Backend) {
     let mut scene = Scene::new(backend).await;
     let before = scene.position().await;
-    let watched = scene.peers.directory.watch(trusted(WatchRequest { cursor: Some(before) })).await;
+    let watched = scene.peers.directory.watch_changes(trusted(WatchChangesRequest { cursor: Some(before) })).await;
     let mut stream = watched.expect("a stream").into_inner();
     let rows = vec![row(Action::Insert, "records", "r1"), row(Action::Delete, "fields", "f")];
     scene.publish(rows).await;
@@ -58,15 +60,15 @@ async fn gateways_are_told_whom_a_row_concerns(backend: Backend) {
     let mut scene = Scene::new(backend).await;
     let before = scene.position().await;
     let cursor = scene.publish(records(1)).await;
-    let watched = scene.peers.directory.watch_notices(trusted(WatchNoticesRequest { cursor: Some(before) })).await;
+    let watched = scene.peers.directory.watch_events(trusted(WatchEventsRequest { cursor: Some(before) })).await;
     let message = watched.expect("a stream").into_inner().next().await.expect("a message").expect("a message");
     assert_eq!(message.cursor, cursor);
-    let [notice]: [Notice; 1] = message.notices.try_into().expect("one notice");
-    let expected = Notice {
+    let [notice]: [FeedEvent; 1] = message.events.try_into().expect("one notice");
+    let expected = FeedEvent {
         cursor,
-        scope: notice.scope.clone(),
+        audience: notice.audience.clone(),
         feed: FeedKind::Project.into(),
-        is_personal: false,
+        requires_sync: false,
         action: Action::Insert.into(),
         data_type: "records".to_owned(),
         data_key: "r0".to_owned(),
@@ -83,10 +85,10 @@ async fn gateways_are_told_whom_a_row_concerns(backend: Backend) {
             cc_cursor: Some(cursor),
             cursor: follows.as_ref().map(|_| cursor),
             project_gid: follows,
-            with_scopes: true,
+            include_audiences: true,
         };
         let answer = scene.peers.directory.sync(trusted(request)).await.map(Response::into_inner).expect("an answer");
-        assert_eq!(answer.scopes.contains(&notice.scope), concerns, "{} {answer:?}", user.username);
+        assert_eq!(answer.audiences.contains(&notice.audience), concerns, "{} {answer:?}", user.username);
     }
 }
 

@@ -34,7 +34,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::CodeRefused`], [`Error::Throttled`], and database errors.
-    pub(crate) async fn check_email_change(
+    pub(crate) async fn verify_email_change(
         &self,
         user: Gid,
         email: &str,
@@ -52,7 +52,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::CodeRefused`] when it is used up by now, and those of the database.
-    pub(crate) async fn finish_email_change(&self, user: Gid, validation: String, from: &From) -> Result<(), Error> {
+    pub(crate) async fn complete_email_change(&self, user: Gid, validation: String, from: &From) -> Result<(), Error> {
         let clock = self.clock.clone();
         let entry = Entry::new(Action::EmailChanged, Some(user), &from.origin.by(user));
         self.database

@@ -14,7 +14,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
-    pub(crate) async fn count_question(&self, from: &From) -> Result<(), Error> {
+    pub(crate) async fn count_anonymous_call(&self, from: &From) -> Result<(), Error> {
         let bucket = Bucket::of_questions(&Place::of(from.address), &self.config.throttle);
         self.count(move |connection, config, now| {
             throttle::count_attempt(connection, &[&bucket], &config.throttle, now)

@@ -84,7 +84,7 @@ impl Accounts {
     async fn check_current(&self, user: &Person, current: String, from: &From) -> Result<(), Error> {
         let attempt = Attempt {
             user: Some(user.gid),
-            may_log_in: true,
+            is_login_allowed: true,
             username: user.username.clone(),
             password: current,
             begun: self.clock.now(),

@@ -41,7 +41,7 @@ impl Accounts {
     pub(crate) async fn request_signup(&self, request: SignupRequest, from: &From) -> Result<String, Error> {
         self.outbox()?;
         // First of all: to look at a password costs something.
-        self.count_question(from).await?;
+        self.count_anonymous_call(from).await?;
         let hints = Hints::new(&[&request.username, request.email.trim()]);
         let password = Password::parse(&request.password)?;
         self.credentials.check_new(password.clone(), hints).await?;
@@ -71,7 +71,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::CodeRefused`], [`Error::HashQueueFull`], and those of the database.
-    pub(crate) async fn check_signup(&self, signup: SignupTry, from: &From) -> Result<Gid, Error> {
+    pub(crate) async fn verify_signup(&self, signup: SignupTry, from: &From) -> Result<Gid, Error> {
         let folded = Email::parse(&signup.email).map_err(|_| Error::CodeRefused)?.folded();
         let binding = vec![signup.username, folded];
         let code = self.check(Purpose::Signup, signup.typed, binding, (None, from)).await?;
@@ -92,7 +92,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::CodeRefused`] when it is used up by now, and those of the database.
-    pub(crate) async fn finish_signup(&self, validation: String, user: Gid, from: &From) -> Result<String, Error> {
+    pub(crate) async fn complete_signup(&self, validation: String, user: Gid, from: &From) -> Result<String, Error> {
         let clock = self.clock.clone();
         let entry = Entry::new(Action::Signup, Some(user), &from.origin.by(user));
         let place = Place::of(from.address);

@@ -1,7 +1,7 @@
 //! The calls of people about their own access.
 
 use doorward_domain::{Email, Username};
-use doorward_proto::{Failure, auth::v1 as pb, server::request_id};
+use doorward_rpc::{RpcError, auth::v1 as pb, server::request_id};
 use tonic::{Request, Response};
 
 use super::{Answer, Service, gid, stranger};
@@ -10,13 +10,13 @@ use crate::{
     codes::Pair,
 };
 
-pub(super) async fn count_question(
+pub(super) async fn count_anonymous_call(
     service: &Service,
-    request: Request<pb::CountQuestionRequest>,
-) -> Answer<pb::CountQuestionResponse> {
+    request: Request<pb::CountAnonymousCallRequest>,
+) -> Answer<pb::CountAnonymousCallResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
-    service.accounts.count_question(&from).await.map_err(Failure::from)?;
-    Ok(Response::new(pb::CountQuestionResponse {}))
+    service.accounts.count_anonymous_call(&from).await.map_err(RpcError::from)?;
+    Ok(Response::new(pb::CountAnonymousCallResponse {}))
 }
 
 pub(super) async fn count_invitation(
@@ -24,7 +24,7 @@ pub(super) async fn count_invitation(
     request: Request<pb::CountInvitationRequest>,
 ) -> Answer<pb::CountInvitationResponse> {
     let inviter = gid(&request.get_ref().inviter_gid, "inviter_gid")?;
-    service.accounts.count_invitation(inviter).await.map_err(Failure::from)?;
+    service.accounts.count_invitation(inviter).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::CountInvitationResponse {}))
 }
 
@@ -38,17 +38,17 @@ pub(super) async fn request_signup(
         username: Username::comparable(&request.username),
         password: request.password,
         email: request.email,
-        owners: request.owners.into_iter().map(person).collect::<Result<_, _>>()?,
+        owners: request.existing_accounts.into_iter().map(person).collect::<Result<_, _>>()?,
         language: request.language,
     };
-    let validation_code = service.accounts.request_signup(signup, &from).await.map_err(Failure::from)?;
+    let validation_code = service.accounts.request_signup(signup, &from).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::RequestSignupResponse { validation_code }))
 }
 
-pub(super) async fn check_signup(
+pub(super) async fn verify_signup(
     service: &Service,
-    request: Request<pb::CheckSignupRequest>,
-) -> Answer<pb::CheckSignupResponse> {
+    request: Request<pb::VerifySignupRequest>,
+) -> Answer<pb::VerifySignupResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let signup = SignupTry {
@@ -57,19 +57,19 @@ pub(super) async fn check_signup(
         email: request.email,
         typed: Pair { validation: request.validation_code, verification: request.verification_code },
     };
-    let signup_gid = service.accounts.check_signup(signup, &from).await.map_err(Failure::from)?.to_string();
-    Ok(Response::new(pb::CheckSignupResponse { signup_gid }))
+    let signup_gid = service.accounts.verify_signup(signup, &from).await.map_err(RpcError::from)?.to_string();
+    Ok(Response::new(pb::VerifySignupResponse { signup_gid }))
 }
 
-pub(super) async fn finish_signup(
+pub(super) async fn complete_signup(
     service: &Service,
-    request: Request<pb::FinishSignupRequest>,
-) -> Answer<pb::FinishSignupResponse> {
+    request: Request<pb::CompleteSignupRequest>,
+) -> Answer<pb::CompleteSignupResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = gid(&request.user_gid, "user_gid")?;
-    let token = service.accounts.finish_signup(request.validation_code, user, &from).await.map_err(Failure::from)?;
-    Ok(Response::new(pb::FinishSignupResponse { token }))
+    let token = service.accounts.complete_signup(request.validation_code, user, &from).await.map_err(RpcError::from)?;
+    Ok(Response::new(pb::CompleteSignupResponse { token }))
 }
 
 pub(super) async fn request_password_reset(
@@ -78,7 +78,7 @@ pub(super) async fn request_password_reset(
 ) -> Answer<pb::RequestPasswordResetResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let users = request.into_inner().users.into_iter().map(person).collect::<Result<_, _>>()?;
-    let validation_code = service.accounts.request_reset(users, &from).await.map_err(Failure::from)?;
+    let validation_code = service.accounts.request_reset(users, &from).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::RequestPasswordResetResponse { validation_code }))
 }
 
@@ -91,7 +91,7 @@ pub(super) async fn reset_password(
     let user = required_person(request.user)?;
     let typed = Pair { validation: request.validation_code, verification: request.verification_code };
     let token = service.accounts.reset(user, &request.new_password, typed, &from).await;
-    let token = token.map_err(|error| Failure::from(error).with_renamed("password", "new_password"))?;
+    let token = token.map_err(|error| RpcError::from(error).with_renamed("password", "new_password"))?;
     Ok(Response::new(pb::ResetPasswordResponse { token }))
 }
 
@@ -103,12 +103,12 @@ pub(super) async fn change_password(
     let request = request.into_inner();
     let new = NewPassword {
         user: required_person(request.user)?,
-        hints: request.hints,
+        hints: request.user_inputs,
         current: request.current_password,
         password: request.password,
-        is_check_only: request.check_only,
+        is_check_only: request.validate_only,
     };
-    let token = service.accounts.change_password(new, &from).await.map_err(Failure::from)?;
+    let token = service.accounts.change_password(new, &from).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::ChangePasswordResponse { token }))
 }
 
@@ -120,52 +120,52 @@ pub(super) async fn request_email_change(
     let request = request.into_inner();
     let user = required_person(request.user)?;
     let asked = service.accounts.request_email_change(user, &request.email, &from).await;
-    Ok(Response::new(pb::RequestEmailChangeResponse { validation_code: asked.map_err(Failure::from)? }))
+    Ok(Response::new(pb::RequestEmailChangeResponse { validation_code: asked.map_err(RpcError::from)? }))
 }
 
-pub(super) async fn check_email_change(
+pub(super) async fn verify_email_change(
     service: &Service,
-    request: Request<pb::CheckEmailChangeRequest>,
-) -> Answer<pb::CheckEmailChangeResponse> {
+    request: Request<pb::VerifyEmailChangeRequest>,
+) -> Answer<pb::VerifyEmailChangeResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = gid(&request.user_gid, "user_gid")?;
     let typed = Pair { validation: request.validation_code, verification: request.verification_code };
-    service.accounts.check_email_change(user, &request.email, typed, &from).await.map_err(Failure::from)?;
-    Ok(Response::new(pb::CheckEmailChangeResponse {}))
+    service.accounts.verify_email_change(user, &request.email, typed, &from).await.map_err(RpcError::from)?;
+    Ok(Response::new(pb::VerifyEmailChangeResponse {}))
 }
 
-pub(super) async fn finish_email_change(
+pub(super) async fn complete_email_change(
     service: &Service,
-    request: Request<pb::FinishEmailChangeRequest>,
-) -> Answer<pb::FinishEmailChangeResponse> {
+    request: Request<pb::CompleteEmailChangeRequest>,
+) -> Answer<pb::CompleteEmailChangeResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = gid(&request.user_gid, "user_gid")?;
-    service.accounts.finish_email_change(user, request.validation_code, &from).await.map_err(Failure::from)?;
-    Ok(Response::new(pb::FinishEmailChangeResponse {}))
+    service.accounts.complete_email_change(user, request.validation_code, &from).await.map_err(RpcError::from)?;
+    Ok(Response::new(pb::CompleteEmailChangeResponse {}))
 }
 
-pub(super) async fn note_user_deleted(
+pub(super) async fn report_user_deleted(
     service: &Service,
-    request: Request<pb::NoteUserDeletedRequest>,
-) -> Answer<pb::NoteUserDeletedResponse> {
+    request: Request<pb::ReportUserDeletedRequest>,
+) -> Answer<pb::ReportUserDeletedResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let user = gid(&request.get_ref().user_gid, "user_gid")?;
-    service.accounts.forget(user, &from.origin).await.map_err(Failure::from)?;
-    Ok(Response::new(pb::NoteUserDeletedResponse {}))
+    service.accounts.forget(user, &from.origin).await.map_err(RpcError::from)?;
+    Ok(Response::new(pb::ReportUserDeletedResponse {}))
 }
 
-fn from<T>(request: &Request<T>, client_address: &str) -> Result<From, Failure> {
+fn from<T>(request: &Request<T>, client_address: &str) -> Result<From, RpcError> {
     let (address, origin) = stranger(client_address, request_id(request))?;
     Ok(From { address, origin })
 }
 
-fn required_person(person: Option<pb::Person>) -> Result<Person, Failure> {
-    self::person(person.ok_or_else(|| Failure::invalid("user"))?)
+fn required_person(person: Option<pb::UserInfo>) -> Result<Person, RpcError> {
+    self::person(person.ok_or_else(|| RpcError::invalid("user"))?)
 }
 
-fn person(person: pb::Person) -> Result<Person, Failure> {
+fn person(person: pb::UserInfo) -> Result<Person, RpcError> {
     Ok(Person {
         gid: gid(&person.user_gid, "user.user_gid")?,
         username: person.username,

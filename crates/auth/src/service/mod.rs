@@ -5,8 +5,8 @@ mod accounts;
 use std::{net::IpAddr, sync::Arc};
 
 use doorward_domain::{Clock, Gid, Timestamp, Username};
-use doorward_proto::{
-    Failure,
+use doorward_rpc::{
+    RpcError,
     auth::v1::{self as pb, auth_server},
     channel::RequestId,
     server::request_id,
@@ -55,7 +55,7 @@ impl auth_server::Auth for Service {
         let (address, origin) = stranger(&request.client_address, request_id)?;
         let attempt = Attempt {
             user: optional_gid(request.user_gid.as_deref(), "user_gid")?,
-            may_log_in: request.may_log_in,
+            is_login_allowed: request.is_login_allowed,
             username: Username::comparable(&request.username),
             password: request.password,
             begun: self.not_later_than_now(request.user_checked_at),
@@ -63,14 +63,17 @@ impl auth_server::Auth for Service {
             address,
             origin,
         };
-        let token = self.logins.clone().by_password(attempt).await.map_err(Failure::from)?;
+        let token = self.logins.clone().by_password(attempt).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::VerifyPasswordResponse { token }))
     }
 
     // What people do with their own access: accounts.rs.
 
-    async fn count_question(&self, request: Request<pb::CountQuestionRequest>) -> Answer<pb::CountQuestionResponse> {
-        accounts::count_question(self, request).await
+    async fn count_anonymous_call(
+        &self,
+        request: Request<pb::CountAnonymousCallRequest>,
+    ) -> Answer<pb::CountAnonymousCallResponse> {
+        accounts::count_anonymous_call(self, request).await
     }
 
     async fn count_invitation(
@@ -84,12 +87,12 @@ impl auth_server::Auth for Service {
         accounts::request_signup(self, request).await
     }
 
-    async fn check_signup(&self, request: Request<pb::CheckSignupRequest>) -> Answer<pb::CheckSignupResponse> {
-        accounts::check_signup(self, request).await
+    async fn verify_signup(&self, request: Request<pb::VerifySignupRequest>) -> Answer<pb::VerifySignupResponse> {
+        accounts::verify_signup(self, request).await
     }
 
-    async fn finish_signup(&self, request: Request<pb::FinishSignupRequest>) -> Answer<pb::FinishSignupResponse> {
-        accounts::finish_signup(self, request).await
+    async fn complete_signup(&self, request: Request<pb::CompleteSignupRequest>) -> Answer<pb::CompleteSignupResponse> {
+        accounts::complete_signup(self, request).await
     }
 
     async fn request_password_reset(
@@ -114,31 +117,31 @@ impl auth_server::Auth for Service {
         accounts::request_email_change(self, request).await
     }
 
-    async fn check_email_change(
+    async fn verify_email_change(
         &self,
-        request: Request<pb::CheckEmailChangeRequest>,
-    ) -> Answer<pb::CheckEmailChangeResponse> {
-        accounts::check_email_change(self, request).await
+        request: Request<pb::VerifyEmailChangeRequest>,
+    ) -> Answer<pb::VerifyEmailChangeResponse> {
+        accounts::verify_email_change(self, request).await
     }
 
-    async fn finish_email_change(
+    async fn complete_email_change(
         &self,
-        request: Request<pb::FinishEmailChangeRequest>,
-    ) -> Answer<pb::FinishEmailChangeResponse> {
-        accounts::finish_email_change(self, request).await
+        request: Request<pb::CompleteEmailChangeRequest>,
+    ) -> Answer<pb::CompleteEmailChangeResponse> {
+        accounts::complete_email_change(self, request).await
     }
 
-    async fn note_user_deleted(
+    async fn report_user_deleted(
         &self,
-        request: Request<pb::NoteUserDeletedRequest>,
-    ) -> Answer<pb::NoteUserDeletedResponse> {
-        accounts::note_user_deleted(self, request).await
+        request: Request<pb::ReportUserDeletedRequest>,
+    ) -> Answer<pb::ReportUserDeletedResponse> {
+        accounts::report_user_deleted(self, request).await
     }
 
-    async fn note_invitation_declined(
+    async fn report_invitation_declined(
         &self,
-        request: Request<pb::NoteInvitationDeclinedRequest>,
-    ) -> Answer<pb::NoteInvitationDeclinedResponse> {
+        request: Request<pb::ReportInvitationDeclinedRequest>,
+    ) -> Answer<pb::ReportInvitationDeclinedResponse> {
         let request_id = request_id(&request);
         let request = request.into_inner();
         let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
@@ -146,8 +149,8 @@ impl auth_server::Auth for Service {
         let entry = Entry::new(Action::InvitationDeclined, Some(user), &origin).in_project(Some(project));
         let clock = self.clock.clone();
         let written = self.database.write(move |connection| audit::record(connection, entry, clock.now())).await;
-        written.map_err(Failure::from)?;
-        Ok(Response::new(pb::NoteInvitationDeclinedResponse {}))
+        written.map_err(RpcError::from)?;
+        Ok(Response::new(pb::ReportInvitationDeclinedResponse {}))
     }
 
     async fn find_api_key(
@@ -157,7 +160,7 @@ impl auth_server::Auth for Service {
         let request_id = request_id(&request);
         let request = request.into_inner();
         let (address, origin) = stranger(&request.client_address, request_id)?;
-        let user = self.logins.find_api_key(request.api_key, address, &origin).await.map_err(Failure::from)?;
+        let user = self.logins.find_api_key(request.api_key, address, &origin).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::FindApiKeyResponse { user_gid: user.map(|user| user.to_string()) }))
     }
 
@@ -176,7 +179,7 @@ impl auth_server::Auth for Service {
             address,
             origin,
         };
-        let token = self.logins.by_api_key(attempt).await.map_err(Failure::from)?;
+        let token = self.logins.by_api_key(attempt).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::VerifyApiKeyResponse { token }))
     }
 
@@ -188,7 +191,7 @@ impl auth_server::Auth for Service {
         let request = request.into_inner();
         let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
         let origin = by_actor(request.actor, request_id)?;
-        let api_key = self.api_keys.get(user, project, origin).await.map_err(Failure::from)?;
+        let api_key = self.api_keys.get(user, project, origin).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::GetApiKeyResponse { api_key }))
     }
 
@@ -200,35 +203,35 @@ impl auth_server::Auth for Service {
         let request = request.into_inner();
         let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
         let origin = by_actor(request.actor, request_id)?;
-        let api_key = self.api_keys.rotate(user, project, origin).await.map_err(Failure::from)?;
-        self.trust.refresh().await.map_err(Failure::from)?;
+        let api_key = self.api_keys.rotate(user, project, origin).await.map_err(RpcError::from)?;
+        self.trust.refresh().await.map_err(RpcError::from)?;
         Ok(Response::new(pb::RotateApiKeyResponse { api_key }))
     }
 
-    async fn note_api_user(
+    async fn report_api_user_change(
         &self,
-        request: Request<pb::NoteApiUserRequest>,
-    ) -> Result<Response<pb::NoteApiUserResponse>, Status> {
+        request: Request<pb::ReportApiUserChangeRequest>,
+    ) -> Result<Response<pb::ReportApiUserChangeResponse>, Status> {
         let request_id = request_id(&request);
         let request = request.into_inner();
         let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
-        let action = match request.event() {
-            pb::ApiUserEvent::Activated => Action::ApiKeyActivated,
-            pb::ApiUserEvent::Deactivated => Action::ApiKeyDeactivated,
-            pb::ApiUserEvent::Deleted => Action::ApiKeyDeleted,
-            pb::ApiUserEvent::Unspecified => return Err(Failure::invalid("event").into()),
+        let action = match request.change() {
+            pb::ApiUserChange::Activated => Action::ApiKeyActivated,
+            pb::ApiUserChange::Deactivated => Action::ApiKeyDeactivated,
+            pb::ApiUserChange::Deleted => Action::ApiKeyDeleted,
+            pb::ApiUserChange::Unspecified => return Err(RpcError::invalid("event").into()),
         };
         let origin = by_actor(request.actor, request_id)?;
-        self.api_keys.note(user, project, action, origin).await.map_err(Failure::from)?;
-        self.trust.refresh().await.map_err(Failure::from)?;
-        Ok(Response::new(pb::NoteApiUserResponse {}))
+        self.api_keys.note(user, project, action, origin).await.map_err(RpcError::from)?;
+        self.trust.refresh().await.map_err(RpcError::from)?;
+        Ok(Response::new(pb::ReportApiUserChangeResponse {}))
     }
 
     async fn renew_token(
         &self,
         request: Request<pb::RenewTokenRequest>,
     ) -> Result<Response<pb::RenewTokenResponse>, Status> {
-        let token = self.tokens.renew(&request.get_ref().token).map_err(Failure::from)?;
+        let token = self.tokens.renew(&request.get_ref().token).map_err(RpcError::from)?;
         Ok(Response::new(pb::RenewTokenResponse { token }))
     }
 
@@ -236,7 +239,7 @@ impl auth_server::Auth for Service {
         &self,
         request: Request<pb::VerifyTokenRequest>,
     ) -> Result<Response<pb::VerifyTokenResponse>, Status> {
-        let claims = self.tokens.verify(&request.get_ref().token).map_err(Failure::from)?;
+        let claims = self.tokens.verify(&request.get_ref().token).map_err(RpcError::from)?;
         Ok(Response::new(to_pb(claims)))
     }
 
@@ -247,21 +250,24 @@ impl auth_server::Auth for Service {
         let request_id = request_id(&request);
         let request = request.into_inner();
         let (_, origin) = stranger(&request.client_address, request_id)?;
-        let claims = self.tokens.verify(&request.token).map_err(Failure::from)?;
-        self.revoke(claims, request.everywhere, &origin).await.map_err(Failure::from)?;
+        let claims = self.tokens.verify(&request.token).map_err(RpcError::from)?;
+        self.revoke(claims, request.all_logins, &origin).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::RevokeTokenResponse {}))
     }
 
-    async fn get_keys(&self, _: Request<pb::GetKeysRequest>) -> Result<Response<pb::GetKeysResponse>, Status> {
+    async fn get_public_keys(
+        &self,
+        _: Request<pb::GetPublicKeysRequest>,
+    ) -> Result<Response<pb::GetPublicKeysResponse>, Status> {
         let keys = Some(watch::key_set(self.trust.keys().public().to_vec()));
-        Ok(Response::new(pb::GetKeysResponse { keys }))
+        Ok(Response::new(pb::GetPublicKeysResponse { keys }))
     }
 
     type WatchTrustStream = ReceiverStream<Result<pb::WatchTrustResponse, Status>>;
 
     async fn watch_trust(&self, _: Request<pb::WatchTrustRequest>) -> Result<Response<Self::WatchTrustStream>, Status> {
         if !self.trust.is_fresh() {
-            return Err(Failure::unavailable().into());
+            return Err(RpcError::unavailable().into());
         }
         let (sender, receiver) = mpsc::channel(64);
         tokio::spawn(watch::tell(self.trust.clone(), sender, self.shutdown.clone()));
@@ -294,24 +300,24 @@ impl Service {
     }
 }
 
-fn gid(text: &str, parameter: &str) -> Result<Gid, Failure> {
-    text.parse().map_err(|_| Failure::invalid(parameter))
+fn gid(text: &str, parameter: &str) -> Result<Gid, RpcError> {
+    text.parse().map_err(|_| RpcError::invalid(parameter))
 }
 
-fn optional_gid(text: Option<&str>, parameter: &str) -> Result<Option<Gid>, Failure> {
+fn optional_gid(text: Option<&str>, parameter: &str) -> Result<Option<Gid>, RpcError> {
     text.map(|text| gid(text, parameter)).transpose()
 }
 
 /// Somebody who has not proved who they are.
-fn stranger(address: &str, request_id: RequestId) -> Result<(IpAddr, Origin), Failure> {
-    let address: IpAddr = address.parse().map_err(|_| Failure::invalid("client_address"))?;
+fn stranger(address: &str, request_id: RequestId) -> Result<(IpAddr, Origin), RpcError> {
+    let address: IpAddr = address.parse().map_err(|_| RpcError::invalid("client_address"))?;
     let RequestId { own: request_id, client: client_request_id } = request_id;
     let origin = Origin { actor: Actor::Nobody, address: Some(address.to_string()), request_id, client_request_id };
     Ok((address, origin))
 }
 
-fn by_actor(actor: Option<pb::Actor>, request_id: RequestId) -> Result<Origin, Failure> {
-    let actor = actor.ok_or_else(|| Failure::invalid("actor"))?;
+fn by_actor(actor: Option<pb::Actor>, request_id: RequestId) -> Result<Origin, RpcError> {
+    let actor = actor.ok_or_else(|| RpcError::invalid("actor"))?;
     let (_, origin) = stranger(&actor.client_address, request_id)?;
     let user = optional_gid(actor.user_gid.as_deref(), "actor.user_gid")?;
     Ok(user.map_or_else(|| origin.clone(), |user| origin.by(user)))
@@ -319,8 +325,8 @@ fn by_actor(actor: Option<pb::Actor>, request_id: RequestId) -> Result<Origin, F
 
 fn to_pb(claims: Claims) -> pb::VerifyTokenResponse {
     let kind = match claims.kind {
-        Kind::User => pb::Kind::User,
-        Kind::Api => pb::Kind::Api,
+        Kind::User => pb::TokenKind::User,
+        Kind::Api => pb::TokenKind::Api,
     };
     pb::VerifyTokenResponse {
         subject: claims.sub.to_string(),

@@ -191,8 +191,8 @@ async fn strangers_questions_on_the_owners_network_hold_up_no_code() {
     for fixture in both_with_mails().await {
         let (user, [signup, reset, email]) = purposes(&fixture).await;
         fixture.log_in_from(user, PASSWORD, HOME).await.unwrap();
-        let question = || doorward_proto::auth::v1::CountQuestionRequest { client_address: ALSO_HOME.to_owned() };
-        while fixture.client.clone().count_question(question()).await.is_ok() {}
+        let question = || doorward_rpc::auth::v1::CountAnonymousCallRequest { client_address: ALSO_HOME.to_owned() };
+        while fixture.client.clone().count_anonymous_call(question()).await.is_ok() {}
         assert_eq!(code(fixture.begin(signup, HOME).await), ErrorCode::Throttled);
         for purpose in [reset, email] {
             let codes = fixture.begin(purpose, HOME).await.unwrap();

@@ -2,9 +2,9 @@
 
 use diesel::RunQueryDsl;
 use doorward_mail::{Delivery, MailConfig, Seal};
-use doorward_proto::auth::v1::{
-    CheckEmailChangeRequest, CheckSignupRequest, FinishEmailChangeRequest, FinishSignupRequest, Person,
-    RequestEmailChangeRequest, RequestPasswordResetRequest, RequestSignupRequest, ResetPasswordRequest,
+use doorward_rpc::auth::v1::{
+    CompleteEmailChangeRequest, CompleteSignupRequest, RequestEmailChangeRequest, RequestPasswordResetRequest,
+    RequestSignupRequest, ResetPasswordRequest, UserInfo, VerifyEmailChangeRequest, VerifySignupRequest,
 };
 
 use super::*;
@@ -40,8 +40,8 @@ pub(super) async fn both_with_mails() -> Vec<Fixture> {
     fixtures
 }
 
-fn person(user: Gid, email: &str) -> Person {
-    Person {
+fn person(user: Gid, email: &str) -> UserInfo {
+    UserInfo {
         user_gid: user.to_string(),
         username: "ann".to_owned(),
         email: Some(email.to_owned()),
@@ -92,7 +92,7 @@ impl Fixture {
     }
 
     /// Makes the first step from an address.
-    pub(super) async fn begin(&self, purpose: Purpose, address: &str) -> Result<Pair, Failure> {
+    pub(super) async fn begin(&self, purpose: Purpose, address: &str) -> Result<Pair, RpcError> {
         let (earlier, client_address) = (self.waiting_mails().await, address.to_owned());
         let mut client = self.client.clone();
         let validation_code = match purpose {
@@ -101,7 +101,7 @@ impl Fixture {
                     username: "ann".to_owned(),
                     password: PASSWORD.to_owned(),
                     email: "ann@example.org".to_owned(),
-                    owners: Vec::new(),
+                    existing_accounts: Vec::new(),
                     language: "en".to_owned(),
                     client_address,
                 };
@@ -123,11 +123,11 @@ impl Fixture {
     }
 
     /// Makes the whole second step.
-    pub(super) async fn complete(&self, purpose: Purpose, codes: &Pair) -> Result<(), Failure> {
+    pub(super) async fn complete(&self, purpose: Purpose, codes: &Pair) -> Result<(), RpcError> {
         match purpose {
             Purpose::Signup => {
-                self.check_signup(codes).await?;
-                self.finish_signup(codes, RandomIds.gid()).await.map(drop)
+                self.verify_signup(codes).await?;
+                self.complete_signup(codes, RandomIds.gid()).await.map(drop)
             }
             Purpose::Reset(user) => self.reset(user, codes).await.map(drop),
             Purpose::Email(user) => {
@@ -141,8 +141,8 @@ impl Fixture {
         self.begin(Purpose::Signup, ADDRESS).await.unwrap()
     }
 
-    async fn check_signup(&self, codes: &Pair) -> Result<String, Failure> {
-        let request = CheckSignupRequest {
+    async fn verify_signup(&self, codes: &Pair) -> Result<String, RpcError> {
+        let request = VerifySignupRequest {
             username: "ann".to_owned(),
             password: PASSWORD.to_owned(),
             email: "ann@example.org".to_owned(),
@@ -150,23 +150,23 @@ impl Fixture {
             verification_code: codes.1.clone(),
             client_address: ADDRESS.to_owned(),
         };
-        Ok(self.client.clone().check_signup(request).await?.into_inner().signup_gid)
+        Ok(self.client.clone().verify_signup(request).await?.into_inner().signup_gid)
     }
 
-    async fn finish_signup(&self, codes: &Pair, user: Gid) -> Result<String, Failure> {
-        let request = FinishSignupRequest {
+    async fn complete_signup(&self, codes: &Pair, user: Gid) -> Result<String, RpcError> {
+        let request = CompleteSignupRequest {
             validation_code: codes.0.clone(),
             user_gid: user.to_string(),
             client_address: ADDRESS.to_owned(),
         };
-        Ok(self.client.clone().finish_signup(request).await?.into_inner().token)
+        Ok(self.client.clone().complete_signup(request).await?.into_inner().token)
     }
 
     async fn request_reset(&self, user: Gid) -> Pair {
         self.begin(Purpose::Reset(user), ADDRESS).await.unwrap()
     }
 
-    async fn reset(&self, user: Gid, codes: &Pair) -> Result<String, Failure> {
+    async fn reset(&self, user: Gid, codes: &Pair) -> Result<String, RpcError> {
         let request = ResetPasswordRequest {
             user: Some(person(user, "ann@example.org")),
             new_password: NEW.to_owned(),
@@ -181,30 +181,30 @@ impl Fixture {
         self.begin(Purpose::Email(user), ADDRESS).await.unwrap()
     }
 
-    async fn check_email(&self, user: Gid, codes: &Pair) -> Result<(), Failure> {
-        let request = CheckEmailChangeRequest {
+    async fn check_email(&self, user: Gid, codes: &Pair) -> Result<(), RpcError> {
+        let request = VerifyEmailChangeRequest {
             user_gid: user.to_string(),
             email: "ann@new.example".to_owned(),
             validation_code: codes.0.clone(),
             verification_code: codes.1.clone(),
             client_address: ADDRESS.to_owned(),
         };
-        self.client.clone().check_email_change(request).await?;
+        self.client.clone().verify_email_change(request).await?;
         Ok(())
     }
 
-    async fn finish_email(&self, user: Gid, codes: &Pair) -> Result<(), Failure> {
-        let request = FinishEmailChangeRequest {
+    async fn finish_email(&self, user: Gid, codes: &Pair) -> Result<(), RpcError> {
+        let request = CompleteEmailChangeRequest {
             user_gid: user.to_string(),
             validation_code: codes.0.clone(),
             client_address: ADDRESS.to_owned(),
         };
-        self.client.clone().finish_email_change(request).await?;
+        self.client.clone().complete_email_change(request).await?;
         Ok(())
     }
 }
 
-pub(super) fn assert_refused<T: std::fmt::Debug>(answer: Result<T, Failure>) {
+pub(super) fn assert_refused<T: std::fmt::Debug>(answer: Result<T, RpcError>) {
     let failure = answer.unwrap_err();
     assert_eq!(failure.code, ErrorCode::Validation);
     assert_eq!(failure.info.get("verification_code").map(String::as_str), Some("incorrect"));
@@ -218,10 +218,10 @@ async fn codes_expire_after_fifteen_minutes() {
         let email = fixture.request_email(user).await;
         let reset = fixture.request_reset(user).await;
         fixture.clock.advance(GOOD_FOR - MICROSECOND);
-        fixture.check_signup(&signup).await.unwrap();
+        fixture.verify_signup(&signup).await.unwrap();
         fixture.check_email(user, &email).await.unwrap();
         fixture.clock.advance(MICROSECOND);
-        assert_refused(fixture.check_signup(&signup).await);
+        assert_refused(fixture.verify_signup(&signup).await);
         assert_refused(fixture.check_email(user, &email).await);
         assert_refused(fixture.reset(user, &reset).await);
         fixture.log_in(Some(user), PASSWORD).await.unwrap();
@@ -250,15 +250,15 @@ async fn a_second_step_that_has_begun_in_time_is_finished_and_once() {
         let user = fixture.user(PASSWORD).await;
         let (signup, email) = (fixture.request_signup().await, fixture.request_email(user).await);
         fixture.clock.advance(GOOD_FOR - MICROSECOND);
-        let first = fixture.check_signup(&signup).await.unwrap();
-        assert_eq!(fixture.check_signup(&signup).await.unwrap(), first, "the same signup");
+        let first = fixture.verify_signup(&signup).await.unwrap();
+        assert_eq!(fixture.verify_signup(&signup).await.unwrap(), first, "the same signup");
         fixture.check_email(user, &email).await.unwrap();
         fixture.clock.advance(MINUTE);
         let new = RandomIds.gid();
-        let token = fixture.finish_signup(&signup, new).await.unwrap();
+        let token = fixture.complete_signup(&signup, new).await.unwrap();
         assert_eq!(fixture.claims(&token).await.sub, new);
         fixture.finish_email(user, &email).await.unwrap();
-        assert_refused(fixture.finish_signup(&signup, RandomIds.gid()).await);
+        assert_refused(fixture.complete_signup(&signup, RandomIds.gid()).await);
         assert_refused(fixture.finish_email(user, &email).await);
         fixture.log_in(Some(new), PASSWORD).await.unwrap();
     }

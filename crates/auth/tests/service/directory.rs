@@ -6,9 +6,9 @@ use std::{
     task::{Context, Poll},
 };
 
-use doorward_proto::{
+use doorward_rpc::{
     Channel, Peer, ServiceToken,
-    directory::v1::{GetCursorsRequest, GetCursorsResponse},
+    directory::v1::{GetCursorRequest, GetCursorResponse},
     server::{self, Listeners},
 };
 use tokio::sync::watch;
@@ -39,11 +39,11 @@ impl tower::Service<http::Request<Body>> for QuietDirectory {
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         Box::pin(async move {
-            if !request.uri().path().ends_with("/GetCursors") {
+            if !request.uri().path().ends_with("/GetCursor") {
                 return Ok(Status::unimplemented("only the head of the feed").into_http());
             }
-            let answer = tower::service_fn(|_: Request<GetCursorsRequest>| async {
-                Ok::<_, Status>(Response::new(GetCursorsResponse { cursor: 0 }))
+            let answer = tower::service_fn(|_: Request<GetCursorRequest>| async {
+                Ok::<_, Status>(Response::new(GetCursorResponse { cursor: 0 }))
             });
             Ok(Grpc::new(ProstCodec::default()).unary(answer, request).await)
         })

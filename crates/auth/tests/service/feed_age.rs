@@ -1,6 +1,6 @@
 //! Without the directory's feed nothing is vouched for.
 
-use doorward_proto::auth::v1::{GetKeysRequest, VerifyTokenRequest};
+use doorward_rpc::auth::v1::{GetPublicKeysRequest, VerifyTokenRequest};
 
 use super::*;
 
@@ -15,14 +15,14 @@ async fn tokens_are_not_vouched_for_while_the_feed_is_not_followed() {
         // A second replica on the same database that never reaches the directory.
         let shutdown = CancellationToken::new();
         let mut cut = serve_with(&fixture.test, &fixture.clock, (config(CHEAP), no_directory()), &shutdown).await;
-        let code = |status| Failure::from(status).code;
+        let code = |status| RpcError::from(status).code;
         let renewed = cut.renew_token(RenewTokenRequest { token: token.clone() }).await;
         assert_eq!(code(renewed.unwrap_err()), ErrorCode::Unavailable);
         let verified = cut.verify_token(VerifyTokenRequest { token: token.clone() }).await;
         assert_eq!(code(verified.unwrap_err()), ErrorCode::Unavailable);
         assert_eq!(code(cut.watch_trust(WatchTrustRequest {}).await.unwrap_err()), ErrorCode::Unavailable);
         // Public keys say nothing of users.
-        cut.get_keys(GetKeysRequest {}).await.unwrap();
+        cut.get_public_keys(GetPublicKeysRequest {}).await.unwrap();
         // The other one is not concerned.
         fixture.client.clone().renew_token(RenewTokenRequest { token }).await.unwrap();
         shutdown.cancel();

@@ -14,7 +14,7 @@ struct Person<'a> {
 }
 
 impl Person<'_> {
-    async fn tries(&self, password: &str, address: &str) -> Result<String, Failure> {
+    async fn tries(&self, password: &str, address: &str) -> Result<String, RpcError> {
         let request = login(Some(self.gid), password, self.fixture.clock.now());
         let request = VerifyPasswordRequest { client_address: address.to_owned(), ..request };
         Ok(self.fixture.client.clone().verify_password(request).await?.into_inner().token)

@@ -1,8 +1,8 @@
 //! What other services ask about tokens.
 
-use doorward_proto::auth::v1::{
-    Actor, FindApiKeyRequest, GetApiKeyRequest, GetKeysRequest, Kind, RevokeTokenRequest, VerifyApiKeyRequest,
-    VerifyTokenRequest, VerifyTokenResponse,
+use doorward_rpc::auth::v1::{
+    Actor, FindApiKeyRequest, GetApiKeyRequest, GetPublicKeysRequest, RevokeTokenRequest, TokenKind,
+    VerifyApiKeyRequest, VerifyTokenRequest, VerifyTokenResponse,
 };
 
 use super::*;
@@ -10,17 +10,18 @@ use super::*;
 const PASSWORD: &str = "correct horse";
 const ADDRESS: &str = "192.0.2.1";
 
-async fn verify(client: &AuthClient<Channel>, token: &str) -> Result<VerifyTokenResponse, Failure> {
+async fn verify(client: &AuthClient<Channel>, token: &str) -> Result<VerifyTokenResponse, RpcError> {
     Ok(client.clone().verify_token(VerifyTokenRequest { token: token.to_owned() }).await?.into_inner())
 }
 
 impl Fixture {
-    async fn verify(&self, token: &str) -> Result<VerifyTokenResponse, Failure> {
+    async fn verify(&self, token: &str) -> Result<VerifyTokenResponse, RpcError> {
         verify(&self.client, token).await
     }
 
-    async fn revoke(&self, token: &str, everywhere: bool) -> Result<(), Failure> {
-        let request = RevokeTokenRequest { token: token.to_owned(), everywhere, client_address: ADDRESS.to_owned() };
+    async fn revoke(&self, token: &str, everywhere: bool) -> Result<(), RpcError> {
+        let request =
+            RevokeTokenRequest { token: token.to_owned(), all_logins: everywhere, client_address: ADDRESS.to_owned() };
         self.client.clone().revoke_token(request).await?;
         Ok(())
     }
@@ -55,7 +56,7 @@ async fn a_good_token_is_told_in_full_and_any_other_refused() {
         let claims = fixture.claims(&token).await;
         let expected = VerifyTokenResponse {
             subject: user.to_string(),
-            kind: Kind::User.into(),
+            kind: TokenKind::User.into(),
             project_gid: None,
             sid: claims.sid,
             jti: claims.jti,
@@ -68,7 +69,7 @@ async fn a_good_token_is_told_in_full_and_any_other_refused() {
         let (user, project) = (RandomIds.gid(), RandomIds.gid());
         let of_key = fixture.log_in_by_key(user, project).await;
         let told = fixture.verify(&of_key).await.unwrap();
-        assert_eq!((told.kind(), told.subject), (Kind::Api, user.to_string()));
+        assert_eq!((told.kind(), told.subject), (TokenKind::Api, user.to_string()));
         assert_eq!(told.project_gid, Some(project.to_string()));
 
         for bad in ["", "garbage", &token[1..], &format!("Bearer {token}"), &token.replace('.', "..")] {
@@ -123,8 +124,8 @@ async fn a_revocation_needs_to_know_from_where() {
         let token = fixture.log_in(Some(user), PASSWORD).await.unwrap();
         for address in ["", "localhost", "192.0.2.1:80"] {
             let request =
-                RevokeTokenRequest { token: token.clone(), everywhere: true, client_address: address.to_owned() };
-            let refused = fixture.client.clone().revoke_token(request).await.map_err(Failure::from);
+                RevokeTokenRequest { token: token.clone(), all_logins: true, client_address: address.to_owned() };
+            let refused = fixture.client.clone().revoke_token(request).await.map_err(RpcError::from);
             assert_eq!(code(refused), ErrorCode::InvalidRequest, "{address}");
         }
         fixture.verify(&token).await.unwrap();
@@ -150,7 +151,7 @@ async fn a_revocation_is_known_to_another_process_within_a_second() {
 async fn the_keys_are_those_that_may_verify_a_token_now() {
     for fixture in both(CHEAP).await {
         let kids = async || {
-            let answer = fixture.client.clone().get_keys(GetKeysRequest {}).await.unwrap().into_inner();
+            let answer = fixture.client.clone().get_public_keys(GetPublicKeysRequest {}).await.unwrap().into_inner();
             let keys = answer.keys.unwrap().keys;
             assert!(keys.iter().all(|key| key.x.len() == 32));
             let mut kids: Vec<String> = keys.into_iter().map(|key| key.kid).collect();

@@ -44,7 +44,7 @@ impl Fixture {
         }
     }
 
-    pub(super) async fn log_in_from(&self, user: Gid, password: &str, address: &str) -> Result<String, Failure> {
+    pub(super) async fn log_in_from(&self, user: Gid, password: &str, address: &str) -> Result<String, RpcError> {
         let request = login(Some(user), password, self.clock.now());
         let request = VerifyPasswordRequest { client_address: address.to_owned(), ..request };
         Ok(self.client.clone().verify_password(request).await?.into_inner().token)

@@ -1,9 +1,9 @@
 //! The calls about accounts.
 
 use doorward_domain::{Email, UserStatus};
-use doorward_proto::{
-    Failure,
-    directory::v1::{self as pb, find_accounts_request::By as PbBy},
+use doorward_rpc::{
+    RpcError,
+    directory::v1::{self as pb, find_accounts_request::Lookup as PbLookup},
 };
 use tonic::Response;
 
@@ -17,7 +17,7 @@ pub(super) async fn check_username(
     request: pb::CheckUsernameRequest,
 ) -> Answer<pb::CheckUsernameResponse> {
     let checked = directory.check_username(&request.username, request.email.as_deref()).await;
-    let (username, is_available) = checked.map_err(Failure::from)?;
+    let (username, is_available) = checked.map_err(RpcError::from)?;
     Ok(Response::new(pb::CheckUsernameResponse { username: username.to_string(), is_available }))
 }
 
@@ -25,14 +25,14 @@ pub(super) async fn find_accounts(
     directory: &Directory,
     request: pb::FindAccountsRequest,
 ) -> Answer<pb::FindAccountsResponse> {
-    let by = match request.by.ok_or_else(|| Failure::invalid("by"))? {
-        PbBy::Username(text) => By::Username(text),
-        PbBy::Email(text) => By::Email(text),
-        PbBy::UsernameOrEmail(text) => By::Either(text),
+    let by = match request.lookup.ok_or_else(|| RpcError::invalid("by"))? {
+        PbLookup::Username(text) => By::Username(text),
+        PbLookup::Email(text) => By::Email(text),
+        PbLookup::UsernameOrEmail(text) => By::Either(text),
     };
     let statuses: &[UserStatus] =
-        if request.also_inactive { &[UserStatus::Active, UserStatus::Inactive] } else { &[UserStatus::Active] };
-    let found = directory.find_accounts(by, statuses).await.map_err(Failure::from)?;
+        if request.include_inactive { &[UserStatus::Active, UserStatus::Inactive] } else { &[UserStatus::Active] };
+    let found = directory.find_accounts(by, statuses).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::FindAccountsResponse { users: found.into_iter().map(convert::user).collect() }))
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn create_account(
 ) -> Answer<pb::UserResponse> {
     let new = NewAccount {
         signup: gid(&request.signup_gid, "signup_gid")?,
-        username: parse_username(&request.username).map_err(Failure::from)?,
+        username: parse_username(&request.username).map_err(RpcError::from)?,
         email: email(&request.email)?,
     };
     answer(directory.create_account(new).await)
@@ -56,7 +56,7 @@ pub(super) async fn update_user(directory: &Directory, request: pb::UpdateUserRe
         language: request.language,
         timezone: request.timezone,
     };
-    if request.check_only {
+    if request.validate_only {
         answer(directory.check_user_update(user.into(), change).await)
     } else {
         answer(directory.update_user(user.into(), change).await)
@@ -72,15 +72,15 @@ pub(super) async fn delete_account(
     directory: &Directory,
     request: pb::DeleteAccountRequest,
 ) -> Answer<pb::DeleteAccountResponse> {
-    directory.delete_account(gid(&request.user_gid, "user_gid")?.into()).await.map_err(Failure::from)?;
+    directory.delete_account(gid(&request.user_gid, "user_gid")?.into()).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::DeleteAccountResponse {}))
 }
 
 fn answer(changed: Result<User, Error>) -> Answer<pb::UserResponse> {
-    let user = Some(convert::user(changed.map_err(Failure::from)?));
+    let user = Some(convert::user(changed.map_err(RpcError::from)?));
     Ok(Response::new(pb::UserResponse { user }))
 }
 
-fn email(text: &str) -> Result<Email, Failure> {
+fn email(text: &str) -> Result<Email, RpcError> {
     Email::parse(text).map_err(|malformed| Error::Malformed("email", malformed).into())
 }

@@ -1,6 +1,6 @@
 //! The calls about pictures.
 
-use doorward_proto::{Failure, directory::v1 as pb};
+use doorward_rpc::{RpcError, directory::v1 as pb};
 use tonic::Response;
 
 use super::Answer;
@@ -16,13 +16,13 @@ pub(super) async fn prepare_avatar(
 ) -> Answer<pb::PrepareAvatarResponse> {
     let user = gid(&request.user_gid, "user_gid")?;
     check_extension(&request.extension)?;
-    let name = directory.prepare_avatar(user.into(), &request.extension).await.map_err(Failure::from)?;
-    Ok(Response::new(pb::PrepareAvatarResponse { name }))
+    let name = directory.prepare_avatar(user.into(), &request.extension).await.map_err(RpcError::from)?;
+    Ok(Response::new(pb::PrepareAvatarResponse { file_name: name }))
 }
 
 pub(super) async fn set_avatar(directory: &Directory, request: pb::SetAvatarRequest) -> Answer<pb::SetAvatarResponse> {
     let user = gid(&request.user_gid, "user_gid")?;
-    let user = directory.set_avatar(user.into(), request.name).await.map_err(Failure::from)?;
+    let user = directory.set_avatar(user.into(), request.file_name).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::SetAvatarResponse { user: Some(convert::user(user)) }))
 }
 
@@ -32,40 +32,40 @@ pub(super) async fn prepare_icon(
 ) -> Answer<pb::PrepareIconResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     check_extension(&request.extension)?;
-    let name = directory.prepare_icon(caller, project, &request.extension).await.map_err(Failure::from)?;
-    Ok(Response::new(pb::PrepareIconResponse { name }))
+    let name = directory.prepare_icon(caller, project, &request.extension).await.map_err(RpcError::from)?;
+    Ok(Response::new(pb::PrepareIconResponse { file_name: name }))
 }
 
 pub(super) async fn set_icon(directory: &Directory, request: pb::SetIconRequest) -> Answer<pb::ProjectResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
-    let full = directory.set_icon(caller, project, request.name).await.map_err(Failure::from)?;
+    let full = directory.set_icon(caller, project, request.file_name).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::ProjectResponse { project: Some(convert::full_project(full)), memberships: Vec::new() }))
 }
 
 pub(super) async fn find_icon(directory: &Directory, request: pb::FindIconRequest) -> Answer<pb::FindIconResponse> {
-    let name = directory.find_icon(request.icon).await.map_err(Failure::from)?;
-    Ok(Response::new(pb::FindIconResponse { name }))
+    let name = directory.find_icon(request.icon).await.map_err(RpcError::from)?;
+    Ok(Response::new(pb::FindIconResponse { file_name: name }))
 }
 
 pub(super) async fn list_discarded_media(
     directory: &Directory,
     _: pb::ListDiscardedMediaRequest,
 ) -> Answer<pb::ListDiscardedMediaResponse> {
-    let names = directory.list_discarded_media().await.map_err(Failure::from)?;
-    Ok(Response::new(pb::ListDiscardedMediaResponse { names }))
+    let names = directory.list_discarded_media().await.map_err(RpcError::from)?;
+    Ok(Response::new(pb::ListDiscardedMediaResponse { file_names: names }))
 }
 
-pub(super) async fn forget_discarded_media(
+pub(super) async fn confirm_media_deletion(
     directory: &Directory,
-    request: pb::ForgetDiscardedMediaRequest,
-) -> Answer<pb::ForgetDiscardedMediaResponse> {
-    if request.names.len() > media::MAX_FORGOTTEN {
-        return Err(Failure::invalid("names").into());
+    request: pb::ConfirmMediaDeletionRequest,
+) -> Answer<pb::ConfirmMediaDeletionResponse> {
+    if request.file_names.len() > media::MAX_FORGOTTEN {
+        return Err(RpcError::invalid("names").into());
     }
-    directory.forget_discarded_media(request.names).await.map_err(Failure::from)?;
-    Ok(Response::new(pb::ForgetDiscardedMediaResponse {}))
+    directory.confirm_media_deletion(request.file_names).await.map_err(RpcError::from)?;
+    Ok(Response::new(pb::ConfirmMediaDeletionResponse {}))
 }
 
-fn check_extension(extension: &str) -> Result<(), Failure> {
-    if media::is_extension(extension) { Ok(()) } else { Err(Failure::invalid("extension")) }
+fn check_extension(extension: &str) -> Result<(), RpcError> {
+    if media::is_extension(extension) { Ok(()) } else { Err(RpcError::invalid("extension")) }
 }

@@ -1,8 +1,8 @@
 //! The calls about members and invitations.
 
-use doorward_proto::{
-    Failure,
-    directory::v1::{self as pb, decline_invite_request::By},
+use doorward_rpc::{
+    RpcError,
+    directory::v1::{self as pb, decline_invitation_request::Invitee},
 };
 use tonic::Response;
 
@@ -17,7 +17,7 @@ const MAX_MEMBERS: usize = 1000;
 
 pub(super) async fn view_user(directory: &Directory, request: pb::ViewUserRequest) -> Answer<pb::UserResponse> {
     let (caller, user) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.user_gid, "user_gid")?);
-    let seen = directory.view_user(caller.into(), user).await.map_err(Failure::from)?;
+    let seen = directory.view_user(caller.into(), user).await.map_err(RpcError::from)?;
     let user = if seen.gid == caller { convert::user(seen) } else { convert::short(seen) };
     Ok(Response::new(pb::UserResponse { user: Some(user) }))
 }
@@ -33,7 +33,7 @@ pub(super) async fn view_members(
 ) -> Answer<pb::MembersResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     if request.user_gids.len() > MAX_MEMBERS {
-        return Err(Failure::invalid("user_gids").into());
+        return Err(RpcError::invalid("user_gids").into());
     }
     let users = request.user_gids.iter().map(|user| gid(user, "user_gids")).collect::<Result<_, _>>()?;
     answer(directory.view_members(caller, project, users).await)
@@ -47,13 +47,13 @@ pub(super) async fn invite_member(
     seen(directory, directory.invite_member(caller, project, request.username_or_email).await, caller).await
 }
 
-pub(super) async fn resend_invite(
+pub(super) async fn resend_invitation(
     directory: &Directory,
-    request: pb::ResendInviteRequest,
+    request: pb::ResendInvitationRequest,
 ) -> Answer<pb::MembersResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let user = gid(&request.user_gid, "user_gid")?;
-    seen(directory, directory.resend_invite(caller, project, user).await, caller).await
+    seen(directory, directory.resend_invitation(caller, project, user).await, caller).await
 }
 
 pub(super) async fn remove_member(
@@ -62,7 +62,7 @@ pub(super) async fn remove_member(
 ) -> Answer<pb::RemoveMemberResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let user = gid(&request.user_gid, "user_gid")?;
-    directory.remove_member(Actor::User(caller), project, user).await.map_err(Failure::from)?;
+    directory.remove_member(Actor::User(caller), project, user).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::RemoveMemberResponse {}))
 }
 
@@ -81,11 +81,11 @@ pub(super) async fn update_member(
 ) -> Answer<pb::MembersResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let user = gid(&request.user_gid, "user_gid")?;
-    if request.limit.is_some_and(|limit| limit.rate_limit_per_second == Some(0)) {
-        return Err(Failure::invalid("limit").into());
+    if request.rate_limit.is_some_and(|limit| limit.rate_limit_per_second == Some(0)) {
+        return Err(RpcError::invalid("limit").into());
     }
     let change = MemberChange {
-        limit: request.limit.map(|limit| limit.rate_limit_per_second),
+        limit: request.rate_limit.map(|limit| limit.rate_limit_per_second),
         notifications: request.notifications.map(|wanted| NotificationsChange {
             email: wanted.email,
             events: wanted.events.map(|wanted| wanted.events),
@@ -95,48 +95,53 @@ pub(super) async fn update_member(
     answer(directory.update_member(caller, project, user, change).await)
 }
 
-pub(super) async fn accept_invite(
+pub(super) async fn accept_invitation(
     directory: &Directory,
-    request: pb::AcceptInviteRequest,
-) -> Answer<pb::AcceptInviteResponse> {
+    request: pb::AcceptInvitationRequest,
+) -> Answer<pb::AcceptInvitationResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
-    let (full, member) = directory.accept_invite(caller, project).await.map_err(Failure::from)?;
+    let (full, member) = directory.accept_invitation(caller, project).await.map_err(RpcError::from)?;
     let view = MembersView { caller: member.user.gid, members: vec![member], is_owner: false };
     let membership = convert::members(view).memberships.pop();
-    Ok(Response::new(pb::AcceptInviteResponse { project: Some(convert::full_project(full)), membership }))
+    Ok(Response::new(pb::AcceptInvitationResponse { project: Some(convert::full_project(full)), membership }))
 }
 
-pub(super) async fn decline_invite(
+pub(super) async fn decline_invitation(
     directory: &Directory,
-    request: pb::DeclineInviteRequest,
+    request: pb::DeclineInvitationRequest,
 ) -> Answer<pb::MembersResponse> {
     let project = gid(&request.project_gid, "project_gid")?;
-    match request.by.ok_or_else(|| Failure::invalid("by"))? {
-        By::UserGid(user) => {
+    match request.invitee.ok_or_else(|| RpcError::invalid("invitee"))? {
+        Invitee::UserGid(user) => {
             let caller = gid(&user, "user_gid")?;
-            let member = directory.decline_invite(caller.into(), project).await.map_err(Failure::from)?;
+            let member = directory.decline_invitation(caller.into(), project).await.map_err(RpcError::from)?;
             answer(Ok(MembersView { caller, members: vec![member], is_owner: false }))
         }
-        By::InvitationId(invitation) => {
+        Invitee::InvitationId(invitation) => {
             let invitation = gid(&invitation, "invitation_id")?;
-            let member = directory.decline_invite_by_link(invitation, project).await.map_err(Failure::from)?;
+            let member = directory.decline_invitation_by_link(invitation, project).await.map_err(RpcError::from)?;
             let (user, membership) = convert::stranger_member(member);
             Ok(Response::new(pb::MembersResponse { users: vec![user], memberships: vec![membership] }))
         }
     }
 }
 
-pub(super) async fn view_invite(
+pub(super) async fn view_invitation(
     directory: &Directory,
-    request: pb::ViewInviteRequest,
-) -> Answer<pb::ViewInviteResponse> {
+    request: pb::ViewInvitationRequest,
+) -> Answer<pb::ViewInvitationResponse> {
     let invitation = gid(&request.invitation_id, "invitation_id")?;
     let project = gid(&request.project_gid, "project_gid")?;
-    let (project, member) = directory.view_invite(invitation, project).await.map_err(Failure::from)?;
+    let (project, member) = directory.view_invitation(invitation, project).await.map_err(RpcError::from)?;
     let has_account = member.user.username.is_some();
     let (user, membership) = convert::stranger_member(member);
     let project = Some(convert::project(project));
-    Ok(Response::new(pb::ViewInviteResponse { user: Some(user), project, membership: Some(membership), has_account }))
+    Ok(Response::new(pb::ViewInvitationResponse {
+        user: Some(user),
+        project,
+        membership: Some(membership),
+        has_account,
+    }))
 }
 
 pub(super) async fn leave_project(
@@ -144,18 +149,18 @@ pub(super) async fn leave_project(
     request: pb::LeaveProjectRequest,
 ) -> Answer<pb::RemoveMemberResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
-    directory.leave_project(caller, project).await.map_err(Failure::from)?;
+    directory.leave_project(caller, project).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::RemoveMemberResponse {}))
 }
 
 /// A member that a call has changed.
 async fn seen(directory: &Directory, changed: Result<Member, Error>, caller: Caller) -> Answer<pb::MembersResponse> {
-    let member = changed.map_err(Failure::from)?;
+    let member = changed.map_err(RpcError::from)?;
     answer(directory.as_seen_by(caller, member).await)
 }
 
 fn answer(view: Result<MembersView, Error>) -> Answer<pb::MembersResponse> {
-    Ok(Response::new(convert::members(view.map_err(Failure::from)?)))
+    Ok(Response::new(convert::members(view.map_err(RpcError::from)?)))
 }
 
 #[cfg(test)]
@@ -202,7 +207,7 @@ mod tests {
                 let (caller_gid, user_gid) = (caller.to_string(), scene.member.to_string());
                 let answer = view_user(&scene.directory, pb::ViewUserRequest { caller_gid, user_gid }).await;
                 let user = answer.unwrap().into_inner().user.unwrap();
-                assert_eq!((user.name.as_str(), user.complete.is_some()), ("ben", is_complete));
+                assert_eq!((user.name.as_str(), user.details.is_some()), ("ben", is_complete));
             }
         }
     }
@@ -217,12 +222,12 @@ mod tests {
                     project_gid: scene.project.to_string(),
                     user_gids: vec![scene.member.to_string(); count],
                 };
-                view_members(&scene.directory, request).await.map_err(Failure::from)
+                view_members(&scene.directory, request).await.map_err(RpcError::from)
             };
             for count in [0, 1, 1000] {
                 assert_eq!(view(count).await.unwrap().into_inner().memberships.len(), count);
             }
-            assert_eq!(view(1001).await.unwrap_err(), Failure::invalid("user_gids"));
+            assert_eq!(view(1001).await.unwrap_err(), RpcError::invalid("user_gids"));
         }
     }
 
@@ -235,17 +240,17 @@ mod tests {
                     caller_gid: scene.owner.to_string(),
                     project_gid: scene.project.to_string(),
                     user_gid: scene.member.to_string(),
-                    limit: Some(pb::LimitChange { rate_limit_per_second }),
+                    rate_limit: Some(pb::RateLimitChange { rate_limit_per_second }),
                     notifications: None,
                 };
-                update_member(&scene.directory, request).await.map_err(Failure::from)
+                update_member(&scene.directory, request).await.map_err(RpcError::from)
             };
             for limit in [Some(1), None] {
                 update(limit).await.unwrap();
                 let membership = scene.directory.find_standing(scene.project, scene.member).await.unwrap().unwrap();
                 assert_eq!(membership.rate_limit_per_second, limit);
             }
-            assert_eq!(update(Some(0)).await.unwrap_err(), Failure::invalid("limit"));
+            assert_eq!(update(Some(0)).await.unwrap_err(), RpcError::invalid("limit"));
         }
     }
 }

@@ -6,9 +6,9 @@ mod members;
 mod projects;
 mod sync;
 
-use doorward_proto::{
-    Failure,
-    directory::v1::{self as pb, directory_server, find_login_request::Who as PbWho},
+use doorward_rpc::{
+    RpcError,
+    directory::v1::{self as pb, directory_server, find_login_request::Identifier as PbIdentifier},
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -35,17 +35,17 @@ pub(crate) struct Service {
 impl directory_server::Directory for Service {
     async fn find_login(&self, request: Request<pb::FindLoginRequest>) -> Answer<pb::FindLoginResponse> {
         let request = request.into_inner();
-        let who = match request.who.ok_or_else(|| Failure::invalid("who"))? {
-            PbWho::Username(text) => Who::Username(text),
-            PbWho::UserGid(text) => Who::Gid(gid(&text, "user_gid")?),
+        let who = match request.identifier.ok_or_else(|| RpcError::invalid("who"))? {
+            PbIdentifier::Username(text) => Who::Username(text),
+            PbIdentifier::UserGid(text) => Who::Gid(gid(&text, "user_gid")?),
         };
         let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
         let username = who.normalised();
         let checked_at = self.directory.clock.now().as_micros();
-        let found = self.directory.find_login(who, project).await.map_err(Failure::from)?;
+        let found = self.directory.find_login(who, project).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::FindLoginResponse {
             user_gid: found.map(|(user, _)| user.to_string()),
-            may_log_in: found.is_some_and(|(_, may_log_in)| may_log_in),
+            is_login_allowed: found.is_some_and(|(_, is_login_allowed)| is_login_allowed),
             checked_at,
             username,
         }))
@@ -57,7 +57,7 @@ impl directory_server::Directory for Service {
         if let Some(cursor) = self.is_unchanged(request.known_cursor).await? {
             return Ok(Response::new(pb::GetInitResponse { cursor, is_unchanged: true, ..Default::default() }));
         }
-        let init = self.directory.get_init(user.into()).await.map_err(Failure::from)?;
+        let init = self.directory.get_init(user.into()).await.map_err(RpcError::from)?;
         Ok(Response::new(convert::init(init)))
     }
 
@@ -70,7 +70,7 @@ impl directory_server::Directory for Service {
         if let Some(cursor) = self.is_unchanged(request.known_cursor).await? {
             return Ok(Response::new(pb::GetProjectInitResponse { cursor, is_unchanged: true, ..Default::default() }));
         }
-        let init = self.directory.get_project_init(project, user.into()).await.map_err(Failure::from)?;
+        let init = self.directory.get_project_init(project, user.into()).await.map_err(RpcError::from)?;
         Ok(Response::new(convert::project_init(init)))
     }
 
@@ -102,13 +102,13 @@ impl directory_server::Directory for Service {
 
     async fn get_user(&self, request: Request<pb::GetUserRequest>) -> Answer<pb::GetUserResponse> {
         let user = gid(&request.get_ref().user_gid, "user_gid")?;
-        let user = self.directory.get_user_by_gid(user).await.map_err(Failure::from)?;
+        let user = self.directory.get_user_by_gid(user).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::GetUserResponse { user: Some(convert::user(user)) }))
     }
 
     async fn get_project(&self, request: Request<pb::GetProjectRequest>) -> Answer<pb::GetProjectResponse> {
         let project = gid(&request.get_ref().project_gid, "project_gid")?;
-        let project = self.directory.get_full_project(project).await.map_err(Failure::from)?;
+        let project = self.directory.get_full_project(project).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::GetProjectResponse { project: Some(convert::full_project(project)) }))
     }
 
@@ -121,7 +121,7 @@ impl directory_server::Directory for Service {
         let project = gid(&request.project_gid, "project_gid")?;
         let after = request.after_user_gid.as_deref().map(|after| gid(after, "after_user_gid")).transpose()?;
         let limit = page_size(request.page_size)?;
-        let members = self.directory.list_members(project, after, limit).await.map_err(Failure::from)?;
+        let members = self.directory.list_members(project, after, limit).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::ListMembersResponse { memberships: members.iter().map(convert::member).collect() }))
     }
 
@@ -131,7 +131,7 @@ impl directory_server::Directory for Service {
     ) -> Answer<pb::CheckMembershipResponse> {
         let request = request.into_inner();
         let (project, user) = (gid(&request.project_gid, "project_gid")?, gid(&request.user_gid, "user_gid")?);
-        let standing = self.directory.find_standing(project, user).await.map_err(Failure::from)?;
+        let standing = self.directory.find_standing(project, user).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::CheckMembershipResponse {
             is_active: standing.is_some(),
             roles: standing.iter().map(|own| pb::Role::from(own.role).into()).collect(),
@@ -143,7 +143,7 @@ impl directory_server::Directory for Service {
         let request = request.into_inner();
         let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let made =
-            self.directory.create_api_user(Actor::User(caller), project, request.name).await.map_err(Failure::from)?;
+            self.directory.create_api_user(Actor::User(caller), project, request.name).await.map_err(RpcError::from)?;
         Ok(Response::new(convert::api_user(made)))
     }
 
@@ -151,7 +151,7 @@ impl directory_server::Directory for Service {
         let request = request.into_inner();
         let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let user = gid(&request.user_gid, "user_gid")?;
-        let found = self.directory.get_api_user(Actor::User(caller), project, user).await.map_err(Failure::from)?;
+        let found = self.directory.get_api_user(Actor::User(caller), project, user).await.map_err(RpcError::from)?;
         Ok(Response::new(convert::api_user(found)))
     }
 
@@ -160,7 +160,7 @@ impl directory_server::Directory for Service {
         let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let user = gid(&request.user_gid, "user_gid")?;
         let changed = self.directory.rename_api_user(Actor::User(caller), project, user, request.name).await;
-        Ok(Response::new(convert::api_user(changed.map_err(Failure::from)?)))
+        Ok(Response::new(convert::api_user(changed.map_err(RpcError::from)?)))
     }
 
     async fn set_api_user_status(&self, request: Request<pb::SetApiUserStatusRequest>) -> Answer<pb::ApiUserResponse> {
@@ -168,14 +168,14 @@ impl directory_server::Directory for Service {
         let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let user = gid(&request.user_gid, "user_gid")?;
         let set = self.directory.set_api_user_status(Actor::User(caller), project, user, request.is_active).await;
-        Ok(Response::new(convert::api_user(set.map_err(Failure::from)?)))
+        Ok(Response::new(convert::api_user(set.map_err(RpcError::from)?)))
     }
 
     async fn delete_api_user(&self, request: Request<pb::DeleteApiUserRequest>) -> Answer<pb::DeleteApiUserResponse> {
         let request = request.into_inner();
         let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let user = gid(&request.user_gid, "user_gid")?;
-        self.directory.delete_api_user(Actor::User(caller), project, user).await.map_err(Failure::from)?;
+        self.directory.delete_api_user(Actor::User(caller), project, user).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::DeleteApiUserResponse {}))
     }
 
@@ -243,8 +243,8 @@ impl directory_server::Directory for Service {
         members::invite_member(&self.directory, request.into_inner()).await
     }
 
-    async fn resend_invite(&self, request: Request<pb::ResendInviteRequest>) -> Answer<pb::MembersResponse> {
-        members::resend_invite(&self.directory, request.into_inner()).await
+    async fn resend_invitation(&self, request: Request<pb::ResendInvitationRequest>) -> Answer<pb::MembersResponse> {
+        members::resend_invitation(&self.directory, request.into_inner()).await
     }
 
     async fn remove_member(&self, request: Request<pb::RemoveMemberRequest>) -> Answer<pb::RemoveMemberResponse> {
@@ -259,16 +259,19 @@ impl directory_server::Directory for Service {
         members::update_member(&self.directory, request.into_inner()).await
     }
 
-    async fn accept_invite(&self, request: Request<pb::AcceptInviteRequest>) -> Answer<pb::AcceptInviteResponse> {
-        members::accept_invite(&self.directory, request.into_inner()).await
+    async fn accept_invitation(
+        &self,
+        request: Request<pb::AcceptInvitationRequest>,
+    ) -> Answer<pb::AcceptInvitationResponse> {
+        members::accept_invitation(&self.directory, request.into_inner()).await
     }
 
-    async fn decline_invite(&self, request: Request<pb::DeclineInviteRequest>) -> Answer<pb::MembersResponse> {
-        members::decline_invite(&self.directory, request.into_inner()).await
+    async fn decline_invitation(&self, request: Request<pb::DeclineInvitationRequest>) -> Answer<pb::MembersResponse> {
+        members::decline_invitation(&self.directory, request.into_inner()).await
     }
 
-    async fn view_invite(&self, request: Request<pb::ViewInviteRequest>) -> Answer<pb::ViewInviteResponse> {
-        members::view_invite(&self.directory, request.into_inner()).await
+    async fn view_invitation(&self, request: Request<pb::ViewInvitationRequest>) -> Answer<pb::ViewInvitationResponse> {
+        members::view_invitation(&self.directory, request.into_inner()).await
     }
 
     async fn leave_project(&self, request: Request<pb::LeaveProjectRequest>) -> Answer<pb::RemoveMemberResponse> {
@@ -304,16 +307,16 @@ impl directory_server::Directory for Service {
         media::list_discarded_media(&self.directory, request.into_inner()).await
     }
 
-    async fn forget_discarded_media(
+    async fn confirm_media_deletion(
         &self,
-        request: Request<pb::ForgetDiscardedMediaRequest>,
-    ) -> Answer<pb::ForgetDiscardedMediaResponse> {
-        media::forget_discarded_media(&self.directory, request.into_inner()).await
+        request: Request<pb::ConfirmMediaDeletionRequest>,
+    ) -> Answer<pb::ConfirmMediaDeletionResponse> {
+        media::confirm_media_deletion(&self.directory, request.into_inner()).await
     }
 
-    type WatchStream = ReceiverStream<Result<pb::WatchResponse, Status>>;
+    type WatchChangesStream = ReceiverStream<Result<pb::WatchChangesResponse, Status>>;
 
-    async fn watch(&self, request: Request<pb::WatchRequest>) -> Answer<Self::WatchStream> {
+    async fn watch_changes(&self, request: Request<pb::WatchChangesRequest>) -> Answer<Self::WatchChangesStream> {
         let cursor = self.position(request.get_ref().cursor).await?;
         let (sender, receiver) = mpsc::channel(4);
         let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
@@ -321,9 +324,9 @@ impl directory_server::Directory for Service {
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
-    type WatchNoticesStream = ReceiverStream<Result<pb::WatchNoticesResponse, Status>>;
+    type WatchEventsStream = ReceiverStream<Result<pb::WatchEventsResponse, Status>>;
 
-    async fn watch_notices(&self, request: Request<pb::WatchNoticesRequest>) -> Answer<Self::WatchNoticesStream> {
+    async fn watch_events(&self, request: Request<pb::WatchEventsRequest>) -> Answer<Self::WatchEventsStream> {
         let cursor = self.position(request.get_ref().cursor).await?;
         let (sender, receiver) = mpsc::channel(4);
         let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
@@ -337,8 +340,8 @@ impl directory_server::Directory for Service {
         sync::sync(&self.directory, request.into_inner()).await
     }
 
-    async fn get_cursors(&self, request: Request<pb::GetCursorsRequest>) -> Answer<pb::GetCursorsResponse> {
-        sync::get_cursors(&self.directory, request.into_inner()).await
+    async fn get_cursor(&self, request: Request<pb::GetCursorRequest>) -> Answer<pb::GetCursorResponse> {
+        sync::get_cursor(&self.directory, request.into_inner()).await
     }
 
     async fn publish(&self, request: Request<pb::PublishRequest>) -> Answer<pb::PublishResponse> {
@@ -346,28 +349,28 @@ impl directory_server::Directory for Service {
     }
 }
 
-fn page_size(asked: u32) -> Result<i64, Failure> {
+fn page_size(asked: u32) -> Result<i64, RpcError> {
     match asked {
         0 => Ok(PAGE.into()),
         1..=MAX_PAGE => Ok(asked.into()),
-        _ => Err(Failure::invalid("page_size")),
+        _ => Err(RpcError::invalid("page_size")),
     }
 }
 
 impl Service {
     /// Where who watches begins: at the present, unless they say.
-    async fn position(&self, asked: Option<i64>) -> Result<i64, Failure> {
+    async fn position(&self, asked: Option<i64>) -> Result<i64, RpcError> {
         match asked {
-            Some(cursor) if cursor < 0 => Err(Failure::invalid("cursor")),
+            Some(cursor) if cursor < 0 => Err(RpcError::invalid("cursor")),
             Some(cursor) => Ok(cursor),
             None => Ok(self.directory.feed_head().await?),
         }
     }
 
     /// The cursor that the caller knows, when nothing has changed since.
-    async fn is_unchanged(&self, known: Option<i64>) -> Result<Option<i64>, Failure> {
+    async fn is_unchanged(&self, known: Option<i64>) -> Result<Option<i64>, RpcError> {
         let Some(known) = known else { return Ok(None) };
-        let head = self.directory.feed_head().await.map_err(Failure::from)?;
+        let head = self.directory.feed_head().await.map_err(RpcError::from)?;
         Ok((head == known).then_some(known))
     }
 }

@@ -1,8 +1,8 @@
 //! The calls about projects and what they have.
 
 use doorward_domain::{DisplayName, ProjectStatus, Timezone};
-use doorward_proto::{
-    Failure,
+use doorward_rpc::{
+    RpcError,
     directory::v1::{self as pb, change_languages_request::Change},
 };
 use tonic::Response;
@@ -22,7 +22,7 @@ pub(super) async fn list_projects(
     request: pb::ListProjectsRequest,
 ) -> Answer<pb::ListProjectsResponse> {
     let after = request.after_project_gid.as_deref().map(|after| gid(after, "after_project_gid")).transpose()?;
-    let page = directory.list_projects(after, page_size(request.page_size)?).await.map_err(Failure::from)?;
+    let page = directory.list_projects(after, page_size(request.page_size)?).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::ListProjectsResponse { projects: page.into_iter().map(convert::project).collect() }))
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn view_project(
     request: pb::ViewProjectRequest,
 ) -> Answer<pb::ProjectResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
-    let seen = directory.view_project(caller, project).await.map_err(Failure::from)?;
+    let seen = directory.view_project(caller, project).await.map_err(RpcError::from)?;
     let project = Some(convert::seen_project(seen));
     Ok(Response::new(pb::ProjectResponse { project, memberships: Vec::new() }))
 }
@@ -41,13 +41,13 @@ pub(super) async fn create_project(
     request: pb::CreateProjectRequest,
 ) -> Answer<pb::ProjectResponse> {
     let caller = gid(&request.caller_gid, "caller_gid")?;
-    let malformed = |field| move |malformed| Failure::from(Error::Malformed(field, malformed));
+    let malformed = |field| move |malformed| RpcError::from(Error::Malformed(field, malformed));
     let name = DisplayName::parse(request.name.as_deref().unwrap_or(NAME)).map_err(malformed("name"))?;
     let timezone = request.timezone.as_deref().map(str::parse).transpose().map_err(malformed("timezone"))?;
     let made = directory.create_project(caller.into(), name, timezone.unwrap_or_else(Timezone::default)).await;
-    let made = made.map_err(Failure::from)?;
-    let project = directory.get_full_project(made.gid).await.map_err(Failure::from)?;
-    let view = directory.view_member(caller.into(), made.gid, caller).await.map_err(Failure::from)?;
+    let made = made.map_err(RpcError::from)?;
+    let project = directory.get_full_project(made.gid).await.map_err(RpcError::from)?;
+    let view = directory.view_member(caller.into(), made.gid, caller).await.map_err(RpcError::from)?;
     let memberships = convert::members(view).memberships;
     Ok(Response::new(pb::ProjectResponse { project: Some(convert::full_project(project)), memberships }))
 }
@@ -75,7 +75,7 @@ pub(super) async fn purge_project(
     request: pb::PurgeProjectRequest,
 ) -> Answer<pb::PurgeProjectResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
-    directory.purge_project(Actor::User(caller), project).await.map_err(Failure::from)?;
+    directory.purge_project(Actor::User(caller), project).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::PurgeProjectResponse {}))
 }
 
@@ -84,10 +84,10 @@ pub(super) async fn transfer_project(
     request: pb::TransferProjectRequest,
 ) -> Answer<pb::ProjectResponse> {
     let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
-    let heir = gid(&request.user_gid, "user_gid")?;
+    let heir = gid(&request.new_owner_gid, "user_gid")?;
     let (full, memberships) =
-        directory.transfer_project(Actor::User(caller.into()), project, heir).await.map_err(Failure::from)?;
-    let user = directory.get_user_by_gid(caller).await.map_err(Failure::from)?;
+        directory.transfer_project(Actor::User(caller.into()), project, heir).await.map_err(RpcError::from)?;
+    let user = directory.get_user_by_gid(caller).await.map_err(RpcError::from)?;
     // Whose user is not the caller only lends their membership: users are not answered.
     let members = memberships
         .map(|membership| Member { user: crate::model::User { gid: membership.user, ..user.clone() }, membership });
@@ -101,7 +101,7 @@ pub(super) async fn change_languages(
     request: pb::ChangeLanguagesRequest,
 ) -> Answer<pb::ProjectResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
-    let change = match request.change.ok_or_else(|| Failure::invalid("change"))? {
+    let change = match request.change.ok_or_else(|| RpcError::invalid("change"))? {
         Change::Add(language) => LanguageChange::Add(language),
         Change::Remove(language) => LanguageChange::Remove(language),
     };
@@ -113,7 +113,7 @@ pub(super) async fn create_item(
     request: pb::CreateItemRequest,
 ) -> Answer<pb::CreateItemResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
-    let (item, full) = directory.create_item(list, request.name).await.map_err(Failure::from)?;
+    let (item, full) = directory.create_item(list, request.name).await.map_err(RpcError::from)?;
     let project = Some(convert::full_project(full));
     Ok(Response::new(pb::CreateItemResponse { item_gid: item.to_string(), project }))
 }
@@ -140,17 +140,17 @@ pub(super) async fn delete_items(
     answer(directory.delete_items(list, items).await)
 }
 
-fn list(caller_gid: &str, project: &str, kind: pb::ItemKind) -> Result<List, Failure> {
+fn list(caller_gid: &str, project: &str, kind: pb::ItemKind) -> Result<List, RpcError> {
     let kind = match kind {
         pb::ItemKind::Channel => ItemKind::Channel,
         pb::ItemKind::Ordering => ItemKind::Ordering,
         pb::ItemKind::Fieldlist => ItemKind::Fieldlist,
-        pb::ItemKind::Unspecified => return Err(Failure::invalid("kind")),
+        pb::ItemKind::Unspecified => return Err(RpcError::invalid("kind")),
     };
     Ok(List { caller: caller(caller_gid)?, project: gid(project, "project_gid")?, kind })
 }
 
 fn answer(changed: Result<FullProject, Error>) -> Answer<pb::ProjectResponse> {
-    let project = Some(convert::full_project(changed.map_err(Failure::from)?));
+    let project = Some(convert::full_project(changed.map_err(RpcError::from)?));
     Ok(Response::new(pb::ProjectResponse { project, memberships: Vec::new() }))
 }

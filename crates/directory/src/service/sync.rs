@@ -1,6 +1,6 @@
 //! What has changed, over gRPC.
 
-use doorward_proto::{Failure, directory::v1 as pb};
+use doorward_rpc::{RpcError, directory::v1 as pb};
 use doorward_service_tokens::check_project;
 use tonic::{Request, Response};
 
@@ -15,22 +15,19 @@ pub(super) async fn sync(directory: &Directory, request: pb::SyncRequest) -> Ans
     let user = gid(&request.user_gid, "user_gid")?;
     let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
     let since = Since { cc_cursor: request.cc_cursor, project, cursor: request.cursor };
-    let news = directory.list_news(user.into(), since, request.with_scopes).await.map_err(Failure::from)?;
+    let news = directory.list_news(user.into(), since, request.include_audiences).await.map_err(RpcError::from)?;
     Ok(Response::new(convert::news(news)))
 }
 
-pub(super) async fn get_cursors(
-    directory: &Directory,
-    request: pb::GetCursorsRequest,
-) -> Answer<pb::GetCursorsResponse> {
+pub(super) async fn get_cursor(directory: &Directory, request: pb::GetCursorRequest) -> Answer<pb::GetCursorResponse> {
     let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
     let cursor = if request.user_gid.is_empty() && project.is_none() {
         directory.last_change().await
     } else {
         directory.get_cursor(gid(&request.user_gid, "user_gid")?.into(), project).await
     };
-    let cursor = cursor.map_err(Failure::from)?;
-    Ok(Response::new(pb::GetCursorsResponse { cursor }))
+    let cursor = cursor.map_err(RpcError::from)?;
+    Ok(Response::new(pb::GetCursorResponse { cursor }))
 }
 
 pub(super) async fn publish(
@@ -41,10 +38,10 @@ pub(super) async fn publish(
     check_project(&request, project)?;
     let request = request.into_inner();
     let row = |row: pb::PublishedRow| {
-        let action = convert::known_action(row.action()).ok_or_else(|| Failure::invalid("rows"))?;
-        Ok::<_, Failure>(PublishedRow { action, data_type: row.data_type, data_key: row.data_key })
+        let action = convert::known_action(row.action()).ok_or_else(|| RpcError::invalid("rows"))?;
+        Ok::<_, RpcError>(PublishedRow { action, data_type: row.data_type, data_key: row.data_key })
     };
     let rows = request.rows.into_iter().map(row).collect::<Result<_, _>>()?;
-    let cursor = directory.publish(project, rows).await.map_err(Failure::from)?;
+    let cursor = directory.publish(project, rows).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::PublishResponse { cursor }))
 }

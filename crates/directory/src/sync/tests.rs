@@ -158,8 +158,8 @@ impl World {
                 let name = format!("user{}", number % (self.made + 3) + 1);
                 directory.invite_member(owner.into(), project, format!("{name}@example.org")).await.map(drop)
             }
-            4 | 5 => directory.accept_invite(user.into(), project).await.map(drop),
-            6 => directory.decline_invite(user.into(), project).await.map(drop),
+            4 | 5 => directory.accept_invitation(user.into(), project).await.map(drop),
+            6 => directory.decline_invitation(user.into(), project).await.map(drop),
             7 => directory.leave_project(user.into(), project).await,
             8 => directory.remove_member(Actor::User(owner.into()), project, user).await,
             9 | 10 => {

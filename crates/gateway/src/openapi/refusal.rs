@@ -1,7 +1,7 @@
 //! What a call may be refused with. Codes and messages are those of the envelope.
 
 use doorward_domain::ErrorCode;
-use doorward_proto::Failure;
+use doorward_rpc::RpcError;
 use serde_json::{Value, json};
 use utoipa::openapi::{ContentBuilder, Object, Ref, RefOr, Response, ResponseBuilder, Schema, Type};
 
@@ -46,7 +46,7 @@ impl Refusal {
     ];
 
     fn problem(self) -> Problem {
-        let failure = |code| Failure::new(code).into();
+        let failure = |code| RpcError::new(code).into();
         match self {
             Self::BadRequest => failure(ErrorCode::InvalidRequest),
             Self::Unauthenticated => failure(ErrorCode::Unauthenticated),

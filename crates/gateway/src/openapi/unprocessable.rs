@@ -1,7 +1,7 @@
 //! Status 422: what isn't there or is in no state for this, and the codes from 1000 up.
 
 use doorward_domain::ErrorCode;
-use doorward_proto::Failure;
+use doorward_rpc::RpcError;
 use serde_json::{Map, Value, json};
 use utoipa::openapi::Response;
 
@@ -24,7 +24,7 @@ impl Unprocessable {
     /// An example of each code, with its info.
     pub(super) fn examples(&self) -> Vec<Value> {
         let new = |code, info: Value| {
-            let (code, message) = Problem::from(Failure::new(code)).code_and_message();
+            let (code, message) = Problem::from(RpcError::new(code)).code_and_message();
             example(code, message, &info)
         };
         let mut all = Vec::new();

@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 use doorward_domain::Gid;
-use doorward_proto::Scope;
+use doorward_rpc::Scope;
 use doorward_service_tokens::{ClientName, MAX_PROJECTS};
 
 use super::ListFormat;
@@ -25,8 +25,8 @@ pub(crate) enum ServiceTokenCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  doorward service-token create --name search --scope verify --scope read\n  \
         doorward service-token create --name records --scope publish --project 0f8fad5b-d9cb-469f-a165-70867728950e\n\n\
-        Scopes:\n  verify   verify users' tokens (VerifyToken, WatchTrust, GetKeys)\n  \
-        read     read users, projects and members\n  follow   follow the change feed (Watch, WatchNotices)\n  \
+        Scopes:\n  verify   verify users' tokens (VerifyToken, WatchTrust, GetPublicKeys)\n  \
+        read     read users, projects and members\n  follow   follow the change feed (Watch, WatchEvents)\n  \
         publish  publish in the feeds of the projects given by --project (Publish)")]
 pub(crate) struct CreateServiceToken {
     /// Name of the client: a-z, 0-9, '-', '_' and '.'; with TLS between the services, also a name in its certificate

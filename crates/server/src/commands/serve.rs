@@ -7,7 +7,7 @@ use doorward_auth::{Auth, Deps};
 use doorward_directory::Directory;
 use doorward_domain::{RandomIds, SystemClock};
 use doorward_gateway::{Gateway, PeerSettings};
-use doorward_proto::{Peer, ServiceToken, channel::check_health, server::Listeners};
+use doorward_rpc::{Peer, ServiceToken, channel::check_health, server::Listeners};
 use doorward_storage::Database;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;

@@ -33,8 +33,8 @@ use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
-    DESCRIPTORS, Failure, channel,
-    idle::{Activity, IDLE_LIMITS, IdleLimits, IdleStream},
+    DESCRIPTORS, RpcError, channel,
+    idle_timeout::{Activity, IDLE_LIMITS, IdleLimits, IdleStream},
 };
 
 /// How long a shutdown waits for calls in flight, all of which end by their deadline.
@@ -294,7 +294,7 @@ pub fn request_id<T>(request: &tonic::Request<T>) -> channel::RequestId {
 fn panicked(panic: &(dyn Any + Send)) -> http::Response<Body> {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("of unknown kind"), "a call panicked");
-    Status::from(Failure::new(ErrorCode::Internal)).into_http()
+    Status::from(RpcError::new(ErrorCode::Internal)).into_http()
 }
 
 struct HeaderExtractor<'a>(&'a http::HeaderMap);

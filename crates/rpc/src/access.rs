@@ -62,7 +62,7 @@ impl Rpc {
     #[must_use]
     pub const fn access(self) -> Access {
         match self {
-            Self::AuthVerifyToken | Self::AuthGetKeys | Self::AuthWatchTrust => Access::Scope(Scope::Verify),
+            Self::AuthVerifyToken | Self::AuthGetPublicKeys | Self::AuthWatchTrust => Access::Scope(Scope::Verify),
             Self::DirectoryGetUser
             | Self::DirectoryGetProject
             | Self::DirectoryListProjects
@@ -72,27 +72,27 @@ impl Rpc {
             | Self::DirectoryViewProject
             | Self::DirectoryViewMember
             | Self::DirectoryViewMembers => Access::Scope(Scope::Read),
-            Self::DirectoryWatch | Self::DirectoryWatchNotices => Access::Scope(Scope::Follow),
+            Self::DirectoryWatchChanges | Self::DirectoryWatchEvents => Access::Scope(Scope::Follow),
             Self::DirectoryPublish => Access::Scope(Scope::Publish),
             Self::AuthVerifyPassword
-            | Self::AuthCountQuestion
+            | Self::AuthCountAnonymousCall
             | Self::AuthCountInvitation
             | Self::AuthRequestSignup
-            | Self::AuthCheckSignup
-            | Self::AuthFinishSignup
+            | Self::AuthVerifySignup
+            | Self::AuthCompleteSignup
             | Self::AuthRequestPasswordReset
             | Self::AuthResetPassword
             | Self::AuthChangePassword
             | Self::AuthRequestEmailChange
-            | Self::AuthCheckEmailChange
-            | Self::AuthFinishEmailChange
-            | Self::AuthNoteUserDeleted
-            | Self::AuthNoteInvitationDeclined
+            | Self::AuthVerifyEmailChange
+            | Self::AuthCompleteEmailChange
+            | Self::AuthReportUserDeleted
+            | Self::AuthReportInvitationDeclined
             | Self::AuthFindApiKey
             | Self::AuthVerifyApiKey
             | Self::AuthGetApiKey
             | Self::AuthRotateApiKey
-            | Self::AuthNoteApiUser
+            | Self::AuthReportApiUserChange
             | Self::AuthRenewToken
             | Self::AuthRevokeToken
             | Self::DirectoryFindLogin
@@ -120,13 +120,13 @@ impl Rpc {
             | Self::DirectoryMoveItem
             | Self::DirectoryDeleteItems
             | Self::DirectoryInviteMember
-            | Self::DirectoryResendInvite
+            | Self::DirectoryResendInvitation
             | Self::DirectoryRemoveMember
             | Self::DirectorySetMemberStatus
             | Self::DirectoryUpdateMember
-            | Self::DirectoryAcceptInvite
-            | Self::DirectoryDeclineInvite
-            | Self::DirectoryViewInvite
+            | Self::DirectoryAcceptInvitation
+            | Self::DirectoryDeclineInvitation
+            | Self::DirectoryViewInvitation
             | Self::DirectoryLeaveProject
             | Self::DirectoryPrepareAvatar
             | Self::DirectorySetAvatar
@@ -134,9 +134,9 @@ impl Rpc {
             | Self::DirectorySetIcon
             | Self::DirectoryFindIcon
             | Self::DirectoryListDiscardedMedia
-            | Self::DirectoryForgetDiscardedMedia
+            | Self::DirectoryConfirmMediaDeletion
             | Self::DirectorySync
-            | Self::DirectoryGetCursors => Access::Services,
+            | Self::DirectoryGetCursor => Access::Services,
         }
     }
 }
@@ -150,9 +150,13 @@ mod tests {
         for &rpc in Rpc::ALL {
             assert_eq!(Rpc::from_path(rpc.path()), Some(rpc));
         }
-        for unknown in
-            ["", "/", "/doorward.auth.v1.Auth/", "/doorward.auth.v1.Auth/getkeys", "doorward.auth.v1.Auth/GetKeys"]
-        {
+        for unknown in [
+            "",
+            "/",
+            "/doorward.auth.v1.Auth/",
+            "/doorward.auth.v1.Auth/getkeys",
+            "doorward.auth.v1.Auth/GetPublicKeys",
+        ] {
             assert_eq!(Rpc::from_path(unknown), None, "{unknown}");
         }
     }

@@ -4,14 +4,14 @@
 pub mod access;
 pub mod channel;
 mod convert;
-pub mod failure;
-mod idle;
+pub mod error;
+mod idle_timeout;
 pub mod server;
 pub mod service_token;
 
 pub use access::{Access, Rpc, Scope};
 pub use channel::{Channel, Peer};
-pub use failure::Failure;
+pub use error::RpcError;
 pub use service_token::ServiceToken;
 
 /// The compiled contracts, for gRPC reflection.

@@ -11,14 +11,14 @@ const DOMAIN: &str = "doorward";
 
 /// What a service answers instead of a result; all of it may be shown to the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
+pub struct RpcError {
     pub code: ErrorCode,
     pub info: Info,
     /// When trying again makes sense.
     pub retry_after: Option<Duration>,
 }
 
-impl Failure {
+impl RpcError {
     #[must_use]
     pub fn new(code: ErrorCode) -> Self {
         Self { code, info: Info::new(), retry_after: None }
@@ -84,8 +84,8 @@ const fn grpc_code(code: ErrorCode) -> Code {
     }
 }
 
-impl From<Failure> for Status {
-    fn from(failure: Failure) -> Self {
+impl From<RpcError> for Status {
+    fn from(failure: RpcError) -> Self {
         let info: HashMap<String, String> = failure.info.into_iter().collect();
         let mut details = ErrorDetails::with_error_info(failure.code.as_str(), DOMAIN, info);
         if failure.retry_after.is_some() {
@@ -95,7 +95,7 @@ impl From<Failure> for Status {
     }
 }
 
-impl From<Status> for Failure {
+impl From<Status> for RpcError {
     /// A status without our details comes from the transport: a peer that is away or too slow, or speaks otherwise.
     fn from(status: Status) -> Self {
         if let Some(sent) = Self::sent_in(&status) {
@@ -132,16 +132,17 @@ mod tests {
     #[test]
     fn every_code_survives_the_wire() {
         for &code in ErrorCode::ALL {
-            let sent = Failure::new(code).with_info("username", "unavailable").with_retry_after(Duration::from_secs(3));
-            assert_eq!(Failure::from(Status::from(sent.clone())), sent);
+            let sent =
+                RpcError::new(code).with_info("username", "unavailable").with_retry_after(Duration::from_secs(3));
+            assert_eq!(RpcError::from(Status::from(sent.clone())), sent);
         }
     }
 
     #[test]
     fn a_peer_that_is_away_is_unavailable_and_never_a_missing_login() {
         for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Unauthenticated, Code::Unknown] {
-            assert_eq!(Failure::from(Status::new(code, "")).code, ErrorCode::Unavailable);
+            assert_eq!(RpcError::from(Status::new(code, "")).code, ErrorCode::Unavailable);
         }
-        assert_eq!(Failure::from(Status::unimplemented("x")).code, ErrorCode::Internal);
+        assert_eq!(RpcError::from(Status::unimplemented("x")).code, ErrorCode::Internal);
     }
 }

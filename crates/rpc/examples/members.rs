@@ -5,7 +5,7 @@
     reason = "an example has few settings, and prints what it finds"
 )]
 
-use doorward_proto::{
+use doorward_rpc::{
     Peer, ServiceToken,
     auth::v1::{VerifyTokenRequest, auth_client::AuthClient},
     directory::v1::{CheckMembershipRequest, GetUserRequest, ListProjectsRequest, directory_client::DirectoryClient},

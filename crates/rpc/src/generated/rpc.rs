@@ -3,16 +3,16 @@
 pub enum Rpc {
     /// `/doorward.auth.v1.Auth/VerifyPassword`
     AuthVerifyPassword,
-    /// `/doorward.auth.v1.Auth/CountQuestion`
-    AuthCountQuestion,
+    /// `/doorward.auth.v1.Auth/CountAnonymousCall`
+    AuthCountAnonymousCall,
     /// `/doorward.auth.v1.Auth/CountInvitation`
     AuthCountInvitation,
     /// `/doorward.auth.v1.Auth/RequestSignup`
     AuthRequestSignup,
-    /// `/doorward.auth.v1.Auth/CheckSignup`
-    AuthCheckSignup,
-    /// `/doorward.auth.v1.Auth/FinishSignup`
-    AuthFinishSignup,
+    /// `/doorward.auth.v1.Auth/VerifySignup`
+    AuthVerifySignup,
+    /// `/doorward.auth.v1.Auth/CompleteSignup`
+    AuthCompleteSignup,
     /// `/doorward.auth.v1.Auth/RequestPasswordReset`
     AuthRequestPasswordReset,
     /// `/doorward.auth.v1.Auth/ResetPassword`
@@ -21,14 +21,14 @@ pub enum Rpc {
     AuthChangePassword,
     /// `/doorward.auth.v1.Auth/RequestEmailChange`
     AuthRequestEmailChange,
-    /// `/doorward.auth.v1.Auth/CheckEmailChange`
-    AuthCheckEmailChange,
-    /// `/doorward.auth.v1.Auth/FinishEmailChange`
-    AuthFinishEmailChange,
-    /// `/doorward.auth.v1.Auth/NoteUserDeleted`
-    AuthNoteUserDeleted,
-    /// `/doorward.auth.v1.Auth/NoteInvitationDeclined`
-    AuthNoteInvitationDeclined,
+    /// `/doorward.auth.v1.Auth/VerifyEmailChange`
+    AuthVerifyEmailChange,
+    /// `/doorward.auth.v1.Auth/CompleteEmailChange`
+    AuthCompleteEmailChange,
+    /// `/doorward.auth.v1.Auth/ReportUserDeleted`
+    AuthReportUserDeleted,
+    /// `/doorward.auth.v1.Auth/ReportInvitationDeclined`
+    AuthReportInvitationDeclined,
     /// `/doorward.auth.v1.Auth/FindApiKey`
     AuthFindApiKey,
     /// `/doorward.auth.v1.Auth/VerifyApiKey`
@@ -37,16 +37,16 @@ pub enum Rpc {
     AuthGetApiKey,
     /// `/doorward.auth.v1.Auth/RotateApiKey`
     AuthRotateApiKey,
-    /// `/doorward.auth.v1.Auth/NoteApiUser`
-    AuthNoteApiUser,
+    /// `/doorward.auth.v1.Auth/ReportApiUserChange`
+    AuthReportApiUserChange,
     /// `/doorward.auth.v1.Auth/RenewToken`
     AuthRenewToken,
     /// `/doorward.auth.v1.Auth/VerifyToken`
     AuthVerifyToken,
     /// `/doorward.auth.v1.Auth/RevokeToken`
     AuthRevokeToken,
-    /// `/doorward.auth.v1.Auth/GetKeys`
-    AuthGetKeys,
+    /// `/doorward.auth.v1.Auth/GetPublicKeys`
+    AuthGetPublicKeys,
     /// `/doorward.auth.v1.Auth/WatchTrust`
     AuthWatchTrust,
     /// `/doorward.directory.v1.Directory/FindLogin`
@@ -117,20 +117,20 @@ pub enum Rpc {
     DirectoryDeleteItems,
     /// `/doorward.directory.v1.Directory/InviteMember`
     DirectoryInviteMember,
-    /// `/doorward.directory.v1.Directory/ResendInvite`
-    DirectoryResendInvite,
+    /// `/doorward.directory.v1.Directory/ResendInvitation`
+    DirectoryResendInvitation,
     /// `/doorward.directory.v1.Directory/RemoveMember`
     DirectoryRemoveMember,
     /// `/doorward.directory.v1.Directory/SetMemberStatus`
     DirectorySetMemberStatus,
     /// `/doorward.directory.v1.Directory/UpdateMember`
     DirectoryUpdateMember,
-    /// `/doorward.directory.v1.Directory/AcceptInvite`
-    DirectoryAcceptInvite,
-    /// `/doorward.directory.v1.Directory/DeclineInvite`
-    DirectoryDeclineInvite,
-    /// `/doorward.directory.v1.Directory/ViewInvite`
-    DirectoryViewInvite,
+    /// `/doorward.directory.v1.Directory/AcceptInvitation`
+    DirectoryAcceptInvitation,
+    /// `/doorward.directory.v1.Directory/DeclineInvitation`
+    DirectoryDeclineInvitation,
+    /// `/doorward.directory.v1.Directory/ViewInvitation`
+    DirectoryViewInvitation,
     /// `/doorward.directory.v1.Directory/LeaveProject`
     DirectoryLeaveProject,
     /// `/doorward.directory.v1.Directory/PrepareAvatar`
@@ -145,45 +145,45 @@ pub enum Rpc {
     DirectoryFindIcon,
     /// `/doorward.directory.v1.Directory/ListDiscardedMedia`
     DirectoryListDiscardedMedia,
-    /// `/doorward.directory.v1.Directory/ForgetDiscardedMedia`
-    DirectoryForgetDiscardedMedia,
+    /// `/doorward.directory.v1.Directory/ConfirmMediaDeletion`
+    DirectoryConfirmMediaDeletion,
     /// `/doorward.directory.v1.Directory/Sync`
     DirectorySync,
-    /// `/doorward.directory.v1.Directory/GetCursors`
-    DirectoryGetCursors,
+    /// `/doorward.directory.v1.Directory/GetCursor`
+    DirectoryGetCursor,
     /// `/doorward.directory.v1.Directory/Publish`
     DirectoryPublish,
-    /// `/doorward.directory.v1.Directory/Watch`
-    DirectoryWatch,
-    /// `/doorward.directory.v1.Directory/WatchNotices`
-    DirectoryWatchNotices,
+    /// `/doorward.directory.v1.Directory/WatchChanges`
+    DirectoryWatchChanges,
+    /// `/doorward.directory.v1.Directory/WatchEvents`
+    DirectoryWatchEvents,
 }
 
 impl Rpc {
     pub const ALL: &'static [Self] = &[
         Self::AuthVerifyPassword,
-        Self::AuthCountQuestion,
+        Self::AuthCountAnonymousCall,
         Self::AuthCountInvitation,
         Self::AuthRequestSignup,
-        Self::AuthCheckSignup,
-        Self::AuthFinishSignup,
+        Self::AuthVerifySignup,
+        Self::AuthCompleteSignup,
         Self::AuthRequestPasswordReset,
         Self::AuthResetPassword,
         Self::AuthChangePassword,
         Self::AuthRequestEmailChange,
-        Self::AuthCheckEmailChange,
-        Self::AuthFinishEmailChange,
-        Self::AuthNoteUserDeleted,
-        Self::AuthNoteInvitationDeclined,
+        Self::AuthVerifyEmailChange,
+        Self::AuthCompleteEmailChange,
+        Self::AuthReportUserDeleted,
+        Self::AuthReportInvitationDeclined,
         Self::AuthFindApiKey,
         Self::AuthVerifyApiKey,
         Self::AuthGetApiKey,
         Self::AuthRotateApiKey,
-        Self::AuthNoteApiUser,
+        Self::AuthReportApiUserChange,
         Self::AuthRenewToken,
         Self::AuthVerifyToken,
         Self::AuthRevokeToken,
-        Self::AuthGetKeys,
+        Self::AuthGetPublicKeys,
         Self::AuthWatchTrust,
         Self::DirectoryFindLogin,
         Self::DirectoryGetInit,
@@ -219,13 +219,13 @@ impl Rpc {
         Self::DirectoryMoveItem,
         Self::DirectoryDeleteItems,
         Self::DirectoryInviteMember,
-        Self::DirectoryResendInvite,
+        Self::DirectoryResendInvitation,
         Self::DirectoryRemoveMember,
         Self::DirectorySetMemberStatus,
         Self::DirectoryUpdateMember,
-        Self::DirectoryAcceptInvite,
-        Self::DirectoryDeclineInvite,
-        Self::DirectoryViewInvite,
+        Self::DirectoryAcceptInvitation,
+        Self::DirectoryDeclineInvitation,
+        Self::DirectoryViewInvitation,
         Self::DirectoryLeaveProject,
         Self::DirectoryPrepareAvatar,
         Self::DirectorySetAvatar,
@@ -233,41 +233,41 @@ impl Rpc {
         Self::DirectorySetIcon,
         Self::DirectoryFindIcon,
         Self::DirectoryListDiscardedMedia,
-        Self::DirectoryForgetDiscardedMedia,
+        Self::DirectoryConfirmMediaDeletion,
         Self::DirectorySync,
-        Self::DirectoryGetCursors,
+        Self::DirectoryGetCursor,
         Self::DirectoryPublish,
-        Self::DirectoryWatch,
-        Self::DirectoryWatchNotices,
+        Self::DirectoryWatchChanges,
+        Self::DirectoryWatchEvents,
     ];
 
-    /// Returns the RPC with this path, such as `/doorward.auth.v1.Auth/GetKeys`.
+    /// Returns the RPC with this path, such as `/doorward.auth.v1.Auth/GetPublicKeys`.
     #[must_use]
     pub fn from_path(path: &str) -> Option<Self> {
         match path {
             "/doorward.auth.v1.Auth/VerifyPassword" => Some(Self::AuthVerifyPassword),
-            "/doorward.auth.v1.Auth/CountQuestion" => Some(Self::AuthCountQuestion),
+            "/doorward.auth.v1.Auth/CountAnonymousCall" => Some(Self::AuthCountAnonymousCall),
             "/doorward.auth.v1.Auth/CountInvitation" => Some(Self::AuthCountInvitation),
             "/doorward.auth.v1.Auth/RequestSignup" => Some(Self::AuthRequestSignup),
-            "/doorward.auth.v1.Auth/CheckSignup" => Some(Self::AuthCheckSignup),
-            "/doorward.auth.v1.Auth/FinishSignup" => Some(Self::AuthFinishSignup),
+            "/doorward.auth.v1.Auth/VerifySignup" => Some(Self::AuthVerifySignup),
+            "/doorward.auth.v1.Auth/CompleteSignup" => Some(Self::AuthCompleteSignup),
             "/doorward.auth.v1.Auth/RequestPasswordReset" => Some(Self::AuthRequestPasswordReset),
             "/doorward.auth.v1.Auth/ResetPassword" => Some(Self::AuthResetPassword),
             "/doorward.auth.v1.Auth/ChangePassword" => Some(Self::AuthChangePassword),
             "/doorward.auth.v1.Auth/RequestEmailChange" => Some(Self::AuthRequestEmailChange),
-            "/doorward.auth.v1.Auth/CheckEmailChange" => Some(Self::AuthCheckEmailChange),
-            "/doorward.auth.v1.Auth/FinishEmailChange" => Some(Self::AuthFinishEmailChange),
-            "/doorward.auth.v1.Auth/NoteUserDeleted" => Some(Self::AuthNoteUserDeleted),
-            "/doorward.auth.v1.Auth/NoteInvitationDeclined" => Some(Self::AuthNoteInvitationDeclined),
+            "/doorward.auth.v1.Auth/VerifyEmailChange" => Some(Self::AuthVerifyEmailChange),
+            "/doorward.auth.v1.Auth/CompleteEmailChange" => Some(Self::AuthCompleteEmailChange),
+            "/doorward.auth.v1.Auth/ReportUserDeleted" => Some(Self::AuthReportUserDeleted),
+            "/doorward.auth.v1.Auth/ReportInvitationDeclined" => Some(Self::AuthReportInvitationDeclined),
             "/doorward.auth.v1.Auth/FindApiKey" => Some(Self::AuthFindApiKey),
             "/doorward.auth.v1.Auth/VerifyApiKey" => Some(Self::AuthVerifyApiKey),
             "/doorward.auth.v1.Auth/GetApiKey" => Some(Self::AuthGetApiKey),
             "/doorward.auth.v1.Auth/RotateApiKey" => Some(Self::AuthRotateApiKey),
-            "/doorward.auth.v1.Auth/NoteApiUser" => Some(Self::AuthNoteApiUser),
+            "/doorward.auth.v1.Auth/ReportApiUserChange" => Some(Self::AuthReportApiUserChange),
             "/doorward.auth.v1.Auth/RenewToken" => Some(Self::AuthRenewToken),
             "/doorward.auth.v1.Auth/VerifyToken" => Some(Self::AuthVerifyToken),
             "/doorward.auth.v1.Auth/RevokeToken" => Some(Self::AuthRevokeToken),
-            "/doorward.auth.v1.Auth/GetKeys" => Some(Self::AuthGetKeys),
+            "/doorward.auth.v1.Auth/GetPublicKeys" => Some(Self::AuthGetPublicKeys),
             "/doorward.auth.v1.Auth/WatchTrust" => Some(Self::AuthWatchTrust),
             "/doorward.directory.v1.Directory/FindLogin" => Some(Self::DirectoryFindLogin),
             "/doorward.directory.v1.Directory/GetInit" => Some(Self::DirectoryGetInit),
@@ -303,13 +303,13 @@ impl Rpc {
             "/doorward.directory.v1.Directory/MoveItem" => Some(Self::DirectoryMoveItem),
             "/doorward.directory.v1.Directory/DeleteItems" => Some(Self::DirectoryDeleteItems),
             "/doorward.directory.v1.Directory/InviteMember" => Some(Self::DirectoryInviteMember),
-            "/doorward.directory.v1.Directory/ResendInvite" => Some(Self::DirectoryResendInvite),
+            "/doorward.directory.v1.Directory/ResendInvitation" => Some(Self::DirectoryResendInvitation),
             "/doorward.directory.v1.Directory/RemoveMember" => Some(Self::DirectoryRemoveMember),
             "/doorward.directory.v1.Directory/SetMemberStatus" => Some(Self::DirectorySetMemberStatus),
             "/doorward.directory.v1.Directory/UpdateMember" => Some(Self::DirectoryUpdateMember),
-            "/doorward.directory.v1.Directory/AcceptInvite" => Some(Self::DirectoryAcceptInvite),
-            "/doorward.directory.v1.Directory/DeclineInvite" => Some(Self::DirectoryDeclineInvite),
-            "/doorward.directory.v1.Directory/ViewInvite" => Some(Self::DirectoryViewInvite),
+            "/doorward.directory.v1.Directory/AcceptInvitation" => Some(Self::DirectoryAcceptInvitation),
+            "/doorward.directory.v1.Directory/DeclineInvitation" => Some(Self::DirectoryDeclineInvitation),
+            "/doorward.directory.v1.Directory/ViewInvitation" => Some(Self::DirectoryViewInvitation),
             "/doorward.directory.v1.Directory/LeaveProject" => Some(Self::DirectoryLeaveProject),
             "/doorward.directory.v1.Directory/PrepareAvatar" => Some(Self::DirectoryPrepareAvatar),
             "/doorward.directory.v1.Directory/SetAvatar" => Some(Self::DirectorySetAvatar),
@@ -317,12 +317,12 @@ impl Rpc {
             "/doorward.directory.v1.Directory/SetIcon" => Some(Self::DirectorySetIcon),
             "/doorward.directory.v1.Directory/FindIcon" => Some(Self::DirectoryFindIcon),
             "/doorward.directory.v1.Directory/ListDiscardedMedia" => Some(Self::DirectoryListDiscardedMedia),
-            "/doorward.directory.v1.Directory/ForgetDiscardedMedia" => Some(Self::DirectoryForgetDiscardedMedia),
+            "/doorward.directory.v1.Directory/ConfirmMediaDeletion" => Some(Self::DirectoryConfirmMediaDeletion),
             "/doorward.directory.v1.Directory/Sync" => Some(Self::DirectorySync),
-            "/doorward.directory.v1.Directory/GetCursors" => Some(Self::DirectoryGetCursors),
+            "/doorward.directory.v1.Directory/GetCursor" => Some(Self::DirectoryGetCursor),
             "/doorward.directory.v1.Directory/Publish" => Some(Self::DirectoryPublish),
-            "/doorward.directory.v1.Directory/Watch" => Some(Self::DirectoryWatch),
-            "/doorward.directory.v1.Directory/WatchNotices" => Some(Self::DirectoryWatchNotices),
+            "/doorward.directory.v1.Directory/WatchChanges" => Some(Self::DirectoryWatchChanges),
+            "/doorward.directory.v1.Directory/WatchEvents" => Some(Self::DirectoryWatchEvents),
             _ => None,
         }
     }
@@ -332,28 +332,28 @@ impl Rpc {
     pub const fn path(self) -> &'static str {
         match self {
             Self::AuthVerifyPassword => "/doorward.auth.v1.Auth/VerifyPassword",
-            Self::AuthCountQuestion => "/doorward.auth.v1.Auth/CountQuestion",
+            Self::AuthCountAnonymousCall => "/doorward.auth.v1.Auth/CountAnonymousCall",
             Self::AuthCountInvitation => "/doorward.auth.v1.Auth/CountInvitation",
             Self::AuthRequestSignup => "/doorward.auth.v1.Auth/RequestSignup",
-            Self::AuthCheckSignup => "/doorward.auth.v1.Auth/CheckSignup",
-            Self::AuthFinishSignup => "/doorward.auth.v1.Auth/FinishSignup",
+            Self::AuthVerifySignup => "/doorward.auth.v1.Auth/VerifySignup",
+            Self::AuthCompleteSignup => "/doorward.auth.v1.Auth/CompleteSignup",
             Self::AuthRequestPasswordReset => "/doorward.auth.v1.Auth/RequestPasswordReset",
             Self::AuthResetPassword => "/doorward.auth.v1.Auth/ResetPassword",
             Self::AuthChangePassword => "/doorward.auth.v1.Auth/ChangePassword",
             Self::AuthRequestEmailChange => "/doorward.auth.v1.Auth/RequestEmailChange",
-            Self::AuthCheckEmailChange => "/doorward.auth.v1.Auth/CheckEmailChange",
-            Self::AuthFinishEmailChange => "/doorward.auth.v1.Auth/FinishEmailChange",
-            Self::AuthNoteUserDeleted => "/doorward.auth.v1.Auth/NoteUserDeleted",
-            Self::AuthNoteInvitationDeclined => "/doorward.auth.v1.Auth/NoteInvitationDeclined",
+            Self::AuthVerifyEmailChange => "/doorward.auth.v1.Auth/VerifyEmailChange",
+            Self::AuthCompleteEmailChange => "/doorward.auth.v1.Auth/CompleteEmailChange",
+            Self::AuthReportUserDeleted => "/doorward.auth.v1.Auth/ReportUserDeleted",
+            Self::AuthReportInvitationDeclined => "/doorward.auth.v1.Auth/ReportInvitationDeclined",
             Self::AuthFindApiKey => "/doorward.auth.v1.Auth/FindApiKey",
             Self::AuthVerifyApiKey => "/doorward.auth.v1.Auth/VerifyApiKey",
             Self::AuthGetApiKey => "/doorward.auth.v1.Auth/GetApiKey",
             Self::AuthRotateApiKey => "/doorward.auth.v1.Auth/RotateApiKey",
-            Self::AuthNoteApiUser => "/doorward.auth.v1.Auth/NoteApiUser",
+            Self::AuthReportApiUserChange => "/doorward.auth.v1.Auth/ReportApiUserChange",
             Self::AuthRenewToken => "/doorward.auth.v1.Auth/RenewToken",
             Self::AuthVerifyToken => "/doorward.auth.v1.Auth/VerifyToken",
             Self::AuthRevokeToken => "/doorward.auth.v1.Auth/RevokeToken",
-            Self::AuthGetKeys => "/doorward.auth.v1.Auth/GetKeys",
+            Self::AuthGetPublicKeys => "/doorward.auth.v1.Auth/GetPublicKeys",
             Self::AuthWatchTrust => "/doorward.auth.v1.Auth/WatchTrust",
             Self::DirectoryFindLogin => "/doorward.directory.v1.Directory/FindLogin",
             Self::DirectoryGetInit => "/doorward.directory.v1.Directory/GetInit",
@@ -389,13 +389,13 @@ impl Rpc {
             Self::DirectoryMoveItem => "/doorward.directory.v1.Directory/MoveItem",
             Self::DirectoryDeleteItems => "/doorward.directory.v1.Directory/DeleteItems",
             Self::DirectoryInviteMember => "/doorward.directory.v1.Directory/InviteMember",
-            Self::DirectoryResendInvite => "/doorward.directory.v1.Directory/ResendInvite",
+            Self::DirectoryResendInvitation => "/doorward.directory.v1.Directory/ResendInvitation",
             Self::DirectoryRemoveMember => "/doorward.directory.v1.Directory/RemoveMember",
             Self::DirectorySetMemberStatus => "/doorward.directory.v1.Directory/SetMemberStatus",
             Self::DirectoryUpdateMember => "/doorward.directory.v1.Directory/UpdateMember",
-            Self::DirectoryAcceptInvite => "/doorward.directory.v1.Directory/AcceptInvite",
-            Self::DirectoryDeclineInvite => "/doorward.directory.v1.Directory/DeclineInvite",
-            Self::DirectoryViewInvite => "/doorward.directory.v1.Directory/ViewInvite",
+            Self::DirectoryAcceptInvitation => "/doorward.directory.v1.Directory/AcceptInvitation",
+            Self::DirectoryDeclineInvitation => "/doorward.directory.v1.Directory/DeclineInvitation",
+            Self::DirectoryViewInvitation => "/doorward.directory.v1.Directory/ViewInvitation",
             Self::DirectoryLeaveProject => "/doorward.directory.v1.Directory/LeaveProject",
             Self::DirectoryPrepareAvatar => "/doorward.directory.v1.Directory/PrepareAvatar",
             Self::DirectorySetAvatar => "/doorward.directory.v1.Directory/SetAvatar",
@@ -403,12 +403,12 @@ impl Rpc {
             Self::DirectorySetIcon => "/doorward.directory.v1.Directory/SetIcon",
             Self::DirectoryFindIcon => "/doorward.directory.v1.Directory/FindIcon",
             Self::DirectoryListDiscardedMedia => "/doorward.directory.v1.Directory/ListDiscardedMedia",
-            Self::DirectoryForgetDiscardedMedia => "/doorward.directory.v1.Directory/ForgetDiscardedMedia",
+            Self::DirectoryConfirmMediaDeletion => "/doorward.directory.v1.Directory/ConfirmMediaDeletion",
             Self::DirectorySync => "/doorward.directory.v1.Directory/Sync",
-            Self::DirectoryGetCursors => "/doorward.directory.v1.Directory/GetCursors",
+            Self::DirectoryGetCursor => "/doorward.directory.v1.Directory/GetCursor",
             Self::DirectoryPublish => "/doorward.directory.v1.Directory/Publish",
-            Self::DirectoryWatch => "/doorward.directory.v1.Directory/Watch",
-            Self::DirectoryWatchNotices => "/doorward.directory.v1.Directory/WatchNotices",
+            Self::DirectoryWatchChanges => "/doorward.directory.v1.Directory/WatchChanges",
+            Self::DirectoryWatchEvents => "/doorward.directory.v1.Directory/WatchEvents",
         }
     }
 }
