@@ -15,13 +15,13 @@ const WORKERS: usize = 2;
 
 /// A real answer.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Recorded {
+pub(crate) struct RecordedResponse {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: String,
     pub(crate) keys: JwkSet,
 }
 
-struct Bare {
+struct CeilingHandler {
     headers: Vec<(String, String)>,
     body: web::Bytes,
     keys: HashMap<String, DecodingKey>,
@@ -40,12 +40,13 @@ pub(crate) fn serve(words: &[String]) -> anyhow::Result<()> {
     let [address, file] = words else {
         bail!("usage: doorward-bench bare ADDRESS FILE");
     };
-    let recorded: Recorded = serde_json::from_slice(&std::fs::read(file)?)?;
+    let recorded: RecordedResponse = serde_json::from_slice(&std::fs::read(file)?)?;
     let mut validation = Validation::new(Algorithm::EdDSA);
     validation.set_issuer(&["doorward"]);
     validation.set_audience(&["doorward"]);
     let keys = recorded.keys.keys.iter().map(key).collect::<anyhow::Result<_>>()?;
-    let bare = web::Data::new(Bare { headers: recorded.headers, body: recorded.body.into(), keys, validation });
+    let bare =
+        web::Data::new(CeilingHandler { headers: recorded.headers, body: recorded.body.into(), keys, validation });
     let app = move || {
         App::new()
             .app_data(bare.clone())
@@ -60,7 +61,7 @@ fn key(jwk: &Jwk) -> anyhow::Result<(String, DecodingKey)> {
     Ok((jwk.common.key_id.clone().context("a key without an id")?, DecodingKey::from_jwk(jwk)?))
 }
 
-async fn init(request: HttpRequest, bare: web::Data<Bare>) -> HttpResponse {
+async fn init(request: HttpRequest, bare: web::Data<CeilingHandler>) -> HttpResponse {
     if !is_good(&request, &bare) {
         return HttpResponse::Unauthorized().finish();
     }
@@ -71,7 +72,7 @@ async fn init(request: HttpRequest, bare: web::Data<Bare>) -> HttpResponse {
     response.body(bare.body.clone())
 }
 
-fn is_good(request: &HttpRequest, bare: &Bare) -> bool {
+fn is_good(request: &HttpRequest, bare: &CeilingHandler) -> bool {
     let header = request.headers().get(AUTHORIZATION).and_then(|header| header.to_str().ok());
     let Some(token) = header.and_then(|header| header.strip_prefix("Bearer ")) else {
         return false;

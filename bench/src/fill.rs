@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::ensure;
-use doorward_domain::{Ids, RandomIds};
+use doorward_domain::{IdGenerator, RandomIdGenerator};
 use serde_json::json;
 
 use crate::{hash::RawHasher, installation::Installation, sql};
@@ -34,7 +34,7 @@ impl Size {
 }
 
 pub(crate) fn fill(installation: &Installation, size: Size) -> anyhow::Result<()> {
-    let gids: Vec<String> = (0..size.users).map(|_| RandomIds.gid().to_string()).collect();
+    let gids: Vec<String> = (0..size.users).map(|_| RandomIdGenerator.gid().to_string()).collect();
     import(installation, &gids)?;
     sql::execute(&installation.directory_url, &projects(&gids, size.projects))?;
     sql::analyze(&installation.directory_url)
@@ -88,13 +88,13 @@ fn projects(gids: &[String], count: usize) -> String {
 pub(crate) fn insert_projects(all: &[Team]) -> String {
     let (mut projects, mut memberships) = (Vec::new(), Vec::new());
     for (owner, members) in all {
-        let project = RandomIds.gid();
+        let project = RandomIdGenerator.gid();
         projects.push(format!("('{project}','A project',NULL,'{owner}','active','Europe/Amsterdam',0,0)"));
         memberships.push(format!("('{project}','{owner}','owner','active',NULL,0,0)"));
         let others = members.iter().filter(|gid| *gid != owner);
         memberships.extend(others.map(|gid| format!("('{project}','{gid}','member','active',NULL,0,0)")));
     }
-    format!("BEGIN; {}{}{LISTENERS}COMMIT;", insert(PROJECT, &projects), insert(MEMBERSHIP, &memberships))
+    format!("BEGIN; {}{}{SUBSCRIPTIONS_SQL}COMMIT;", insert(PROJECT, &projects), insert(MEMBERSHIP, &memberships))
 }
 
 /// Tables, and what is given of each row.
@@ -103,7 +103,7 @@ const MEMBERSHIP: &str =
     "memberships (project_gid, user_gid, role, status, rate_limit_per_second, created_at, updated_at)";
 
 /// Who is told of what, as the directory writes it: all of these memberships are active.
-const LISTENERS: &str = "
+const SUBSCRIPTIONS_SQL: &str = "
     INSERT INTO feed_seats (project_gid, seat, user_gid, since_cursor, until_cursor)
         SELECT project_gid, ROW_NUMBER() OVER (PARTITION BY project_gid ORDER BY user_gid) - 1, user_gid, 0,
             9223372036854775807 FROM memberships;

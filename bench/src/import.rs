@@ -1,11 +1,11 @@
 //! `doorward user import` of many users, into databases that were empty before.
 
-use doorward_domain::{Ids, RandomIds};
+use doorward_domain::{IdGenerator, RandomIdGenerator};
 
 use crate::{
     Effort, fill,
     installation::{Backend, Installation},
-    report::{Finding, Report},
+    report::{Measurement, Report},
     rounds,
     statistics::median,
 };
@@ -22,11 +22,11 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
         let installation = Installation::new(backend)?;
         // Migrated before, as it is where somebody imports.
         installation.run(&["user", "list"])?;
-        let gids: Vec<String> = (0..lines).map(|_| RandomIds.gid().to_string()).collect();
+        let gids: Vec<String> = (0..lines).map(|_| RandomIdGenerator.gid().to_string()).collect();
         Ok(fill::import(&installation, &gids)?.as_secs_f64())
     });
     let series = series.await?;
-    let finding = Finding::of(format!("import of {lines} users, {backend}"), "s", &series, |seconds| *seconds);
+    let finding = Measurement::of(format!("import of {lines} users, {backend}"), "s", &series, |seconds| *seconds);
     let per_second = f64::from(lines) / median(&series.values);
     let finding = finding.note(format!("{per_second:.0} lines/s"));
     let is_promised = backend == Backend::Postgres && !effort.is_quick;

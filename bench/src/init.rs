@@ -8,13 +8,13 @@ use hyper::StatusCode;
 
 use crate::{
     Effort,
-    bare::{self, Recorded},
+    bare::{self, RecordedResponse},
     client::{Call, Connection, log_in},
     fill::{PASSWORD, Size, USERNAME, fill},
     installation::{Backend, Installation},
     load::{self, Load},
     process::{Server, free_address},
-    report::{Finding, Report},
+    report::{Measurement, Report},
     rounds::{self, Series},
     sql,
     statistics::{Pair, median},
@@ -22,7 +22,7 @@ use crate::{
 
 pub(crate) const CONNECTIONS: usize = 32;
 /// Calls of either kind in a round of calls that come one after the other.
-const ALONE: usize = 40;
+const SINGLE_CALLS: usize = 40;
 
 pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
     let installation = Installation::new(backend)?;
@@ -43,7 +43,8 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let of_bare = |value: fn(&Pair) -> f64| median(&series.map(|round| value(&round.bare_tail)));
     let note =
         format!("of the ceiling: {:.2} and {:.2} ms", of_bare(|tail| tail.measured), of_bare(|tail| tail.ceiling));
-    report.add(Finding::of_pairs(name("p99 against p50"), "ms", &series, |round| round.tail).at_most(5.0).note(note));
+    report
+        .add(Measurement::of_pairs(name("p99 against p50"), "ms", &series, |round| round.tail).at_most(5.0).note(note));
 
     // The promise is about one caller. These tell how much of it is owed to answers and renewals that are shared.
     let mut many = Vec::new();
@@ -53,9 +54,9 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let series = compare(&server, &bare, &many, effort).await?;
     report.add(throughput(name("a token for each connection"), &series, ""));
     let mut connection = Connection::open(server.address).await?;
-    let alone = rounds::run(effort, async || alone(&installation, &mut connection, &call, ALONE).await).await?;
+    let alone = rounds::run(effort, async || alone(&installation, &mut connection, &call, SINGLE_CALLS).await).await?;
     let note = format!("{:.2} ms when nothing has changed", median(&alone.map(|alone| alone.unchanged)));
-    report.add(Finding::of(name("alone, after a change"), "ms", &alone, |alone| alone.changed).note(note));
+    report.add(Measurement::of(name("alone, after a change"), "ms", &alone, |alone| alone.changed).note(note));
     Ok(())
 }
 
@@ -107,13 +108,13 @@ async fn compare(server: &Server, bare: &Server, calls: &[Call], effort: Effort)
     rounds::run(effort, round).await
 }
 
-fn throughput(name: String, series: &Series<Comparison>, note: &str) -> Finding {
+fn throughput(name: String, series: &Series<Comparison>, note: &str) -> Measurement {
     let cpu = series.values.last().map(|round| round.cpu.as_str()).unwrap_or_default();
-    Finding::of_pairs(name, "/s", series, |round| round.rates).note(format!("{note}{cpu}"))
+    Measurement::of_pairs(name, "/s", series, |round| round.rates).note(format!("{note}{cpu}"))
 }
 
 /// An answer, and the keys that verify its token.
-pub(crate) async fn record(address: SocketAddr, call: &Call) -> anyhow::Result<Recorded> {
+pub(crate) async fn record(address: SocketAddr, call: &Call) -> anyhow::Result<RecordedResponse> {
     let mut connection = Connection::open(address).await?;
     let answer = connection.ask(call).await?;
     ensure!(answer.status == StatusCode::OK, "{}", String::from_utf8_lossy(&answer.body));
@@ -122,7 +123,7 @@ pub(crate) async fn record(address: SocketAddr, call: &Call) -> anyhow::Result<R
     let own = ["content-length", "date", "connection", "transfer-encoding"];
     let headers = answer.headers.iter().filter(|(name, _)| !own.contains(&name.as_str()));
     let headers = headers.map(|(name, value)| Ok((name.to_string(), value.to_str()?.to_owned())));
-    Ok(Recorded {
+    Ok(RecordedResponse {
         headers: headers.collect::<anyhow::Result<_>>()?,
         body: String::from_utf8(answer.body)?,
         keys: serde_json::from_slice(&keys.body)?,
@@ -130,7 +131,7 @@ pub(crate) async fn record(address: SocketAddr, call: &Call) -> anyhow::Result<R
 }
 
 /// Of this very binary, as a process of its own.
-pub(crate) async fn start_bare(installation: &Installation, recorded: &Recorded) -> anyhow::Result<Server> {
+pub(crate) async fn start_bare(installation: &Installation, recorded: &RecordedResponse) -> anyhow::Result<Server> {
     let directory = installation.path().join("bare");
     std::fs::create_dir(&directory)?;
     let file = directory.join("recorded.json");

@@ -2,7 +2,7 @@
 //! and a user in 2,000 projects. Also a login to that project.
 
 use anyhow::Context;
-use doorward_domain::{Ids, RandomIds};
+use doorward_domain::{IdGenerator, RandomIdGenerator};
 
 use crate::{
     Effort,
@@ -11,7 +11,7 @@ use crate::{
     init::alone,
     installation::{Backend, Installation},
     load,
-    report::{Finding, Report},
+    report::{Measurement, Report},
     rounds, sql,
     statistics::median,
 };
@@ -26,7 +26,7 @@ const PROJECT_LOGIN_MILLISECONDS: f64 = 100.0;
 const CALLS: usize = 4;
 
 pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
-    let gids: Vec<String> = (0..MEMBERS).map(|_| RandomIds.gid().to_string()).collect();
+    let gids: Vec<String> = (0..MEMBERS).map(|_| RandomIdGenerator.gid().to_string()).collect();
     let (own, others) = gids.split_at(1);
     let one_project: Vec<Team> = own.iter().map(|owner| (owner.clone(), others.to_vec())).collect();
     let groups = others.chunks(OTHERS).take(PROJECTS);
@@ -44,19 +44,20 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
         let (bytes, project) = (answer.body.len(), first_project(&answer.body)?);
         let login = async || Ok(median(&load::alone(&mut connection, &call, CALLS).await?));
         let logins = rounds::run(effort, login).await?;
-        let finding = Finding::of(format!("login, {what}, {backend}"), "ms", &logins, |login| *login);
+        let finding = Measurement::of(format!("login, {what}, {backend}"), "ms", &logins, |login| *login);
         report.add(finding.note(format!("{bytes} bytes")));
         if projects.len() == 1 {
             let call = Call::project_login(&project, USERNAME, PASSWORD);
             let bytes = connection.ask(&call).await?.body.len();
             let login = async || Ok(median(&load::alone(&mut connection, &call, CALLS).await?));
             let logins = rounds::run(effort, login).await?;
-            let finding = Finding::of(format!("login to {what}, {backend}"), "ms", &logins, |login| *login);
+            let finding = Measurement::of(format!("login to {what}, {backend}"), "ms", &logins, |login| *login);
             report.add(finding.at_most(PROJECT_LOGIN_MILLISECONDS).note(format!("{bytes} bytes")));
         }
         let call = Call::init(&log_in(server.address, USERNAME, PASSWORD).await?);
         let inits = rounds::run(effort, async || alone(&installation, &mut connection, &call, CALLS).await).await?;
-        let init = Finding::of(format!("init after a change, {what}, {backend}"), "ms", &inits, |init| init.changed);
+        let init =
+            Measurement::of(format!("init after a change, {what}, {backend}"), "ms", &inits, |init| init.changed);
         let unchanged = median(&inits.map(|init| init.unchanged));
         report.add(init.note(format!("{unchanged:.2} ms when nothing has changed")));
     }

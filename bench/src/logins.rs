@@ -10,7 +10,7 @@ use crate::{
     installation::{Backend, Installation},
     load,
     process::Server,
-    report::{Finding, Report},
+    report::{Measurement, Report},
     rounds,
     statistics::{Pair, median},
 };
@@ -30,7 +30,7 @@ pub(crate) async fn measure_throughput(report: &mut Report, backend: Backend, ef
         Ok(Pair::new(load.per_second, ceiling)?)
     });
     let series = series.await?;
-    let finding = Finding::of_pairs(format!("logins, {backend}"), "/s", &series, |pair| *pair);
+    let finding = Measurement::of_pairs(format!("logins, {backend}"), "/s", &series, |pair| *pair);
     report.add(finding.at_least(0.95).note(note));
     Ok(())
 }
@@ -40,7 +40,7 @@ pub(crate) async fn measure_one(report: &mut Report, backend: Backend, effort: E
     /// Long enough that caches are warm, short enough that both see the same machine.
     const RUN: usize = 10;
     /// Runs of either kind in a round.
-    const TURNS: usize = 4;
+    const RUNS_PER_ROUND: usize = 4;
     let installation = Installation::new(backend)?;
     fill(&installation, Size::SMALL)?;
     let server = installation.serve().await?;
@@ -51,7 +51,7 @@ pub(crate) async fn measure_one(report: &mut Report, backend: Backend, effort: E
     let (sum, count) = hashing(&server).await?;
     let series = rounds::run(effort, async || {
         let (mut hashes, mut logins) = (Vec::new(), Vec::new());
-        for _ in 0..TURNS {
+        for _ in 0..RUNS_PER_ROUND {
             hashes.extend(hash::alone(&mut hasher, RUN)?);
             logins.extend(load::alone(&mut connection, &call, RUN).await?);
         }
@@ -65,7 +65,7 @@ pub(crate) async fn measure_one(report: &mut Report, backend: Backend, effort: E
     let note =
         format!("login {login:.2} ms, hash {hash:.2} ms; in the server a hash took {in_server:.2} ms on average");
     let name = format!("one login less one hash, {backend}");
-    report.add(Finding::of(name, "ms", &series, |pair| pair.difference()).at_most(3.0).note(note));
+    report.add(Measurement::of(name, "ms", &series, |pair| pair.difference()).at_most(3.0).note(note));
     Ok(())
 }
 

@@ -10,7 +10,7 @@ use crate::{process, sql};
 /// Share of the machine from which on it counts as busy with other things.
 pub(crate) const BUSY_SHARE: f64 = 0.05;
 /// Length of one look at whether the machine is quiet.
-const LOOK: Duration = Duration::from_millis(500);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
 
 /// The machine, and the processes on it whose descendants are the benchmark's own.
 #[derive(Clone, Copy)]
@@ -35,7 +35,7 @@ impl Machine {
         let until = tokio::time::Instant::now() + limit;
         while tokio::time::Instant::now() < until {
             let before = self.usage()?;
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(SAMPLE_INTERVAL).await;
             if before.share_of_others(self.usage()?) <= BUSY_SHARE {
                 break;
             }

@@ -24,7 +24,7 @@ enum Verdict {
 }
 
 #[derive(Serialize)]
-pub(crate) struct Finding {
+pub(crate) struct Measurement {
     name: String,
     unit: &'static str,
     /// Over all rounds.
@@ -41,7 +41,7 @@ pub(crate) struct Finding {
     note: String,
 }
 
-impl Finding {
+impl Measurement {
     /// A single value, on which other programs have no influence.
     pub(crate) fn new(name: impl Into<String>, unit: &'static str, measured: f64) -> Self {
         Self {
@@ -181,7 +181,7 @@ pub(crate) fn write_table<const N: usize>(out: &mut impl Write, rows: &[[String;
 
 /// A section that ended with an error.
 #[derive(Serialize)]
-struct Failure {
+struct SectionError {
     section: String,
     error: String,
 }
@@ -190,8 +190,8 @@ pub(crate) struct Report {
     is_quick: bool,
     /// How busy the machine was with other things (proc(5)).
     load_before: String,
-    findings: Vec<Finding>,
-    failures: Vec<Failure>,
+    findings: Vec<Measurement>,
+    failures: Vec<SectionError>,
 }
 
 impl Report {
@@ -201,7 +201,7 @@ impl Report {
     }
 
     /// Keeps it, and shows on stderr that work goes on.
-    pub(crate) fn add(&mut self, finding: Finding) {
+    pub(crate) fn add(&mut self, finding: Measurement) {
         let [name, measured, _, ratio, ..] = finding.cells();
         // Progress only: a closed stderr is no reason to stop.
         let _ = writeln!(std::io::stderr(), "{name}: {measured} {ratio}");
@@ -211,7 +211,7 @@ impl Report {
     /// Keeps the error of a section, so that the others are still measured.
     pub(crate) fn end_section(&mut self, section: &str, outcome: anyhow::Result<()>) {
         if let Err(error) = outcome {
-            let failure = Failure { section: section.to_owned(), error: format!("{error:#}") };
+            let failure = SectionError { section: section.to_owned(), error: format!("{error:#}") };
             let _ = writeln!(std::io::stderr(), "{section}: {}", failure.error);
             self.failures.push(failure);
         }
@@ -219,23 +219,24 @@ impl Report {
 
     /// Whether no promise was missed or left out, and no section failed. What a busy machine left undecided was not missed.
     pub(crate) fn is_kept(&self) -> bool {
-        let is_broken = |finding: &Finding| matches!(finding.verdict, Some(Verdict::Missed | Verdict::NotMeasured));
+        let is_broken = |finding: &Measurement| matches!(finding.verdict, Some(Verdict::Missed | Verdict::NotMeasured));
         self.failures.is_empty() && !self.findings.iter().any(is_broken)
     }
 
     pub(crate) fn print(&self) -> anyhow::Result<()> {
         let head = ["", "measured", "ceiling", "ratio", "spread", "target", "", "rounds", "note"].map(str::to_owned);
-        let rows: Vec<[String; 9]> = [head].into_iter().chain(self.findings.iter().map(Finding::cells)).collect();
+        let rows: Vec<[String; 9]> = [head].into_iter().chain(self.findings.iter().map(Measurement::cells)).collect();
         let mut out = std::io::stdout().lock();
         write_table(&mut out, &rows)?;
         let cores = crate::hash::cores();
         writeln!(out, "{cores} cores, load before: {}", self.load_before)?;
-        let is_open = |finding: &&Finding| matches!(finding.verdict, Some(Verdict::BusyMachine | Verdict::NotMeasured));
+        let is_open =
+            |finding: &&Measurement| matches!(finding.verdict, Some(Verdict::BusyMachine | Verdict::NotMeasured));
         let open = self.findings.iter().filter(is_open).count();
         if open > 0 {
             writeln!(out, "the machine was too busy to judge {open} of the promises: repeat them when it is quiet")?;
         }
-        for Failure { section, error } in &self.failures {
+        for SectionError { section, error } in &self.failures {
             writeln!(out, "section {section} failed: {error}")?;
         }
         let json = json!({
@@ -261,11 +262,11 @@ mod tests {
         Series { values, conditions }
     }
 
-    fn finding(ratios: &[f64], is_busy: bool) -> Finding {
-        Finding::of_pairs("logins", "/s", &series(ratios, is_busy), |pair| *pair)
+    fn finding(ratios: &[f64], is_busy: bool) -> Measurement {
+        Measurement::of_pairs("logins", "/s", &series(ratios, is_busy), |pair| *pair)
     }
 
-    fn report(findings: impl IntoIterator<Item = Finding>) -> Report {
+    fn report(findings: impl IntoIterator<Item = Measurement>) -> Report {
         let mut report = Report::new(true);
         findings.into_iter().for_each(|finding| report.add(finding));
         report
@@ -276,7 +277,7 @@ mod tests {
         assert_eq!(finding(&[0.5, 0.96, 0.99], false).at_least(0.95).verdict, Some(Verdict::Kept));
         assert_eq!(finding(&[0.5, 0.6, 0.99], false).at_least(0.95).verdict, Some(Verdict::Missed));
         assert_eq!(finding(&[1.0, 1.1, 9.0], false).at_most(1.2).verdict, Some(Verdict::Kept));
-        let value = Finding::of("login", "ms", &series(&[0.2, 0.3, 0.4], false), |pair| pair.measured);
+        let value = Measurement::of("login", "ms", &series(&[0.2, 0.3, 0.4], false), |pair| pair.measured);
         assert_eq!(value.at_most(2.9).verdict, Some(Verdict::Missed));
     }
 
@@ -318,7 +319,7 @@ mod tests {
             "a note",
         ];
         assert_eq!(cells, expected.map(str::to_owned));
-        let single = Finding::new("memory", "MiB", 12.34).at_most(20.0).cells();
+        let single = Measurement::new("memory", "MiB", 12.34).at_most(20.0).cells();
         assert_eq!(single, ["memory", "12.3 MiB", "", "", "", "<= 20.0", "kept", "", ""].map(str::to_owned));
     }
 

@@ -10,20 +10,20 @@ use crate::{
     installation::{Backend, Installation},
     load,
     process::Server,
-    report::{Finding, Report},
+    report::{Measurement, Report},
     rounds,
     statistics::{Pair, median},
 };
 
 const LIMIT: f64 = 1.2;
 
-struct Place {
+struct BenchServer {
     server: Server,
     connection: Connection,
     token: String,
 }
 
-impl Place {
+impl BenchServer {
     async fn open(installation: &Installation) -> anyhow::Result<Self> {
         let server = installation.serve().await?;
         let token = log_in(server.address, USERNAME, PASSWORD).await?;
@@ -61,7 +61,7 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     fill(&small, Size::SMALL)?;
     fill(&large, size)?;
 
-    let (mut small, mut large) = (Place::open(&small).await?, Place::open(&large).await?);
+    let (mut small, mut large) = (BenchServer::open(&small).await?, BenchServer::open(&large).await?);
     let time = Duration::from_secs(if effort.is_quick { 1 } else { 4 });
     let login = Call::login(USERNAME, PASSWORD);
     let series = rounds::run(effort.times(2), async || {
@@ -77,7 +77,7 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let findings: [(&str, PairOf); 3] =
         [("login", |round| round.login), ("init", |round| round.init), ("init under load", |round| round.loaded)];
     for (what, pair) in findings {
-        let finding = Finding::of_pairs(format!("{what} among many, {backend}"), "ms", &series, pair);
+        let finding = Measurement::of_pairs(format!("{what} among many, {backend}"), "ms", &series, pair);
         report.add(finding.at_most(LIMIT).note(places.clone()));
     }
     Ok(())

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::{Context, ensure};
-use doorward_domain::{Ids, RandomIds};
+use doorward_domain::{IdGenerator, RandomIdGenerator};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::{Value, json};
 use tokio::{
@@ -18,14 +18,14 @@ use crate::{
     installation::{Backend, Installation},
     load,
     process::Server,
-    report::{Finding, Report},
+    report::{Measurement, Report},
     rounds,
     socket::Socket,
     sql,
     statistics::{Summary, milliseconds, percentile},
 };
 
-const KIB_EACH: f64 = 20.0;
+const MAX_KIB_PER_SOCKET: f64 = 20.0;
 const ALL_WITHIN_MS: f64 = 500.0;
 const P50_MS: f64 = 20.0;
 const P99_MS: f64 = 150.0;
@@ -36,11 +36,11 @@ const CHANGES: usize = 4;
 /// Handshakes at once.
 const AT_ONCE: usize = 50;
 /// For everybody to be told, before it counts as never.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// Connections that ask for news meanwhile.
 const BUSY: usize = 16;
 
-struct Place {
+struct BenchServer {
     server: Server,
     tokens: Vec<String>,
     project: String,
@@ -51,10 +51,10 @@ struct Place {
     heard: UnboundedReceiver<Instant>,
 }
 
-impl Place {
+impl BenchServer {
     /// One project with so many members, besides its owner.
     async fn open(installation: &Installation, members: usize) -> anyhow::Result<Self> {
-        let gids: Vec<String> = (0..=members).map(|_| RandomIds.gid().to_string()).collect();
+        let gids: Vec<String> = (0..=members).map(|_| RandomIdGenerator.gid().to_string()).collect();
         import(installation, &gids)?;
         let team = (gids.first().context("an owner")?.clone(), gids.clone());
         sql::execute(&installation.directory_url, &insert_projects(&[team]))?;
@@ -107,7 +107,7 @@ impl Place {
         ensure!(status == call.expected, "answered {status}");
         let mut times = Vec::with_capacity(sockets);
         for _ in 0..sockets {
-            let heard = tokio::time::timeout(PATIENCE, self.heard.recv()).await;
+            let heard = tokio::time::timeout(TIMEOUT, self.heard.recv()).await;
             times.push(heard.context("not all were told")?.context("a channel")?.duration_since(sent));
         }
         Ok(times)
@@ -117,7 +117,7 @@ impl Place {
 pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
     let members = if effort.is_quick { 200 } else { 1000 };
     let installation = Installation::new(backend)?;
-    let mut place = Place::open(&installation, members).await?;
+    let mut place = BenchServer::open(&installation, members).await?;
 
     place.connect_all().await?;
     let mut changes = 0;
@@ -132,7 +132,7 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     });
     let series = series.await?;
     let name = format!("a change told to {members} sockets, {backend}");
-    let all = Finding::of(name, "ms", &series, |lasts| lasts.median);
+    let all = Measurement::of(name, "ms", &series, |lasts| lasts.median);
     let worst = series.map(|lasts| lasts.greatest).into_iter().fold(f64::NAN, f64::max);
     report.add(all.at_most(ALL_WITHIN_MS).note(format!("from the call to the last of them; at worst {worst:.0} ms")));
 
@@ -147,8 +147,8 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let open = place.server.metric("doorward_sockets_open").await?;
     ensure!(open >= f64::from(u32::try_from(count)?), "{open} sockets are open");
     let kib = (place.server.private_mib()? - before) * 1024.0 / f64::from(u32::try_from(count - members)?);
-    let memory = Finding::new(format!("private memory of each of {count} sockets, {backend}"), "KiB", kib);
-    report.add(memory.at_most(KIB_EACH).note(format!("{before:.0} MiB with {members} of them")));
+    let memory = Measurement::new(format!("private memory of each of {count} sockets, {backend}"), "KiB", kib);
+    report.add(memory.at_most(MAX_KIB_PER_SOCKET).note(format!("{before:.0} MiB with {members} of them")));
     drop(place);
     measure_latency(report, backend, effort).await
 }
@@ -163,7 +163,7 @@ struct Latency {
 async fn measure_latency(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
     let members = 100;
     let installation = Installation::new(backend)?;
-    let mut place = Place::open(&installation, members).await?;
+    let mut place = BenchServer::open(&installation, members).await?;
     place.connect_all().await?;
     let time = Duration::from_secs(if effort.is_quick { 2 } else { 4 });
     let idle = Call::post_as("/sync/get", &place.owner_token, &json!({"cc_cursor": place.cursor}));
@@ -190,7 +190,7 @@ async fn measure_latency(report: &mut Report, backend: Backend, effort: Effort) 
     let series = series.await?;
     let note = format!("{changes} changes to {members} sockets, from the call; {BUSY} connections ask for news");
     let name = |what: &str| format!("a change told under load, {what}, {backend}");
-    report.add(Finding::of(name("p50"), "ms", &series, |round| round.p50).at_most(P50_MS).note(note));
-    report.add(Finding::of(name("p99"), "ms", &series, |round| round.p99).at_most(P99_MS));
+    report.add(Measurement::of(name("p50"), "ms", &series, |round| round.p50).at_most(P50_MS).note(note));
+    report.add(Measurement::of(name("p99"), "ms", &series, |round| round.p99).at_most(P99_MS));
     Ok(())
 }

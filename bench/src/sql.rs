@@ -4,7 +4,7 @@ use anyhow::Context;
 use diesel::{
     Connection, PgConnection, RunQueryDsl, SqliteConnection, connection::SimpleConnection, dsl::sql, sql_types::Integer,
 };
-use doorward_domain::{Ids, RandomIds};
+use doorward_domain::{IdGenerator, RandomIdGenerator};
 
 /// Where `scripts/with-postgres.sh` says that the server is.
 const POSTGRES_VARIABLE: &str = "TEST_POSTGRES_URL";
@@ -20,7 +20,7 @@ impl PostgresDatabase {
     pub(crate) fn create() -> anyhow::Result<Self> {
         let server =
             postgres_url().with_context(|| format!("{POSTGRES_VARIABLE} is not set: run this by `make bench`"))?;
-        let name = format!("bench_{}", RandomIds.gid().to_string().replace('-', "_"));
+        let name = format!("bench_{}", RandomIdGenerator.gid().to_string().replace('-', "_"));
         execute(&server, &format!("CREATE DATABASE {name}"))?;
         let (base, _) = server.rsplit_once('/').context("a URL without a database")?;
         let url = format!("{base}/{name}");

@@ -14,19 +14,19 @@ use crate::{
     installation::{Backend, Installation},
     load,
     process::Server,
-    report::{Finding, Report},
+    report::{Measurement, Report},
     rounds, sql,
     statistics::{Pair, median},
 };
 
 const LIMIT: f64 = 1.2;
-const OF_CEILING: f64 = 0.4;
+const MIN_CEILING_RATIO: f64 = 0.4;
 const ROWS: u32 = 5_000_000;
 const ROWS_QUICK: u32 = 200_000;
 /// Changes that the user is told of.
 const CHANGES: usize = 10;
 
-struct Place {
+struct BenchServer {
     server: Server,
     connection: Connection,
     /// With nothing new, and with some rows behind all of the others'.
@@ -35,7 +35,7 @@ struct Place {
     init: Call,
 }
 
-impl Place {
+impl BenchServer {
     /// With so many changes that concern others, before those that don't.
     async fn open(installation: &Installation, others: u32) -> anyhow::Result<Self> {
         let server = installation.serve().await?;
@@ -68,7 +68,7 @@ impl Place {
 }
 
 /// By turns, so that a slow moment of the machine counts for both.
-async fn compare_alone(large: &mut Place, small: &mut Place) -> anyhow::Result<Pair> {
+async fn compare_alone(large: &mut BenchServer, small: &mut BenchServer) -> anyhow::Result<Pair> {
     let (mut in_large, mut in_small) = (Vec::new(), Vec::new());
     for _ in 0..5 {
         in_large.extend(large.alone().await?);
@@ -130,8 +130,8 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     fill(&few, Size::SMALL)?;
     fill(&many, Size::SMALL)?;
     // The large one first: it takes longer than an idle connection to the other would last.
-    let mut large = Place::open(&many, rows).await?;
-    let mut small = Place::open(&few, 1).await?;
+    let mut large = BenchServer::open(&many, rows).await?;
+    let mut small = BenchServer::open(&few, 1).await?;
     let recorded = record(small.server.address, &small.init).await?;
     let bare = start_bare(&few, &recorded).await?;
     let time = Duration::from_secs(if effort.is_quick { 1 } else { 4 });
@@ -148,7 +148,7 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     });
     let series = series.await?;
     let name = format!("sync, nothing new, {CONNECTIONS} connections, {backend}");
-    report.add(Finding::of_pairs(name, "/s", &series, |round| round.rates).at_least(OF_CEILING));
+    report.add(Measurement::of_pairs(name, "/s", &series, |round| round.rates).at_least(MIN_CEILING_RATIO));
     let sizes = format!("a feed of {rows} rows against one of few");
     let findings: [(&str, PairOf); 3] = [
         ("nothing new", |round| round.idle),
@@ -156,7 +156,7 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
         ("10 rows behind all others', alone", |round| round.alone),
     ];
     for (what, pair) in findings {
-        let finding = Finding::of_pairs(format!("sync, {what}, {backend}"), "ms", &series, pair);
+        let finding = Measurement::of_pairs(format!("sync, {what}, {backend}"), "ms", &series, pair);
         report.add(finding.at_most(LIMIT).note(sizes.clone()));
     }
     Ok(())

@@ -18,7 +18,7 @@ use crate::{
     installation::{Backend, Installation},
     load,
     process::{Cpu, Server, free_address},
-    report::{Finding, Report},
+    report::{Measurement, Report},
     rounds, sql,
     statistics::{Pair, median},
 };
@@ -44,10 +44,10 @@ pub(crate) async fn measure_checks(report: &mut Report, effort: Effort) -> anyho
     let series = series.await?;
     let of = |value: fn(&Pair) -> f64| median(&series.map(|checks| value(&checks.alone)));
     let note = format!("CPU {:.1} us with, {:.1} us without", of(|check| check.measured), of(|check| check.ceiling));
-    let check = Finding::of("checking a token", "us", &series, |checks| checks.alone.difference());
+    let check = Measurement::of("checking a token", "us", &series, |checks| checks.alone.difference());
     report.add(check.at_most(15.0).note(note));
     let name = format!("an authorised call with {REVOCATIONS} revocations");
-    let crowd = Finding::of_pairs(name, "us", &series, |checks| checks.crowded);
+    let crowd = Measurement::of_pairs(name, "us", &series, |checks| checks.crowded);
     report.add(crowd.at_most(1.1).note("CPU, against the same without any"));
     Ok(())
 }
@@ -118,7 +118,7 @@ pub(crate) async fn measure_renewals(report: &mut Report, effort: Effort) -> any
         Ok(Pair::new((micros(renewals) - micros(bare)) / f64::from(count), signature)?)
     });
     let series = series.await?;
-    let finding = Finding::of_pairs("renewing a token, less a bare call", "us", &series, |pair| *pair);
+    let finding = Measurement::of_pairs("renewing a token, less a bare call", "us", &series, |pair| *pair);
     report.add(finding.at_most(2.0).note("the ceiling is one signature, between such calls as well"));
     Ok(())
 }

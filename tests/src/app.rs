@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{Answer, Backend, Http, Installation, PASSWORD, Process, eventually};
 
 /// How long a server may take until it is ready, also on a busy machine.
-pub const START: Duration = Duration::from_secs(20);
+pub const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub struct App {
     pub process: Process,
@@ -143,7 +143,7 @@ impl Http {
 
 /// Polls the health of a server until it is ready; fails at once when it ends instead.
 pub async fn wait_until_ready(process: &mut Process, ops: &Http) {
-    eventually("ready", START, async || {
+    eventually("ready", START_TIMEOUT, async || {
         assert!(process.is_running(), "it ended: {}", process.log());
         (ops.status("/health/ready").await == Some(200)).then_some(())
     })

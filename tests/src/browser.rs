@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use crate::{Http, Process, eventually, ports, process::clean_command};
 
 /// For a browser to start, on a busy machine.
-const START: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 /// For a page to show what it is expected to.
 const AT_ONCE: Duration = Duration::from_secs(20);
 /// What WebDriver calls the one member of a reference to an element (section 12.2).
@@ -40,7 +40,7 @@ impl Browser {
         command.arg(format!("--port={port}")).env("HOME", directory);
         let mut driver = Process::spawn(command, directory, "");
         let http = Http::new(&address);
-        eventually("chromedriver: `./scripts/setup.sh test` installs it", START, async || {
+        eventually("chromedriver: `./scripts/setup.sh test` installs it", START_TIMEOUT, async || {
             assert!(driver.is_running(), "it ended: {}", driver.log());
             (http.status("/status").await == Some(200)).then_some(())
         })
@@ -85,7 +85,7 @@ impl Drop for Browser {
     /// Chromium would outlive its driver, also after a test that failed.
     fn drop(&mut self) {
         let Ok(mut driver) = TcpStream::connect(self.http.address()) else { return };
-        drop(driver.set_read_timeout(Some(START)));
+        drop(driver.set_read_timeout(Some(START_TIMEOUT)));
         let end =
             format!("DELETE {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.session, self.http.address());
         // Answered when it has ended.

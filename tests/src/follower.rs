@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::{Answer, ApiUser, Http, User, json::named};
 
 /// One client. Entries are kept by type and key, as init has them.
-pub struct Follower {
+pub struct SyncFollower {
     name: String,
     pub token: String,
     http: Http,
@@ -20,11 +20,11 @@ pub struct Follower {
 /// Who follows, and what ids are called in what they are told.
 #[derive(Default)]
 pub struct Audience {
-    followers: Vec<Follower>,
+    followers: Vec<SyncFollower>,
     names: Vec<(String, String)>,
 }
 
-impl Follower {
+impl SyncFollower {
     async fn start(name: &str, token: &str, http: &Http) -> Self {
         let (result, data) = http.init(token).await.success();
         let cursor = result["cc.cursor"].as_i64().expect("a cursor");
@@ -113,16 +113,16 @@ impl Audience {
     /// From the present on.
     pub async fn seat(&mut self, user: &User) {
         self.name(&user.gid, &user.username);
-        self.followers.push(Follower::start(&user.username, &user.token, &user.http).await);
+        self.followers.push(SyncFollower::start(&user.username, &user.token, &user.http).await);
     }
 
     pub async fn seat_robot(&mut self, robot: &ApiUser) {
         self.name(&robot.gid, "robot");
         let (token, http) = (robot.auth().await.token(), robot.http());
-        self.followers.push(Follower::start("robot", &token, http).await);
+        self.followers.push(SyncFollower::start("robot", &token, http).await);
     }
 
-    pub fn follower(&mut self, name: &str) -> &mut Follower {
+    pub fn follower(&mut self, name: &str) -> &mut SyncFollower {
         self.followers.iter_mut().find(|follower| follower.name == name).expect("somebody who follows")
     }
 

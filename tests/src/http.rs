@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::{Answer, eventually};
 
 /// Longer than any answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Between the parts of a form.
 pub const BOUNDARY: &str = "----doorward-tests-7MA4YWxkTrZu0gW";
@@ -157,10 +157,8 @@ impl Call {
 
     /// One of many at once, for which a busy machine may have no time at first: sent again after a 503.
     pub async fn send_until_served(self) -> Answer {
-        eventually("an answer", PATIENCE, async || {
-            Some(self.clone().send().await).filter(|answer| answer.status != 503)
-        })
-        .await
+        eventually("an answer", TIMEOUT, async || Some(self.clone().send().await).filter(|answer| answer.status != 503))
+            .await
     }
 
     /// # Errors
@@ -177,6 +175,6 @@ impl Call {
             let body = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
             Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
         };
-        tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| format!("no answer in {PATIENCE:?}"))?
+        tokio::time::timeout(TIMEOUT, exchange).await.map_err(|_| format!("no answer in {TIMEOUT:?}"))?
     }
 }

@@ -8,12 +8,12 @@ use crate::{Answer, App, Backend, Http, Installation, PASSWORD, SmtpServer, User
 
 pub const APP_URL: &str = "https://app.example.org/start";
 
-pub struct MailedApp {
+pub struct MailApp {
     pub app: App,
     pub smtp: SmtpServer,
 }
 
-impl Deref for MailedApp {
+impl Deref for MailApp {
     type Target = App;
 
     fn deref(&self) -> &App {
@@ -32,7 +32,7 @@ pub fn mail_settings(smtp: &SmtpServer) -> [(String, String); 3] {
     .map(|(name, value)| (name.to_owned(), value))
 }
 
-impl MailedApp {
+impl MailApp {
     pub async fn start(backend: Backend) -> Self {
         Self::with(backend, &[]).await
     }

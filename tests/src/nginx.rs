@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use crate::{Http, Process, eventually, ports};
 
 /// How long it may take to start.
-const START: Duration = Duration::from_secs(20);
+const START_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub struct Nginx {
     process: Process,
@@ -27,7 +27,7 @@ impl Nginx {
         command.env_clear().arg("-p").arg(directory.path()).arg("-c").arg(&path).args(["-e", "stderr"]);
         let process = Process::spawn(command, directory.path(), "");
         let mut nginx = Self { process, _directory: directory, http: Http::new(&address) };
-        eventually("nginx", START, async || {
+        eventually("nginx", START_TIMEOUT, async || {
             assert!(nginx.process.is_running(), "it ended: {}", nginx.process.log());
             (nginx.http.status("/api/ping").await == Some(200)).then_some(())
         })

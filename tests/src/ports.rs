@@ -3,7 +3,7 @@
 
 use std::{fs::File, net::TcpListener};
 
-use doorward_domain::{Ids, RandomIds};
+use doorward_domain::{IdGenerator, RandomIdGenerator};
 
 /// A port that nothing listens on, and that no other test gets until this one's process ends: what is to listen there may
 /// take its time to start.
@@ -12,7 +12,8 @@ pub fn free() -> u16 {
     let directory = std::env::temp_dir().join("doorward-test-ports");
     std::fs::create_dir_all(&directory).expect("a directory");
     for _ in 0..1000 {
-        let port = 16_384 + u16::from_str_radix(&RandomIds.gid().to_string()[..4], 16).expect("hexadecimal") % 16_000;
+        let port =
+            16_384 + u16::from_str_radix(&RandomIdGenerator.gid().to_string()[..4], 16).expect("hexadecimal") % 16_000;
         let lock = File::create(directory.join(port.to_string())).expect("a file");
         if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             // Held until the process ends.

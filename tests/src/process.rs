@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use doorward_domain::{Ids, RandomIds};
+use doorward_domain::{IdGenerator, RandomIdGenerator};
 
 use crate::eventually;
 
@@ -100,7 +100,7 @@ impl Process {
     /// Starts it with `stdin` to read; what it writes goes to files in `directory`.
     #[must_use]
     pub fn spawn(mut command: Command, directory: &Path, stdin: &str) -> Self {
-        let id = RandomIds.gid();
+        let id = RandomIdGenerator.gid();
         let file = |kind: &str| directory.join(format!("{id}.{kind}"));
         let (input, stdout, stderr) = (file("stdin"), file("stdout"), file("stderr"));
         let create = |path: &PathBuf| Stdio::from(File::create(path).expect("a file for output"));

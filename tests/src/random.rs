@@ -1,6 +1,6 @@
 //! Choices that a seed determines (splitmix64, Steele et al., OOPSLA 2014).
 
-use doorward_domain::{Ids, RandomIds};
+use doorward_domain::{IdGenerator, RandomIdGenerator};
 
 /// A sequence of choices.
 pub struct Random(u64);
@@ -22,7 +22,7 @@ fn wanted() -> Option<u64> {
 }
 
 fn drawn() -> u64 {
-    u64::from_str_radix(&RandomIds.gid().to_string()[..8], 16).expect("hexadecimal")
+    u64::from_str_radix(&RandomIdGenerator.gid().to_string()[..8], 16).expect("hexadecimal")
 }
 
 impl Random {

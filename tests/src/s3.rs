@@ -10,7 +10,7 @@ use http::Method;
 
 use crate::{Http, eventually, ports, process::clean_command};
 
-const START: Duration = Duration::from_secs(30);
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 const BUCKET: &str = "pictures";
 /// Not checked by the server, and not to be shown by ours.
 pub const SECRET: &str = "s3cret/with+signs";
@@ -31,7 +31,7 @@ impl S3 {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().unwrap_or_else(|error| panic!("{}: {error}", python.display()));
         let mut s3 = Self { child, http: Http::new(&address) };
-        eventually("moto (`./scripts/setup.sh test` installs it)", START, async || {
+        eventually("moto (`./scripts/setup.sh test` installs it)", START_TIMEOUT, async || {
             assert!(
                 s3.child.try_wait().expect("a child").is_none(),
                 "moto ended: `./scripts/setup.sh test` installs it"

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use crate::{Process, eventually, process::clean_command};
 
 /// How long a mail may take to come.
-const WITHIN: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Clone)]
 pub struct ReceivedMail {
@@ -107,7 +107,7 @@ impl SmtpServer {
     pub async fn start_with(options: Options) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let mut process = Process::spawn(command(&options), directory.path(), "");
-        let port = eventually("the port of the mail server", WITHIN, async || {
+        let port = eventually("the port of the mail server", TIMEOUT, async || {
             assert!(process.is_running(), "{}", process.log());
             let stdout = process.stdout();
             let (line, _) = stdout.split_once('\n')?;
@@ -142,7 +142,7 @@ impl SmtpServer {
 
     /// The next mail to this address: the first that no earlier call has answered.
     pub async fn mail_to(&self, address: &str) -> ReceivedMail {
-        eventually(&format!("a mail to {address}"), WITHIN, async || {
+        eventually(&format!("a mail to {address}"), TIMEOUT, async || {
             let mut given = self.given.lock().expect("no panic");
             let (place, mail) = self
                 .mails()

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use crate::process::clean_command;
 
 /// For a client to say what it is expected to.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Copy)]
 pub enum Library {
@@ -68,7 +68,7 @@ impl SocketClient {
 
     /// What it says next: the name of an event, and what came with it.
     pub async fn says(&mut self) -> Value {
-        let line = tokio::time::timeout(PATIENCE, self.lines.recv()).await.expect("it says nothing");
+        let line = tokio::time::timeout(TIMEOUT, self.lines.recv()).await.expect("it says nothing");
         serde_json::from_str(&line.expect("it has ended")).expect("JSON")
     }
 

@@ -13,7 +13,7 @@ pub enum Role {
     Gateway,
 }
 
-pub struct Split {
+pub struct Services {
     services: Vec<Service>,
     pub installation: Installation,
     pub http: Http,
@@ -59,7 +59,7 @@ pub struct Replica {
     process: Process,
 }
 
-impl Split {
+impl Services {
     /// All three, ready.
     pub async fn start(backend: Backend) -> Self {
         Self::with(backend, &[]).await

@@ -15,7 +15,7 @@ use tokio_tungstenite::{
 };
 
 /// For the server to say what it is expected to.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 /// Long enough for what would have been said.
 const QUIET: Duration = Duration::from_millis(500);
 /// Of the system, for what isn't read.
@@ -77,7 +77,7 @@ impl WebSocket {
 
     /// Returns the next packet that is not a ping, or `None` once the connection has ended.
     pub async fn packet(&mut self) -> Option<String> {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         loop {
             let message = timeout_at(deadline, self.stream.next()).await.expect("it says nothing");
             match message {

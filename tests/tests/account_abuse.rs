@@ -9,8 +9,8 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{
-    account_steps::{Caller, NEW_PASSWORD, app, newcomer, split, with},
-    grpc::{Peers, trusted},
+    account_steps::{AccountClient, NEW_PASSWORD, app, newcomer, split, with},
+    grpc::{GrpcClients, trusted},
 };
 
 on_both_databases![
@@ -73,8 +73,8 @@ async fn tokens_end_everywhere_within_a_second(backend: Backend) {
     let split = split(backend, &smtp, &[]).await;
     let gateway = split.replica(Role::Gateway, &[]).await;
     let doors = [split.http.clone(), gateway.http()];
-    let caller = Caller { http: &split.http, smtp: &smtp };
-    let mut peers = Peers::of(&split).await;
+    let caller = AccountClient { http: &split.http, smtp: &smtp };
+    let mut peers = GrpcClients::of(&split).await;
     let ann = split.user("ann").await;
     let mut stale = vec![ann.token.clone(), split.http.login("ann", PASSWORD).await.token()];
 
@@ -93,7 +93,7 @@ async fn tokens_end_everywhere_within_a_second(backend: Backend) {
     all_ended(&doors, &mut peers, &stale).await;
 }
 
-async fn all_ended(doors: &[Http], peers: &mut Peers, tokens: &[String]) {
+async fn all_ended(doors: &[Http], peers: &mut GrpcClients, tokens: &[String]) {
     let deadline = Instant::now() + Duration::from_secs(1);
     for token in tokens {
         for http in doors {

@@ -3,7 +3,9 @@
 use doorward_tests::{Backend, PASSWORD, SmtpServer, on_both_databases};
 use serde_json::{Value, json};
 
-use super::account_steps::{Caller, NEW_PASSWORD, app, count, email_of, newcomer, refused, validation_code, with};
+use super::account_steps::{
+    AccountClient, NEW_PASSWORD, app, count, email_of, newcomer, refused, validation_code, with,
+};
 
 on_both_databases![
     a_code_is_good_for_its_purpose_alone,
@@ -19,7 +21,7 @@ on_both_databases![
 async fn a_code_is_good_for_its_purpose_alone(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let ann = app.user("ann").await;
     let signup = caller.begin_signup(&newcomer("new")).await;
     let reset = caller.begin_reset("ann").await;
@@ -50,7 +52,7 @@ async fn a_code_is_good_for_its_purpose_alone(backend: Backend) {
 async fn a_code_is_good_for_its_user_alone(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let reset = caller.begin_reset("ann").await;
     refused(&caller.reset(&with(&reset, "username", "ben")).await);
@@ -71,7 +73,7 @@ async fn a_code_is_good_for_its_user_alone(backend: Backend) {
 async fn a_success_ends_the_other_requests(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let ann = app.user("ann").await;
     let (signup, again) = (caller.begin_signup(&newcomer("new")).await, caller.begin_signup(&newcomer("new")).await);
     caller.signup(&signup).await.token();
@@ -86,7 +88,7 @@ async fn a_success_ends_the_other_requests(backend: Backend) {
 async fn a_new_password_ends_a_change_of_address_that_waits(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let ann = app.user("ann").await;
     // Somebody with her token wants her account.
     let theirs = caller.begin_email_change(&ann.token, "thief@example.org").await;
@@ -110,7 +112,7 @@ async fn a_new_password_ends_a_change_of_address_that_waits(backend: Backend) {
 async fn a_new_address_ends_what_was_mailed_to_the_earlier_one(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let ann = app.user("ann").await;
     let reset = caller.begin_reset("ann").await;
     let email = caller.begin_email_change(&ann.token, "new@example.org").await;
@@ -127,7 +129,7 @@ async fn a_new_address_ends_what_was_mailed_to_the_earlier_one(backend: Backend)
 async fn codes_end_with_the_account(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let ann = app.user("ann").await;
     let reset = caller.begin_reset("ann").await;
     let email = caller.begin_email_change(&ann.token, "other@example.org").await;
@@ -142,7 +144,7 @@ async fn codes_end_with_the_account(backend: Backend) {
 async fn whoever_claims_an_address_first_gets_nothing_when_its_owner_comes(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let thief = app.user("thief").await;
     let address = "owner@example.org";
     let theirs = with(&with(&newcomer("claimed"), "email", address), "password", NEW_PASSWORD);
@@ -176,7 +178,7 @@ async fn whoever_claims_an_address_first_gets_nothing_when_its_owner_comes(backe
 async fn a_name_and_an_address_that_come_back_bring_nothing_along(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let ben = app.user("ben").await;
     let first = caller.signup(&caller.begin_signup(&newcomer("ann")).await).await;
     let (token, gid) = (first.token(), first.success().0["user"].clone());

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, Backend, PASSWORD, SmtpServer, Split,
+    Answer, Backend, PASSWORD, Services, SmtpServer,
     backend::{LockedTable, hold_writes},
     eventually, on_both_databases,
     split::Role::{self, Auth, Directory, Gateway},
@@ -12,7 +12,7 @@ use doorward_tests::{
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::account_steps::{Caller, NEW_PASSWORD, count, email_of, newcomer, refused, split, with};
+use super::account_steps::{AccountClient, NEW_PASSWORD, count, email_of, newcomer, refused, split, with};
 
 on_both_databases![
     a_signup_without_auth_has_not_begun,
@@ -26,21 +26,21 @@ on_both_databases![
     a_reset_that_is_cut_off_has_not_happened,
 ];
 
-const SOON: Duration = Duration::from_secs(10);
+const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-struct Crashing {
-    split: Split,
+struct CrashFixture {
+    split: Services,
     smtp: SmtpServer,
 }
 
-impl Crashing {
+impl CrashFixture {
     async fn start(backend: Backend) -> Self {
         let smtp = SmtpServer::start().await;
         Self { split: split(backend, &smtp, &[]).await, smtp }
     }
 
-    fn caller(&self) -> Caller<'_> {
-        Caller { http: &self.split.http, smtp: &self.smtp }
+    fn caller(&self) -> AccountClient<'_> {
+        AccountClient { http: &self.split.http, smtp: &self.smtp }
     }
 
     async fn start_again(&mut self, role: Role) {
@@ -72,7 +72,7 @@ impl Crashing {
         let metric =
             format!("doorward_grpc_request_duration_seconds_count{{method=\"doorward.auth.v1.Auth/{method}\"}}");
         let ops = self.split.ops(Auth);
-        eventually(method, SOON, async || (ops.metric(&metric).await >= 1.0).then_some(())).await;
+        eventually(method, EVENTUALLY_TIMEOUT, async || (ops.metric(&metric).await >= 1.0).then_some(())).await;
     }
 
     fn users(&self, condition: &str) -> usize {
@@ -81,7 +81,7 @@ impl Crashing {
 
     /// The same call again, as often as a peer that has just started is not found yet.
     async fn again(&self, token: Option<&str>, path: &str, body: &Value) -> Answer {
-        eventually(path, SOON, async || {
+        eventually(path, EVENTUALLY_TIMEOUT, async || {
             let answer = self.begin(token, path, body).await.expect("no panic").expect("an answer");
             (answer.status != 503).then_some(answer)
         })
@@ -107,7 +107,7 @@ fn assert_cut_off(killed: Role, answer: Result<Answer, String>) {
 }
 
 async fn a_signup_without_auth_has_not_begun(backend: Backend) {
-    let mut crashing = Crashing::start(backend).await;
+    let mut crashing = CrashFixture::start(backend).await;
     let body = crashing.caller().begin_signup(&newcomer("ann")).await;
     crashing.split.kill(Auth);
 
@@ -121,7 +121,7 @@ async fn a_signup_without_auth_has_not_begun(backend: Backend) {
 }
 
 async fn a_signup_without_the_directory_is_completed_by_the_same_call(backend: Backend) {
-    let mut crashing = Crashing::start(backend).await;
+    let mut crashing = CrashFixture::start(backend).await;
     let body = crashing.caller().begin_signup(&newcomer("ann")).await;
     crashing.split.kill(Directory);
 
@@ -138,7 +138,7 @@ async fn a_signup_without_the_directory_is_completed_by_the_same_call(backend: B
 
 async fn a_signup_whose_account_is_being_made_when_one_is_killed_is_completed_by_the_same_call(backend: Backend) {
     for killed in Role::ALL {
-        let mut crashing = Crashing::start(backend).await;
+        let mut crashing = CrashFixture::start(backend).await;
         let body = crashing.caller().begin_signup(&newcomer("ann")).await;
         let held = crashing.hold_directory();
         let call = crashing.begin(None, "/api/signup", &body);
@@ -147,7 +147,7 @@ async fn a_signup_whose_account_is_being_made_when_one_is_killed_is_completed_by
         drop(held);
         assert_cut_off(killed, call.await.expect("no panic"));
         if killed == Auth {
-            eventually("an account", SOON, async || (crashing.users("1 = 1") == 1).then_some(())).await;
+            eventually("an account", EVENTUALLY_TIMEOUT, async || (crashing.users("1 = 1") == 1).then_some(())).await;
         }
         crashing.start_again(killed).await;
 
@@ -158,14 +158,14 @@ async fn a_signup_whose_account_is_being_made_when_one_is_killed_is_completed_by
 
 async fn a_signup_that_is_being_finished_when_one_is_killed_is_completed_or_done(backend: Backend) {
     for killed in Role::ALL {
-        let mut crashing = Crashing::start(backend).await;
+        let mut crashing = CrashFixture::start(backend).await;
         let body = crashing.caller().begin_signup(&newcomer("ann")).await;
         let directory = crashing.hold_directory();
         let call = crashing.begin(None, "/api/signup", &body);
         crashing.answered("VerifySignup").await;
         let auth = crashing.hold_auth();
         drop(directory);
-        eventually("an account", SOON, async || (crashing.users("1 = 1") == 1).then_some(())).await;
+        eventually("an account", EVENTUALLY_TIMEOUT, async || (crashing.users("1 = 1") == 1).then_some(())).await;
         assert_eq!(count(&crashing.split.installation.databases.auth, "credentials", "1 = 1"), 0);
         crashing.split.kill(killed);
         drop(auth);
@@ -186,7 +186,7 @@ async fn a_signup_that_is_being_finished_when_one_is_killed_is_completed_or_done
 
 /// Or whoever knows the address could leave its owner with an account without a password.
 async fn a_signup_that_has_begun_is_not_replaced_by_another(backend: Backend) {
-    let crashing = Crashing::start(backend).await;
+    let crashing = CrashFixture::start(backend).await;
     let body = crashing.caller().begin_signup(&newcomer("ann")).await;
     let held = crashing.hold_directory();
     let call = crashing.begin(None, "/api/signup", &body);
@@ -200,7 +200,7 @@ async fn a_signup_that_has_begun_is_not_replaced_by_another(backend: Backend) {
 }
 
 async fn an_email_change_without_the_directory_is_completed_by_the_same_call(backend: Backend) {
-    let mut crashing = Crashing::start(backend).await;
+    let mut crashing = CrashFixture::start(backend).await;
     let ann = crashing.split.user("ann").await;
     let body = crashing.caller().begin_email_change(&ann.token, "new@example.org").await;
     crashing.split.kill(Directory);
@@ -216,7 +216,7 @@ async fn an_email_change_without_the_directory_is_completed_by_the_same_call(bac
 
 async fn an_email_change_that_is_cut_off_before_its_end_is_completed_and_tells_the_old_address_once(backend: Backend) {
     for killed in Role::ALL {
-        let mut crashing = Crashing::start(backend).await;
+        let mut crashing = CrashFixture::start(backend).await;
         let ann = crashing.split.user("ann").await;
         let body = crashing.caller().begin_email_change(&ann.token, "new@example.org").await;
         let held = crashing.hold_directory();
@@ -227,7 +227,8 @@ async fn an_email_change_that_is_cut_off_before_its_end_is_completed_and_tells_t
         assert_cut_off(killed, call.await.expect("no panic"));
         if killed == Auth {
             let condition = "email = 'new@example.org'";
-            eventually("the address", SOON, async || (crashing.users(condition) == 1).then_some(())).await;
+            eventually("the address", EVENTUALLY_TIMEOUT, async || (crashing.users(condition) == 1).then_some(()))
+                .await;
         }
         crashing.start_again(killed).await;
 
@@ -237,13 +238,16 @@ async fn an_email_change_that_is_cut_off_before_its_end_is_completed_and_tells_t
         let told = crashing.smtp.mail_to("ann@example.org").await;
         assert!(!told.text.contains("new@example.org"), "{}", told.text);
         let outbox = &crashing.split.installation.databases.directory;
-        eventually("an empty outbox", SOON, async || (count(outbox, "outbox", "1 = 1") == 0).then_some(())).await;
+        eventually("an empty outbox", EVENTUALLY_TIMEOUT, async || {
+            (count(outbox, "outbox", "1 = 1") == 0).then_some(())
+        })
+        .await;
         assert_eq!(crashing.smtp.count_to("ann@example.org"), 1, "{killed:?}");
     }
 }
 
 async fn a_deleted_account_is_forgotten_by_an_auth_that_was_away(backend: Backend) {
-    let mut crashing = Crashing::start(backend).await;
+    let mut crashing = CrashFixture::start(backend).await;
     let ann = crashing.split.user("ann").await;
     crashing.caller().begin_email_change(&ann.token, "new@example.org").await;
     crashing.caller().begin_reset("ann").await;
@@ -257,7 +261,7 @@ async fn a_deleted_account_is_forgotten_by_an_auth_that_was_away(backend: Backen
     assert_eq!(crashing.users("1 = 1"), 0);
     crashing.start_again(Auth).await;
     let tables = ["codes", "credentials", "known_addresses"];
-    eventually("nothing left", SOON, async || {
+    eventually("nothing left", EVENTUALLY_TIMEOUT, async || {
         tables.iter().all(|table| count(&auth, table, "1 = 1") == 0).then_some(())
     })
     .await;
@@ -267,15 +271,17 @@ async fn a_deleted_account_is_forgotten_by_an_auth_that_was_away(backend: Backen
 
 async fn a_reset_that_is_cut_off_has_not_happened(backend: Backend) {
     for killed in [Auth, Directory] {
-        let mut crashing = Crashing::start(backend).await;
+        let mut crashing = CrashFixture::start(backend).await;
         let ann = crashing.split.user("ann").await;
         let body = crashing.caller().begin_reset("ann").await;
         let held = crashing.hold_auth();
         let call = crashing.begin(None, "/api/reset_password", &body);
         if backend == Backend::Postgres {
             let auth = &crashing.split.installation.databases.auth;
-            eventually("a write", SOON, async || (doorward_tests::backend::count_waiting(auth) > 0).then_some(()))
-                .await;
+            eventually("a write", EVENTUALLY_TIMEOUT, async || {
+                (doorward_tests::backend::count_waiting(auth) > 0).then_some(())
+            })
+            .await;
         }
         crashing.split.kill(killed);
         if killed == Auth {
@@ -283,7 +289,7 @@ async fn a_reset_that_is_cut_off_has_not_happened(backend: Backend) {
             drop(held);
             assert_cut_off(killed, call.await.expect("no panic"));
             crashing.start_again(killed).await;
-            eventually("an init", SOON, async || (ann.init().await.status == 200).then_some(())).await;
+            eventually("an init", EVENTUALLY_TIMEOUT, async || (ann.init().await.status == 200).then_some(())).await;
             assert_eq!(crashing.split.http.login("ann", PASSWORD).await.status, 200);
             crashing.again(None, "/api/reset_password", &body).await.token();
         } else {

@@ -1,7 +1,7 @@
 //! `POST /api/account/delete`: an account ends, with all that hangs on it.
 
 use doorward_tests::{
-    App, Backend, MailedApp, PASSWORD, Split, User,
+    App, Backend, MailApp, PASSWORD, Services, User,
     backend::{execute, texts},
     mailed::but,
     on_both_databases,
@@ -117,7 +117,7 @@ async fn keys_and_tokens_of_others_live_on(backend: Backend) {
 }
 
 async fn name_and_address_are_free_and_bring_nothing_with_them(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
@@ -138,7 +138,7 @@ async fn name_and_address_are_free_and_bring_nothing_with_them(backend: Backend)
 }
 
 async fn codes_that_were_mailed_before_are_worth_nothing(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let reset = app.begin_reset("ann", "another battery staple 7").await;
     let email = app.begin_email_change(&ann, "ann@new.example").await;
@@ -167,7 +167,7 @@ async fn of_two_at_once_one_is_done(backend: Backend) {
 }
 
 async fn every_gateway_knows_it_within_a_second(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let gateway = split.replica(Gateway, &[]).await;
     let ann = User::create(&split.installation, &split.http, "ann").await;
     let there = gateway.http().login("ann", PASSWORD).await.token();

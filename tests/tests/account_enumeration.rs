@@ -3,7 +3,7 @@
 use doorward_tests::{Backend, SmtpServer, on_both_databases};
 use serde_json::json;
 
-use super::account_steps::{Caller, app, count, newcomer, refused, validation_code, with};
+use super::account_steps::{AccountClient, app, count, newcomer, refused, validation_code, with};
 
 on_both_databases![
     a_signup_request_for_a_known_address_is_answered_like_any_other,
@@ -25,7 +25,7 @@ const REFUSED_CODES: usize = 40;
 async fn a_signup_request_for_a_known_address_is_answered_like_any_other(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     app.user("ann").await;
     let asked = |email: &str| with(&newcomer("new"), "email", email);
     let known = caller.post("/api/signup_request", &asked("Ann@Example.org")).await;
@@ -59,7 +59,7 @@ async fn a_signup_request_for_a_known_address_is_answered_like_any_other(backend
 async fn the_codes_of_a_known_address_never_work(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     app.user("ann").await;
     let known = with(&newcomer("new"), "email", "ann@example.org");
     let begun = caller.post("/api/signup_request", &known).await;
@@ -76,7 +76,7 @@ async fn a_username_is_counted_wherever_it_is_asked_for(backend: Backend) {
     for path in ["/api/username", "/api/signup_request"] {
         let smtp = SmtpServer::start().await;
         let app = app(backend, &smtp, &FEW).await;
-        let caller = Caller { http: &app.http, smtp: &smtp };
+        let caller = AccountClient { http: &app.http, smtp: &smtp };
         app.user("ann").await;
         for _ in 0..QUESTIONS {
             let answer = caller.post(path, &newcomer("ann")).await;
@@ -99,7 +99,7 @@ async fn a_username_is_counted_wherever_it_is_asked_for(backend: Backend) {
 async fn an_unknown_name_is_counted_like_a_known_one_in_a_reset(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &FEW).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     app.user("ann").await;
     app.installation.create_user("ben").await;
     let ask = async |name: &str| caller.post("/api/reset_password_request", &json!({"username_or_email": name})).await;
@@ -117,7 +117,7 @@ async fn an_unknown_name_is_counted_like_a_known_one_in_a_reset(backend: Backend
 async fn codes_that_are_refused_are_counted_by_address(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &FEW).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     app.user("ann").await;
     let guess = json!({"username": "ann", "new_password": "x", "validation_code": "x", "verification_code": "x"});
     for _ in 0..REFUSED_CODES {
@@ -135,7 +135,7 @@ async fn codes_that_are_refused_are_counted_by_address(backend: Backend) {
 async fn who_waits_for_questions_may_log_in(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &FEW).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let ann = app.user("ann").await;
     for _ in 0..QUESTIONS {
         assert_eq!(caller.post("/api/username", &newcomer("ann")).await.status, 200);

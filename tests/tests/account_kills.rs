@@ -3,11 +3,11 @@
 use std::{collections::HashSet, time::Duration};
 
 use doorward_tests::{
-    Backend, PASSWORD, SmtpServer, Split, backend::execute, eventually, on_both_databases, split::Role,
+    Backend, PASSWORD, Services, SmtpServer, backend::execute, eventually, on_both_databases, split::Role,
 };
 use serde_json::Value;
 
-use super::account_steps::{Caller, NEW_PASSWORD, count, email_of, newcomer, refused, split};
+use super::account_steps::{AccountClient, NEW_PASSWORD, count, email_of, newcomer, refused, split};
 
 on_both_databases![
     signups_survive_kills_at_any_moment,
@@ -15,12 +15,12 @@ on_both_databases![
     email_changes_survive_kills_at_any_moment,
 ];
 
-const SOON: Duration = Duration::from_secs(10);
+const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 /// Of each service.
 const ROUNDS: u64 = 4;
 
 /// Begins the call, kills one after a while, and starts it again: the status, when there was an answer.
-async fn cut(split: &mut Split, token: Option<&str>, path: &str, body: &Value, round: u64) -> Option<u16> {
+async fn cut(split: &mut Services, token: Option<&str>, path: &str, body: &Value, round: u64) -> Option<u16> {
     let killed = Role::ALL[usize::try_from(round).expect("small") % Role::ALL.len()];
     let call = split.http.post(path).json(body);
     let call = match token {
@@ -39,8 +39,8 @@ async fn cut(split: &mut Split, token: Option<&str>, path: &str, body: &Value, r
 }
 
 /// The same call again, until it is no 503.
-async fn complete(split: &Split, token: Option<&str>, path: &str, body: &Value) -> u16 {
-    eventually(path, SOON, async || {
+async fn complete(split: &Services, token: Option<&str>, path: &str, body: &Value) -> u16 {
+    eventually(path, EVENTUALLY_TIMEOUT, async || {
         let call = split.http.post(path).json(body);
         let call = match token {
             Some(token) => call.bearer(token),
@@ -60,8 +60,8 @@ async fn signups_survive_kills_at_any_moment(backend: Backend) {
     let mut split = split(backend, &smtp, &[]).await;
     for round in 0..ROUNDS * 3 {
         let username = format!("ann-{round}");
-        let body = eventually("a signup", SOON, async || {
-            let caller = Caller { http: &split.http, smtp: &smtp };
+        let body = eventually("a signup", EVENTUALLY_TIMEOUT, async || {
+            let caller = AccountClient { http: &split.http, smtp: &smtp };
             let is_up = caller.post("/api/username", &newcomer(&username)).await.status == 200;
             if is_up { Some(caller.begin_signup(&newcomer(&username)).await) } else { None }
         })
@@ -70,7 +70,7 @@ async fn signups_survive_kills_at_any_moment(backend: Backend) {
         let again = complete(&split, None, "/api/signup", &body).await;
         // A code is good once; who isn't let in by it again has an account.
         assert!(again == 422 || (again == 200 && status != Some(200)), "{status:?}, then {again}");
-        let login = eventually("a login", SOON, async || {
+        let login = eventually("a login", EVENTUALLY_TIMEOUT, async || {
             Some(split.http.login(&username, PASSWORD).await).filter(|answer| answer.status != 503)
         });
         assert_eq!(login.await.status, 200, "{username}");
@@ -88,9 +88,11 @@ async fn resets_survive_kills_at_any_moment(backend: Backend) {
     for round in 0..ROUNDS * 2 {
         let username = format!("ann-{round}");
         split.installation.create_user(&username).await;
-        eventually("a login", SOON, async || (split.http.login(&username, PASSWORD).await.status == 200).then_some(()))
-            .await;
-        let body = Caller { http: &split.http, smtp: &smtp }.begin_reset(&username).await;
+        eventually("a login", EVENTUALLY_TIMEOUT, async || {
+            (split.http.login(&username, PASSWORD).await.status == 200).then_some(())
+        })
+        .await;
+        let body = AccountClient { http: &split.http, smtp: &smtp }.begin_reset(&username).await;
         let status = cut(&mut split, None, "/api/reset_password", &body, round).await;
         let again = complete(&split, None, "/api/reset_password", &body).await;
         assert!(again == 422 || (again == 200 && status != Some(200)), "{status:?}, then {again}");
@@ -105,12 +107,12 @@ async fn email_changes_survive_kills_at_any_moment(backend: Backend) {
     for round in 0..ROUNDS * 2 {
         let (username, address) = (format!("ann-{round}"), format!("new-{round}@example.org"));
         split.installation.create_user(&username).await;
-        let token = eventually("a login", SOON, async || {
+        let token = eventually("a login", EVENTUALLY_TIMEOUT, async || {
             Some(split.http.login(&username, PASSWORD).await).filter(|answer| answer.status == 200)
         })
         .await
         .token();
-        let caller = Caller { http: &split.http, smtp: &smtp };
+        let caller = AccountClient { http: &split.http, smtp: &smtp };
         let body = caller.begin_email_change(&token, &address).await;
         let status = cut(&mut split, Some(&token), "/api/account/update_email", &body, round).await;
         let again = complete(&split, Some(&token), "/api/account/update_email", &body).await;
@@ -121,7 +123,10 @@ async fn email_changes_survive_kills_at_any_moment(backend: Backend) {
         // What a dead one had begun to send waits for the end of its lease.
         execute(outbox, "UPDATE outbox SET next_try_at = 0, leased_until = NULL");
         smtp.mail_to(&old).await;
-        eventually("an empty outbox", SOON, async || (count(outbox, "outbox", "1 = 1") == 0).then_some(())).await;
+        eventually("an empty outbox", EVENTUALLY_TIMEOUT, async || {
+            (count(outbox, "outbox", "1 = 1") == 0).then_some(())
+        })
+        .await;
         let mails = smtp.mails().into_iter().filter(|mail| mail.to == old);
         let ids: HashSet<String> = mails.map(|mail| mail.header("Message-ID").to_owned()).collect();
         assert_eq!(ids.len(), 1, "{username}");

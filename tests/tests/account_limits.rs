@@ -3,7 +3,7 @@
 use doorward_tests::{Backend, PASSWORD, SmtpServer, on_both_databases};
 use serde_json::json;
 
-use super::account_steps::{Caller, NEW_PASSWORD, app, newcomer, with};
+use super::account_steps::{AccountClient, NEW_PASSWORD, app, newcomer, with};
 
 on_both_databases![
     a_mailbox_gets_only_so_many_mails_for_one_address,
@@ -71,7 +71,7 @@ async fn a_mailbox_gets_only_so_many_mails_for_any_number_of_addresses(backend: 
 async fn a_stolen_token_helps_to_guess_no_password(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &FEW).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let ann = app.user("ann").await;
     let update = async |current: &str| {
         let change = json!({"password": NEW_PASSWORD, "current_password": current});
@@ -92,7 +92,7 @@ async fn a_stolen_token_helps_to_guess_no_password(backend: Backend) {
 async fn a_current_password_that_is_sent_must_be_right_whatever_is_changed(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let ann = app.user("ann").await;
     let update = async |current: &str| {
         let change = json!({"name": "Ann Other", "username": "other", "current_password": current});
@@ -114,7 +114,7 @@ async fn a_current_password_that_is_sent_must_be_right_whatever_is_changed(backe
 async fn huge_values_are_refused_and_cost_little(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let ann = app.user("ann").await;
     let begun = caller.begin_signup(&newcomer("new")).await;
     let reset = caller.begin_reset("ann").await;

@@ -3,12 +3,12 @@
 use std::{slice, time::Duration};
 
 use doorward_tests::{
-    Answer, App, Backend, Http, PASSWORD, SmtpServer, Split, eventually, on_both_databases, split::Role,
+    Answer, App, Backend, Http, PASSWORD, Services, SmtpServer, eventually, on_both_databases, split::Role,
 };
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::account_steps::{Caller, NEW_PASSWORD, app, count, email_of, newcomer, refused, split, with, wrong};
+use super::account_steps::{AccountClient, NEW_PASSWORD, app, count, email_of, newcomer, refused, split, with, wrong};
 
 on_both_databases![
     of_64_signups_with_one_code_one_succeeds,
@@ -21,7 +21,7 @@ on_both_databases![
     two_changes_of_one_password_at_once_leave_one_that_works,
 ];
 
-const SOON: Duration = Duration::from_secs(10);
+const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Over so many gateways and auths.
 async fn at_once(doors: &[Http], times: usize, token: Option<&str>, path: &str, body: &Value) -> Vec<Answer> {
@@ -52,7 +52,7 @@ async fn start(backend: Backend, smtp: &SmtpServer) -> App {
 async fn of_64_signups_with_one_code_one_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     for (times, username) in [(64, "ann"), (20, "ben")] {
         let body = caller.begin_signup(&newcomer(username)).await;
         let answers = at_once(slice::from_ref(&app.http), times, None, "/api/signup", &body).await;
@@ -67,7 +67,7 @@ async fn of_64_signups_with_one_code_one_succeeds(backend: Backend) {
 async fn of_64_resets_with_one_code_one_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     for (times, username) in [(64, "ann"), (20, "ben")] {
         let user = app.user(username).await;
         let body = caller.begin_reset(username).await;
@@ -81,7 +81,7 @@ async fn of_64_resets_with_one_code_one_succeeds(backend: Backend) {
 async fn of_64_email_changes_with_one_code_one_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     for (times, username) in [(64, "ann"), (20, "ben")] {
         let user = app.user(username).await;
         let body = caller.begin_email_change(&user.token, &format!("new-{username}@example.org")).await;
@@ -91,7 +91,10 @@ async fn of_64_email_changes_with_one_code_one_succeeds(backend: Backend) {
         let old = format!("{username}@example.org");
         smtp.mail_to(&old).await;
         let directory = &app.installation.databases.directory;
-        eventually("an empty outbox", SOON, async || (count(directory, "outbox", "1 = 1") == 0).then_some(())).await;
+        eventually("an empty outbox", EVENTUALLY_TIMEOUT, async || {
+            (count(directory, "outbox", "1 = 1") == 0).then_some(())
+        })
+        .await;
         assert_eq!(smtp.count_to(&old), 1);
     }
 }
@@ -100,10 +103,10 @@ async fn of_64_email_changes_with_one_code_one_succeeds(backend: Backend) {
 #[tokio::test(flavor = "multi_thread")]
 async fn over_two_auths_one_succeeds_too() {
     let smtp = SmtpServer::start().await;
-    let split: Split = split(Backend::Postgres, &smtp, &[("DOORWARD_HASH_QUEUE", "200")]).await;
+    let split: Services = split(Backend::Postgres, &smtp, &[("DOORWARD_HASH_QUEUE", "200")]).await;
     let (_auth, gateway) = split.second_auth_and_gateway().await;
     let doors = [split.http.clone(), gateway.http()];
-    let caller = Caller { http: &split.http, smtp: &smtp };
+    let caller = AccountClient { http: &split.http, smtp: &smtp };
 
     let body = caller.begin_signup(&newcomer("ann")).await;
     one_succeeds(&at_once(&doors, 64, None, "/api/signup", &body).await).token();
@@ -121,7 +124,7 @@ async fn over_two_auths_one_succeeds_too() {
 async fn of_two_email_changes_at_once_one_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let ann = app.user("ann").await;
     let first = caller.begin_email_change(&ann.token, "first@example.org").await;
     let second = caller.begin_email_change(&ann.token, "second@example.org").await;
@@ -139,7 +142,7 @@ async fn of_two_email_changes_at_once_one_succeeds(backend: Backend) {
 async fn of_several_signups_of_one_address_at_once_one_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let mut begun = Vec::new();
     for username in ["ann", "ben", "cas", "dan", "eve"] {
         begun.push(caller.begin_signup(&with(&newcomer(username), "email", "shared@example.org")).await);
@@ -153,7 +156,7 @@ async fn of_several_signups_of_one_address_at_once_one_succeeds(backend: Backend
 async fn of_two_signups_at_once_with_one_name_one_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let mut bodies = Vec::new();
     for number in 0..8 {
         let asked = with(&newcomer("ann"), "email", format!("ann-{number}@example.org"));
@@ -171,7 +174,7 @@ async fn of_two_signups_at_once_with_one_name_one_succeeds(backend: Backend) {
 async fn wrong_tries_at_once_are_no_more_than_five(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     for round in 0..4 {
         let body = caller.begin_signup(&newcomer(&format!("ann-{round}"))).await;
         no_more_than_five_tries(slice::from_ref(&app.http), &body).await;
@@ -191,7 +194,7 @@ async fn no_more_than_five_tries(doors: &[Http], body: &Value) {
 async fn two_changes_of_one_password_at_once_leave_one_that_works(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let ann = app.user("ann").await;
     let reset = caller.begin_reset("ann").await;
     let other = "violet Xylophone 77 tundra";

@@ -8,11 +8,13 @@ use doorward_tests::{
 };
 use serde_json::{Value, json};
 
-use super::account_steps::{Caller, NEW_PASSWORD, count, mailed, newcomer, refused, validation_code, with, wrong};
+use super::account_steps::{
+    AccountClient, NEW_PASSWORD, count, mailed, newcomer, refused, validation_code, with, wrong,
+};
 
 on_both_databases![codes_that_wait_are_nowhere_to_be_read, no_secret_is_logged_or_written_down];
 
-const SOON: Duration = Duration::from_secs(15);
+const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// All that the services have stored, as it lies there.
 fn stored(app: &App) -> String {
@@ -46,7 +48,7 @@ async fn codes_that_wait_are_nowhere_to_be_read(backend: Backend) {
     let change = json!({"email": "other@example.org"});
     secrets.push(validation_code(&ann.call("/api/account/update_email_request", &change).await));
     let auth = &app.installation.databases.auth;
-    eventually("tries", SOON, async || {
+    eventually("tries", EVENTUALLY_TIMEOUT, async || {
         (count(auth, "outbox", "attempts > 0 AND leased_until IS NULL") == 3).then_some(())
     })
     .await;
@@ -69,7 +71,7 @@ async fn no_secret_is_logged_or_written_down(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let installation = mailed(Installation::new(backend), &smtp.url());
     let app = App::of(installation.with(&[("RUST_LOG", "debug"), ("DOORWARD_LOG", "debug")])).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     let mut secrets = vec![PASSWORD.to_owned(), NEW_PASSWORD.to_owned(), "typed a wrong one 77".to_owned()];
     let mut note = |body: &Value| {
         for name in ["validation_code", "verification_code"] {

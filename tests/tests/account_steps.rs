@@ -1,6 +1,6 @@
 //! The account calls in two steps, with the codes in hand: what the tests of their misuse have in common.
 
-use doorward_tests::{Answer, App, Backend, Http, Installation, PASSWORD, SmtpServer, Split, backend::texts};
+use doorward_tests::{Answer, App, Backend, Http, Installation, PASSWORD, Services, SmtpServer, backend::texts};
 use serde_json::{Value, json};
 
 pub(crate) const APP_URL: &str = "https://app.example.org/start";
@@ -21,8 +21,8 @@ pub(crate) async fn app(backend: Backend, smtp: &SmtpServer, others: &[(&str, &s
     App::of(mailed(Installation::new(backend), &smtp.url()).with(others)).await
 }
 
-pub(crate) async fn split(backend: Backend, smtp: &SmtpServer, others: &[(&str, &str)]) -> Split {
-    let mut split = Split::prepare(backend).await;
+pub(crate) async fn split(backend: Backend, smtp: &SmtpServer, others: &[(&str, &str)]) -> Services {
+    let mut split = Services::prepare(backend).await;
     split.installation = mailed(split.installation, &smtp.url()).with(others);
     split.start_all().await;
     split
@@ -56,12 +56,12 @@ pub(crate) fn refused(answer: &Answer) {
 }
 
 /// Calls, and the mailboxes of those who call.
-pub(crate) struct Caller<'a> {
+pub(crate) struct AccountClient<'a> {
     pub(crate) http: &'a Http,
     pub(crate) smtp: &'a SmtpServer,
 }
 
-impl Caller<'_> {
+impl AccountClient<'_> {
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
         self.http.post(path).json(body).send().await
     }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use doorward_tests::{App, Backend, Installation, SmtpServer, on_both_databases};
 
-use super::account_steps::{Caller, mailed, newcomer, with};
+use super::account_steps::{AccountClient, mailed, newcomer, with};
 
 on_both_databases![the_time_of_a_signup_request_does_not_tell_who_has_an_account];
 
@@ -21,7 +21,7 @@ async fn the_time_of_a_signup_request_does_not_tell_who_has_an_account(backend: 
     let smtp = SmtpServer::start().await;
     let installation = mailed(Installation::new(backend), &smtp.url());
     let app = App::of(installation.without(&["DOORWARD_ARGON2_MEMORY_KIB", "DOORWARD_ARGON2_PASSES"])).await;
-    let caller = Caller { http: &app.http, smtp: &smtp };
+    let caller = AccountClient { http: &app.http, smtp: &smtp };
     app.user("ann").await;
     let asked = ["ann@example.org", "ben@example.org"].map(|email| with(&newcomer("new"), "email", email));
     let mut times = [Vec::new(), Vec::new()];

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use doorward_rpc::directory::v1::{Action, Change, WatchChangesRequest, directory_client::DirectoryClient};
 use doorward_tests::{
-    ApiUser, App, Backend, Http, Installation, PASSWORD, Split, User,
+    ApiUser, App, Backend, Http, Installation, PASSWORD, Services, User,
     backend::{execute, texts},
     eventually,
     json::{assert_same, redacted},
@@ -14,7 +14,7 @@ use doorward_tests::{
 use futures_util::{StreamExt, future::join_all};
 use serde_json::{Value, json};
 
-use super::{api_keys::NO_GID, grpc};
+use super::{api_keys::UNKNOWN_GID, grpc};
 
 on_both_databases![
     deactivation_stops_key_and_tokens_and_the_tokens_stay_dead,
@@ -33,7 +33,7 @@ on_both_databases![
 ];
 
 /// Until auth has heard of what the directory was told.
-const SOON: Duration = Duration::from_secs(10);
+const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn scene(backend: Backend) -> (App, User, String, ApiUser) {
     let app = App::start(backend).await;
@@ -144,7 +144,7 @@ async fn a_deleted_api_user_is_gone_from_everywhere(backend: Backend) {
         ann.api_keys(&project, call, &body).await.assert_unprocessable("not_an_api_user");
     }
     let databases = &app.installation.databases;
-    eventually("no key", SOON, async || {
+    eventually("no key", EVENTUALLY_TIMEOUT, async || {
         texts(&databases.auth, "SELECT user_gid AS text FROM api_keys").is_empty().then_some(())
     })
     .await;
@@ -265,7 +265,7 @@ async fn the_command_line_creates_api_users_beside_a_running_server(backend: Bac
     let cli = async |project: &str, name: &str| {
         app.installation.cli(&["apikey", "create", "--project", project, "--name", name], "").await
     };
-    cli(NO_GID, "Robot").await.failed(1);
+    cli(UNKNOWN_GID, "Robot").await.failed(1);
     for (project, name) in [("x", "Robot"), (&*project, " "), (&project, &"x".repeat(201)), (&project, "a\nb")] {
         assert_eq!(cli(project, name).await.failed(2).stdout, "", "{project} {name}");
     }
@@ -274,7 +274,7 @@ async fn the_command_line_creates_api_users_beside_a_running_server(backend: Bac
 }
 
 async fn every_change_is_a_row_of_the_feed(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     let start = ann.init().await.success().0["cc.cursor"].as_i64();
@@ -315,7 +315,7 @@ async fn every_change_is_a_row_of_the_feed(backend: Backend) {
 }
 
 async fn an_api_user_made_while_auth_was_dead_gets_one_key_later(backend: Backend) {
-    let mut split = Split::start(backend).await;
+    let mut split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     split.kill(Role::Auth);
@@ -342,7 +342,7 @@ async fn works_again(http: &Http, token: &str) {
 }
 
 async fn auth_acts_on_what_happened_to_api_users_while_it_was_dead(backend: Backend) {
-    let mut split = Split::start(backend).await;
+    let mut split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     let (asleep, gone, well) = (

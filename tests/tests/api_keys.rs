@@ -19,11 +19,11 @@ on_both_databases![
     every_call_with_a_token_refuses_to_do_without_whatever_ids_it_is_given,
 ];
 
-pub(crate) const NO_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+pub(crate) const UNKNOWN_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 const CALLS: [&str; 7] = ["create", "get", "update", "deactivate", "activate", "rotate", "delete"];
 
 /// Herbarium is ann's, with ben and an API user.
-struct Scene {
+struct Fixture {
     app: App,
     ann: User,
     ben: User,
@@ -31,7 +31,7 @@ struct Scene {
     project: String,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(backend: Backend) -> Self {
         let app = App::start(backend).await;
         let (ann, ben) = (app.user("ann").await, app.user("ben").await);
@@ -66,7 +66,7 @@ fn data(name: &str, status: &str) -> Value {
 }
 
 async fn each_call_answers_the_api_user_as_its_owner_sees_it(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let made = scene.call("create", &json!({"name": "Nightly export"})).await;
     let user = made.json()["result"]["user"].as_str().expect("a gid").to_owned();
     let names = [(user.as_str(), "<user>"), (&scene.project, "<project>")];
@@ -99,7 +99,7 @@ async fn each_call_answers_the_api_user_as_its_owner_sees_it(backend: Backend) {
 }
 
 async fn a_key_is_in_base58check_and_the_same_each_time(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let other = scene.ann.create_api_user(&scene.project, "Robot").await;
     for key in [&scene.robot.key, &other.key] {
         let encoded = key.strip_prefix("dw_").unwrap_or_else(|| panic!("{key}"));
@@ -118,7 +118,7 @@ async fn a_key_is_in_base58check_and_the_same_each_time(backend: Backend) {
 }
 
 async fn a_name_is_trimmed_and_must_be_one(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let longest = "\u{e9}".repeat(200);
     let bodies =
         |name: &str| [("create", json!({"name": name})), ("update", json!({"user": scene.robot.gid, "name": name}))];
@@ -148,7 +148,7 @@ async fn a_name_is_trimmed_and_must_be_one(backend: Backend) {
 }
 
 async fn the_first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let before = scene.picture().await;
     let missing = |call: &str, body: Value, name: &'static str| (call.to_owned(), body, "Missing parameter", name);
     let invalid = |call: &str, body: Value, name: &'static str| (call.to_owned(), body, "Invalid parameter", name);
@@ -190,7 +190,7 @@ async fn the_first_bad_parameter_is_reported(backend: Backend) {
 }
 
 async fn only_the_owner_of_an_active_project_may_whether_or_not_there_is_one(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let (app, project) = (&scene.app, &scene.project);
     let stranger = app.user("cas").await;
     let mut nobodies = vec![scene.ben.token.clone(), scene.robot.auth().await.token(), stranger.token.clone()];
@@ -213,12 +213,14 @@ async fn only_the_owner_of_an_active_project_may_whether_or_not_there_is_one(bac
         &format!("UPDATE projects SET status = 'deleted' WHERE gid = '{deleted}'"),
     );
     let before = scene.picture().await;
-    let first = stranger.api_keys(NO_GID, "create", &json!({"name": "Robot"})).await.text();
+    let first = stranger.api_keys(UNKNOWN_GID, "create", &json!({"name": "Robot"})).await.text();
     for token in &nobodies {
         for call in CALLS {
-            for (project, user) in [(project.as_str(), scene.robot.gid.as_str()), (project, NO_GID), (NO_GID, NO_GID)] {
+            for (project, user) in
+                [(project.as_str(), scene.robot.gid.as_str()), (project, UNKNOWN_GID), (UNKNOWN_GID, UNKNOWN_GID)]
+            {
                 let path = format!("/api/p/{project}/apikeys/{call}");
-                let body = json!({"user": user, "name": if user == NO_GID { "" } else { "Mine" }});
+                let body = json!({"user": user, "name": if user == UNKNOWN_GID { "" } else { "Mine" }});
                 let answer = app.http.post(&path).bearer(token).json(&body).send().await;
                 answer.assert_forbidden();
                 assert_eq!(answer.text(), first);
@@ -236,12 +238,12 @@ async fn only_the_owner_of_an_active_project_may_whether_or_not_there_is_one(bac
 }
 
 async fn only_api_users_of_this_very_project_are_managed(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let other = scene.app.installation.create_project("ann", "Other").await;
     let elsewhere = scene.ann.create_api_user(&other, "Elsewhere").await;
     let before = scene.picture().await;
     for call in &CALLS[1..] {
-        for user in [scene.ann.gid.as_str(), &scene.ben.gid, NO_GID, &elsewhere.gid, &scene.project] {
+        for user in [scene.ann.gid.as_str(), &scene.ben.gid, UNKNOWN_GID, &elsewhere.gid, &scene.project] {
             let body = json!({"user": user, "name": "x"});
             scene.call(call, &body).await.assert_unprocessable("not_an_api_user");
         }
@@ -253,7 +255,7 @@ async fn only_api_users_of_this_very_project_are_managed(backend: Backend) {
 }
 
 async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let other = scene.app.installation.create_project("ben", "Other").await;
     let with = |body: Value| {
         let mut body = body;
@@ -306,7 +308,7 @@ pub(crate) fn authorised_paths() -> Vec<String> {
 }
 
 async fn every_call_with_a_token_refuses_to_do_without_whatever_ids_it_is_given(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let paths = authorised_paths();
     assert!(paths.contains(&"/api/p/{project}/apikeys/rotate".to_owned()) && paths.len() >= 10, "{paths:?}");
     let before = scene.picture().await;
@@ -326,7 +328,7 @@ async fn every_call_with_a_token_refuses_to_do_without_whatever_ids_it_is_given(
     body["username_or_email"] = json!("ben");
     body["options"] = json!({"rate_limit_per_second": 1});
     for path in paths {
-        for project in [scene.project.as_str(), NO_GID, "x"] {
+        for project in [scene.project.as_str(), UNKNOWN_GID, "x"] {
             let call = || scene.app.http.post(&path.replace("{project}", project)).json(&body);
             call().send().await.assert_denied();
             call().bearer("garbage").send().await.assert_denied();

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    App, Backend, Installation, Split, User, eventually, installation::COMMAND, json::assert_same, on_both_databases,
+    App, Backend, Installation, Services, User, eventually, installation::COMMAND, json::assert_same, on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -57,7 +57,7 @@ async fn wrong_languages_and_versions_are_configuration_errors() {
 }
 
 async fn clients_see_the_api_version_of_the_setting(backend: Backend) {
-    let split = Split::with(backend, &[("DOORWARD_API_VERSION", "2031.02.003")]).await;
+    let split = Services::with(backend, &[("DOORWARD_API_VERSION", "2031.02.003")]).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     let version = json!("2031.02.003");

@@ -10,7 +10,7 @@ use doorward_rpc::directory::v1::{
     ConfirmMediaDeletionRequest, ListDiscardedMediaRequest, PrepareAvatarRequest, SetAvatarRequest,
 };
 use doorward_tests::{
-    Answer, App, Backend, Http, Split, User, eventually,
+    Answer, App, Backend, Http, Services, User, eventually,
     http::{BOUNDARY, form},
     images,
     json::{assert_same, named},
@@ -21,7 +21,7 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use serde_json::{Value, json};
 use tonic::Code;
 
-use super::grpc::{Peers, code, trusted};
+use super::grpc::{GrpcClients, code, trusted};
 
 on_both_databases![
     each_call_answers_the_user_and_inits_show_it,
@@ -253,18 +253,18 @@ async fn an_upload_that_stops_half_way_leaves_nothing(backend: Backend) {
 }
 
 async fn other_services_set_pictures_by_the_contract(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     let robot = ann.create_api_user(&project, "Robot").await.gid;
-    let Peers { mut directory, .. } = Peers::of(&split).await;
+    let GrpcClients { mut directory, .. } = GrpcClients::of(&split).await;
     let prepare = |user: &str, extension: &str| {
         trusted(PrepareAvatarRequest { user_gid: user.to_owned(), extension: extension.to_owned() })
     };
     let set = |user: &str, name: Option<&str>| {
         trusted(SetAvatarRequest { user_gid: user.to_owned(), file_name: name.map(str::to_owned) })
     };
-    let nobody = super::api_keys::NO_GID;
+    let nobody = super::api_keys::UNKNOWN_GID;
     for (user, extension, expected) in [
         (ann.gid.as_str(), "svg", Code::InvalidArgument),
         (&ann.gid, "PNG", Code::InvalidArgument),

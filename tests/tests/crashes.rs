@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, App, Backend, PASSWORD, Split,
+    Answer, App, Backend, PASSWORD, Services,
     backend::{count_waiting, lock_table},
     eventually,
     installation::SERVICE_TOKEN,
@@ -25,7 +25,7 @@ on_both_databases![
 ];
 
 /// Until the gateway has found a peer again.
-const RECOVERY: Duration = Duration::from_secs(20);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 /// A lost connection is answered at once; a deadline would take ten seconds.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
@@ -50,11 +50,11 @@ async fn what_was_acknowledged_survives_a_kill(backend: Backend) {
     // The revocation too: auth may not have seen the change before it was killed.
     app.http.init(&ben.token()).await.assert_denied();
     // Init refuses inactive users by itself; auth knows only revocations.
-    eventually("a revocation", RECOVERY, async || is_revoked(&auth, &ben.token()).await.then_some(())).await;
+    eventually("a revocation", RECOVERY_TIMEOUT, async || is_revoked(&auth, &ben.token()).await.then_some(())).await;
 }
 
 async fn a_commit_is_kept_when_every_service_is_killed(backend: Backend) {
-    let mut split = Split::start(backend).await;
+    let mut split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     for role in Role::ALL {
         split.kill(role);
@@ -72,7 +72,7 @@ async fn under_load_a_killed_directory_is_503_and_comes_back(backend: Backend) {
 }
 
 async fn a_peer_is_killed_under_load(backend: Backend, role: Role) {
-    let mut split = Split::start(backend).await;
+    let mut split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
     let load: Vec<Load> = (0..3).map(|_| Load::start(&split.http, &token)).collect();
@@ -93,7 +93,7 @@ async fn a_peer_is_killed_under_load(backend: Backend, role: Role) {
 }
 
 async fn a_login_that_is_being_hashed_when_auth_is_killed_is_503(backend: Backend) {
-    let mut split = Split::prepare(backend).await;
+    let mut split = Services::prepare(backend).await;
     split.installation = split.installation.with(&[
         ("DOORWARD_HASH_WORKERS", "1"),
         ("DOORWARD_ARGON2_MEMORY_KIB", "65536"),
@@ -107,7 +107,7 @@ async fn a_login_that_is_being_hashed_when_auth_is_killed_is_503(backend: Backen
         .into();
     // One waits, so another one is being hashed.
     let ops = split.ops(Auth);
-    eventually("a queue", RECOVERY, async || {
+    eventually("a queue", RECOVERY_TIMEOUT, async || {
         Some(ops.metric("doorward_hash_queue_length").await).filter(|length| *length >= 1.0)
     })
     .await;
@@ -124,7 +124,7 @@ async fn a_login_that_is_being_hashed_when_auth_is_killed_is_503(backend: Backen
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_query_that_is_running_when_directory_is_killed_is_503() {
-    let mut split = Split::start(Backend::Postgres).await;
+    let mut split = Services::start(Backend::Postgres).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
     // Her init has to be read again.
@@ -133,7 +133,7 @@ async fn a_query_that_is_running_when_directory_is_killed_is_503() {
     let lock = lock_table(&database, "users");
     let calls = [split.http.login_call("ann", PASSWORD), split.http.get("/api/init").bearer(&token)];
     let calls = calls.map(|call| tokio::spawn(call.send()));
-    eventually("queries that wait", RECOVERY, async || (count_waiting(&database) == 2).then_some(())).await;
+    eventually("queries that wait", RECOVERY_TIMEOUT, async || (count_waiting(&database) == 2).then_some(())).await;
 
     split.kill(Directory);
 
@@ -151,8 +151,8 @@ async fn answer(call: JoinHandle<Answer>) -> Answer {
 }
 
 /// Until then 503, and nothing else.
-async fn works_again(split: &Split, token: &str) {
-    eventually("a login and an init", RECOVERY, async || {
+async fn works_again(split: &Services, token: &str) {
+    eventually("a login and an init", RECOVERY_TIMEOUT, async || {
         let answers = [split.http.login("ann", PASSWORD).await, split.http.init(token).await];
         for refused in answers.iter().filter(|answer| answer.status != 200) {
             refused.assert_unavailable();

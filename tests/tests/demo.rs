@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Backend, Http, Installation, Process, app::START, app::wait_until_ready, eventually, installation::COMMAND, ports,
-    process::clean_command,
+    Backend, Http, Installation, Process, app::START_TIMEOUT, app::wait_until_ready, eventually, installation::COMMAND,
+    ports, process::clean_command,
 };
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub(super) fn installation() -> Installation {
 
 /// The command that the demo prints, with its continuation lines.
 async fn printed_curl(process: &mut Process) -> String {
-    eventually("a curl command", START, async || {
+    eventually("a curl command", START_TIMEOUT, async || {
         assert!(process.is_running(), "it ended: {}", process.log());
         let printed = format!("{}\n{}", process.stdout(), process.stderr());
         let start = printed.find("curl ")?;

@@ -6,12 +6,12 @@ use doorward_rpc::{
     auth::v1::{GetPublicKeysRequest, WatchTrustRequest},
     directory::v1::{Action, GetUserRequest, ListProjectsRequest, PublishRequest, PublishedRow},
 };
-use doorward_tests::{App, Backend, Split, eventually, on_both_databases, split::Role};
+use doorward_tests::{App, Backend, Services, eventually, on_both_databases, split::Role};
 use serde_json::json;
 use tonic::Code;
 
 use super::{
-    grpc::{Peers, code, with_token},
+    grpc::{GrpcClients, code, with_token},
     service_tokens,
 };
 
@@ -54,21 +54,21 @@ async fn refused_authorizations_are_counted_and_logged(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_gateway_counts_denials_from_other_processes() {
-    let split = Split::start(Backend::Sqlite).await;
+    let split = Services::start(Backend::Sqlite).await;
     let ann = split.user("ann").await;
-    ann.call("/sync/get", &json!({"project": super::api_keys::NO_GID})).await.assert_forbidden();
+    ann.call("/sync/get", &json!({"project": super::api_keys::UNKNOWN_GID})).await.assert_forbidden();
     assert!((split.ops(Role::Gateway).metric(COUNTER).await - 1.0).abs() < 0.1);
 }
 
 async fn calls_denied_to_service_tokens_are_counted_and_logged(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let herbarium = split.installation.create_project("ann", "Herbarium").await;
     let garden = split.installation.create_project("ann", "Garden").await;
     let reader = service_tokens::create(&split.installation, "reader", &["--scope", "read"]).await;
     let options = ["--scope", "publish", "--project", &herbarium];
     let publisher = service_tokens::create(&split.installation, "publisher", &options).await;
-    let Peers { mut auth, mut directory } = Peers::of(&split).await;
+    let GrpcClients { mut auth, mut directory } = GrpcClients::of(&split).await;
     for role in [Role::Auth, Role::Directory] {
         let text = split.ops(role).get("/metrics").send().await.text();
         assert!(text.lines().any(|line| line == format!("{COUNTER} 0")), "{role:?}: {text}");

@@ -1,7 +1,7 @@
 //! `POST /api/account/update_email_request` and `/api/account/update_email`: another address, proved by a code.
 
 use doorward_tests::{
-    Backend, MailedApp, PASSWORD,
+    Backend, MailApp, PASSWORD,
     json::{assert_same, named},
     mailed::{APP_URL, but, miscoded, validation_code, with_codes, wrong},
     on_both_databases,
@@ -30,7 +30,7 @@ const REQUEST: &str = "/api/account/update_email_request";
 const UPDATE: &str = "/api/account/update_email";
 
 async fn the_new_address_is_proved_and_the_old_one_told(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
@@ -77,7 +77,7 @@ async fn the_new_address_is_proved_and_the_old_one_told(backend: Backend) {
 }
 
 async fn both_are_written_to_in_the_language_of_the_user(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let mut old = "ann@example.org".to_owned();
     for (language, code, notice) in [
@@ -103,7 +103,7 @@ async fn both_are_written_to_in_the_language_of_the_user(backend: Backend) {
 }
 
 async fn passwords_are_reset_by_the_new_address_and_not_by_the_old_one(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let ask =
         async |name: &str| app.http.open("/api/reset_password_request", &json!({"username_or_email": name})).await;
@@ -127,7 +127,7 @@ async fn passwords_are_reset_by_the_new_address_and_not_by_the_old_one(backend: 
 
 /// Whoever still reads the old mailbox.
 async fn what_was_mailed_to_the_old_address_is_worth_nothing_afterwards(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     for name in ["ann", "ann@example.org"] {
         let asked = app.http.open("/api/reset_password_request", &json!({"username_or_email": name})).await;
@@ -145,7 +145,7 @@ async fn what_was_mailed_to_the_old_address_is_worth_nothing_afterwards(backend:
 }
 
 async fn both_steps_want_their_parameters_in_order(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     assert_requires_strings(|| app.http.post(REQUEST).bearer(&ann.token), &["email"]).await;
     let second = ["email", "validation_code", "verification_code"];
@@ -153,7 +153,7 @@ async fn both_steps_want_their_parameters_in_order(backend: Backend) {
 }
 
 async fn what_is_no_address_is_refused(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let long = format!("{}@example.org", "x".repeat(300));
     for bad in ["", "ann", "ann@", "@example.org", "ann@localhost", "Ann <a@b.org>", "a@b.org\r\nBcc: c@d.org", &long] {
@@ -171,7 +171,7 @@ async fn what_is_no_address_is_refused(backend: Backend) {
 }
 
 async fn the_second_step_must_say_what_the_first_did(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let other = app.begin_email_change(&ben, "ben@new.example").await;
     let signup = app.begin_signup("cas", "ann@new.example").await;
@@ -202,7 +202,7 @@ async fn the_second_step_must_say_what_the_first_did(backend: Backend) {
 }
 
 async fn a_code_is_for_who_asked_alone(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let body = app.begin_email_change(&ann, "ann@new.example").await;
     ben.call(UPDATE, &body).await.assert_code_refused();
@@ -215,7 +215,7 @@ async fn a_code_is_for_who_asked_alone(backend: Backend) {
 }
 
 async fn the_fifth_wrong_try_is_the_last_and_the_fourth_is_not(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     for tries in [5, 4] {
         let body = app.begin_email_change(&ann, "ann@new.example").await;
@@ -232,7 +232,7 @@ async fn the_fifth_wrong_try_is_the_last_and_the_fourth_is_not(backend: Backend)
 }
 
 async fn a_code_is_good_once(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let body = app.begin_email_change(&ann, "ann@new.example").await;
     let answers = join_all((0..6).map(|_| ann.call(UPDATE, &body))).await;
@@ -245,7 +245,7 @@ async fn a_code_is_good_once(backend: Backend) {
 }
 
 async fn of_two_requests_one_counts(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let first = app.begin_email_change(&ann, "ann@new.example").await;
     let second = app.begin_email_change(&ann, "ann@newer.example").await;
@@ -257,7 +257,7 @@ async fn of_two_requests_one_counts(backend: Backend) {
 }
 
 async fn who_has_no_address_gets_one(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     app.installation.cli(&["user", "create", "--username", "mute", "--password-stdin"], PASSWORD).await.succeeded();
     let token = app.http.login("mute", PASSWORD).await.token();
     let first = json!({"email": "mute@new.example"});
@@ -273,14 +273,14 @@ async fn who_has_no_address_gets_one(backend: Backend) {
 }
 
 async fn the_calls_are_for_people(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     assert_for_people_only(&app, REQUEST, &json!({"email": "root@new.example"})).await;
     assert_eq!(app.smtp.mails().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_call_is_for_people_too() {
-    let app = MailedApp::start(Backend::Sqlite).await;
+    let app = MailApp::start(Backend::Sqlite).await;
     let body = json!({"email": "root@new.example", "validation_code": "x", "verification_code": "x"});
     assert_for_people_only(&app, UPDATE, &body).await;
 }

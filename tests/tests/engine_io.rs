@@ -7,7 +7,7 @@ use doorward_tests::{Answer, App, Backend, Http, User, WebSocket, eventually, ra
 use serde_json::{Value, json};
 
 const POLLING: &str = "/sync/io/?EIO=4&transport=polling";
-const WITHIN: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 const SEPARATOR: &str = "\u{1e}";
 
 /// A session over polling, by hand.
@@ -134,7 +134,7 @@ async fn websocket_handshake(app: &App, query: &str, headers: &str) -> String {
     );
     connection.send(head.as_bytes()).await;
     connection.send(b"GET /api/ping HTTP/1.1\r\nHost: doorward\r\nConnection: close\r\n\r\n").await;
-    connection.rest(WITHIN).await
+    connection.rest(TIMEOUT).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -249,7 +249,7 @@ async fn a_wrong_probe_ends_the_session() {
         let mut socket = WebSocket::open_at(app.http.address(), &format!("&sid={}", session.sid)).await;
         socket.send(wrong.to_owned()).await;
         assert_eq!(socket.packet().await, None, "{wrong}");
-        eventually("its end", WITHIN, async || (session.poll().await.status == 400).then_some(())).await;
+        eventually("its end", TIMEOUT, async || (session.poll().await.status == 400).then_some(())).await;
         session.is_gone().await;
     }
 }

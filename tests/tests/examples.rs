@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use doorward_tests::{
     Answer, App, Backend, Http, Output, PASSWORD, Process,
-    app::START,
+    app::START_TIMEOUT,
     eventually,
     installation::COMMAND,
     ports,
@@ -13,13 +13,13 @@ use doorward_tests::{
 use serde_json::json;
 
 /// `examples/verify` beside a Doorward.
-struct Verify {
+struct VerifyService {
     app: App,
     _process: Process,
     http: Http,
 }
 
-impl Verify {
+impl VerifyService {
     async fn start() -> Self {
         let auth = ports::free_address();
         let app = App::with(Backend::Sqlite, &[("DOORWARD_AUTH_LISTEN", auth.as_str())]).await;
@@ -31,7 +31,7 @@ impl Verify {
         let mut process = Process::spawn(command, app.installation.path(), "");
         let http = Http::new(&address);
         // 503 until it has heard of auth.
-        eventually("a refusal", START, async || {
+        eventually("a refusal", START_TIMEOUT, async || {
             assert!(process.is_running(), "it ended: {}", process.log());
             let answer = http.get("/whoami").bearer("x").try_send().await.ok()?;
             (answer.status == 401).then_some(())
@@ -55,7 +55,7 @@ impl Verify {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_on_the_stream_of_auth_knows_its_callers() {
-    let verify = Verify::start().await;
+    let verify = VerifyService::start().await;
     let ann = verify.app.user("ann").await;
     let answer = verify.whoami(&ann.token).await;
     assert_eq!(answer.status, 200, "{answer:?}");
@@ -70,7 +70,7 @@ async fn a_service_on_the_stream_of_auth_knows_its_callers() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_on_the_stream_of_auth_refuses_a_deactivated_user_within_a_second() {
-    let mut verify = Verify::start().await;
+    let mut verify = VerifyService::start().await;
     let (ann, ben) = (verify.app.user("ann").await, verify.app.user("ben").await);
     assert_eq!(verify.whoami(&ann.token).await.status, 200);
     verify.app.installation.change_user("deactivate", &ann.gid).await;
@@ -89,7 +89,7 @@ async fn a_service_on_the_stream_of_auth_refuses_a_deactivated_user_within_a_sec
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_on_the_stream_of_auth_refuses_the_tokens_of_a_retired_key_within_a_second() {
-    let verify = Verify::start().await;
+    let verify = VerifyService::start().await;
     let ann = verify.app.user("ann").await;
     let kid_of = |token: &str| super::tokens::header_of(token)["kid"].as_str().expect("a kid").to_owned();
     let old = kid_of(&ann.token);
@@ -106,7 +106,7 @@ async fn a_service_on_the_stream_of_auth_refuses_the_tokens_of_a_retired_key_wit
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_has_not_heard_of_auth_for_10_seconds_says_503() {
-    let mut verify = Verify::start().await;
+    let mut verify = VerifyService::start().await;
     let ann = verify.app.user("ann").await;
     verify.app.process.kill();
     assert_eq!(verify.whoami(&ann.token).await.status, 200);

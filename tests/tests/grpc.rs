@@ -10,7 +10,7 @@ use doorward_rpc::{
         directory_client::DirectoryClient, find_login_request::Identifier,
     },
 };
-use doorward_tests::{Backend, PASSWORD, Split, installation::SERVICE_TOKEN, on_both_databases};
+use doorward_tests::{Backend, PASSWORD, Services, installation::SERVICE_TOKEN, on_both_databases};
 use futures_util::StreamExt;
 use tonic::{Code, Request, Response, Status, transport::Channel};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
@@ -28,13 +28,13 @@ on_both_databases![
 ];
 
 /// Clients of both services that show the service token.
-pub(crate) struct Peers {
+pub(crate) struct GrpcClients {
     pub(crate) auth: AuthClient<Channel>,
     pub(crate) directory: DirectoryClient<Channel>,
 }
 
-impl Peers {
-    pub(crate) async fn of(split: &Split) -> Self {
+impl GrpcClients {
+    pub(crate) async fn of(split: &Services) -> Self {
         let auth = AuthClient::new(channel(&split.auth).await);
         Self { auth, directory: DirectoryClient::new(channel(&split.directory).await) }
     }
@@ -106,10 +106,10 @@ pub(crate) fn code<T>(result: Result<T, Status>) -> Code {
 }
 
 async fn a_call_without_the_service_token_is_unauthenticated(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let gid = split.installation.create_user("ann").await;
-    let Peers { mut auth, mut directory } = Peers::of(&split).await;
-    let checked_at = Peers::of(&split).await.find("ann").await.checked_at;
+    let GrpcClients { mut auth, mut directory } = GrpcClients::of(&split).await;
+    let checked_at = GrpcClients::of(&split).await.find("ann").await.checked_at;
     let upper_case = SERVICE_TOKEN.to_uppercase();
     for token in [None, Some(""), Some("wrong"), Some(&SERVICE_TOKEN[1..]), Some(&upper_case)] {
         fn request<T>(message: T, token: Option<&str>) -> Request<T> {
@@ -135,9 +135,9 @@ async fn a_call_without_the_service_token_is_unauthenticated(backend: Backend) {
 }
 
 async fn other_services_log_in_by_the_contract(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let gid = split.installation.create_user("ann").await;
-    let mut peers = Peers::of(&split).await;
+    let mut peers = GrpcClients::of(&split).await;
 
     let found = peers.find("ann").await;
     assert_eq!((found.user_gid.as_deref(), found.username.as_str()), (Some(&*gid), "ann"));
@@ -157,10 +157,10 @@ async fn other_services_log_in_by_the_contract(backend: Backend) {
 }
 
 async fn other_services_read_and_watch_by_the_contract(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let gid = split.installation.create_user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
-    let mut peers = Peers::of(&split).await;
+    let mut peers = GrpcClients::of(&split).await;
 
     let init = peers.init(&gid).await.expect("an init");
     let projects: Vec<&String> = init.user_projects.iter().map(|owned| &owned.project_gid).collect();
@@ -186,8 +186,8 @@ async fn other_services_read_and_watch_by_the_contract(backend: Backend) {
 }
 
 async fn a_malformed_id_is_an_invalid_argument(backend: Backend) {
-    let split = Split::start(backend).await;
-    let mut peers = Peers::of(&split).await;
+    let split = Services::start(backend).await;
+    let mut peers = GrpcClients::of(&split).await;
     for gid in ["", "x", "' OR 1=1", "0f8fad5bd9cb469fa16570867728950e"] {
         assert_eq!(peers.verify(Some(gid), PASSWORD, 0).await, Err(Code::InvalidArgument), "{gid}");
         assert_eq!(peers.init(gid).await.err(), Some(Code::InvalidArgument), "{gid}");
@@ -197,7 +197,7 @@ async fn a_malformed_id_is_an_invalid_argument(backend: Backend) {
 }
 
 async fn health_and_reflection_need_no_token(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let (auth, directory) = ("doorward.auth.v1.Auth", "doorward.directory.v1.Directory");
     for (address, service, calls) in [
         (&split.auth, auth, ["VerifyPassword", "VerifyToken", "RevokeToken", "GetPublicKeys", "WatchTrust"]),

@@ -17,14 +17,14 @@ use doorward_rpc::{
     },
 };
 use doorward_tests::{
-    Backend, PASSWORD, Split, User, backend::execute, eventually, installation::SERVICE_TOKEN, on_both_databases,
+    Backend, PASSWORD, Services, User, backend::execute, eventually, installation::SERVICE_TOKEN, on_both_databases,
 };
 use serde_json::json;
 use tonic::{Code, Request, Response, Status};
 
 use super::{
-    api_keys::NO_GID,
-    grpc::{Peers, code, trusted, with_token},
+    api_keys::UNKNOWN_GID,
+    grpc::{GrpcClients, code, trusted, with_token},
     tokens::{part, published_keys},
 };
 
@@ -41,11 +41,11 @@ on_both_databases![
     a_malformed_parameter_is_named,
 ];
 
-async fn scene(backend: Backend) -> (Split, Peers, User, String) {
-    let split = Split::start(backend).await;
+async fn scene(backend: Backend) -> (Services, GrpcClients, User, String) {
+    let split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
-    let peers = Peers::of(&split).await;
+    let peers = GrpcClients::of(&split).await;
     (split, peers, ann, project)
 }
 
@@ -57,7 +57,7 @@ fn unprocessable(reason: &str) -> RpcError {
     RpcError::new(ErrorCode::Unprocessable).with_info("reason", reason)
 }
 
-impl Peers {
+impl GrpcClients {
     async fn verify_token(&mut self, token: &str) -> Result<VerifyTokenResponse, RpcError> {
         let answer = self.auth.verify_token(trusted(VerifyTokenRequest { token: token.to_owned() })).await;
         answer.map(Response::into_inner).map_err(RpcError::from)
@@ -99,7 +99,7 @@ impl Peers {
 }
 
 async fn a_query_without_the_service_token_is_unauthenticated(backend: Backend) {
-    let (split, Peers { mut auth, mut directory }, ann, project) = scene(backend).await;
+    let (split, GrpcClients { mut auth, mut directory }, ann, project) = scene(backend).await;
     let token = ann.token.clone();
     let (user_gid, caller_gid, project_gid) = (ann.gid.clone(), ann.gid.clone(), project);
     let (client_address, api_key) = ("192.0.2.1".to_owned(), "dw_x".to_owned());
@@ -273,7 +273,7 @@ async fn get_user_shows_a_user_complete_in_every_state(backend: Backend) {
         details: Some(complete(None)),
     };
     assert_eq!(peers.user(&robot.gid).await, Ok(program));
-    for nobody in [NO_GID, &project] {
+    for nobody in [UNKNOWN_GID, &project] {
         assert_eq!(peers.user(nobody).await, Err(unprocessable("user_not_found")));
     }
 }
@@ -299,7 +299,7 @@ async fn get_project_shows_a_project_in_full(backend: Backend) {
         assert_eq!(found, expected);
         execute(&split.installation.databases.directory, "UPDATE projects SET status = 'deleted'");
     }
-    for nothing in [NO_GID, &ann.gid] {
+    for nothing in [UNKNOWN_GID, &ann.gid] {
         assert_eq!(peers.project(nothing).await, Err(unprocessable("project_not_found")));
     }
 }
@@ -393,7 +393,7 @@ async fn list_members_goes_through_all_by_pages(backend: Backend) {
     for page_size in [1001, u32::MAX] {
         assert_eq!(peers.page(&project, None, page_size).await, Err(RpcError::invalid("page_size")));
     }
-    assert_eq!(peers.page(NO_GID, None, 2).await, Err(unprocessable("project_not_found")));
+    assert_eq!(peers.page(UNKNOWN_GID, None, 2).await, Err(unprocessable("project_not_found")));
 }
 
 async fn check_membership_is_true_for_active_members_of_active_projects_alone(backend: Backend) {
@@ -412,9 +412,13 @@ async fn check_membership_is_true_for_active_members_of_active_projects_alone(ba
     assert_eq!(peers.check(&project, &ann.gid).await, active(MemberRole::Owner, None));
     assert_eq!(peers.check(&project, &ben.gid).await, active(MemberRole::Member, Some(5)));
     assert_eq!(peers.check(&project, &robot.gid).await, active(MemberRole::Api, None));
-    for (project, user) in
-        [(&*project, &*cas.gid), (&project, NO_GID), (NO_GID, &ann.gid), (NO_GID, NO_GID), (&ann.gid, &project)]
-    {
+    for (project, user) in [
+        (&*project, &*cas.gid),
+        (&project, UNKNOWN_GID),
+        (UNKNOWN_GID, &ann.gid),
+        (UNKNOWN_GID, UNKNOWN_GID),
+        (&ann.gid, &project),
+    ] {
         assert_eq!(peers.check(project, user).await, none, "{project} {user}");
     }
     for status in ["invited", "declined", "inactive"] {

@@ -11,7 +11,7 @@ use http::Method;
 use serde_json::json;
 
 use super::{
-    api_keys::{NO_GID, ROUTES},
+    api_keys::{ROUTES, UNKNOWN_GID},
     icons,
 };
 
@@ -159,7 +159,7 @@ async fn product_data_and_the_image_server_are_not_implemented(backend: Backend)
         "records",
         "schema",
     ];
-    let in_projects = [project.as_str(), NO_GID, "x", "%20"].map(|project| {
+    let in_projects = [project.as_str(), UNKNOWN_GID, "x", "%20"].map(|project| {
         families.map(|family| {
             ["", "/", "/get", "/a/b/c", "/get?x=1"].map(|rest| format!("/api/p/{project}/{family}{rest}"))
         })

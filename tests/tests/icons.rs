@@ -8,7 +8,7 @@ use std::{
 };
 
 use doorward_tests::{
-    Answer, Backend, Http, Role, Split, User, eventually,
+    Answer, Backend, Http, Role, Services, User, eventually,
     http::{BOUNDARY, form},
     on_both_databases,
 };
@@ -17,8 +17,8 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use serde_json::{Value, json};
 
 use super::{
-    api_keys::NO_GID,
-    projects::{Scene, about, cursor, options},
+    api_keys::UNKNOWN_GID,
+    projects::{Fixture, about, cursor, options},
 };
 
 on_both_databases![
@@ -77,7 +77,7 @@ fn files(directory: &std::path::Path) -> Vec<String> {
 }
 
 async fn the_name_stays_and_the_picture_changes(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let name = format!("{}.png", scene.project);
     let (mut now, mut tags) = (cursor(&scene.ben).await, Vec::new());
     for red_value in [200, 100, 50] {
@@ -111,7 +111,7 @@ async fn the_name_stays_and_the_picture_changes(backend: Backend) {
 }
 
 async fn another_format_has_another_ending_and_the_old_one_is_gone(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let mut last: Option<String> = None;
     for (format, extension, media_type) in [
         (ImageFormat::Png, "png", "image/png"),
@@ -132,14 +132,14 @@ async fn another_format_has_another_ending_and_the_old_one_is_gone(backend: Back
     }
     let webp = last.expect("an icon");
     let stem = &scene.project;
-    for other in ["x.webp", stem, &format!("{stem}.png"), &format!("{stem}.WEBP"), &format!("{NO_GID}.webp")] {
+    for other in ["x.webp", stem, &format!("{stem}.png"), &format!("{stem}.WEBP"), &format!("{UNKNOWN_GID}.webp")] {
         get(&scene.app.http, other).await.assert_error(404, "Not found", &json!({}));
     }
     get(&scene.app.http, &webp.to_uppercase()).await.assert_error(404, "Not found", &json!({}));
 }
 
 async fn an_icon_is_served_as_long_as_it_is_the_one(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let name = uploaded(&scene.ann, &scene.project, &png()).await;
     let path = format!("/media/icons/{name}");
     let icon = get(&scene.app.http, &name).await;
@@ -170,7 +170,7 @@ async fn an_icon_is_served_as_long_as_it_is_the_one(backend: Backend) {
 }
 
 async fn an_icon_that_is_being_replaced_is_always_there(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let name = uploaded(&scene.ann, &scene.project, &png()).await;
     let is_done = AtomicBool::new(false);
     let readers = futures_util::future::join_all((0..4).map(|_| async {
@@ -192,7 +192,7 @@ async fn an_icon_that_is_being_replaced_is_always_there(backend: Backend) {
 }
 
 async fn the_first_bad_part_is_reported(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let project = scene.project.as_bytes();
     let (file, long) = (png(), [b'x'; 101]);
     // Also to who may not.
@@ -221,7 +221,7 @@ async fn the_first_bad_part_is_reported(backend: Backend) {
 }
 
 async fn icons_are_the_owners_alone(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
     let call = scene.app.http.post(UPLOAD).header("content-type", &media_type);
     call.body(form(&[("project", scene.project.as_bytes()), ("upload_file", &png())])).send().await.assert_denied();
@@ -229,7 +229,7 @@ async fn icons_are_the_owners_alone(backend: Backend) {
         for user in [&scene.ben, &scene.cas, &scene.program] {
             upload(user, &scene.project, &bytes).await.assert_forbidden();
         }
-        upload(&scene.ann, NO_GID, &bytes).await.assert_forbidden();
+        upload(&scene.ann, UNKNOWN_GID, &bytes).await.assert_forbidden();
     }
     assert!(files(scene.app.installation.path()).is_empty());
     let picture: Value = options(&scene.ann, &scene.project).await;
@@ -238,7 +238,7 @@ async fn icons_are_the_owners_alone(backend: Backend) {
 }
 
 async fn an_owner_has_the_icon_of_a_deleted_project_too(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     about(&scene.ann, "delete", &scene.project).await.success();
     let answer = upload(&scene.ann, &scene.project, &png()).await;
     scene.assert_project(&answer, |project| {
@@ -255,7 +255,7 @@ async fn an_owner_has_the_icon_of_a_deleted_project_too(backend: Backend) {
 }
 
 async fn what_is_replaced_is_gone_on_every_gateway(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     let gateway = split.replica(Role::Gateway, &[]).await;

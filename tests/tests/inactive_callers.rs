@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, ApiUser, Backend, Http, PASSWORD, Split, User, eventually,
+    Answer, ApiUser, Backend, Http, PASSWORD, Services, User, eventually,
     http::{BOUNDARY, form},
     json::assert_same,
     on_both_databases,
@@ -23,14 +23,14 @@ on_both_databases![
 ];
 
 /// Three processes, and a second directory, which is the one that auth follows.
-struct Scene {
-    split: Split,
+struct Fixture {
+    split: Services,
     followed: Replica,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(backend: Backend, trust_max_age: &str) -> Self {
-        let mut split = Split::prepare(backend).await;
+        let mut split = Services::prepare(backend).await;
         let directory = split.installation.variable("DOORWARD_DIRECTORY_URL");
         split.installation.set(&[("DOORWARD_TRUST_MAX_AGE", trust_max_age)]);
         split.start_service(Role::Directory);
@@ -60,7 +60,7 @@ struct Project {
 }
 
 impl Project {
-    async fn new(split: &Split) -> Self {
+    async fn new(split: &Services) -> Self {
         let people = [split.user("ann").await, split.user("ben").await, split.user("kim").await];
         let [ann, ben, kim] = &people;
         let gid = split.installation.create_project("ann", "Herbarium").await;
@@ -117,7 +117,7 @@ impl Project {
 }
 
 async fn each_call_of_an_inactive_caller_is_denied_while_the_feed_is_cut(backend: Backend) {
-    let mut scene = Scene::new(backend, "1h").await;
+    let mut scene = Fixture::new(backend, "1h").await;
     let project = Project::new(&scene.split).await;
     let dan = scene.split.user("dan").await;
     let (http, installation) = (&scene.split.http, &scene.split.installation);
@@ -157,7 +157,7 @@ async fn each_call_of_an_inactive_caller_is_denied_while_the_feed_is_cut(backend
 }
 
 async fn tokens_are_not_vouched_for_when_the_feed_is_cut_for_too_long(backend: Backend) {
-    let mut scene = Scene::new(backend, "3s").await;
+    let mut scene = Fixture::new(backend, "3s").await;
     let (ann, ben) = (scene.split.user("ann").await, scene.split.user("ben").await);
     let until = Duration::from_secs(20);
     ann.init().await.success();
@@ -205,7 +205,7 @@ async fn tokens_are_not_vouched_for_when_the_feed_is_cut_for_too_long(backend: B
 }
 
 async fn a_quiet_feed_is_a_followed_feed(backend: Backend) {
-    let scene = Scene::new(backend, "3s").await;
+    let scene = Fixture::new(backend, "3s").await;
     let ann = scene.split.user("ann").await;
     // The last cursors of the feed belong to events of users, which are no changes for auth to apply.
     let project = scene.split.installation.create_project("ann", "Herbarium").await;

@@ -7,7 +7,7 @@ mod secrets;
 use std::{collections::HashMap, sync::Mutex};
 
 use doorward_tests::{
-    Answer, App, Backend, MailedApp, ReceivedMail, User,
+    Answer, App, Backend, MailApp, ReceivedMail, User,
     json::{assert_same, named},
     mailed::APP_URL,
     on_both_databases,
@@ -15,7 +15,7 @@ use doorward_tests::{
 };
 use serde_json::{Value, json};
 
-use super::api_keys::NO_GID;
+use super::api_keys::UNKNOWN_GID;
 
 on_both_databases![
     an_account_is_invited_by_username_or_by_email_in_every_letter_case,
@@ -31,17 +31,17 @@ on_both_databases![
 ];
 
 /// Herbarium is ann's.
-struct Scene {
-    app: MailedApp,
+struct Fixture {
+    app: MailApp,
     ann: User,
     project: String,
     /// The newest invitation of each user, also when it has ended.
     invitations: Mutex<HashMap<String, String>>,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(backend: Backend) -> Self {
-        let app = MailedApp::start(backend).await;
+        let app = MailApp::start(backend).await;
         let ann = app.user("ann").await;
         let project = app.installation.create_project("ann", "Herbarium").await;
         Self { app, ann, project, invitations: Mutex::default() }
@@ -53,7 +53,7 @@ impl Scene {
         if let Some(id) = self.app.installation.invitation(&self.project, user) {
             known.insert(user.to_owned(), id);
         }
-        known.get(user).cloned().unwrap_or_else(|| NO_GID.to_owned())
+        known.get(user).cloned().unwrap_or_else(|| UNKNOWN_GID.to_owned())
     }
 
     async fn owner(&self, call: &str, body: &Value) -> Answer {
@@ -143,7 +143,7 @@ fn own_membership(status: &str, email: &str) -> Value {
 }
 
 async fn an_account_is_invited_by_username_or_by_email_in_every_letter_case(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     for name in ["ben", "ben@example.org", "Ben@Example.ORG", "BEN@EXAMPLE.ORG"] {
         let answer = scene.try_invite(name).await;
@@ -164,7 +164,7 @@ async fn an_account_is_invited_by_username_or_by_email_in_every_letter_case(back
 }
 
 async fn of_several_accounts_with_an_address_the_first_is_invited(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let mut gids = Vec::new();
     for name in ["cas", "bea", "dan"] {
         let words = ["user", "create", "--username", name, "--email", "We@example.org", "--password-stdin"];
@@ -179,7 +179,7 @@ async fn of_several_accounts_with_an_address_the_first_is_invited(backend: Backe
 }
 
 async fn the_mail_is_in_the_language_of_who_reads_it(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     ben.call("/api/account/update", &json!({"language": "nl-be"})).await.success();
     scene.ann.call("/api/account/update", &json!({"language": "de"})).await.success();
@@ -219,7 +219,7 @@ async fn without_mail_nobody_is_invited(backend: Backend) {
 }
 
 async fn who_has_declined_can_be_invited_again(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     let user = json!({"user": ben.gid});
     scene.invite("ben").await;
@@ -241,13 +241,13 @@ async fn who_has_declined_can_be_invited_again(backend: Backend) {
     scene.owner("resend_invite", &user).await.assert_unprocessable("already_member");
     scene.try_invite("ben").await.assert_unprocessable("already_member");
     scene.try_invite("ann").await.assert_unprocessable("already_member");
-    scene.owner("resend_invite", &json!({"user": NO_GID})).await.assert_unprocessable("not_a_member");
+    scene.owner("resend_invite", &json!({"user": UNKNOWN_GID})).await.assert_unprocessable("not_a_member");
     scene.owner("deactivate", &user).await.success();
     scene.try_invite("ben").await.assert_unprocessable("inactive");
 }
 
 async fn an_account_accepts_and_is_a_member(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     scene.invite("ben").await;
     let answer = scene.account(&ben, "accept_invite").await;
@@ -273,7 +273,7 @@ async fn an_account_accepts_and_is_a_member(backend: Backend) {
 }
 
 async fn an_account_declines(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     scene.invite("ben").await;
     let answer = scene.account(&ben, "decline_invite").await;
@@ -291,7 +291,7 @@ async fn an_account_declines(backend: Backend) {
 }
 
 async fn a_link_declines_without_an_account(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let new = scene.invite("new@example.org").await;
     scene.mail("new@example.org", &new).await;
     let answer = scene.link("decline_invite", &new).await;
@@ -311,7 +311,7 @@ async fn a_link_declines_without_an_account(backend: Backend) {
 }
 
 async fn what_can_not_be_invited_is_refused(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let robot = scene.ann.create_api_user(&scene.project, "Robot").await;
     let long = format!("{}@example.org", "x".repeat(300));
     for name in
@@ -333,8 +333,8 @@ async fn what_can_not_be_invited_is_refused(backend: Backend) {
 }
 
 async fn the_first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Scene::new(backend).await;
-    let wrong = [json!(null), json!(1), json!("x"), json!(""), json!([NO_GID]), json!({})];
+    let scene = Fixture::new(backend).await;
+    let wrong = [json!(null), json!(1), json!("x"), json!(""), json!([UNKNOWN_GID]), json!({})];
     for call in ["accept_invite", "decline_invite", "leave_project"] {
         let path = format!("/api/account/{call}");
         scene.ann.call(&path, &json!({})).await.assert_bad_parameter("Missing parameter", "project");
@@ -342,7 +342,7 @@ async fn the_first_bad_parameter_is_reported(backend: Backend) {
             let answer = scene.ann.call(&path, &json!({"project": value})).await;
             answer.assert_bad_parameter("Invalid parameter", "project");
         }
-        let answer = scene.ann.call(&path, &json!({"project": NO_GID})).await;
+        let answer = scene.ann.call(&path, &json!({"project": UNKNOWN_GID})).await;
         answer.assert_unprocessable(if call == "leave_project" { "not_a_member" } else { "not_invited" });
     }
     for call in ["init_invite", "decline_invite"] {
@@ -352,15 +352,15 @@ async fn the_first_bad_parameter_is_reported(backend: Backend) {
         };
         bad(json!({}), "Missing parameter", "invitee").await;
         bad(json!({"project": 1}), "Missing parameter", "invitee").await;
-        bad(json!({"invitee": NO_GID}), "Missing parameter", "project").await;
+        bad(json!({"invitee": UNKNOWN_GID}), "Missing parameter", "project").await;
         for value in &wrong {
             bad(json!({"invitee": value, "project": 1}), "Invalid parameter", "invitee").await;
-            bad(json!({"invitee": NO_GID, "project": value}), "Invalid parameter", "project").await;
+            bad(json!({"invitee": UNKNOWN_GID, "project": value}), "Invalid parameter", "project").await;
         }
         scene
             .app
             .http
-            .open(&path, &json!({"invitee": NO_GID, "project": NO_GID}))
+            .open(&path, &json!({"invitee": UNKNOWN_GID, "project": UNKNOWN_GID}))
             .await
             .assert_unprocessable("not_invited");
         assert_method(&scene.app.http, &path).await;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use doorward_tests::{
-    Answer, ApiUser, Backend, MailedApp, PASSWORD, User,
+    Answer, ApiUser, Backend, MailApp, PASSWORD, User,
     http::{BOUNDARY, form},
     json::assert_same,
     on_both_databases,
@@ -11,7 +11,7 @@ use doorward_tests::{
 use image::{DynamicImage, ImageFormat};
 use serde_json::{Value, json};
 
-use super::api_keys::{NO_GID, authorised_paths};
+use super::api_keys::{UNKNOWN_GID, authorised_paths};
 
 on_both_databases![
     each_call_refuses_each_outsider_and_tells_nothing,
@@ -21,7 +21,7 @@ on_both_databases![
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Rule {
+enum AccessRule {
     /// About the caller alone, whatever ids come along: the status of people, and of API users.
     Own(u16, u16),
     /// For those who see what is named: 422 with this reason to others.
@@ -34,10 +34,10 @@ enum Rule {
     Membership(&'static str),
 }
 
-use Rule::{Member, Membership, Own, Owner, Seen};
+use AccessRule::{Member, Membership, Own, Owner, Seen};
 
 /// A row for each call that takes a token.
-const MATRIX: &[(&str, Rule)] = &[
+const MATRIX: &[(&str, AccessRule)] = &[
     ("/api/init", Own(200, 200)),
     ("/api/account/update", Own(200, 403)),
     ("/api/account/update_email_request", Own(400, 403)),
@@ -94,7 +94,7 @@ const MATRIX: &[(&str, Rule)] = &[
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum NonMemberKind {
     Stranger,
     Former,
     Invited,
@@ -104,25 +104,25 @@ enum Kind {
 }
 
 /// Somebody outside, with a token.
-struct Outsider {
-    kind: Kind,
+struct NonMember {
+    kind: NonMemberKind,
     token: String,
 }
 
 /// Herbarium is ann's, with ben and an API user, and others who are something to it, but no members.
-struct Scene {
-    app: MailedApp,
+struct Fixture {
+    app: MailApp,
     ann: User,
     ben: User,
     robot: ApiUser,
     project: String,
     body: Value,
-    outsiders: Vec<Outsider>,
+    outsiders: Vec<NonMember>,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(backend: Backend) -> Self {
-        let app = MailedApp::start(backend).await;
+        let app = MailApp::start(backend).await;
         let (ann, ben) = (app.user("ann").await, app.user("ben").await);
         let project = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&project, "ben").await;
@@ -139,40 +139,40 @@ impl Scene {
         });
         let mut scene = Self { app, ann, ben, robot, project, body, outsiders: Vec::new() };
         for (kind, name) in [
-            (Kind::Stranger, "dan"),
-            (Kind::Former, "eve"),
-            (Kind::Invited, "fay"),
-            (Kind::Declined, "gus"),
-            (Kind::Deactivated, "hal"),
+            (NonMemberKind::Stranger, "dan"),
+            (NonMemberKind::Former, "eve"),
+            (NonMemberKind::Invited, "fay"),
+            (NonMemberKind::Declined, "gus"),
+            (NonMemberKind::Deactivated, "hal"),
         ] {
             let token = scene.outsider(kind, name).await;
-            scene.outsiders.push(Outsider { kind, token });
+            scene.outsiders.push(NonMember { kind, token });
         }
         let dan = scene.app.user("kim").await;
         let other = scene.app.installation.create_project("kim", "Depot").await;
         let token = dan.create_api_user(&other, "Crane").await.auth().await.token();
-        scene.outsiders.push(Outsider { kind: Kind::Program, token });
+        scene.outsiders.push(NonMember { kind: NonMemberKind::Program, token });
         scene
     }
 
-    async fn outsider(&self, kind: Kind, name: &str) -> String {
+    async fn outsider(&self, kind: NonMemberKind, name: &str) -> String {
         let user = self.app.user(name).await;
         let named = json!({"user": user.gid, "username_or_email": name});
         let own = json!({"project": self.project});
-        if kind != Kind::Stranger {
+        if kind != NonMemberKind::Stranger {
             self.owner("members/invite", &named).await.success();
         }
         match kind {
-            Kind::Former => {
+            NonMemberKind::Former => {
                 user.call("/api/account/accept_invite", &own).await.success();
                 self.owner("members/remove", &named).await.success();
             }
-            Kind::Deactivated => {
+            NonMemberKind::Deactivated => {
                 user.call("/api/account/accept_invite", &own).await.success();
                 self.owner("members/deactivate", &named).await.success();
             }
-            Kind::Declined => drop(user.call("/api/account/decline_invite", &own).await.success()),
-            Kind::Stranger | Kind::Invited | Kind::Program => {}
+            NonMemberKind::Declined => drop(user.call("/api/account/decline_invite", &own).await.success()),
+            NonMemberKind::Stranger | NonMemberKind::Invited | NonMemberKind::Program => {}
         }
         user.token
     }
@@ -213,11 +213,11 @@ impl Scene {
         [ids.as_slice(), &people].concat()
     }
 
-    fn assert_tells_nothing(&self, answer: &Answer, kind: Kind, what: &str) {
+    fn assert_tells_nothing(&self, answer: &Answer, kind: NonMemberKind, what: &str) {
         let text = format!("{:?} {}", answer.headers, answer.text());
         let mut secrets = self.secrets();
         // Who is invited sees the project in short.
-        if kind != Kind::Invited {
+        if kind != NonMemberKind::Invited {
             secrets.extend([self.project.as_str(), "Herbarium", &self.ann.gid]);
         }
         for secret in secrets {
@@ -236,18 +236,24 @@ impl Scene {
     }
 }
 
-fn assert_row(path: &str, rule: Rule, kind: Kind, answer: &Answer) {
+fn assert_row(path: &str, rule: AccessRule, kind: NonMemberKind, answer: &Answer) {
     match rule {
         Own(people, programs) => {
-            let status = if kind == Kind::Program { programs } else { people };
+            let status = if kind == NonMemberKind::Program { programs } else { people };
             assert_eq!(answer.status, status, "{answer:?}");
         }
         Seen(reason) => answer.assert_unprocessable(reason),
         Member | Owner => answer.assert_forbidden(),
         Membership(reason) => match kind {
-            Kind::Program => answer.assert_forbidden(),
-            Kind::Declined | Kind::Deactivated if path.ends_with("accept_invite") => answer.assert_invite_invalid(),
-            Kind::Stranger | Kind::Former | Kind::Invited | Kind::Declined | Kind::Deactivated => {
+            NonMemberKind::Program => answer.assert_forbidden(),
+            NonMemberKind::Declined | NonMemberKind::Deactivated if path.ends_with("accept_invite") => {
+                answer.assert_invite_invalid()
+            }
+            NonMemberKind::Stranger
+            | NonMemberKind::Former
+            | NonMemberKind::Invited
+            | NonMemberKind::Declined
+            | NonMemberKind::Deactivated => {
                 answer.assert_unprocessable(reason);
             }
         },
@@ -266,11 +272,11 @@ async fn each_call_refuses_each_outsider_and_tells_nothing(backend: Backend) {
     assert_eq!(paths, rows, "each call has a row, and each row a call");
     assert_eq!(rows.len(), MATRIX.len());
 
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let before = scene.picture().await;
     for (path, rule) in MATRIX {
-        for Outsider { kind, token } in &scene.outsiders {
-            if *kind == Kind::Invited && is_for_invited(path) {
+        for NonMember { kind, token } in &scene.outsiders {
+            if *kind == NonMemberKind::Invited && is_for_invited(path) {
                 continue;
             }
             let answer = scene.call(token, path).await;
@@ -281,7 +287,7 @@ async fn each_call_refuses_each_outsider_and_tells_nothing(backend: Backend) {
     }
     assert_same(&scene.picture().await, &before);
 
-    let invited = scene.outsiders.iter().find(|outsider| outsider.kind == Kind::Invited).expect("somebody");
+    let invited = scene.outsiders.iter().find(|outsider| outsider.kind == NonMemberKind::Invited).expect("somebody");
     let answer = scene.call(&invited.token, "/api/projects/get").await;
     let short =
         json!({"gid": scene.project, "name": "Herbarium", "icon": null, "owner": scene.ann.gid, "status": "active"});
@@ -289,7 +295,7 @@ async fn each_call_refuses_each_outsider_and_tells_nothing(backend: Backend) {
 }
 
 async fn each_call_of_the_owner_refuses_members_and_programs(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let program = scene.robot.auth().await.token();
     // The limits of others, and of oneself, are the owner's alone. To remove oneself is not to be tried here.
     let other = scene.app.installation.create_user("leo").await;
@@ -314,7 +320,7 @@ async fn each_call_of_the_owner_refuses_members_and_programs(backend: Backend) {
 }
 
 async fn a_deleted_project_is_closed_for_all(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let program = scene.robot.auth().await.token();
     let leo = scene.app.user("leo").await;
     scene.app.installation.add_member(&scene.project, "leo").await;
@@ -342,14 +348,14 @@ async fn a_deleted_project_is_closed_for_all(backend: Backend) {
         scene.app.http.project_login(&scene.project, name, PASSWORD).await.assert_unknown_user();
     }
     scene.robot.auth().await.assert_unknown_user();
-    for outsider in scene.outsiders.iter().filter(|outsider| outsider.kind != Kind::Program) {
+    for outsider in scene.outsiders.iter().filter(|outsider| outsider.kind != NonMemberKind::Program) {
         for call in ["accept_invite", "decline_invite"] {
             let answer = scene.call(&outsider.token, &format!("/api/account/{call}")).await;
             answer.assert_unprocessable("not_invited");
-            scene.assert_tells_nothing(&answer, Kind::Stranger, call);
+            scene.assert_tells_nothing(&answer, NonMemberKind::Stranger, call);
         }
         let answer = scene.app.http.init(&outsider.token).await;
-        scene.assert_tells_nothing(&answer, Kind::Stranger, "init");
+        scene.assert_tells_nothing(&answer, NonMemberKind::Stranger, "init");
     }
     // To leave it is possible.
     let own = json!({"project": scene.project});
@@ -370,13 +376,13 @@ async fn a_deleted_project_is_closed_for_all(backend: Backend) {
 
 /// SECURITY-CASES: mass assignment (ZITADEL CVE-2026-27946).
 async fn fields_of_the_server_are_ignored_in_every_body(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let (ann, ben, project) = (&scene.ann, &scene.ben, &scene.project);
     let with = |mut body: Value| {
         let hostile = json!({
-            "status": "deleted", "roles": ["owner"], "role": "owner", "owner": NO_GID, "gid": NO_GID, "build": 7,
-            "icon": "x.png", "avatar": "x.png", "user_gid": NO_GID, "project_gid": NO_GID, "caller": NO_GID,
-            "caller_gid": NO_GID, "is_own": true, "kind": "api", "backups": {"next_version": 9}, "signup_gid": NO_GID,
+            "status": "deleted", "roles": ["owner"], "role": "owner", "owner": UNKNOWN_GID, "gid": UNKNOWN_GID, "build": 7,
+            "icon": "x.png", "avatar": "x.png", "user_gid": UNKNOWN_GID, "project_gid": UNKNOWN_GID, "caller": UNKNOWN_GID,
+            "caller_gid": UNKNOWN_GID, "is_own": true, "kind": "api", "backups": {"next_version": 9}, "signup_gid": UNKNOWN_GID,
         });
         let known: BTreeSet<String> = body.as_object().expect("an object").keys().cloned().collect();
         for (name, value) in hostile.as_object().expect("an object") {
@@ -423,7 +429,7 @@ async fn fields_of_the_server_are_ignored_in_every_body(backend: Backend) {
     for (caller, path, body) in bodies {
         let answer = caller.call(&path, &with(body)).await;
         println!("{path}: {answer:?}");
-        assert!(!answer.text().contains(NO_GID), "{path}: {answer:?}");
+        assert!(!answer.text().contains(UNKNOWN_GID), "{path}: {answer:?}");
         answer.success();
     }
     let after = server_side(&scene.app.http.project_init(project, &ben.token).await.success().1);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use doorward_tests::{Answer, Backend, Http, PASSWORD, Role, Split, User, eventually, on_both_databases};
+use doorward_tests::{Answer, Backend, Http, PASSWORD, Role, Services, User, eventually, on_both_databases};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::projects::Scene;
+use super::projects::Fixture;
 
 on_both_databases![
     as_many_as_the_limit_pass_at_once_and_the_others_wait,
@@ -52,7 +52,7 @@ async fn passes(user: &User, project: &str, count: usize, expected: usize) {
 }
 
 /// Sets a limit, and waits until it is known.
-async fn limited(scene: &Scene, user: &User, at: u32) {
+async fn limited(scene: &Fixture, user: &User, at: u32) {
     limit(&scene.ann, &scene.project, user, json!(at)).await;
     eventually("limited", KNOWN, async || is_limited(user, &scene.project, at).await.then_some(())).await;
 }
@@ -64,7 +64,7 @@ async fn is_limited(user: &User, project: &str, at: u32) -> bool {
 }
 
 async fn as_many_as_the_limit_pass_at_once_and_the_others_wait(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     assert_eq!(burst(&scene.ben, &scene.project, 30).await, 30);
     for at in [1, 5, 17] {
         limited(&scene, &scene.ben, at).await;
@@ -81,7 +81,7 @@ async fn as_many_as_the_limit_pass_at_once_and_the_others_wait(backend: Backend)
 }
 
 async fn under_pressure_as_many_pass_each_second(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     const LIMIT: u32 = 20;
     const SECONDS: u32 = 5;
     limited(&scene, &scene.ben, LIMIT).await;
@@ -107,7 +107,7 @@ async fn under_pressure_as_many_pass_each_second(backend: Backend) {
 }
 
 async fn a_change_counts_within_a_second(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     assert_eq!(burst(&scene.ben, &scene.project, 10).await, 10);
     limited(&scene, &scene.ben, 1).await;
     limit(&scene.ann, &scene.project, &scene.ben, Value::Null).await;
@@ -124,7 +124,7 @@ async fn a_change_counts_within_a_second(backend: Backend) {
 }
 
 async fn a_limit_is_of_one_member_in_one_project(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let atlas = scene.app.installation.create_project("cas", "Atlas").await;
     for user in ["ann", "ben"] {
         scene.app.installation.add_member(&atlas, user).await;
@@ -152,7 +152,7 @@ async fn a_limit_is_of_one_member_in_one_project(backend: Backend) {
 }
 
 async fn a_program_is_limited_by_its_key(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     limited(&scene, &scene.program, 3).await;
     passes(&scene.program, &scene.project, 10, 3).await;
     // Another token of the same key is the same program; another key's is another one.
@@ -166,7 +166,7 @@ async fn a_program_is_limited_by_its_key(backend: Backend) {
 }
 
 async fn an_owner_limits_themself(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     limited(&scene, &scene.ann, 4).await;
     passes(&scene.ann, &scene.project, 10, 4).await;
     // The way out counts too.
@@ -176,7 +176,7 @@ async fn an_owner_limits_themself(backend: Backend) {
 }
 
 async fn what_has_no_good_token_is_not_counted(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     limited(&scene, &scene.ben, 2).await;
     let path = format!("/api/p/{}/members/get", scene.project);
     for _ in 0..5 {
@@ -194,7 +194,7 @@ async fn what_has_no_good_token_is_not_counted(backend: Backend) {
 }
 
 async fn each_gateway_counts_for_itself(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
     let project = split.installation.create_project("ann", "Herbarium").await;
     split.installation.add_member(&project, "ben").await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    App, Backend, Browser, Http, Installation, Process, Tab, app::START, app::wait_until_ready, eventually,
+    App, Backend, Browser, Http, Installation, Process, Tab, app::START_TIMEOUT, app::wait_until_ready, eventually,
 };
 use serde_json::json;
 
@@ -14,14 +14,14 @@ const RECONNECTION: Duration = Duration::from_secs(30);
 const SCRIPTS: [&str; 7] =
     ["live.js", "api.js", "feed.js", "picture.js", "view.js", "elements.js", "vendor/socket.io.esm.min.js"];
 
-struct Demo {
+struct DemoServer {
     process: Process,
     installation: Installation,
     http: Http,
     password: String,
 }
 
-impl Demo {
+impl DemoServer {
     async fn start() -> Self {
         Self::with(&[]).await
     }
@@ -34,7 +34,7 @@ impl Demo {
         demo.ready().await;
         let path = demo.installation.path().join("data/demo-password");
         // It is ready a moment before there is somebody.
-        let password = eventually("a password", START, async || std::fs::read_to_string(&path).ok()).await;
+        let password = eventually("a password", START_TIMEOUT, async || std::fs::read_to_string(&path).ok()).await;
         password.trim_end().clone_into(&mut demo.password);
         demo
     }
@@ -86,7 +86,7 @@ async fn submit(tab: &Tab<'_>, within: &str, form: &str, text: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_does_the_other_sees_at_once() {
-    let demo = Demo::start().await;
+    let demo = DemoServer::start().await;
     let browser = Browser::start(demo.installation.path()).await;
     let (ann, ben) = (demo.tab(&browser, "ann").await, demo.tab(&browser, "ben").await);
     ann.sees(&member("Spring catalogue", "Ben de Vries", "active")).await;
@@ -134,7 +134,7 @@ async fn what_one_does_the_other_sees_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_happens_while_the_connection_is_away_is_made_up_for() {
-    let mut demo = Demo::start().await;
+    let mut demo = DemoServer::start().await;
     let browser = Browser::start(demo.installation.path()).await;
     let ann = demo.tab(&browser, "ann").await;
     demo.process.kill();
@@ -150,7 +150,7 @@ async fn what_happens_while_the_connection_is_away_is_made_up_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_entry_that_could_not_be_fetched_all_begins_anew() {
-    let demo = Demo::start().await;
+    let demo = DemoServer::start().await;
     let browser = Browser::start(demo.installation.path()).await;
     let (ann, ben) = (demo.tab(&browser, "ann").await, demo.tab(&browser, "ben").await);
     let fail_once = "const real = window.fetch;
@@ -169,11 +169,11 @@ async fn after_an_entry_that_could_not_be_fetched_all_begins_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_login_goes_on_when_its_first_token_has_run_out() {
-    let demo = Demo::with(&[("DOORWARD_TOKEN_LIFETIME", "10s"), ("DOORWARD_TOKEN_RENEW_AFTER", "2s")]).await;
+    let demo = DemoServer::with(&[("DOORWARD_TOKEN_LIFETIME", "10s"), ("DOORWARD_TOKEN_RENEW_AFTER", "2s")]).await;
     let browser = Browser::start(demo.installation.path()).await;
     let ann = demo.tab(&browser, "ann").await;
     let later = demo.http.login("ann", &demo.password).await.token();
-    eventually("an end of the token", START, async || {
+    eventually("an end of the token", START_TIMEOUT, async || {
         (demo.http.post("/api/users/get").bearer(&later).json(&json!({})).send().await.status == 401).then_some(())
     })
     .await;
@@ -184,7 +184,7 @@ async fn a_login_goes_on_when_its_first_token_has_run_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_refused_is_said_and_a_login_that_is_over_is_left() {
-    let demo = Demo::start().await;
+    let demo = DemoServer::start().await;
     let browser = Browser::start(demo.installation.path()).await;
     let problem = |text: &str| format!("{}[contains(., '{text}')]", by("problem"));
     let ann = demo.tab(&browser, "ann").await;
@@ -210,7 +210,7 @@ async fn what_is_refused_is_said_and_a_login_that_is_over_is_left() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_may_load_nothing_from_elsewhere() {
-    let demo = Demo::start().await;
+    let demo = DemoServer::start().await;
     for file in
         ["", "/live.css", "/icon.svg"].map(str::to_owned).into_iter().chain(SCRIPTS.map(|one| format!("/{one}")))
     {

@@ -9,7 +9,9 @@ use doorward_tests::{
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::account_steps::{APP_URL, Caller, NEW_PASSWORD, app, count, mailed, newcomer, split, validation_code, with};
+use super::account_steps::{
+    APP_URL, AccountClient, NEW_PASSWORD, app, count, mailed, newcomer, split, validation_code, with,
+};
 
 on_both_databases![
     a_mail_that_nobody_takes_waits_until_somebody_does,
@@ -19,7 +21,7 @@ on_both_databases![
     each_call_mails_what_it_should_and_links_to_the_configured_app,
 ];
 
-const SOON: Duration = Duration::from_secs(15);
+const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An app whose mail server is not there yet, and the port where it will be.
 async fn without_a_mail_server(backend: Backend) -> (App, u16) {
@@ -37,15 +39,17 @@ fn waiting(app: &App, condition: &str) -> usize {
 }
 
 async fn all_sent(app: &App) {
-    eventually("an empty outbox", SOON, async || (waiting(app, "1 = 1") == 0).then_some(())).await;
+    eventually("an empty outbox", EVENTUALLY_TIMEOUT, async || (waiting(app, "1 = 1") == 0).then_some(())).await;
 }
 
 async fn a_mail_that_nobody_takes_waits_until_somebody_does(backend: Backend) {
     let (app, port) = without_a_mail_server(backend).await;
     let begun = app.http.post("/api/signup_request").json(&newcomer("ann")).send().await;
     let body = with(&newcomer("ann"), "validation_code", validation_code(&begun));
-    eventually("a try", SOON, async || (waiting(&app, "attempts = 1 AND leased_until IS NULL") == 1).then_some(()))
-        .await;
+    eventually("a try", EVENTUALLY_TIMEOUT, async || {
+        (waiting(&app, "attempts = 1 AND leased_until IS NULL") == 1).then_some(())
+    })
+    .await;
 
     let smtp = mail_server(port).await;
 
@@ -59,8 +63,10 @@ async fn a_mail_that_waits_survives_a_kill_and_a_new_master_key(backend: Backend
     let (mut app, port) = without_a_mail_server(backend).await;
     let begun = app.http.post("/api/signup_request").json(&newcomer("ann")).send().await;
     let body = with(&newcomer("ann"), "validation_code", validation_code(&begun));
-    eventually("a try", SOON, async || (waiting(&app, "leased_until IS NULL AND attempts > 0") == 1).then_some(()))
-        .await;
+    eventually("a try", EVENTUALLY_TIMEOUT, async || {
+        (waiting(&app, "leased_until IS NULL AND attempts > 0") == 1).then_some(())
+    })
+    .await;
     app.process.kill();
     let new_key = "YW5vdGhlciBtYXN0ZXIga2V5IG9mIHRoZSB0ZXN0cyE=";
     app.installation.set(&[("DOORWARD_NEW_MASTER_KEY", new_key)]);
@@ -170,7 +176,8 @@ async fn two_auths_over_one_database_send_nothing_twice() {
         join_all(calls.map(|(body, http)| http.post("/api/signup_request").json(body).send_until_served())).await;
     begun.iter().for_each(|answer| assert_eq!(answer.status, 200, "{answer:?}"));
     let outbox = &split.installation.databases.auth;
-    eventually("an empty outbox", SOON, async || (count(outbox, "outbox", "1 = 1") == 0).then_some(())).await;
+    eventually("an empty outbox", EVENTUALLY_TIMEOUT, async || (count(outbox, "outbox", "1 = 1") == 0).then_some(()))
+        .await;
     let (mails, ids): (Vec<_>, HashSet<_>) =
         smtp.mails().into_iter().map(|mail| (mail.to.clone(), mail.header("Message-ID").to_owned())).unzip();
     assert_eq!((mails.len(), ids.len(), mails.iter().collect::<HashSet<_>>().len()), (60, 60, 60));
@@ -178,7 +185,7 @@ async fn two_auths_over_one_database_send_nothing_twice() {
     for (number, (body, begun)) in bodies.iter().zip(&begun).enumerate().take(4) {
         let code = smtp.mail_to(&format!("ann-{number}@example.org")).await.code();
         let body = with(&with(body, "validation_code", validation_code(begun)), "verification_code", code);
-        Caller { http: &doors[(number + 1) % 2], smtp: &smtp }.signup(&body).await.token();
+        AccountClient { http: &doors[(number + 1) % 2], smtp: &smtp }.signup(&body).await.token();
     }
     assert_eq!(split.ops(Auth).status("/health/ready").await, Some(200));
 }

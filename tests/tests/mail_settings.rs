@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    App, Backend, Installation, MailedApp, PASSWORD, SmtpServer, eventually,
+    App, Backend, Installation, MailApp, PASSWORD, SmtpServer, eventually,
     mailed::{mail_settings, validation_code, with_codes},
     on_both_databases, ports,
     smtp::Options,
@@ -83,7 +83,7 @@ async fn the_mail_server_is_greeted_by_the_name_of_the_app_or_of_the_setting(bac
     let local: &[(&str, &str)] = &[("DOORWARD_APP_URL", "http://localhost:3000/app")];
     let names = ["app.example.org", "Mail-7.example.net", "[IPv6:2001:db8::7]", "[127.0.0.1]"];
     for (settings, hello) in [none, own, literal, local].into_iter().zip(names) {
-        let app = MailedApp::with(backend, settings).await;
+        let app = MailApp::with(backend, settings).await;
         let first = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
         app.http.open("/api/signup_request", &first).await.success();
         assert_eq!(app.smtp.mail_to("ann@example.org").await.hello, hello);
@@ -100,7 +100,7 @@ async fn a_mail_waits_for_the_mail_server(backend: Backend) {
     let asked = app.http.open("/api/signup_request", &first).await;
     validation_code(&asked);
     let smtp = SmtpServer::start_with(Options { port, ..Options::default() }).await;
-    let app = MailedApp { app, smtp };
+    let app = MailApp { app, smtp };
     let code = app.code_to("ann@example.org").await;
     assert_eq!(app.http.open("/api/signup", &with_codes(&first, &asked, &code)).await.status, 200);
     assert_eq!(app.smtp.mails().len(), 1);

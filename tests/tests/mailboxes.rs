@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    App, Backend, Installation, MailedApp, PASSWORD, ReceivedMail, SmtpServer, User,
+    App, Backend, Installation, MailApp, PASSWORD, ReceivedMail, SmtpServer, User,
     backend::execute,
     eventually,
     installation::gid,
@@ -31,7 +31,7 @@ const SPELLINGS: [(&str, &str); 6] = [
 ];
 
 async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let invite = async |name: &str| {
@@ -81,7 +81,7 @@ async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
 async fn all_spellings_count_as_one_mailbox(backend: Backend) {
     let few =
         [("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
-    let app = MailedApp::with(backend, &[&few[..], &[("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8")]].concat()).await;
+    let app = MailApp::with(backend, &[&few[..], &[("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8")]].concat()).await;
     for (turn, (written, _)) in SPELLINGS.iter().chain(&SPELLINGS).enumerate() {
         let body = json!({"username": format!("new-{turn}"), "password": PASSWORD, "email": written});
         let call = app.http.post("/api/signup_request").json(&body);
@@ -95,7 +95,7 @@ async fn all_spellings_count_as_one_mailbox(backend: Backend) {
 }
 
 async fn malformed_addresses_are_invalid_in_every_call(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     for bad in [
@@ -174,7 +174,7 @@ async fn the_migration_names_conflicts_and_keeps_both_accounts(backend: Backend)
     let smtp = SmtpServer::start().await;
     let settings = mail_settings(&smtp);
     let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let app = MailedApp { app: App::of(installation.with(&settings)).await, smtp };
+    let app = MailApp { app: App::of(installation.with(&settings)).await, smtp };
     let log = app.process.stderr();
     for (address, older, younger) in pairs {
         let is_pair = |line: &&str| [address, older, younger].iter().all(|part| line.contains(part));

@@ -2,13 +2,13 @@
 //! `membership_table.rs`.)
 
 use doorward_tests::{
-    Answer, ApiUser, Backend, MailedApp, PASSWORD, User,
+    Answer, ApiUser, Backend, MailApp, PASSWORD, User,
     json::{assert_same, named},
     on_both_databases,
 };
 use serde_json::{Value, json};
 
-use super::api_keys::NO_GID;
+use super::api_keys::UNKNOWN_GID;
 
 on_both_databases![
     a_member_is_seen_as_the_caller_may_see_them,
@@ -26,8 +26,8 @@ on_both_databases![
 const CALLS: [&str; 7] = ["get", "invite", "resend_invite", "remove", "deactivate", "activate", "update"];
 
 /// Herbarium is ann's, with ben, cas and an API user; dan has nothing to do with it.
-struct Scene {
-    app: MailedApp,
+struct Fixture {
+    app: MailApp,
     ann: User,
     ben: User,
     cas: User,
@@ -36,9 +36,9 @@ struct Scene {
     project: String,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(backend: Backend) -> Self {
-        let app = MailedApp::start(backend).await;
+        let app = MailApp::start(backend).await;
         let (ann, ben) = (app.user("ann").await, app.user("ben").await);
         let (cas, dan) = (app.user("cas").await, app.user("dan").await);
         let project = app.installation.create_project("ann", "Herbarium").await;
@@ -119,9 +119,9 @@ fn success(result: &Value, users: &[(&str, Value)], memberships: &[Value]) -> Va
 }
 
 async fn a_member_is_seen_as_the_caller_may_see_them(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let get = async |caller: &User, member: &str| {
-        scene.told(&scene.call(caller, "get", &json!({"member": member, "members": [NO_GID]})).await)
+        scene.told(&scene.call(caller, "get", &json!({"member": member, "members": [UNKNOWN_GID]})).await)
     };
     let one = |name: &str, user: Value, membership: Value| {
         success(&json!({"user": format!("<{name}>")}), &[(name, user)], &[membership])
@@ -151,13 +151,13 @@ async fn a_member_is_seen_as_the_caller_may_see_them(backend: Backend) {
     let expected = one("robot", own, membership("robot", "active", "api", Some(no_limit())));
     assert_same(&get(&program, &scene.robot.gid).await, &expected);
 
-    for nobody in [scene.dan.gid.as_str(), NO_GID] {
+    for nobody in [scene.dan.gid.as_str(), UNKNOWN_GID] {
         scene.call(&scene.ben, "get", &json!({"member": nobody})).await.assert_unprocessable("member_not_found");
     }
 }
 
 async fn several_members_come_once_each_in_the_order_asked_for(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let (ann, ben, cas) = (&scene.ann.gid, &scene.ben.gid, &scene.cas.gid);
     let answer = scene.call(&scene.ben, "get", &json!({"members": [cas, ann, ben, cas, ann]})).await;
     let expected = success(
@@ -174,7 +174,7 @@ async fn several_members_come_once_each_in_the_order_asked_for(backend: Backend)
     let none = scene.told(&scene.call(&scene.ben, "get", &json!({"members": []})).await);
     assert_same(&none, &success(&json!({"users": []}), &[], &[]));
     // All, or none.
-    for nobody in [scene.dan.gid.as_str(), NO_GID] {
+    for nobody in [scene.dan.gid.as_str(), UNKNOWN_GID] {
         let answer = scene.call(&scene.ben, "get", &json!({"members": [ann, nobody]})).await;
         answer.assert_unprocessable("member_not_found");
     }
@@ -184,17 +184,17 @@ async fn several_members_come_once_each_in_the_order_asked_for(backend: Backend)
 }
 
 async fn the_first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let bad = async |call: &str, body: Value, reason: &str, name: &str| {
         scene.call(&scene.ann, call, &body).await.assert_bad_parameter(reason, name);
     };
-    let wrong = [json!(null), json!(1), json!("x"), json!(""), json!([NO_GID]), json!({}), json!(true)];
+    let wrong = [json!(null), json!(1), json!("x"), json!(""), json!([UNKNOWN_GID]), json!({}), json!(true)];
     bad("get", json!({}), "Missing parameter", "member").await;
     bad("get", json!({"member": 1, "members": 1}), "Invalid parameter", "member").await;
     for value in &wrong {
-        bad("get", json!({"member": value, "members": [NO_GID]}), "Invalid parameter", "member").await;
+        bad("get", json!({"member": value, "members": [UNKNOWN_GID]}), "Invalid parameter", "member").await;
     }
-    for value in [json!(null), json!(NO_GID), json!({}), json!([1]), json!(["x"]), json!([NO_GID, null])] {
+    for value in [json!(null), json!(UNKNOWN_GID), json!({}), json!([1]), json!(["x"]), json!([UNKNOWN_GID, null])] {
         bad("get", json!({"members": value}), "Invalid parameter", "members").await;
     }
     for call in ["resend_invite", "remove", "deactivate", "activate", "update"] {
@@ -214,7 +214,7 @@ async fn the_first_bad_parameter_is_reported(backend: Backend) {
 }
 
 async fn nobody_does_anything_without_a_token(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let body = json!({"user": scene.ben.gid, "member": scene.ben.gid, "username_or_email": "dan", "options": {}});
     for call in CALLS {
         let path = format!("/api/p/{}/members/{call}", scene.project);
@@ -226,14 +226,14 @@ async fn nobody_does_anything_without_a_token(backend: Backend) {
         answer.assert_error(405, "Method not allowed", &json!({}));
         // The same, whether there is such a project or not.
         scene.dan.call(&path, &body).await.assert_forbidden();
-        scene.dan.call(&path.replace(&scene.project, NO_GID), &body).await.assert_forbidden();
+        scene.dan.call(&path.replace(&scene.project, UNKNOWN_GID), &body).await.assert_forbidden();
         let bad = scene.dan.call(&path.replace(&scene.project, "x"), &body).await;
         bad.assert_bad_parameter("Invalid parameter", "project");
     }
 }
 
 async fn a_deactivated_member_is_out_until_they_are_activated(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let user = json!({"user": scene.ben.gid});
     // Once more is no mistake.
     for (call, status) in
@@ -260,7 +260,7 @@ async fn a_deactivated_member_is_out_until_they_are_activated(backend: Backend) 
         (&scene.ann.gid, "owner"),
         (&scene.robot.gid, "api_user"),
         (&scene.dan.gid, "not_a_member"),
-        (&NO_GID.to_owned(), "not_a_member"),
+        (&UNKNOWN_GID.to_owned(), "not_a_member"),
     ] {
         for call in ["deactivate", "activate"] {
             scene.call(&scene.ann, call, &json!({"user": user})).await.assert_unprocessable(reason);
@@ -269,7 +269,7 @@ async fn a_deactivated_member_is_out_until_they_are_activated(backend: Backend) 
 }
 
 async fn a_removed_member_is_out_of_the_project_and_of_nothing_else(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let (own, _) = scene.ben.call("/api/projects/create", &json!({"name": "Garden"})).await.success();
     let garden = own["project"].as_str().expect("a gid");
     let user = json!({"user": scene.ben.gid});
@@ -305,8 +305,8 @@ async fn a_removed_member_is_out_of_the_project_and_of_nothing_else(backend: Bac
 }
 
 async fn members_may_remove_themselves_and_nobody_else(backend: Backend) {
-    let scene = Scene::new(backend).await;
-    let others = [&scene.ann.gid, &scene.cas.gid, &scene.robot.gid, &scene.dan.gid, &NO_GID.to_owned()];
+    let scene = Fixture::new(backend).await;
+    let others = [&scene.ann.gid, &scene.cas.gid, &scene.robot.gid, &scene.dan.gid, &UNKNOWN_GID.to_owned()];
     for other in others {
         scene.call(&scene.ben, "remove", &json!({"user": other})).await.assert_forbidden();
     }
@@ -324,7 +324,7 @@ async fn members_may_remove_themselves_and_nobody_else(backend: Backend) {
     scene.cas.call("/api/account/leave_project", &leave).await.assert_unprocessable("not_a_member");
     scene
         .cas
-        .call("/api/account/leave_project", &json!({"project": NO_GID}))
+        .call("/api/account/leave_project", &json!({"project": UNKNOWN_GID}))
         .await
         .assert_unprocessable("not_a_member");
     scene.ann.call("/api/account/leave_project", &leave).await.assert_unprocessable("owner");
@@ -333,7 +333,7 @@ async fn members_may_remove_themselves_and_nobody_else(backend: Backend) {
 }
 
 async fn a_limit_is_the_owners_to_set(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let set = async |caller: &User, user: &str, limit: Value| {
         scene.call(caller, "update", &json!({"user": user, "options": {"rate_limit_per_second": limit}})).await
     };
@@ -384,7 +384,7 @@ async fn a_limit_is_the_owners_to_set(backend: Backend) {
 }
 
 async fn notifications_are_the_members_own_to_set(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let set = async |caller: &User, user: &str, notifications: Value| {
         scene.call(caller, "update", &json!({"user": user, "options": {"notifications": notifications}})).await
     };
@@ -437,7 +437,7 @@ async fn notifications_are_the_members_own_to_set(backend: Backend) {
 }
 
 async fn both_halves_of_an_update_are_done_or_none(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let both = json!({"rate_limit_per_second": 5000, "notifications": {"frequency": "weekly"}});
     scene.call(&scene.ann, "update", &json!({"user": scene.ann.gid, "options": both})).await.success();
     let own = scene.membership(&scene.ann, &scene.ann.gid).await;

@@ -1,11 +1,11 @@
 //! Each cell of the table in `docs/membership.md`, through HTTP: somebody is brought into the state, the call is made, and its
 //! answer and the new state are compared.
 
-use doorward_domain::{Ids, RandomIds};
-use doorward_tests::{Answer, Backend, MANY_WRITES, MailedApp, User, backend::execute, on_both_databases};
+use doorward_domain::{IdGenerator, RandomIdGenerator};
+use doorward_tests::{Answer, Backend, MANY_WRITES, MailApp, User, backend::execute, on_both_databases};
 use serde_json::json;
 
-use super::api_keys::NO_GID;
+use super::api_keys::UNKNOWN_GID;
 
 on_both_databases![each_cell_of_the_table_is_what_happens];
 
@@ -15,8 +15,8 @@ fn cells(line: &'static str) -> Vec<&'static str> {
     line.trim_matches('|').split('|').map(str::trim).collect()
 }
 
-struct Scene {
-    app: MailedApp,
+struct Fixture {
+    app: MailApp,
     /// Owns each project.
     ann: User,
     /// Is brought into the states of people.
@@ -24,15 +24,15 @@ struct Scene {
 }
 
 /// Of one cell: a project of its own.
-struct Case<'a> {
-    scene: &'a Scene,
+struct TransitionCase<'a> {
+    scene: &'a Fixture,
     project: String,
     subject: String,
     token: String,
 }
 
-impl Scene {
-    async fn case(&self, before: &str) -> Case<'_> {
+impl Fixture {
+    async fn case(&self, before: &str) -> TransitionCase<'_> {
         let (made, _) = self.ann.call("/api/projects/create", &json!({"name": before})).await.success();
         let project = made["project"].as_str().expect("a gid").to_owned();
         let (subject, token) = match before {
@@ -43,7 +43,7 @@ impl Scene {
             }
             _ => (self.ben.gid.clone(), self.ben.token.clone()),
         };
-        let case = Case { scene: self, project, subject, token };
+        let case = TransitionCase { scene: self, project, subject, token };
         let steps: &[&str] = match before {
             "none" | "owner" | "API user" => &[],
             "invited" => &["invite"],
@@ -59,7 +59,7 @@ impl Scene {
             // An owner has a link if the project was transferred to an invited member.
             let set = format!(
                 "UPDATE memberships SET invitation_id = '{}' WHERE project_gid = '{}'",
-                RandomIds.gid(),
+                RandomIdGenerator.gid(),
                 case.project
             );
             execute(&self.app.installation.databases.directory, &set);
@@ -68,14 +68,14 @@ impl Scene {
     }
 }
 
-impl Case<'_> {
+impl TransitionCase<'_> {
     async fn call(&self, call: &str) -> Answer {
-        let Scene { app, ann, ben } = self.scene;
+        let Fixture { app, ann, ben } = self.scene;
         // A membership that never was an invitation has no link.
         let invitation = app.installation.invitation(&self.project, &self.subject);
         let body = json!({
             "username_or_email": if self.subject == ann.gid { &ann.username } else { &ben.username },
-            "user": self.subject, "invitee": invitation.unwrap_or_else(|| NO_GID.to_owned()), "project": self.project,
+            "user": self.subject, "invitee": invitation.unwrap_or_else(|| UNKNOWN_GID.to_owned()), "project": self.project,
         });
         match call {
             "invite" | "resend_invite" | "remove" | "deactivate" | "activate" => {
@@ -108,9 +108,9 @@ impl Case<'_> {
 }
 
 async fn each_cell_of_the_table_is_what_happens(backend: Backend) {
-    let app = MailedApp::with(backend, &[MANY_WRITES]).await;
+    let app = MailApp::with(backend, &[MANY_WRITES]).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
-    let scene = Scene { app, ann, ben };
+    let scene = Fixture { app, ann, ben };
     let mut lines = DOCS.lines().skip_while(|line| !line.starts_with('|')).take_while(|line| line.starts_with('|'));
     let head = cells(lines.next().expect("a head"));
     let rows: Vec<_> = lines.skip(1).map(cells).collect();

@@ -3,7 +3,7 @@
 use doorward_domain::Gid;
 use doorward_storage::DatabaseUrl;
 use doorward_tests::{
-    App, Backend, Installation, MailedApp, PASSWORD, Split,
+    App, Backend, Installation, MailApp, PASSWORD, Services,
     backend::{execute, texts},
     installation::{COMMAND, gid},
     on_both_databases, ports,
@@ -47,7 +47,7 @@ async fn a_service_refuses_a_database_that_is_not_migrated(backend: Backend) {
 }
 
 async fn a_newer_database_is_refused(backend: Backend) {
-    let split = Split::prepare(backend).await;
+    let split = Services::prepare(backend).await;
     let databases = &split.installation.databases;
     for (service, url) in [("auth", &databases.auth), ("directory", &databases.directory)] {
         execute(url, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
@@ -95,7 +95,7 @@ async fn users_may_be_created_while_the_tables_are_being_made(backend: Backend) 
 async fn databases_that_are_swapped_are_refused_and_left_as_they_are(backend: Backend) {
     const AUTH: &str = "DOORWARD_AUTH_DATABASE_URL";
     const DIRECTORY: &str = "DOORWARD_DIRECTORY_DATABASE_URL";
-    let installation = Split::prepare(backend).await.installation;
+    let installation = Services::prepare(backend).await.installation;
     installation.create_user("ann").await;
     let (auth, directory) = (installation.variable(AUTH), installation.variable(DIRECTORY));
     let swapped = [(AUTH, directory.as_str()), (DIRECTORY, auth.as_str())];
@@ -201,7 +201,7 @@ fn undo_several_codes(backend: Backend, auth: &DatabaseUrl) {
 }
 
 async fn codes_of_before_several_could_be_valid_work_after_the_migration(backend: Backend) {
-    let mut mailed = MailedApp::start(backend).await;
+    let mut mailed = MailApp::start(backend).await;
     let ann = mailed.user("ann").await;
     mailed.user("ben").await;
     let signup = mailed.begin_signup("eva", "eva@example.org").await;

@@ -3,7 +3,7 @@
 use std::{os::unix::fs::PermissionsExt, time::Duration};
 
 use doorward_tests::{
-    App, Backend, Http, Installation, PASSWORD, Postgres, Split,
+    App, Backend, Http, Installation, PASSWORD, Postgres, Services,
     backend::Databases,
     eventually,
     installation::COMMAND,
@@ -50,7 +50,7 @@ async fn health_and_metrics_are_on_a_listener_of_their_own(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_service_has_health_and_metrics() {
-    let split = Split::start(Backend::Sqlite).await;
+    let split = Services::start(Backend::Sqlite).await;
     let needed = [
         (Role::Gateway, METRICS[0]),
         (Role::Auth, METRICS[2]),
@@ -120,7 +120,7 @@ async fn an_idle_server_stops_at_once_also_with_open_connections() {
 #[tokio::test(flavor = "multi_thread")]
 async fn each_service_stops_when_asked_whether_or_not_its_peers_are_there() {
     for role in Role::ALL {
-        let mut split = Split::start(Backend::Sqlite).await;
+        let mut split = Services::start(Backend::Sqlite).await;
         let output = split.terminate(role, Duration::from_secs(10)).await;
         assert_eq!(output.code, Some(0), "{role:?}: {output}");
     }
@@ -133,7 +133,7 @@ async fn idle_connections_to_a_grpc_listener_do_not_hold_up_the_end_of_its_servi
 
 /// The grace for calls in flight is ten seconds; what is left after thirty would make the end a failure.
 async fn ends_beside_idle_connections(role: Role) {
-    let mut split = Split::start(Backend::Sqlite).await;
+    let mut split = Services::start(Backend::Sqlite).await;
     let address = if role == Auth { split.auth.clone() } else { split.directory.clone() };
     let _silent = raw::Connection::open(&address).await;
     let mut half_a_greeting = raw::Connection::open(&address).await;

@@ -15,7 +15,7 @@ use prost::Message;
 use tonic::{Status, client::Grpc, codegen::http::uri::PathAndQuery, transport::Channel};
 use tonic_prost::ProstCodec;
 
-use self::scene::Scene;
+use self::scene::Fixture;
 use super::grpc::with_token;
 
 /// How many calls are made at once.
@@ -52,7 +52,7 @@ where
 }
 
 /// Every RPC, those that remove rows last.
-fn rows(scene: &Scene) -> Vec<Row> {
+fn rows(scene: &Fixture) -> Vec<Row> {
     let parts = [
         auth_calls::logins(scene),
         auth_calls::accounts(scene),
@@ -69,7 +69,7 @@ fn rows(scene: &Scene) -> Vec<Row> {
     rows
 }
 
-async fn call(scene: &Scene, row: &Row, number: usize) -> (Rpc, Result<(), Status>) {
+async fn call(scene: &Fixture, row: &Row, number: usize) -> (Rpc, Result<(), Status>) {
     (row.rpc, (row.call)(scene.channel_of(row.rpc), number).await)
 }
 
@@ -92,9 +92,9 @@ fn deadlocks(server: &Postgres) -> String {
     found.map_or_else(String::new, |found| lines[found..lines.len().min(found + 20)].join("\n"))
 }
 
-async fn start(server: &Postgres) -> Scene {
+async fn start(server: &Postgres) -> Fixture {
     let directory = tempfile::tempdir().expect("a directory");
-    Scene::over(Installation::over(Databases::on(server), directory)).await
+    Fixture::over(Installation::over(Databases::on(server), directory)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

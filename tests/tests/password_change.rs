@@ -1,7 +1,7 @@
 //! A new password by `POST /api/account/update`.
 
 use doorward_tests::{
-    App, Backend, MailedApp, PASSWORD, Split, User,
+    App, Backend, MailApp, PASSWORD, Services, User,
     json::{assert_same, named},
     on_both_databases,
     split::Role::Gateway,
@@ -74,7 +74,7 @@ async fn the_answer_has_one_token_also_when_the_old_one_is_due(backend: Backend)
 }
 
 async fn the_owner_is_told_by_mail_in_their_language(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let texts = [
         ("en", "Your Doorward password was changed"),
@@ -189,7 +189,7 @@ async fn guesses_at_the_current_password_are_throttled(backend: Backend) {
 }
 
 async fn a_new_password_reaches_every_gateway_within_a_second(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let gateway = split.replica(Gateway, &[]).await;
     let here = User::create(&split.installation, &split.http, "ann").await;
     let there = gateway.http().login("ann", PASSWORD).await.token();

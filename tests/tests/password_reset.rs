@@ -1,7 +1,7 @@
 //! `POST /api/reset_password_request` and `/api/reset_password`: a new password for who has forgotten theirs.
 
 use doorward_tests::{
-    Backend, MailedApp, PASSWORD, User,
+    Backend, MailApp, PASSWORD, User,
     json::{assert_same, redacted},
     mailed::{APP_URL, but, miscoded, validation_code, with_codes, wrong},
     on_both_databases,
@@ -36,7 +36,7 @@ fn of(name: &str) -> Value {
 }
 
 async fn a_reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let herbarium = app.installation.create_project("ann", "Herbarium").await;
     ann.call("/api/account/update", &json!({"language": "nl"})).await.success();
@@ -67,7 +67,7 @@ async fn a_reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
 }
 
 async fn every_earlier_token_ends_and_nobody_else_s(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
     let robot = ann.create_api_user(&project, "Robot").await;
@@ -88,7 +88,7 @@ async fn every_earlier_token_ends_and_nobody_else_s(backend: Backend) {
 }
 
 async fn by_address_the_usernames_of_all_its_accounts_are_told(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     app.user("ben").await;
     let zoe = app.user("zoe").await;
     let ann = same_address(&app, "ann", "zoe@example.org").await;
@@ -116,7 +116,7 @@ async fn by_address_the_usernames_of_all_its_accounts_are_told(backend: Backend)
 }
 
 /// A user, who has another's address.
-async fn same_address(app: &MailedApp, username: &str, email: &str) -> User {
+async fn same_address(app: &MailApp, username: &str, email: &str) -> User {
     let words = ["user", "create", "--username", username, "--email", email, "--password-stdin"];
     let made = app.installation.cli(&words, PASSWORD).await.succeeded();
     let gid = doorward_tests::installation::gid(&made);
@@ -125,7 +125,7 @@ async fn same_address(app: &MailedApp, username: &str, email: &str) -> User {
 }
 
 async fn who_is_unknown_is_not_found(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     app.user("ben").await;
     app.user("cas").await;
@@ -164,7 +164,7 @@ async fn who_is_unknown_is_not_found(backend: Backend) {
 }
 
 async fn both_steps_want_their_parameters_in_order(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     assert_requires_strings(|| app.http.post(REQUEST), &["username_or_email"]).await;
     let second = ["username", "new_password", "validation_code", "verification_code"];
     assert_requires_strings(|| app.http.post(RESET), &second).await;
@@ -173,7 +173,7 @@ async fn both_steps_want_their_parameters_in_order(backend: Backend) {
 }
 
 async fn the_second_step_must_be_about_who_asked(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     for name in ["ann", "ben"] {
         app.user(name).await;
     }
@@ -199,7 +199,7 @@ async fn the_second_step_must_be_about_who_asked(backend: Backend) {
 }
 
 async fn the_fifth_wrong_try_is_the_last_and_the_fourth_is_not(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     for (username, tries) in [("ann", 5), ("ben", 4)] {
         app.user(username).await;
         let body = app.begin_reset(username, NEW).await;
@@ -217,7 +217,7 @@ async fn the_fifth_wrong_try_is_the_last_and_the_fourth_is_not(backend: Backend)
 }
 
 async fn a_code_is_good_once(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     app.user("ann").await;
     let body = app.begin_reset("ann", NEW).await;
     let answers = join_all((0..6).map(|_| app.http.open(RESET, &body))).await;
@@ -231,7 +231,7 @@ async fn a_code_is_good_once(backend: Backend) {
 }
 
 async fn a_request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     app.user("ann").await;
     let first = app.begin_reset("ann", NEW).await;
     let asked = app.http.open(REQUEST, &of("ANN@example.org")).await;
@@ -247,7 +247,7 @@ async fn a_request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
 }
 
 async fn a_password_that_is_refused_does_not_use_up_the_code(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("winterbottom").await;
     ann.call("/api/account/update", &json!({"name": "Percival Arbuthnot"})).await.success();
     let body = app.begin_reset("winterbottom", NEW).await;
@@ -265,14 +265,14 @@ async fn a_password_that_is_refused_does_not_use_up_the_code(backend: Backend) {
 }
 
 async fn who_has_no_code_learns_nothing_about_passwords(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     app.user("ann").await;
     let body = but(&miscoded(&app.begin_reset("ann", NEW).await), "new_password", "password");
     app.http.open(RESET, &body).await.assert_code_refused();
 }
 
 async fn who_is_deactivated_between_the_steps_gets_no_token(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     app.user("ann").await;
     let body = app.begin_reset("ann", NEW).await;
     app.installation.change_user("deactivate", "ann").await;
@@ -282,7 +282,7 @@ async fn who_is_deactivated_between_the_steps_gets_no_token(backend: Backend) {
 }
 
 async fn a_new_password_ends_the_code_that_several_accounts_share(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let (ann, _) = (app.user("ann").await, same_address(&app, "anna", "ann@example.org").await);
     let shared = async || {
         let asked = app.http.open(REQUEST, &of("ann@example.org")).await;
@@ -304,7 +304,7 @@ async fn a_new_password_ends_the_code_that_several_accounts_share(backend: Backe
 async fn a_reset_lets_in_whom_strangers_guesses_keep_out(backend: Backend) {
     let few =
         [("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
-    let app = MailedApp::with(backend, &few).await;
+    let app = MailApp::with(backend, &few).await;
     app.user("ann").await;
     // No address is known: all who fail with the name are counted together.
     let forget = "DELETE FROM known_addresses";

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, Backend, Http, Installation, PASSWORD, Split, eventually, on_both_databases, split::Role::Auth,
+    Answer, Backend, Http, Installation, PASSWORD, Services, eventually, on_both_databases, split::Role::Auth,
 };
 use futures_util::future::join_all;
 
@@ -17,14 +17,14 @@ on_both_databases![
 ];
 
 /// For a revocation to reach the gateway.
-const SOON: Duration = Duration::from_secs(10);
+const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn set_password(installation: &Installation, password: &str) {
     installation.cli(&["user", "set-password", "ann", "--password-stdin"], password).await.succeeded();
 }
 
 async fn a_new_password_ends_renewed_tokens_too(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let mut tokens = vec![split.http.login("ann", PASSWORD).await.token()];
     for _ in 0..3 {
@@ -37,7 +37,7 @@ async fn a_new_password_ends_renewed_tokens_too(backend: Backend) {
 
     set_password(&split.installation, "another good password").await;
 
-    let refused = tokio::time::timeout(SOON, renewing).await.expect("no end of renewals");
+    let refused = tokio::time::timeout(EVENTUALLY_TIMEOUT, renewing).await.expect("no end of renewals");
     refused.expect("an answer").assert_denied();
     for token in &tokens {
         split.http.denied_soon(token).await;
@@ -62,7 +62,7 @@ async fn renew_until_refused(http: Http, mut token: String) -> Answer {
 }
 
 async fn a_login_with_a_new_password_works_at_once_also_after_several_in_a_second(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let mut earlier: Vec<String> = Vec::new();
     for number in 0..4 {
@@ -82,7 +82,7 @@ async fn a_login_with_a_new_password_works_at_once_also_after_several_in_a_secon
 }
 
 async fn a_login_that_is_under_way_with_the_old_password_gives_no_token_that_lives(backend: Backend) {
-    let mut split = Split::prepare(backend).await;
+    let mut split = Services::prepare(backend).await;
     // One login after the other, each of a third of a second.
     split.installation = split.installation.with(&[
         ("DOORWARD_HASH_WORKERS", "1"),
@@ -118,7 +118,7 @@ async fn a_login_that_is_under_way_with_the_old_password_gives_no_token_that_liv
 }
 
 async fn a_login_works_at_once_also_after_many_new_passwords_in_a_second(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let words = ["user", "set-password", "ann", "--password-hash", DJANGO];
     let changes = (0..12).map(|_| split.installation.cli(&words, ""));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    Backend, PASSWORD, Split,
+    Backend, PASSWORD, Services,
     backend::{execute, texts},
     eventually, on_both_databases,
     split::Role::{self, Auth, Directory, Gateway},
@@ -27,10 +27,10 @@ on_both_databases![
     auth_keeps_the_password_of_a_user_who_was_deleted_and_imported_again,
 ];
 
-const RECOVERY: Duration = Duration::from_secs(20);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 
-async fn logs_in_again(split: &Split) -> String {
-    eventually("a login", RECOVERY, async || {
+async fn logs_in_again(split: &Services) -> String {
+    eventually("a login", RECOVERY_TIMEOUT, async || {
         let answer = split.http.login("ann", PASSWORD).await;
         if answer.status != 200 {
             answer.assert_unavailable();
@@ -41,8 +41,8 @@ async fn logs_in_again(split: &Split) -> String {
     .await
 }
 
-async fn init_works_again(split: &Split, token: &str) {
-    eventually("an init", RECOVERY, async || {
+async fn init_works_again(split: &Services, token: &str) {
+    eventually("an init", RECOVERY_TIMEOUT, async || {
         let answer = split.http.init(token).await;
         if answer.status != 200 {
             answer.assert_unavailable();
@@ -54,7 +54,7 @@ async fn init_works_again(split: &Split, token: &str) {
 }
 
 async fn a_peer_goes_and_comes_back(backend: Backend, role: Role) {
-    let mut split = Split::start(backend).await;
+    let mut split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
     split.kill(role);
@@ -90,10 +90,10 @@ async fn without_directory_logins_are_503_and_come_back(backend: Backend) {
 }
 
 async fn peers_may_start_after_the_gateway(backend: Backend) {
-    let mut split = Split::prepare(backend).await;
+    let mut split = Services::prepare(backend).await;
     split.installation.create_user("ann").await;
     split.start_service(Gateway);
-    eventually("a ping", doorward_tests::app::START, async || {
+    eventually("a ping", doorward_tests::app::START_TIMEOUT, async || {
         (split.http.status("/api/ping").await == Some(200)).then_some(())
     })
     .await;
@@ -112,7 +112,7 @@ async fn peers_may_start_after_the_gateway(backend: Backend) {
 }
 
 async fn a_gateway_that_restarts_accepts_the_tokens_of_before(backend: Backend) {
-    let mut split = Split::start(backend).await;
+    let mut split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
     split.kill(Gateway);
@@ -123,7 +123,7 @@ async fn a_gateway_that_restarts_accepts_the_tokens_of_before(backend: Backend) 
 }
 
 async fn three_processes_notice_a_deactivated_user_within_a_second(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
     split.installation.change_user("deactivate", "ann").await;
@@ -131,7 +131,7 @@ async fn three_processes_notice_a_deactivated_user_within_a_second(backend: Back
 }
 
 async fn auth_acts_on_what_happened_while_it_was_away(backend: Backend) {
-    let mut split = Split::start(backend).await;
+    let mut split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
     split.kill(Auth);
@@ -139,36 +139,36 @@ async fn auth_acts_on_what_happened_while_it_was_away(backend: Backend) {
     split.installation.change_user("activate", "ann").await;
     split.start_service(Auth);
     split.ready(Auth).await;
-    refused(&split, &token, RECOVERY).await;
+    refused(&split, &token, RECOVERY_TIMEOUT).await;
     logs_in_again(&split).await;
     split.http.init(&token).await.assert_denied();
 }
 
 async fn auth_looks_at_everybody_when_the_feed_was_not_kept_long_enough(backend: Backend) {
-    let mut split = Split::with(backend, &[("DOORWARD_FEED_RETENTION", "1s")]).await;
+    let mut split = Services::with(backend, &[("DOORWARD_FEED_RETENTION", "1s")]).await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
     let project = split.installation.create_project("ben", "One").await;
     let robot = ben.create_api_user(&project, "Robot").await;
     split.kill(Auth);
     split.installation.change_user("deactivate", "ann").await;
     let directory = split.installation.databases.directory.clone();
-    eventually("nothing left of the feed", RECOVERY, async || {
+    eventually("nothing left of the feed", RECOVERY_TIMEOUT, async || {
         texts(&directory, "SELECT data_key AS text FROM feed").is_empty().then_some(())
     })
     .await;
     split.start_service(Auth);
     split.ready(Auth).await;
-    refused(&split, &ann.token, RECOVERY).await;
+    refused(&split, &ann.token, RECOVERY_TIMEOUT).await;
     init_works_again(&split, &ben.token).await;
     assert_eq!(robot.auth().await.status, 200);
     // And goes on from there.
     split.installation.change_user("deactivate", "ben").await;
-    refused(&split, &ben.token, RECOVERY).await;
+    refused(&split, &ben.token, RECOVERY_TIMEOUT).await;
 }
 
 /// As when `user delete` was killed in the middle.
 async fn auth_deletes_the_password_that_a_deleted_user_left_behind(backend: Backend) {
-    let mut split = Split::start(backend).await;
+    let mut split = Services::start(backend).await;
     let gid = split.installation.create_user("ann").await;
     let auth = split.installation.databases.auth.clone();
     let stored = |column: &str| texts(&auth, &format!("SELECT CAST({column} AS TEXT) AS text FROM credentials"));
@@ -179,11 +179,11 @@ async fn auth_deletes_the_password_that_a_deleted_user_left_behind(backend: Back
     execute(&auth, &format!("INSERT INTO credentials VALUES ('{gid}', '{hash}', {updated_at})"));
     split.start_service(Auth);
     split.ready(Auth).await;
-    eventually("no password", RECOVERY, async || stored("user_gid").is_empty().then_some(())).await;
+    eventually("no password", RECOVERY_TIMEOUT, async || stored("user_gid").is_empty().then_some(())).await;
 }
 
 async fn auth_keeps_the_password_of_a_user_who_was_deleted_and_imported_again(backend: Backend) {
-    let mut split = Split::start(backend).await;
+    let mut split = Services::start(backend).await;
     let gid = split.installation.create_user("ann").await;
     let again = json!({"gid": gid, "username": "ann", "password_hash": DJANGO});
     let mut password = PASSWORD;
@@ -200,7 +200,7 @@ async fn auth_keeps_the_password_of_a_user_who_was_deleted_and_imported_again(ba
             split.ready(Auth).await;
         }
         // In the transaction in which the password would have gone.
-        refused(&split, &token, RECOVERY).await;
+        refused(&split, &token, RECOVERY_TIMEOUT).await;
         password = FOREIGN_PASSWORD;
         let (result, _) = split.http.login("ann", password).await.success();
         assert_eq!(result["user"], json!(gid));
@@ -209,7 +209,7 @@ async fn auth_keeps_the_password_of_a_user_who_was_deleted_and_imported_again(ba
 }
 
 /// The token is revoked, in auth and on the gateway. Init alone would not show it: it refuses inactive users by itself.
-async fn refused(split: &Split, token: &str, within: Duration) {
+async fn refused(split: &Services, token: &str, within: Duration) {
     let is_refused = async || (split.http.init(token).await.status == 401).then_some(());
     eventually("401", within, is_refused).await;
     eventually("a revocation", within, async || is_revoked(&split.auth, token).await.then_some(())).await;

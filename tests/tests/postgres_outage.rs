@@ -10,7 +10,7 @@ use doorward_tests::{
 };
 
 const OUTAGE: Duration = Duration::from_secs(2);
-const RECOVERY: Duration = Duration::from_secs(20);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn while_postgresql_is_away_answers_are_503_and_never_wrong() {
@@ -22,19 +22,28 @@ async fn while_postgresql_is_away_answers_are_503_and_never_wrong() {
 
     for _ in 0..2 {
         postgres.stop();
-        eventually("503", RECOVERY, async || (app.http.login("ann", PASSWORD).await.status == 503).then_some(())).await;
-        eventually("not ready", RECOVERY, async || (app.ops.status("/health/ready").await == Some(503)).then_some(()))
-            .await;
+        eventually("503", RECOVERY_TIMEOUT, async || {
+            (app.http.login("ann", PASSWORD).await.status == 503).then_some(())
+        })
+        .await;
+        eventually("not ready", RECOVERY_TIMEOUT, async || {
+            (app.ops.status("/health/ready").await == Some(503)).then_some(())
+        })
+        .await;
         assert_eq!(app.http.status("/api/ping").await, Some(200));
         assert_eq!(app.ops.status("/health/live").await, Some(200));
         tokio::time::sleep(OUTAGE).await;
 
         postgres.start_again();
-        eventually("a login", RECOVERY, async || (app.http.login("ann", PASSWORD).await.status == 200).then_some(()))
-            .await;
-        eventually("an init", RECOVERY, async || (ann.init().await.status == 200).then_some(())).await;
-        eventually("ready", RECOVERY, async || (app.ops.status("/health/ready").await == Some(200)).then_some(()))
-            .await;
+        eventually("a login", RECOVERY_TIMEOUT, async || {
+            (app.http.login("ann", PASSWORD).await.status == 200).then_some(())
+        })
+        .await;
+        eventually("an init", RECOVERY_TIMEOUT, async || (ann.init().await.status == 200).then_some(())).await;
+        eventually("ready", RECOVERY_TIMEOUT, async || {
+            (app.ops.status("/health/ready").await == Some(200)).then_some(())
+        })
+        .await;
     }
 
     for (request, count) in load.stop().await {

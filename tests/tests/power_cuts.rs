@@ -20,13 +20,13 @@ on_both_databases![what_was_acknowledged_survives_a_power_cut, random_actions_su
 const NEW_PASSWORD: &str = "a kettle of 7 grey herons";
 
 /// A server on a disk that can lose its power: its SQLite files and pictures, or its PostgreSQL.
-struct Machine {
+struct TestMachine {
     app: App,
     power: Power,
     postgres: Option<Postgres>,
 }
 
-impl Machine {
+impl TestMachine {
     async fn start(backend: Backend, settings: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         match backend {
@@ -66,7 +66,7 @@ impl Machine {
 }
 
 async fn what_was_acknowledged_survives_a_power_cut(backend: Backend) {
-    let mut machine = Machine::start(backend, &[]).await;
+    let mut machine = TestMachine::start(backend, &[]).await;
     let ann = machine.app.user("ann").await;
     let http = machine.app.http.clone();
     let acknowledged = async |answer: Answer| assert_eq!(answer.status, 200, "{answer:?}");
@@ -121,7 +121,7 @@ async fn random_actions_survive_power_cuts_or_have_not_happened(backend: Backend
         let mut settings: Vec<(&str, &str)> =
             settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         settings.push(MANY_WRITES);
-        let mut machine = Machine::start(backend, &settings).await;
+        let mut machine = TestMachine::start(backend, &settings).await;
         let mut story = Story::new(Random::new(seed, 0));
         for _ in 0..CUTS {
             story.go_on(&machine.app, &smtp).await;

@@ -11,7 +11,7 @@ use doorward_tests::{
 };
 use serde_json::{Value, json};
 
-use super::api_keys::NO_GID;
+use super::api_keys::UNKNOWN_GID;
 
 on_both_databases![
     a_project_is_deleted_and_brought_back,
@@ -60,7 +60,7 @@ async fn a_project_is_deleted_and_brought_back(backend: Backend) {
     user_projects(&ben, &json!({&project: ["member"]})).await;
     cli(&app, &["project", "undelete", &project]).await.failed(1);
     for call in ["delete", "undelete"] {
-        assert!(cli(&app, &["project", call, NO_GID]).await.failed(1).stderr.contains("no such project"));
+        assert!(cli(&app, &["project", call, UNKNOWN_GID]).await.failed(1).stderr.contains("no such project"));
         cli(&app, &["project", call]).await.failed(2);
         cli(&app, &["project", call, "Herbarium"]).await.failed(2);
     }
@@ -70,10 +70,10 @@ async fn a_project_is_handed_over_to_a_member(backend: Backend) {
     let (app, ann, ben, project) = scene(backend).await;
     let cas = app.user("cas").await;
     let robot = ann.create_api_user(&project, "Robot").await;
-    for nobody in ["cas", "nobody", "ann", NO_GID, &robot.gid] {
+    for nobody in ["cas", "nobody", "ann", UNKNOWN_GID, &robot.gid] {
         cli(&app, &["project", "transfer", &project, "--to", nobody]).await.failed(1);
     }
-    cli(&app, &["project", "transfer", NO_GID, "--to", "ben"]).await.failed(1);
+    cli(&app, &["project", "transfer", UNKNOWN_GID, "--to", "ben"]).await.failed(1);
     cli(&app, &["project", "transfer", &project]).await.failed(2);
     let given = cli(&app, &["project", "transfer", &project, "--to-gid", &ben.gid]).await.succeeded();
     assert_same(&given.json(), &entry(&project, &ben, "active"));
@@ -90,7 +90,7 @@ async fn a_member_is_taken_out_in_every_state(backend: Backend) {
     let robot = ann.create_api_user(&project, "Robot").await;
     let remove =
         async |project: &str, user: &str| cli(&app, &["member", "remove", "--project", project, "--user", user]).await;
-    for (project, user) in [(NO_GID, "ben"), (&project, "nobody"), (&project, "ann"), (&project, &robot.gid)] {
+    for (project, user) in [(UNKNOWN_GID, "ben"), (&project, "nobody"), (&project, "ann"), (&project, &robot.gid)] {
         remove(project, user).await.failed(1);
     }
     for state in ["active", "inactive"] {

@@ -25,10 +25,10 @@ on_both_databases![
     an_init_is_for_active_members_alone,
 ];
 
-const NO_PROJECT: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+const UNKNOWN_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
 /// Herbarium is ann's, with ben and an API user; Atlas is cas's, with ann.
-struct Scene {
+struct Fixture {
     app: App,
     ann: User,
     ben: User,
@@ -38,7 +38,7 @@ struct Scene {
     atlas: String,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(backend: Backend) -> Self {
         let app = App::start(backend).await;
         let (ann, ben, cas) = (app.user("ann").await, app.user("ben").await, app.user("cas").await);
@@ -159,7 +159,7 @@ fn membership_with(user: &str, role: &str, options: &Value) -> Value {
 }
 
 async fn an_owner_is_told_all_that_work_in_the_project_needs(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let login = scene.login("ann").await;
     let atlas = json!({"gid": "2-atlas", "name": "Atlas", "icon": null, "owner": "3-cas", "status": "active"});
     let limit = json!({"rate_limit_per_second": null});
@@ -186,7 +186,7 @@ async fn an_owner_is_told_all_that_work_in_the_project_needs(backend: Backend) {
 }
 
 async fn a_member_sees_no_options_of_others(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let login = scene.login("ben").await;
     assert_same(
         &scene.redacted(&login.json()),
@@ -205,7 +205,7 @@ async fn a_member_sees_no_options_of_others(backend: Backend) {
 }
 
 async fn an_api_user_gets_in_by_its_key_and_sees_the_members(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let auth = scene.robot.auth().await;
     let robot = json!({
         "gid": "4-robot", "username": null, "email": null, "name": "Robot", "avatar": null, "status": "active",
@@ -231,7 +231,7 @@ async fn an_api_user_gets_in_by_its_key_and_sees_the_members(backend: Backend) {
 }
 
 async fn init_answers_what_login_answered_with_a_fresh_token(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let http = &scene.app.http;
     let (door, path) = (format!("/api/p/{}/login", scene.herbarium), format!("/api/p/{}/init", scene.herbarium));
     for username in ["ann", "ben"] {
@@ -262,7 +262,7 @@ async fn init_answers_what_login_answered_with_a_fresh_token(backend: Backend) {
 }
 
 async fn members_in_every_state_are_seen_and_the_active_ones_are_project_members(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let deactivated = scene.ann.api_keys(&scene.herbarium, "deactivate", &json!({"user": scene.robot.gid})).await;
     deactivated.success();
     for status in ["invited", "declined", "inactive"] {
@@ -289,7 +289,7 @@ async fn members_in_every_state_are_seen_and_the_active_ones_are_project_members
 }
 
 async fn an_init_shows_what_has_changed_since(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let http = &scene.app.http;
     let (before, _) = http.project_init(&scene.herbarium, &scene.ben.token).await.success();
     scene.app.installation.add_member(&scene.herbarium, "cas").await;
@@ -308,7 +308,7 @@ async fn an_init_shows_what_has_changed_since(backend: Backend) {
 }
 
 async fn the_first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let http = &scene.app.http;
     let (login, auth) = (format!("/api/p/{}/login", scene.herbarium), format!("/api/p/{}/auth", scene.herbarium));
     let cases = [
@@ -349,7 +349,7 @@ async fn the_first_bad_parameter_is_reported(backend: Backend) {
 
 /// Told apart by nothing: not by text, not by headers.
 async fn every_failed_project_login_looks_the_same(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let (app, http, herbarium, atlas) = (&scene.app, &scene.app.http, &scene.herbarium, &scene.atlas);
     let (dan, eva, fay) = (app.user("dan").await, app.user("eva").await, app.user("fay").await);
     for member in [&dan, &eva, &fay] {
@@ -385,7 +385,7 @@ async fn every_failed_project_login_looks_the_same(backend: Backend) {
         login(herbarium, robot, key).await,
         login(atlas, "ben", PASSWORD).await,
         login(&closed, "ann", PASSWORD).await,
-        login(NO_PROJECT, "ann", PASSWORD).await,
+        login(UNKNOWN_GID, "ann", PASSWORD).await,
         auth(herbarium, "").await,
         auth(herbarium, "garbage").await,
         auth(herbarium, "dw_1111").await,
@@ -401,7 +401,7 @@ async fn every_failed_project_login_looks_the_same(backend: Backend) {
         auth(herbarium, &asleep.key).await,
         auth(atlas, key).await,
         auth(&closed, &closed_robot.key).await,
-        auth(NO_PROJECT, key).await,
+        auth(UNKNOWN_GID, key).await,
     ];
     for (what, answer) in answers {
         answer.assert_unknown_user();
@@ -412,17 +412,17 @@ async fn every_failed_project_login_looks_the_same(backend: Backend) {
 }
 
 async fn an_init_is_for_active_members_alone(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let (http, herbarium) = (&scene.app.http, &scene.herbarium);
     for token in [None, Some("garbage"), Some(&*scene.robot.key)] {
-        for project in [herbarium, NO_PROJECT, "x"] {
+        for project in [herbarium, UNKNOWN_GID, "x"] {
             let call = http.get(&format!("/api/p/{project}/init"));
             let call = if let Some(token) = token { call.bearer(token) } else { call };
             call.send().await.assert_denied();
         }
     }
     let stranger = http.project_init(herbarium, &scene.cas.token).await;
-    let nowhere = http.project_init(NO_PROJECT, &scene.cas.token).await;
+    let nowhere = http.project_init(UNKNOWN_GID, &scene.cas.token).await;
     let robot = http.project_init(&scene.atlas, &scene.robot.auth().await.token()).await;
     for answer in [&stranger, &nowhere, &robot] {
         answer.assert_forbidden();

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use doorward_tests::{
-    Answer, Backend, Http, MANY_WRITES, Role, Split, User, backend::execute, json::assert_same, on_both_databases,
+    Answer, Backend, Http, MANY_WRITES, Role, Services, User, backend::execute, json::assert_same, on_both_databases,
 };
 use serde_json::{Map, Value, json};
 
 use super::{
-    api_keys::NO_GID,
-    projects::{Scene, about, cursor, herbarium, options},
+    api_keys::UNKNOWN_GID,
+    projects::{Fixture, about, cursor, herbarium, options},
 };
 
 on_both_databases![
@@ -102,7 +102,7 @@ async fn language(user: &User, project: &str, call: &str, language: &str) -> Ans
 }
 
 async fn a_language_is_added_and_removed(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let assert_languages = |answer: &Answer, languages: Value| {
         let mut project = herbarium();
         project["options"]["languages"] = languages;
@@ -125,7 +125,7 @@ async fn a_language_is_added_and_removed(backend: Backend) {
 }
 
 async fn a_language_that_cannot_be_is_unprocessable(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     language(&scene.ann, &scene.project, "remove", "nl").await.success();
     let before = cursor(&scene.ann).await;
     let unknown = ["", "EN", "xx", "english", "nl_be", " nl", "nl\u{0}"];
@@ -142,12 +142,12 @@ async fn a_language_that_cannot_be_is_unprocessable(backend: Backend) {
 }
 
 async fn an_item_is_made_renamed_and_deleted(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     for list in &LISTS {
         for user in [&scene.ann, &scene.ben, &scene.program] {
-            let made = list.call(user, &scene.project, "create", &json!({"name": " Web\t", "gid": NO_GID})).await;
+            let made = list.call(user, &scene.project, "create", &json!({"name": " Web\t", "gid": UNKNOWN_GID})).await;
             let gid = made.json()["result"][list.one].as_str().expect("an id").to_owned();
-            assert!(gid.parse::<doorward_domain::Gid>().is_ok() && gid != NO_GID);
+            assert!(gid.parse::<doorward_domain::Gid>().is_ok() && gid != UNKNOWN_GID);
             let expected = |name: &str| {
                 let mut project = herbarium();
                 project["options"][list.path][&gid] = json!(name);
@@ -174,7 +174,7 @@ async fn an_item_is_made_renamed_and_deleted(backend: Backend) {
 }
 
 async fn names_are_trimmed_and_must_be_some(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let longest = "\u{1f33f}".repeat(200);
     for list in &LISTS {
         let gid = list.create(&scene.ann, &scene.project, "x").await;
@@ -202,7 +202,7 @@ async fn names_are_trimmed_and_must_be_some(backend: Backend) {
 }
 
 async fn an_item_moves_before_another_or_to_the_end(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     for list in &LISTS {
         let mut ids = list.order(&scene.ann, &scene.project).await;
         for name in ["1", "2", "3"] {
@@ -241,14 +241,14 @@ async fn an_item_moves_before_another_or_to_the_end(backend: Backend) {
 }
 
 async fn several_are_deleted_or_none(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     for list in &LISTS {
         let mut ids = list.order(&scene.ann, &scene.project).await;
         for name in ["1", "2", "3", "4"] {
             ids.push(list.create(&scene.ann, &scene.project, name).await);
         }
         let delete = async |body: Value| list.call(&scene.ann, &scene.project, "delete", &body).await;
-        for bad in [json!([ids[1], NO_GID]), json!([NO_GID]), json!([ids[1], scene.project])] {
+        for bad in [json!([ids[1], UNKNOWN_GID]), json!([UNKNOWN_GID]), json!([ids[1], scene.project])] {
             delete(json!({list.path: bad})).await.assert_unprocessable("not_there");
         }
         delete(json!({list.path: [ids[1], "x"]})).await.assert_bad_parameter("Invalid parameter", list.path);
@@ -265,7 +265,7 @@ async fn several_are_deleted_or_none(backend: Backend) {
 }
 
 async fn the_channel_of_all_records_is_nobodys_to_change(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let [channels, orderings, fieldlists] = &LISTS;
     let main = channels.order(&scene.ann, &scene.project).await.remove(0);
     let before = cursor(&scene.ann).await;
@@ -296,7 +296,7 @@ async fn the_channel_of_all_records_is_nobodys_to_change(backend: Backend) {
 }
 
 async fn the_last_ordering_and_fieldlist_stay(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     for list in &LISTS[1..] {
         let main = list.order(&scene.ann, &scene.project).await.remove(0);
         let other = list.create(&scene.ann, &scene.project, "Other").await;
@@ -310,7 +310,7 @@ async fn the_last_ordering_and_fieldlist_stay(backend: Backend) {
 }
 
 async fn what_is_not_there_is_unprocessable(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let other = scene.app.installation.create_project("ann", "Atlas").await;
     let theirs = options(&scene.ann, &other).await;
     let own = options(&scene.ann, &scene.project).await;
@@ -318,7 +318,7 @@ async fn what_is_not_there_is_unprocessable(backend: Backend) {
         let main = &list.ids(&own)[0];
         // Of nothing, of another project, of another list of this one.
         let elsewhere = &LISTS[(number + 1) % 3];
-        for gid in [NO_GID, &list.ids(&theirs)[0], &elsewhere.ids(&own)[0], &scene.project, &"0".repeat(8)] {
+        for gid in [UNKNOWN_GID, &list.ids(&theirs)[0], &elsewhere.ids(&own)[0], &scene.project, &"0".repeat(8)] {
             let invalid = gid.len() == 8;
             for (call, body, name) in [
                 ("update", list.item(gid, &[("name", "")]), list.one),
@@ -340,7 +340,7 @@ async fn what_is_not_there_is_unprocessable(backend: Backend) {
 }
 
 async fn a_list_has_at_most_a_thousand_items(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let numbers = match backend {
         Backend::Postgres => "SELECT n, lpad(n::text, 12, '0') AS digits FROM generate_series(2, 999) AS numbers(n)",
         Backend::Sqlite => {
@@ -373,7 +373,7 @@ async fn a_list_has_at_most_a_thousand_items(backend: Backend) {
 }
 
 async fn the_first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let (missing, invalid) = ("Missing parameter", "Invalid parameter");
     let bad = [json!(null), json!(1), json!(false), json!(["x"]), json!({})];
     // Also to who may not.
@@ -396,27 +396,27 @@ async fn the_first_bad_parameter_is_reported(backend: Backend) {
                     call(path, body).await.assert_bad_parameter(invalid, list.one);
                 }
             }
-            call("update", list.item(NO_GID, &[])).await.assert_bad_parameter(missing, "name");
+            call("update", list.item(UNKNOWN_GID, &[])).await.assert_bad_parameter(missing, "name");
             call("delete", json!({})).await.assert_bad_parameter(missing, list.one);
             for bad in &bad {
                 call("create", json!({"name": bad})).await.assert_bad_parameter(invalid, "name");
-                let mut body = list.item(NO_GID, &[]);
+                let mut body = list.item(UNKNOWN_GID, &[]);
                 body["name"] = bad.clone();
                 call("update", body).await.assert_bad_parameter(invalid, "name");
-                let mut body = list.item(NO_GID, &[]);
+                let mut body = list.item(UNKNOWN_GID, &[]);
                 body[list.before] = bad.clone();
                 call("move", body).await.assert_bad_parameter(invalid, list.before);
-                call("delete", json!({list.one: bad, list.path: [NO_GID]}))
+                call("delete", json!({list.one: bad, list.path: [UNKNOWN_GID]}))
                     .await
                     .assert_bad_parameter(invalid, list.one);
                 call("delete", json!({list.path: bad})).await.assert_bad_parameter(invalid, list.path);
             }
-            for several in [json!("x"), json!([1]), json!([null]), json!([NO_GID, ["x"]])] {
+            for several in [json!("x"), json!([1]), json!([null]), json!([UNKNOWN_GID, ["x"]])] {
                 call("delete", json!({list.path: several})).await.assert_bad_parameter(invalid, list.path);
             }
         }
     }
-    for (path, body) in all_calls(NO_GID) {
+    for (path, body) in all_calls(UNKNOWN_GID) {
         for project in ["x", "__all__", "%27"] {
             let answer = scene.ann.call(&format!("/api/p/{project}/{path}"), &body).await;
             answer.assert_bad_parameter(invalid, "project");
@@ -440,33 +440,33 @@ fn all_calls(item: &str) -> Vec<(String, Value)> {
 }
 
 async fn every_call_is_for_active_members_alone(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let before = cursor(&scene.ann).await;
-    for (path, body) in all_calls(NO_GID) {
+    for (path, body) in all_calls(UNKNOWN_GID) {
         let of = |project: &str| format!("/api/p/{project}/{path}");
         scene.app.http.post(&of(&scene.project)).json(&body).send().await.assert_denied();
         scene.app.http.post(&of(&scene.project)).bearer("garbage").json(&body).send().await.assert_denied();
         scene.cas.call(&of(&scene.project), &body).await.assert_forbidden();
-        scene.cas.call(&of(NO_GID), &body).await.assert_forbidden();
-        scene.ann.call(&of(NO_GID), &body).await.assert_forbidden();
+        scene.cas.call(&of(UNKNOWN_GID), &body).await.assert_forbidden();
+        scene.ann.call(&of(UNKNOWN_GID), &body).await.assert_forbidden();
     }
     assert_eq!(cursor(&scene.ann).await, before);
     for status in ["invited", "declined", "inactive"] {
         let sql = format!("UPDATE memberships SET status = '{status}' WHERE user_gid = '{}'", scene.ben.gid);
         execute(&scene.app.installation.databases.directory, &sql);
-        for (path, body) in all_calls(NO_GID) {
+        for (path, body) in all_calls(UNKNOWN_GID) {
             scene.ben.call(&format!("/api/p/{}/{path}", scene.project), &body).await.assert_forbidden();
         }
     }
     // A program is of its own project alone.
     let other = scene.app.installation.create_project("ann", "Atlas").await;
-    for (path, body) in all_calls(NO_GID) {
+    for (path, body) in all_calls(UNKNOWN_GID) {
         scene.program.call(&format!("/api/p/{other}/{path}"), &body).await.assert_forbidden();
     }
 }
 
 async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let (ann, project) = (&scene.ann, scene.project.as_str());
     let mut now = cursor(ann).await;
     for (call, code, rows) in [
@@ -493,9 +493,9 @@ async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
             ("move", list.item(&other, &[]), 0),
             ("move", list.item(&main, &[(list.before, &other)]), 0),
             ("move", list.item(&main, &[]), 1),
-            ("move", list.item(&main, &[(list.before, NO_GID)]), 0),
+            ("move", list.item(&main, &[(list.before, UNKNOWN_GID)]), 0),
             ("delete", json!({list.path: []}), 0),
-            ("delete", json!({list.path: [main, NO_GID]}), 0),
+            ("delete", json!({list.path: [main, UNKNOWN_GID]}), 0),
             ("delete", list.item(&main, &[]), 1),
             ("delete", list.item(&main, &[]), 0),
         ] {
@@ -518,7 +518,7 @@ async fn all(calls: impl Iterator<Item = (User, String, Value)>) -> Vec<Answer> 
 
 /// Over two directories and one database; SQLite has one process, and two gateways before it.
 async fn nothing_is_lost_when_two_members_change_at_once(backend: Backend) {
-    let split = Split::with(backend, &[MANY_WRITES]).await;
+    let split = Services::with(backend, &[MANY_WRITES]).await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
     let project = split.installation.create_project("ann", "Herbarium").await;
     split.installation.add_member(&project, "ben").await;

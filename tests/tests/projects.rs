@@ -12,7 +12,7 @@ use doorward_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{api_keys::NO_GID, icons};
+use super::{api_keys::UNKNOWN_GID, icons};
 
 on_both_databases![
     create_answers_the_project_and_the_membership,
@@ -32,7 +32,7 @@ on_both_databases![
 ];
 
 /// Herbarium is ann's, with ben and an API user; cas is a stranger.
-pub(crate) struct Scene {
+pub(crate) struct Fixture {
     pub(crate) app: App,
     pub(crate) ann: User,
     pub(crate) ben: User,
@@ -44,7 +44,7 @@ pub(crate) struct Scene {
     names: Vec<(String, &'static str)>,
 }
 
-impl Scene {
+impl Fixture {
     pub(crate) async fn new(backend: Backend) -> Self {
         let app = App::with(backend, &[MANY_WRITES]).await;
         let (ann, ben, cas) = (app.user("ann").await, app.user("ben").await, app.user("cas").await);
@@ -170,7 +170,7 @@ async fn create_answers_the_project_and_the_membership(backend: Backend) {
     for (body, name, timezone) in [
         (json!({}), "untitled project", "Europe/Amsterdam"),
         (
-            json!({"name": "  Atlas\t", "gid": NO_GID, "owner": NO_GID, "status": "deleted"}),
+            json!({"name": "  Atlas\t", "gid": UNKNOWN_GID, "owner": UNKNOWN_GID, "status": "deleted"}),
             "Atlas",
             "Europe/Amsterdam",
         ),
@@ -180,7 +180,7 @@ async fn create_answers_the_project_and_the_membership(backend: Backend) {
         let made = ann.call("/api/projects/create", &body).await;
         let (result, data) = made.success();
         let project = result["project"].as_str().expect("a gid").to_owned();
-        assert!(project.parse::<doorward_domain::Gid>().is_ok() && project != NO_GID);
+        assert!(project.parse::<doorward_domain::Gid>().is_ok() && project != UNKNOWN_GID);
         let [channel, ordering, fieldlist] = items(&data["cc.projects"][&project]["options"]);
         let ids = [(ann.gid.clone(), "<ann>"), (project.clone(), "<project>"), channel, ordering, fieldlist];
         let ids: Vec<(&str, &str)> = ids.iter().map(|(id, name)| (id.as_str(), *name)).collect();
@@ -207,13 +207,13 @@ async fn create_answers_the_project_and_the_membership(backend: Backend) {
 }
 
 async fn get_answers_the_project_to_who_may_see_it(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     for user in [&scene.ann, &scene.ben, &scene.program] {
         scene.assert_project(&about(user, "get", &scene.project).await, |_| ());
     }
     let upper = about(&scene.ann, "get", &scene.project.to_uppercase()).await;
     scene.assert_project(&upper, |_| ());
-    about(&scene.ann, "get", NO_GID).await.assert_unprocessable("project_not_found");
+    about(&scene.ann, "get", UNKNOWN_GID).await.assert_unprocessable("project_not_found");
     about(&scene.cas, "get", &scene.project).await.assert_unprocessable("project_not_found");
     for status in ["declined", "inactive"] {
         scene.set_membership(&scene.cas, status);
@@ -227,7 +227,7 @@ async fn get_answers_the_project_to_who_may_see_it(backend: Backend) {
 }
 
 async fn update_changes_what_is_given(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let update = async |user: &User, body: Value| {
         let mut whole = json!({"project": scene.project, "owner": scene.cas.gid, "status": "deleted"});
         whole.as_object_mut().expect("an object").extend(body.as_object().expect("an object").clone());
@@ -252,7 +252,7 @@ async fn update_changes_what_is_given(backend: Backend) {
 }
 
 async fn names_are_trimmed_and_must_be_some(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let longest = "\u{e9}".repeat(200);
     let bodies =
         |name: &str| [("create", json!({"name": name})), ("update", json!({"project": scene.project, "name": name}))];
@@ -283,7 +283,7 @@ async fn names_are_trimmed_and_must_be_some(backend: Backend) {
 }
 
 async fn the_first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let project = &scene.project;
     let (missing, invalid) = ("Missing parameter", "Invalid parameter");
     for call in ["get", "update", "delete_icon", "delete", "undelete", "permanent_delete", "transfer"] {
@@ -321,7 +321,7 @@ async fn the_first_bad_parameter_is_reported(backend: Backend) {
 }
 
 async fn only_who_may_does_whether_or_not_there_is_such_a_project(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let before = cursor(&scene.ann).await;
     let calls = ["update", "delete_icon", "delete", "undelete", "permanent_delete", "transfer"];
     for call in calls.into_iter().chain(["get", "create"]) {
@@ -331,10 +331,10 @@ async fn only_who_may_does_whether_or_not_there_is_such_a_project(backend: Backe
     for call in calls {
         let path = format!("/api/projects/{call}");
         let with = |project: &str| json!({"project": project, "name": "", "user": scene.ben.gid});
-        for project in [&scene.project, NO_GID] {
+        for project in [&scene.project, UNKNOWN_GID] {
             scene.cas.call(&path, &with(project)).await.assert_forbidden();
         }
-        scene.ann.call(&path, &with(NO_GID)).await.assert_forbidden();
+        scene.ann.call(&path, &with(UNKNOWN_GID)).await.assert_forbidden();
         if call != "update" {
             scene.ben.call(&path, &with(&scene.project)).await.assert_forbidden();
             scene.program.call(&path, &with(&scene.project)).await.assert_forbidden();
@@ -355,7 +355,7 @@ async fn only_who_may_does_whether_or_not_there_is_such_a_project(backend: Backe
 }
 
 async fn a_deleted_project_is_its_owners_alone(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let project = &scene.project;
     let deleted = |entry: &mut Value| entry["status"] = json!("deleted");
     scene.assert_project(&scene.own("delete").await, deleted);
@@ -409,7 +409,7 @@ async fn a_deleted_project_is_its_owners_alone(backend: Backend) {
 }
 
 async fn undelete_brings_all_back(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let project = &scene.project;
     let add = format!("/api/p/{project}/languages/add");
     scene.ben.call(&add, &json!({"language": "de"})).await.success();
@@ -438,7 +438,7 @@ async fn undelete_brings_all_back(backend: Backend) {
 }
 
 async fn permanent_delete_leaves_nothing(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let project = &scene.project;
     let other = scene.app.installation.create_project("ann", "Atlas").await;
     scene.app.installation.add_member(&other, "ben").await;
@@ -487,7 +487,7 @@ async fn permanent_delete_leaves_nothing(backend: Backend) {
 }
 
 async fn an_invited_placeholder_goes_with_its_last_project(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let other = scene.app.installation.create_project("ann", "Atlas").await;
     let [dan, eva] = ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"];
     let directory = &scene.app.installation.databases.directory;
@@ -516,7 +516,7 @@ async fn an_invited_placeholder_goes_with_its_last_project(backend: Backend) {
 }
 
 async fn transfer_makes_a_member_the_owner(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let body = json!({"project": scene.project, "user": scene.ben.gid});
     let given = scene.ann.call("/api/projects/transfer", &body).await;
     let mut project = herbarium();
@@ -541,14 +541,14 @@ async fn transfer_makes_a_member_the_owner(backend: Backend) {
 }
 
 async fn what_is_in_no_state_for_it_is_unprocessable(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let before = changes(&scene.app.installation);
     let transfer = async |user: &str| {
         scene.ann.call("/api/projects/transfer", &json!({"project": scene.project, "user": user})).await
     };
     for (user, reason) in [
         (&*scene.cas.gid, "not_a_member"),
-        (NO_GID, "not_a_member"),
+        (UNKNOWN_GID, "not_a_member"),
         (&scene.robot.gid, "api_user"),
         (&scene.ann.gid, "owner"),
     ] {
@@ -572,7 +572,7 @@ async fn what_is_in_no_state_for_it_is_unprocessable(backend: Backend) {
 }
 
 async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let project = &scene.project;
     let mut now = changes(&scene.app.installation);
     for (call, body, rows) in [
@@ -601,7 +601,7 @@ async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
 }
 
 async fn a_project_of_eleven_thousand_members_ends(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let numbers = match backend {
         Backend::Postgres => "SELECT lpad(n::text, 12, '0') AS n FROM generate_series(1, 11000) AS numbers(n)",
         Backend::Sqlite => {

@@ -1,6 +1,6 @@
 //! What anybody may ask without a token, and how often: names can't be tried, and mailboxes not filled, without end.
 
-use doorward_tests::{Answer, Backend, MailedApp, PASSWORD, mailed::but, on_both_databases};
+use doorward_tests::{Answer, Backend, MailApp, PASSWORD, mailed::but, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases![
@@ -10,7 +10,7 @@ on_both_databases![
 ];
 
 /// Ten questions from an address; until the end of a test.
-const STRICT: [(&str, &str); 4] = [
+const STRICT_LIMITS: [(&str, &str); 4] = [
     ("DOORWARD_LOGIN_FAILURES", "1"),
     ("DOORWARD_LOGIN_BACKOFF", "10m"),
     ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"),
@@ -18,12 +18,12 @@ const STRICT: [(&str, &str); 4] = [
     ("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8"),
 ];
 
-async fn ask(app: &MailedApp, from: &str, path: &str, body: &Value) -> Answer {
+async fn ask(app: &MailApp, from: &str, path: &str, body: &Value) -> Answer {
     app.http.post(path).header("x-forwarded-for", from).json(body).send().await
 }
 
 async fn names_can_t_be_tried_without_end(backend: Backend) {
-    let app = MailedApp::with(backend, &STRICT).await;
+    let app = MailApp::with(backend, &STRICT_LIMITS).await;
     app.installation.create_user("ann").await;
     let signup = json!({"username": "ann", "password": PASSWORD, "email": "new@example.org"});
     let reset =
@@ -49,7 +49,7 @@ async fn names_can_t_be_tried_without_end(backend: Backend) {
 }
 
 async fn one_mailbox_gets_only_so_many_mails_for_one_address(backend: Backend) {
-    let app = MailedApp::with(backend, &STRICT).await;
+    let app = MailApp::with(backend, &STRICT_LIMITS).await;
     app.installation.create_user("ann").await;
     let signup = json!({"username": "anna", "password": PASSWORD, "email": "ann@example.org"});
     let asked =
@@ -72,7 +72,7 @@ async fn one_mailbox_gets_only_so_many_mails_for_one_address(backend: Backend) {
 }
 
 async fn codes_that_are_asked_for_with_a_token_count_for_the_mailbox_too(backend: Backend) {
-    let app = MailedApp::with(backend, &STRICT).await;
+    let app = MailApp::with(backend, &STRICT_LIMITS).await;
     let ann = app.user("ann").await;
     let body = json!({"email": "victim@example.org"});
     let path = "/api/account/update_email_request";

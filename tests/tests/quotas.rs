@@ -1,6 +1,6 @@
 //! How many projects a user may own, and how many memberships a project may have.
 
-use doorward_tests::{Backend, MailedApp, User, on_both_databases};
+use doorward_tests::{Backend, MailApp, User, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases![
@@ -9,9 +9,9 @@ on_both_databases![
     parallel_calls_do_not_exceed_the_limits,
 ];
 
-async fn start(backend: Backend) -> MailedApp {
+async fn start(backend: Backend) -> MailApp {
     let limits = [("DOORWARD_MAX_PROJECTS_PER_USER", "3"), ("DOORWARD_MAX_MEMBERS_PER_PROJECT", "3")];
-    MailedApp::with(backend, &limits).await
+    MailApp::with(backend, &limits).await
 }
 
 async fn create(user: &User) -> String {

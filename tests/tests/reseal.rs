@@ -23,7 +23,7 @@ const THIRD_KEY: &str = "YSB0aGlyZCBtYXN0ZXIga2V5LCBvZiBubyB1c2UgISE=";
 const NEW: &str = "DOORWARD_NEW_MASTER_KEY";
 
 /// A server with something of each kind that is sealed.
-struct Before {
+struct SealedInstallation {
     app: App,
     ann: User,
     project: String,
@@ -33,7 +33,7 @@ struct Before {
     api_token: String,
 }
 
-impl Before {
+impl SealedInstallation {
     async fn start(installation: Installation) -> Self {
         let app = App::of(installation).await;
         let ann = app.user("ann").await;
@@ -116,7 +116,7 @@ impl Before {
 }
 
 async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(backend: Backend) {
-    let mut before = Before::start(Installation::new(backend)).await;
+    let mut before = SealedInstallation::start(Installation::new(backend)).await;
     assert_eq!((before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)), (5, 0));
     let kids = |items: Vec<serde_json::Value>| items.iter().map(|key| key["kid"].clone()).collect::<Vec<_>>();
     let listed = kids(before.app.installation.cli(&["keys", "list"], "").await.succeeded().items());
@@ -152,7 +152,7 @@ async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(b
 }
 
 async fn a_server_with_the_old_key_goes_on_and_seals_nothing_more(backend: Backend) {
-    let mut before = Before::start(Installation::new(backend)).await;
+    let mut before = SealedInstallation::start(Installation::new(backend)).await;
     before.reseal(&[(NEW, NEW_KEY)]).await.succeeded();
 
     for token in [&before.ann.token, &before.api_token, &before.auth().await] {
@@ -174,7 +174,7 @@ async fn a_server_with_the_old_key_goes_on_and_seals_nothing_more(backend: Backe
 }
 
 async fn a_reseal_that_fails_changes_nothing(backend: Backend) {
-    let mut before = Before::start(Installation::new(backend)).await;
+    let mut before = SealedInstallation::start(Installation::new(backend)).await;
     let sealed = before.sealed();
     let wrong = [
         (&[("DOORWARD_MASTER_KEY", THIRD_KEY), (NEW, NEW_KEY)][..], 1, "master key"),
@@ -195,7 +195,8 @@ async fn a_reseal_that_fails_changes_nothing(backend: Backend) {
 /// Over PostgreSQL no key is generated.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_generated_key_is_replaced_where_it_is() {
-    let mut before = Before::start(Installation::new(Backend::Sqlite).without(&["DOORWARD_MASTER_KEY"])).await;
+    let mut before =
+        SealedInstallation::start(Installation::new(Backend::Sqlite).without(&["DOORWARD_MASTER_KEY"])).await;
     let file = PathBuf::from(before.app.installation.variable("DOORWARD_DATA_DIR")).join("master.key");
     let read = || std::fs::read_to_string(&file).expect("the key");
     let old = read();

@@ -7,7 +7,7 @@ use doorward_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{api_keys::NO_GID, service_tokens::create};
+use super::{api_keys::UNKNOWN_GID, service_tokens::create};
 
 on_both_databases![
     a_token_is_shown_once_and_listed_without_its_secret,
@@ -118,8 +118,8 @@ async fn what_can_not_be_created_is_refused_and_changes_nothing(backend: Backend
     }
     for (options, reason) in [
         (&["--name", "taken", "--scope", "read"][..], "taken"),
-        (&["--name", "a", "--scope", "publish", "--project", NO_GID], NO_GID),
-        (&["--name", "a", "--scope", "publish", "--project", &project, "--project", NO_GID], NO_GID),
+        (&["--name", "a", "--scope", "publish", "--project", UNKNOWN_GID], UNKNOWN_GID),
+        (&["--name", "a", "--scope", "publish", "--project", &project, "--project", UNKNOWN_GID], UNKNOWN_GID),
     ] {
         let refused = installation.cli(&[&["service-token", "create"], options].concat(), "").await.failed(1);
         assert!(refused.stdout.is_empty() && refused.stderr.contains(reason), "{options:?}: {refused}");

@@ -11,7 +11,7 @@ use doorward_rpc::{
     },
 };
 use doorward_tests::{
-    Backend, Role, Split, eventually,
+    Backend, Role, Services, eventually,
     installation::{Installation, SERVICE_TOKEN},
     on_both_databases,
 };
@@ -19,8 +19,8 @@ use tonic::{Code, Request, Status, Streaming, client::Grpc, codegen::http::uri::
 use tonic_prost::ProstCodec;
 
 use super::{
-    api_keys::NO_GID,
-    grpc::{Peers, channel, code, with_token},
+    api_keys::UNKNOWN_GID,
+    grpc::{GrpcClients, channel, code, with_token},
 };
 
 on_both_databases![
@@ -64,7 +64,7 @@ async fn revoke(installation: &Installation, name: &str) {
 }
 
 /// Returns the code with which a call is refused before its handler. Such a status has none of the details of a service's own.
-async fn refusal(split: &Split, rpc: Rpc, token: Option<&str>) -> Option<Code> {
+async fn refusal(split: &Services, rpc: Rpc, token: Option<&str>) -> Option<Code> {
     let address = if rpc.path().starts_with("/doorward.auth.") { &split.auth } else { &split.directory };
     let mut grpc = Grpc::new(channel(address).await);
     grpc.ready().await.expect("a connection");
@@ -84,7 +84,7 @@ fn method(rpc: Rpc) -> &'static str {
 }
 
 async fn a_scope_opens_its_rpcs_and_no_others(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     let mut named = 0;
@@ -112,7 +112,7 @@ async fn a_scope_opens_its_rpcs_and_no_others(backend: Backend) {
 }
 
 async fn a_missing_or_unknown_token_opens_nothing(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let good = create(&split.installation, "reader", &["--scope", "read"]).await;
     let revoked = create(&split.installation, "former", &["--scope", "read", "--scope", "verify"]).await;
     revoke(&split.installation, "former").await;
@@ -145,8 +145,8 @@ async fn a_missing_or_unknown_token_opens_nothing(backend: Backend) {
         }
     }
     // Two tokens are none.
-    let mut directory = Peers::of(&split).await.directory;
-    let mut twice = with_token(GetUserRequest { user_gid: NO_GID.to_owned() }, &good);
+    let mut directory = GrpcClients::of(&split).await.directory;
+    let mut twice = with_token(GetUserRequest { user_gid: UNKNOWN_GID.to_owned() }, &good);
     twice.metadata_mut().append("x-service-token", SERVICE_TOKEN.parse().expect("ASCII"));
     assert_eq!(code(directory.get_user(twice).await), Code::Unauthenticated);
     assert_eq!(refusal(&split, Rpc::DirectoryGetUser, reader).await, None);
@@ -166,7 +166,7 @@ async fn a_missing_or_unknown_token_opens_nothing(backend: Backend) {
 }
 
 async fn a_client_publishes_in_its_projects_only(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let [herbarium, garden, atlas] = [
         split.installation.create_project("ann", "Herbarium").await,
@@ -175,7 +175,7 @@ async fn a_client_publishes_in_its_projects_only(backend: Backend) {
     ];
     let options = ["--scope", "publish", "--project", &herbarium, "--project", &garden];
     let token = create(&split.installation, "records", &options).await;
-    let mut directory = Peers::of(&split).await.directory;
+    let mut directory = GrpcClients::of(&split).await.directory;
     let mut publish = async |project: &str, token: &str| {
         let row =
             PublishedRow { action: Action::Insert.into(), data_type: "records".to_owned(), data_key: "r1".to_owned() };
@@ -183,7 +183,7 @@ async fn a_client_publishes_in_its_projects_only(backend: Backend) {
         code(directory.publish(with_token(request, token)).await)
     };
     let before = ann.call("/sync/cursors", &serde_json::json!({})).await.success().0["cc.cursor"].as_i64();
-    for project in [&*atlas, &atlas.to_uppercase(), NO_GID, &ann.gid] {
+    for project in [&*atlas, &atlas.to_uppercase(), UNKNOWN_GID, &ann.gid] {
         assert_eq!(publish(project, &token).await, Code::PermissionDenied, "{project}");
     }
     for malformed in ["", "x", &herbarium[1..]] {
@@ -208,11 +208,11 @@ async fn end<T>(mut stream: Streaming<T>) -> Code {
 }
 
 async fn a_revoked_token_is_refused_and_its_streams_end_within_a_second(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let options = ["--scope", "verify", "--scope", "follow", "--scope", "read"];
     let (token, kept) =
         (create(&split.installation, "gone", &options).await, create(&split.installation, "kept", &options).await);
-    let Peers { mut auth, mut directory } = Peers::of(&split).await;
+    let GrpcClients { mut auth, mut directory } = GrpcClients::of(&split).await;
     let trust = auth.watch_trust(with_token(WatchTrustRequest {}, &token)).await.expect("a stream").into_inner();
     let watch = WatchChangesRequest { cursor: None };
     let changes = directory.watch_changes(with_token(watch, &token)).await.expect("a stream").into_inner();
@@ -241,8 +241,8 @@ async fn a_revoked_token_is_refused_and_its_streams_end_within_a_second(backend:
 }
 
 async fn a_token_works_as_soon_as_it_is_created(backend: Backend) {
-    let mut split = Split::start(backend).await;
-    let Peers { mut auth, mut directory } = Peers::of(&split).await;
+    let mut split = Services::start(backend).await;
+    let GrpcClients { mut auth, mut directory } = GrpcClients::of(&split).await;
     for round in 0..5 {
         let token =
             create(&split.installation, &format!("client-{round}"), &["--scope", "verify", "--scope", "follow"]).await;
@@ -257,7 +257,7 @@ async fn a_token_works_as_soon_as_it_is_created(backend: Backend) {
     split.kill(Role::Auth);
     split.start_service(Role::Auth);
     split.ready(Role::Auth).await;
-    let mut auth = Peers::of(&split).await.auth;
+    let mut auth = GrpcClients::of(&split).await.auth;
     let answer: Result<_, Status> = auth.get_public_keys(with_token(GetPublicKeysRequest {}, &token)).await;
     assert_eq!(code(answer), Code::Ok);
 }

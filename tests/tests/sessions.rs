@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use doorward_tests::{
-    Answer, App, Backend, Http, PASSWORD, Split, eventually, on_both_databases,
+    Answer, App, Backend, Http, PASSWORD, Services, eventually, on_both_databases,
     split::Role::{Auth, Gateway},
 };
 use futures_util::future::join_all;
@@ -31,7 +31,7 @@ const ALWAYS_DUE: (&str, &str) = ("DOORWARD_TOKEN_RENEW_AFTER", "0s");
 const RENEWALS: &str = r#"doorward_grpc_request_duration_seconds_count{method="doorward.auth.v1.Auth/RenewToken"}"#;
 const SECOND: Duration = Duration::from_secs(1);
 /// A project, or a user, that there is not.
-const NOBODY: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+const UNKNOWN_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
 async fn post(http: &Http, path: &str, token: &str, body: &Value) -> Answer {
     http.post(path).bearer(token).json(body).send().await
@@ -39,7 +39,7 @@ async fn post(http: &Http, path: &str, token: &str, body: &Value) -> Answer {
 
 /// An authorised call that asks the directory alone, and is refused.
 async fn forbidden(http: &Http, token: &str) -> Answer {
-    let answer = post(http, &format!("/api/p/{NOBODY}/apikeys/get"), token, &json!({"user": NOBODY})).await;
+    let answer = post(http, &format!("/api/p/{UNKNOWN_GID}/apikeys/get"), token, &json!({"user": UNKNOWN_GID})).await;
     assert!([403, 401].contains(&answer.status), "{answer:?}");
     answer
 }
@@ -96,7 +96,7 @@ async fn any_authorised_call_renews_a_token_that_is_due(backend: Backend) {
         (400, &get, json!({})),
         (400, &get, json!([])),
         (400, logout, json!({"everywhere": "yes"})),
-        (403, &format!("/api/p/{NOBODY}/apikeys/get"), json!({"user": user})),
+        (403, &format!("/api/p/{UNKNOWN_GID}/apikeys/get"), json!({"user": user})),
     ];
     for (status, path, body) in calls {
         let answer = post(&app.http, path, &ann.token, &body).await;
@@ -289,7 +289,7 @@ async fn an_api_user_may_log_out(backend: Backend) {
 }
 
 async fn a_logout_reaches_every_gateway_within_a_second(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let gateway = split.replica(Gateway, &[]).await;
     let doors = [split.http.clone(), gateway.http()];
@@ -306,7 +306,7 @@ async fn a_logout_reaches_every_gateway_within_a_second(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_logout_at_one_auth_is_known_to_the_gateway_of_another_within_a_second() {
-    let split = Split::start(Backend::Postgres).await;
+    let split = Services::start(Backend::Postgres).await;
     split.installation.create_user("ann").await;
     let (_second_auth, second_gateway) = split.second_auth_and_gateway().await;
     let doors = [split.http.clone(), second_gateway.http()];
@@ -322,7 +322,7 @@ async fn a_logout_at_one_auth_is_known_to_the_gateway_of_another_within_a_second
 }
 
 async fn a_logout_survives_a_restart_of_auth(backend: Backend) {
-    let mut split = Split::start(backend).await;
+    let mut split = Services::start(backend).await;
     for username in ["ann", "ben", "cas"] {
         split.installation.create_user(username).await;
     }
@@ -348,11 +348,12 @@ async fn a_logout_survives_a_restart_of_auth(backend: Backend) {
 }
 
 async fn without_auth_a_gateway_vouches_for_tokens_for_ten_seconds(backend: Backend) {
-    let mut split = Split::with(backend, &[ALWAYS_DUE]).await;
+    let mut split = Services::with(backend, &[ALWAYS_DUE]).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
     let http = split.http.clone();
-    let ask = async || post(&http, &format!("/api/p/{NOBODY}/apikeys/get"), &token, &json!({"user": NOBODY})).await;
+    let ask =
+        async || post(&http, &format!("/api/p/{UNKNOWN_GID}/apikeys/get"), &token, &json!({"user": UNKNOWN_GID})).await;
     assert_eq!(ask().await.status, 403);
     let ops = split.ops(Gateway);
     split.kill(Auth);

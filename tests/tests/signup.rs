@@ -2,7 +2,7 @@
 //! address: `signup_fields.rs`.)
 
 use doorward_tests::{
-    Backend, MailedApp, PASSWORD,
+    Backend, MailApp, PASSWORD,
     json::{assert_same, redacted},
     mailed::{APP_URL, but, miscoded, validation_code, with_codes, wrong},
     on_both_databases,
@@ -27,7 +27,7 @@ on_both_databases![
 ];
 
 async fn a_signup_makes_an_account_and_logs_it_in(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     app.user("ben").await;
     let first = json!({"username": "ann", "password": PASSWORD, "email": "Ann@Example.org"});
     let asked = app.http.open("/api/signup_request", &first).await;
@@ -76,7 +76,7 @@ async fn a_signup_makes_an_account_and_logs_it_in(backend: Backend) {
 }
 
 async fn both_steps_want_their_parameters_in_order(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let first = ["username", "password", "email"];
     assert_requires_strings(|| app.http.post("/api/signup_request"), &first).await;
     let second = ["username", "password", "email", "validation_code", "verification_code"];
@@ -87,7 +87,7 @@ async fn both_steps_want_their_parameters_in_order(backend: Backend) {
 }
 
 async fn the_second_step_must_say_what_the_first_did(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let body = app.begin_signup("ann", "ann@example.org").await;
     let other = app.begin_signup("ben", "ben@example.org").await;
     let changes = [
@@ -124,7 +124,7 @@ async fn the_second_step_must_say_what_the_first_did(backend: Backend) {
 }
 
 async fn spellings_of_the_same_are_the_same(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let password = "caf\u{e9} au lait, soir et matin";
     let first = json!({"username": "Zo\u{eb}", "password": password, "email": "Zoe@Example.org"});
     let asked = app.http.open("/api/signup_request", &first).await;
@@ -143,7 +143,7 @@ async fn spellings_of_the_same_are_the_same(backend: Backend) {
 }
 
 async fn the_fifth_wrong_try_is_the_last(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let body = app.begin_signup("ann", "ann@example.org").await;
     let wrongs = [
         miscoded(&body),
@@ -164,7 +164,7 @@ async fn the_fifth_wrong_try_is_the_last(backend: Backend) {
 }
 
 async fn four_wrong_tries_are_forgiven(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let body = app.begin_signup("ann", "ann@example.org").await;
     for _ in 0..2 {
         app.http.open("/api/signup", &miscoded(&body)).await.assert_code_refused();
@@ -176,7 +176,7 @@ async fn four_wrong_tries_are_forgiven(backend: Backend) {
 }
 
 async fn a_code_is_good_once(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let body = app.begin_signup("ann", "ann@example.org").await;
     let gid = app.http.open("/api/signup", &body).await.success().0["user"].clone();
     app.http.open("/api/signup", &body).await.assert_code_refused();
@@ -198,7 +198,7 @@ async fn a_code_is_good_once(backend: Backend) {
 }
 
 async fn of_many_at_once_with_one_code_one_makes_the_account(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let body = app.begin_signup("ann", "ann@example.org").await;
     let answers = join_all((0..8).map(|_| app.http.open("/api/signup", &body))).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
@@ -208,7 +208,7 @@ async fn of_many_at_once_with_one_code_one_makes_the_account(backend: Backend) {
 }
 
 async fn a_request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let first = app.begin_signup("ann", "ann@example.org").await;
     let second = app.begin_signup("anna", "ANN@example.org").await;
     // A code is refused together with the other request's code.
@@ -222,7 +222,7 @@ async fn a_request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
 
 /// Who asks can't tell: not by the answer, not by the second step.
 async fn an_address_with_an_account_gets_a_mail_that_says_so_and_no_code(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let first = json!({"username": "annie", "password": PASSWORD, "email": "ANN@example.org"});
     let asked = app.http.open("/api/signup_request", &first).await;
@@ -246,7 +246,7 @@ async fn an_address_with_an_account_gets_a_mail_that_says_so_and_no_code(backend
 }
 
 async fn members_of_the_body_that_are_not_asked_for_change_nothing(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ben = app.user("ben").await;
     let project = app.installation.create_project("ben", "Atlas").await;
     let body = app.begin_signup("ann", "ann@example.org").await;
@@ -265,7 +265,7 @@ async fn members_of_the_body_that_are_not_asked_for_change_nothing(backend: Back
 }
 
 async fn the_mail_is_in_the_language_of_the_browser(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     for (asked, subject) in [
         ("nl-BE,en;q=0.5", "Je code voor een nieuw account bij Doorward"),
         ("de", "Ihr Code für ein neues Konto bei Doorward"),

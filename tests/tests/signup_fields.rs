@@ -1,7 +1,7 @@
 //! What a new account may be made of: passwords and addresses. (Names: `usernames.rs`.)
 
 use doorward_tests::{
-    Answer, Backend, MailedApp, PASSWORD,
+    Answer, Backend, MailApp, PASSWORD,
     mailed::{validation_code, with_codes},
     on_both_databases,
 };
@@ -16,13 +16,13 @@ on_both_databases![
     of_several_mistakes_the_first_is_named,
 ];
 
-async fn ask(app: &MailedApp, password: &str, email: &str) -> Answer {
+async fn ask(app: &MailApp, password: &str, email: &str) -> Answer {
     let body = json!({"username": "winterbottom", "password": password, "email": email});
     app.http.open("/api/signup_request", &body).await
 }
 
 async fn a_password_that_would_be_guessed_soon_is_weak(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let weak = [
         "password",
         "12345678",
@@ -55,7 +55,7 @@ async fn a_password_that_would_be_guessed_soon_is_weak(backend: Backend) {
 }
 
 async fn a_password_has_8_to_256_characters(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let words = |chars: usize| "correct horse battery staple ".chars().cycle().take(chars - 3).chain("é🦀7".chars());
     for (chars, is_good) in [(257, false), (300_000, false), (256, true)] {
         let password: String = words(chars).collect();
@@ -80,7 +80,7 @@ async fn a_password_has_8_to_256_characters(backend: Backend) {
 }
 
 async fn a_password_is_kept_as_it_is(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let password = "  marmalade \t gluon\u{0}kV7 \u{202e} ";
     let first = json!({"username": "ann", "password": password, "email": "ann@example.org"});
     let asked = app.http.open("/api/signup_request", &first).await;
@@ -93,7 +93,7 @@ async fn a_password_is_kept_as_it_is(backend: Backend) {
 }
 
 async fn what_is_no_address_is_refused(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let long = [
         format!("{}@example.org", "x".repeat(65)),
         format!("ann@{}.org", "x".repeat(64)),
@@ -157,7 +157,7 @@ async fn what_is_no_address_is_refused(backend: Backend) {
 }
 
 async fn odd_addresses_are_addresses_and_get_their_mail(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let longest = format!("{}@{}.{}.{}.example", "l".repeat(64), "d".repeat(63), "d".repeat(63), "d".repeat(53));
     assert_eq!(longest.len(), 254);
     let odd = [
@@ -198,7 +198,7 @@ async fn odd_addresses_are_addresses_and_get_their_mail(backend: Backend) {
 }
 
 async fn of_several_mistakes_the_first_is_named(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let body = |username: &str, password: &str| json!({"username": username, "password": password, "email": "x"});
     let ask = async |body| app.http.open("/api/signup_request", &body).await;
     ask(body("no name", "x")).await.assert_not_valid("username", "invalid");

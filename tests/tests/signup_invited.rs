@@ -1,8 +1,8 @@
 //! Signing up with an address that was invited: the account takes the place that waits for it.
 
-use doorward_domain::{Ids, RandomIds};
+use doorward_domain::{IdGenerator, RandomIdGenerator};
 use doorward_tests::{
-    Backend, MailedApp, PASSWORD,
+    Backend, MailApp, PASSWORD,
     backend::execute,
     json::{assert_same, redacted},
     mailed::but,
@@ -13,8 +13,8 @@ use serde_json::json;
 on_both_databases![who_was_invited_sees_the_invitations, the_second_account_of_an_address_takes_nothing,];
 
 /// Invites an address to a project: its gid.
-fn invite(app: &MailedApp, project: &str, email: &str) -> String {
-    let gid = RandomIds.gid().to_string();
+fn invite(app: &MailApp, project: &str, email: &str) -> String {
+    let gid = RandomIdGenerator.gid().to_string();
     let directory = &app.installation.databases.directory;
     let user = format!(
         "INSERT INTO users (gid, email, email_folded, name, status, language, timezone, created_at, updated_at) \
@@ -31,7 +31,7 @@ fn invite(app: &MailedApp, project: &str, email: &str) -> String {
 }
 
 async fn who_was_invited_sees_the_invitations(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let ben = invite(&app, &project, "Ben@example.org");
@@ -75,7 +75,7 @@ async fn who_was_invited_sees_the_invitations(backend: Backend) {
 }
 
 async fn the_second_account_of_an_address_takes_nothing(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let invited = invite(&app, &project, "ben@example.org");

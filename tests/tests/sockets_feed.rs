@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use doorward_rpc::directory::v1::{Action, PublishRequest, PublishedRow};
-use doorward_tests::{App, Backend, Split, User, WebSocket, eventually, on_both_databases, websocket::cursors};
+use doorward_tests::{App, Backend, Services, User, WebSocket, eventually, on_both_databases, websocket::cursors};
 use serde_json::{Value, json};
 
-use super::grpc::{Peers, trusted};
+use super::grpc::{GrpcClients, trusted};
 
 on_both_databases![
     what_is_published_is_told_with_the_rest_in_order,
@@ -18,21 +18,21 @@ on_both_databases![
 ];
 
 /// Herbarium is ann's, with ben.
-pub(crate) struct Scene {
-    pub(crate) split: Split,
+pub(crate) struct Fixture {
+    pub(crate) split: Services,
     pub(crate) ann: User,
     pub(crate) ben: User,
     pub(crate) project: String,
-    peers: Peers,
+    peers: GrpcClients,
 }
 
-impl Scene {
+impl Fixture {
     pub(crate) async fn new(backend: Backend) -> Self {
-        let split = Split::start(backend).await;
+        let split = Services::start(backend).await;
         let (ann, ben) = (split.user("ann").await, split.user("ben").await);
         let project = split.installation.create_project("ann", "Herbarium").await;
         split.installation.add_member(&project, "ben").await;
-        let peers = Peers::of(&split).await;
+        let peers = GrpcClients::of(&split).await;
         Self { split, ann, ben, project, peers }
     }
 
@@ -86,7 +86,7 @@ async fn pages(user: &User, mut body: Value) -> Vec<Value> {
 }
 
 async fn what_is_published_is_told_with_the_rest_in_order(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let mut both = scene.follow(&scene.ann).await;
     let mut project = WebSocket::connect(scene.ben.http.address(), &scene.ben.token).await;
@@ -107,7 +107,7 @@ async fn what_is_published_is_told_with_the_rest_in_order(backend: Backend) {
 }
 
 async fn what_an_answer_leaves_comes_as_events(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     for number in 0..4 {
         scene.publish(900, &format!("r{number}-")).await;
@@ -130,7 +130,7 @@ async fn what_an_answer_leaves_comes_as_events(backend: Backend) {
 }
 
 async fn who_is_removed_is_told_to_forget_and_no_more(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let (mut both, mut stays) = (scene.follow(&scene.ben).await, scene.follow(&scene.ann).await);
     let mut project = WebSocket::connect(scene.ben.http.address(), &scene.ben.token).await;
     let asked = json!({"project": scene.project, "cursor": scene.position().await});
@@ -178,7 +178,7 @@ async fn an_expired_cursor_is_refused_and_a_good_one_works_on_the_same_socket(ba
 }
 
 async fn who_comes_with_a_cursor_of_the_future_goes_on_from_the_present(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let present = scene.position().await;
     for future in [present + 1, i64::MAX] {
         let present = scene.position().await;
@@ -192,7 +192,7 @@ async fn who_comes_with_a_cursor_of_the_future_goes_on_from_the_present(backend:
 
 /// Also to those who were invited, and to the owner.
 async fn a_project_that_is_brought_back_is_told_as_sync_tells_it(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let start = scene.position().await;
     let body = json!({"project": scene.project});
     let mut sockets = Vec::new();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use doorward_tests::{App, Backend, Library, SocketClient, raw::Connection};
 use serde_json::json;
 
-const WITHIN: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// A server at rest takes some 40 MiB (unoptimised), and each of these connections less than 1 MiB.
 const MAX_PEAK_BYTES: u64 = 160 * 1024 * 1024;
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
@@ -47,7 +47,7 @@ async fn elsewhere_a_websocket_is_answered_as_any_request_is() {
         connection.send(upgrade(path).as_bytes()).await;
         // The connection stays what it was.
         connection.send(b"GET /api/ping HTTP/1.1\r\nHost: doorward\r\nConnection: close\r\n\r\n").await;
-        let answer = connection.rest(WITHIN).await.to_lowercase();
+        let answer = connection.rest(TIMEOUT).await.to_lowercase();
         assert!(answer.contains("http/1.1 200 ok"), "{path}: {answer}");
         assert!(answer.starts_with(&format!("http/1.1 {}", expected.to_lowercase())), "{path}: {answer}");
         assert!(answer.contains("x-request-id: ") && answer.contains("connection: close"), "{answer}");
@@ -55,7 +55,7 @@ async fn elsewhere_a_websocket_is_answered_as_any_request_is() {
     }
     let mut connection = Connection::open(app.http.address()).await;
     connection.send(b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n").await;
-    let answer = connection.rest(WITHIN).await;
+    let answer = connection.rest(TIMEOUT).await;
     assert!(answer.starts_with("HTTP/1.1 4"), "{answer}");
 }
 
@@ -67,7 +67,7 @@ async fn a_connection_may_become_a_socket_after_other_requests() {
     connection.send(format!("{ping}{ping}{}", upgrade(SOCKET)).as_bytes()).await;
     // Engine.IO's packet to close, together with the head.
     connection.send(&text("1")).await;
-    let all = connection.rest(WITHIN).await;
+    let all = connection.rest(TIMEOUT).await;
     assert_eq!(all.matches("HTTP/1.1 200 OK").count(), 2, "{all}");
     assert_eq!(all.matches("HTTP/1.1 101 Switching Protocols").count(), 1, "{all}");
     assert!(all.contains(r#"0{"sid":""#), "{all}");
@@ -107,7 +107,7 @@ async fn what_is_no_packet_ends_its_own_connection_alone() {
             connection.send(&first).await;
             connection.send(&bytes).await;
             connection.send(&text("1")).await;
-            connection.rest(WITHIN).await;
+            connection.rest(TIMEOUT).await;
         }
     }
     all_is_well(&mut app).await;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_tests::{Backend, Role, Split, User, WebSocket, on_both_databases, websocket::cursors};
+use doorward_tests::{Backend, Role, Services, User, WebSocket, on_both_databases, websocket::cursors};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
@@ -27,12 +27,12 @@ async fn news(user: &User, from: i64) -> Vec<Value> {
 }
 
 async fn sockets_outlive_a_directory_and_are_told_what_was_changed_meanwhile(backend: Backend) {
-    let mut split = Split::start(backend).await;
+    let mut split = Services::start(backend).await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
     let herbarium = split.installation.create_project("ann", "Herbarium").await;
     let mut sockets = [follow(split.http.address(), &ann).await, follow(split.http.address(), &ben).await];
     let mut from = ann.init().await.success().0["cc.cursor"].as_i64().expect("a cursor");
-    let unheard = |split: &Split| split.process(Role::Gateway).stderr().matches(UNHEARD).count();
+    let unheard = |split: &Services| split.process(Role::Gateway).stderr().matches(UNHEARD).count();
     // The gateway may have started before the directory.
     let at_start = unheard(&split);
     for round in 0..3 {
@@ -60,7 +60,7 @@ async fn sockets_outlive_a_directory_and_are_told_what_was_changed_meanwhile(bac
 }
 
 async fn what_the_command_line_changes_is_told_within_a_second_by_every_gateway(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let other = split.replica(Role::Gateway, &[]).await;
     let mut sockets = [follow(split.http.address(), &ann).await, follow(&other.address, &ann).await];

@@ -39,13 +39,13 @@ async fn a_connection_that_a_client_keeps_after_its_socket_is_closed() {
 }
 
 /// A socket of one who is locked out soon, and the project that it follows.
-struct Doomed {
+struct RevokedSocket {
     socket: WebSocket,
     token: String,
     project: String,
 }
 
-impl Doomed {
+impl RevokedSocket {
     /// From now on.
     async fn new(app: &App, token: &str, project: &str) -> Self {
         let mut socket = WebSocket::connect(app.http.address(), token).await;
@@ -84,7 +84,7 @@ async fn whoever_is_locked_out_is_disconnected_and_told_nothing_more(backend: Ba
     for what in ["deactivated", "deleted", "password", "everywhere", "elsewhere", "passwd"] {
         let user = app.user(what).await;
         app.installation.add_member(&project, what).await;
-        let doomed = Doomed::new(&app, &user.token, &project).await;
+        let doomed = RevokedSocket::new(&app, &user.token, &project).await;
         let (path, body) = match what {
             "deactivated" => {
                 app.installation.change_user("deactivate", what).await;
@@ -116,7 +116,7 @@ async fn a_program_whose_key_is_taken_back_is_disconnected(backend: Backend) {
     let project = app.installation.create_project("ann", "Herbarium").await;
     for what in ["deactivate", "rotate", "delete"] {
         let robot: ApiUser = ann.create_api_user(&project, what).await;
-        let doomed = Doomed::new(&app, &robot.auth().await.token(), &project).await;
+        let doomed = RevokedSocket::new(&app, &robot.auth().await.token(), &project).await;
         ann.api_keys(&project, what, &json!({"user": robot.gid})).await.success();
         doomed.ends(what, &app, &ann, Instant::now()).await;
     }

@@ -6,7 +6,7 @@ use doorward_tests::{App, Backend, Role, WebSocket, eventually, on_both_database
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::sockets_feed::Scene;
+use super::sockets_feed::Fixture;
 
 on_both_databases![who_reads_again_in_time_has_missed_nothing, who_reads_too_late_is_told_so_and_holds_up_nobody];
 
@@ -15,7 +15,7 @@ const MIB: u64 = 1024 * 1024;
 const KEY_BYTES: usize = 195;
 
 async fn who_reads_again_in_time_has_missed_nothing(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let mut slow = scene.follow(&scene.ben).await;
     for number in 0..30 {
@@ -29,7 +29,7 @@ async fn who_reads_too_late_is_told_so_and_holds_up_nobody(backend: Backend) {
     // More than the system keeps, and 64 events besides.
     const EVENTS: i64 = 250;
     const ROWS: i64 = 100;
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let (mut slow, mut brisk) = (scene.follow(&scene.ben).await, scene.follow(&scene.ann).await);
     for event in 1..=EVENTS {
@@ -67,7 +67,7 @@ async fn who_reads_too_late_is_told_so_and_holds_up_nobody(backend: Backend) {
 /// When nothing more can be put by for it, or when it doesn't answer to a ping.
 #[tokio::test(flavor = "multi_thread")]
 async fn who_never_reads_is_disconnected_in_the_end() {
-    let mut scene = Scene::new(Backend::Sqlite).await;
+    let mut scene = Fixture::new(Backend::Sqlite).await;
     let mut empty = WebSocket::connect(scene.ben.http.address(), &scene.ben.token).await;
     assert_eq!(empty.ask(&json!(["init", {}])).await["success"], true);
     let full = scene.follow(&scene.ben).await;

@@ -12,7 +12,7 @@ use doorward_tests::{
 };
 use serde_json::json;
 
-const WITHIN: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Mounts a small file system for the process alone, with what is in the directory now.
 const ON_A_SMALL_DISK: &str = "cp -a \"$0\" \"$0.before\" && mount -t tmpfs -o size=24m tmpfs \"$0\" \
@@ -20,7 +20,7 @@ const ON_A_SMALL_DISK: &str = "cp -a \"$0\" \"$0.before\" && mount -t tmpfs -o s
 
 /// Until a write is answered 503; no answer is anything but that or good.
 async fn until_unavailable(http: &Http, token: &str) {
-    eventually("503", WITHIN, async || {
+    eventually("503", TIMEOUT, async || {
         let answer =
             http.post("/api/projects/create").bearer(token).json(&json!({"name": "x".repeat(60)})).send().await;
         if answer.status == 200 {
@@ -33,7 +33,7 @@ async fn until_unavailable(http: &Http, token: &str) {
 }
 
 async fn until_not_ready(ops: &Http, reason: &str) {
-    eventually(reason, WITHIN, async || {
+    eventually(reason, TIMEOUT, async || {
         let answer = ops.get("/health/ready").send().await;
         (answer.status == 503 && answer.text().contains(reason)).then_some(())
     })
@@ -41,7 +41,7 @@ async fn until_not_ready(ops: &Http, reason: &str) {
 }
 
 async fn until_ready(ops: &Http) {
-    eventually("ready", WITHIN, async || (ops.status("/health/ready").await == Some(200)).then_some(())).await;
+    eventually("ready", TIMEOUT, async || (ops.status("/health/ready").await == Some(200)).then_some(())).await;
 }
 
 /// Fills a file system to the last byte.
@@ -166,7 +166,7 @@ async fn a_standby_that_is_promoted_takes_over() {
     let app = App::of(Installation::over(databases, tempfile::tempdir().expect("a directory"))).await;
     let ann: User = app.user("ann").await;
     let is_replicated = "SELECT username AS text FROM users WHERE username = 'ann'";
-    eventually("replicated", WITHIN, async || {
+    eventually("replicated", TIMEOUT, async || {
         (!doorward_tests::backend::texts(&standby.url("directory"), is_replicated).is_empty()).then_some(())
     })
     .await;

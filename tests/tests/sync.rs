@@ -24,7 +24,7 @@ const GET: &str = "/sync/get";
 const CURSORS: &str = "/sync/cursors";
 
 /// Herbarium is ann's, with ben and an API user; dan has nothing to do with it.
-struct Scene {
+struct Fixture {
     app: App,
     ann: User,
     ben: User,
@@ -33,7 +33,7 @@ struct Scene {
     project: String,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(backend: Backend) -> Self {
         Self::with(backend, &[]).await
     }
@@ -64,7 +64,7 @@ fn assert_result(answer: &Answer, result: &Value) {
 }
 
 async fn rows_come_without_cursors_beside_them(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let before = scene.position().await;
     scene.rename("Benjamin").await;
     let change = json!({"name": "Hortus", "project": scene.project});
@@ -91,7 +91,7 @@ async fn rows_come_without_cursors_beside_them(backend: Backend) {
 }
 
 async fn an_answer_without_rows_says_how_far_it_goes(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let before = scene.position().await;
     scene.dan.call("/api/account/update", &json!({"name": "Dan D."})).await.success();
     let now = scene.position().await;
@@ -120,7 +120,7 @@ async fn an_answer_without_rows_says_how_far_it_goes(backend: Backend) {
 }
 
 async fn cursors_are_those_of_an_init(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     for name in ["Benjamin", "Ben"] {
         scene.rename(name).await;
         let (init, _) = scene.app.http.project_init(&scene.project, &scene.ann.token).await.success();
@@ -138,7 +138,7 @@ async fn cursors_are_those_of_an_init(backend: Backend) {
 }
 
 async fn an_api_user_reads_as_a_member(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let answer = scene.robot.auth().await;
     let before = answer.json()["result"]["cc.cursor"].as_i64().expect("a cursor");
     let token = answer.token();
@@ -158,7 +158,7 @@ async fn an_api_user_reads_as_a_member(backend: Backend) {
 }
 
 async fn a_token_that_is_due_is_renewed(backend: Backend) {
-    let scene = Scene::with(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "0s")]).await;
+    let scene = Fixture::with(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "0s")]).await;
     let before = scene.position().await;
     scene.rename("Benjamin").await;
     for (path, body) in
@@ -181,7 +181,7 @@ async fn a_token_that_is_due_is_renewed(backend: Backend) {
 
 async fn more_than_a_thousand_rows_come_page_by_page(backend: Backend) {
     const CHANGES: i64 = 1003;
-    let scene = Scene::with(backend, &[MANY_WRITES]).await;
+    let scene = Fixture::with(backend, &[MANY_WRITES]).await;
     let before = scene.position().await;
     let names: Vec<String> = (0..CHANGES).map(|number| format!("Ben {number}")).collect();
     let renamed = stream::iter(names.iter().map(|name| scene.rename(name))).buffer_unordered(8).count().await;

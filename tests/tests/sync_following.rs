@@ -8,13 +8,13 @@ mod writers;
 use std::time::Duration;
 
 use doorward_tests::{
-    App, Backend, Http, Installation, MANY_WRITES, Split, User, on_both_databases,
+    App, Backend, Http, Installation, MANY_WRITES, Services, User, on_both_databases,
     random::{self, Random},
 };
 use futures_util::future::join_all;
 use serde_json::json;
 
-use self::{reader::Reader, world::World, writers::Writer};
+use self::{reader::Reader, world::Scenario, writers::Writer};
 
 on_both_databases![whoever_follows_ends_with_what_init_shows, whoever_is_far_behind_is_told_page_by_page,];
 
@@ -34,10 +34,10 @@ async fn whoever_follows_ends_with_what_init_shows(backend: Backend) {
             follow_writers(&app.installation, std::slice::from_ref(&app.http), async |_| {}).await;
         }
         Backend::Postgres => {
-            let split = Split::with(backend, &SETTINGS).await;
+            let split = Services::with(backend, &SETTINGS).await;
             let (mut directory, gateway) = split.second_directory_and_gateway().await;
             let doors = [split.http.clone(), gateway.http()];
-            let kill = async |world: &World<'_>| {
+            let kill = async |world: &Scenario<'_>| {
                 world.until(world.half()).await;
                 split.restart(&mut directory).await;
             };
@@ -47,7 +47,7 @@ async fn whoever_follows_ends_with_what_init_shows(backend: Backend) {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Manner {
+enum ReadingStyle {
     Steady,
     /// Stops and goes on.
     Pausing,
@@ -57,7 +57,7 @@ enum Manner {
     Late,
 }
 
-async fn follow_writers(installation: &Installation, doors: &[Http], meanwhile: impl AsyncFnOnce(&World<'_>)) {
+async fn follow_writers(installation: &Installation, doors: &[Http], meanwhile: impl AsyncFnOnce(&Scenario<'_>)) {
     let seed = random::seed();
     eprintln!("TEST_SEED={seed}");
     let people = join_all(NAMES.map(|name| User::create(installation, &doors[0], name))).await;
@@ -68,10 +68,17 @@ async fn follow_writers(installation: &Installation, doors: &[Http], meanwhile: 
     installation.add_member(&projects[0], "ben").await;
     installation.add_member(&projects[1], "eva").await;
     let robot = people[0].create_api_user(&projects[0], "Robot").await.auth().await.token();
-    let world = World::new(installation, (doors, &people), projects, (TIMES, &mut Random::new(seed, 0)));
+    let world = Scenario::new(installation, (doors, &people), projects, (TIMES, &mut Random::new(seed, 0)));
 
     let followers = people.iter().map(|user| (user.username.as_str(), user.token.as_str())).chain([("robot", &*robot)]);
-    let manners = [Manner::Steady, Manner::Pausing, Manner::Anew, Manner::Late, Manner::Steady, Manner::Pausing];
+    let manners = [
+        ReadingStyle::Steady,
+        ReadingStyle::Pausing,
+        ReadingStyle::Anew,
+        ReadingStyle::Late,
+        ReadingStyle::Steady,
+        ReadingStyle::Pausing,
+    ];
     let readers = followers.zip(manners).zip(1..).map(async |(((name, token), manner), number)| {
         let name = format!("{name} ({manner:?})");
         let reader = Reader::new(doors, &name, token, Random::new(seed, number)).await;
@@ -90,18 +97,18 @@ async fn follow_writers(installation: &Installation, doors: &[Http], meanwhile: 
 }
 
 /// Until the writers are done.
-async fn follow<'a>(mut reader: Reader<'a>, manner: Manner, stage: (&World<'_>, Random)) -> Reader<'a> {
+async fn follow<'a>(mut reader: Reader<'a>, manner: ReadingStyle, stage: (&Scenario<'_>, Random)) -> Reader<'a> {
     let (world, mut random) = stage;
-    let mut begins_anew = matches!(manner, Manner::Anew);
+    let mut begins_anew = matches!(manner, ReadingStyle::Anew);
     while !world.is_over() {
         match manner {
-            Manner::Pausing => world.until(world.begun() + random.below(10)).await,
-            Manner::Anew if begins_anew && world.begun() >= world.half() => {
+            ReadingStyle::Pausing => world.until(world.begun() + random.below(10)).await,
+            ReadingStyle::Anew if begins_anew && world.begun() >= world.half() => {
                 reader.begin_anew().await;
                 begins_anew = false;
             }
-            Manner::Late => world.until(usize::MAX).await,
-            Manner::Steady | Manner::Anew => {}
+            ReadingStyle::Late => world.until(usize::MAX).await,
+            ReadingStyle::Steady | ReadingStyle::Anew => {}
         }
         if !reader.read().await {
             tokio::time::sleep(BETWEEN_POLLS).await;

@@ -10,13 +10,13 @@ use doorward_rpc::{
         Action, GetCursorRequest, PublishRequest, PublishedRow, SyncRequest, WatchChangesRequest, WatchEventsRequest,
     },
 };
-use doorward_tests::{Backend, Split, User, json::assert_same, on_both_databases};
+use doorward_tests::{Backend, Services, User, json::assert_same, on_both_databases};
 use serde_json::{Value, json};
 use tonic::{Code, Request};
 
 use super::{
-    api_keys::NO_GID,
-    grpc::{Peers, code, trusted, with_token},
+    api_keys::UNKNOWN_GID,
+    grpc::{GrpcClients, code, trusted, with_token},
 };
 
 on_both_databases![
@@ -28,9 +28,9 @@ on_both_databases![
 ];
 
 /// Herbarium is ann's, with ben; dan has nothing to do with it.
-struct Scene {
-    split: Split,
-    peers: Peers,
+struct Fixture {
+    split: Services,
+    peers: GrpcClients,
     ann: User,
     ben: User,
     dan: User,
@@ -49,13 +49,13 @@ fn told(cursor: i64, action: &str, data_type: &str, data_key: &str) -> Value {
     json!({"type": "project", "cursor": cursor, "action": action, "data_type": data_type, "data_key": data_key})
 }
 
-impl Scene {
+impl Fixture {
     async fn new(backend: Backend) -> Self {
-        let split = Split::start(backend).await;
+        let split = Services::start(backend).await;
         let (ann, ben, dan) = (split.user("ann").await, split.user("ben").await, split.user("dan").await);
         let project = split.installation.create_project("ann", "Herbarium").await;
         split.installation.add_member(&project, "ben").await;
-        let peers = Peers::of(&split).await;
+        let peers = GrpcClients::of(&split).await;
         Self { split, peers, ann, ben, dan, project }
     }
 
@@ -83,7 +83,7 @@ impl Scene {
 }
 
 async fn what_is_published_is_told_to_members_who_ask_for_it(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let garden = scene.split.installation.create_project("ann", "Garden").await;
     let robot = scene.ann.create_api_user(&scene.project, "Robot").await;
     let token = robot.auth().await.token();
@@ -130,7 +130,7 @@ async fn what_is_published_is_told_to_members_who_ask_for_it(backend: Backend) {
 }
 
 async fn both_feeds_come_together_in_the_order_of_cursors(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let mut expected = Vec::new();
     for number in 0..3 {
@@ -150,7 +150,7 @@ async fn both_feeds_come_together_in_the_order_of_cursors(backend: Backend) {
 }
 
 async fn a_thousand_rows_are_one_page(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     assert_eq!(scene.publish(records(1000)).await, before + 1000);
     let (mut rows, mut cursor) = (Vec::new(), before);
@@ -187,7 +187,7 @@ async fn a_thousand_rows_are_one_page(backend: Backend) {
 }
 
 async fn what_can_not_be_published_is_refused_as_a_whole(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let deleted = scene.split.installation.create_project("ann", "Garden").await;
     scene.ann.call("/api/projects/delete", &json!({"project": deleted})).await.success();
     let before = scene.position().await;
@@ -210,7 +210,7 @@ async fn what_can_not_be_published_is_refused_as_a_whole(backend: Backend) {
     let unspecified = vec![good.clone(), row(Action::Unspecified, "records", "r1")];
     assert_eq!(scene.publish_in(&project, unspecified).await, Err(RpcError::invalid("rows")));
     let unprocessable = RpcError::new(ErrorCode::Unprocessable).with_info("reason", "project_not_found");
-    for nothing in [NO_GID, &deleted, &scene.ann.gid.clone()] {
+    for nothing in [UNKNOWN_GID, &deleted, &scene.ann.gid.clone()] {
         assert_eq!(scene.publish_in(nothing, vec![good.clone()]).await, Err(unprocessable.clone()));
     }
     for malformed in ["", "x"] {
@@ -223,7 +223,7 @@ async fn what_can_not_be_published_is_refused_as_a_whole(backend: Backend) {
 }
 
 async fn nobody_publishes_or_reads_without_the_service_token(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let directory = &mut scene.peers.directory;
     for token in [None, Some(""), Some("wrong"), Some(scene.ann.token.as_str())] {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 on_both_databases![everybody_is_told_when_a_newer_release_starts];
 
-const SOON: Duration = Duration::from_secs(10);
+const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn everybody_is_told_when_a_newer_release_starts(backend: Backend) {
     let mut app = App::start(backend).await;
@@ -30,7 +30,7 @@ async fn everybody_is_told_when_a_newer_release_starts(backend: Backend) {
     execute(&app.installation.databases.directory, "UPDATE feed_release SET release = '2020.01.001'");
     app.restart().await;
     let told = async || Some(read(&ben).await).filter(|result| result["sync"] != json!([]));
-    let result = eventually("the release", SOON, told).await;
+    let result = eventually("the release", EVENTUALLY_TIMEOUT, told).await;
     let row = json!({
         "type": "cc", "cursor": before["cc.cursor"].as_i64().map(|cursor| cursor + 1), "action": "UPDATE",
         "data_type": "cc.version", "data_key": before["cc.version"]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use doorward_rpc::directory::v1::{
     FeedEvent, WatchEventsRequest, WatchEventsResponse, directory_client::DirectoryClient,
 };
-use doorward_tests::{Backend, Http, Role, Split, User, on_both_databases};
+use doorward_tests::{Backend, Http, Role, Services, User, on_both_databases};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tonic::Streaming;
@@ -27,7 +27,7 @@ async fn rows(http: &Http, user: &User, cursor: &mut i64) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_replica_has_answered_the_other_tells_at_once() {
-    let split = Split::start(Backend::Postgres).await;
+    let split = Services::start(Backend::Postgres).await;
     let (_directory, gateway) = split.second_directory_and_gateway().await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
     let project = split.installation.create_project("ann", "Herbarium").await;
@@ -97,7 +97,7 @@ async fn hears(notices: &mut Streaming<WatchEventsResponse>, data_type: &str, da
 
 #[tokio::test(flavor = "multi_thread")]
 async fn notices_of_what_another_replica_changes_come_within_a_second() {
-    let split = Split::start(Backend::Postgres).await;
+    let split = Services::start(Backend::Postgres).await;
     let (directory, gateway) = split.second_directory_and_gateway().await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
@@ -113,7 +113,7 @@ async fn notices_of_what_another_replica_changes_come_within_a_second() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_goes_on_at_another_replica_where_it_was_cut_off() {
-    let split = Split::start(Backend::Postgres).await;
+    let split = Services::start(Backend::Postgres).await;
     let mut directory = split.replica(Role::Directory, &[]).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
@@ -142,7 +142,7 @@ async fn a_watch_goes_on_at_another_replica_where_it_was_cut_off() {
 }
 
 async fn notices_of_what_the_command_line_changes_come_within_a_second(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let ben = split.installation.create_user("ben").await;
     let project = split.installation.create_project("ann", "Herbarium").await;

@@ -8,12 +8,12 @@ use doorward_rpc::{
     directory::v1::{Action, PublishRequest, PublishedRow, WatchChangesRequest},
 };
 use doorward_tests::{
-    Backend, MANY_WRITES, Split, User, eventually, json::assert_same, on_both_databases, websocket::cursors,
+    Backend, MANY_WRITES, Services, User, eventually, json::assert_same, on_both_databases, websocket::cursors,
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use super::grpc::{Peers, trusted};
+use super::grpc::{GrpcClients, trusted};
 
 on_both_databases![
     a_cursor_that_is_too_old_is_refused_and_an_init_gives_a_good_one,
@@ -21,25 +21,25 @@ on_both_databases![
 ];
 
 const RETENTION: Duration = Duration::from_secs(1);
-const SHORT: [(&str, &str); 2] = [("DOORWARD_FEED_RETENTION", "1s"), MANY_WRITES];
+const SHORT_RETENTION: [(&str, &str); 2] = [("DOORWARD_FEED_RETENTION", "1s"), MANY_WRITES];
 /// Until what is too old is gone, on a busy machine.
-const SOON: Duration = Duration::from_secs(20);
+const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(20);
 
-struct Scene {
-    split: Split,
-    peers: Peers,
+struct Fixture {
+    split: Services,
+    peers: GrpcClients,
     ann: User,
     ben: User,
     project: String,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(backend: Backend) -> Self {
-        let split = Split::with(backend, &SHORT).await;
+        let split = Services::with(backend, &SHORT_RETENTION).await;
         let (ann, ben) = (split.user("ann").await, split.user("ben").await);
         let project = split.installation.create_project("ann", "Herbarium").await;
         split.installation.add_member(&project, "ben").await;
-        let peers = Peers::of(&split).await;
+        let peers = GrpcClients::of(&split).await;
         Self { split, peers, ann, ben, project }
     }
 
@@ -86,12 +86,12 @@ impl Scene {
 }
 
 async fn a_cursor_that_is_too_old_is_refused_and_an_init_gives_a_good_one(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let old = scene.init().await;
     scene.change(0).await;
     let now = scene.init().await;
     // Of the change's two rows the later one goes later, or with the other.
-    eventually("422", SOON, async || scene.read(now - 1).await.is_none().then_some(())).await;
+    eventually("422", EVENTUALLY_TIMEOUT, async || scene.read(now - 1).await.is_none().then_some(())).await;
     let project = &scene.project;
     for expired in [
         json!({"cc_cursor": old}),
@@ -104,7 +104,7 @@ async fn a_cursor_that_is_too_old_is_refused_and_an_init_gives_a_good_one(backen
     ] {
         scene.ann.call("/sync/get", &expired).await.assert_unprocessable("cursor_expired");
     }
-    let strange = json!({"cc_cursor": old, "project": super::api_keys::NO_GID});
+    let strange = json!({"cc_cursor": old, "project": super::api_keys::UNKNOWN_GID});
     scene.ann.call("/sync/get", &strange).await.assert_forbidden();
     let global = json!({"sync": [], "cc.cursor": now});
     for good in [json!({}), json!({"cc_cursor": now}), json!({"cc_cursor": now, "cursor": old})] {
@@ -123,7 +123,7 @@ async fn a_cursor_that_is_too_old_is_refused_and_an_init_gives_a_good_one(backen
         let expired = RpcError::new(ErrorCode::Unprocessable).with_info("reason", "cursor_expired");
         assert_eq!(RpcError::from(failed), expired);
     }
-    let rows = eventually("in time", SOON, async || {
+    let rows = eventually("in time", EVENTUALLY_TIMEOUT, async || {
         let now = scene.init().await;
         scene.change_and_read(1, now).await
     })
@@ -134,7 +134,7 @@ async fn a_cursor_that_is_too_old_is_refused_and_an_init_gives_a_good_one(backen
 /// Each cursor is of a row that ann is told of, so that a gap would be seen.
 async fn a_reader_misses_nothing_without_being_told(backend: Backend) {
     const ROUNDS: usize = 3;
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let mut old = scene.init().await;
     let (mut current, mut expired, mut number) = (old, 0, 0);
     while expired < ROUNDS {

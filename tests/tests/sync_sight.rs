@@ -7,13 +7,13 @@ mod members;
 mod people;
 mod projects;
 
-use doorward_tests::{Answer, ApiUser, Audience, Backend, MANY_WRITES, MailedApp, User};
+use doorward_tests::{Answer, ApiUser, Audience, Backend, MANY_WRITES, MailApp, User};
 use serde_json::{Value, json};
 
 /// Herbarium is ann's, with ben, cas and an API user, and fay is invited. Garden is ben's, with cas. dan has nothing to do with
 /// either. All of them follow the feed.
-struct Scene {
-    app: MailedApp,
+struct Fixture {
+    app: MailApp,
     audience: Audience,
     ann: User,
     ben: User,
@@ -25,9 +25,9 @@ struct Scene {
     garden: String,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(backend: Backend) -> Self {
-        let app = MailedApp::with(backend, &[MANY_WRITES]).await;
+        let app = MailApp::with(backend, &[MANY_WRITES]).await;
         let (ann, ben) = (app.user("ann").await, app.user("ben").await);
         let (cas, dan, fay) = (app.user("cas").await, app.user("dan").await, app.user("fay").await);
         let herbarium = app.installation.create_project("ann", "Herbarium").await;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use doorward_tests::{Answer, App, Backend, Http, PASSWORD, Split, eventually, on_both_databases, split::Role};
+use doorward_tests::{Answer, App, Backend, Http, PASSWORD, Services, eventually, on_both_databases, split::Role};
 use futures_util::future::join_all;
 use serde_json::json;
 
@@ -29,12 +29,12 @@ on_both_databases![
 
 const WRONG: &str = "a wrong password";
 /// Until the end of a test.
-const LONG: [(&str, &str); 2] = [("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
+const LONG_BACKOFF: [(&str, &str); 2] = [("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
 /// The tests come from there.
 const PROXY: (&str, &str) = ("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8");
 
 async fn start(backend: Backend, failures: &str, others: &[(&str, &str)]) -> App {
-    App::with(backend, &[&LONG[..], &[("DOORWARD_LOGIN_FAILURES", failures)], others].concat()).await
+    App::with(backend, &[&LONG_BACKOFF[..], &[("DOORWARD_LOGIN_FAILURES", failures)], others].concat()).await
 }
 
 /// A login that says that it comes from somewhere.
@@ -405,7 +405,8 @@ async fn a_wait_survives_a_restart(backend: Backend) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_processes_of_auth_share_the_counts() {
-    let split = Split::with(Backend::Postgres, &[&LONG[..], &[("DOORWARD_LOGIN_FAILURES", "5")]].concat()).await;
+    let split =
+        Services::with(Backend::Postgres, &[&LONG_BACKOFF[..], &[("DOORWARD_LOGIN_FAILURES", "5")]].concat()).await;
     split.installation.create_user("ann").await;
     let (second_auth, second_gateway) = split.second_auth_and_gateway().await;
     let doors = [split.http.clone(), second_gateway.http()];

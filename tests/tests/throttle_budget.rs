@@ -2,7 +2,7 @@
 //! and afterwards the owner logs in, signs up and sets a new password.
 
 use doorward_tests::{
-    Answer, Backend, MailedApp, PASSWORD, User, eventually,
+    Answer, Backend, MailApp, PASSWORD, User, eventually,
     mailed::{but, with_codes},
     on_both_databases,
 };
@@ -26,13 +26,14 @@ const HOME: &str = "203.0.113.1";
 const FAILURES: (&str, &str) = ("DOORWARD_LOGIN_FAILURES", "5");
 const PROXY: [(&str, &str); 2] = [("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8"), FAILURES];
 /// Waits that last until the end of a test.
-const LONG: [(&str, &str); 3] = [("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"), FAILURES];
+const LONG_BACKOFF: [(&str, &str); 3] =
+    [("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h"), FAILURES];
 /// A mailbox without an account.
 const MAILBOX: &str = "new@example.org";
 
 /// What strangers may send.
 #[derive(Debug, Clone, Copy)]
-enum Kind {
+enum NonMemberKind {
     Login,
     ProjectLogin,
     Reset,
@@ -43,18 +44,18 @@ enum Kind {
     Question,
 }
 
-const KINDS: [Kind; 8] = [
-    Kind::Login,
-    Kind::ProjectLogin,
-    Kind::Reset,
-    Kind::ResetByAddress,
-    Kind::Signup,
-    Kind::SignupOfOwner,
-    Kind::WrongCode,
-    Kind::Question,
+const KINDS: [NonMemberKind; 8] = [
+    NonMemberKind::Login,
+    NonMemberKind::ProjectLogin,
+    NonMemberKind::Reset,
+    NonMemberKind::ResetByAddress,
+    NonMemberKind::Signup,
+    NonMemberKind::SignupOfOwner,
+    NonMemberKind::WrongCode,
+    NonMemberKind::Question,
 ];
 
-impl Kind {
+impl NonMemberKind {
     fn request(self, number: usize, validation_code: &str) -> (String, Value) {
         let signup = |email: &str| json!({"username": format!("stranger-{number}"), "password": NEW, "email": email});
         let (path, body) = match self {
@@ -78,12 +79,12 @@ impl Kind {
     }
 }
 
-async fn ask(app: &MailedApp, from: &str, path: &str, body: &Value) -> Answer {
+async fn ask(app: &MailApp, from: &str, path: &str, body: &Value) -> Answer {
     app.http.post(path).header("x-forwarded-for", from).json(body).send().await
 }
 
 /// Each kind comes from six networks of its own, all at once.
-async fn strangers(app: &MailedApp) {
+async fn strangers(app: &MailApp) {
     for (place, kind) in KINDS.into_iter().enumerate() {
         let networks = (0..NETWORKS).map(async |network| {
             let from = format!("198.51.{place}.{network}");
@@ -98,7 +99,7 @@ async fn strangers(app: &MailedApp) {
 }
 
 /// Makes a first step, and the second with the code of the mail that comes after it.
-async fn both_steps(app: &MailedApp, from: &str, to: &str, (first, second): ((&str, Value), (&str, Value))) -> Answer {
+async fn both_steps(app: &MailApp, from: &str, to: &str, (first, second): ((&str, Value), (&str, Value))) -> Answer {
     // All that strangers have asked for is delivered before.
     let is_empty = async || (count(&app.installation.databases.auth, "outbox", "1 = 1") == 0).then_some(());
     eventually("an empty outbox", std::time::Duration::from_secs(60), is_empty).await;
@@ -110,23 +111,23 @@ async fn both_steps(app: &MailedApp, from: &str, to: &str, (first, second): ((&s
     ask(app, from, second.0, &with_codes(&second.1, &asked, &mail.code())).await
 }
 
-async fn reset(app: &MailedApp, from: &str) -> Answer {
+async fn reset(app: &MailApp, from: &str) -> Answer {
     let first = ("/api/reset_password_request", json!({"username_or_email": "ann"}));
     let second = ("/api/reset_password", json!({"username": "ann", "new_password": NEW}));
     both_steps(app, from, "ann@example.org", (first, second)).await
 }
 
-async fn sign_up(app: &MailedApp, from: &str, username: &str, email: &str) -> Answer {
+async fn sign_up(app: &MailApp, from: &str, username: &str, email: &str) -> Answer {
     let body = json!({"username": username, "password": PASSWORD, "email": email});
     both_steps(app, from, email, (("/api/signup_request", body.clone()), ("/api/signup", body))).await
 }
 
-async fn log_in(app: &MailedApp, from: &str, password: &str) -> Answer {
+async fn log_in(app: &MailApp, from: &str, password: &str) -> Answer {
     ask(app, from, "/api/login", &json!({"username": "ann", "password": password})).await
 }
 
-async fn start(backend: Backend, settings: &[(&str, &str)]) -> (MailedApp, User) {
-    let app = MailedApp::with(backend, settings).await;
+async fn start(backend: Backend, settings: &[(&str, &str)]) -> (MailApp, User) {
+    let app = MailApp::with(backend, settings).await;
     let ann = app.user("ann").await;
     doorward_tests::backend::execute(&app.installation.databases.auth, "DELETE FROM known_addresses");
     (app, ann)
@@ -164,7 +165,7 @@ async fn a_request_made_at_home_outlives_what_strangers_send_later(backend: Back
 
 /// The situation behind a proxy that is not configured: all clients have one address.
 async fn what_others_send_from_the_owner_s_network_holds_up_no_reset(backend: Backend) {
-    let (app, _) = start(backend, &LONG).await;
+    let (app, _) = start(backend, &LONG_BACKOFF).await;
     log_in(&app, HOME, PASSWORD).await.token();
     for (path, body) in [
         ("/api/username", json!({"username": "ann"})),
@@ -176,7 +177,7 @@ async fn what_others_send_from_the_owner_s_network_holds_up_no_reset(backend: Ba
         ask(&app, HOME, path, &body).await.assert_throttled();
     }
     for number in 0..210 {
-        let (path, body) = Kind::WrongCode.request(number, "a code that was never issued");
+        let (path, body) = NonMemberKind::WrongCode.request(number, "a code that was never issued");
         ask(&app, HOME, &path, &body).await;
     }
     for number in 0..60 {
@@ -188,7 +189,7 @@ async fn what_others_send_from_the_owner_s_network_holds_up_no_reset(backend: Ba
 }
 
 async fn the_sixth_request_of_a_mailbox_ends_the_first(backend: Backend) {
-    let app = MailedApp::with(backend, &PROXY).await;
+    let app = MailApp::with(backend, &PROXY).await;
     let mut begun = Vec::new();
     for number in 1..=6 {
         let body = json!({"username": format!("new-{number}"), "password": PASSWORD, "email": MAILBOX});

@@ -8,7 +8,7 @@ use doorward_rpc::{
         FindLoginRequest, ListProjectsRequest, directory_client::DirectoryClient, find_login_request::Identifier,
     },
 };
-use doorward_tests::{Backend, PASSWORD, Split, installation::SERVICE_TOKEN};
+use doorward_tests::{Backend, PASSWORD, Services, installation::SERVICE_TOKEN};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DistinguishedName, DnType, IsCa, KeyPair};
 use tonic::{
     Code,
@@ -54,7 +54,7 @@ impl Authority {
 }
 
 /// All services over TLS, with certificates of this authority.
-async fn start(authority: &Authority, directory: &Path) -> Split {
+async fn start(authority: &Authority, directory: &Path) -> Services {
     let (certificate, key) = authority.issue();
     let file = |name: &str, text: &str| {
         let path = directory.join(name);
@@ -63,7 +63,7 @@ async fn start(authority: &Authority, directory: &Path) -> Split {
     };
     let ca = file("ca.pem", &authority.certificate());
     let (certificate, key) = (file("certificate.pem", &certificate), file("key.pem", &key));
-    let mut split = Split::prepare(Backend::Sqlite).await;
+    let mut split = Services::prepare(Backend::Sqlite).await;
     let url = |address: &str| format!("https://localhost:{}", address.rsplit(':').next().expect("a port"));
     let (auth, peer) = (url(&split.auth), url(&split.directory));
     split.installation = split.installation.with(&[
@@ -78,7 +78,7 @@ async fn start(authority: &Authority, directory: &Path) -> Split {
 }
 
 /// Whether the directory answers one who shows this certificate and trusts this authority.
-async fn answers(split: &Split, scheme: &str, tls: Option<ClientTlsConfig>) -> bool {
+async fn answers(split: &Services, scheme: &str, tls: Option<ClientTlsConfig>) -> bool {
     let port = split.directory.rsplit(':').next().expect("a port");
     let mut endpoint = Channel::from_shared(format!("{scheme}://localhost:{port}")).expect("a URL");
     if let Some(tls) = tls {

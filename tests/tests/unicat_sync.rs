@@ -8,7 +8,7 @@ use super::unicat::Script;
 
 on_both_databases![the_public_python_client_follows_what_others_change];
 
-struct Stage {
+struct Fixture {
     app: App,
     script: Script,
     project: String,
@@ -22,7 +22,7 @@ struct Stage {
 }
 
 async fn the_public_python_client_follows_what_others_change(backend: Backend) {
-    let mut stage = Stage::start(backend).await;
+    let mut stage = Fixture::start(backend).await;
     stage.people_come_and_go().await;
     stage.the_project_changes().await;
     stage.programs_come_and_go().await;
@@ -30,7 +30,7 @@ async fn the_public_python_client_follows_what_others_change(backend: Backend) {
     stage.other_projects_change().await;
 }
 
-impl Stage {
+impl Fixture {
     /// Of a project of ann's, where ben is who follows, and cas the third.
     async fn start(backend: Backend) -> Self {
         let app = App::with(backend, &[("DOORWARD_LOG_MAILS", "true")]).await;

@@ -7,7 +7,7 @@ use doorward_tests::{App, Backend, Call, PASSWORD, nginx::Nginx, raw, websocket:
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 
-const SOON: Duration = Duration::from_secs(10);
+const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUESTS: usize = 10_000;
 const AT_ONCE: usize = 16;
 /// The headers by which Java's `HttpClient` offers HTTP/2 in its first request to a server.
@@ -50,7 +50,7 @@ async fn a_request_that_offers_another_protocol_keeps_the_connection() {
     let mut connection = raw::Connection::open(app.http.address()).await;
     for (method, path, headers, body, status) in requests {
         connection.send(request(method, path, headers, body).as_bytes()).await;
-        let (head, _) = connection.response(SOON).await;
+        let (head, _) = connection.response(EVENTUALLY_TIMEOUT).await;
         assert!(head.starts_with(&format!("http/1.1 {status} ")), "{method} {path} {headers}: {head}");
         assert!(!head.contains("\nconnection:") && !head.contains("\nupgrade:"), "{head}");
     }
@@ -59,14 +59,14 @@ async fn a_request_that_offers_another_protocol_keeps_the_connection() {
         requests.iter().map(|(method, path, headers, body, _)| request(method, path, headers, body)).collect();
     connection.send(all.as_bytes()).await;
     for (method, path, _, _, status) in requests {
-        let (head, _) = connection.response(SOON).await;
+        let (head, _) = connection.response(EVENTUALLY_TIMEOUT).await;
         assert!(head.starts_with(&format!("http/1.1 {status} ")), "{method} {path}: {head}");
     }
     // And then it becomes a WebSocket.
     connection
         .send(request("GET", socket, HANDSHAKE, "").replace("Content-Type: application/json\r\n", "").as_bytes())
         .await;
-    assert!(connection.until("\r\n\r\n", SOON).await.starts_with("HTTP/1.1 101 "));
+    assert!(connection.until("\r\n\r\n", EVENTUALLY_TIMEOUT).await.starts_with("HTTP/1.1 101 "));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -131,7 +131,7 @@ async fn a_head_that_parsers_could_read_in_different_ways_is_refused() {
         for (before, count) in [("", 0), (good, 1)] {
             let mut connection = raw::Connection::open(app.http.address()).await;
             connection.send(format!("{before}{bad}{hidden}").as_bytes()).await;
-            let answers = connection.rest(SOON).await;
+            let answers = connection.rest(EVENTUALLY_TIMEOUT).await;
             let statuses: Vec<&str> = answers.split("HTTP/1.1 ").skip(1).map(|answer| &answer[..3]).collect();
             assert_eq!(statuses, [&["200"; 1][..count], &["400"]].concat(), "{bad:?}: {answers}");
         }
@@ -147,13 +147,13 @@ async fn a_head_that_parsers_could_read_in_different_ways_is_refused() {
     ] {
         let mut connection = raw::Connection::open(app.http.address()).await;
         connection.send(format!("{head}{body}{hidden}").as_bytes()).await;
-        let answers = connection.rest(SOON).await;
+        let answers = connection.rest(EVENTUALLY_TIMEOUT).await;
         assert!(!answers.contains(" 200 ") && !answers.contains(" 404 "), "{body:?}: {answers}");
     }
     // Line feeds in bodies are theirs.
     let mut connection = raw::Connection::open(app.http.address()).await;
     connection.send(format!("{head}4\r\n{{\n\n}}\r\n0\r\nX: y\r\n\r\n{good}").as_bytes()).await;
     for _ in 0..2 {
-        assert!(connection.response(SOON).await.0.starts_with("http/1.1 200 "));
+        assert!(connection.response(EVENTUALLY_TIMEOUT).await.0.starts_with("http/1.1 200 "));
     }
 }

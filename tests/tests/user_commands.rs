@@ -1,7 +1,7 @@
 //! Commands about one user: how a user is named, what an operator can change, and what a refusal says.
 
 use doorward_tests::{
-    App, Backend, Installation, MailedApp, Output, PASSWORD, User, installation::COMMAND, on_both_databases,
+    App, Backend, Installation, MailApp, Output, PASSWORD, User, installation::COMMAND, on_both_databases,
 };
 use serde_json::json;
 
@@ -18,7 +18,7 @@ on_both_databases![
     a_password_from_stdin_has_no_byte_order_mark_and_no_line_end,
 ];
 
-const NO_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+const UNKNOWN_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 const WRONG: &str = "a wrong password";
 
 async fn cli(installation: &Installation, words: &[&str]) -> Output {
@@ -32,10 +32,10 @@ fn notations(gid: &str) -> [String; 6] {
 }
 
 async fn a_username_is_never_a_uuid(backend: Backend) {
-    let mailed = MailedApp::start(backend).await;
+    let mailed = MailApp::start(backend).await;
     let app = &mailed.app;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
-    for uuid in notations(&ben.gid).iter().chain(&notations(NO_GID)) {
+    for uuid in notations(&ben.gid).iter().chain(&notations(UNKNOWN_GID)) {
         app.http
             .post("/api/username")
             .json(&json!({"username": uuid}))
@@ -50,7 +50,7 @@ async fn a_username_is_never_a_uuid(backend: Backend) {
         cli(&app.installation, &["user", "update", "ann", "--username", uuid]).await.failed(2);
     }
     let file = app.installation.path().join("users.jsonl");
-    std::fs::write(&file, format!("{}\n", json!({"username": NO_GID}))).expect("a file");
+    std::fs::write(&file, format!("{}\n", json!({"username": UNKNOWN_GID}))).expect("a file");
     let report = cli(&app.installation, &["user", "import", &file.display().to_string()]).await.failed(1).json();
     assert_eq!((&report["imported"], report["failed"].as_array().map(Vec::len)), (&json!(0), Some(1)), "{report}");
     let users = cli(&app.installation, &["user", "list"]).await.succeeded().items();
@@ -76,7 +76,7 @@ async fn a_command_takes_a_username_or_a_gid_and_never_guesses(backend: Backend)
         run(&[]).await.failed(2);
         run(&["ann", "--gid", &ann.gid]).await.failed(2);
         run(&["--gid", "ann"]).await.failed(2);
-        run(&["--gid", NO_GID]).await.failed(1);
+        run(&["--gid", UNKNOWN_GID]).await.failed(1);
         run(&["nobody"]).await.failed(1);
     }
     assert_eq!(ann.init().await.status, 200, "nothing has happened to her");
@@ -111,7 +111,7 @@ async fn options_that_name_a_user_have_a_twin_for_the_gid(backend: Backend) {
         run(&[words, &[by_name, "ann", by_gid, &ann.gid]].concat()).await.failed(2);
         run(&[words, &[by_gid, "ann"]].concat()).await.failed(2);
         run(&[words, &[by_name, &ann.gid]].concat()).await.failed(1);
-        run(&[words, &[by_gid, NO_GID]].concat()).await.failed(1);
+        run(&[words, &[by_gid, UNKNOWN_GID]].concat()).await.failed(1);
     }
     run(&["audit", "--user", "ann", "--user-gid", &ann.gid]).await.failed(2);
     run(&["audit", "--user", &ann.gid]).await.failed(1);
@@ -179,7 +179,7 @@ async fn an_operator_changes_username_address_and_name(backend: Backend) {
 }
 
 async fn an_update_that_is_refused_changes_nothing(backend: Backend) {
-    let mailed = MailedApp::start(backend).await;
+    let mailed = MailApp::start(backend).await;
     let app = &mailed.app;
     let (ann, _) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -209,7 +209,7 @@ async fn an_update_that_is_refused_changes_nothing(backend: Backend) {
 }
 
 async fn a_new_address_receives_its_open_invitations(backend: Backend) {
-    let mailed = MailedApp::start(backend).await;
+    let mailed = MailApp::start(backend).await;
     let app = &mailed.app;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;

@@ -1,7 +1,7 @@
 //! Names: `POST /api/username`, and which a signup or an account may have.
 
 use doorward_tests::{
-    App, Backend, MailedApp, PASSWORD,
+    App, Backend, MailApp, PASSWORD,
     mailed::but,
     on_both_databases,
     refusals::{assert_method, assert_requires_strings},
@@ -95,7 +95,7 @@ async fn a_name_is_answered_as_it_is_kept(backend: Backend) {
 }
 
 async fn what_rfc_8265_forbids_is_no_name(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     for name in FORBIDDEN {
         let body = json!({"username": name, "password": PASSWORD, "email": "new@example.org"});
@@ -112,7 +112,7 @@ async fn what_rfc_8265_forbids_is_no_name(backend: Backend) {
 }
 
 async fn a_name_has_1_to_64_characters(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     for good in ["a".to_owned(), "x".repeat(64), "é".repeat(64), "e\u{301}".repeat(64), "𠀀".repeat(64)] {
         assert_eq!(ask(&app, &good).await.0["available"], json!(true), "{good}");
@@ -135,7 +135,7 @@ async fn the_call_wants_its_parameter(backend: Backend) {
 }
 
 async fn a_name_that_somebody_has_is_unavailable_everywhere(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let (_ann, ben) = (app.user("ann").await, app.user("ben").await);
     app.user("cas").await;
     app.installation.change_user("deactivate", "cas").await;
@@ -155,7 +155,7 @@ async fn a_name_that_somebody_has_is_unavailable_everywhere(backend: Backend) {
 }
 
 async fn names_of_every_script_are_in_mails_as_they_are(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let names = ["אבג", "用户", "Zo\u{eb}", "<b>&'x", "o'brien", "{{7*7}}", "-ann", "=?utf-8?q?x?="];
     for (number, name) in names.into_iter().enumerate() {
         let email = format!("user{number}@example.org");
@@ -172,7 +172,7 @@ async fn names_of_every_script_are_in_mails_as_they_are(backend: Backend) {
 
 /// Else somebody could take another's address as a name.
 async fn an_at_sign_is_for_the_own_address_alone(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     for name in ["ben@example.org", "ann@example.or", "ann@", "@ann", "a@b@ann@example.org"] {
         let body = json!({"username": name, "password": PASSWORD, "email": "new@example.org"});
@@ -189,7 +189,7 @@ async fn an_at_sign_is_for_the_own_address_alone(backend: Backend) {
 }
 
 async fn a_name_with_an_at_sign_stays_when_the_address_changes(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let ann = app.sign_up("ann@old.example", "ann@old.example").await;
     let body = app.begin_email_change(&ann, "ann@new.example").await;
     let (_, data) = ann.call("/api/account/update_email", &body).await.success();
@@ -207,7 +207,7 @@ async fn a_name_with_an_at_sign_stays_when_the_address_changes(backend: Backend)
 }
 
 async fn of_ten_who_sign_up_with_one_name_at_once_one_gets_it(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let mut bodies = Vec::new();
     for number in 0..10 {
         bodies.push(app.begin_signup("ann", &format!("ann{number}@example.org")).await);

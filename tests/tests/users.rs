@@ -116,7 +116,7 @@ async fn what_can_not_be_created_is_an_error_and_changes_nothing(backend: Backen
     assert_eq!(app.installation.cli(&["user", "list"], "").await.succeeded().items().len(), 1);
 }
 
-const NO_SUCH_PROJECT: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
+const UNKNOWN_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
 
 async fn projects_are_created_listed_and_shown_as_json(backend: Backend) {
     let app = App::start(backend).await;
@@ -134,7 +134,7 @@ async fn projects_are_created_listed_and_shown_as_json(backend: Backend) {
     assert_eq!(ann.init().await.success().0["user_projects"], json!({&project: ["owner"]}));
 
     cli(&["project", "create", "--owner", "nobody", "--name", "x"]).await.failed(1);
-    cli(&["project", "show", NO_SUCH_PROJECT]).await.failed(1);
+    cli(&["project", "show", UNKNOWN_GID]).await.failed(1);
     let nameless = cli(&["project", "create", "--owner", "ann", "--name", "  "]).await;
     assert!([Some(1), Some(2)].contains(&nameless.code), "{nameless}");
     assert_eq!(cli(&["project", "list"]).await.succeeded().items().len(), 1);
@@ -151,7 +151,7 @@ async fn members_are_added_and_listed_as_json(backend: Backend) {
     add(&project, "ben").await.succeeded().json();
     assert_eq!(ben.init().await.success().0["user_projects"], json!({&project: ["member"]}));
     add(&project, "nobody").await.failed(1);
-    add(NO_SUCH_PROJECT, "ben").await.failed(1);
+    add(UNKNOWN_GID, "ben").await.failed(1);
     // Who is in it already stays what they are, whether or not that is called a failure.
     for there_already in ["ben", "ann"] {
         let output = add(&project, there_already).await;

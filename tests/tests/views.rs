@@ -1,14 +1,14 @@
 //! `/api/users/get`, `/api/members/get`: single entries, as the caller may see them.
 
 use doorward_tests::{
-    Answer, Backend, MailedApp, User,
+    Answer, Backend, MailApp, User,
     json::{assert_same, named},
     on_both_databases,
     refusals::assert_method,
 };
 use serde_json::{Value, json};
 
-use super::api_keys::NO_GID;
+use super::api_keys::UNKNOWN_GID;
 
 on_both_databases![
     people_see_themselves_complete_and_others_short,
@@ -19,15 +19,15 @@ on_both_databases![
 ];
 
 /// Herbarium is ann's, with ben; fay is invited, gus has declined, hal is deactivated; dan has nothing to do with it.
-struct Scene {
-    app: MailedApp,
+struct Fixture {
+    app: MailApp,
     project: String,
     people: Vec<User>,
 }
 
-impl Scene {
+impl Fixture {
     async fn new(backend: Backend) -> Self {
-        let app = MailedApp::start(backend).await;
+        let app = MailApp::start(backend).await;
         let mut people = Vec::new();
         for name in ["ann", "ben", "fay", "gus", "hal", "dan"] {
             people.push(app.user(name).await);
@@ -110,7 +110,7 @@ fn own_options(name: &str) -> Value {
 }
 
 async fn people_see_themselves_complete_and_others_short(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     for name in ["ann", "ben", "fay", "gus", "hal", "dan"] {
         assert_same(&scene.told(&scene.user(name, name).await), &one_user(name, &complete(name)));
     }
@@ -121,7 +121,7 @@ async fn people_see_themselves_complete_and_others_short(backend: Backend) {
 }
 
 async fn who_shares_no_project_sees_nobody(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     for (caller, user) in [
         ("ann", "dan"),
         ("ann", "gus"),
@@ -140,11 +140,15 @@ async fn who_shares_no_project_sees_nobody(backend: Backend) {
         println!("{caller} {user}: {answer:?}");
         answer.assert_unprocessable("user_not_found");
     }
-    scene.person("ann").call("/api/users/get", &json!({"user": NO_GID})).await.assert_unprocessable("user_not_found");
+    scene
+        .person("ann")
+        .call("/api/users/get", &json!({"user": UNKNOWN_GID}))
+        .await
+        .assert_unprocessable("user_not_found");
 }
 
 async fn memberships_are_seen_by_their_holders_and_by_members(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let no_limit = || Some(json!({"rate_limit_per_second": null}));
     for (name, status) in [("ann", "active"), ("ben", "active"), ("fay", "invited")] {
         let expected = one_member(name, &complete(name), status, Some(own_options(name)));
@@ -160,12 +164,12 @@ async fn memberships_are_seen_by_their_holders_and_by_members(backend: Backend) 
     for (caller, member) in [("ann", "dan"), ("fay", "ann"), ("fay", "ben"), ("dan", "ann"), ("dan", "dan")] {
         scene.member(caller, member).await.assert_unprocessable("member_not_found");
     }
-    let nowhere = json!({"project": NO_GID, "member": scene.person("ann").gid});
+    let nowhere = json!({"project": UNKNOWN_GID, "member": scene.person("ann").gid});
     scene.person("ann").call("/api/members/get", &nowhere).await.assert_unprocessable("member_not_found");
 }
 
 async fn a_membership_that_is_no_invitation_is_not_seen_by_its_holder(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     for name in ["gus", "hal"] {
         for other in [name, "ann", "ben"] {
             scene.member(name, other).await.assert_unprocessable("member_not_found");
@@ -183,7 +187,7 @@ async fn a_membership_that_is_no_invitation_is_not_seen_by_its_holder(backend: B
 }
 
 async fn the_first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let bad = async |path: &str, body: Value, reason: &str, name: &str| {
         scene.person("ann").call(path, &body).await.assert_bad_parameter(reason, name);
         scene.app.http.open(path, &body).await.assert_denied();
@@ -191,11 +195,11 @@ async fn the_first_bad_parameter_is_reported(backend: Backend) {
     bad("/api/users/get", json!({}), "Missing parameter", "user").await;
     bad("/api/members/get", json!({}), "Missing parameter", "project").await;
     bad("/api/members/get", json!({"member": 1}), "Missing parameter", "project").await;
-    bad("/api/members/get", json!({"project": NO_GID}), "Missing parameter", "member").await;
-    for wrong in [json!(null), json!(1), json!("x"), json!(""), json!([NO_GID]), json!({})] {
+    bad("/api/members/get", json!({"project": UNKNOWN_GID}), "Missing parameter", "member").await;
+    for wrong in [json!(null), json!(1), json!("x"), json!(""), json!([UNKNOWN_GID]), json!({})] {
         bad("/api/users/get", json!({"user": wrong}), "Invalid parameter", "user").await;
         bad("/api/members/get", json!({"project": wrong}), "Invalid parameter", "project").await;
-        bad("/api/members/get", json!({"project": NO_GID, "member": wrong}), "Invalid parameter", "member").await;
+        bad("/api/members/get", json!({"project": UNKNOWN_GID, "member": wrong}), "Invalid parameter", "member").await;
     }
     for path in ["/api/users/get", "/api/members/get"] {
         assert_method(&scene.app.http, path).await;

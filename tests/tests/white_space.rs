@@ -1,7 +1,7 @@
 //! White space around usernames and email addresses is ignored, in every call and command.
 
 use doorward_tests::{
-    App, Backend, MailedApp, PASSWORD, User,
+    App, Backend, MailApp, PASSWORD, User,
     installation::gid,
     mailed::{but, with_codes},
     on_both_databases,
@@ -55,7 +55,7 @@ async fn logins_ignore_white_space_around_names(backend: Backend) {
 }
 
 async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let (asked, _) = app.http.open("/api/username", &json!({"username": pad("ann")})).await.success();
     assert_eq!(asked, json!({"username": "ann", "available": true}));
     let first = json!({"username": pad("ann"), "password": PASSWORD, "email": pad("ann@example.org")});
@@ -98,7 +98,7 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
 }
 
 async fn invitations_ignore_white_space_around_names_and_addresses(backend: Backend) {
-    let app = MailedApp::start(backend).await;
+    let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let invite = async |project: &str, who: String| {
         let path = format!("/api/p/{project}/members/invite");

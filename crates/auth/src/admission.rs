@@ -10,16 +10,16 @@ use crate::{
     audit::{self, Action, Entry},
     logins::{Attempt, Logins, NOBODY},
     store,
-    throttle::{self, Bucket, Count, Permit, Place},
+    throttle::{self, Bucket, ClientNetwork, FailureCount, Permit},
 };
 
 /// How many attempts may wait for others with the same name or from the same address.
 pub(crate) const MAX_WAITING: usize = 1024;
 /// How long an attempt waits for others with the same name.
-const PATIENCE: Duration = Duration::from_secs(8);
+const TIMEOUT: Duration = Duration::from_secs(8);
 
 /// An attempt that was let through, and what was read for it.
-pub(crate) struct Admitted {
+pub(crate) struct Admission {
     /// To be kept until the outcome is written.
     pub(crate) permit: Permit,
     pub(crate) address: Bucket,
@@ -30,14 +30,14 @@ pub(crate) struct Admitted {
 }
 
 /// What a look at the database tells about an attempt.
-struct Look {
-    counts: Vec<Count>,
+struct AttemptState {
+    counts: Vec<FailureCount>,
     hash: Option<String>,
     last_login_at: Option<Timestamp>,
 }
 
-impl Look {
-    fn count(&self, bucket: &Bucket) -> Option<&Count> {
+impl AttemptState {
+    fn count(&self, bucket: &Bucket) -> Option<&FailureCount> {
         self.counts.iter().find(|count| count.bucket == bucket.key)
     }
 }
@@ -45,12 +45,12 @@ impl Look {
 impl Logins {
     /// # Errors
     /// [`Error::Throttled`], [`Error::HashQueueFull`] when too many wait, and those of the database.
-    pub(crate) async fn admit(&self, attempt: &Attempt, place: &Place) -> Result<Admitted, Error> {
+    pub(crate) async fn admit(&self, attempt: &Attempt, place: &ClientNetwork) -> Result<Admission, Error> {
         let config = &self.config.throttle;
         let address = Bucket::of_address(place, config);
         let (name, name_here) =
             (Bucket::of_name(&attempt.username, config), Bucket::of_name_at(&attempt.username, place, config));
-        let give_up_at = tokio::time::Instant::now() + PATIENCE;
+        let give_up_at = tokio::time::Instant::now() + TIMEOUT;
         let mut ticket = self.gate.approach(&[&address.key, &name.key, &name_here.key]);
         let mut _waiting = None;
         while tokio::time::Instant::now() < give_up_at {
@@ -60,7 +60,7 @@ impl Logins {
             // At an address from which the user has logged in, nothing that others send there holds them up.
             let name = if is_known { &name_here } else { &name };
             let applying: Vec<&Bucket> = if is_known { vec![name] } else { vec![&address, name] };
-            let counts: Vec<&Count> = applying.iter().filter_map(|bucket| look.count(bucket)).collect();
+            let counts: Vec<&FailureCount> = applying.iter().filter_map(|bucket| look.count(bucket)).collect();
             let entry = Entry::new(Action::LoginThrottled, attempt.user, &attempt.origin).in_project(attempt.project);
             self.refuse_blocked(&counts, entry).await?;
             let room = |bucket: &Bucket| bucket.allowed_at_once(look.count(bucket), now);
@@ -69,8 +69,8 @@ impl Logins {
                 Ok(permit) => {
                     let has_name_count = look.count(name).is_some();
                     let name = name.clone();
-                    let Look { hash, last_login_at, .. } = look;
-                    return Ok(Admitted { permit, address, name, has_name_count, hash, last_login_at });
+                    let AttemptState { hash, last_login_at, .. } = look;
+                    return Ok(Admission { permit, address, name, has_name_count, hash, last_login_at });
                 }
                 Err((same, wait_for)) => {
                     ticket = same;
@@ -87,20 +87,20 @@ impl Logins {
         Err(Error::HashQueueFull)
     }
 
-    async fn look(&self, attempt: &Attempt, place: &Place, buckets: [&str; 3]) -> Result<Look, Error> {
+    async fn look(&self, attempt: &Attempt, place: &ClientNetwork, buckets: [&str; 3]) -> Result<AttemptState, Error> {
         let (user, place) = (attempt.user.unwrap_or(NOBODY), place.clone());
         let buckets = buckets.map(str::to_owned);
         let work = move |connection: &mut AnyConnection| {
             let counts = store::throttle::list(connection, buckets.each_ref().map(String::as_str))?;
             let (hash, last_login_at) = store::known_address::find_with_hash(connection, user, place.as_str())?
                 .map_or((None, None), |(hash, at)| (Some(hash), at));
-            Ok(Look { counts, hash, last_login_at })
+            Ok(AttemptState { counts, hash, last_login_at })
         };
         Ok(self.database.peek(work).await?)
     }
 
     /// Refuses whoever comes during a wait, and writes down the first of them.
-    pub(crate) async fn refuse_blocked(&self, counts: &[&Count], entry: Entry) -> Result<(), Error> {
+    pub(crate) async fn refuse_blocked(&self, counts: &[&FailureCount], entry: Entry) -> Result<(), Error> {
         let now = self.clock.now();
         let longest = counts.iter().filter_map(|count| Some((throttle::wait(count, now)?, *count)));
         let Some((wait, count)) = longest.max_by_key(|(wait, _)| *wait) else {

@@ -10,9 +10,9 @@ use doorward_storage::{AnyConnection, Database};
 use crate::{
     Error, Sealer,
     audit::{self, Action, Entry, Origin},
-    revocation::{self, Covers},
+    revocation::{self, RevocationTarget},
     secrets,
-    store::{self, api_key::Lock},
+    store::{self, api_key::RowLock},
 };
 
 /// By which scanners for leaked secrets know one; the checksum of Base58Check tells them a real one from a typo.
@@ -21,7 +21,7 @@ const KEY_BYTES: usize = 32;
 /// Longer is no key of ours, and not worth a hash.
 const MAX_CHARS: usize = 128;
 /// How exactly the last use is recorded: a write for each would cost more than the login.
-const USED_WITHIN: Duration = Duration::from_secs(3600);
+const LAST_USE_PRECISION: Duration = Duration::from_secs(3600);
 
 /// An API user's key, as it is stored.
 #[derive(Debug, Clone)]
@@ -40,7 +40,7 @@ pub struct ApiKey {
 impl ApiKey {
     /// Whether a use at `now` is worth recording.
     pub(crate) fn is_use_due(&self, now: Timestamp) -> bool {
-        self.last_used_at.is_none_or(|used| used < now.minus(USED_WITHIN))
+        self.last_used_at.is_none_or(|used| used < now.minus(LAST_USE_PRECISION))
     }
 }
 
@@ -68,7 +68,7 @@ impl ApiKeys {
     ) -> Result<Self, Error> {
         let opener = sealer.clone();
         let secret = database
-            .write(move |connection| secrets::find_or_make(connection, &opener, secrets::API_KEY_LOOKUP))
+            .write(move |connection| secrets::find_or_make(connection, &opener, secrets::API_KEY_HMAC_KEY))
             .await?;
         let lookup = Arc::new(hmac::Key::new(HMAC_SHA256, &secret));
         Ok(Self { database, clock, sealer, lookup, lifetime })
@@ -84,7 +84,7 @@ impl ApiKeys {
         &self,
         connection: &mut AnyConnection,
         text: &str,
-        lock: Lock,
+        lock: RowLock,
     ) -> doorward_storage::Result<Option<ApiKey>> {
         let find = |connection: &mut AnyConnection, lookup: &str| {
             store::api_key::find_by_lookup_locked(connection, lookup, lock)
@@ -142,7 +142,7 @@ impl ApiKeys {
                 let text = this.put_new(connection, user, project, this.clock.now())?;
                 // Logins with the old key are over now, or wait for the new one: what they began before is covered.
                 let now = this.clock.now();
-                revocation::revoke(connection, vec![(Covers::Subject(user), now)], this.lifetime)?;
+                revocation::revoke(connection, vec![(RevocationTarget::Subject(user), now)], this.lifetime)?;
                 let entry = Entry::new(Action::ApiKeyRotated, Some(user), &origin).in_project(Some(project));
                 audit::record(connection, entry, now)?;
                 Ok(text)
@@ -161,7 +161,7 @@ impl ApiKeys {
                 store::trust_head::lock(connection)?;
                 let now = clock.now();
                 if action != Action::ApiKeyActivated {
-                    revocation::revoke(connection, vec![(Covers::Subject(user), now)], lifetime)?;
+                    revocation::revoke(connection, vec![(RevocationTarget::Subject(user), now)], lifetime)?;
                 }
                 if action == Action::ApiKeyDeleted {
                     store::api_key::delete_older(connection, user, now)?;
@@ -179,7 +179,7 @@ impl ApiKeys {
         now: Timestamp,
     ) -> Result<String, Error> {
         // After a change of the master key, a process that still has the old one must seal nothing more.
-        secrets::find_or_make(connection, &self.sealer, secrets::API_KEY_LOOKUP)?;
+        secrets::find_or_make(connection, &self.sealer, secrets::API_KEY_HMAC_KEY)?;
         let text = generate()?;
         let sealed = self.sealer.seal(&place(user), text.as_bytes())?;
         let lookup = self.lookup_of(&text);

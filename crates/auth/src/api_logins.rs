@@ -4,20 +4,20 @@ use std::net::IpAddr;
 
 use doorward_domain::{Gid, Timestamp};
 use doorward_storage::AnyConnection;
-use doorward_token::Kind;
+use doorward_token::TokenKind;
 
 use crate::{
     Error,
     audit::{self, Action, Entry, Origin},
     logins::{Logins, NOBODY, is_revoked_since, not_before},
-    revocation::Covers,
-    store::{self, api_key::Lock},
-    throttle::{self, Bucket, Place},
-    tokens::Login,
+    revocation::RevocationTarget,
+    store::{self, api_key::RowLock},
+    throttle::{self, Bucket, ClientNetwork},
+    tokens::VerifiedLogin,
 };
 
 /// A login with an API key.
-pub(crate) struct ApiAttempt {
+pub(crate) struct ApiKeyAttempt {
     pub(crate) api_key: String,
     /// None when the key's user may not log in to the project.
     pub(crate) user: Option<Gid>,
@@ -38,7 +38,7 @@ impl Logins {
         address: IpAddr,
         origin: &Origin,
     ) -> Result<Option<Gid>, Error> {
-        let bucket = Bucket::of_address(&Place::of(address), &self.config.throttle);
+        let bucket = Bucket::of_address(&ClientNetwork::of(address), &self.config.throttle);
         let (key, api_keys) = (bucket.key.clone(), self.api_keys.clone());
         let work = move |connection: &mut AnyConnection| {
             let count = store::throttle::find(connection, &key)?;
@@ -52,7 +52,7 @@ impl Logins {
 
     /// # Errors
     /// [`Error::UnknownUser`], [`Error::Throttled`], and those of the database.
-    pub(crate) async fn by_api_key(&self, attempt: ApiAttempt) -> Result<String, Error> {
+    pub(crate) async fn by_api_key(&self, attempt: ApiKeyAttempt) -> Result<String, Error> {
         match self.accept_api_key(&attempt).await? {
             Some(login) => self.tokens.issue(&login),
             None => {
@@ -62,11 +62,11 @@ impl Logins {
         }
     }
 
-    async fn accept_api_key(&self, attempt: &ApiAttempt) -> Result<Option<Login>, Error> {
+    async fn accept_api_key(&self, attempt: &ApiKeyAttempt) -> Result<Option<VerifiedLogin>, Error> {
         let (project, user, begun) = (attempt.project, attempt.user, attempt.begun);
         let (text, origin, api_keys) = (attempt.api_key.clone(), attempt.origin.clone(), self.api_keys.clone());
         let now = self.clock.now();
-        let bucket = Bucket::of_address(&Place::of(attempt.address), &self.config.throttle).key;
+        let bucket = Bucket::of_address(&ClientNetwork::of(attempt.address), &self.config.throttle).key;
         let write = move |connection: &mut AnyConnection| {
             let count = store::throttle::find(connection, &bucket)?;
             if let Some(wait) = count.and_then(|count| throttle::wait(&count, now)) {
@@ -75,9 +75,9 @@ impl Logins {
             // The lock is taken once, as strong as it has to be: to make it stronger later would deadlock with another
             // login that does the same.
             let is_use_due = api_keys.find(connection, &text)?.is_some_and(|key| key.is_use_due(now));
-            let lock = if is_use_due { Lock::ForChange } else { Lock::Shared };
+            let lock = if is_use_due { RowLock::ForUpdate } else { RowLock::Shared };
             let key = api_keys.find_locked(connection, &text, lock)?;
-            let revocation = store::revocation::find(connection, &Covers::Subject(user.unwrap_or(NOBODY)))?;
+            let revocation = store::revocation::find(connection, &RevocationTarget::Subject(user.unwrap_or(NOBODY)))?;
             let key = key.filter(|key| key.project == project && Some(key.user) == user);
             let Some(key) = key.filter(|_| !is_revoked_since(revocation.as_ref(), begun)) else {
                 return Ok(None);
@@ -87,14 +87,14 @@ impl Logins {
             }
             let entry = Entry::new(Action::ApiLogin, user, &origin.by(key.user)).in_project(Some(project));
             audit::record(connection, entry, now)?;
-            let kind = (Kind::Api, Some(project));
-            Ok(Some(Login { subject: key.user, kind, at: begun, not_before: not_before(revocation) }))
+            let kind = (TokenKind::Api, Some(project));
+            Ok(Some(VerifiedLogin { subject: key.user, kind, at: begun, not_before: not_before(revocation) }))
         };
         self.database.write_unsynced(write).await
     }
 
-    async fn refuse_api_key(&self, attempt: ApiAttempt) -> Result<(), Error> {
-        let bucket = Bucket::of_address(&Place::of(attempt.address), &self.config.throttle);
+    async fn refuse_api_key(&self, attempt: ApiKeyAttempt) -> Result<(), Error> {
+        let bucket = Bucket::of_address(&ClientNetwork::of(attempt.address), &self.config.throttle);
         let entry = Entry::new(Action::ApiLoginFailed, attempt.user, &attempt.origin);
         let entry = entry.in_project(Some(attempt.project));
         let (config, clock) = (self.config.clone(), self.clock.clone());

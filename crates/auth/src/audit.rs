@@ -2,7 +2,7 @@
 //! no password, no key, no token, and no username as typed, for people type passwords there.
 
 use doorward_domain::{Gid, Timestamp};
-use doorward_mail::GivenUp;
+use doorward_mail::GivenUpMail;
 use doorward_storage::{AnyConnection, Database};
 
 use crate::{Error, store};
@@ -25,7 +25,7 @@ macro_rules! actions {
 
 actions! {
     /// With a password.
-    Login = "login",
+    VerifiedLogin = "login",
     LoginFailed = "login_failed",
     /// The first attempt that a wait of the throttle refuses; the others in the same wait are not told of.
     LoginThrottled = "login_throttled",
@@ -40,11 +40,11 @@ actions! {
     SignupRequested = "signup_requested",
     PasswordResetRequested = "password_reset_requested",
     EmailChangeRequested = "email_change_requested",
-    Signup = "signup",
+    PendingSignup = "signup",
     PasswordReset = "password_reset",
     EmailChanged = "email_changed",
     /// Wrong, used or expired.
-    CodeRefused = "code_refused",
+    InvalidCode = "code_refused",
     /// With what stood in the way.
     MailGivenUp = "mail_given_up",
     /// The service ended tokens because of what happened to their user.
@@ -80,7 +80,7 @@ actions! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Actor {
     /// The service itself, or somebody who has not proved who they are.
-    Nobody,
+    Service,
     /// An administrator at the command line.
     CommandLine,
     User(Gid),
@@ -89,7 +89,7 @@ pub enum Actor {
 impl Actor {
     pub(crate) fn as_text(self) -> Option<String> {
         match self {
-            Self::Nobody => None,
+            Self::Service => None,
             Self::CommandLine => Some("command line".to_owned()),
             Self::User(gid) => Some(gid.to_string()),
         }
@@ -115,7 +115,7 @@ impl Origin {
     }
 
     pub(crate) const fn service() -> Self {
-        Self { actor: Actor::Nobody, address: None, request_id: None, client_request_id: None }
+        Self { actor: Actor::Service, address: None, request_id: None, client_request_id: None }
     }
 
     /// The same, by somebody who has proved who they are.
@@ -157,7 +157,7 @@ pub(crate) fn record(connection: &mut AnyConnection, entry: Entry, now: Timestam
 /// Writes down that a mail is not sent any more.
 pub(crate) fn mail_given_up(
     connection: &mut AnyConnection,
-    mail: &GivenUp,
+    mail: &GivenUpMail,
     now: Timestamp,
 ) -> doorward_storage::Result<()> {
     let entry = Entry::new(Action::MailGivenUp, mail.user, &Origin::service());

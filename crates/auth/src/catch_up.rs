@@ -10,7 +10,7 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Error,
-    follow::{Client, Follower, Gone, Why, end},
+    follow::{AccessEnd, Client, EndReason, Follower, end},
     store,
 };
 
@@ -50,7 +50,7 @@ impl Follower {
         let mut gone = Vec::new();
         for user in users {
             if let Some(why) = why_gone(client, user).await? {
-                gone.push(Gone { user, at: self.clock.now(), why });
+                gone.push(AccessEnd { user, at: self.clock.now(), why });
             }
         }
         let (count, lifetime) = (gone.len(), self.lifetime);
@@ -63,16 +63,16 @@ impl Follower {
     }
 }
 
-async fn why_gone(client: &mut Client, user: Gid) -> Result<Option<Why>, String> {
+async fn why_gone(client: &mut Client, user: Gid) -> Result<Option<EndReason>, String> {
     match client.get_user(GetUserRequest { user_gid: user.to_string() }).await {
         Ok(found) => {
             let is_active = found.into_inner().user.is_some_and(|user| user.status() == UserStatus::Active);
-            Ok((!is_active).then_some(Why::Inactive))
+            Ok((!is_active).then_some(EndReason::Inactive))
         }
         Err(status) => {
             let failure = RpcError::from(status);
             let is_unknown = failure.info.get("reason").is_some_and(|reason| reason == "user_not_found");
-            if is_unknown { Ok(Some(Why::Deleted)) } else { Err(format!("{:?}", failure.code)) }
+            if is_unknown { Ok(Some(EndReason::Deleted)) } else { Err(format!("{:?}", failure.code)) }
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use doorward_domain::{ErrorCode, Ids, RandomIds, SystemClock, Timestamp};
+use doorward_domain::{ErrorCode, IdGenerator, RandomIdGenerator, SystemClock, Timestamp};
 use doorward_rpc::{
     Peer, ServiceToken,
     directory::v1::{GetCursorResponse, GetUserResponse, User},
@@ -27,7 +27,7 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::*;
-use crate::{MIGRATIONS, Sealer, api_keys::ApiKey, audit, revocation::Covers, trust::Trust};
+use crate::{MIGRATIONS, Sealer, api_keys::ApiKey, audit, revocation::RevocationTarget, trust::TrustStore};
 
 /// When the secrets were made.
 const AT: Timestamp = Timestamp::from_seconds(1_700_000_000);
@@ -92,7 +92,7 @@ fn follower(test: &TestDatabase, directory: Directory) -> Follower {
     Follower {
         database: database.clone(),
         directory: peer.connect(&ServiceToken::new(None)).unwrap(),
-        trust: Arc::new(Trust::new(database, clock.clone(), sealer, max_age)),
+        trust: Arc::new(TrustStore::new(database, clock.clone(), sealer, max_age)),
         clock,
         position: watch::Sender::new(0),
         lifetime: Duration::from_secs(60),
@@ -102,13 +102,13 @@ fn follower(test: &TestDatabase, directory: Directory) -> Follower {
 #[tokio::test]
 async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
     for test in TestDatabase::both(&MIGRATIONS) {
-        let [active, inactive, deleted, robot] = [(); 4].map(|()| RandomIds.gid());
+        let [active, inactive, deleted, robot] = [(); 4].map(|()| RandomIdGenerator.gid());
         let put = move |connection: &mut AnyConnection| {
             for user in [active, inactive, deleted] {
                 store::credential::put(connection, user, "hash".to_owned(), AT)?;
             }
             let (lookup, sealed) = ("lookup".to_owned(), "sealed".to_owned());
-            let project = RandomIds.gid();
+            let project = RandomIdGenerator.gid();
             let key = ApiKey { user: robot, project, lookup, sealed, created_at: AT, last_used_at: None };
             store::api_key::put(connection, &key)
         };
@@ -120,8 +120,8 @@ async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
         follower.catch_up(&mut client).await.unwrap();
 
         let (_, _, revocations) = follower.trust.subscribe();
-        let revoked: HashSet<Covers> = revocations.into_iter().map(|revocation| revocation.covers).collect();
-        assert_eq!(revoked, [inactive, deleted, robot].map(Covers::Subject).into());
+        let revoked: HashSet<RevocationTarget> = revocations.into_iter().map(|revocation| revocation.covers).collect();
+        assert_eq!(revoked, [inactive, deleted, robot].map(RevocationTarget::Subject).into());
         let find = |connection: &mut AnyConnection| {
             let mut users = store::credential::list_users(connection, None, 10)?;
             users.extend(store::api_key::list_users(connection, None, 10)?);

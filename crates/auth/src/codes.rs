@@ -16,12 +16,12 @@ use doorward_storage::{AnyConnection, Database};
 
 use crate::{Error, Sealer, secrets, store, store::code::ValidRequest};
 
-pub(crate) const GOOD_FOR: Duration = Duration::from_secs(15 * 60);
-const MAX_TRIES: i64 = 5;
+pub(crate) const LIFETIME: Duration = Duration::from_secs(15 * 60);
+const MAX_ATTEMPTS: i64 = 5;
 /// Requests of one subject and purpose that are valid at the same time.
-const MAX_VALID: usize = 5;
+const MAX_VALID_REQUESTS: usize = 5;
 /// A second step that has begun is finished, also when the code expires in the middle of it.
-const KEPT_LONGER: Duration = Duration::from_secs(3600);
+const RESERVATION_GRACE: Duration = Duration::from_secs(3600);
 const VALIDATION_BYTES: usize = 24;
 const VERIFICATION_CHARS: usize = 6;
 /// Without those that are mistaken for each other: 0 and O, 1, I and L, 2 and Z, 5 and S, 8 and B, U (V stays).
@@ -29,7 +29,7 @@ const ALPHABET: &[u8; 24] = b"34679ACDEFGHJKMNPQRTVWXY";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Purpose {
-    Signup,
+    PendingSignup,
     /// Of a password.
     Reset,
     Email,
@@ -38,7 +38,7 @@ pub(crate) enum Purpose {
 impl Purpose {
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
-            Self::Signup => "signup",
+            Self::PendingSignup => "signup",
             Self::Reset => "reset",
             Self::Email => "email",
         }
@@ -49,7 +49,7 @@ impl FromStr for Purpose {
     type Err = Malformed;
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
-        [Self::Signup, Self::Reset, Self::Email]
+        [Self::PendingSignup, Self::Reset, Self::Email]
             .into_iter()
             .find(|purpose| purpose.as_str() == text)
             .ok_or(Malformed("no purpose of a code"))
@@ -68,7 +68,7 @@ pub(crate) struct Code {
     pub(crate) verification: String,
     /// HMACs of what the second step must say besides: one of these. None: nothing will do.
     pub(crate) bindings: Vec<String>,
-    pub(crate) signup: Option<Signup>,
+    pub(crate) signup: Option<PendingSignup>,
     pub(crate) failed_tries: i64,
     pub(crate) expires_at: Timestamp,
     /// Whether the account had logged in from the network of the request.
@@ -77,7 +77,7 @@ pub(crate) struct Code {
 
 /// What is kept of a signup's first step.
 #[derive(Debug)]
-pub(crate) struct Signup {
+pub(crate) struct PendingSignup {
     /// By which the directory knows the same signup again.
     pub(crate) gid: Gid,
     pub(crate) password_hash: String,
@@ -85,7 +85,7 @@ pub(crate) struct Signup {
 
 /// Both codes, as people and programs see them.
 #[derive(Debug, Clone)]
-pub(crate) struct Pair {
+pub(crate) struct CodePair {
     /// For the program that asks.
     pub(crate) validation: String,
     /// For the mail.
@@ -100,7 +100,7 @@ pub(crate) struct Codes {
 impl Codes {
     pub(crate) async fn start(database: &Database, sealer: Arc<Sealer>) -> Result<Self, Error> {
         let work =
-            move |connection: &mut AnyConnection| secrets::find_or_make(connection, &sealer, secrets::MAILED_CODES);
+            move |connection: &mut AnyConnection| secrets::find_or_make(connection, &sealer, secrets::CODE_HMAC_KEY);
         Ok(Self { key: Arc::new(hmac::Key::new(HMAC_SHA256, &database.write(work).await?)) })
     }
 
@@ -111,9 +111,9 @@ impl Codes {
         subject: String,
         bindings: &[&[&str]],
         now: Timestamp,
-    ) -> Result<(Code, Pair), Error> {
+    ) -> Result<(Code, CodePair), Error> {
         let validation = URL_SAFE_NO_PAD.encode(secrets::random::<VALIDATION_BYTES>()?);
-        let pair = Pair { validation, verification: generate()? };
+        let pair = CodePair { validation, verification: generate()? };
         let code = Code {
             validation: found_by(&pair.validation),
             purpose,
@@ -122,7 +122,7 @@ impl Codes {
             bindings: bindings.iter().map(|parts| self.binding(purpose, parts)).collect(),
             signup: None,
             failed_tries: 0,
-            expires_at: now.plus(GOOD_FOR),
+            expires_at: now.plus(LIFETIME),
             from_known_network: false,
         };
         Ok((code, pair))
@@ -133,14 +133,14 @@ impl Codes {
         &self,
         connection: &mut AnyConnection,
         purpose: Purpose,
-        (typed, binding): (&Pair, &[&str]),
+        (typed, binding): (&CodePair, &[&str]),
         now: Timestamp,
     ) -> Result<Option<Code>, Error> {
         let validation = found_by(&typed.validation);
         let Some(code) = store::code::find_locked(connection, &validation, purpose)? else {
             return Ok(None);
         };
-        if code.failed_tries >= MAX_TRIES || code.expires_at <= now {
+        if code.failed_tries >= MAX_ATTEMPTS || code.expires_at <= now {
             return Ok(None);
         }
         let is_verified = secrets::is_equal(&code.verification, &self.verification(typed));
@@ -154,7 +154,7 @@ impl Codes {
         Ok(None)
     }
 
-    fn verification(&self, pair: &Pair) -> String {
+    fn verification(&self, pair: &CodePair) -> String {
         let typed = pair.verification.trim().to_ascii_uppercase();
         self.mac(&["verification", &pair.validation, &typed])
     }
@@ -192,9 +192,9 @@ pub(crate) fn count_failure(connection: &mut AnyConnection, code: &Code) -> Resu
 /// database errors.
 pub(crate) fn put(connection: &mut AnyConnection, code: Code, now: Timestamp) -> Result<Vec<String>, Error> {
     store::code::lock_subject(connection, code.purpose, &code.subject)?;
-    let mut valid = store::code::list_valid(connection, (code.purpose, &code.subject), MAX_TRIES, now)?;
+    let mut valid = store::code::list_valid(connection, (code.purpose, &code.subject), MAX_ATTEMPTS, now)?;
     let mut invalidated = Vec::new();
-    while valid.len() >= MAX_VALID {
+    while valid.len() >= MAX_VALID_REQUESTS {
         let Some(oldest) = next_to_invalidate(&valid, code.from_known_network) else {
             let first_to_expire = valid.iter().map(|request| request.expires_at.as_micros()).min();
             let wait = first_to_expire.map_or(0, |at| at.saturating_sub(now.as_micros()));
@@ -240,7 +240,7 @@ pub(crate) fn use_up(
 }
 
 pub(crate) fn sweep(connection: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
-    Ok(store::code::delete_expired(connection, now.minus(KEPT_LONGER))?)
+    Ok(store::code::delete_expired(connection, now.minus(RESERVATION_GRACE))?)
 }
 
 /// An address as the subject of codes and topics: not in plain text.

@@ -11,10 +11,10 @@ use doorward_storage::{AnyConnection, Database};
 use crate::{
     Config, Error, Password,
     audit::{self, Action, Entry, Origin},
-    hashing::{self, Hasher, Pace, StoredHash},
-    revocation::{self, Covers},
+    hashing::{self, Hasher, StoredHash, TimingPadding},
+    revocation::{self, RevocationTarget},
     store,
-    strength::{self, Hints},
+    strength::{self, UserInputs},
     throttle,
 };
 
@@ -26,7 +26,7 @@ pub struct Credentials {
     config: Arc<Config>,
     hasher: Hasher,
     dummy: Arc<StoredHash>,
-    pace: Arc<Pace>,
+    pace: Arc<TimingPadding>,
 }
 
 impl Credentials {
@@ -53,7 +53,7 @@ impl Credentials {
         user: Option<Gid>,
         text: Option<String>,
         password: &str,
-    ) -> Result<Option<Verified>, Error> {
+    ) -> Result<Option<VerifiedPassword>, Error> {
         let Ok(password) = Password::parse(password) else {
             return Ok(None);
         };
@@ -76,9 +76,9 @@ impl Credentials {
         if stored.is_outdated(&self.config.hashing)
             && let Some(hash) = self.upgrade(user, text.clone(), password).await
         {
-            return Ok(Some(Verified { user, hash }));
+            return Ok(Some(VerifiedPassword { user, hash }));
         }
-        Ok(Some(Verified { user, hash: text }))
+        Ok(Some(VerifiedPassword { user, hash: text }))
     }
 
     /// Sets a password and ends every earlier token of the user.
@@ -143,7 +143,7 @@ impl Credentials {
     ///
     /// # Errors
     /// [`Error::PasswordTooShort`], [`Error::PasswordWeak`], [`Error::HashQueueFull`].
-    pub(crate) async fn check_new(&self, password: Password, hints: Hints) -> Result<(), Error> {
+    pub(crate) async fn check_new(&self, password: Password, hints: UserInputs) -> Result<(), Error> {
         password.check_length(self.config.password_min_chars)?;
         self.hasher.run(move |_| strength::check(&password, &hints)).await?
     }
@@ -204,14 +204,14 @@ impl Replacement {
         let Self { user, hash, action } = self;
         store::credential::put(connection, user, hash, now)?;
         store::code::delete_of_user(connection, user)?;
-        revocation::revoke(connection, vec![(Covers::Subject(user), now)], lifetime)?;
+        revocation::revoke(connection, vec![(RevocationTarget::Subject(user), now)], lifetime)?;
         audit::record(connection, Entry::new(action, Some(user), origin), now)
     }
 }
 
 /// A user whose password was right.
 #[derive(Debug)]
-pub(crate) struct Verified {
+pub(crate) struct VerifiedPassword {
     pub(crate) user: Gid,
     /// That the password was checked against, or that has replaced it: where another is stored by now, the password was
     /// changed meanwhile.

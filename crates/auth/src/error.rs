@@ -17,7 +17,7 @@ pub enum Error {
     #[error("unknown user or wrong password")]
     UnknownUser,
     #[error("the token is not accepted")]
-    TokenRefused,
+    InvalidToken,
     #[error("too many attempts: the next may be made in {0:?}")]
     Throttled(Duration),
     #[error("too many passwords are being checked")]
@@ -38,17 +38,17 @@ pub enum Error {
     EmailInvalid,
     /// Wrong, used, expired, tried too often, or given with something else than before.
     #[error("the code is not accepted")]
-    CodeRefused,
+    InvalidCode,
     #[error("no such user, or no address to send a mail to")]
     UserNotFound,
     #[error("no mails are sent: set smtp_url and mail_from, or log_mails")]
-    MailOff,
+    MailDisabled,
     #[error("{0}")]
     UnusableHash(&'static str),
     #[error("no such key")]
     KeyNotFound,
     #[error("the active key can't be retired: rotate first")]
-    KeyActive,
+    KeyIsActive,
     #[error("{0}")]
     Internal(&'static str),
 }
@@ -67,7 +67,7 @@ impl From<Error> for RpcError {
                 Self::new(ErrorCode::Internal)
             }
             Error::UnknownUser => Self::new(ErrorCode::UnknownUser),
-            Error::TokenRefused => Self::new(ErrorCode::Unauthenticated),
+            Error::InvalidToken => Self::new(ErrorCode::Unauthenticated),
             Error::Throttled(wait) => Self::new(ErrorCode::Throttled).with_retry_after(wait),
             Error::HashQueueFull => Self::unavailable(),
             Error::PasswordTooShort(least) => {
@@ -81,14 +81,14 @@ impl From<Error> for RpcError {
             }
             Error::CurrentPasswordWrong => validation("current_password", "incorrect"),
             Error::EmailInvalid => validation("email", "invalid"),
-            Error::CodeRefused => validation("verification_code", "incorrect"),
+            Error::InvalidCode => validation("verification_code", "incorrect"),
             Error::UserNotFound => unprocessable("user_not_found"),
-            Error::MailOff => {
+            Error::MailDisabled => {
                 tracing::warn!("{error}");
                 Self::unavailable()
             }
             Error::KeyNotFound => unprocessable("key_not_found"),
-            Error::KeyActive => unprocessable("key_active"),
+            Error::KeyIsActive => unprocessable("key_active"),
         }
     }
 }

@@ -20,22 +20,22 @@ use doorward_rpc::{
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::trust::Trust;
+use crate::trust::TrustStore;
 
 /// Between two questions, and after a failed one.
 const PAUSE: Duration = Duration::from_millis(500);
 /// A question that takes longer is asked again.
-const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(3);
 
-pub(crate) struct FeedAge {
+pub(crate) struct FeedAgeMonitor {
     pub(crate) directory: Channel,
-    pub(crate) trust: Arc<Trust>,
+    pub(crate) trust: Arc<TrustStore>,
     /// The cursor up to which the follower has applied the feed.
     pub(crate) position: watch::Receiver<i64>,
 }
 
-impl FeedAge {
-    /// Keeps [`Trust`] informed until `shutdown`.
+impl FeedAgeMonitor {
+    /// Keeps [`TrustStore`] informed until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             tokio::select! {
@@ -55,7 +55,7 @@ impl FeedAge {
         let asked_at = Instant::now();
         let mut client = DirectoryClient::new(self.directory.clone());
         let question = client.get_cursor(GetCursorRequest::default());
-        let answer = tokio::time::timeout(ANSWER_LIMIT, question).await.map_err(|_| "no answer".to_owned())?;
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, question).await.map_err(|_| "no answer".to_owned())?;
         let head = answer.map_err(|status| status.to_string())?.into_inner().cursor;
         self.position.wait_for(|position| *position >= head).await.map_err(|_| "the follower has ended".to_owned())?;
         // Another replica may have applied some of it.

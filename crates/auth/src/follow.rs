@@ -17,22 +17,22 @@ use crate::{
     Error, accounts,
     audit::{self, Entry, Origin},
     catch_up,
-    revocation::{self, Covers},
+    revocation::{self, RevocationTarget},
     store,
-    trust::Trust,
+    trust::TrustStore,
 };
 
 /// Between two tries to reach the directory.
 const PAUSE: Duration = Duration::from_millis(300);
 /// The directory sends a heartbeat each second; without one for longer, the connection is given up.
-const SILENCE: Duration = Duration::from_secs(5);
+const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) type Client = DirectoryClient<Channel>;
 
 pub(crate) struct Follower {
     pub(crate) database: Database,
     pub(crate) directory: Channel,
-    pub(crate) trust: Arc<Trust>,
+    pub(crate) trust: Arc<TrustStore>,
     pub(crate) clock: Arc<dyn Clock>,
     /// The cursor up to which this process has applied the feed.
     pub(crate) position: watch::Sender<i64>,
@@ -67,7 +67,8 @@ impl Follower {
         let request = WatchChangesRequest { cursor: Some(cursor) };
         let mut stream = client.watch_changes(request).await.map_err(|status| status.to_string())?.into_inner();
         loop {
-            let next = tokio::time::timeout(SILENCE, stream.message()).await.map_err(|_| "silence".to_owned())?;
+            let next =
+                tokio::time::timeout(STREAM_TIMEOUT, stream.message()).await.map_err(|_| "silence".to_owned())?;
             let message = match next {
                 Ok(Some(message)) => message,
                 Ok(None) => return Ok(()),
@@ -102,51 +103,52 @@ impl Follower {
 /// Replicas follow the same feed: what one has applied, the others pass over.
 fn apply(connection: &mut AnyConnection, message: &WatchChangesResponse, lifetime: Duration) -> Result<bool, Error> {
     let position = store::feed_position::get_locked(connection)?;
-    let mut gone: Vec<Gone> = Vec::new();
+    let mut gone: Vec<AccessEnd> = Vec::new();
     for change in message.changes.iter().filter(|change| change.cursor > position) {
         gone.extend(who_is_gone(connection, change)?);
     }
     // An API user's membership changes with the user: one of the two says enough.
-    let users: Vec<Gid> = gone.iter().filter(|gone| gone.why != Why::NoMember).map(|gone| gone.user).collect();
-    gone.retain(|gone| gone.why != Why::NoMember || !users.contains(&gone.user));
+    let users: Vec<Gid> =
+        gone.iter().filter(|gone| gone.why != EndReason::MembershipEnded).map(|gone| gone.user).collect();
+    gone.retain(|gone| gone.why != EndReason::MembershipEnded || !users.contains(&gone.user));
     end(connection, &gone, lifetime)?;
     store::feed_position::advance(connection, message.cursor)?;
     Ok(!gone.is_empty())
 }
 
 /// Ends the tokens of these, and forgets those who are deleted.
-pub(crate) fn end(connection: &mut AnyConnection, gone: &[Gone], lifetime: Duration) -> Result<(), Error> {
-    let covered = gone.iter().map(|gone| (Covers::Subject(gone.user), gone.at)).collect();
+pub(crate) fn end(connection: &mut AnyConnection, gone: &[AccessEnd], lifetime: Duration) -> Result<(), Error> {
+    let covered = gone.iter().map(|gone| (RevocationTarget::Subject(gone.user), gone.at)).collect();
     revocation::revoke(connection, covered, lifetime)?;
     gone.iter().try_for_each(|gone| forget(connection, gone))
 }
 
 /// Somebody who may have no tokens any more.
-pub(crate) struct Gone {
+pub(crate) struct AccessEnd {
     pub(crate) user: Gid,
     pub(crate) at: Timestamp,
-    pub(crate) why: Why,
+    pub(crate) why: EndReason,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Why {
+pub(crate) enum EndReason {
     Inactive,
     Deleted,
     /// An API user who is in their project no more.
-    NoMember,
+    MembershipEnded,
 }
 
-impl Why {
+impl EndReason {
     const fn as_str(self) -> &'static str {
         match self {
             Self::Inactive => "user inactive",
             Self::Deleted => "user deleted",
-            Self::NoMember => "no member any more",
+            Self::MembershipEnded => "no member any more",
         }
     }
 }
 
-fn who_is_gone(connection: &mut AnyConnection, change: &Change) -> Result<Option<Gone>, Error> {
+fn who_is_gone(connection: &mut AnyConnection, change: &Change) -> Result<Option<AccessEnd>, Error> {
     let may_have_tokens = change.status == UserStatus::Active.as_str() || change.action() == Action::Insert;
     if may_have_tokens {
         return Ok(None);
@@ -155,8 +157,8 @@ fn who_is_gone(connection: &mut AnyConnection, change: &Change) -> Result<Option
     let is_deleted = change.action() == Action::Delete;
     match change.data_type.as_str() {
         "cc.users" => {
-            let why = if is_deleted { Why::Deleted } else { Why::Inactive };
-            Ok(change.data_key.parse().ok().map(|user| Gone { user, at, why }))
+            let why = if is_deleted { EndReason::Deleted } else { EndReason::Inactive };
+            Ok(change.data_key.parse().ok().map(|user| AccessEnd { user, at, why }))
         }
         "cc.projects_members" => {
             let key = change.data_key.split_once('/');
@@ -166,16 +168,16 @@ fn who_is_gone(connection: &mut AnyConnection, change: &Change) -> Result<Option
             };
             // A person's token is for more than this project; an API user's is not.
             let is_api_user = store::api_key::find(connection, user)?.is_some_and(|key| key.project == project);
-            Ok(is_api_user.then_some(Gone { user, at, why: Why::NoMember }))
+            Ok(is_api_user.then_some(AccessEnd { user, at, why: EndReason::MembershipEnded }))
         }
         _ => Ok(None),
     }
 }
 
-fn forget(connection: &mut AnyConnection, gone: &Gone) -> Result<(), Error> {
+fn forget(connection: &mut AnyConnection, gone: &AccessEnd) -> Result<(), Error> {
     let entry = Entry::new(audit::Action::TokensRevoked, Some(gone.user), &Origin::service());
     audit::record(connection, entry.with_detail(gone.why.as_str()), gone.at)?;
-    if gone.why == Why::Deleted {
+    if gone.why == EndReason::Deleted {
         accounts::forget(connection, gone.user, gone.at)?;
     }
     Ok(())

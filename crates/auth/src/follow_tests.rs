@@ -1,6 +1,6 @@
 //! Effects of the directory's changes on tokens and secrets.
 
-use doorward_domain::{Ids, RandomIds};
+use doorward_domain::{IdGenerator, RandomIdGenerator};
 use doorward_storage::testing::TestDatabase;
 
 use super::*;
@@ -22,7 +22,7 @@ fn change(cursor: i64, action: Action, (data_type, data_key): (&str, &str), stat
     }
 }
 
-struct Scene {
+struct Fixture {
     test: TestDatabase,
     user: Gid,
     /// An API user with a key for `project`.
@@ -30,10 +30,10 @@ struct Scene {
     project: Gid,
 }
 
-impl Scene {
+impl Fixture {
     async fn new() -> Self {
         let test = TestDatabase::sqlite(&MIGRATIONS);
-        let [user, robot, project] = [(); 3].map(|()| RandomIds.gid());
+        let [user, robot, project] = [(); 3].map(|()| RandomIdGenerator.gid());
         let put = move |connection: &mut AnyConnection| {
             store::credential::put(connection, user, "hash".to_owned(), AT)?;
             let (lookup, sealed) = ("lookup".to_owned(), "sealed".to_owned());
@@ -53,7 +53,8 @@ impl Scene {
     }
 
     async fn is_revoked(&self, user: Gid) -> bool {
-        let find = move |connection: &mut AnyConnection| store::revocation::find(connection, &Covers::Subject(user));
+        let find =
+            move |connection: &mut AnyConnection| store::revocation::find(connection, &RevocationTarget::Subject(user));
         let found = self.test.database.read(find).await.unwrap();
         found.is_some_and(|revocation| revocation.revoked_at == AT)
     }
@@ -85,7 +86,7 @@ async fn a_user_who_is_deactivated_or_deleted_loses_their_tokens() {
         (Action::Delete, "", Some("user deleted")),
     ];
     for (action, status, detail) in cases {
-        let scene = Scene::new().await;
+        let scene = Fixture::new().await;
         let user = scene.user.to_string();
         let has_revoked = scene.apply(vec![change(1, action, (USERS, &user), status)]).await;
         assert_eq!((has_revoked, scene.is_revoked(scene.user).await), (detail.is_some(), detail.is_some()));
@@ -97,10 +98,14 @@ async fn a_user_who_is_deactivated_or_deleted_loses_their_tokens() {
 
 #[tokio::test]
 async fn only_an_api_user_who_leaves_its_own_project_loses_its_tokens() {
-    let scene = Scene::new().await;
+    let scene = Fixture::new().await;
     let (user, robot, project) = (scene.user, scene.robot, scene.project);
-    let others =
-        [format!("{project}/{user}"), format!("{}/{robot}", RandomIds.gid()), robot.to_string(), format!("x/{robot}")];
+    let others = [
+        format!("{project}/{user}"),
+        format!("{}/{robot}", RandomIdGenerator.gid()),
+        robot.to_string(),
+        format!("x/{robot}"),
+    ];
     let mut changes: Vec<Change> = others.iter().map(|key| change(1, Action::Delete, (MEMBERS, key), "")).collect();
     changes.push(change(1, Action::Delete, ("cc.projects", &project.to_string()), ""));
     assert!(!scene.apply(changes).await);
@@ -114,7 +119,7 @@ async fn only_an_api_user_who_leaves_its_own_project_loses_its_tokens() {
 
 #[tokio::test]
 async fn a_deleted_api_user_is_written_down_once() {
-    let scene = Scene::new().await;
+    let scene = Fixture::new().await;
     let (robot, own) = (scene.robot.to_string(), format!("{}/{}", scene.project, scene.robot));
     let user = scene.user.to_string();
     let changes = vec![
@@ -130,7 +135,7 @@ async fn a_deleted_api_user_is_written_down_once() {
 
 #[tokio::test]
 async fn a_change_is_applied_once() {
-    let scene = Scene::new().await;
+    let scene = Fixture::new().await;
     let user = scene.user.to_string();
     let deactivated = |cursor| change(cursor, Action::Update, (USERS, &user), "inactive");
     assert!(scene.apply(vec![deactivated(5)]).await);

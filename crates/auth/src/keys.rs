@@ -176,7 +176,7 @@ impl Keys {
     /// Ends a key: what it has signed is refused from now on. The next key is replaced by another.
     ///
     /// # Errors
-    /// [`Error::KeyNotFound`]; [`Error::KeyActive`] for the key that signs; those of the database.
+    /// [`Error::KeyNotFound`]; [`Error::KeyIsActive`] for the key that signs; those of the database.
     pub async fn retire(&self, kid: &str, origin: Origin) -> Result<Vec<SigningKey>, Error> {
         let (sealer, now, kid) = (self.sealer.clone(), self.clock.now(), kid.to_owned());
         self.database
@@ -185,7 +185,7 @@ impl Keys {
                 check(&keys, &sealer)?;
                 let key = keys.iter().find(|key| key.kid == kid).ok_or(Error::KeyNotFound)?;
                 match key.state {
-                    KeyState::Active => return Err(Error::KeyActive),
+                    KeyState::Active => return Err(Error::KeyIsActive),
                     KeyState::Next => {
                         store::signing_key::insert(connection, SigningKey::generate(&sealer, KeyState::Next, now)?)?;
                     }

@@ -35,14 +35,14 @@ mod watch;
 use std::sync::Arc;
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use doorward_domain::{Clock, Ids};
+use doorward_domain::{Clock, IdGenerator};
 use doorward_mail::{MailConfig, Outbox, Worker};
 use doorward_rpc::{
     Channel, ServiceToken,
     auth::v1::auth_server::AuthServer,
     server::{self, Listeners},
 };
-use doorward_service_tokens::{Gate, Guard};
+use doorward_service_tokens::{AuthenticatedService, ClientAuthenticator};
 use doorward_storage::{AnyConnection, Database, Migrations};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -64,10 +64,10 @@ pub const MIGRATIONS: Migrations =
     Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "trust_head", steps: &[] };
 
 /// What the service stands on.
-pub struct Deps {
+pub struct Dependencies {
     pub database: Database,
     pub clock: Arc<dyn Clock>,
-    pub ids: Arc<dyn Ids>,
+    pub ids: Arc<dyn IdGenerator>,
     pub sealer: Arc<Sealer>,
     /// The directory, whose change feed is followed.
     pub directory: Channel,
@@ -78,10 +78,10 @@ pub struct Auth {
     database: Database,
     service: service::Service,
     follower: follow::Follower,
-    feed_age: feed_age::FeedAge,
-    upkeep: upkeep::Upkeep,
+    feed_age: feed_age::FeedAgeMonitor,
+    upkeep: upkeep::Maintenance,
     mailer: Option<Worker>,
-    trust: Arc<trust::Trust>,
+    trust: Arc<trust::TrustStore>,
     shutdown: CancellationToken,
 }
 
@@ -90,14 +90,15 @@ impl Auth {
     ///
     /// # Errors
     /// When the database can't be reached, or the master key is not the one that sealed the signing keys.
-    pub async fn start(deps: Deps, config: Config, shutdown: CancellationToken) -> Result<Self, Error> {
-        let Deps { database, clock, ids, sealer, directory } = deps;
+    pub async fn start(deps: Dependencies, config: Config, shutdown: CancellationToken) -> Result<Self, Error> {
+        let Dependencies { database, clock, ids, sealer, directory } = deps;
         let config = Arc::new(config);
         let lifetime = config.lifetime;
         Keys::new(database.clone(), clock.clone(), sealer.clone(), lifetime).ensure().await?;
         let note = move |connection: &mut AnyConnection| store::trust_head::note_lifetime(connection, lifetime);
         database.write(note).await?;
-        let trust = Arc::new(trust::Trust::new(database.clone(), clock.clone(), sealer.clone(), config.trust_max_age));
+        let trust =
+            Arc::new(trust::TrustStore::new(database.clone(), clock.clone(), sealer.clone(), config.trust_max_age));
         trust.refresh().await?;
         let tokens = Arc::new(tokens::Tokens::new(clock.clone(), ids.clone(), config.clone(), trust.clone()));
         tokens.self_test()?;
@@ -139,7 +140,8 @@ impl Auth {
             shutdown: shutdown.clone(),
         };
         let (position, followed) = tokio::sync::watch::channel(-1);
-        let feed_age = feed_age::FeedAge { directory: directory.clone(), trust: trust.clone(), position: followed };
+        let feed_age =
+            feed_age::FeedAgeMonitor { directory: directory.clone(), trust: trust.clone(), position: followed };
         let follower = follow::Follower {
             database: database.clone(),
             directory,
@@ -148,7 +150,7 @@ impl Auth {
             position,
             lifetime,
         };
-        let upkeep = upkeep::Upkeep { database: database.clone(), clock, config };
+        let upkeep = upkeep::Maintenance { database: database.clone(), clock, config };
         Ok(Self { database, service, follower, feed_age, upkeep, mailer, trust, shutdown })
     }
 
@@ -184,7 +186,7 @@ impl Auth {
             let (trust, shutdown) = (trust.clone(), shutdown.clone());
             async move { trust.follow(shutdown).await }
         });
-        let gate = Gate::start(database.clone(), token, &shutdown);
+        let gate = ClientAuthenticator::start(database.clone(), token, &shutdown);
         let is_ready = server::readiness(
             move || {
                 let (database, trust) = (database.clone(), trust.clone());
@@ -192,7 +194,7 @@ impl Auth {
             },
             &shutdown,
         );
-        let routes = Routes::new(Guard::new(AuthServer::new(service), gate));
+        let routes = Routes::new(AuthenticatedService::new(AuthServer::new(service), gate));
         server::serve("doorward.auth.v1.Auth", routes, listeners, is_ready, shutdown).await
     }
 }

@@ -4,19 +4,19 @@ use std::{net::IpAddr, sync::Arc};
 
 use doorward_domain::{Clock, Gid, Timestamp};
 use doorward_storage::{AnyConnection, Database};
-use doorward_token::Kind;
+use doorward_token::TokenKind;
 use tokio::sync::Semaphore;
 use tracing::Instrument;
 
 use crate::{
     ApiKeys, Config, Credentials, Error,
-    admission::Admitted,
+    admission::Admission,
     audit::{self, Action, Entry, Origin},
-    credentials::Verified,
+    credentials::VerifiedPassword,
     revocation::Revocation,
     store,
-    throttle::{self, Gate, Place},
-    tokens::{Login, Tokens},
+    throttle::{self, ClientAuthenticator, ClientNetwork},
+    tokens::{Tokens, VerifiedLogin},
 };
 
 /// Looked up when there is no user, so that both take the same steps.
@@ -29,7 +29,7 @@ pub(crate) struct Logins {
     pub(crate) credentials: Credentials,
     pub(crate) api_keys: ApiKeys,
     pub(crate) tokens: Arc<Tokens>,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) gate: Arc<ClientAuthenticator>,
     /// How many may wait at the gate.
     pub(crate) waiting: Semaphore,
 }
@@ -66,7 +66,7 @@ impl Logins {
     /// As [`by_password`](Self::by_password).
     pub(crate) async fn confirm(self: Arc<Self>, attempt: Attempt) -> Result<(), Error> {
         let work = async move {
-            let admitted = self.admit(&attempt, &Place::of(attempt.address)).await?;
+            let admitted = self.admit(&attempt, &ClientNetwork::of(attempt.address)).await?;
             if self.credentials.verify(attempt.user, admitted.hash.clone(), &attempt.password).await?.is_some() {
                 return Ok(());
             }
@@ -78,7 +78,7 @@ impl Logins {
     }
 
     async fn check_password(&self, attempt: Attempt) -> Result<String, Error> {
-        let place = Place::of(attempt.address);
+        let place = ClientNetwork::of(attempt.address);
         let admitted = self.admit(&attempt, &place).await?;
         let user = attempt.user.filter(|_| attempt.is_login_allowed);
         let mut hash = admitted.hash.clone().filter(|_| user.is_some());
@@ -90,9 +90,9 @@ impl Logins {
                 return Err(Error::UnknownUser);
             };
             match self.succeed(&attempt, &admitted, &place, verified).await? {
-                Outcome::Login(login) => return self.tokens.issue(&login),
+                Outcome::VerifiedLogin(login) => return self.tokens.issue(&login),
                 Outcome::Revoked => break,
-                Outcome::Replaced(by) => hash = by,
+                Outcome::HashReplaced(by) => hash = by,
             }
         }
         // The password was right when it was looked at: no failure to count.
@@ -103,15 +103,15 @@ impl Logins {
     async fn succeed(
         &self,
         attempt: &Attempt,
-        admitted: &Admitted,
-        place: &Place,
-        verified: Verified,
+        admitted: &Admission,
+        place: &ClientNetwork,
+        verified: VerifiedPassword,
     ) -> Result<Outcome, Error> {
-        let Verified { user, hash } = verified;
+        let VerifiedPassword { user, hash } = verified;
         let now = self.clock.now();
         let is_address_due = throttle::is_due(admitted.last_login_at, now);
         let stale_count = admitted.has_name_count.then(|| admitted.name.key.clone());
-        let entry = Entry::new(Action::Login, Some(user), &attempt.origin.by(user)).in_project(attempt.project);
+        let entry = Entry::new(Action::VerifiedLogin, Some(user), &attempt.origin.by(user)).in_project(attempt.project);
         let (place, begun) = (place.clone(), attempt.begun);
         let write = move |connection: &mut AnyConnection| {
             let (stored, revocation) = store::revocation::find_with_hash(connection, user)?;
@@ -119,7 +119,7 @@ impl Logins {
                 return Ok::<_, Error>(Outcome::Revoked);
             }
             if stored.as_ref() != Some(&hash) {
-                return Ok(Outcome::Replaced(stored));
+                return Ok(Outcome::HashReplaced(stored));
             }
             if let Some(bucket) = stale_count {
                 store::throttle::clear(connection, &bucket)?;
@@ -128,19 +128,24 @@ impl Logins {
                 store::known_address::put(connection, user, place.as_str(), now)?;
             }
             audit::record(connection, entry, now)?;
-            let kind = (Kind::User, None);
-            Ok(Outcome::Login(Login { subject: user, kind, at: begun, not_before: not_before(revocation) }))
+            let kind = (TokenKind::User, None);
+            Ok(Outcome::VerifiedLogin(VerifiedLogin {
+                subject: user,
+                kind,
+                at: begun,
+                not_before: not_before(revocation),
+            }))
         };
         // An answer doesn't wait for the disk: a power cut can take the last lines of good logins from the audit trail.
         self.database.write_unsynced(write).await
     }
 
     /// Counted against whom it was admitted by.
-    async fn fail(&self, attempt: &Attempt, admitted: Option<Admitted>) -> Result<(), Error> {
+    async fn fail(&self, attempt: &Attempt, admitted: Option<Admission>) -> Result<(), Error> {
         let (config, clock) = (self.config.clone(), self.clock.clone());
         let entry = Entry::new(Action::LoginFailed, attempt.user, &attempt.origin).in_project(attempt.project);
         let (permit, buckets) = admitted.map_or((None, None), |admitted| {
-            let Admitted { permit, address, name, .. } = admitted;
+            let Admission { permit, address, name, .. } = admitted;
             (Some(permit), Some((address, name)))
         });
         let write = move |connection: &mut AnyConnection| {
@@ -161,11 +166,11 @@ impl Logins {
 
 /// What became of a login whose password was right.
 enum Outcome {
-    Login(Login),
+    VerifiedLogin(VerifiedLogin),
     /// What it would have given is dead by now.
     Revoked,
     /// Another hash is stored by now.
-    Replaced(Option<String>),
+    HashReplaced(Option<String>),
 }
 
 /// Whatever was revoked since a login began covers it too.

@@ -10,14 +10,14 @@ use crate::{Error, store};
 
 /// Whose tokens a revocation covers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(crate) enum Covers {
+pub(crate) enum RevocationTarget {
     /// Everything of a user or API user.
     Subject(Gid),
     /// One login and its renewals.
     Sid(String),
 }
 
-impl Covers {
+impl RevocationTarget {
     pub(crate) fn key(&self) -> (&'static str, String) {
         match self {
             Self::Subject(gid) => ("subject", gid.to_string()),
@@ -29,7 +29,7 @@ impl Covers {
 /// Tokens of logins (`auth_time`) before `not_before_seconds` are dead, and so are their renewals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Revocation {
-    pub covers: Covers,
+    pub covers: RevocationTarget,
     pub not_before_seconds: i64,
     pub expires_at_seconds: i64,
     /// When what it stands for happened.
@@ -39,16 +39,16 @@ pub(crate) struct Revocation {
 impl Revocation {
     /// Covers logins up to the end of the second of `revoked_at`, for `auth_time` has whole seconds. A login later in that
     /// second is dated ahead, to `not_before_seconds`.
-    pub(crate) fn new(covers: Covers, revoked_at: Timestamp, lifetime: Duration) -> Self {
+    pub(crate) fn new(covers: RevocationTarget, revoked_at: Timestamp, lifetime: Duration) -> Self {
         Self::after(covers, revoked_at.as_seconds(), revoked_at, lifetime)
     }
 
     /// Of one login, which may be dated ahead.
     fn of_login(sid: String, auth_time: i64, revoked_at: Timestamp, lifetime: Duration) -> Self {
-        Self::after(Covers::Sid(sid), revoked_at.as_seconds().max(auth_time), revoked_at, lifetime)
+        Self::after(RevocationTarget::Sid(sid), revoked_at.as_seconds().max(auth_time), revoked_at, lifetime)
     }
 
-    fn after(covers: Covers, last_second: i64, revoked_at: Timestamp, lifetime: Duration) -> Self {
+    fn after(covers: RevocationTarget, last_second: i64, revoked_at: Timestamp, lifetime: Duration) -> Self {
         let not_before_seconds = last_second.saturating_add(1);
         let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
         // A minute more, for clocks that differ.
@@ -75,7 +75,7 @@ impl Revocation {
 /// would give a token.
 pub(crate) fn revoke(
     connection: &mut AnyConnection,
-    covered: Vec<(Covers, Timestamp)>,
+    covered: Vec<(RevocationTarget, Timestamp)>,
     own_lifetime: Duration,
 ) -> Result<(), Error> {
     if covered.is_empty() {
@@ -110,7 +110,7 @@ mod tests {
     use crate::MIGRATIONS;
 
     fn at(micros: i64) -> Revocation {
-        Revocation::new(Covers::Subject(Gid::NIL), Timestamp::from_micros(micros), Duration::from_secs(60))
+        Revocation::new(RevocationTarget::Subject(Gid::NIL), Timestamp::from_micros(micros), Duration::from_secs(60))
     }
 
     #[test]
@@ -142,7 +142,7 @@ mod tests {
     async fn expired_revocations_are_deleted_and_no_others() {
         let test = TestDatabase::sqlite(&MIGRATIONS);
         let check = |connection: &mut AnyConnection| {
-            let (user, sid) = (Covers::Subject(Gid::NIL), Covers::Sid("s".to_owned()));
+            let (user, sid) = (RevocationTarget::Subject(Gid::NIL), RevocationTarget::Sid("s".to_owned()));
             let covered =
                 [(&user, 10), (&sid, 20)].map(|(covers, second)| (covers.clone(), Timestamp::from_seconds(second)));
             revoke(connection, covered.to_vec(), Duration::from_secs(60))?;

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey};
 use base64::{Engine, engine::general_purpose::STANDARD};
-use doorward_mail::{Seal, SealFailed};
+use doorward_mail::ContentSealer;
 use secrecy::{ExposeSecret, SecretSlice};
 
 /// Seals and opens secrets with the master key.
@@ -15,26 +15,27 @@ const NONCE_BYTES: usize = 12;
 #[derive(Debug, Clone, Copy, thiserror::Error)]
 pub enum SealError {
     #[error("the master key has not 32 bytes")]
-    KeyLength,
+    InvalidKeyLength,
     #[error("the master key doesn't open what is stored: it is not the one that sealed it")]
     WrongKey,
     #[error("sealing failed")]
-    Failed,
+    CryptoFailed,
 }
 
 impl Sealer {
     /// # Errors
     /// When the key hasn't 32 bytes.
     pub fn new(master_key: &SecretSlice<u8>) -> Result<Self, SealError> {
-        let key =
-            RandomizedNonceKey::new(&AES_256_GCM, master_key.expose_secret()).map_err(|_| SealError::KeyLength)?;
+        let key = RandomizedNonceKey::new(&AES_256_GCM, master_key.expose_secret())
+            .map_err(|_| SealError::InvalidKeyLength)?;
         Ok(Self { key })
     }
 
     /// `place` names what is sealed, such as `signing_key/<kid>`: it opens only there.
     pub(crate) fn seal(&self, place: &str, secret: &[u8]) -> Result<String, SealError> {
         let mut sealed = secret.to_vec();
-        let nonce = self.key.seal_in_place_append_tag(Aad::from(place), &mut sealed).map_err(|_| SealError::Failed)?;
+        let nonce =
+            self.key.seal_in_place_append_tag(Aad::from(place), &mut sealed).map_err(|_| SealError::CryptoFailed)?;
         let mut whole = nonce.as_ref().to_vec();
         whole.append(&mut sealed);
         Ok(STANDARD.encode(whole))
@@ -50,14 +51,14 @@ impl Sealer {
     }
 }
 
-impl Seal for Sealer {
-    fn seal(&self, place: &str, text: &str) -> Result<String, SealFailed> {
-        Self::seal(self, place, text.as_bytes()).map_err(|_| SealFailed)
+impl ContentSealer for Sealer {
+    fn seal(&self, place: &str, text: &str) -> Result<String, doorward_mail::SealError> {
+        Self::seal(self, place, text.as_bytes()).map_err(|_| doorward_mail::SealError)
     }
 
-    fn open(&self, place: &str, sealed: &str) -> Result<String, SealFailed> {
-        let text = Self::open(self, place, sealed).map_err(|_| SealFailed)?;
-        String::from_utf8(text).map_err(|_| SealFailed)
+    fn open(&self, place: &str, sealed: &str) -> Result<String, doorward_mail::SealError> {
+        let text = Self::open(self, place, sealed).map_err(|_| doorward_mail::SealError)?;
+        String::from_utf8(text).map_err(|_| doorward_mail::SealError)
     }
 }
 

@@ -8,9 +8,9 @@ use crate::{Error, Sealer, keys::KeyState, store};
 const BYTES: usize = 32;
 
 /// By which API keys are looked up.
-pub(crate) const API_KEY_LOOKUP: &str = "api_key_lookup";
+pub(crate) const API_KEY_HMAC_KEY: &str = "api_key_lookup";
 /// By which codes that were mailed are compared: they are short, and a plain hash would be guessed.
-pub(crate) const MAILED_CODES: &str = "mailed_codes";
+pub(crate) const CODE_HMAC_KEY: &str = "mailed_codes";
 
 /// To which a sealed secret is bound.
 pub(crate) fn place(name: &str) -> String {

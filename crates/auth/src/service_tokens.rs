@@ -1,7 +1,7 @@
 //! The named tokens of clients in auth's database, where a name belongs to one token, and the audit trail of them.
 
 use doorward_domain::Timestamp;
-use doorward_service_tokens::{ClientName, Insertion, NamedToken};
+use doorward_service_tokens::{ClientName, InsertOutcome, NamedToken};
 use doorward_storage::Database;
 
 use crate::{
@@ -13,12 +13,12 @@ use crate::{
 ///
 /// # Errors
 /// Returns an error when the database fails.
-pub async fn create(database: &Database, token: NamedToken, origin: Origin) -> Result<Insertion, Error> {
+pub async fn create(database: &Database, token: NamedToken, origin: Origin) -> Result<InsertOutcome, Error> {
     let now = token.created_at;
     database
         .write(move |connection| {
             let insertion = doorward_service_tokens::insert(connection, &token)?;
-            if insertion == Insertion::Inserted {
+            if insertion == InsertOutcome::Inserted {
                 let entry = Entry::new(Action::ServiceTokenCreated, None, &origin).with_detail(&describe(&token));
                 audit::record(connection, entry, now)?;
             }

@@ -26,27 +26,27 @@ impl Feedback {
 
 /// What nobody's password may be made of: their names and addresses, whole and in parts.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Hints(Vec<String>);
+pub(crate) struct UserInputs(Vec<String>);
 
 /// Shorter parts, such as initials, are in every password.
-const SHORTEST_PART: usize = 3;
+const MIN_INPUT_CHARS: usize = 3;
 /// Each is looked for.
-const MAX_HINTS: usize = 50;
+const MAX_INPUTS: usize = 50;
 
-impl Hints {
+impl UserInputs {
     pub(crate) fn new(texts: &[&str]) -> Self {
         let parts = texts.iter().flat_map(|text| text.split(|char: char| !char.is_alphanumeric()));
-        let parts = parts.filter(|part| part.chars().count() >= SHORTEST_PART);
+        let parts = parts.filter(|part| part.chars().count() >= MIN_INPUT_CHARS);
         let whole = texts.iter().copied().filter(|text| !text.is_empty());
         // What the app is called is the first thing that is tried (NIST SP 800-63B-4, section 3.1.1.2).
         let app = [doorward_mail::APP_NAME];
-        Self(app.into_iter().chain(whole).chain(parts).map(str::to_lowercase).take(MAX_HINTS).collect())
+        Self(app.into_iter().chain(whole).chain(parts).map(str::to_lowercase).take(MAX_INPUTS).collect())
     }
 }
 
 /// # Errors
 /// [`Error::PasswordWeak`], when it would take fewer than a hundred million guesses (a score below 3).
-pub(crate) fn check(password: &Password, hints: &Hints) -> Result<(), Error> {
+pub(crate) fn check(password: &Password, hints: &UserInputs) -> Result<(), Error> {
     let hints: Vec<&str> = hints.0.iter().map(String::as_str).collect();
     let entropy = zxcvbn(password.as_str(), &hints);
     if entropy.score() >= Score::Three {
@@ -65,7 +65,7 @@ mod tests {
 
     fn check(password: &str, hints: &[&str]) -> Result<(), Feedback> {
         let password = Password::parse(password).unwrap();
-        match super::check(&password, &Hints::new(hints)) {
+        match super::check(&password, &UserInputs::new(hints)) {
             Ok(()) => Ok(()),
             Err(Error::PasswordWeak(feedback)) => Err(feedback),
             Err(error) => panic!("{error}"),

@@ -2,25 +2,25 @@
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_domain::{Clock, Gid, Ids, Timestamp};
-use doorward_token::{AUDIENCE, CachingVerifier, Claims, Kind, Verifier};
+use doorward_domain::{Clock, Gid, IdGenerator, Timestamp};
+use doorward_token::{AUDIENCE, CachingVerifier, Claims, TokenKind, Verifier};
 
-use crate::{Config, Error, trust::Trust};
+use crate::{Config, Error, trust::TrustStore};
 
 pub(crate) struct Tokens {
     clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
+    ids: Arc<dyn IdGenerator>,
     config: Arc<Config>,
     verifier: CachingVerifier,
-    trust: Arc<Trust>,
+    trust: Arc<TrustStore>,
 }
 
 /// A login that was found good.
 #[derive(Debug)]
-pub(crate) struct Login {
+pub(crate) struct VerifiedLogin {
     pub(crate) subject: Gid,
     /// With the project of an API user's key.
-    pub(crate) kind: (Kind, Option<Gid>),
+    pub(crate) kind: (TokenKind, Option<Gid>),
     /// When it began: what is revoked later covers it.
     pub(crate) at: Timestamp,
     /// What was revoked of the subject before; logins of this second are dated after it.
@@ -28,13 +28,18 @@ pub(crate) struct Login {
 }
 
 impl Tokens {
-    pub(crate) fn new(clock: Arc<dyn Clock>, ids: Arc<dyn Ids>, config: Arc<Config>, trust: Arc<Trust>) -> Self {
+    pub(crate) fn new(
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdGenerator>,
+        config: Arc<Config>,
+        trust: Arc<TrustStore>,
+    ) -> Self {
         let verifier = CachingVerifier::new(&config.issuer);
         Self { clock, ids, config, verifier, trust }
     }
 
     /// The first token of a login.
-    pub(crate) fn issue(&self, login: &Login) -> Result<String, Error> {
+    pub(crate) fn issue(&self, login: &VerifiedLogin) -> Result<String, Error> {
         let iat = login.at.as_seconds();
         let (kind, project) = login.kind;
         let claims = Claims {
@@ -60,8 +65,8 @@ impl Tokens {
             return Err(doorward_storage::Error::Unavailable("revocations may be missing".to_owned()).into());
         }
         let claims =
-            self.verifier.verify(token, &self.trust.keys(), self.clock.now()).map_err(|_| Error::TokenRefused)?;
-        if self.trust.is_revoked(&claims) { Err(Error::TokenRefused) } else { Ok(claims) }
+            self.verifier.verify(token, &self.trust.keys(), self.clock.now()).map_err(|_| Error::InvalidToken)?;
+        if self.trust.is_revoked(&claims) { Err(Error::InvalidToken) } else { Ok(claims) }
     }
 
     /// The next token of the same login.
@@ -72,15 +77,15 @@ impl Tokens {
         let session_end = old.auth_time.saturating_add(seconds(self.config.max_session));
         let exp = iat.saturating_add(seconds(self.config.lifetime)).min(session_end);
         if exp <= iat {
-            return Err(Error::TokenRefused);
+            return Err(Error::InvalidToken);
         }
         self.sign(Claims { iat, exp, jti: self.ids.gid().to_string(), ..old })
     }
 
     /// Signs and verifies once, so that a crypto library that can't fails at the start and not at the first login.
     pub(crate) fn self_test(&self) -> Result<(), Error> {
-        let kind = (Kind::User, None);
-        let login = Login { subject: self.ids.gid(), kind, at: self.clock.now(), not_before: i64::MIN };
+        let kind = (TokenKind::User, None);
+        let login = VerifiedLogin { subject: self.ids.gid(), kind, at: self.clock.now(), not_before: i64::MIN };
         let token = self.issue(&login)?;
         Verifier::new(&self.config.issuer)
             .verify(&token, &self.trust.keys(), self.clock.now())

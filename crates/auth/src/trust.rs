@@ -15,49 +15,49 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, Sealer,
     keys::{KeyState, SigningKey},
-    revocation::{Covers, Revocation},
+    revocation::{Revocation, RevocationTarget},
     store,
 };
 
 /// How often the database is asked for changes by other processes.
-const POLL: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// How often keys and revocations that have run out are dropped.
-const SWEEP: Duration = Duration::from_secs(60);
+const CLEANUP_INTERVAL: Duration = Duration::from_secs(60);
 /// Without news from the database for longer, this process vouches for nothing.
-const MAX_SILENCE: Duration = Duration::from_secs(3);
+const MAX_STALENESS: Duration = Duration::from_secs(3);
 
 #[derive(Debug, Clone)]
-pub(crate) enum Event {
+pub(crate) enum TrustEvent {
     Keys(Vec<PublicKey>),
     Revoked(Revocation),
 }
 
-pub(crate) struct Trust {
+pub(crate) struct TrustStore {
     database: Database,
     clock: Arc<dyn Clock>,
     sealer: Arc<Sealer>,
-    state: RwLock<State>,
-    events: broadcast::Sender<Event>,
+    state: RwLock<TrustState>,
+    events: broadcast::Sender<TrustEvent>,
     /// One refresh at a time.
     refreshing: tokio::sync::Mutex<()>,
     /// How old the knowledge of the directory's feed may be.
     max_age: Duration,
 }
 
-struct State {
+struct TrustState {
     version: i64,
     signer: Option<Signer>,
     keys: Arc<KeySet>,
-    revocations: HashMap<Covers, Revocation>,
+    revocations: HashMap<RevocationTarget, Revocation>,
     refreshed_at: Instant,
     /// Every deactivation that was committed before this time is known. None: nothing is known yet.
     complete_until: Option<Instant>,
 }
 
-impl Trust {
+impl TrustStore {
     pub(crate) fn new(database: Database, clock: Arc<dyn Clock>, sealer: Arc<Sealer>, max_age: Duration) -> Self {
         let (events, _) = broadcast::channel(1024);
-        let state = State {
+        let state = TrustState {
             version: -1,
             signer: None,
             keys: Arc::default(),
@@ -79,7 +79,7 @@ impl Trust {
 
     pub(crate) fn is_revoked(&self, claims: &Claims) -> bool {
         self.read(|state| {
-            [Covers::Subject(claims.sub), Covers::Sid(claims.sid.clone())].iter().any(|covers| {
+            [RevocationTarget::Subject(claims.sub), RevocationTarget::Sid(claims.sid.clone())].iter().any(|covers| {
                 state.revocations.get(covers).is_some_and(|revocation| claims.auth_time < revocation.not_before_seconds)
             })
         })
@@ -87,7 +87,7 @@ impl Trust {
 
     /// Whether tokens can be vouched for: the database was read lately, and the directory's feed was followed to its end.
     pub(crate) fn is_fresh(&self) -> bool {
-        let is_current = self.read(|state| state.refreshed_at.elapsed() < MAX_SILENCE);
+        let is_current = self.read(|state| state.refreshed_at.elapsed() < MAX_STALENESS);
         is_current && self.age().is_some_and(|age| age < self.max_age)
     }
 
@@ -102,7 +102,7 @@ impl Trust {
     }
 
     /// What comes from now on, and what is there: in this order, so that nothing falls between.
-    pub(crate) fn subscribe(&self) -> (broadcast::Receiver<Event>, Vec<PublicKey>, Vec<Revocation>) {
+    pub(crate) fn subscribe(&self) -> (broadcast::Receiver<TrustEvent>, Vec<PublicKey>, Vec<Revocation>) {
         let events = self.events.subscribe();
         let (keys, revocations) =
             self.read(|state| (state.keys.public().to_vec(), state.revocations.values().cloned().collect()));
@@ -118,14 +118,14 @@ impl Trust {
     pub(crate) async fn follow(&self, shutdown: CancellationToken) {
         let mut swept_at = Instant::now();
         while !shutdown.is_cancelled() {
-            if swept_at.elapsed() >= SWEEP {
+            if swept_at.elapsed() >= CLEANUP_INTERVAL {
                 swept_at = Instant::now();
                 log_failure("can't drop expired keys and revocations", self.sweep().await);
             }
             log_failure("can't learn of keys and revocations", self.refresh().await);
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
     }
@@ -184,19 +184,19 @@ impl Trust {
         });
         // Nobody listening is no error.
         if keys_changed {
-            drop(self.events.send(Event::Keys(public)));
+            drop(self.events.send(TrustEvent::Keys(public)));
         }
         for revocation in revocations {
-            drop(self.events.send(Event::Revoked(revocation)));
+            drop(self.events.send(TrustEvent::Revoked(revocation)));
         }
         Ok(())
     }
 
-    fn read<T>(&self, get: impl FnOnce(&State) -> T) -> T {
+    fn read<T>(&self, get: impl FnOnce(&TrustState) -> T) -> T {
         get(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn write<T>(&self, set: impl FnOnce(&mut State) -> T) -> T {
+    fn write<T>(&self, set: impl FnOnce(&mut TrustState) -> T) -> T {
         set(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -211,35 +211,35 @@ fn log_failure(what: &str, done: Result<(), Error>) {
 mod tests {
     use std::sync::atomic::{AtomicI64, Ordering};
 
-    use doorward_domain::{Gid, Ids, RandomIds};
+    use doorward_domain::{Gid, IdGenerator, RandomIdGenerator};
     use doorward_storage::{AnyConnection, testing::TestDatabase};
-    use doorward_token::{AUDIENCE, Kind};
+    use doorward_token::{AUDIENCE, TokenKind};
 
     use super::*;
     use crate::{MIGRATIONS, revocation};
 
     /// Shows these seconds.
-    struct SetClock(AtomicI64);
+    struct FixedClock(AtomicI64);
 
-    impl Clock for SetClock {
+    impl Clock for FixedClock {
         fn now(&self) -> Timestamp {
             Timestamp::from_seconds(self.0.load(Ordering::SeqCst))
         }
     }
 
     /// A process over a database of its own, at second 10.
-    fn start() -> (TestDatabase, Arc<SetClock>, Arc<Trust>) {
+    fn start() -> (TestDatabase, Arc<FixedClock>, Arc<TrustStore>) {
         let test = TestDatabase::sqlite(&MIGRATIONS);
-        let clock = Arc::new(SetClock(AtomicI64::new(10)));
+        let clock = Arc::new(FixedClock(AtomicI64::new(10)));
         let sealer = Arc::new(Sealer::new(&vec![7; 32].into()).unwrap());
-        let trust = Trust::new(test.database.clone(), clock.clone(), sealer, Duration::from_secs(10));
+        let trust = TrustStore::new(test.database.clone(), clock.clone(), sealer, Duration::from_secs(10));
         (test, clock, Arc::new(trust))
     }
 
     /// Revokes the tokens that the user has at a second. A token is valid for a minute.
     async fn revoke(test: &TestDatabase, user: Gid, second: i64) {
         let write = move |connection: &mut AnyConnection| {
-            let covered = vec![(Covers::Subject(user), Timestamp::from_seconds(second))];
+            let covered = vec![(RevocationTarget::Subject(user), Timestamp::from_seconds(second))];
             revocation::revoke(connection, covered, Duration::from_secs(60))
         };
         test.database.write(write).await.unwrap();
@@ -256,7 +256,7 @@ mod tests {
             jti: "j".to_owned(),
             sid: "s".to_owned(),
             auth_time: 10,
-            kind: Kind::User,
+            kind: TokenKind::User,
             project: None,
             nbf: None,
         }
@@ -286,7 +286,7 @@ mod tests {
             let (trust, shutdown) = (trust.clone(), shutdown.clone());
             async move { trust.follow(shutdown).await }
         });
-        let later = RandomIds.gid();
+        let later = RandomIdGenerator.gid();
         revoke(&test, later, 132).await;
         let polled = async {
             while !trust.is_revoked(&claims(later)) {

@@ -10,13 +10,13 @@ use crate::{Config, Error, codes, store, throttle};
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
-pub(crate) struct Upkeep {
+pub(crate) struct Maintenance {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: Arc<Config>,
 }
 
-impl Upkeep {
+impl Maintenance {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut interval = tokio::time::interval(INTERVAL);
         while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
@@ -28,13 +28,13 @@ impl Upkeep {
 
     async fn sweep(&self) -> Result<(), Error> {
         let (now, config) = (self.clock.now(), self.config.clone());
-        for kind in throttle::Kind::ALL {
+        for kind in throttle::BucketKind::ALL {
             let config = config.clone();
             self.database.write(move |connection| throttle::sweep(connection, kind, &config.throttle, now)).await?;
         }
         let forget = move |connection: &mut AnyConnection| {
             codes::sweep(connection, now)?;
-            Ok::<_, Error>(store::known_address::delete_older(connection, now, throttle::KNOWN_FOR)?)
+            Ok::<_, Error>(store::known_address::delete_older(connection, now, throttle::KNOWN_NETWORK_LIFETIME)?)
         };
         self.database.write(forget).await?;
         let cut = now.minus(self.config.audit_retention);

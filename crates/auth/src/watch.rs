@@ -12,15 +12,15 @@ use tonic::Status;
 
 use crate::{
     revocation,
-    revocation::Covers,
-    trust::{Event, Trust},
+    revocation::RevocationTarget,
+    trust::{TrustEvent, TrustStore},
 };
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Tells one listener of keys and revocations until it goes away.
 pub(crate) async fn tell(
-    trust: Arc<Trust>,
+    trust: Arc<TrustStore>,
     sender: mpsc::Sender<Result<WatchTrustResponse, Status>>,
     shutdown: CancellationToken,
 ) {
@@ -39,8 +39,8 @@ pub(crate) async fn tell(
             // Who hears no heartbeat stops believing tokens: right, when we know nothing new ourselves.
             _ = heartbeat.tick() => if trust.is_fresh() { next = Some(PbEvent::Heartbeat(Heartbeat {})) },
             event = events.recv() => next = match event {
-                Ok(Event::Keys(keys)) => Some(PbEvent::Keys(key_set(keys))),
-                Ok(Event::Revoked(revocation)) => Some(PbEvent::Revocation(to_pb(revocation))),
+                Ok(TrustEvent::Keys(keys)) => Some(PbEvent::Keys(key_set(keys))),
+                Ok(TrustEvent::Revoked(revocation)) => Some(PbEvent::Revocation(to_pb(revocation))),
                 // The listener starts over, with a snapshot.
                 Err(broadcast::error::RecvError::Lagged(_) | broadcast::error::RecvError::Closed) => return,
             },
@@ -48,7 +48,7 @@ pub(crate) async fn tell(
     }
 }
 
-fn response(trust: &Trust, event: PbEvent) -> WatchTrustResponse {
+fn response(trust: &TrustStore, event: PbEvent) -> WatchTrustResponse {
     let age = trust.age().unwrap_or(Duration::MAX).as_millis();
     WatchTrustResponse { event: Some(event), age_milliseconds: u64::try_from(age).unwrap_or(u64::MAX) }
 }
@@ -66,8 +66,8 @@ pub(crate) fn key_set(keys: Vec<doorward_token::PublicKey>) -> KeySet {
 
 fn to_pb(revocation: revocation::Revocation) -> Revocation {
     let covers = match revocation.covers {
-        Covers::Subject(gid) => PbTarget::Subject(gid.to_string()),
-        Covers::Sid(sid) => PbTarget::Sid(sid),
+        RevocationTarget::Subject(gid) => PbTarget::Subject(gid.to_string()),
+        RevocationTarget::Sid(sid) => PbTarget::Sid(sid),
     };
     Revocation {
         target: Some(covers),

@@ -26,10 +26,10 @@ use std::{
 
 use directory::quiet_directory;
 use doorward_auth::{
-    Auth, Config, Credentials, Deps, Error, HashingConfig, Keys, MIGRATIONS, Password, Sealer, ThrottleConfig,
+    Auth, Config, Credentials, Dependencies, Error, HashingConfig, Keys, MIGRATIONS, Password, Sealer, ThrottleConfig,
     audit::Origin, keys::KeyState,
 };
-use doorward_domain::{Clock, ErrorCode, Gid, Ids, RandomIds, Timestamp};
+use doorward_domain::{Clock, ErrorCode, Gid, IdGenerator, RandomIdGenerator, Timestamp};
 use doorward_rpc::{
     Channel, Peer, RpcError, ServiceToken,
     auth::v1::{
@@ -45,15 +45,15 @@ use tokio_util::sync::CancellationToken;
 const START_SECONDS: i64 = 1_800_000_000;
 const CHEAP: HashingConfig = HashingConfig { memory_kib: 64, passes: 1, lanes: 1, workers: 1, queue: 64 };
 
-struct SetClock(AtomicI64);
+struct FixedClock(AtomicI64);
 
-impl Clock for SetClock {
+impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         Timestamp::from_micros(self.0.load(Ordering::SeqCst))
     }
 }
 
-impl SetClock {
+impl FixedClock {
     fn advance(&self, by: Duration) {
         self.0.fetch_add(i64::try_from(by.as_micros()).unwrap(), Ordering::SeqCst);
     }
@@ -61,7 +61,7 @@ impl SetClock {
 
 struct Fixture {
     test: TestDatabase,
-    clock: Arc<SetClock>,
+    clock: Arc<FixedClock>,
     credentials: Credentials,
     client: AuthClient<Channel>,
     shutdown: CancellationToken,
@@ -99,7 +99,7 @@ async fn start(test: TestDatabase, hashing: HashingConfig) -> Fixture {
 }
 
 async fn start_with(test: TestDatabase, config: Config) -> Fixture {
-    let clock = Arc::new(SetClock(AtomicI64::new(START_SECONDS * 1_000_000 + 250_000)));
+    let clock = Arc::new(FixedClock(AtomicI64::new(START_SECONDS * 1_000_000 + 250_000)));
     let shutdown = CancellationToken::new();
     let database = test.database.clone();
     let credentials = Credentials::new(database.clone(), clock.clone(), Arc::new(config.clone())).unwrap();
@@ -110,7 +110,7 @@ async fn start_with(test: TestDatabase, config: Config) -> Fixture {
 /// A process that follows a directory, ready to vouch for tokens.
 async fn serve(
     test: &TestDatabase,
-    clock: &Arc<SetClock>,
+    clock: &Arc<FixedClock>,
     config: Config,
     shutdown: &CancellationToken,
 ) -> AuthClient<Channel> {
@@ -123,15 +123,15 @@ async fn serve(
 
 async fn serve_with(
     test: &TestDatabase,
-    clock: &Arc<SetClock>,
+    clock: &Arc<FixedClock>,
     (config, directory): (Config, Channel),
     shutdown: &CancellationToken,
 ) -> AuthClient<Channel> {
     let token = ServiceToken::new(Some("sixteen-characters".to_owned().into()));
-    let deps = Deps {
+    let deps = Dependencies {
         database: test.database.clone(),
         clock: clock.clone(),
-        ids: Arc::new(RandomIds),
+        ids: Arc::new(RandomIdGenerator),
         sealer: sealer(7),
         directory,
     };
@@ -170,7 +170,7 @@ impl Drop for Fixture {
 
 impl Fixture {
     async fn user(&self, password: &str) -> Gid {
-        let user = RandomIds.gid();
+        let user = RandomIdGenerator.gid();
         let hash = self.credentials.hash_new(Password::parse(password).unwrap()).await.unwrap();
         self.credentials.put_hashes(vec![(user, hash)]).await.unwrap();
         user
@@ -223,7 +223,7 @@ async fn a_login_gives_a_token_of_the_contract() {
             (Some(user), "correct horsf"),
             (Some(user), ""),
             (Some(user), "correct horse "),
-            (Some(RandomIds.gid()), "correct horse"),
+            (Some(RandomIdGenerator.gid()), "correct horse"),
             (None, "correct horse"),
         ] {
             assert_eq!(code(fixture.log_in(user, password).await), ErrorCode::UnknownUser);
@@ -311,7 +311,7 @@ async fn a_rotation_interrupts_nothing_and_a_retired_key_verifies_nothing() {
         let rotated = keys.rotate(Origin::command_line()).await.unwrap();
         let kid = |state| rotated.iter().find(|key| key.state == state).unwrap().kid.clone();
         assert_eq!(rotated.len(), 3);
-        assert!(matches!(keys.retire(&kid(KeyState::Active), Origin::command_line()).await, Err(Error::KeyActive)));
+        assert!(matches!(keys.retire(&kid(KeyState::Active), Origin::command_line()).await, Err(Error::KeyIsActive)));
         assert!(matches!(keys.retire("nothing", Origin::command_line()).await, Err(Error::KeyNotFound)));
         let new = loop {
             let token = fixture.log_in(Some(user), "correct horse").await.unwrap();
@@ -383,7 +383,7 @@ async fn stored_hash(fixture: &Fixture, user: Gid) -> String {
 async fn a_foreign_hash_works_and_is_replaced_at_the_next_login() {
     for fixture in both(CHEAP).await {
         for foreign in FOREIGN {
-            let user = RandomIds.gid();
+            let user = RandomIdGenerator.gid();
             fixture.credentials.put_hashes(vec![(user, foreign.to_owned())]).await.unwrap();
             assert_eq!(code(fixture.log_in(Some(user), "wrong password").await), ErrorCode::UnknownUser, "{foreign}");
             assert_eq!(stored_hash(&fixture, user).await, foreign);
@@ -407,7 +407,8 @@ async fn a_hash_that_costs_too_much_is_not_taken() {
         "plain text",
         "",
     ] {
-        let refused = fixture.credentials.set_hash(RandomIds.gid(), costly.to_owned(), Origin::command_line()).await;
+        let refused =
+            fixture.credentials.set_hash(RandomIdGenerator.gid(), costly.to_owned(), Origin::command_line()).await;
         assert!(matches!(refused, Err(Error::UnusableHash(_))), "{costly}");
     }
 }
@@ -415,10 +416,10 @@ async fn a_hash_that_costs_too_much_is_not_taken() {
 #[tokio::test]
 async fn without_the_service_token_nothing_is_answered() {
     let test = TestDatabase::sqlite(&MIGRATIONS);
-    let deps = Deps {
+    let deps = Dependencies {
         database: test.database.clone(),
-        clock: Arc::new(SetClock(AtomicI64::new(0))),
-        ids: Arc::new(RandomIds),
+        clock: Arc::new(FixedClock(AtomicI64::new(0))),
+        ids: Arc::new(RandomIdGenerator),
         sealer: sealer(7),
         directory: no_directory(),
     };

@@ -1,7 +1,7 @@
 //! Accounts, as people make, find, change and end their own.
 
 use doorward_domain::{Clock, DisplayName, Email, Gid, Malformed, Timezone, UserStatus, Username, languages};
-use doorward_mail::{Letter, NewMail};
+use doorward_mail::{MailContent, NewMail};
 use doorward_storage::AnyConnection;
 
 use crate::{
@@ -17,7 +17,7 @@ const MAX_ACCOUNTS: i64 = 100;
 
 /// By what accounts are looked for.
 #[derive(Debug, Clone)]
-pub enum By {
+pub enum AccountQuery {
     Username(String),
     Email(String),
     /// An address that accounts have, or else a username.
@@ -65,7 +65,7 @@ impl Directory {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn find_accounts(&self, by: By, statuses: &'static [UserStatus]) -> Result<Vec<User>, Error> {
+    pub async fn find_accounts(&self, by: AccountQuery, statuses: &'static [UserStatus]) -> Result<Vec<User>, Error> {
         Ok(self.database.peek(move |connection| find_accounts(connection, &by, statuses)).await?)
     }
 
@@ -134,9 +134,9 @@ impl Directory {
                 }
                 // An address that an earlier release accepted and this one does not gets no email.
                 if let Some(to) = old.and_then(|old| Email::parse(&old).ok()) {
-                    let outbox = outbox.ok_or(Error::MailOff)?;
+                    let outbox = outbox.ok_or(Error::MailDisabled)?;
                     let username = user.username.clone().unwrap_or_default();
-                    let letter = Letter::EmailChanged { username, email: email.to_string() };
+                    let letter = MailContent::EmailChanged { username, email: email.to_string() };
                     let (language, user) = (user.language.clone(), Some(gid));
                     let mail = NewMail { id, to, language, letter, topic: None, expires_at: None, user };
                     outbox.put(connection, mail, clock.now())?;
@@ -160,14 +160,14 @@ pub(crate) fn parse_username(text: &str) -> Result<Username, Error> {
 
 pub(crate) fn find_accounts(
     connection: &mut AnyConnection,
-    by: &By,
+    by: &AccountQuery,
     statuses: &[UserStatus],
 ) -> doorward_storage::Result<Vec<User>> {
     let is_account = |user: &User| statuses.contains(&user.status) && user.username.is_some();
     let found: Vec<User> = match by {
-        By::Username(text) => by_username(connection, text)?,
-        By::Email(text) => by_email(connection, text)?,
-        By::Either(text) => {
+        AccountQuery::Username(text) => by_username(connection, text)?,
+        AccountQuery::Email(text) => by_email(connection, text)?,
+        AccountQuery::Either(text) => {
             let found = by_email(connection, text)?;
             if found.iter().any(is_account) { found } else { by_username(connection, text)? }
         }
@@ -210,7 +210,7 @@ fn create_account(connection: &mut AnyConnection, new: NewAccount, clock: &dyn C
     } else {
         match store::user::insert_many(connection, std::slice::from_ref(&account), clock.now()) {
             // Who creates many at once, at the command line, doesn't hold the lock meanwhile.
-            Err(doorward_storage::Error::Unique(_)) => return Err(Error::UsernameTaken),
+            Err(doorward_storage::Error::UniqueViolation(_)) => return Err(Error::UsernameTaken),
             done => done?,
         }
     }
@@ -260,12 +260,12 @@ pub(crate) fn save(connection: &mut AnyConnection, old: &User, new: &User, clock
     }
     match store::user::update(connection, new, clock.now()) {
         // As above.
-        Err(doorward_storage::Error::Unique(_)) => return Err(Error::UsernameTaken),
+        Err(doorward_storage::Error::UniqueViolation(_)) => return Err(Error::UsernameTaken),
         done => done?,
     }
     let mut changes = vec![users::change(Action::Update, new.gid, new.status.as_str())];
     if old.email != new.email {
-        changes.push(NewChange::Address(new.gid));
+        changes.push(NewChange::EmailChanged(new.gid));
     }
     feed::append(connection, changes, clock)?;
     Ok(())

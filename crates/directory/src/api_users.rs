@@ -7,8 +7,8 @@ use crate::{
     Actor, Directory, Error,
     feed::{self, NewChange},
     members,
-    model::{Action, ApiUser, Membership, User},
-    policy::Deed,
+    model::{Action, Membership, User, UserIsApiUser},
+    policy::Permission,
     store, users,
 };
 
@@ -16,7 +16,7 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], [`Error::LimitReached`], and those of the
     /// database.
-    pub async fn create_api_user(&self, actor: Actor, project: Gid, name: String) -> Result<ApiUser, Error> {
+    pub async fn create_api_user(&self, actor: Actor, project: Gid, name: String) -> Result<UserIsApiUser, Error> {
         let (clock, gid, limits) = (self.clock.clone(), self.ids.gid(), self.limits);
         let create = move |connection: &mut AnyConnection| {
             feed::lock(connection)?;
@@ -33,7 +33,7 @@ impl Directory {
 
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and database errors.
-    pub async fn get_api_user(&self, actor: Actor, project: Gid, user: Gid) -> Result<ApiUser, Error> {
+    pub async fn get_api_user(&self, actor: Actor, project: Gid, user: Gid) -> Result<UserIsApiUser, Error> {
         self.database
             .read(move |connection| {
                 authorise(connection, actor, project)?;
@@ -44,7 +44,13 @@ impl Directory {
 
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], [`Error::Malformed`], and database errors.
-    pub async fn rename_api_user(&self, actor: Actor, project: Gid, user: Gid, name: String) -> Result<ApiUser, Error> {
+    pub async fn rename_api_user(
+        &self,
+        actor: Actor,
+        project: Gid,
+        user: Gid,
+        name: String,
+    ) -> Result<UserIsApiUser, Error> {
         let clock = self.clock.clone();
         self.change_api_user(actor, project, user, move |connection, api_user| {
             rename(connection, api_user, &display_name(&name)?, &*clock)
@@ -62,7 +68,7 @@ impl Directory {
         project: Gid,
         user: Gid,
         is_active: bool,
-    ) -> Result<ApiUser, Error> {
+    ) -> Result<UserIsApiUser, Error> {
         let clock = self.clock.clone();
         self.change_api_user(actor, project, user, move |connection, api_user| {
             set_status(connection, api_user, is_active, &*clock)
@@ -81,7 +87,7 @@ impl Directory {
     async fn change_api_user<T, F>(&self, actor: Actor, project: Gid, user: Gid, change: F) -> Result<T, Error>
     where
         T: Send + 'static,
-        F: FnOnce(&mut AnyConnection, ApiUser) -> Result<T, Error> + Send + 'static,
+        F: FnOnce(&mut AnyConnection, UserIsApiUser) -> Result<T, Error> + Send + 'static,
     {
         self.change(move |connection| {
             feed::lock(connection)?;
@@ -99,7 +105,7 @@ fn display_name(text: &str) -> Result<DisplayName, Error> {
 
 fn authorise(connection: &mut AnyConnection, actor: Actor, project: Gid) -> Result<(), Error> {
     match actor.active(connection)? {
-        Some(caller) => members::authorise(connection, project, &caller, Deed::ManageApiUsers),
+        Some(caller) => members::authorise(connection, project, &caller, Permission::ManageApiUsers),
         None => store::project::find(connection, project)?
             .filter(|project| project.status == ProjectStatus::Active)
             .map(drop)
@@ -107,12 +113,12 @@ fn authorise(connection: &mut AnyConnection, actor: Actor, project: Gid) -> Resu
     }
 }
 
-fn get(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<ApiUser, Error> {
+fn get(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<UserIsApiUser, Error> {
     let membership = store::membership::find(connection, project, user)?
         .filter(|membership| membership.role == Role::Api)
         .ok_or(Error::NotAnApiUser)?;
     let user = store::user::find(connection, user)?.ok_or(Error::NotAnApiUser)?;
-    Ok(ApiUser { user, membership })
+    Ok(UserIsApiUser { user, membership })
 }
 
 fn create(
@@ -121,7 +127,7 @@ fn create(
     gid: Gid,
     name: &DisplayName,
     clock: &dyn Clock,
-) -> Result<ApiUser, Error> {
+) -> Result<UserIsApiUser, Error> {
     let user = User {
         gid,
         username: None,
@@ -147,15 +153,15 @@ fn create(
         NewChange::Membership { before: None, after: Some(membership.clone()) },
     ];
     feed::append(connection, changes, clock)?;
-    Ok(ApiUser { user, membership })
+    Ok(UserIsApiUser { user, membership })
 }
 
 fn rename(
     connection: &mut AnyConnection,
-    mut api_user: ApiUser,
+    mut api_user: UserIsApiUser,
     name: &DisplayName,
     clock: &dyn Clock,
-) -> Result<ApiUser, Error> {
+) -> Result<UserIsApiUser, Error> {
     let user = &mut api_user.user;
     if user.name != name.as_str() {
         user.name = name.to_string();
@@ -167,16 +173,16 @@ fn rename(
 
 fn set_status(
     connection: &mut AnyConnection,
-    mut api_user: ApiUser,
+    mut api_user: UserIsApiUser,
     is_active: bool,
     clock: &dyn Clock,
-) -> Result<ApiUser, Error> {
+) -> Result<UserIsApiUser, Error> {
     let (status, membership_status) = if is_active {
         (UserStatus::Active, MembershipStatus::Active)
     } else {
         (UserStatus::Inactive, MembershipStatus::Inactive)
     };
-    let ApiUser { user, membership } = &mut api_user;
+    let UserIsApiUser { user, membership } = &mut api_user;
     if (user.status, membership.status) != (status, membership_status) {
         let before = Some(membership.clone());
         (user.status, membership.status) = (status, membership_status);
@@ -191,8 +197,8 @@ fn set_status(
     Ok(api_user)
 }
 
-fn delete(connection: &mut AnyConnection, api_user: &ApiUser, clock: &dyn Clock) -> Result<(), Error> {
-    let ApiUser { user, membership } = api_user;
+fn delete(connection: &mut AnyConnection, api_user: &UserIsApiUser, clock: &dyn Clock) -> Result<(), Error> {
+    let UserIsApiUser { user, membership } = api_user;
     store::membership::delete_all_of_user(connection, user.gid)?;
     store::user::delete(connection, user.gid)?;
     let left = NewChange::Membership { before: Some(membership.clone()), after: None };

@@ -4,11 +4,12 @@ use doorward_domain::{Gid, Role};
 use doorward_rpc::directory::v1 as pb;
 
 use crate::{
-    Member, MembersView, News, Row,
+    Member, SyncPage, SyncRow, VisibleMembers,
     feed::MEMBERSHIPS,
     init::Init,
     model::{
-        Action, ApiUser, Change, Membership, Notice, Notifications, Person, Project, ProjectItem, ProjectOptions, User,
+        Action, Change, FeedEvent, Membership, Notifications, Project, ProjectItem, ProjectOptions, User,
+        UserIsApiUser, UserSummary,
     },
     project_init::ProjectInit,
     scope::Scope,
@@ -72,7 +73,7 @@ fn options(options: ProjectOptions) -> pb::ProjectOptions {
 }
 
 /// Members, each as the caller sees them.
-pub(crate) fn members(view: MembersView) -> pb::MembersResponse {
+pub(crate) fn members(view: VisibleMembers) -> pb::MembersResponse {
     let (mut users, mut memberships) = (Vec::new(), Vec::new());
     for Member { user: person, membership: own } in view.members {
         if person.gid == view.caller {
@@ -91,8 +92,8 @@ pub(crate) fn stranger_member(Member { user, membership: own }: Member) -> (pb::
     (short(user), membership(&own, None))
 }
 
-pub(crate) fn api_user(api_user: ApiUser) -> pb::ApiUserResponse {
-    let ApiUser { user, membership: own } = api_user;
+pub(crate) fn api_user(api_user: UserIsApiUser) -> pb::ApiUserResponse {
+    let UserIsApiUser { user, membership: own } = api_user;
     let options = owner_options(&own, true);
     pb::ApiUserResponse { user: Some(short(user)), membership: Some(membership(&own, options)) }
 }
@@ -136,7 +137,7 @@ pub(crate) fn user(user: User) -> pb::User {
     }
 }
 
-fn person(person: Person) -> pb::User {
+fn person(person: UserSummary) -> pb::User {
     pb::User {
         gid: person.gid.to_string(),
         username: person.username,
@@ -212,8 +213,8 @@ pub(crate) const fn known_action(action: pb::Action) -> Option<Action> {
     }
 }
 
-pub(crate) fn news(news: News) -> pb::SyncResponse {
-    let row = |row: Row| pb::SyncRow {
+pub(crate) fn news(news: SyncPage) -> pb::SyncResponse {
+    let row = |row: SyncRow| pb::SyncRow {
         feed: feed_kind(row.is_published).into(),
         cursor: row.cursor,
         action: action(row.action).into(),
@@ -233,14 +234,14 @@ const fn feed_kind(is_published: bool) -> pb::FeedKind {
 }
 
 /// What one user is told, or not all to whom it is told, is not for a gateway to decide.
-pub(crate) fn notice(notice: Notice) -> pb::FeedEvent {
+pub(crate) fn notice(notice: FeedEvent) -> pb::FeedEvent {
     let is_personal = matches!(notice.scope, Scope::User(_))
         || notice.first_cursor.is_some()
         || notice.action == Action::Delete
             && notice.data_type != MEMBERSHIPS
-            && !matches!(notice.scope, Scope::Rows(_));
+            && !matches!(notice.scope, Scope::ProjectFeed(_));
     let scope = notice.scope.to_string();
-    let row = Row::of(notice);
+    let row = SyncRow::of(notice);
     let feed = feed_kind(row.is_published).into();
     if is_personal {
         return pb::FeedEvent {

@@ -12,7 +12,7 @@ use crate::{
     Directory, Error,
     feed::{self, NewChange},
     places,
-    store::email::{self, Holder},
+    store::email::{self, AddressHolder},
 };
 
 pub(crate) const STEP: Step =
@@ -82,10 +82,10 @@ fn migrate(connection: &mut AnyConnection, clock: &dyn Clock) -> Result<(), door
 /// Decides which of the accounts with an address conflict, and leaves at most one placeholder account. Repeating it changes
 /// nothing.
 fn resolve(connection: &mut AnyConnection, address: &str, now: Timestamp) -> Result<Vec<NewChange>, Error> {
-    let (accounts, placeholders): (Vec<Holder>, Vec<Holder>) =
+    let (accounts, placeholders): (Vec<AddressHolder>, Vec<AddressHolder>) =
         email::list_holders(connection, address)?.into_iter().partition(|holder| holder.is_account);
     let oldest = accounts.first().map(|account| account.email.to_lowercase());
-    let conflicts = |holder: &Holder| holder.is_account && oldest.as_ref() != Some(&holder.email.to_lowercase());
+    let conflicts = |holder: &AddressHolder| holder.is_account && oldest.as_ref() != Some(&holder.email.to_lowercase());
     for holder in accounts.iter().chain(&placeholders) {
         if conflicts(holder) != holder.is_marked {
             email::set_mark(connection, holder.user, conflicts(holder))?;
@@ -108,15 +108,15 @@ fn resolve(connection: &mut AnyConnection, address: &str, now: Timestamp) -> Res
 mod tests {
     use std::sync::Arc;
 
-    use doorward_domain::{DisplayName, Ids, RandomIds, Username};
+    use doorward_domain::{DisplayName, IdGenerator, RandomIdGenerator, Username};
     use doorward_storage::testing::TestDatabase;
 
     use super::*;
-    use crate::{By, MIGRATIONS, NewUser, model::User, store};
+    use crate::{AccountQuery, MIGRATIONS, NewUser, model::User, store};
 
     fn user(username: &str, written: &str) -> User {
         let name = DisplayName::parse_or_empty("").unwrap();
-        let user = NewUser::new(RandomIds.gid(), Username::parse(username).unwrap(), None, name).into_user();
+        let user = NewUser::new(RandomIdGenerator.gid(), Username::parse(username).unwrap(), None, name).into_user();
         User { email: Some(written.to_owned()), ..user }
     }
 
@@ -131,7 +131,7 @@ mod tests {
     #[tokio::test]
     async fn the_oldest_account_keeps_the_address_whatever_the_order_and_the_spelling() {
         for test in TestDatabase::both(&MIGRATIONS) {
-            let directory = Directory::new(test.database.clone(), Arc::new(SystemClock), Arc::new(RandomIds));
+            let directory = Directory::new(test.database.clone(), Arc::new(SystemClock), Arc::new(RandomIdGenerator));
             // The oldest has the canonical spelling, or not.
             let users = [
                 (user("a2", "a@example.org"), 2),
@@ -161,7 +161,7 @@ mod tests {
             let pairs: Vec<_> = conflicts.iter().map(|conflict| (conflict.user, conflict.holder.unwrap())).collect();
             assert_eq!(pairs, [(gid("a2"), gid("a1")), (gid("a3"), gid("a1")), (gid("b2"), gid("b1"))]);
             for (address, names) in [("a", &["a1"] as &[_]), ("b", &["b1", "b3"]), ("\"\\C\"", &["c1", "c2"])] {
-                let by = By::Email(format!("{address}@example.org"));
+                let by = AccountQuery::Email(format!("{address}@example.org"));
                 let found = directory.find_accounts(by, &[UserStatus::Active]).await.unwrap();
                 let found: Vec<_> = found.iter().map(|user| user.username.as_deref().unwrap()).collect();
                 assert_eq!(found, names, "{address}");

@@ -33,7 +33,7 @@ pub enum Error {
     #[error("no API user of this project")]
     NotAnApiUser,
     #[error("an API user belongs to its own project")]
-    ApiUser,
+    UserIsApiUser,
     #[error("the user is a member already")]
     AlreadyMember,
     #[error("no such member of the project")]
@@ -46,13 +46,13 @@ pub enum Error {
     #[error("the invitation is not open any more")]
     InviteInvalid,
     #[error("the member is deactivated")]
-    MemberInactive,
+    MembershipInactive,
     #[error("the member has not accepted yet")]
     MemberNotActive,
     #[error("that can't be done to the owner of the project")]
-    Owner,
+    UserIsOwner,
     #[error("no mails are sent: set smtp_url and mail_from, or log_mails")]
-    MailOff,
+    MailDisabled,
     #[error("the project is deleted already")]
     ProjectDeleted,
     #[error("the project is not deleted")]
@@ -60,13 +60,13 @@ pub enum Error {
     #[error("the language is not in the global list")]
     UnknownLanguage,
     #[error("it is there already")]
-    AlreadyThere,
+    AlreadyInList,
     #[error("it is not there")]
-    NotThere,
+    NotInList,
     #[error("the last one must stay")]
-    LastOne,
+    LastInList,
     #[error("there are as many as there may be")]
-    TooMany,
+    TooManyItems,
     /// Projects of a user, or memberships of a project.
     #[error("the limit is reached")]
     LimitReached,
@@ -96,26 +96,26 @@ impl From<Error> for RpcError {
             Error::CallerNotActive => Self::new(ErrorCode::Unauthenticated),
             Error::Forbidden => Self::new(ErrorCode::Forbidden),
             Error::NotAnApiUser => unprocessable("not_an_api_user"),
-            Error::ApiUser => unprocessable("api_user"),
+            Error::UserIsApiUser => unprocessable("api_user"),
             Error::AlreadyMember => unprocessable("already_member"),
             Error::MemberNotFound => unprocessable("member_not_found"),
             Error::NotAMember => unprocessable("not_a_member"),
             Error::NotInvited => unprocessable("not_invited"),
             Error::InviteInvalid => Self::new(ErrorCode::InviteInvalid),
-            Error::MemberInactive => unprocessable("inactive"),
+            Error::MembershipInactive => unprocessable("inactive"),
             Error::MemberNotActive => unprocessable("not_active"),
-            Error::Owner => unprocessable("owner"),
-            Error::MailOff => {
+            Error::UserIsOwner => unprocessable("owner"),
+            Error::MailDisabled => {
                 tracing::warn!("{error}");
                 Self::unavailable()
             }
             Error::ProjectDeleted => unprocessable("already_deleted"),
             Error::ProjectNotDeleted => unprocessable("not_deleted"),
             Error::UnknownLanguage => unprocessable("unknown_language"),
-            Error::AlreadyThere => unprocessable("already_there"),
-            Error::NotThere => unprocessable("not_there"),
-            Error::LastOne => unprocessable("last_one"),
-            Error::TooMany => unprocessable("too_many"),
+            Error::AlreadyInList => unprocessable("already_there"),
+            Error::NotInList => unprocessable("not_there"),
+            Error::LastInList => unprocessable("last_one"),
+            Error::TooManyItems => unprocessable("too_many"),
             Error::LimitReached => unprocessable("limit_reached"),
             Error::CursorExpired => unprocessable("cursor_expired"),
             Error::MediaNotFound => unprocessable("media_not_found"),

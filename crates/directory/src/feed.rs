@@ -10,21 +10,21 @@ use doorward_domain::{Clock, Gid, ProjectStatus, Timestamp};
 use doorward_storage::{AnyConnection, Result};
 
 use crate::{
-    model::{Action, Change, Membership, Notice, Project},
+    model::{Action, Change, FeedEvent, Membership, Project},
     scope::Scope,
-    sight::{self, Sight},
+    sight::{self, Visibility},
     store,
 };
 
 pub(crate) const USERS: &str = "cc.users";
 pub(crate) const PROJECTS: &str = "cc.projects";
 pub(crate) const MEMBERSHIPS: &str = "cc.projects_members";
-pub(crate) const VERSION: &str = "cc.version";
+pub(crate) const API_VERSION: &str = "cc.version";
 /// In place of a user, in the key of a membership: all of a project's.
 pub(crate) const ALL_MEMBERS: &str = "*";
 
 /// On which other processes over the same PostgreSQL are woken up.
-pub(crate) const CHANNEL: &str = "doorward_feed";
+pub(crate) const NOTIFY_CHANNEL: &str = "doorward_feed";
 
 /// What a writer has to say about one change.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub(crate) enum NewChange {
         status: &'static str,
     },
     /// A user has another address than before.
-    Address(Gid),
+    EmailChanged(Gid),
     /// None: there was none, or is none any more.
     Membership {
         before: Option<Membership>,
@@ -48,9 +48,9 @@ pub(crate) enum NewChange {
         before: Option<Project>,
         after: Option<Project>,
     },
-    Release(String),
+    ApiVersion(String),
     /// What a service publishes.
-    Row {
+    SyncRow {
         project: Gid,
         action: Action,
         data_type: String,
@@ -72,50 +72,50 @@ pub(crate) fn append(connection: &mut AnyConnection, changes: Vec<NewChange>, cl
         return Ok(cursor);
     }
     let mut page =
-        Page { cursor, now: clock.now(), changes: Vec::new(), notices: Vec::new(), statuses: HashMap::new() };
+        FeedPage { cursor, now: clock.now(), changes: Vec::new(), notices: Vec::new(), statuses: HashMap::new() };
     for change in changes {
         page.tell(connection, change)?;
     }
     store::feed::set_head(connection, page.cursor)?;
     store::feed::insert_many(connection, page.changes)?;
     store::notice::insert_many(connection, page.notices)?;
-    store::feed::notify(connection, CHANNEL)?;
+    store::feed::notify(connection, NOTIFY_CHANNEL)?;
     Ok(page.cursor)
 }
 
 /// What a transaction adds to the feed.
-struct Page {
+struct FeedPage {
     /// The last one that was given out.
     cursor: i64,
     now: Timestamp,
     changes: Vec<Change>,
-    notices: Vec<Notice>,
+    notices: Vec<FeedEvent>,
     /// Of projects, after the transaction.
     statuses: HashMap<Gid, ProjectStatus>,
 }
 
-impl Page {
+impl FeedPage {
     fn tell(&mut self, connection: &mut AnyConnection, change: NewChange) -> Result<()> {
         match change {
             NewChange::User { action, gid, status } => self.user(connection, action, gid, status),
-            NewChange::Address(user) => self.address(connection, user),
+            NewChange::EmailChanged(user) => self.address(connection, user),
             NewChange::Membership { before, after } => self.membership(connection, before.as_ref(), after.as_ref()),
             NewChange::PurgedMembership(membership) => {
                 self.change(Action::Delete, MEMBERSHIPS, key(membership.project, membership.user), "");
                 Ok(())
             }
             NewChange::Project { before, after } => self.project(connection, before.as_ref(), after.as_ref()),
-            NewChange::Release(release) => {
-                self.change(Action::Update, VERSION, release.clone(), "");
-                self.notice(Scope::All, Action::Update, VERSION, release);
+            NewChange::ApiVersion(release) => {
+                self.change(Action::Update, API_VERSION, release.clone(), "");
+                self.notice(Scope::Everyone, Action::Update, API_VERSION, release);
                 Ok(())
             }
-            NewChange::Row { project, action, data_type, data_key } => {
+            NewChange::SyncRow { project, action, data_type, data_key } => {
                 self.change(action, &data_type, data_key.clone(), "");
                 if let Some(change) = self.changes.last_mut() {
                     change.project = Some(project);
                 }
-                self.notice(Scope::Rows(project), action, &data_type, data_key);
+                self.notice(Scope::ProjectFeed(project), action, &data_type, data_key);
                 Ok(())
             }
         }
@@ -138,7 +138,7 @@ impl Page {
     /// Under the last cursor.
     fn notice(&mut self, scope: Scope, action: Action, data_type: &str, data_key: String) {
         let (cursor, first_cursor, data_type) = (self.cursor, None, data_type.to_owned());
-        self.notices.push(Notice { scope, cursor, first_cursor, action, data_type, data_key });
+        self.notices.push(FeedEvent { scope, cursor, first_cursor, action, data_type, data_key });
     }
 
     /// Under the next cursor, for what is no change of the entry itself: it comes into sight, or goes out of it.
@@ -183,7 +183,7 @@ impl Page {
             Action::Update => {
                 self.notice(Scope::User(gid), action, USERS, gid.to_string());
                 for project in store::init::projects_that_show(connection, gid)? {
-                    self.notice(Scope::Project(project), action, USERS, gid.to_string());
+                    self.notice(Scope::ProjectMembers(project), action, USERS, gid.to_string());
                 }
             }
         }
@@ -194,7 +194,7 @@ impl Page {
     fn address(&mut self, connection: &mut AnyConnection, user: Gid) -> Result<()> {
         for (own, project) in store::init::own(connection, user)? {
             let is_elsewhere = own.notifications.as_ref().is_some_and(|wanted| wanted.email.is_some());
-            if !is_elsewhere && sight::of(project.status, Some(&own)) > Sight::None {
+            if !is_elsewhere && sight::of(project.status, Some(&own)) > Visibility::None {
                 self.sighting(Scope::User(user), Action::Update, MEMBERSHIPS, key(project.gid, user));
             }
         }
@@ -240,7 +240,7 @@ mod tests {
         let gives_up = (writer * ROUNDS + round).is_multiple_of(7);
         let done = database
             .write(move |connection| {
-                let change = |number| NewChange::Row {
+                let change = |number| NewChange::SyncRow {
                     project: PROJECT.parse().unwrap(),
                     action: Action::Insert,
                     data_type: "records".to_owned(),
@@ -323,7 +323,7 @@ mod tests {
         let shutdown = CancellationToken::new();
         listen(
             database.url(),
-            CHANNEL,
+            NOTIFY_CHANNEL,
             move || {
                 let _ = sender.send(());
             },

@@ -8,14 +8,14 @@ use tokio::sync::Mutex;
 use crate::{Directory, Error, store};
 
 #[derive(Default)]
-pub(crate) struct Head {
+pub(crate) struct FeedHead {
     asked: AtomicU64,
-    last: Mutex<Read>,
+    last: Mutex<HeadRead>,
 }
 
 /// A read that began after so many had asked. None when it failed.
 #[derive(Default)]
-struct Read {
+struct HeadRead {
     answers: u64,
     cursor: Option<i64>,
 }
@@ -34,7 +34,7 @@ impl Directory {
         let answers = self.head.asked.load(Ordering::SeqCst);
         let read = self.database.peek(store::feed::head).await.map_err(Error::from);
         // Only now: who goes away in the middle of a read leaves it to the next.
-        *last = Read { answers, cursor: read.as_ref().ok().copied() };
+        *last = HeadRead { answers, cursor: read.as_ref().ok().copied() };
         read
     }
 }

@@ -7,15 +7,15 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Caller, Directory, Error,
-    model::{Membership, Person, Project, User},
-    sight::{self, Sight},
+    model::{Membership, Project, User, UserSummary},
+    sight::{self, Visibility},
     store,
 };
 
 #[derive(Debug)]
 pub struct Init {
     pub caller: User,
-    pub people: Vec<Person>,
+    pub people: Vec<UserSummary>,
     pub projects: Vec<Project>,
     pub own_memberships: Vec<Membership>,
     /// Of the other members of the caller's projects.
@@ -74,5 +74,5 @@ pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<(Vec<Memb
 }
 
 pub(crate) fn is_seen_by_holder(membership: &Membership, project: &Project) -> bool {
-    sight::of(project.status, Some(membership)) > Sight::None
+    sight::of(project.status, Some(membership)) > Visibility::None
 }

@@ -1,7 +1,7 @@
 //! Invitations: made, answered, withdrawn; and how somebody's membership goes on. `membership.rs` has the table.
 
 use doorward_domain::{Email, Gid, ProjectStatus, Role};
-use doorward_mail::{Letter, NewMail, Outbox};
+use doorward_mail::{MailContent, NewMail, Outbox};
 use doorward_storage::AnyConnection;
 
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     membership::{self, Step},
     model::{Action, Membership, Project, User},
     places::{self, Invitee},
-    policy::Deed,
+    policy::Permission,
     store, users,
 };
 
@@ -28,7 +28,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::UserNotFound`], [`Error::AlreadyMember`],
-    /// [`Error::MemberInactive`], [`Error::LimitReached`], [`Error::MailOff`], and database errors.
+    /// [`Error::MembershipInactive`], [`Error::LimitReached`], [`Error::MailDisabled`], and database errors.
     pub async fn invite_member(&self, caller: Caller, project: Gid, name: String) -> Result<Member, Error> {
         let new_gid = self.ids.gid();
         self.invite((caller, project, Step::Invite), move |connection, caller| {
@@ -43,7 +43,7 @@ impl Directory {
     /// As [`invite_member`](Self::invite_member), and [`Error::NotAMember`].
     pub async fn resend_invitation(&self, caller: Caller, project: Gid, user: Gid) -> Result<Member, Error> {
         self.invite((caller, project, Step::Resend), move |connection, _| {
-            Ok(Invitee::Known(store::user::find(connection, user)?.ok_or(Error::NotAMember)?))
+            Ok(Invitee::Existing(store::user::find(connection, user)?.ok_or(Error::NotAMember)?))
         })
         .await
     }
@@ -59,14 +59,14 @@ impl Directory {
             .change(move |connection| {
                 feed::lock(connection)?;
                 let inviter = caller.active(connection)?;
-                members::authorise(connection, project, &inviter, Deed::ManageMembers)?;
-                let outbox = outbox.ok_or(Error::MailOff)?;
+                members::authorise(connection, project, &inviter, Permission::ManageMembers)?;
+                let outbox = outbox.ok_or(Error::MailDisabled)?;
                 let project = store::project::find(connection, project)?.ok_or(Error::Forbidden)?;
                 let inviter = inviter.user();
                 let now = clock.now();
                 let (user, mut changes) = match find(connection, inviter)? {
-                    Invitee::Known(user) => (user, Vec::new()),
-                    Invitee::New(user) => {
+                    Invitee::Existing(user) => (user, Vec::new()),
+                    Invitee::Placeholder(user) => {
                         store::user::insert_many(connection, std::slice::from_ref(&user), now)?;
                         let inserted = users::change(Action::Insert, user.gid, user.status.as_str());
                         (user, vec![inserted])
@@ -181,7 +181,7 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::NotAMember`], [`Error::Owner`], [`Error::Forbidden`] to API users, and those of the database.
+    /// [`Error::NotAMember`], [`Error::UserIsOwner`], [`Error::Forbidden`] to API users, and those of the database.
     pub async fn leave_project(&self, caller: Caller, project: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.change(move |connection| {
@@ -198,14 +198,14 @@ impl Directory {
     /// By the owner or an administrator, or by the member themself.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::Owner`], [`Error::ApiUser`], and database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::UserIsOwner`], [`Error::UserIsApiUser`], and database errors.
     pub async fn remove_member(&self, actor: Actor, project: Gid, user: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
             let caller = actor.active(connection)?;
             let is_own = caller.as_ref().is_some_and(|caller| caller.gid() == user);
-            let deed = if is_own { Deed::Enter } else { Deed::ManageMembers };
+            let deed = if is_own { Permission::Enter } else { Permission::ManageMembers };
             authorise(connection, caller.as_ref(), project, deed)?;
             let (_, changes) = take(connection, project, user, Step::Remove, clock.now())?;
             let mut changes: Vec<NewChange> = changes.into_iter().collect();
@@ -220,7 +220,7 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::Forbidden`], [`Error::NotAMember`], [`Error::MemberNotActive`], [`Error::Owner`], [`Error::ApiUser`], and
+    /// [`Error::Forbidden`], [`Error::NotAMember`], [`Error::MemberNotActive`], [`Error::UserIsOwner`], [`Error::UserIsApiUser`], and
     /// those of the database.
     pub async fn set_member_status(
         &self,
@@ -233,7 +233,7 @@ impl Directory {
         self.change(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active(connection)?;
-            members::authorise(connection, project, &caller, Deed::ManageMembers)?;
+            members::authorise(connection, project, &caller, Permission::ManageMembers)?;
             let step = if is_active { Step::Activate } else { Step::Deactivate };
             let (membership, changes) = take(connection, project, user, step, clock.now())?;
             if let Some(changed) = changes {
@@ -304,7 +304,7 @@ fn send(
     let Some(to) = email else { return Ok(()) };
     let shown =
         if inviter.name.is_empty() { inviter.username.clone().unwrap_or_default() } else { inviter.name.clone() };
-    let letter = Letter::Invitation {
+    let letter = MailContent::Invitation {
         inviter: shown,
         project: project.name.clone(),
         invitee_gid: id.to_string(),
@@ -326,7 +326,7 @@ fn authorise(
     connection: &mut AnyConnection,
     caller: Option<&ActiveCaller>,
     project: Gid,
-    deed: Deed,
+    deed: Permission,
 ) -> Result<(), Error> {
     match caller {
         Some(caller) => members::authorise(connection, project, caller, deed),

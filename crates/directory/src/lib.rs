@@ -40,35 +40,35 @@ mod watching;
 use std::{sync::Arc, time::Duration};
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use doorward_domain::{ApiVersion, Clock, Ids};
-use doorward_mail::{MailConfig, Outbox, Unsealed, Worker};
+use doorward_domain::{ApiVersion, Clock, IdGenerator};
+use doorward_mail::{MailConfig, Outbox, PlainContent, Worker};
 use doorward_rpc::{
     ServiceToken,
     directory::v1::directory_server::DirectoryServer,
     server::{self, Listeners},
 };
-use doorward_service_tokens::{Gate, Guard};
+use doorward_service_tokens::{AuthenticatedService, ClientAuthenticator};
 use doorward_storage::{AnyConnection, Database, Migrations, listen};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-pub use accounts::{By, NewAccount, UserChange};
+pub use accounts::{AccountQuery, NewAccount, UserChange};
 pub use caller::{Actor, Caller};
 pub use email_conflicts::EmailConflict;
 pub use error::Error;
 pub use init::Init;
 pub use invitations::Member;
 pub use limits::Limits;
-pub use logins::Who;
+pub use logins::LoginIdentifier;
 pub use operator::UserEdit;
-pub use options::{FullProject, LanguageChange, List};
+pub use options::{FullProject, LanguageChange, ListRef};
 pub use project_init::ProjectInit;
 pub use project_life::ProjectChange;
 pub use publish::PublishedRow;
-pub use sync::{News, Row, Since};
+pub use sync::{SyncCursors, SyncPage, SyncRow};
 pub use users::NewUser;
-pub use views::{MemberChange, MembersView, NotificationsChange};
+pub use views::{MemberChange, NotificationsChange, VisibleMembers};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -80,8 +80,8 @@ pub const MIGRATIONS: Migrations =
 pub struct Directory {
     database: Database,
     clock: Arc<dyn Clock>,
-    ids: Arc<dyn Ids>,
-    head: Arc<head::Head>,
+    ids: Arc<dyn IdGenerator>,
+    head: Arc<head::FeedHead>,
     /// Told of each change.
     news: watch::Sender<()>,
     /// None: no mails are sent.
@@ -94,11 +94,11 @@ pub struct Directory {
 }
 
 /// Languages of a new project, unless a setting says otherwise.
-pub const PROJECT_LANGUAGES: [&str; 2] = ["en", "nl"];
+pub const DEFAULT_PROJECT_LANGUAGES: [&str; 2] = ["en", "nl"];
 
 impl Directory {
     #[must_use]
-    pub fn new(database: Database, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+    pub fn new(database: Database, clock: Arc<dyn Clock>, ids: Arc<dyn IdGenerator>) -> Self {
         Self {
             database,
             clock,
@@ -106,7 +106,7 @@ impl Directory {
             head: Arc::default(),
             news: watch::Sender::new(()),
             outbox: None,
-            project_languages: PROJECT_LANGUAGES.map(str::to_owned).into(),
+            project_languages: DEFAULT_PROJECT_LANGUAGES.map(str::to_owned).into(),
             api_version: ApiVersion::default(),
             limits: Limits::default(),
         }
@@ -127,7 +127,7 @@ impl Directory {
     /// Where mails go that changes bring about.
     #[must_use]
     pub fn with_mails(mut self) -> Self {
-        self.outbox = Some(Outbox::new(self.database.clone(), self.clock.clone(), Arc::new(Unsealed)));
+        self.outbox = Some(Outbox::new(self.database.clone(), self.clock.clone(), Arc::new(PlainContent)));
         self
     }
 
@@ -179,9 +179,9 @@ pub async fn serve(
     tokio::spawn(retention::run(directory.clone(), feed_retention, shutdown.clone()));
     tokio::spawn(releases::tell(directory.clone(), shutdown.clone()));
     let news = directory.news.clone();
-    listen(directory.database.url(), feed::CHANNEL, move || news.send_replace(()), shutdown.clone());
+    listen(directory.database.url(), feed::NOTIFY_CHANNEL, move || news.send_replace(()), shutdown.clone());
     let database = directory.database.clone();
-    let gate = Gate::start(database.clone(), token, &shutdown);
+    let gate = ClientAuthenticator::start(database.clone(), token, &shutdown);
     let is_ready = server::readiness(
         move || {
             let database = database.clone();
@@ -190,6 +190,6 @@ pub async fn serve(
         &shutdown,
     );
     let service = DirectoryServer::new(service::Service { directory, shutdown: shutdown.clone() });
-    let routes = Routes::new(Guard::new(service, gate));
+    let routes = Routes::new(AuthenticatedService::new(service, gate));
     server::serve("doorward.directory.v1.Directory", routes, listeners, is_ready, shutdown).await
 }

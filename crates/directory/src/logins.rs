@@ -7,14 +7,14 @@ use crate::{Directory, Error, members, model::User, policy, store};
 
 /// By what somebody is named at a login.
 #[derive(Debug, Clone)]
-pub enum Who {
+pub enum LoginIdentifier {
     /// As typed.
     Username(String),
     /// An API user.
     Gid(Gid),
 }
 
-impl Who {
+impl LoginIdentifier {
     /// The name as it is compared; what can be nobody's name stays as it was typed.
     #[must_use]
     pub fn normalised(&self) -> String {
@@ -30,21 +30,21 @@ impl Directory {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn find_login(&self, who: Who, project: Option<Gid>) -> Result<Option<(Gid, bool)>, Error> {
+    pub async fn find_login(&self, who: LoginIdentifier, project: Option<Gid>) -> Result<Option<(Gid, bool)>, Error> {
         let work = move |connection: &mut AnyConnection| {
             let user = match &who {
-                Who::Username(text) => match Username::parse_existing(text) {
+                LoginIdentifier::Username(text) => match Username::parse_existing(text) {
                     Ok(name) => store::user::find_by_username(connection, name.as_str())?,
                     Err(_) => None,
                 },
-                Who::Gid(gid) => store::user::find(connection, *gid)?,
+                LoginIdentifier::Gid(gid) => store::user::find(connection, *gid)?,
             };
             let is_welcome = match project {
                 Some(project) => {
                     // Nobody's standing is asked for too: the time tells nothing.
                     let user = user.as_ref().map_or(Gid::NIL, |user| user.gid);
                     let standing = members::standing(connection, project, user)?;
-                    policy::allows(standing.map(|own| own.role), policy::Deed::Enter)
+                    policy::allows(standing.map(|own| own.role), policy::Permission::Enter)
                 }
                 None => true,
             };

@@ -9,17 +9,17 @@ use crate::{
     Actor, Caller, Directory, Error, feed,
     model::{Action, User},
     options::FullProject,
-    policy::Deed,
+    policy::Permission,
     project_life, projects, store, users,
 };
 
 /// How long a new picture may belong to nobody.
-const PREPARED_FOR: Duration = Duration::from_secs(10 * 60);
+const UNASSIGNED_LIFETIME: Duration = Duration::from_secs(10 * 60);
 /// Before that ends it is too late: whoever deletes files may have a list from a moment ago, and no transaction takes longer.
-const MARGIN: Duration = Duration::from_secs(60);
+const ASSIGN_MARGIN: Duration = Duration::from_secs(60);
 const PAGE: i64 = 100;
 /// Of names that are forgotten at once.
-pub(crate) const MAX_FORGOTTEN: usize = 1000;
+pub(crate) const MAX_CONFIRMED: usize = 1000;
 
 pub(crate) fn is_extension(text: &str) -> bool {
     ["png", "jpg", "gif", "webp"].contains(&text)
@@ -34,7 +34,7 @@ impl Directory {
         let (name, clock) = (format!("{}.{extension}", self.ids.gid()), self.clock.clone());
         let prepare = move |connection: &mut AnyConnection| {
             caller.active_person(connection)?;
-            store::media::discard(connection, &file(&name), clock.now().plus(PREPARED_FOR))?;
+            store::media::discard(connection, &file(&name), clock.now().plus(UNASSIGNED_LIFETIME))?;
             Ok(name)
         };
         self.change(prepare).await
@@ -56,8 +56,8 @@ impl Directory {
     pub async fn prepare_icon(&self, caller: Caller, project: Gid, extension: &str) -> Result<String, Error> {
         let (name, clock) = (format!("{}.{extension}", self.ids.gid()), self.clock.clone());
         let prepare = move |connection: &mut AnyConnection| {
-            project_life::get_for(connection, Actor::User(caller), project, Deed::OwnProject)?;
-            store::media::discard(connection, &icon_file(&name), clock.now().plus(PREPARED_FOR))?;
+            project_life::get_for(connection, Actor::User(caller), project, Permission::AdministerProject)?;
+            store::media::discard(connection, &icon_file(&name), clock.now().plus(UNASSIGNED_LIFETIME))?;
             Ok(name)
         };
         self.change(prepare).await
@@ -119,7 +119,7 @@ fn set_avatar(
         return Ok(user);
     }
     if let Some(name) = &name
-        && !store::media::keep(connection, &file(name), clock.now().plus(MARGIN))?
+        && !store::media::keep(connection, &file(name), clock.now().plus(ASSIGN_MARGIN))?
     {
         return Err(Error::MediaNotFound);
     }
@@ -138,13 +138,13 @@ fn set_icon(
     clock: &dyn Clock,
 ) -> Result<FullProject, Error> {
     feed::lock(connection)?;
-    let mut project = project_life::get_for(connection, Actor::User(caller), project, Deed::OwnProject)?;
+    let mut project = project_life::get_for(connection, Actor::User(caller), project, Permission::AdministerProject)?;
     let old = store::project::find_icon_file(connection, project.gid)?;
     // Also when the answer to the same call got lost.
     if old.as_deref() != name {
         let now = clock.now();
         if let Some(name) = name
-            && !store::media::keep(connection, &icon_file(name), now.plus(MARGIN))?
+            && !store::media::keep(connection, &icon_file(name), now.plus(ASSIGN_MARGIN))?
         {
             return Err(Error::MediaNotFound);
         }

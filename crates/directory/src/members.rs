@@ -8,7 +8,7 @@ use crate::{
     caller::ActiveCaller,
     feed::{self, NewChange},
     model::Membership,
-    policy::{self, Deed},
+    policy::{self, Permission},
     store,
 };
 
@@ -73,7 +73,7 @@ pub(crate) fn authorise(
     connection: &mut AnyConnection,
     project: Gid,
     caller: &ActiveCaller,
-    deed: Deed,
+    deed: Permission,
 ) -> Result<(), Error> {
     let standing = standing(connection, project, caller.gid())?;
     if policy::allows(standing.map(|own| own.role), deed) { Ok(()) } else { Err(Error::Forbidden) }
@@ -89,7 +89,7 @@ fn add(connection: &mut AnyConnection, project: Gid, user: Gid, clock: &dyn Cloc
         return Err(Error::UserNotActive);
     }
     if user.is_api_user() {
-        return Err(Error::ApiUser);
+        return Err(Error::UserIsApiUser);
     }
     let status = MembershipStatus::Active;
     let before = store::membership::find(connection, project.gid, user.gid)?;

@@ -18,11 +18,11 @@ pub(crate) enum Step {
 }
 
 /// What it is then; None: there is none any more.
-type Next = Option<MembershipStatus>;
+type NextStatus = Option<MembershipStatus>;
 
 /// # Errors
 /// When the membership is in no state for this.
-pub(crate) fn after(current: Option<(MembershipStatus, Role)>, step: Step) -> Result<Next, Error> {
+pub(crate) fn after(current: Option<(MembershipStatus, Role)>, step: Step) -> Result<NextStatus, Error> {
     use MembershipStatus as M;
     let Some((status, role)) = current else {
         return match step {
@@ -33,12 +33,14 @@ pub(crate) fn after(current: Option<(MembershipStatus, Role)>, step: Step) -> Re
     };
     match (role, step) {
         (Role::Member, _) | (_, Step::Invite | Step::Accept | Step::Decline) | (Role::Owner, Step::Resend) => {}
-        (Role::Api, _) => return Err(Error::ApiUser),
-        (Role::Owner, Step::Leave | Step::Remove | Step::Deactivate | Step::Activate) => return Err(Error::Owner),
+        (Role::Api, _) => return Err(Error::UserIsApiUser),
+        (Role::Owner, Step::Leave | Step::Remove | Step::Deactivate | Step::Activate) => {
+            return Err(Error::UserIsOwner);
+        }
     }
     match (step, status) {
         (Step::Invite | Step::Resend, M::Invited | M::Declined) => Ok(Some(M::Invited)),
-        (Step::Invite | Step::Resend, M::Inactive) => Err(Error::MemberInactive),
+        (Step::Invite | Step::Resend, M::Inactive) => Err(Error::MembershipInactive),
         (Step::Invite | Step::Resend | Step::Accept | Step::Decline, M::Active) => Err(Error::AlreadyMember),
         (Step::Accept, M::Invited) => Ok(Some(M::Active)),
         (Step::Accept, M::Declined | M::Inactive) => Err(Error::InviteInvalid),

@@ -38,7 +38,7 @@ impl User {
 
 /// A user as others see them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Person {
+pub struct UserSummary {
     pub gid: Gid,
     pub username: Option<String>,
     pub name: String,
@@ -105,7 +105,7 @@ impl FromStr for ItemKind {
 
 /// A program of a project, with its membership.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ApiUser {
+pub struct UserIsApiUser {
     pub user: User,
     pub membership: Membership,
 }
@@ -152,7 +152,7 @@ pub struct Change {
 
 /// A change, as users are told of it whom its scope concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Notice {
+pub(crate) struct FeedEvent {
     pub(crate) scope: Scope,
     pub(crate) cursor: i64,
     /// Of a notice about all members of a project, which has a range of cursors: the first.

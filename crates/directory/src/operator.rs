@@ -23,7 +23,7 @@ impl Directory {
     /// Changes a user and returns the new state. Sends no mail.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`]; [`Error::UserNotActive`] for a placeholder account; [`Error::ApiUser`] for a username or
+    /// [`Error::UserNotFound`]; [`Error::UserNotActive`] for a placeholder account; [`Error::UserIsApiUser`] for a username or
     /// an address of an API user; [`Error::UsernameTaken`]; [`Error::UsernameNotOwnEmail`]; database errors.
     pub async fn edit_user(&self, gid: Gid, edit: UserEdit) -> Result<User, Error> {
         let clock = self.clock.clone();
@@ -46,7 +46,7 @@ fn edit_user(connection: &mut AnyConnection, gid: Gid, edit: UserEdit, clock: &d
         return Err(Error::UserNotActive);
     }
     if old.is_api_user() && (edit.username.is_some() || edit.email.is_some()) {
-        return Err(Error::ApiUser);
+        return Err(Error::UserIsApiUser);
     }
     let mut new = old.clone();
     if let Some(email) = &edit.email {

@@ -9,7 +9,7 @@ use doorward_storage::AnyConnection;
 use crate::{
     Caller, Directory, Error, feed, members,
     model::{ItemKind, Project, ProjectItem, ProjectOptions},
-    policy::Deed,
+    policy::Permission,
     projects, store,
 };
 
@@ -27,7 +27,7 @@ pub enum LanguageChange {
 
 /// The list of a project that a change is about, and who makes it.
 #[derive(Debug, Clone, Copy)]
-pub struct List {
+pub struct ListRef {
     pub caller: Caller,
     pub project: Gid,
     pub kind: ItemKind,
@@ -35,7 +35,7 @@ pub struct List {
 
 impl Directory {
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`]; [`Error::UnknownLanguage`], [`Error::AlreadyThere`], [`Error::NotThere`], [`Error::LastOne`];
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`]; [`Error::UnknownLanguage`], [`Error::AlreadyInList`], [`Error::NotInList`], [`Error::LastInList`];
     /// those of the database.
     pub async fn change_languages(
         &self,
@@ -47,13 +47,13 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], [`Error::TooMany`], and database errors.
-    pub async fn create_item(&self, list: List, name: String) -> Result<(Gid, FullProject), Error> {
-        let (gid, List { project, kind, .. }) = (self.ids.gid(), list);
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], [`Error::TooManyItems`], and database errors.
+    pub async fn create_item(&self, list: ListRef, name: String) -> Result<(Gid, FullProject), Error> {
+        let (gid, ListRef { project, kind, .. }) = (self.ids.gid(), list);
         let create = move |connection: &mut AnyConnection| {
             let (count, position) = store::project_options::end(connection, project, kind)?;
             if count >= MAX_ITEMS {
-                return Err(Error::TooMany);
+                return Err(Error::TooManyItems);
             }
             let item = ProjectItem { gid, name: display_name(&name)?.to_string() };
             Ok(store::project_options::insert_item(connection, project, kind, &item, position)?)
@@ -62,8 +62,8 @@ impl Directory {
     }
 
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotThere`], [`Error::Malformed`], and database errors.
-    pub async fn rename_item(&self, list: List, item: Gid, name: String) -> Result<FullProject, Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotInList`], [`Error::Malformed`], and database errors.
+    pub async fn rename_item(&self, list: ListRef, item: Gid, name: String) -> Result<FullProject, Error> {
         let rename = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
             find(&gids, item)?;
@@ -76,8 +76,8 @@ impl Directory {
     /// Before another, or to the end.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotThere`], and database errors.
-    pub async fn move_item(&self, list: List, item: Gid, before: Option<Gid>) -> Result<FullProject, Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotInList`], and database errors.
+    pub async fn move_item(&self, list: ListRef, item: Gid, before: Option<Gid>) -> Result<FullProject, Error> {
         let reorder = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
             find(&gids, item)?;
@@ -94,8 +94,8 @@ impl Directory {
     /// All of them or none.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotThere`], [`Error::LastOne`], and database errors.
-    pub async fn delete_items(&self, list: List, items: Vec<Gid>) -> Result<FullProject, Error> {
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotInList`], [`Error::LastInList`], and database errors.
+    pub async fn delete_items(&self, list: ListRef, items: Vec<Gid>) -> Result<FullProject, Error> {
         let delete = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
             // Whoever names one twice means it once.
@@ -104,7 +104,7 @@ impl Directory {
             let is_emptied = items.len() == gids.len();
             // There is always the channel of all records.
             if is_emptied && list.kind != ItemKind::Channel {
-                return Err(Error::LastOne);
+                return Err(Error::LastInList);
             }
             Ok(store::project_options::delete_items(connection, list.project, list.kind, items)?)
         };
@@ -119,7 +119,7 @@ impl Directory {
         self.change(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active(connection)?;
-            members::authorise(connection, project, &caller, Deed::ChangeProject)?;
+            members::authorise(connection, project, &caller, Permission::EditProject)?;
             let before = store::project_options::get(connection, project)?;
             change(connection)?;
             full_changed(connection, project, &before, &*clock)
@@ -149,10 +149,10 @@ fn change_languages(connection: &mut AnyConnection, project: Gid, change: &Langu
     let (count, is_there) = store::project_options::count_languages(connection, project, language)?;
     match change {
         LanguageChange::Add(_) if !languages::is_known(language) => Err(Error::UnknownLanguage),
-        LanguageChange::Add(_) if is_there => Err(Error::AlreadyThere),
+        LanguageChange::Add(_) if is_there => Err(Error::AlreadyInList),
         LanguageChange::Add(_) => Ok(store::project_options::add_language(connection, project, language)?),
-        LanguageChange::Remove(_) if !is_there => Err(Error::NotThere),
-        LanguageChange::Remove(_) if count == 1 => Err(Error::LastOne),
+        LanguageChange::Remove(_) if !is_there => Err(Error::NotInList),
+        LanguageChange::Remove(_) if count == 1 => Err(Error::LastInList),
         LanguageChange::Remove(_) => Ok(store::project_options::remove_language(connection, project, language)?),
     }
 }
@@ -162,5 +162,5 @@ fn display_name(text: &str) -> Result<DisplayName, Error> {
 }
 
 fn find(gids: &[Gid], item: Gid) -> Result<(), Error> {
-    if gids.contains(&item) { Ok(()) } else { Err(Error::NotThere) }
+    if gids.contains(&item) { Ok(()) } else { Err(Error::NotInList) }
 }

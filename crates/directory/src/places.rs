@@ -5,7 +5,7 @@ use doorward_domain::{Email, Gid, MembershipStatus, Timestamp, Timezone, UserSta
 use doorward_storage::AnyConnection;
 
 use crate::{
-    By, Error, accounts,
+    AccountQuery, Error, accounts,
     feed::NewChange,
     invitations::take,
     membership::Step,
@@ -15,29 +15,29 @@ use crate::{
 
 /// Who is to be invited.
 pub(crate) enum Invitee {
-    Known(User),
+    Existing(User),
     /// To be made: the place that an account with this address will take.
-    New(User),
+    Placeholder(User),
 }
 
 /// Who has this username or address, or will have an account with the address.
 pub(crate) fn find(connection: &mut AnyConnection, name: &str, new_gid: Gid, inviter: &User) -> Result<Invitee, Error> {
-    let accounts = accounts::find_accounts(connection, &By::Either(name.to_owned()), &[UserStatus::Active])?;
+    let accounts = accounts::find_accounts(connection, &AccountQuery::Either(name.to_owned()), &[UserStatus::Active])?;
     let email = Email::parse(name).ok();
     // An address may be somebody's name who had it once: it is the one who has it now that is meant.
     let has =
         |user: &User, email: &Email| user.email.as_deref().is_some_and(|own| Email::parse(own).as_ref() == Ok(email));
     let is_meant = |user: &User| email.as_ref().is_none_or(|email| has(user, email));
     if let Some(user) = accounts.into_iter().find(is_meant) {
-        return Ok(Invitee::Known(user));
+        return Ok(Invitee::Existing(user));
     }
     let email = email.ok_or(Error::UserNotFound)?;
     // An inactive account of this address is found by `check_can_answer`.
     let holders = store::user::list_by_email(connection, &email, 1)?;
     if let Some(placeholder) = holders.into_iter().find(User::is_placeholder) {
-        return Ok(Invitee::Known(placeholder));
+        return Ok(Invitee::Existing(placeholder));
     }
-    Ok(Invitee::New(User {
+    Ok(Invitee::Placeholder(User {
         gid: new_gid,
         username: None,
         email: Some(email.to_string()),

@@ -4,23 +4,23 @@ use doorward_domain::{MembershipStatus, ProjectStatus, Role};
 
 /// What somebody wants to do in a project.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deed {
+pub(crate) enum Permission {
     /// Start work in it: see it in full, and its members.
     Enter,
     /// Its name and time zone, its languages, channels, orderings and fieldlists.
-    ChangeProject,
+    EditProject,
     /// Make, see, change and end API users and their keys.
     ManageApiUsers,
     /// Invite members, deactivate and remove them, limit them.
     ManageMembers,
     /// Its icon, its end, and who owns it. Also while it is deleted.
-    OwnProject,
+    AdministerProject,
 }
 
-impl Deed {
+impl Permission {
     #[cfg(test)]
     const ALL: [Self; 5] =
-        [Self::Enter, Self::ChangeProject, Self::ManageApiUsers, Self::ManageMembers, Self::OwnProject];
+        [Self::Enter, Self::EditProject, Self::ManageApiUsers, Self::ManageMembers, Self::AdministerProject];
 }
 
 /// What somebody is in a project, as far as it gives access: nothing, while they are no active member or the project is not
@@ -33,11 +33,13 @@ pub(crate) fn standing(project: ProjectStatus, membership: MembershipStatus, rol
     }
 }
 
-pub(crate) fn allows(standing: Option<Role>, deed: Deed) -> bool {
+pub(crate) fn allows(standing: Option<Role>, deed: Permission) -> bool {
     match (deed, standing) {
         (_, None) => false,
-        (Deed::Enter | Deed::ChangeProject, Some(Role::Owner | Role::Member | Role::Api)) => true,
-        (Deed::ManageApiUsers | Deed::ManageMembers | Deed::OwnProject, Some(role)) => role == Role::Owner,
+        (Permission::Enter | Permission::EditProject, Some(Role::Owner | Role::Member | Role::Api)) => true,
+        (Permission::ManageApiUsers | Permission::ManageMembers | Permission::AdministerProject, Some(role)) => {
+            role == Role::Owner
+        }
     }
 }
 
@@ -49,7 +51,7 @@ mod tests {
 
     #[test]
     fn the_table_in_the_docs_is_the_policy() {
-        let rows = Deed::ALL.map(|deed| {
+        let rows = Permission::ALL.map(|deed| {
             let roles = [Some(Role::Owner), Some(Role::Member), Some(Role::Api), None];
             let cells = roles.map(|standing| if allows(standing, deed) { "yes" } else { "no" });
             format!("| `{deed:?}` | {} |\n", cells.join(" | "))

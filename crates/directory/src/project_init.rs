@@ -5,8 +5,8 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Caller, Directory, Error, init, members,
-    model::{Membership, Person, Project, ProjectOptions, User},
-    policy::Deed,
+    model::{Membership, Project, ProjectOptions, User, UserSummary},
+    policy::Permission,
     store,
 };
 
@@ -14,7 +14,7 @@ use crate::{
 pub struct ProjectInit {
     pub caller: User,
     /// The other members.
-    pub people: Vec<Person>,
+    pub people: Vec<UserSummary>,
     pub project: Gid,
     pub options: ProjectOptions,
     /// All that the caller may see, the project among them.
@@ -56,7 +56,7 @@ impl Directory {
 fn get(connection: &mut AnyConnection, project: Gid, caller: Caller) -> Result<ProjectInit, Error> {
     let cursor = store::feed::head(connection)?;
     let caller = caller.active(connection)?;
-    members::authorise(connection, project, &caller, Deed::Enter)?;
+    members::authorise(connection, project, &caller, Permission::Enter)?;
     let (user, caller) = (caller.gid(), caller.into_user());
     let options = store::project_options::get(connection, project)?;
     let (own_memberships, projects) = init::own(connection, user)?;

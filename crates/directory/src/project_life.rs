@@ -11,7 +11,7 @@ use crate::{
     media,
     model::{Action, Membership, Project},
     options::FullProject,
-    policy::{self, Deed},
+    policy::{self, Permission},
     store, users,
 };
 
@@ -31,7 +31,7 @@ impl Directory {
         project: Gid,
         wanted: ProjectChange,
     ) -> Result<FullProject, Error> {
-        self.change_project((Actor::User(caller), project, Deed::ChangeProject), move |_, project| {
+        self.change_project((Actor::User(caller), project, Permission::EditProject), move |_, project| {
             changed(project, &wanted)
         })
         .await
@@ -48,11 +48,13 @@ impl Directory {
         project: Gid,
         status: ProjectStatus,
     ) -> Result<FullProject, Error> {
-        self.change_project((actor, project, Deed::OwnProject), move |_, project| match (project.status, status) {
-            (ProjectStatus::Deleted, ProjectStatus::Deleted) => Err(Error::ProjectDeleted),
-            (ProjectStatus::Active, ProjectStatus::Active) => Err(Error::ProjectNotDeleted),
-            (ProjectStatus::Active, ProjectStatus::Deleted) | (ProjectStatus::Deleted, ProjectStatus::Active) => {
-                Ok(Project { status, ..project })
+        self.change_project((actor, project, Permission::AdministerProject), move |_, project| {
+            match (project.status, status) {
+                (ProjectStatus::Deleted, ProjectStatus::Deleted) => Err(Error::ProjectDeleted),
+                (ProjectStatus::Active, ProjectStatus::Active) => Err(Error::ProjectNotDeleted),
+                (ProjectStatus::Active, ProjectStatus::Deleted) | (ProjectStatus::Deleted, ProjectStatus::Active) => {
+                    Ok(Project { status, ..project })
+                }
             }
         })
         .await
@@ -66,7 +68,7 @@ impl Directory {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
-            let project = get_for(connection, actor, project, Deed::OwnProject)?;
+            let project = get_for(connection, actor, project, Permission::AdministerProject)?;
             if project.status != ProjectStatus::Deleted {
                 return Err(Error::ProjectNotDeleted);
             }
@@ -100,7 +102,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`] to a caller, [`Error::ProjectNotFound`] to an administrator; [`Error::NotAMember`],
-    /// [`Error::ApiUser`], [`Error::Owner`], [`Error::ProjectDeleted`], [`Error::LimitReached`] of the new owner, and those of
+    /// [`Error::UserIsApiUser`], [`Error::UserIsOwner`], [`Error::ProjectDeleted`], [`Error::LimitReached`] of the new owner, and those of
     /// the database.
     pub async fn transfer_project(
         &self,
@@ -111,7 +113,7 @@ impl Directory {
         let (clock, limits) = (self.clock.clone(), self.limits);
         self.change(move |connection| {
             feed::lock(connection)?;
-            let old = get_for(connection, actor, project, Deed::OwnProject)?;
+            let old = get_for(connection, actor, project, Permission::AdministerProject)?;
             let [own, heirs] = heirs(connection, &old, heir)?;
             match actor {
                 Actor::Administrator => {}
@@ -135,7 +137,7 @@ impl Directory {
         .await
     }
 
-    async fn change_project<F>(&self, who: (Actor, Gid, Deed), change_it: F) -> Result<FullProject, Error>
+    async fn change_project<F>(&self, who: (Actor, Gid, Permission), change_it: F) -> Result<FullProject, Error>
     where
         F: FnOnce(&mut AnyConnection, Project) -> Result<Project, Error> + Send + 'static,
     {
@@ -161,7 +163,7 @@ pub(crate) fn get_for(
     connection: &mut AnyConnection,
     actor: Actor,
     project: Gid,
-    deed: Deed,
+    deed: Permission,
 ) -> Result<Project, Error> {
     let caller = actor.active(connection)?;
     let found = store::project::find(connection, project)?;
@@ -196,12 +198,12 @@ fn heirs(connection: &mut AnyConnection, project: &Project, heir: Gid) -> Result
         return Err(Error::ProjectDeleted);
     }
     if heir == project.owner {
-        return Err(Error::Owner);
+        return Err(Error::UserIsOwner);
     }
     let own = store::membership::find(connection, project.gid, project.owner)?.ok_or(Error::NotAMember)?;
     let heirs = store::membership::find(connection, project.gid, heir)?.ok_or(Error::NotAMember)?;
     if heirs.role == Role::Api {
-        return Err(Error::ApiUser);
+        return Err(Error::UserIsApiUser);
     }
     let is_active = store::user::find(connection, heir)?.is_some_and(|user| user.status == UserStatus::Active);
     if heirs.status != MembershipStatus::Active || !is_active {

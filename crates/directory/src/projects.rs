@@ -33,7 +33,7 @@ impl Directory {
     /// As an administrator, creates a project of a user, who is its first member.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`], [`Error::UserNotActive`], [`Error::ApiUser`], and database errors.
+    /// [`Error::UserNotFound`], [`Error::UserNotActive`], [`Error::UserIsApiUser`], and database errors.
     pub async fn create_project_for(
         &self,
         owner: Gid,
@@ -98,7 +98,7 @@ fn get_owner(connection: &mut AnyConnection, gid: Gid) -> Result<Gid, Error> {
     if owner.status != UserStatus::Active {
         return Err(Error::UserNotActive);
     }
-    if owner.is_api_user() { Err(Error::ApiUser) } else { Ok(owner.gid) }
+    if owner.is_api_user() { Err(Error::UserIsApiUser) } else { Ok(owner.gid) }
 }
 
 fn create(

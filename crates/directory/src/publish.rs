@@ -4,7 +4,7 @@ use doorward_domain::{Gid, Malformed, ProjectStatus};
 
 use crate::{
     Directory, Error,
-    feed::{self, MEMBERSHIPS, NewChange, PROJECTS, USERS, VERSION},
+    feed::{self, API_VERSION, MEMBERSHIPS, NewChange, PROJECTS, USERS},
     model::Action,
     store,
 };
@@ -37,7 +37,7 @@ impl Directory {
                 .ok_or(Error::ProjectNotFound)?;
             let change = |row: PublishedRow| {
                 let PublishedRow { action, data_type, data_key } = row;
-                NewChange::Row { project, action, data_type, data_key }
+                NewChange::SyncRow { project, action, data_type, data_key }
             };
             Ok(feed::append(connection, rows.into_iter().map(change).collect(), &*clock)?)
         })
@@ -50,7 +50,7 @@ fn check(rows: &[PublishedRow]) -> Result<(), Malformed> {
         return Err(Malformed("must be 1 to 1,000"));
     }
     rows.iter().try_for_each(|row| {
-        if [USERS, PROJECTS, MEMBERSHIPS, VERSION].contains(&row.data_type.as_str()) {
+        if [USERS, PROJECTS, MEMBERSHIPS, API_VERSION].contains(&row.data_type.as_str()) {
             return Err(Malformed("have a data type of the directory's own"));
         }
         let is_word =

@@ -42,7 +42,7 @@ impl Directory {
                 None => store::feed::set_release(connection, &release)?,
                 Some(_) => {
                     store::feed::set_release(connection, &release)?;
-                    feed::append(connection, vec![NewChange::Release(release)], &*clock)?;
+                    feed::append(connection, vec![NewChange::ApiVersion(release)], &*clock)?;
                 }
             }
             Ok(())

@@ -11,11 +11,11 @@ pub(crate) enum Scope {
     /// Those who see a project without being in it: who is invited, and its owner while it is deleted.
     Card(Gid),
     /// The active members of an active project.
-    Project(Gid),
+    ProjectMembers(Gid),
     /// Those of them who follow what services publish in the project.
-    Rows(Gid),
+    ProjectFeed(Gid),
     /// Everybody, always.
-    All,
+    Everyone,
 }
 
 impl fmt::Display for Scope {
@@ -23,9 +23,9 @@ impl fmt::Display for Scope {
         match self {
             Self::User(user) => write!(f, "user/{user}"),
             Self::Card(project) => write!(f, "card/{project}"),
-            Self::Project(project) => write!(f, "project/{project}"),
-            Self::Rows(project) => write!(f, "rows/{project}"),
-            Self::All => f.write_str("all"),
+            Self::ProjectMembers(project) => write!(f, "project/{project}"),
+            Self::ProjectFeed(project) => write!(f, "rows/{project}"),
+            Self::Everyone => f.write_str("all"),
         }
     }
 }
@@ -35,11 +35,11 @@ impl FromStr for Scope {
 
     fn from_str(text: &str) -> Result<Self, Malformed> {
         match text.split_once('/') {
-            None if text == "all" => Ok(Self::All),
+            None if text == "all" => Ok(Self::Everyone),
             Some(("user", gid)) => Ok(Self::User(gid.parse()?)),
             Some(("card", gid)) => Ok(Self::Card(gid.parse()?)),
-            Some(("project", gid)) => Ok(Self::Project(gid.parse()?)),
-            Some(("rows", gid)) => Ok(Self::Rows(gid.parse()?)),
+            Some(("project", gid)) => Ok(Self::ProjectMembers(gid.parse()?)),
+            Some(("rows", gid)) => Ok(Self::ProjectFeed(gid.parse()?)),
             None | Some(_) => Err(Malformed("is no scope")),
         }
     }
@@ -52,7 +52,9 @@ mod tests {
     #[test]
     fn every_scope_is_written_and_read_alike() {
         let gid: Gid = "0191f2a0-0000-4000-8000-000000000001".parse().unwrap();
-        for scope in [Scope::User(gid), Scope::Card(gid), Scope::Project(gid), Scope::Rows(gid), Scope::All] {
+        for scope in
+            [Scope::User(gid), Scope::Card(gid), Scope::ProjectMembers(gid), Scope::ProjectFeed(gid), Scope::Everyone]
+        {
             assert_eq!(scope.to_string().parse(), Ok(scope));
         }
         assert!("user/x".parse::<Scope>().is_err() && "any".parse::<Scope>().is_err());

@@ -1,6 +1,6 @@
 //! The named tokens of clients in the directory's database. Auth's database decides which names are taken.
 
-use doorward_service_tokens::{ClientName, Insertion, NamedToken};
+use doorward_service_tokens::{ClientName, InsertOutcome, NamedToken};
 
 use crate::{Directory, Error};
 
@@ -9,7 +9,7 @@ impl Directory {
     ///
     /// # Errors
     /// Returns an error when the database fails.
-    pub async fn insert_service_token(&self, token: NamedToken) -> Result<Insertion, Error> {
+    pub async fn insert_service_token(&self, token: NamedToken) -> Result<InsertOutcome, Error> {
         self.database.write(move |connection| Ok(doorward_service_tokens::insert(connection, &token)?)).await
     }
 

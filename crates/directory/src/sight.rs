@@ -5,7 +5,7 @@ use doorward_domain::{MembershipStatus, ProjectStatus, Role};
 use crate::model::Membership;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Sight {
+pub(crate) enum Visibility {
     None,
     /// The project itself and the own membership.
     Card,
@@ -15,14 +15,14 @@ pub(crate) enum Sight {
 
 /// Deleted projects are seen by their owner alone, from without; a membership that is not active only while it is an
 /// invitation.
-pub(crate) fn of(project: ProjectStatus, membership: Option<&Membership>) -> Sight {
-    let Some(membership) = membership else { return Sight::None };
+pub(crate) fn of(project: ProjectStatus, membership: Option<&Membership>) -> Visibility {
+    let Some(membership) = membership else { return Visibility::None };
     match (project, membership.status) {
-        (ProjectStatus::Deleted, _) if membership.role == Role::Owner => Sight::Card,
+        (ProjectStatus::Deleted, _) if membership.role == Role::Owner => Visibility::Card,
         (ProjectStatus::Deleted, _)
-        | (ProjectStatus::Active, MembershipStatus::Declined | MembershipStatus::Inactive) => Sight::None,
-        (ProjectStatus::Active, MembershipStatus::Invited) => Sight::Card,
-        (ProjectStatus::Active, MembershipStatus::Active) => Sight::Inside,
+        | (ProjectStatus::Active, MembershipStatus::Declined | MembershipStatus::Inactive) => Visibility::None,
+        (ProjectStatus::Active, MembershipStatus::Invited) => Visibility::Card,
+        (ProjectStatus::Active, MembershipStatus::Active) => Visibility::Inside,
     }
 }
 

@@ -17,11 +17,11 @@ use crate::{
     Caller, Directory, Error,
     feed::{ALL_MEMBERS, MEMBERSHIPS, PROJECTS, USERS},
     members,
-    model::{Action, Notice},
-    policy::Deed,
+    model::{Action, FeedEvent},
+    policy::Permission,
     scope::Scope,
-    sight::{self, Sight},
-    store::{self, listener::Listening, listener::STILL, seat::Seat},
+    sight::{self, Visibility},
+    store::{self, listener::OPEN_ENDED, listener::Subscription, seat::MembershipSlot},
 };
 
 /// How much is done at once.
@@ -37,7 +37,7 @@ const LIMITS: Limits = Limits { rows: 1000, batch: 1000 };
 
 /// The last cursors that somebody has; None: no rows of that feed.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Since {
+pub struct SyncCursors {
     pub cc_cursor: Option<i64>,
     /// Whose own feed is asked for.
     pub project: Option<Gid>,
@@ -45,9 +45,9 @@ pub struct Since {
 }
 
 #[derive(Debug, Default)]
-pub struct News {
+pub struct SyncPage {
     /// Of both feeds, in the order of cursors.
-    pub rows: Vec<Row>,
+    pub rows: Vec<SyncRow>,
     pub has_more: bool,
     /// Up to where the feeds were read.
     pub position: i64,
@@ -56,7 +56,7 @@ pub struct News {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Row {
+pub struct SyncRow {
     /// Of the feed of a project.
     pub is_published: bool,
     pub cursor: i64,
@@ -65,10 +65,10 @@ pub struct Row {
     pub data_key: String,
 }
 
-impl Row {
-    pub(crate) fn of(notice: Notice) -> Self {
-        let Notice { scope, cursor, action, data_type, data_key, .. } = notice;
-        Self { is_published: matches!(scope, Scope::Rows(_)), cursor, action, data_type, data_key }
+impl SyncRow {
+    pub(crate) fn of(notice: FeedEvent) -> Self {
+        let FeedEvent { scope, cursor, action, data_type, data_key, .. } = notice;
+        Self { is_published: matches!(scope, Scope::ProjectFeed(_)), cursor, action, data_type, data_key }
     }
 }
 
@@ -76,14 +76,14 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`]; [`Error::Forbidden`] for a project of which the user is no active member;
     /// [`Error::CursorExpired`]; those of the database.
-    pub async fn list_news(&self, caller: Caller, since: Since, with_scopes: bool) -> Result<News, Error> {
+    pub async fn list_news(&self, caller: Caller, since: SyncCursors, with_scopes: bool) -> Result<SyncPage, Error> {
         if let (Some(cursor), None, false) = (since.cc_cursor, since.project, with_scopes) {
             // In this order: a caller who is deactivated in between is seen, or has missed a row.
             let head = self.feed_head().await?;
             if head == cursor {
                 let caller = self.database.peek(move |connection| caller.find_active(connection)).await?;
                 caller.ok_or(Error::CallerNotActive)?;
-                return Ok(News { position: head, ..News::default() });
+                return Ok(SyncPage { position: head, ..SyncPage::default() });
             }
         }
         let with = (LIMITS, with_scopes);
@@ -100,7 +100,7 @@ impl Directory {
             .read(move |connection| {
                 let caller = caller.active(connection)?;
                 if let Some(project) = project {
-                    members::authorise(connection, project, &caller, Deed::Enter)?;
+                    members::authorise(connection, project, &caller, Permission::Enter)?;
                 }
                 Ok(store::feed::head(connection)?)
             })
@@ -111,13 +111,13 @@ impl Directory {
 fn list_news(
     connection: &mut AnyConnection,
     caller: Caller,
-    since: Since,
+    since: SyncCursors,
     (limits, with_scopes): (Limits, bool),
-) -> Result<News, Error> {
+) -> Result<SyncPage, Error> {
     let head = store::feed::head(connection)?;
     let caller = caller.active(connection)?;
     if let Some(project) = since.project {
-        members::authorise(connection, project, &caller, Deed::Enter)?;
+        members::authorise(connection, project, &caller, Permission::Enter)?;
     }
     let user = caller.gid();
     let tail = store::feed::tail(connection)?.notices;
@@ -130,35 +130,35 @@ fn list_news(
         rows = global_rows(connection, user, cursor, limits)?;
     }
     if let (Some(project), Some(cursor)) = (since.project, since.cursor) {
-        let heard = Listening { scope: Scope::Rows(project), after_cursor: cursor, until_cursor: STILL };
+        let heard = Subscription { scope: Scope::ProjectFeed(project), after_cursor: cursor, until_cursor: OPEN_ENDED };
         let published = store::notice::list_heard(connection, &[heard], limits.rows + 1)?;
-        rows.extend(published.into_iter().map(Row::of));
+        rows.extend(published.into_iter().map(SyncRow::of));
         rows.sort_by_key(|row| row.cursor);
     }
     let has_more = rows.len() > limits.rows;
     rows.truncate(limits.rows);
     let position = rows.last().filter(|_| has_more).map_or(head, |last| last.cursor);
     let scopes = if with_scopes { scopes(connection, user, since)? } else { Vec::new() };
-    Ok(News { rows, has_more, position, scopes })
+    Ok(SyncPage { rows, has_more, position, scopes })
 }
 
-fn scopes(connection: &mut AnyConnection, user: Gid, since: Since) -> Result<Vec<String>, Error> {
+fn scopes(connection: &mut AnyConnection, user: Gid, since: SyncCursors) -> Result<Vec<String>, Error> {
     // Also without the global feed: whoever isn't a member any more is told there.
     let mut scopes = vec![Scope::User(user)];
     if since.cc_cursor.is_some() {
-        let heard = store::listener::list(connection, user, STILL - 1)?;
+        let heard = store::listener::list(connection, user, OPEN_ENDED - 1)?;
         scopes.extend(heard.iter().map(|heard| heard.scope));
     }
     if since.cursor.is_some() {
-        scopes.extend(since.project.map(Scope::Rows));
+        scopes.extend(since.project.map(Scope::ProjectFeed));
     }
     Ok(scopes.iter().map(Scope::to_string).collect())
 }
 
 /// The first rows after a cursor, one more than an answer may have.
-fn global_rows(connection: &mut AnyConnection, user: Gid, cursor: i64, limits: Limits) -> Result<Vec<Row>, Error> {
+fn global_rows(connection: &mut AnyConnection, user: Gid, cursor: i64, limits: Limits) -> Result<Vec<SyncRow>, Error> {
     let heard = store::listener::list(connection, user, cursor)?;
-    let mut rows: Vec<Row> = Vec::new();
+    let mut rows: Vec<SyncRow> = Vec::new();
     let mut position = cursor;
     loop {
         let (candidates, read_until) = candidates(connection, user, &heard, (position, limits.batch))?;
@@ -177,13 +177,14 @@ fn global_rows(connection: &mut AnyConnection, user: Gid, cursor: i64, limits: L
 fn candidates(
     connection: &mut AnyConnection,
     user: Gid,
-    heard: &[Listening],
+    heard: &[Subscription],
     (position, batch): (i64, usize),
-) -> Result<(Vec<Row>, Option<i64>), Error> {
+) -> Result<(Vec<SyncRow>, Option<i64>), Error> {
     let own = Scope::User(user);
-    let always = [own, Scope::All].map(|scope| Listening { scope, after_cursor: position, until_cursor: STILL });
-    let later = |heard: &Listening| Listening { after_cursor: heard.after_cursor.max(position), ..*heard };
-    let listening: Vec<Listening> =
+    let always =
+        [own, Scope::Everyone].map(|scope| Subscription { scope, after_cursor: position, until_cursor: OPEN_ENDED });
+    let later = |heard: &Subscription| Subscription { after_cursor: heard.after_cursor.max(position), ..*heard };
+    let listening: Vec<Subscription> =
         heard.iter().filter(|heard| heard.until_cursor > position).map(later).chain(always).collect();
     let mut notices = store::notice::list_heard(connection, &listening, batch)?;
     let is_all = notices.len() < batch;
@@ -197,7 +198,7 @@ fn candidates(
     let mut rows = Vec::new();
     for notice in notices {
         match notice.first_cursor {
-            None => rows.push(Row::of(notice)),
+            None => rows.push(SyncRow::of(notice)),
             Some(first) => {
                 let from = (first.max(position + 1), batch);
                 if let Some(read_until) = of_all_members(connection, user, &notice, from, &mut rows)? {
@@ -214,7 +215,7 @@ fn candidates(
 }
 
 /// The rest of them may be on the next page.
-fn drop_last_cursor(notices: &mut Vec<Notice>) {
+fn drop_last_cursor(notices: &mut Vec<FeedEvent>) {
     let last = notices.last().map(|notice| notice.cursor);
     if notices.first().map(|notice| notice.cursor) != last {
         notices.retain(|notice| Some(notice.cursor) != last);
@@ -225,9 +226,9 @@ fn drop_last_cursor(notices: &mut Vec<Notice>) {
 fn of_all_members(
     connection: &mut AnyConnection,
     user: Gid,
-    notice: &Notice,
+    notice: &FeedEvent,
     (from_cursor, batch): (i64, usize),
-    rows: &mut Vec<Row>,
+    rows: &mut Vec<SyncRow>,
 ) -> Result<Option<i64>, Error> {
     let first = notice.first_cursor.unwrap_or(notice.cursor);
     let project = notice.data_key.split('/').next().unwrap_or_default();
@@ -240,7 +241,7 @@ fn of_all_members(
             let membership = first + 2 * seat.number;
             let row = |cursor, data_type: &str, data_key| {
                 let (is_published, action, data_type) = (false, notice.action, data_type.to_owned());
-                Row { is_published, cursor, action, data_type, data_key }
+                SyncRow { is_published, cursor, action, data_type, data_key }
             };
             if membership >= from_cursor {
                 rows.push(row(membership, MEMBERSHIPS, format!("{project}/{}", seat.user)));
@@ -264,23 +265,23 @@ fn of_all_members(
 }
 
 /// Whether a membership was there when all of its project were told of, and there is no other notice of its end or beginning.
-fn is_told(seat: &Seat, action: Action, first: i64) -> bool {
+fn is_told(seat: &MembershipSlot, action: Action, first: i64) -> bool {
     let was_there = seat.since_cursor < first && seat.until_cursor > first;
     match action {
         Action::Delete => was_there,
-        Action::Insert | Action::Update => was_there && seat.until_cursor == STILL,
+        Action::Insert | Action::Update => was_there && seat.until_cursor == OPEN_ENDED,
     }
 }
 
 /// What somebody sees at this moment of what rows speak of.
-struct InSight {
+struct VisibleEntries {
     user: Gid,
-    projects: Vec<(Gid, Sight)>,
+    projects: Vec<(Gid, Visibility)>,
     memberships: HashSet<(Gid, Gid)>,
     people: HashSet<Gid>,
 }
 
-fn in_sight(connection: &mut AnyConnection, user: Gid, rows: Vec<Row>) -> Result<Vec<Row>, Error> {
+fn in_sight(connection: &mut AnyConnection, user: Gid, rows: Vec<SyncRow>) -> Result<Vec<SyncRow>, Error> {
     if rows.is_empty() {
         return Ok(rows);
     }
@@ -288,29 +289,30 @@ fn in_sight(connection: &mut AnyConnection, user: Gid, rows: Vec<Row>) -> Result
     Ok(rows.into_iter().filter_map(|row| sight.tell(row)).collect())
 }
 
-fn look(connection: &mut AnyConnection, user: Gid, rows: &[Row]) -> Result<InSight, Error> {
+fn look(connection: &mut AnyConnection, user: Gid, rows: &[SyncRow]) -> Result<VisibleEntries, Error> {
     connection.plan_each_query()?;
-    let keys: Vec<Key> = rows.iter().filter_map(Key::of).collect();
-    let mut projects: Vec<Gid> = keys.iter().filter_map(Key::project).collect();
+    let keys: Vec<EntryKey> = rows.iter().filter_map(EntryKey::of).collect();
+    let mut projects: Vec<Gid> = keys.iter().filter_map(EntryKey::project).collect();
     projects.sort();
     projects.dedup();
-    let mut in_sight = InSight { user, projects: Vec::new(), memberships: HashSet::new(), people: HashSet::new() };
+    let mut in_sight =
+        VisibleEntries { user, projects: Vec::new(), memberships: HashSet::new(), people: HashSet::new() };
     if !projects.is_empty() {
         for (membership, project) in store::init::own_in(connection, user, &projects)? {
             in_sight.projects.push((project.gid, sight::of(project.status, Some(&membership))));
         }
     }
     for (project, sight) in &in_sight.projects {
-        let of_project = keys.iter().filter_map(Key::membership).filter(|(of, _)| of == project);
+        let of_project = keys.iter().filter_map(EntryKey::membership).filter(|(of, _)| of == project);
         let mut users: Vec<Gid> = of_project.map(|(_, user)| user).collect();
         users.sort();
         users.dedup();
-        if *sight == Sight::Inside && !users.is_empty() {
+        if *sight == Visibility::Inside && !users.is_empty() {
             let there = store::membership::list_of_users(connection, *project, &users)?;
             in_sight.memberships.extend(there.iter().map(|there| (there.project, there.user)));
         }
     }
-    let mut people: Vec<Gid> = keys.iter().filter_map(Key::person).collect();
+    let mut people: Vec<Gid> = keys.iter().filter_map(EntryKey::person).collect();
     people.sort();
     people.dedup();
     if !people.is_empty() {
@@ -319,44 +321,44 @@ fn look(connection: &mut AnyConnection, user: Gid, rows: &[Row]) -> Result<InSig
     Ok(in_sight)
 }
 
-impl InSight {
+impl VisibleEntries {
     /// The row as it is told.
-    fn tell(&self, row: Row) -> Option<Row> {
+    fn tell(&self, row: SyncRow) -> Option<SyncRow> {
         match (row.action, self.has(&row)) {
             (Action::Insert | Action::Update, true) | (Action::Delete, false) => Some(row),
-            (Action::Delete, true) if row.data_type == PROJECTS => Some(Row { action: Action::Update, ..row }),
+            (Action::Delete, true) if row.data_type == PROJECTS => Some(SyncRow { action: Action::Update, ..row }),
             (Action::Insert | Action::Update, false) | (Action::Delete, true) => None,
         }
     }
 
-    fn has(&self, row: &Row) -> bool {
-        match Key::of(row) {
-            Some(Key::User(user)) => user == self.user || self.people.contains(&user),
-            Some(Key::Project(project)) => self.sight_of(project) > Sight::None,
-            Some(Key::Membership(project, user)) if user == self.user => self.sight_of(project) > Sight::None,
-            Some(Key::Membership(project, user)) => {
-                self.sight_of(project) == Sight::Inside && self.memberships.contains(&(project, user))
+    fn has(&self, row: &SyncRow) -> bool {
+        match EntryKey::of(row) {
+            Some(EntryKey::User(user)) => user == self.user || self.people.contains(&user),
+            Some(EntryKey::Project(project)) => self.sight_of(project) > Visibility::None,
+            Some(EntryKey::Membership(project, user)) if user == self.user => self.sight_of(project) > Visibility::None,
+            Some(EntryKey::Membership(project, user)) => {
+                self.sight_of(project) == Visibility::Inside && self.memberships.contains(&(project, user))
             }
             // Of the release, which everybody sees.
             None => true,
         }
     }
 
-    fn sight_of(&self, project: Gid) -> Sight {
-        self.projects.iter().find(|(gid, _)| *gid == project).map_or(Sight::None, |(_, sight)| *sight)
+    fn sight_of(&self, project: Gid) -> Visibility {
+        self.projects.iter().find(|(gid, _)| *gid == project).map_or(Visibility::None, |(_, sight)| *sight)
     }
 }
 
 /// The entry that a row speaks of.
 #[derive(Debug, Clone, Copy)]
-enum Key {
+enum EntryKey {
     User(Gid),
     Project(Gid),
     Membership(Gid, Gid),
 }
 
-impl Key {
-    fn of(row: &Row) -> Option<Self> {
+impl EntryKey {
+    fn of(row: &SyncRow) -> Option<Self> {
         match row.data_type.as_str() {
             USERS => row.data_key.parse().ok().map(Self::User),
             PROJECTS => row.data_key.parse().ok().map(Self::Project),

@@ -173,7 +173,7 @@ fn create_many(
     }
     match store::user::insert_many(connection, &made, clock.now()) {
         // Somebody else took a name between our look and our insert.
-        Err(doorward_storage::Error::Unique(_)) if made.len() == 1 => {
+        Err(doorward_storage::Error::UniqueViolation(_)) if made.len() == 1 => {
             return Err(Error::UsernameTaken);
         }
         done => done?,

@@ -13,13 +13,13 @@ use crate::{
     init,
     members::{self, standing},
     model::{Membership, Notifications, Project, ProjectOptions, User},
-    policy::Deed,
+    policy::Permission,
     store,
 };
 
 /// Members, as somebody looks at them.
 #[derive(Debug)]
-pub struct MembersView {
+pub struct VisibleMembers {
     pub caller: Gid,
     pub members: Vec<Member>,
     /// Whether the options of others are theirs to see.
@@ -79,7 +79,7 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::MemberNotFound`], and database errors.
-    pub async fn view_member(&self, caller: Caller, project: Gid, user: Gid) -> Result<MembersView, Error> {
+    pub async fn view_member(&self, caller: Caller, project: Gid, user: Gid) -> Result<VisibleMembers, Error> {
         self.database
             .read(move |connection| {
                 let caller = caller.active(connection)?.gid();
@@ -91,7 +91,7 @@ impl Directory {
                     return Err(Error::MemberNotFound);
                 }
                 let members = vec![find(connection, project.gid, user)?];
-                Ok(MembersView { caller, members, is_owner: own.role == Role::Owner })
+                Ok(VisibleMembers { caller, members, is_owner: own.role == Role::Owner })
             })
             .await
     }
@@ -100,11 +100,11 @@ impl Directory {
     ///
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MemberNotFound`], and database errors.
-    pub async fn view_members(&self, caller: Caller, project: Gid, users: Vec<Gid>) -> Result<MembersView, Error> {
+    pub async fn view_members(&self, caller: Caller, project: Gid, users: Vec<Gid>) -> Result<VisibleMembers, Error> {
         self.database
             .read(move |connection| {
                 let caller = caller.active(connection)?;
-                members::authorise(connection, project, &caller, Deed::Enter)?;
+                members::authorise(connection, project, &caller, Permission::Enter)?;
                 let members = find_many(connection, project, &users)?;
                 view(connection, &caller, project, members)
             })
@@ -115,7 +115,7 @@ impl Directory {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn as_seen_by(&self, caller: Caller, member: Member) -> Result<MembersView, Error> {
+    pub async fn as_seen_by(&self, caller: Caller, member: Member) -> Result<VisibleMembers, Error> {
         let project = member.membership.project;
         self.database
             .read(move |connection| {
@@ -128,28 +128,28 @@ impl Directory {
     /// Limits are for the owner to set, notifications for the member.
     ///
     /// # Errors
-    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::ApiUser`], and database errors.
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::UserIsApiUser`], and database errors.
     pub async fn update_member(
         &self,
         caller: Caller,
         project: Gid,
         user: Gid,
         wanted: MemberChange,
-    ) -> Result<MembersView, Error> {
+    ) -> Result<VisibleMembers, Error> {
         let clock = self.clock.clone();
         self.change(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active(connection)?;
-            members::authorise(connection, project, &caller, Deed::Enter)?;
+            members::authorise(connection, project, &caller, Permission::Enter)?;
             if wanted.limit.is_some() {
-                members::authorise(connection, project, &caller, Deed::ManageMembers)?;
+                members::authorise(connection, project, &caller, Permission::ManageMembers)?;
             }
             if wanted.notifications.is_some() && caller.gid() != user {
                 return Err(Error::Forbidden);
             }
             let old = store::membership::find(connection, project, user)?.ok_or(Error::NotAMember)?;
             if wanted.notifications.is_some() && old.role == Role::Api {
-                return Err(Error::ApiUser);
+                return Err(Error::UserIsApiUser);
             }
             let new = changed(old.clone(), wanted);
             if new != old {
@@ -189,10 +189,10 @@ fn view(
     caller: &ActiveCaller,
     project: Gid,
     members: Vec<Member>,
-) -> Result<MembersView, Error> {
+) -> Result<VisibleMembers, Error> {
     let caller = caller.gid();
     let is_owner = standing(connection, project, caller)?.is_some_and(|own| own.role == Role::Owner);
-    Ok(MembersView { caller, members, is_owner })
+    Ok(VisibleMembers { caller, members, is_owner })
 }
 
 fn changed(old: Membership, wanted: MemberChange) -> Membership {

@@ -9,19 +9,19 @@ use tonic::Status;
 
 use crate::{
     Directory, Error, convert,
-    model::{Change, Notice},
+    model::{Change, FeedEvent},
     store,
 };
 
 /// How often the feed is asked for news of which nothing else has told.
-const POLL: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 const HEARTBEAT: Duration = Duration::from_secs(1);
 const PAGE: usize = 1000;
 
 type Sender<M> = mpsc::Sender<Result<M, Status>>;
 
 /// A message, the position after it, and whether there is something in it.
-type Page<M> = (M, i64, bool);
+type FeedPage<M> = (M, i64, bool);
 
 impl Directory {
     /// The changes after a cursor, in order, at most 1,000.
@@ -39,7 +39,7 @@ impl Directory {
     }
 
     /// The notices after a cursor, in order, about 1,000 but always all of one change; and the position after them.
-    async fn list_notices(&self, after: i64) -> Result<(Vec<Notice>, i64), Error> {
+    async fn list_notices(&self, after: i64) -> Result<(Vec<FeedEvent>, i64), Error> {
         let read = move |connection: &mut doorward_storage::AnyConnection| {
             let head = store::feed::head(connection)?;
             let mut notices = store::notice::list(connection, after, head, PAGE as i64)?;
@@ -55,7 +55,7 @@ impl Directory {
     }
 }
 
-pub(crate) async fn changes(directory: Directory, after: i64) -> Result<Page<pb::WatchChangesResponse>, Error> {
+pub(crate) async fn changes(directory: Directory, after: i64) -> Result<FeedPage<pb::WatchChangesResponse>, Error> {
     let changes = directory.list_changes(after).await?;
     let is_news = !changes.is_empty();
     let cursor = changes.last().map_or(after, |last| last.cursor);
@@ -63,7 +63,7 @@ pub(crate) async fn changes(directory: Directory, after: i64) -> Result<Page<pb:
     Ok((pb::WatchChangesResponse { changes, cursor }, cursor, is_news))
 }
 
-pub(crate) async fn notices(directory: Directory, after: i64) -> Result<Page<pb::WatchEventsResponse>, Error> {
+pub(crate) async fn notices(directory: Directory, after: i64) -> Result<FeedPage<pb::WatchEventsResponse>, Error> {
     let (notices, cursor) = directory.list_notices(after).await?;
     let is_news = cursor > after;
     let notices = notices.into_iter().map(convert::notice).collect();
@@ -79,7 +79,7 @@ pub(crate) async fn follow<M, F, R>(
     shutdown: CancellationToken,
 ) where
     F: Fn(Directory, i64) -> R,
-    R: Future<Output = Result<Page<M>, Error>>,
+    R: Future<Output = Result<FeedPage<M>, Error>>,
 {
     let mut news = directory.news.subscribe();
     let mut last_sent: Option<Instant> = None;
@@ -107,7 +107,7 @@ pub(crate) async fn follow<M, F, R>(
             () = shutdown.cancelled() => return,
             () = sender.closed() => return,
             _ = news.changed() => {}
-            () = tokio::time::sleep(POLL) => {}
+            () = tokio::time::sleep(POLL_INTERVAL) => {}
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use doorward_directory::{Actor, Directory, Error, MIGRATIONS, NewUser, model::User};
-use doorward_domain::{Clock, DisplayName, Ids, RandomIds, Timestamp, UserStatus, Username};
+use doorward_domain::{Clock, DisplayName, IdGenerator, RandomIdGenerator, Timestamp, UserStatus, Username};
 use doorward_storage::testing::TestDatabase;
 
 #[derive(Default)]
@@ -37,7 +37,7 @@ struct Fixture {
 fn both() -> Vec<Fixture> {
     let fixture = |test: TestDatabase| {
         let clock = Arc::new(SetClock::default());
-        let directory = Directory::new(test.database.clone(), clock.clone(), Arc::new(RandomIds));
+        let directory = Directory::new(test.database.clone(), clock.clone(), Arc::new(RandomIdGenerator));
         Fixture { directory, clock, _database: test }
     };
     TestDatabase::both(&MIGRATIONS).into_iter().map(fixture).collect()
@@ -45,7 +45,7 @@ fn both() -> Vec<Fixture> {
 
 impl Fixture {
     async fn user(&self, username: &str) -> User {
-        let (gid, name) = (RandomIds.gid(), DisplayName::parse(username).unwrap());
+        let (gid, name) = (RandomIdGenerator.gid(), DisplayName::parse(username).unwrap());
         let new = NewUser::new(gid, Username::parse(username).unwrap(), None, name);
         self.directory.create_user(new).await.unwrap()
     }

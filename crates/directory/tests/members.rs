@@ -4,11 +4,11 @@
 mod support;
 
 use doorward_directory::{Actor, Directory, Error};
-use doorward_domain::{Gid, Ids, MembershipStatus, ProjectStatus, RandomIds, Role, UserStatus};
+use doorward_domain::{Gid, IdGenerator, MembershipStatus, ProjectStatus, RandomIdGenerator, Role, UserStatus};
 use support::{Fixture, both};
 
 /// A project with its owner, a member and an API user; and a user who is no member.
-struct Scene {
+struct ProjectFixture {
     directory: Directory,
     project: Gid,
     owner: Gid,
@@ -17,7 +17,7 @@ struct Scene {
     stranger: Gid,
 }
 
-impl Scene {
+impl ProjectFixture {
     async fn new(fixture: &Fixture) -> Self {
         let directory = fixture.directory.clone().with_mails();
         let (ann, ben, cas) = (fixture.user("ann").await, fixture.user("ben").await, fixture.user("cas").await);
@@ -49,7 +49,7 @@ impl Scene {
 #[tokio::test]
 async fn only_active_members_of_an_active_project_have_a_role_in_it() {
     for fixture in both() {
-        let scene = Scene::new(&fixture).await;
+        let scene = ProjectFixture::new(&fixture).await;
         let directory = &scene.directory;
         let all = [Some(Role::Owner), Some(Role::Member), Some(Role::Api), None];
         assert_eq!(scene.roles().await, all);
@@ -72,8 +72,8 @@ async fn only_active_members_of_an_active_project_have_a_role_in_it() {
 #[tokio::test]
 async fn only_the_owner_manages_members() {
     for fixture in both() {
-        let scene = Scene::new(&fixture).await;
-        let Scene { directory, project, owner, member, robot, stranger } = &scene;
+        let scene = ProjectFixture::new(&fixture).await;
+        let ProjectFixture { directory, project, owner, member, robot, stranger } = &scene;
         for caller in [*member, *robot, *stranger] {
             let invited = directory.invite_member(caller.into(), *project, "cas".to_owned()).await;
             let deactivated = directory.set_member_status(caller.into(), *project, *owner, false).await;
@@ -83,7 +83,7 @@ async fn only_the_owner_manages_members() {
                 assert!(matches!(answer, Err(Error::Forbidden)), "{answer:?}");
             }
         }
-        let nowhere = directory.invite_member((*owner).into(), RandomIds.gid(), "cas".to_owned()).await;
+        let nowhere = directory.invite_member((*owner).into(), RandomIdGenerator.gid(), "cas".to_owned()).await;
         assert!(matches!(nowhere, Err(Error::Forbidden)), "no such project");
         directory.invite_member((*owner).into(), *project, "cas".to_owned()).await.unwrap();
     }
@@ -92,12 +92,12 @@ async fn only_the_owner_manages_members() {
 #[tokio::test]
 async fn a_user_is_added_to_an_active_project_once() {
     for fixture in both() {
-        let scene = Scene::new(&fixture).await;
+        let scene = ProjectFixture::new(&fixture).await;
         let (directory, project) = (&scene.directory, scene.project);
         let add = async |project, user| directory.add_member(project, user).await;
-        assert!(matches!(add(RandomIds.gid(), scene.stranger).await, Err(Error::ProjectNotFound)));
-        assert!(matches!(add(project, RandomIds.gid()).await, Err(Error::UserNotFound)));
-        assert!(matches!(add(project, scene.robot).await, Err(Error::ApiUser)));
+        assert!(matches!(add(RandomIdGenerator.gid(), scene.stranger).await, Err(Error::ProjectNotFound)));
+        assert!(matches!(add(project, RandomIdGenerator.gid()).await, Err(Error::UserNotFound)));
+        assert!(matches!(add(project, scene.robot).await, Err(Error::UserIsApiUser)));
         assert!(matches!(add(project, scene.member).await, Err(Error::AlreadyMember)));
         scene.set_project(ProjectStatus::Deleted).await;
         assert!(matches!(add(project, scene.stranger).await, Err(Error::ProjectNotFound)));
@@ -114,7 +114,7 @@ async fn a_user_is_added_to_an_active_project_once() {
 #[tokio::test]
 async fn members_are_listed_in_pages_in_the_order_of_gids() {
     for fixture in both() {
-        let scene = Scene::new(&fixture).await;
+        let scene = ProjectFixture::new(&fixture).await;
         let page = async |after, limit| {
             let page = scene.directory.list_members(scene.project, after, limit).await.unwrap();
             page.into_iter().map(|membership| membership.user).collect::<Vec<_>>()
@@ -124,7 +124,7 @@ async fn members_are_listed_in_pages_in_the_order_of_gids() {
         assert_eq!(page(None, 10).await, all);
         assert_eq!(page(None, 2).await, all[..2]);
         assert_eq!(page(Some(all[1]), 2).await, all[2..]);
-        let nowhere = scene.directory.list_members(RandomIds.gid(), None, 10).await;
+        let nowhere = scene.directory.list_members(RandomIdGenerator.gid(), None, 10).await;
         assert!(matches!(nowhere, Err(Error::ProjectNotFound)));
     }
 }
@@ -132,7 +132,7 @@ async fn members_are_listed_in_pages_in_the_order_of_gids() {
 #[tokio::test]
 async fn a_placeholder_account_is_deleted_with_its_last_invitation() {
     for fixture in both() {
-        let scene = Scene::new(&fixture).await;
+        let scene = ProjectFixture::new(&fixture).await;
         let directory = &scene.directory;
         let owner = directory.get_user_by_gid(scene.owner).await.unwrap();
         let other = fixture.project(&owner, "Two").await.gid;

@@ -14,10 +14,11 @@ use diesel::{
     sql_types::Text,
 };
 use doorward_directory::{
-    Actor, Directory, LanguageChange, List, MIGRATIONS, MemberChange, ProjectChange, PublishedRow, Since, Who,
+    Actor, Directory, LanguageChange, ListRef, LoginIdentifier, MIGRATIONS, MemberChange, ProjectChange, PublishedRow,
+    SyncCursors,
     model::{Action, ItemKind},
 };
-use doorward_domain::{Gid, ProjectStatus, RandomIds, SystemClock};
+use doorward_domain::{Gid, ProjectStatus, RandomIdGenerator, SystemClock};
 use doorward_storage::{AnyConnection, Database, Error, Options, testing::TestDatabase};
 use serde_json::Value;
 
@@ -155,16 +156,16 @@ impl Sent {
 
 /// How much of a table an answer is: of half of it, PostgreSQL rightly reads all, unless it is told not to.
 #[derive(Clone, Copy)]
-enum Answer {
+enum ResultSize {
     Few,
     Many,
 }
 
-fn plan(connection: &mut AnyConnection, sent: &Sent, answer: Answer) -> Result<String, Error> {
+fn plan(connection: &mut AnyConnection, sent: &Sent, answer: ResultSize) -> Result<String, Error> {
     let steps: Vec<Step> = match connection {
         AnyConnection::Sqlite(connection) => sql_query(format!("EXPLAIN QUERY PLAN {}", sent.sql)).load(connection)?,
         AnyConnection::Postgres(connection) => {
-            if matches!(answer, Answer::Many) {
+            if matches!(answer, ResultSize::Many) {
                 connection.batch_execute("SET LOCAL enable_seqscan = off")?;
             }
             connection.batch_execute(&format!(
@@ -204,14 +205,15 @@ impl Place {
                 Ok::<_, Error>(())
             };
             database.read(listen).await.unwrap();
-            let directory = Directory::new(database.clone(), Arc::new(SystemClock), Arc::new(RandomIds)).with_mails();
+            let directory =
+                Directory::new(database.clone(), Arc::new(SystemClock), Arc::new(RandomIdGenerator)).with_mails();
             places.push(Self { _test: test, database, directory, shown });
         }
         places
     }
 
     /// What was asked since the last time, each by index; so many at least.
-    async fn assert_indexed(&self, least: usize, answer: Answer) {
+    async fn assert_indexed(&self, least: usize, answer: ResultSize) {
         let shown = std::mem::take(&mut *self.shown.lock().unwrap());
         let sent: Vec<Sent> = shown.iter().filter_map(|shown| Sent::parse(shown)).collect();
         assert!(sent.len() >= least, "{shown:?}");
@@ -234,12 +236,12 @@ fn gid(number: u32) -> Gid {
 async fn every_query_of_login_and_init_is_answered_by_index() {
     for place in Place::both().await {
         let directory = &place.directory;
-        assert!(directory.find_login(Who::Username("user12345".to_owned()), None).await.unwrap().is_some());
+        assert!(directory.find_login(LoginIdentifier::Username("user12345".to_owned()), None).await.unwrap().is_some());
         let init = directory.get_init(gid(12_345).into()).await.unwrap();
         assert_eq!((init.people.len(), init.projects.len()), (4, 1));
         let init = directory.get_project_init(gid(346), gid(12_345).into()).await.unwrap();
         assert_eq!((init.people.len(), init.projects.len()), (4, 1));
-        place.assert_indexed(8, Answer::Few).await;
+        place.assert_indexed(8, ResultSize::Few).await;
     }
 }
 
@@ -258,7 +260,7 @@ async fn every_query_of_views_is_answered_by_index() {
         directory.get_full_project(project).await.unwrap();
         assert_eq!(directory.list_members(project, None, 10).await.unwrap().len(), 5);
         assert_eq!(directory.list_projects(Some(gid(3)), 10).await.unwrap().len(), 10);
-        place.assert_indexed(15, Answer::Few).await;
+        place.assert_indexed(15, ResultSize::Few).await;
     }
 }
 
@@ -281,7 +283,7 @@ async fn every_query_of_invitations_is_answered_by_index() {
         directory.remove_member(Actor::User(ann.into()), project, dan).await.unwrap();
         directory.add_member(project, dan).await.unwrap();
         directory.leave_project(dan.into(), project).await.unwrap();
-        place.assert_indexed(30, Answer::Few).await;
+        place.assert_indexed(30, ResultSize::Few).await;
     }
 }
 
@@ -295,7 +297,7 @@ async fn every_query_of_a_projects_life_is_answered_by_index() {
             directory.change_languages(ann.into(), project, change).await.unwrap();
         }
         for kind in [ItemKind::Channel, ItemKind::Ordering, ItemKind::Fieldlist] {
-            let list = List { caller: ann.into(), project, kind };
+            let list = ListRef { caller: ann.into(), project, kind };
             let (item, _) = directory.create_item(list, "Item".to_owned()).await.unwrap();
             directory.rename_item(list, item, "Other".to_owned()).await.unwrap();
             directory.move_item(list, item, Some(project)).await.unwrap();
@@ -310,7 +312,7 @@ async fn every_query_of_a_projects_life_is_answered_by_index() {
         directory.create_api_user(Actor::User(ann.into()), project, "Robot".to_owned()).await.unwrap();
         directory.set_project_status(Actor::User(ann.into()), project, ProjectStatus::Deleted).await.unwrap();
         directory.purge_project(Actor::User(ann.into()), project).await.unwrap();
-        place.assert_indexed(100, Answer::Few).await;
+        place.assert_indexed(100, ResultSize::Few).await;
     }
 }
 
@@ -331,11 +333,11 @@ async fn ten_thousand_members_and_two_thousand_projects_are_found_by_index() {
         directory.view_user(gid(1).into(), gid(9999)).await.unwrap();
         directory.view_members(gid(1).into(), project, vec![gid(2), gid(9999)]).await.unwrap();
         directory.list_members(project, Some(gid(5000)), 1000).await.unwrap();
-        place.assert_indexed(15, Answer::Many).await;
+        place.assert_indexed(15, ResultSize::Many).await;
         directory.set_project_status(Actor::Administrator, project, ProjectStatus::Deleted).await.unwrap();
         directory.purge_project(Actor::Administrator, project).await.unwrap();
         assert!(directory.get_project(project).await.is_err());
-        place.assert_indexed(20, Answer::Many).await;
+        place.assert_indexed(20, ResultSize::Many).await;
     }
 }
 
@@ -343,25 +345,30 @@ async fn ten_thousand_members_and_two_thousand_projects_are_found_by_index() {
 async fn every_query_of_sync_is_answered_by_index() {
     for place in Place::both().await {
         let (directory, ann, busy, project) = (&place.directory, gid(12_345), gid(20_000), gid(346));
-        let since = Since { cc_cursor: Some(0), project: None, cursor: None };
+        let since = SyncCursors { cc_cursor: Some(0), project: None, cursor: None };
         assert!(directory.list_news(busy.into(), since, true).await.unwrap().has_more);
-        place.assert_indexed(5, Answer::Many).await;
+        place.assert_indexed(5, ResultSize::Many).await;
         assert_eq!(directory.list_news(ann.into(), since, true).await.unwrap().rows.len(), 5);
-        let since = Since { cc_cursor: Some(0), project: Some(project), cursor: Some(0) };
+        let since = SyncCursors { cc_cursor: Some(0), project: Some(project), cursor: Some(0) };
         directory.list_news(ann.into(), since, true).await.unwrap();
         directory.get_cursor(ann.into(), Some(project)).await.unwrap();
         directory.list_changes(19_000).await.unwrap();
         let row = PublishedRow { action: Action::Insert, data_type: "records".to_owned(), data_key: "1".to_owned() };
         directory.publish(project, vec![row]).await.unwrap();
         directory.add_member(project, busy).await.unwrap();
-        let since = Since { cc_cursor: Some(20_000), ..since };
+        let since = SyncCursors { cc_cursor: Some(20_000), ..since };
         assert!(!directory.list_news(busy.into(), since, false).await.unwrap().rows.is_empty());
         directory.remove_member(Actor::Administrator, project, busy).await.unwrap();
         assert!(
-            !directory.list_news(busy.into(), Since { project: None, ..since }, false).await.unwrap().rows.is_empty()
+            !directory
+                .list_news(busy.into(), SyncCursors { project: None, ..since }, false)
+                .await
+                .unwrap()
+                .rows
+                .is_empty()
         );
-        place.assert_indexed(40, Answer::Few).await;
+        place.assert_indexed(40, ResultSize::Few).await;
         directory.forget_changes(Duration::ZERO).await.unwrap();
-        place.assert_indexed(150, Answer::Many).await;
+        place.assert_indexed(150, ResultSize::Many).await;
     }
 }

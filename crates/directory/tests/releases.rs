@@ -2,7 +2,7 @@
 
 mod support;
 
-use doorward_directory::{Error, News, Since, model::Action};
+use doorward_directory::{Error, SyncCursors, SyncPage, model::Action};
 use support::{Fixture, both};
 
 async fn note(fixture: &Fixture, release: &str) -> Result<(), Error> {
@@ -16,8 +16,8 @@ async fn everybody_is_told_once_of_a_newer_release_and_of_no_older_one() {
         fixture.project(&ann, "Herbarium").await;
         let before = fixture.directory.feed_head().await.unwrap();
         let told = async |since: i64| {
-            let since = Since { cc_cursor: Some(since), ..Since::default() };
-            let news: [News; 2] = [
+            let since = SyncCursors { cc_cursor: Some(since), ..SyncCursors::default() };
+            let news: [SyncPage; 2] = [
                 fixture.directory.list_news(ann.gid.into(), since, false).await.unwrap(),
                 fixture.directory.list_news(ben.gid.into(), since, false).await.unwrap(),
             ];

@@ -5,7 +5,7 @@ mod support;
 use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
-use doorward_directory::{Error, Since};
+use doorward_directory::{Error, SyncCursors};
 use doorward_storage::AnyConnection;
 use support::both;
 
@@ -23,7 +23,7 @@ async fn what_has_no_notices_stays_expired_while_changes_are_forgotten() {
         fixture.directory.database().write(migrate).await.unwrap();
         fixture.directory.forget_changes(Duration::ZERO).await.unwrap();
         assert_eq!(fixture.directory.list_changes(head).await.unwrap(), []);
-        let since = |cursor| Since { cc_cursor: Some(cursor), ..Since::default() };
+        let since = |cursor| SyncCursors { cc_cursor: Some(cursor), ..SyncCursors::default() };
         let expired = fixture.directory.list_news(ann.gid.into(), since(head - 1), true).await;
         assert!(matches!(expired, Err(Error::CursorExpired)), "{expired:?}");
         assert_eq!(fixture.directory.list_news(ann.gid.into(), since(head), true).await.unwrap().rows, []);

@@ -2,15 +2,17 @@
 
 mod support;
 
-use doorward_directory::{Error, NewUser, Who, model::Action};
-use doorward_domain::{DisplayName, Email, Ids, RandomIds, UserStatus, Username};
+use doorward_directory::{Error, LoginIdentifier, NewUser, model::Action};
+use doorward_domain::{DisplayName, Email, IdGenerator, RandomIdGenerator, UserStatus, Username};
 use support::{both, new_user};
 
 #[tokio::test]
 async fn a_user_is_found_by_username_in_any_form_and_by_gid() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
-        let find = async |name: &str| fixture.directory.find_login(Who::Username(name.to_owned()), None).await.unwrap();
+        let find = async |name: &str| {
+            fixture.directory.find_login(LoginIdentifier::Username(name.to_owned()), None).await.unwrap()
+        };
         assert_eq!((find("ann").await, find("ａｎｎ").await), (Some((ann.gid, true)), Some((ann.gid, true))));
         assert_eq!(fixture.directory.get_user_by_gid(ann.gid).await.unwrap(), ann);
         for stranger in ["Ann", "ben", "", "a b", &"x".repeat(4000)] {
@@ -40,7 +42,7 @@ async fn of_many_users_those_that_can_be_made_are_made() {
     for fixture in both() {
         fixture.user("ann").await;
         let thief = NewUser::new(
-            RandomIds.gid(),
+            RandomIdGenerator.gid(),
             Username::parse("ben@example.org").unwrap(),
             Some(Email::parse("carl@example.org").unwrap()),
             DisplayName::parse("Thief").unwrap(),

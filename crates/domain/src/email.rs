@@ -19,7 +19,7 @@ const MALFORMED: Malformed = Malformed("not an email address");
 /// checked with its grammar.
 const MAX_BYTES: usize = 254;
 /// Bound on the text as written, which escapes and full-width letters make longer than the canonical form.
-const MAX_WRITTEN_BYTES: usize = 1024;
+const MAX_ORIGINAL_BYTES: usize = 1024;
 
 /// An address as its owner wrote it. Two addresses are equal when their canonical forms are.
 #[derive(Debug, Clone)]
@@ -38,7 +38,7 @@ impl Email {
         let written = text.trim();
         // UTS 46 would drop the zero-width space and the byte order mark from a domain.
         let is_hidden = |c: char| c.is_control() || matches!(c, '\u{200b}' | '\u{feff}');
-        if written.len() > MAX_WRITTEN_BYTES || written.chars().any(is_hidden) {
+        if written.len() > MAX_ORIGINAL_BYTES || written.chars().any(is_hidden) {
             return Err(MALFORMED);
         }
         let (written_local, written_domain) = written.rsplit_once('@').ok_or(MALFORMED)?;

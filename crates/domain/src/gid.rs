@@ -50,15 +50,15 @@ impl fmt::Debug for Gid {
 }
 
 /// The source of new ids, a parameter so that tests can name what is made.
-pub trait Ids: Send + Sync {
+pub trait IdGenerator: Send + Sync {
     fn gid(&self) -> Gid;
 }
 
 /// Random ids (version 4).
 #[derive(Debug, Clone, Copy, Default)]
-pub struct RandomIds;
+pub struct RandomIdGenerator;
 
-impl Ids for RandomIds {
+impl IdGenerator for RandomIdGenerator {
     fn gid(&self) -> Gid {
         #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
         Gid(Uuid::new_v4())

@@ -15,7 +15,7 @@ pub mod version;
 pub use clock::{Clock, SystemClock, Timestamp};
 pub use email::Email;
 pub use error::{ErrorCode, Info};
-pub use gid::{Gid, Ids, RandomIds};
+pub use gid::{Gid, IdGenerator, RandomIdGenerator};
 pub use name::DisplayName;
 pub use status::{MembershipStatus, ProjectStatus, Role, UserStatus};
 pub use timezone::Timezone;

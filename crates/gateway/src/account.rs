@@ -11,7 +11,7 @@ use crate::{
     Gateway,
     body::Body,
     caller::Caller,
-    envelope::{self, Empty, Problem},
+    envelope::{self, ApiError, Empty},
     peers::Peers,
     people::{self, person},
 };
@@ -22,7 +22,7 @@ pub(crate) async fn update(
     request: HttpRequest,
     body: Body,
     (peers, gateway): (Data<Peers>, Data<Gateway>),
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     people::refuse_api_users(&caller)?;
     let (wanted, new_password) = read(&caller, &body)?;
     let has_fields = has_fields(&wanted);
@@ -50,11 +50,11 @@ pub(crate) async fn update(
             let token = peers.auth().change_password(change).await?.into_inner().token;
             // Only now: who is deactivated meanwhile gets no token.
             user = Some(people::find(&peers, &caller).await?);
-            token.ok_or_else(Problem::internal)?
+            token.ok_or_else(ApiError::internal)?
         }
-        None => renewed.ok_or_else(Problem::internal)?.to_string(),
+        None => renewed.ok_or_else(ApiError::internal)?.to_string(),
     };
-    people::answer(&user.ok_or_else(Problem::internal)?, Some(&token))
+    people::answer(&user.ok_or_else(ApiError::internal)?, Some(&token))
 }
 
 /// Deletes the account, with all that hangs on it. Auth, when it can't be told now, reads of it in the change feed.
@@ -63,7 +63,7 @@ pub(crate) async fn delete(
     request: HttpRequest,
     body: Body,
     (peers, gateway): (Data<Peers>, Data<Gateway>),
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     people::refuse_api_users(&caller)?;
     body.confirmation("confirm")?;
     let user_gid = caller.claims.sub.to_string();
@@ -84,7 +84,7 @@ pub(crate) async fn logout(
     request: HttpRequest,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let everywhere = body.switch("everywhere", false)?;
     people::forget_due_token(&request);
     let revoke =
@@ -94,7 +94,7 @@ pub(crate) async fn logout(
 }
 
 /// What is to be changed: in the directory, and in auth, which also checks the current password. There must be something.
-fn read(caller: &Caller, body: &Body) -> Result<(UpdateUserRequest, Option<ChangePasswordRequest>), Problem> {
+fn read(caller: &Caller, body: &Body) -> Result<(UpdateUserRequest, Option<ChangePasswordRequest>), ApiError> {
     let text = |name| body.optional_string(name).map(|text| text.map(str::to_owned));
     let (username, password) = (text("username")?, text("password")?);
     let wanted = UpdateUserRequest {
@@ -107,7 +107,7 @@ fn read(caller: &Caller, body: &Body) -> Result<(UpdateUserRequest, Option<Chang
     };
     let current_password = text("current_password")?;
     if password.is_none() && !has_fields(&wanted) {
-        return Err(Problem::missing_parameter("username"));
+        return Err(ApiError::missing_parameter("username"));
     }
     let client_address = caller.address.to_string();
     let change = ChangePasswordRequest { password, current_password, client_address, ..Default::default() };
@@ -120,7 +120,7 @@ fn has_fields(wanted: &UpdateUserRequest) -> bool {
 }
 
 /// What stands against either half; of several things the one that the call lists first.
-async fn check(peers: &Peers, wanted: &UpdateUserRequest, change: &ChangePasswordRequest) -> Result<(), Problem> {
+async fn check(peers: &Peers, wanted: &UpdateUserRequest, change: &ChangePasswordRequest) -> Result<(), ApiError> {
     let wanted = UpdateUserRequest { validate_only: true, ..wanted.clone() };
     let fields = peers.directory().update_user(wanted).await.map(drop).map_err(RpcError::from);
     if fields.as_ref().is_err_and(|failure| failure.info.contains_key("username")) {
@@ -130,6 +130,6 @@ async fn check(peers: &Peers, wanted: &UpdateUserRequest, change: &ChangePasswor
     Ok(fields?)
 }
 
-async fn update_user(peers: &Peers, wanted: UpdateUserRequest) -> Result<User, Problem> {
-    peers.directory().update_user(wanted).await?.into_inner().user.ok_or_else(Problem::internal)
+async fn update_user(peers: &Peers, wanted: UpdateUserRequest) -> Result<User, ApiError> {
+    peers.directory().update_user(wanted).await?.into_inner().user.ok_or_else(ApiError::internal)
 }

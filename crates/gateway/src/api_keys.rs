@@ -18,7 +18,7 @@ use crate::{
     body::Body,
     caller::Caller,
     entries::{Memberships, Users},
-    envelope::{self, Empty, Problem},
+    envelope::{self, ApiError, Empty},
     peers::Peers,
     project_path::ProjectGid,
 };
@@ -28,7 +28,7 @@ pub(crate) async fn create(
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let create = CreateApiUserRequest {
         project_gid: project.to_string(),
         caller_gid: caller.claims.sub.to_string(),
@@ -49,7 +49,7 @@ pub(crate) async fn get(
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let user = body.gid("user")?;
     find(&peers, &caller, project, user).await?;
     let api_key = key(&peers, &user.to_string(), project, actor(&caller)).await?;
@@ -61,7 +61,7 @@ pub(crate) async fn update(
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let update = UpdateApiUserRequest {
         project_gid: project.to_string(),
         caller_gid: caller.claims.sub.to_string(),
@@ -76,7 +76,7 @@ pub(crate) async fn deactivate(
     project: ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     set_status(&caller, project, &body, &peers, false).await
 }
 
@@ -85,7 +85,7 @@ pub(crate) async fn activate(
     project: ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     set_status(&caller, project, &body, &peers, true).await
 }
 
@@ -94,7 +94,7 @@ pub(crate) async fn rotate(
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let user = body.gid("user")?;
     let found = find(&peers, &caller, project, user).await?;
     let rotate = RotateApiKeyRequest {
@@ -111,7 +111,7 @@ pub(crate) async fn delete(
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let delete = DeleteApiUserRequest {
         project_gid: project.to_string(),
         caller_gid: caller.claims.sub.to_string(),
@@ -129,7 +129,7 @@ async fn set_status(
     body: &Body,
     peers: &Peers,
     is_active: bool,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let set = SetApiUserStatusRequest {
         project_gid: project.to_string(),
         caller_gid: caller.claims.sub.to_string(),
@@ -157,7 +157,7 @@ async fn note(peers: &Peers, caller: &Caller, project: Gid, user_gid: String, ev
 }
 
 /// The API user, if the caller may manage them.
-async fn find(peers: &Peers, caller: &Caller, project: Gid, user: Gid) -> Result<ApiUserResponse, Problem> {
+async fn find(peers: &Peers, caller: &Caller, project: Gid, user: Gid) -> Result<ApiUserResponse, ApiError> {
     let get = GetApiUserRequest {
         project_gid: project.to_string(),
         caller_gid: caller.claims.sub.to_string(),
@@ -190,7 +190,7 @@ struct ApiUserData<'a> {
     memberships: Memberships<'a>,
 }
 
-fn answer(api_user: &ApiUserResponse, apikey: Option<&str>) -> Result<HttpResponse, Problem> {
+fn answer(api_user: &ApiUserResponse, apikey: Option<&str>) -> Result<HttpResponse, ApiError> {
     let others: &[User] = api_user.user.as_slice();
     let memberships: &[Membership] = api_user.membership.as_slice();
     let user = api_user.user.as_ref().map_or("", |user| &user.gid);

@@ -9,7 +9,7 @@ use actix_web::{
 
 use crate::{
     FromRequest, account, api_keys, avatars, email_change,
-    envelope::Problem,
+    envelope::ApiError,
     icons, init, invitations, jwks, languages, limits, login, media, members, openapi,
     options::{self, Channels, Fieldlists, Orderings},
     password_reset, ping, project_init, project_login, projects, signup, sync, sync_io, views, writes,
@@ -63,7 +63,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/sync/cursors", sync::cursors))
         .service(web::scope("/api/p/{project}").wrap(from_fn(limits::enforce)).configure(project_routes))
         .configure(not_implemented)
-        .default_service(web::to(|| async { Err::<String, _>(Problem::not_found()) }));
+        .default_service(web::to(|| async { Err::<String, _>(ApiError::not_found()) }));
 }
 
 /// Under `/api/p/{project}`. Within a scope one pattern is matched for all of them, and names are compared from there on.
@@ -133,7 +133,7 @@ fn not_implemented(config: &mut ServiceConfig) {
 
 /// Answers 501 to every method on this path and all paths below it.
 fn unimplemented_paths(segment: &str) -> Resource {
-    let answer = || async { Err::<String, _>(Problem::NotImplemented) };
+    let answer = || async { Err::<String, _>(ApiError::NotImplemented) };
     web::resource([format!("/{segment}"), format!("/{segment}/{{path:.*}}")]).default_service(web::to(answer))
 }
 
@@ -178,5 +178,5 @@ where
 }
 
 pub(crate) fn not_allowed(methods: &'static str) -> actix_web::Route {
-    web::to(move || async move { Err::<String, _>(Problem::MethodNotAllowed(methods)) })
+    web::to(move || async move { Err::<String, _>(ApiError::MethodNotAllowed(methods)) })
 }

@@ -11,7 +11,7 @@ use doorward_rpc::{
     directory::v1::{PrepareAvatarRequest, SetAvatarRequest},
 };
 
-use crate::{Gateway, body::Body, caller::Caller, envelope::Problem, media, peers::Peers, people, upload};
+use crate::{Gateway, body::Body, caller::Caller, envelope::ApiError, media, peers::Peers, people, upload};
 
 /// The file is there before anybody is told of it, and registered to be deleted before it is there.
 pub(crate) async fn upload(
@@ -20,7 +20,7 @@ pub(crate) async fn upload(
     payload: Payload,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     // The directory says the same; but not before a large body has come.
     people::refuse_api_users(&caller)?;
     let upload = upload::read(&request, payload, &gateway.uploads).await?.into_file()?;
@@ -41,19 +41,24 @@ pub(crate) async fn delete(
     _: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     people::refuse_api_users(&caller)?;
     set(&caller, &peers, &gateway, None).await
 }
 
-async fn set(caller: &Caller, peers: &Peers, gateway: &Gateway, name: Option<String>) -> Result<HttpResponse, Problem> {
+async fn set(
+    caller: &Caller,
+    peers: &Peers,
+    gateway: &Gateway,
+    name: Option<String>,
+) -> Result<HttpResponse, ApiError> {
     let set = SetAvatarRequest { user_gid: caller.claims.sub.to_string(), file_name: name };
-    let user = peers.directory().set_avatar(set).await?.into_inner().user.ok_or_else(Problem::internal)?;
+    let user = peers.directory().set_avatar(set).await?.into_inner().user.ok_or_else(ApiError::internal)?;
     gateway.discarded.notify_one();
     people::answer(&user, None)
 }
 
-impl From<PictureError> for Problem {
+impl From<PictureError> for ApiError {
     fn from(error: PictureError) -> Self {
         let unprocessable = |reason| RpcError::new(ErrorCode::Unprocessable).with_info("reason", reason).into();
         match error {

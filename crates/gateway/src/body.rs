@@ -15,7 +15,7 @@ use doorward_domain::Gid;
 use futures_util::StreamExt;
 use serde_json::{Map, Value};
 
-use crate::envelope::Problem;
+use crate::envelope::ApiError;
 
 const MAX_BYTES: usize = 1024 * 1024;
 /// For the whole body.
@@ -34,37 +34,37 @@ impl Body {
     }
 
     /// A required string.
-    pub(crate) fn string(&self, name: &str) -> Result<&str, Problem> {
+    pub(crate) fn string(&self, name: &str) -> Result<&str, ApiError> {
         match self.0.get(name) {
-            None => Err(Problem::missing_parameter(name)),
+            None => Err(ApiError::missing_parameter(name)),
             Some(Value::String(text)) => Ok(text),
-            Some(_) => Err(Problem::invalid_parameter(name)),
+            Some(_) => Err(ApiError::invalid_parameter(name)),
         }
     }
 
     /// A required gid.
-    pub(crate) fn gid(&self, name: &str) -> Result<Gid, Problem> {
-        self.string(name)?.parse().map_err(|_| Problem::invalid_parameter(name))
+    pub(crate) fn gid(&self, name: &str) -> Result<Gid, ApiError> {
+        self.string(name)?.parse().map_err(|_| ApiError::invalid_parameter(name))
     }
 
     /// An optional string.
-    pub(crate) fn optional_string(&self, name: &str) -> Result<Option<&str>, Problem> {
+    pub(crate) fn optional_string(&self, name: &str) -> Result<Option<&str>, ApiError> {
         if self.0.contains_key(name) { self.string(name).map(Some) } else { Ok(None) }
     }
 
-    pub(crate) fn optional_gid(&self, name: &str) -> Result<Option<Gid>, Problem> {
+    pub(crate) fn optional_gid(&self, name: &str) -> Result<Option<Gid>, ApiError> {
         if self.0.contains_key(name) { self.gid(name).map(Some) } else { Ok(None) }
     }
 
     /// An optional position in a feed.
-    pub(crate) fn optional_position(&self, name: &str) -> Result<Option<i64>, Problem> {
+    pub(crate) fn optional_position(&self, name: &str) -> Result<Option<i64>, ApiError> {
         let position = |value: &Value| value.as_i64().filter(|position| *position >= 0);
-        self.0.get(name).map(|value| position(value).ok_or_else(|| Problem::invalid_parameter(name))).transpose()
+        self.0.get(name).map(|value| position(value).ok_or_else(|| ApiError::invalid_parameter(name))).transpose()
     }
 
     /// An optional list of strings.
-    pub(crate) fn optional_strings(&self, name: &str) -> Result<Option<Vec<&str>>, Problem> {
-        let invalid = || Problem::invalid_parameter(name);
+    pub(crate) fn optional_strings(&self, name: &str) -> Result<Option<Vec<&str>>, ApiError> {
+        let invalid = || ApiError::invalid_parameter(name);
         match self.0.get(name) {
             None => Ok(None),
             Some(Value::Array(values)) => {
@@ -75,43 +75,43 @@ impl Body {
     }
 
     /// An optional list of gids.
-    pub(crate) fn optional_gids(&self, name: &str) -> Result<Option<Vec<Gid>>, Problem> {
-        let gid = |text: &str| text.parse().map_err(|_| Problem::invalid_parameter(name));
+    pub(crate) fn optional_gids(&self, name: &str) -> Result<Option<Vec<Gid>>, ApiError> {
+        let gid = |text: &str| text.parse().map_err(|_| ApiError::invalid_parameter(name));
         self.optional_strings(name)?.map(|texts| texts.into_iter().map(gid).collect()).transpose()
     }
 
     /// A required object.
-    pub(crate) fn object(&self, name: &str) -> Result<&Map<String, Value>, Problem> {
+    pub(crate) fn object(&self, name: &str) -> Result<&Map<String, Value>, ApiError> {
         match self.0.get(name) {
-            None => Err(Problem::missing_parameter(name)),
+            None => Err(ApiError::missing_parameter(name)),
             Some(Value::Object(object)) => Ok(object),
-            Some(_) => Err(Problem::invalid_parameter(name)),
+            Some(_) => Err(ApiError::invalid_parameter(name)),
         }
     }
 
     /// A switch that must be on, so that nothing is done by mistake.
-    pub(crate) fn confirmation(&self, name: &str) -> Result<(), Problem> {
+    pub(crate) fn confirmation(&self, name: &str) -> Result<(), ApiError> {
         match self.0.get(name) {
-            None => Err(Problem::missing_parameter(name)),
+            None => Err(ApiError::missing_parameter(name)),
             Some(Value::Bool(true)) => Ok(()),
-            Some(_) => Err(Problem::invalid_parameter(name)),
+            Some(_) => Err(ApiError::invalid_parameter(name)),
         }
     }
 
     /// An optional switch.
-    pub(crate) fn switch(&self, name: &str, default: bool) -> Result<bool, Problem> {
+    pub(crate) fn switch(&self, name: &str, default: bool) -> Result<bool, ApiError> {
         match self.0.get(name) {
             None => Ok(default),
             Some(Value::Bool(switch)) => Ok(*switch),
-            Some(_) => Err(Problem::invalid_parameter(name)),
+            Some(_) => Err(ApiError::invalid_parameter(name)),
         }
     }
 }
 
-type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, Problem>>>>;
+type Extraction<T> = Pin<Box<dyn Future<Output = Result<T, ApiError>>>>;
 
 impl FromRequest for Body {
-    type Error = Problem;
+    type Error = ApiError;
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
@@ -127,7 +127,7 @@ impl FromRequest for Body {
 }
 
 impl FromRequest for OptionalBody {
-    type Error = Problem;
+    type Error = ApiError;
     type Future = Extraction<Self>;
 
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
@@ -151,9 +151,9 @@ impl FromRequest for OptionalBody {
 }
 
 /// RFC 9110, section 8.3; parameters such as `charset` don't matter, for JSON is UTF-8.
-fn check_type(request: &HttpRequest) -> Result<(), Problem> {
+fn check_type(request: &HttpRequest) -> Result<(), ApiError> {
     let is_json = request.content_type().eq_ignore_ascii_case("application/json");
-    if is_json { Ok(()) } else { Err(Problem::UnsupportedMediaType) }
+    if is_json { Ok(()) } else { Err(ApiError::UnsupportedMediaType) }
 }
 
 fn has_body(headers: &HeaderMap) -> bool {
@@ -162,29 +162,29 @@ fn has_body(headers: &HeaderMap) -> bool {
 }
 
 /// Checks that a body is not compressed or otherwise encoded (RFC 9110, section 8.4).
-pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn check_encoding(headers: &HeaderMap) -> Result<(), ApiError> {
     let is_identity = |coding: &str| coding.is_empty() || coding.eq_ignore_ascii_case("identity");
     let is_plain =
         |value: &HeaderValue| value.to_str().is_ok_and(|list| list.split(',').map(str::trim).all(is_identity));
-    if headers.get_all(CONTENT_ENCODING).all(is_plain) { Ok(()) } else { Err(Problem::UnsupportedMediaType) }
+    if headers.get_all(CONTENT_ENCODING).all(is_plain) { Ok(()) } else { Err(ApiError::UnsupportedMediaType) }
 }
 
-async fn read(request: &HttpRequest, payload: Payload) -> Result<BytesMut, Problem> {
+async fn read(request: &HttpRequest, payload: Payload) -> Result<BytesMut, ApiError> {
     check_encoding(request.headers())?;
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     if length.is_some_and(|length| length > MAX_BYTES as u64) {
-        return Err(Problem::PayloadTooLarge);
+        return Err(ApiError::PayloadTooLarge);
     }
-    let bytes = tokio::time::timeout(MAX_TIME, collect(payload)).await.map_err(|_| Problem::SlowBody)??;
+    let bytes = tokio::time::timeout(MAX_TIME, collect(payload)).await.map_err(|_| ApiError::BodyTimeout)??;
     Ok(bytes)
 }
 
-async fn collect(mut payload: Payload) -> Result<BytesMut, Problem> {
+async fn collect(mut payload: Payload) -> Result<BytesMut, ApiError> {
     let mut bytes = BytesMut::new();
     while let Some(chunk) = payload.next().await {
-        let chunk = chunk.map_err(|_| Problem::invalid_body("it ended early"))?;
+        let chunk = chunk.map_err(|_| ApiError::invalid_body("it ended early"))?;
         if bytes.len() + chunk.len() > MAX_BYTES {
-            return Err(Problem::PayloadTooLarge);
+            return Err(ApiError::PayloadTooLarge);
         }
         bytes.extend_from_slice(&chunk);
     }
@@ -192,15 +192,15 @@ async fn collect(mut payload: Payload) -> Result<BytesMut, Problem> {
 }
 
 /// serde_json bounds the depth.
-fn parse(bytes: &[u8]) -> Result<Map<String, Value>, Problem> {
+fn parse(bytes: &[u8]) -> Result<Map<String, Value>, ApiError> {
     if bytes.is_empty() {
-        return Err(Problem::invalid_body("it is empty"));
+        return Err(ApiError::invalid_body("it is empty"));
     }
-    let text = std::str::from_utf8(bytes).map_err(|_| Problem::invalid_body("it is not UTF-8"))?;
+    let text = std::str::from_utf8(bytes).map_err(|_| ApiError::invalid_body("it is not UTF-8"))?;
     match serde_json::from_str(text) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(Problem::invalid_body("it is not a JSON object")),
-        Err(_) => Err(Problem::invalid_body("it is not JSON, or nested too deeply")),
+        Ok(_) => Err(ApiError::invalid_body("it is not a JSON object")),
+        Err(_) => Err(ApiError::invalid_body("it is not JSON, or nested too deeply")),
     }
 }
 
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(body.string("a").unwrap(), "y");
         assert!(body.gid("a").is_err() && body.switch("a", true).is_err() && body.switch("d", true).unwrap());
         for (name, text) in [("b", "Invalid parameter"), ("c", "Invalid parameter"), ("d", "Missing parameter")] {
-            let Err(Problem::RpcError(failure)) = body.string(name) else { panic!("{name}") };
+            let Err(ApiError::RpcError(failure)) = body.string(name) else { panic!("{name}") };
             assert_eq!(failure.info.get(text).map(String::as_str), Some(name));
         }
     }

@@ -10,7 +10,7 @@ use doorward_domain::Gid;
 use doorward_rpc::RpcError;
 use doorward_token::Claims;
 
-use crate::{Gateway, client_address, envelope::Problem, trust::Distrust};
+use crate::{Gateway, client_address, envelope::ApiError, trust::TokenError};
 
 pub(crate) struct Caller {
     pub(crate) claims: Claims,
@@ -21,30 +21,30 @@ pub(crate) struct Caller {
 }
 
 /// In the extensions of a request: its token was good, and is due for renewal.
-pub(crate) struct DueToken(pub(crate) String);
+pub(crate) struct RenewalDueToken(pub(crate) String);
 
 impl FromRequest for Caller {
-    type Error = Problem;
-    type Future = Ready<Result<Self, Problem>>;
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         ready(authenticate(request))
     }
 }
 
-fn authenticate(request: &HttpRequest) -> Result<Caller, Problem> {
-    let gateway = request.app_data::<Data<Gateway>>().ok_or_else(Problem::internal)?;
-    let token = bearer_token(request).ok_or_else(Problem::unauthenticated)?;
+fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
+    let gateway = request.app_data::<Data<Gateway>>().ok_or_else(ApiError::internal)?;
+    let token = bearer_token(request).ok_or_else(ApiError::unauthenticated)?;
     match gateway.trust.check(token, gateway.clock.now()) {
         Ok(claims) => {
             if gateway.is_due(&claims) {
-                request.extensions_mut().insert(DueToken(token.to_owned()));
+                request.extensions_mut().insert(RenewalDueToken(token.to_owned()));
             }
             let address = client_address::of(request, gateway);
             Ok(Caller { claims, token: token.to_owned(), address })
         }
-        Err(Distrust::Token) => Err(Problem::unauthenticated()),
-        Err(Distrust::Unknown) => Err(RpcError::unavailable().into()),
+        Err(TokenError::Invalid) => Err(ApiError::unauthenticated()),
+        Err(TokenError::Unavailable) => Err(RpcError::unavailable().into()),
     }
 }
 

@@ -56,7 +56,7 @@ enum State {
 }
 
 /// The result of a look at the bytes that are there.
-enum Step {
+enum Advance {
     Wait(State),
     Pass(usize, State),
 }
@@ -64,7 +64,7 @@ enum Step {
 const NEXT_HEAD: State = State::Head { seen: 0, line: 0 };
 
 impl State {
-    fn step(self, bytes: &mut [u8]) -> io::Result<Step> {
+    fn step(self, bytes: &mut [u8]) -> io::Result<Advance> {
         Ok(match self {
             Self::Head { seen, line } => step_in_head(seen, line, bytes),
             Self::Data { left, is_chunk } => {
@@ -74,24 +74,24 @@ impl State {
                     0 => NEXT_HEAD,
                     left => Self::Data { left, is_chunk },
                 };
-                Step::Pass(passed, next)
+                Advance::Pass(passed, next)
             }
             Self::ChunkSize => match first_line(bytes)? {
-                Some(line) => Step::Pass(line.len(), after_chunk_size(line)),
-                None => Step::Wait(self),
+                Some(line) => Advance::Pass(line.len(), after_chunk_size(line)),
+                None => Advance::Wait(self),
             },
             Self::Trailer => match first_line(bytes)? {
-                Some(b"\r\n") => Step::Pass(2, NEXT_HEAD),
-                Some(line) if line.ends_with(b"\r\n") => Step::Pass(line.len(), self),
+                Some(b"\r\n") => Advance::Pass(2, NEXT_HEAD),
+                Some(line) if line.ends_with(b"\r\n") => Advance::Pass(line.len(), self),
                 Some(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "a bare LF in a trailer")),
-                None => Step::Wait(self),
+                None => Advance::Wait(self),
             },
-            Self::Raw => Step::Pass(bytes.len(), self),
+            Self::Raw => Advance::Pass(bytes.len(), self),
         })
     }
 }
 
-fn step_in_head(mut seen: usize, mut line: usize, bytes: &mut [u8]) -> Step {
+fn step_in_head(mut seen: usize, mut line: usize, bytes: &mut [u8]) -> Advance {
     while let Some(offset) = bytes.get(seen..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n')) {
         let end = seen + offset;
         let before = end.checked_sub(1).and_then(|index| bytes.get(index));
@@ -99,19 +99,19 @@ fn step_in_head(mut seen: usize, mut line: usize, bytes: &mut [u8]) -> Step {
             if let Some(byte) = bytes.get_mut(end) {
                 *byte = 0;
             }
-            return Step::Pass(bytes.len(), State::Raw);
+            return Advance::Pass(bytes.len(), State::Raw);
         }
         if end == line + 1 {
             // Empty lines before a request are ignored (RFC 9112, section 2.2).
             let next = if line == 0 { NEXT_HEAD } else { bytes.get_mut(..=end).map_or(State::Raw, head::finish) };
-            return Step::Pass(end + 1, next);
+            return Advance::Pass(end + 1, next);
         }
         (seen, line) = (end + 1, end + 1);
     }
     if bytes.len() >= MAX_HEAD_BYTES {
-        return Step::Pass(bytes.len(), State::Raw);
+        return Advance::Pass(bytes.len(), State::Raw);
     }
-    Step::Wait(State::Head { seen: bytes.len(), line })
+    Advance::Wait(State::Head { seen: bytes.len(), line })
 }
 
 /// Returns the first line with its LF, if all of it is there.
@@ -149,11 +149,11 @@ impl<IO> Connection<IO> {
     fn check(&mut self) -> io::Result<()> {
         while let Some(bytes) = self.buffer.get_mut(self.checked..).filter(|bytes| !bytes.is_empty()) {
             match self.state.step(bytes)? {
-                Step::Wait(state) => {
+                Advance::Wait(state) => {
                     self.state = state;
                     break;
                 }
-                Step::Pass(count, state) => {
+                Advance::Pass(count, state) => {
                     self.checked += count;
                     self.state = state;
                 }

@@ -10,12 +10,12 @@ use serde_json::json;
 use crate::{
     body::Body,
     caller::Caller,
-    envelope::{self, Empty, Problem},
+    envelope::{self, ApiError, Empty},
     peers::Peers,
     people::{self, person},
 };
 
-pub(crate) async fn request(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn request(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
     people::refuse_api_users(&caller)?;
     let email = body.string("email")?.to_owned();
     let user = people::find(&peers, &caller).await?;
@@ -27,7 +27,7 @@ pub(crate) async fn request(caller: Caller, body: Body, peers: Data<Peers>) -> R
 
 /// The codes are checked, the directory takes the address, and the code is used up: the same call completes what a crash
 /// leaves. Of two at once one changes the address, and the other finds its code used.
-pub(crate) async fn update(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn update(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
     people::refuse_api_users(&caller)?;
     let email = body.string("email")?.to_owned();
     let validation_code = body.string("validation_code")?.to_owned();

@@ -26,12 +26,12 @@ struct Success<'a, R, D> {
 #[derive(Serialize)]
 struct Refusal<'a> {
     success: bool,
-    result: RefusalResult<'a>,
+    result: ErrorResult<'a>,
     data: Empty,
 }
 
 #[derive(Serialize)]
-struct RefusalResult<'a> {
+struct ErrorResult<'a> {
     code: u16,
     message: &'static str,
     #[serde(serialize_with = "write_info")]
@@ -53,7 +53,7 @@ fn write_info<S: Serializer>(info: &&Info, serializer: S) -> Result<S::Ok, S::Er
 pub(crate) struct Empty {}
 
 /// An answer of what was asked for.
-pub(crate) fn success<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<HttpResponse, Problem> {
+pub(crate) fn success<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<HttpResponse, ApiError> {
     Ok(written(write(result, data)?))
 }
 
@@ -73,7 +73,7 @@ pub(crate) fn written(body: Bytes) -> HttpResponse {
 
 /// What a caller gets instead.
 #[derive(Debug)]
-pub(crate) enum Problem {
+pub(crate) enum ApiError {
     RpcError(RpcError),
     /// With the methods that there are.
     MethodNotAllowed(&'static str),
@@ -82,12 +82,12 @@ pub(crate) enum Problem {
     /// A call of the published API that this server does not implement.
     NotImplemented,
     /// A body that didn't come in time; the connection is of no more use.
-    SlowBody,
+    BodyTimeout,
     /// With the size of what there is.
     RangeNotSatisfiable(u64),
 }
 
-impl Problem {
+impl ApiError {
     pub(crate) fn invalid_body(reason: &str) -> Self {
         RpcError::new(ErrorCode::InvalidRequest).with_info("Invalid body", reason).into()
     }
@@ -129,10 +129,10 @@ impl Problem {
             | Self::PayloadTooLarge
             | Self::UnsupportedMediaType
             | Self::NotImplemented
-            | Self::SlowBody
+            | Self::BodyTimeout
             | Self::RangeNotSatisfiable(_) => Info::new(),
         };
-        let result = RefusalResult { code, message, info: &info };
+        let result = ErrorResult { code, message, info: &info };
         serde_json::to_value(Refusal { success: false, result, data: Empty {} }).unwrap_or_default()
     }
 
@@ -144,7 +144,7 @@ impl Problem {
             Self::PayloadTooLarge => (413, "Payload too large"),
             Self::UnsupportedMediaType => (415, "Unsupported media type"),
             Self::NotImplemented => (501, "Not implemented"),
-            Self::SlowBody => (400, "Bad request"),
+            Self::BodyTimeout => (400, "Bad request"),
             Self::RangeNotSatisfiable(_) => (416, "Range not satisfiable"),
         }
     }
@@ -166,25 +166,25 @@ const fn code_and_message(code: ErrorCode) -> (u16, &'static str) {
     }
 }
 
-impl From<RpcError> for Problem {
+impl From<RpcError> for ApiError {
     fn from(failure: RpcError) -> Self {
         Self::RpcError(failure)
     }
 }
 
-impl From<tonic::Status> for Problem {
+impl From<tonic::Status> for ApiError {
     fn from(status: tonic::Status) -> Self {
         Self::RpcError(status.into())
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code_and_message().1)
     }
 }
 
-impl ResponseError for Problem {
+impl ResponseError for ApiError {
     /// The code, when it is one of HTTP's.
     fn status_code(&self) -> StatusCode {
         let (code, _) = self.code_and_message();
@@ -207,7 +207,7 @@ impl ResponseError for Problem {
                 }
             }
             Self::MethodNotAllowed(methods) => drop(response.insert_header((ALLOW, *methods))),
-            Self::SlowBody => {
+            Self::BodyTimeout => {
                 info = BTreeMap::from([("Invalid body".to_owned(), "it didn't come in time".to_owned())]);
                 response.insert_header((CONNECTION, "close"));
             }
@@ -218,7 +218,7 @@ impl ResponseError for Problem {
             }
             Self::UnsupportedMediaType | Self::NotImplemented => {}
         }
-        response.json(Refusal { success: false, result: RefusalResult { code, message, info: &info }, data: Empty {} })
+        response.json(Refusal { success: false, result: ErrorResult { code, message, info: &info }, data: Empty {} })
     }
 }
 
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn every_code_has_a_status_and_a_message() {
         for &code in ErrorCode::ALL {
-            let problem = Problem::from(RpcError::new(code));
+            let problem = ApiError::from(RpcError::new(code));
             let (number, message) = problem.code_and_message();
             let status = problem.error_response().status().as_u16();
             assert_eq!(status, if number < 1000 { number } else { 422 }, "{message}");
@@ -256,7 +256,7 @@ mod tests {
     #[test]
     fn who_must_wait_is_told_how_long() {
         let wait = |failure: RpcError| {
-            Problem::from(failure)
+            ApiError::from(failure)
                 .error_response()
                 .headers()
                 .get(RETRY_AFTER)

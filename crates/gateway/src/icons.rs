@@ -11,12 +11,12 @@ use crate::{
     Gateway,
     body::Body,
     caller::Caller,
-    envelope::Problem,
+    envelope::ApiError,
     media,
     peers::Peers,
     people::refuse_api_users,
     projects,
-    upload::{self, Form},
+    upload::{self, UploadForm},
 };
 
 /// As with avatars: the file is registered to be deleted before it is there, and there before anybody is told of it.
@@ -26,13 +26,13 @@ pub(crate) async fn upload(
     payload: Payload,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     // They own no project.
     refuse_api_users(&caller)?;
-    let form: Form = upload::read(&request, payload, &gateway.uploads).await?;
+    let form: UploadForm = upload::read(&request, payload, &gateway.uploads).await?;
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), form.project()?.to_string());
     let file = form.into_file()?;
-    let prepare = async |format: Format| -> Result<String, Problem> {
+    let prepare = async |format: Format| -> Result<String, ApiError> {
         let extension = format.extension().to_owned();
         let prepare =
             PrepareIconRequest { caller_gid: caller_gid.clone(), project_gid: project_gid.clone(), extension };
@@ -57,12 +57,12 @@ pub(crate) async fn delete(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
     set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, file_name: None }).await
 }
 
-async fn set(peers: &Peers, gateway: &Gateway, set: SetIconRequest) -> Result<HttpResponse, Problem> {
+async fn set(peers: &Peers, gateway: &Gateway, set: SetIconRequest) -> Result<HttpResponse, ApiError> {
     let changed = peers.directory().set_icon(set).await?.into_inner();
     gateway.discarded.notify_one();
     projects::answer(&changed)

@@ -18,8 +18,8 @@ use crate::{
     body::OptionalBody,
     caller::Caller,
     entries::{Memberships, Projects, UserProjects, Users},
-    envelope::{self, Problem},
-    inits::Init,
+    envelope::{self, ApiError},
+    inits::CachedInit,
     peers::Peers,
 };
 
@@ -28,7 +28,7 @@ pub(crate) async fn init(
     _: OptionalBody,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let (init, token) = tokio::join!(
         fetch(&gateway, &peers, caller.claims.sub),
         gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation())
@@ -45,24 +45,24 @@ pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, user: Gid) -> Result
         return Ok(known.body);
     }
     let body = write(gateway, &init)?;
-    gateway.inits.keep(user, None, Init { cursor: init.cursor, body: body.clone() });
+    gateway.inits.keep(user, None, CachedInit { cursor: init.cursor, body: body.clone() });
     Ok(body)
 }
 
 /// Of a login and of an init: the body and a token.
-pub(crate) fn answer(body: Bytes, token: &str) -> Result<HttpResponse, Problem> {
+pub(crate) fn answer(body: Bytes, token: &str) -> Result<HttpResponse, ApiError> {
     with_token(envelope::written(body), token)
 }
 
 /// An answer with the token that is to be used from then on.
-pub(crate) fn with_token(mut response: HttpResponse, token: &str) -> Result<HttpResponse, Problem> {
-    let token = HeaderValue::from_str(token).map_err(|_| Problem::internal())?;
+pub(crate) fn with_token(mut response: HttpResponse, token: &str) -> Result<HttpResponse, ApiError> {
+    let token = HeaderValue::from_str(token).map_err(|_| ApiError::internal())?;
     response.headers_mut().insert(AUTHORIZATION, token);
     Ok(response)
 }
 
 #[derive(Serialize)]
-struct StartResult<'a> {
+struct InitResult<'a> {
     user: &'a str,
     user_projects: UserProjects<'a>,
     #[serde(rename = "cc.version")]
@@ -72,7 +72,7 @@ struct StartResult<'a> {
 }
 
 #[derive(Serialize)]
-struct StartData<'a> {
+struct InitData<'a> {
     #[serde(rename = "cc.users")]
     users: Users<'a>,
     #[serde(rename = "cc.projects")]
@@ -84,13 +84,13 @@ struct StartData<'a> {
 }
 
 fn write(gateway: &Gateway, init: &GetInitResponse) -> Result<Bytes, RpcError> {
-    let result = StartResult {
+    let result = InitResult {
         user: init.user.as_ref().map_or("", |user| &user.gid),
         user_projects: UserProjects(&init.user_projects),
         version: gateway.config.api_version.as_str(),
         cursor: init.cursor,
     };
-    let data = StartData {
+    let data = InitData {
         users: Users { caller: init.user.as_ref(), others: &init.users },
         projects: Projects(&init.projects),
         memberships: Memberships(&init.memberships),

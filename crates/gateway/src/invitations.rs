@@ -20,7 +20,7 @@ use crate::{
     caller::Caller,
     client_address,
     entries::{Memberships, Projects, Users},
-    envelope::{self, Empty, Problem},
+    envelope::{self, ApiError, Empty},
     init::with_token,
     peers::Peers,
     people::refuse_api_users,
@@ -32,7 +32,7 @@ pub(crate) async fn accept(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     refuse_api_users(&caller)?;
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
     let accept = AcceptInvitationRequest { caller_gid, project_gid: project_gid.clone() };
@@ -42,7 +42,7 @@ pub(crate) async fn accept(
     with_token(envelope::success(&json!({"project": project_gid}), &data)?, &token)
 }
 
-pub(crate) async fn decline(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn decline(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
     refuse_api_users(&caller)?;
     let project_gid = body.gid("project")?.to_string();
     decline_by(&peers, Invitee::UserGid(caller.claims.sub.to_string()), project_gid, caller.address).await
@@ -54,7 +54,7 @@ pub(crate) async fn decline_by_link(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let (invitation_id, project_gid) = (body.gid("invitee")?.to_string(), body.gid("project")?.to_string());
     let address = client_address::of(&request, &gateway);
     decline_by(&peers, Invitee::InvitationId(invitation_id), project_gid, address).await
@@ -65,7 +65,7 @@ pub(crate) async fn leave(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     refuse_api_users(&caller)?;
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
@@ -74,11 +74,11 @@ pub(crate) async fn leave(
 }
 
 /// What the link leads to.
-pub(crate) async fn init(body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn init(body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
     let (invitation_id, project_gid) = (body.gid("invitee")?.to_string(), body.gid("project")?.to_string());
     let view = ViewInvitationRequest { project_gid: project_gid.clone(), invitation_id };
     let invite: ViewInvitationResponse = peers.directory().view_invitation(view).await?.into_inner();
-    let user_gid = invite.user.as_ref().map(|user| user.gid.as_str()).ok_or_else(Problem::internal)?;
+    let user_gid = invite.user.as_ref().map(|user| user.gid.as_str()).ok_or_else(ApiError::internal)?;
     let result = json!({"user": user_gid, "project": project_gid, "has_account": invite.has_account});
     let data = InviteData {
         users: Users { caller: None, others: invite.user.as_slice() },
@@ -111,7 +111,7 @@ async fn decline_by(
     invitee: Invitee,
     project_gid: String,
     address: IpAddr,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let caller_gid = match &invitee {
         Invitee::UserGid(user_gid) => Some(user_gid.clone()),
         Invitee::InvitationId(_) => None,

@@ -8,11 +8,11 @@ use actix_web::{
 use doorward_rpc::RpcError;
 use serde_json::json;
 
-use crate::{Gateway, envelope::Problem};
+use crate::{Gateway, envelope::ApiError};
 
 /// RFC 7517: the public keys that may verify a token today. Keys are published long before
 /// they sign, so a cached copy does for minutes.
-pub(crate) async fn jwks(gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn jwks(gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
     if !gateway.trust.is_fresh() {
         return Err(RpcError::unavailable().into());
     }

@@ -7,7 +7,7 @@ use serde_json::{json, value::RawValue};
 use crate::{
     Gateway,
     body::OptionalBody,
-    envelope::{self, Problem},
+    envelope::{self, ApiError},
 };
 
 /// The global list, written once.
@@ -33,7 +33,7 @@ struct LanguagesData<'a> {
     languages: &'a RawValue,
 }
 
-pub(crate) async fn get(_: OptionalBody, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get(_: OptionalBody, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
     envelope::success(
         &json!({"languages": gateway.languages.codes}),
         &LanguagesData { languages: &gateway.languages.names },

@@ -62,8 +62,8 @@ use actix_web::{
     middleware::{Condition, from_fn},
     web::{Data, ServiceConfig},
 };
-use doorward_domain::{ApiVersion, Clock, Ids};
-use doorward_media::{Pictures, Store};
+use doorward_domain::{ApiVersion, Clock, IdGenerator};
+use doorward_media::{DecoderPool, Store};
 use doorward_token::Claims;
 use ipnet::IpNet;
 use tokio::sync::Notify;
@@ -99,12 +99,12 @@ pub struct Config {
 pub struct Gateway {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) ids: Arc<dyn IdGenerator>,
     pub(crate) trust: Arc<trust::Trust>,
-    pub(crate) inits: inits::Inits,
+    pub(crate) inits: inits::InitCache,
     pub(crate) renewals: renewals::Renewals,
-    pub(crate) limits: limits::Limits,
-    pub(crate) writes: writes::Writes,
+    pub(crate) limits: limits::RateLimits,
+    pub(crate) writes: writes::WriteBudgets,
     pub(crate) languages: languages::Languages,
     pub(crate) documents: openapi::Documents,
     /// Whether the log tells of a proxy that is not trusted: once is enough.
@@ -113,8 +113,8 @@ pub struct Gateway {
     pub(crate) challenge: HeaderValue,
     /// Where pictures are kept.
     pub(crate) store: Store,
-    pub(crate) pictures: Pictures,
-    pub(crate) uploads: upload::Memory,
+    pub(crate) pictures: DecoderPool,
+    pub(crate) uploads: upload::UploadMemory,
     /// Told when pictures were discarded.
     pub(crate) discarded: Notify,
 }
@@ -122,29 +122,34 @@ pub struct Gateway {
 impl Gateway {
     /// # Errors
     /// When the realm can't stand in a header.
-    pub fn new(config: Config, store: Store, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> std::io::Result<Self> {
+    pub fn new(
+        config: Config,
+        store: Store,
+        clock: Arc<dyn Clock>,
+        ids: Arc<dyn IdGenerator>,
+    ) -> std::io::Result<Self> {
         let challenge =
             HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm)).map_err(std::io::Error::other)?;
         let trust = Arc::new(trust::Trust::new(&config.issuer, config.trust_max_age));
         let languages = languages::Languages::load().map_err(std::io::Error::other)?;
         let documents = openapi::Documents::load().map_err(std::io::Error::other)?;
-        let writes = writes::Writes::new(config.writes);
+        let writes = writes::WriteBudgets::new(config.writes);
         Ok(Self {
             config,
             clock,
             ids,
             trust,
-            inits: inits::Inits::new(),
+            inits: inits::InitCache::new(),
             renewals: renewals::Renewals::new(),
-            limits: limits::Limits::new(),
+            limits: limits::RateLimits::new(),
             writes,
             languages,
             documents,
             has_met_proxy: AtomicBool::new(false),
             challenge,
             store,
-            pictures: Pictures::default(),
-            uploads: upload::Memory::default(),
+            pictures: DecoderPool::default(),
+            uploads: upload::UploadMemory::default(),
             discarded: Notify::new(),
         })
     }

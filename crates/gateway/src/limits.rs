@@ -18,33 +18,33 @@ use doorward_domain::{ErrorCode, Gid};
 use doorward_rpc::{RpcError, directory::v1::CheckMembershipRequest};
 use moka::{future::Cache as FutureCache, sync::Cache};
 
-use crate::{Gateway, caller, envelope::Problem, peers::Peers};
+use crate::{Gateway, caller, envelope::ApiError, peers::Peers};
 
 /// A change of the limit counts after so long, and the little that asking for it takes.
-const LIMIT_KNOWN_FOR: Duration = Duration::from_millis(800);
+const LIMIT_CACHE_TTL: Duration = Duration::from_millis(800);
 /// Members whose requests are counted at once; more are let through.
 const MAX_MEMBERS: u64 = 100_000;
 const WINDOW: Duration = Duration::from_secs(1);
 /// Requests of the same slice are counted together, so a window may count up to so much longer than it is.
 const SLICE: Duration = Duration::from_millis(5);
 
-type Member = (Gid, Gid);
+type MemberKey = (Gid, Gid);
 
-pub(crate) struct Limits {
-    limits: FutureCache<Member, Option<u32>>,
-    windows: Cache<Member, Arc<Mutex<Window>>>,
+pub(crate) struct RateLimits {
+    limits: FutureCache<MemberKey, Option<u32>>,
+    windows: Cache<MemberKey, Arc<Mutex<SlidingWindow>>>,
 }
 
-impl Limits {
+impl RateLimits {
     pub(crate) fn new() -> Self {
         Self {
-            limits: FutureCache::builder().max_capacity(MAX_MEMBERS).time_to_live(LIMIT_KNOWN_FOR).build(),
+            limits: FutureCache::builder().max_capacity(MAX_MEMBERS).time_to_live(LIMIT_CACHE_TTL).build(),
             windows: Cache::builder().max_capacity(MAX_MEMBERS).time_to_idle(2 * WINDOW).build(),
         }
     }
 
     /// How long the member has to wait; None: the request is counted and may go on.
-    async fn count(&self, peers: &Peers, member: Member) -> Option<Duration> {
+    async fn count(&self, peers: &Peers, member: MemberKey) -> Option<Duration> {
         let limit = self.limits.try_get_with(member, find(peers, member)).await;
         // Without the directory the call itself fails.
         let limit = limit.ok().flatten()?;
@@ -54,7 +54,7 @@ impl Limits {
     }
 }
 
-async fn find(peers: &Peers, (user, project): Member) -> Result<Option<u32>, RpcError> {
+async fn find(peers: &Peers, (user, project): MemberKey) -> Result<Option<u32>, RpcError> {
     let check = CheckMembershipRequest { project_gid: project.to_string(), user_gid: user.to_string() };
     Ok(peers.directory().check_membership(check).await?.into_inner().rate_limit_per_second)
 }
@@ -64,14 +64,14 @@ pub(crate) async fn enforce<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(Problem::internal)?;
-    let peers = request.app_data::<Data<Peers>>().cloned().ok_or_else(Problem::internal)?;
+    let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(ApiError::internal)?;
+    let peers = request.app_data::<Data<Peers>>().cloned().ok_or_else(ApiError::internal)?;
     let project = request.match_info().get("project").and_then(|project| project.parse().ok());
     let user = caller::peek(request.request(), &gateway);
     if let Some(member) = user.zip(project)
         && let Some(wait) = gateway.limits.count(&peers, member).await
     {
-        let problem = Problem::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
+        let problem = ApiError::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
         return Ok(request.into_response(problem.error_response()));
     }
     next.call(request).await.map(ServiceResponse::map_into_boxed_body)
@@ -80,13 +80,13 @@ pub(crate) async fn enforce<B: MessageBody + 'static>(
 /// The requests of the last second, so exactly as it must be: never more than the limit in any second, and the limit in each
 /// when there are more than enough. Buckets that fill up with time admit twice as many in the first second.
 #[derive(Default)]
-struct Window {
+struct SlidingWindow {
     /// The begin of each slice with requests, and how many they were.
     slices: VecDeque<(Instant, u32)>,
     counted: u32,
 }
 
-impl Window {
+impl SlidingWindow {
     fn count(&mut self, limit: u32, now: Instant) -> Option<Duration> {
         while let Some((begin, count)) = self.slices.front().copied()
             && now.saturating_duration_since(begin) >= WINDOW + SLICE
@@ -115,7 +115,7 @@ mod tests {
 
     /// How many of `offered` requests, evenly spread over `seconds`, are let through.
     fn admitted(limit: u32, offered: u32, seconds: u32) -> u32 {
-        let (mut window, begin) = (Window::default(), Instant::now());
+        let (mut window, begin) = (SlidingWindow::default(), Instant::now());
         let mut admitted = 0;
         for number in 0..offered {
             let now = begin + Duration::from_secs(seconds.into()) * number / offered;
@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn who_has_to_wait_is_told_how_long() {
-        let (mut window, begin) = (Window::default(), Instant::now());
+        let (mut window, begin) = (SlidingWindow::default(), Instant::now());
         assert_eq!(window.count(1, begin), None);
         assert_eq!(window.count(1, begin), Some(WINDOW));
         let wait = window.count(1, begin + Duration::from_millis(300)).unwrap();

@@ -18,7 +18,7 @@ use crate::{
     Gateway,
     body::Body,
     client_address,
-    envelope::Problem,
+    envelope::ApiError,
     init::{answer, fetch},
     peers::Peers,
 };
@@ -28,7 +28,7 @@ pub(crate) async fn login(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let (username, password) = (body.string("username")?, body.string("password")?);
     let found = find(&peers, Identifier::Username(username.to_owned()), None).await?;
     let init = fetch(&gateway, &peers, found.or_nobody());
@@ -37,7 +37,7 @@ pub(crate) async fn login(
 }
 
 /// What the directory says of whoever wants to log in.
-pub(crate) struct Found {
+pub(crate) struct LoginUser {
     /// Identifier has the name.
     pub(crate) user: Option<Gid>,
     pub(crate) is_login_allowed: bool,
@@ -47,7 +47,7 @@ pub(crate) struct Found {
     pub(crate) project: Option<Gid>,
 }
 
-impl Found {
+impl LoginUser {
     /// Identifier may log in.
     pub(crate) fn welcome(&self) -> Option<Gid> {
         self.user.filter(|_| self.is_login_allowed)
@@ -59,18 +59,18 @@ impl Found {
     }
 }
 
-pub(crate) async fn find(peers: &Peers, who: Identifier, project: Option<Gid>) -> Result<Found, Problem> {
+pub(crate) async fn find(peers: &Peers, who: Identifier, project: Option<Gid>) -> Result<LoginUser, ApiError> {
     let request = FindLoginRequest { identifier: Some(who), project_gid: project.map(|gid| gid.to_string()) };
     let found = peers.directory().find_login(request).await?.into_inner();
-    let user = found.user_gid.as_deref().map(str::parse).transpose().map_err(|_| Problem::internal())?;
+    let user = found.user_gid.as_deref().map(str::parse).transpose().map_err(|_| ApiError::internal())?;
     let (is_login_allowed, checked_at) = (found.is_login_allowed, found.checked_at);
-    Ok(Found { user, is_login_allowed, checked_at, username: found.username, project })
+    Ok(LoginUser { user, is_login_allowed, checked_at, username: found.username, project })
 }
 
 /// The token of a new login.
 pub(crate) async fn verify_password(
     peers: &Peers,
-    found: Found,
+    found: LoginUser,
     password: &str,
     client_address: String,
 ) -> Result<String, RpcError> {
@@ -90,7 +90,7 @@ pub(crate) async fn verify_password(
 pub(crate) async fn beside(
     init: impl Future<Output = Result<Bytes, RpcError>>,
     verified: impl Future<Output = Result<String, RpcError>>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let (mut init, mut verified) = (pin!(init.fuse()), pin!(verified));
     let mut early = None;
     let token = loop {

@@ -20,14 +20,14 @@ use doorward_media::{Format, Object, StoreError};
 use doorward_rpc::{RpcError, directory::v1::FindIconRequest};
 use futures_util::{TryStreamExt, stream};
 
-use crate::{Gateway, envelope::Problem, peers::Peers};
+use crate::{Gateway, envelope::ApiError, peers::Peers};
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 /// A new avatar has a new name.
-const FOR_EVER: &str = "public, max-age=31536000, immutable";
+const CACHE_IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 /// Whoever has it asks whether it is still the one (`ETag`).
-const CHECK_FIRST: &str = "no-cache";
+const CACHE_REVALIDATE: &str = "no-cache";
 
 /// Where the file of an avatar is kept.
 pub(crate) fn avatar_file(name: &str) -> String {
@@ -39,15 +39,15 @@ pub(crate) fn icon_file(name: &str) -> String {
     format!("icons/{name}")
 }
 
-pub(crate) fn away(error: &StoreError) -> Problem {
+pub(crate) fn away(error: &StoreError) -> ApiError {
     tracing::warn!(%error, "the object store fails");
     RpcError::unavailable().into()
 }
 
-pub(crate) async fn avatar(request: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn avatar(request: HttpRequest, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
     let name = request.match_info().query("name");
-    let format = format_of(name).ok_or_else(Problem::not_found)?;
-    let file = File { name: &avatar_file(name), format, caching: FOR_EVER };
+    let format = format_of(name).ok_or_else(ApiError::not_found)?;
+    let file = File { name: &avatar_file(name), format, caching: CACHE_IMMUTABLE };
     answer(&request, &gateway, &file).await
 }
 
@@ -56,17 +56,17 @@ pub(crate) async fn icon(
     request: HttpRequest,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let icon = request.match_info().query("name").to_owned();
-    let format = format_of(&icon).ok_or_else(Problem::not_found)?;
+    let format = format_of(&icon).ok_or_else(ApiError::not_found)?;
     let mut last = None;
     loop {
         let found = peers.directory().find_icon(FindIconRequest { icon: icon.clone() }).await?.into_inner().file_name;
         // Gone since it was asked for, and no other has come: it is missing.
-        let name = found.filter(|found| last.as_ref() != Some(found)).ok_or_else(Problem::not_found)?;
+        let name = found.filter(|found| last.as_ref() != Some(found)).ok_or_else(ApiError::not_found)?;
         let path = icon_file(&name);
-        match answer(&request, &gateway, &File { name: &path, format, caching: CHECK_FIRST }).await {
-            Err(Problem::RpcError(failure)) if failure.code == ErrorCode::NotFound => last = Some(name),
+        match answer(&request, &gateway, &File { name: &path, format, caching: CACHE_REVALIDATE }).await {
+            Err(ApiError::RpcError(failure)) if failure.code == ErrorCode::NotFound => last = Some(name),
             answered => return answered,
         }
     }
@@ -85,25 +85,25 @@ struct File<'a> {
     caching: &'static str,
 }
 
-async fn answer(request: &HttpRequest, gateway: &Gateway, file: &File<'_>) -> Result<HttpResponse, Problem> {
+async fn answer(request: &HttpRequest, gateway: &Gateway, file: &File<'_>) -> Result<HttpResponse, ApiError> {
     let store = &gateway.store;
     let mut wanted = None;
     if needs_head(request) {
-        let head = store.head(file.name).await.map_err(|error| away(&error))?.ok_or_else(Problem::not_found)?;
+        let head = store.head(file.name).await.map_err(|error| away(&error))?.ok_or_else(ApiError::not_found)?;
         match plan(request, &head) {
-            Plan::NotModified => return Ok(described(HttpResponse::NotModified(), file, &head).finish()),
-            Plan::Head => {
+            ResponsePlan::NotModified => return Ok(described(HttpResponse::NotModified(), file, &head).finish()),
+            ResponsePlan::Head => {
                 let nothing = SizedStream::new(head.size, stream::empty::<Result<Bytes, Infallible>>());
                 return Ok(described(HttpResponse::Ok(), file, &head).body(nothing));
             }
-            Plan::NotSatisfiable => return Err(Problem::RangeNotSatisfiable(head.size)),
-            Plan::Part(range) => wanted = Some(range),
-            Plan::Whole => {}
+            ResponsePlan::NotSatisfiable => return Err(ApiError::RangeNotSatisfiable(head.size)),
+            ResponsePlan::Part(range) => wanted = Some(range),
+            ResponsePlan::Whole => {}
         }
     }
     let is_part = wanted.is_some();
     let found = store.find(file.name, wanted).await.map_err(|error| away(&error))?;
-    let found = found.ok_or_else(Problem::not_found)?;
+    let found = found.ok_or_else(ApiError::not_found)?;
     let status = if is_part { HttpResponse::PartialContent() } else { HttpResponse::Ok() };
     let mut response = described(status, file, &found);
     let Range { start, end } = found.range;
@@ -128,7 +128,7 @@ fn described(mut response: HttpResponseBuilder, file: &File<'_>, object: &Object
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Plan {
+enum ResponsePlan {
     Head,
     Whole,
     Part(Range<u64>),
@@ -143,7 +143,7 @@ fn needs_head(request: &HttpRequest) -> bool {
 }
 
 /// What is to be answered, now that this is known of the object.
-fn plan(request: &HttpRequest, object: &Object) -> Plan {
+fn plan(request: &HttpRequest, object: &Object) -> ResponsePlan {
     let etag: Option<EntityTag> = object.etag.as_ref().and_then(|etag| etag.parse().ok());
     let is_known = |tag: &EntityTag| etag.as_ref().is_some_and(|etag| etag.weak_eq(tag));
     let is_current = match IfNoneMatch::parse(request) {
@@ -152,17 +152,17 @@ fn plan(request: &HttpRequest, object: &Object) -> Plan {
         Err(_) => false,
     };
     if is_current {
-        return Plan::NotModified;
+        return ResponsePlan::NotModified;
     }
     if request.method() == Method::HEAD {
-        return Plan::Head;
+        return ResponsePlan::Head;
     }
     let Some(range) = range(request).filter(|_| is_same(request, etag.as_ref())) else {
-        return Plan::Whole;
+        return ResponsePlan::Whole;
     };
     match range.to_satisfiable_range(object.size) {
-        Some((first, last)) => Plan::Part(first..last + 1),
-        None => Plan::NotSatisfiable,
+        Some((first, last)) => ResponsePlan::Part(first..last + 1),
+        None => ResponsePlan::NotSatisfiable,
     }
 }
 

@@ -2,14 +2,14 @@ use actix_web::test::TestRequest;
 
 use super::*;
 
-fn planned(method: Method, headers: &[(&str, &str)]) -> Plan {
+fn planned(method: Method, headers: &[(&str, &str)]) -> ResponsePlan {
     let request = TestRequest::default().method(method);
     let request = headers.iter().fold(request, |request, header| request.append_header(*header)).to_http_request();
     let object = Object { size: 10, etag: Some("\"a\"".to_owned()), range: 0..0, body: Box::pin(stream::empty()) };
     plan(&request, &object)
 }
 
-fn get(headers: &[(&str, &str)]) -> Plan {
+fn get(headers: &[(&str, &str)]) -> ResponsePlan {
     planned(Method::GET, headers)
 }
 
@@ -31,50 +31,50 @@ fn names_are_gids_in_small_letters_with_an_extension() {
 #[test]
 fn what_the_client_has_is_not_sent_again() {
     for tags in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "*"] {
-        assert_eq!(get(&[("if-none-match", tags)]), Plan::NotModified, "{tags}");
-        assert_eq!(planned(Method::HEAD, &[("if-none-match", tags)]), Plan::NotModified);
-        assert_eq!(get(&[("if-none-match", tags), ("range", "bytes=0-1")]), Plan::NotModified);
+        assert_eq!(get(&[("if-none-match", tags)]), ResponsePlan::NotModified, "{tags}");
+        assert_eq!(planned(Method::HEAD, &[("if-none-match", tags)]), ResponsePlan::NotModified);
+        assert_eq!(get(&[("if-none-match", tags), ("range", "bytes=0-1")]), ResponsePlan::NotModified);
     }
     for tags in ["\"b\"", "a", ""] {
-        assert_eq!(get(&[("if-none-match", tags)]), Plan::Whole, "{tags}");
-        assert_eq!(planned(Method::HEAD, &[("if-none-match", tags)]), Plan::Head);
+        assert_eq!(get(&[("if-none-match", tags)]), ResponsePlan::Whole, "{tags}");
+        assert_eq!(planned(Method::HEAD, &[("if-none-match", tags)]), ResponsePlan::Head);
     }
 }
 
 #[test]
 fn one_range_is_one_part() {
     for (range, expected) in [
-        ("bytes=0-0", Plan::Part(0..1)),
-        ("bytes=2-5", Plan::Part(2..6)),
-        ("bytes=2-", Plan::Part(2..10)),
-        ("bytes=2-99", Plan::Part(2..10)),
-        ("bytes=-3", Plan::Part(7..10)),
-        ("bytes=-99", Plan::Part(0..10)),
-        ("bytes=10-", Plan::NotSatisfiable),
-        ("bytes=10-20", Plan::NotSatisfiable),
-        ("bytes=-0", Plan::NotSatisfiable),
+        ("bytes=0-0", ResponsePlan::Part(0..1)),
+        ("bytes=2-5", ResponsePlan::Part(2..6)),
+        ("bytes=2-", ResponsePlan::Part(2..10)),
+        ("bytes=2-99", ResponsePlan::Part(2..10)),
+        ("bytes=-3", ResponsePlan::Part(7..10)),
+        ("bytes=-99", ResponsePlan::Part(0..10)),
+        ("bytes=10-", ResponsePlan::NotSatisfiable),
+        ("bytes=10-20", ResponsePlan::NotSatisfiable),
+        ("bytes=-0", ResponsePlan::NotSatisfiable),
         // Several, or none that is understood.
-        ("bytes=0-1,3-4", Plan::Whole),
-        ("bytes=5-2", Plan::Whole),
-        ("bytes=", Plan::Whole),
-        ("bytes=a-b", Plan::Whole),
-        ("bytes=0-99999999999999999999", Plan::Whole),
-        ("lines=1-2", Plan::Whole),
-        ("x", Plan::Whole),
+        ("bytes=0-1,3-4", ResponsePlan::Whole),
+        ("bytes=5-2", ResponsePlan::Whole),
+        ("bytes=", ResponsePlan::Whole),
+        ("bytes=a-b", ResponsePlan::Whole),
+        ("bytes=0-99999999999999999999", ResponsePlan::Whole),
+        ("lines=1-2", ResponsePlan::Whole),
+        ("x", ResponsePlan::Whole),
     ] {
         assert_eq!(get(&[("range", range)]), expected, "{range}");
-        assert_eq!(planned(Method::HEAD, &[("range", range)]), Plan::Head, "{range}");
+        assert_eq!(planned(Method::HEAD, &[("range", range)]), ResponsePlan::Head, "{range}");
     }
 }
 
 #[test]
 fn a_part_of_something_else_is_not_sent() {
     for (has, expected) in [
-        ("\"a\"", Plan::Part(2..6)),
-        ("\"b\"", Plan::Whole),
-        ("W/\"a\"", Plan::Whole),
-        ("Sat, 29 Oct 1994 19:43:31 GMT", Plan::Whole),
-        ("x", Plan::Whole),
+        ("\"a\"", ResponsePlan::Part(2..6)),
+        ("\"b\"", ResponsePlan::Whole),
+        ("W/\"a\"", ResponsePlan::Whole),
+        ("Sat, 29 Oct 1994 19:43:31 GMT", ResponsePlan::Whole),
+        ("x", ResponsePlan::Whole),
     ] {
         assert_eq!(get(&[("range", "bytes=2-5"), ("if-range", has)]), expected, "{has}");
     }

@@ -14,7 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     body::Body,
     caller::Caller,
-    envelope::{self, Empty, Problem},
+    envelope::{self, ApiError, Empty},
     peers::Peers,
     project_path::ProjectGid,
     views::{answer_member, answer_members, answer_membership},
@@ -31,14 +31,14 @@ pub(crate) async fn get(
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let one = body.optional_gid("member")?.map(|member| member.to_string());
     let user_gids = match &one {
         Some(one) => vec![one.clone()],
         None => match body.optional_gids("members")? {
             Some(several) if several.len() <= MAX_MEMBERS => once_each(&several),
-            Some(_) => return Err(Problem::invalid_parameter("members")),
-            None => return Err(Problem::missing_parameter("member")),
+            Some(_) => return Err(ApiError::invalid_parameter("members")),
+            None => return Err(ApiError::missing_parameter("member")),
         },
     };
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), project.to_string());
@@ -55,7 +55,7 @@ pub(crate) async fn invite(
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let invite = InviteMemberRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
@@ -70,7 +70,7 @@ pub(crate) async fn resend_invite(
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let resend = ResendInvitationRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
@@ -81,7 +81,7 @@ pub(crate) async fn resend_invite(
 }
 
 /// Whom one invites, one writes to: that is limited.
-async fn count_invitation(peers: &Peers, inviter: &str) -> Result<(), Problem> {
+async fn count_invitation(peers: &Peers, inviter: &str) -> Result<(), ApiError> {
     let count = CountInvitationRequest { inviter_gid: inviter.to_owned() };
     peers.auth().count_invitation(count).await?;
     Ok(())
@@ -92,7 +92,7 @@ pub(crate) async fn remove(
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let remove = RemoveMemberRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
@@ -107,7 +107,7 @@ pub(crate) async fn deactivate(
     project: ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     set_status(&caller, &project, &body, &peers, false).await
 }
 
@@ -116,7 +116,7 @@ pub(crate) async fn activate(
     project: ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     set_status(&caller, &project, &body, &peers, true).await
 }
 
@@ -125,7 +125,7 @@ pub(crate) async fn update(
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let user_gid = body.gid("user")?.to_string();
     let options = body.object("options")?;
     let update = UpdateMemberRequest {
@@ -150,7 +150,7 @@ async fn set_status(
     body: &Body,
     peers: &Peers,
     is_active: bool,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let set = SetMemberStatusRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
@@ -161,16 +161,16 @@ async fn set_status(
 }
 
 /// Null, or a whole number from 1.
-fn limit(value: &Value) -> Result<RateLimitChange, Problem> {
+fn limit(value: &Value) -> Result<RateLimitChange, ApiError> {
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0);
     if value.is_null() || number.is_some() {
         return Ok(RateLimitChange { rate_limit_per_second: number });
     }
-    Err(Problem::invalid_parameter("options"))
+    Err(ApiError::invalid_parameter("options"))
 }
 
-fn notifications(value: &Value) -> Result<NotificationsChange, Problem> {
-    let invalid = || Problem::invalid_parameter("options");
+fn notifications(value: &Value) -> Result<NotificationsChange, ApiError> {
+    let invalid = || ApiError::invalid_parameter("options");
     let wanted: &Map<String, Value> = value.as_object().ok_or_else(invalid)?;
     let word = |value: &Value| {
         let text = value.as_str().map(str::trim).filter(|text| !text.is_empty() && !text.contains(char::is_control));
@@ -178,11 +178,11 @@ fn notifications(value: &Value) -> Result<NotificationsChange, Problem> {
     };
     let email = |value: &Value| {
         let email = value.as_str().ok_or_else(invalid)?;
-        Email::parse(email).map(|email| email.to_string()).map_err(|_| Problem::validation("email", "invalid"))
+        Email::parse(email).map(|email| email.to_string()).map_err(|_| ApiError::validation("email", "invalid"))
     };
     let events = |value: &Value| {
         let events = value.as_array().filter(|events| events.len() <= MAX_EVENTS).ok_or_else(invalid)?;
-        Ok::<_, Problem>(EventList { events: events.iter().map(word).collect::<Result<_, _>>()? })
+        Ok::<_, ApiError>(EventList { events: events.iter().map(word).collect::<Result<_, _>>()? })
     };
     Ok(NotificationsChange {
         email: wanted.get("email").map(email).transpose()?,

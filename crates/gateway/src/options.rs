@@ -14,14 +14,14 @@ use crate::{
     body::Body,
     caller::Caller,
     entries::Projects,
-    envelope::{self, Empty, Problem},
+    envelope::{self, ApiError, Empty},
     peers::Peers,
     project_path::ProjectGid,
     projects::ProjectData,
 };
 
 /// One of a project's lists, as its calls name it.
-pub(crate) trait List: 'static {
+pub(crate) trait ProjectList: 'static {
     const KIND: ItemKind;
     const NAME: &'static str;
     /// What every such list has and nobody changes: it is there as little as any other.
@@ -35,7 +35,7 @@ pub(crate) struct Channels;
 pub(crate) struct Orderings;
 pub(crate) struct Fieldlists;
 
-impl List for Channels {
+impl ProjectList for Channels {
     const KIND: ItemKind = ItemKind::Channel;
     const NAME: &'static str = "channel";
     const FIXED: Option<&'static str> = Some("__all__");
@@ -43,26 +43,26 @@ impl List for Channels {
     const BEFORE: &'static str = "before_channel";
 }
 
-impl List for Orderings {
+impl ProjectList for Orderings {
     const KIND: ItemKind = ItemKind::Ordering;
     const NAME: &'static str = "ordering";
     const PLURAL: &'static str = "orderings";
     const BEFORE: &'static str = "before_ordering";
 }
 
-impl List for Fieldlists {
+impl ProjectList for Fieldlists {
     const KIND: ItemKind = ItemKind::Fieldlist;
     const NAME: &'static str = "fieldlist";
     const PLURAL: &'static str = "fieldlists";
     const BEFORE: &'static str = "before_fieldlist";
 }
 
-pub(crate) async fn create<L: List>(
+pub(crate) async fn create<L: ProjectList>(
     caller: Caller,
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let create = CreateItemRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
@@ -76,12 +76,12 @@ pub(crate) async fn create<L: List>(
     envelope::success(&Value::Object(result), &ProjectData::new(made.project.as_slice(), None))
 }
 
-pub(crate) async fn update<L: List>(
+pub(crate) async fn update<L: ProjectList>(
     caller: Caller,
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let rename = RenameItemRequest {
         item_gid: item::<L>(L::NAME, body.string(L::NAME)?)?,
         name: body.string("name")?.to_owned(),
@@ -92,12 +92,12 @@ pub(crate) async fn update<L: List>(
     answer(&project, &peers.directory().rename_item(rename).await?.into_inner())
 }
 
-pub(crate) async fn reorder<L: List>(
+pub(crate) async fn reorder<L: ProjectList>(
     caller: Caller,
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let moved = MoveItemRequest {
         item_gid: item::<L>(L::NAME, body.string(L::NAME)?)?,
         before_gid: body.optional_string(L::BEFORE)?.map(|before| item::<L>(L::BEFORE, before)).transpose()?,
@@ -108,17 +108,17 @@ pub(crate) async fn reorder<L: List>(
     answer(&project, &peers.directory().move_item(moved).await?.into_inner())
 }
 
-pub(crate) async fn delete<L: List>(
+pub(crate) async fn delete<L: ProjectList>(
     caller: Caller,
     ProjectGid(project): ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let item_gids = match body.optional_string(L::NAME)? {
         Some(one) => vec![item::<L>(L::NAME, one)?],
         None => match body.optional_strings(L::PLURAL)? {
             Some(several) => several.into_iter().map(|one| item::<L>(L::PLURAL, one)).collect::<Result<_, _>>()?,
-            None => return Err(Problem::missing_parameter(L::NAME)),
+            None => return Err(ApiError::missing_parameter(L::NAME)),
         },
     };
     let delete = DeleteItemsRequest {
@@ -130,11 +130,11 @@ pub(crate) async fn delete<L: List>(
     answer(&project, &peers.directory().delete_items(delete).await?.into_inner())
 }
 
-fn item<L: List>(parameter: &str, text: &str) -> Result<String, Problem> {
+fn item<L: ProjectList>(parameter: &str, text: &str) -> Result<String, ApiError> {
     if L::FIXED == Some(text) {
         return Ok(Gid::NIL.to_string());
     }
-    let gid: Gid = text.parse().map_err(|_| Problem::invalid_parameter(parameter))?;
+    let gid: Gid = text.parse().map_err(|_| ApiError::invalid_parameter(parameter))?;
     Ok(gid.to_string())
 }
 
@@ -143,7 +143,7 @@ pub(crate) async fn add_language(
     project: ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let change = Change::Add(body.string("language")?.to_owned());
     change_languages(&caller, &project, change, &peers).await
 }
@@ -153,7 +153,7 @@ pub(crate) async fn remove_language(
     project: ProjectGid,
     body: Body,
     peers: Data<Peers>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let change = Change::Remove(body.string("language")?.to_owned());
     change_languages(&caller, &project, change, &peers).await
 }
@@ -174,7 +174,7 @@ async fn change_languages(
     ProjectGid(project): &ProjectGid,
     change: Change,
     peers: &Peers,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), project.to_string());
     let change = ChangeLanguagesRequest { caller_gid, project_gid, change: Some(change) };
     let changed: Option<Project> = peers.directory().change_languages(change).await?.into_inner().project;
@@ -188,7 +188,7 @@ async fn change_languages(
     envelope::success(&json!({"project": project.to_string()}), &data)
 }
 
-fn answer(project: &Gid, changed: &ProjectResponse) -> Result<HttpResponse, Problem> {
+fn answer(project: &Gid, changed: &ProjectResponse) -> Result<HttpResponse, ApiError> {
     let data = ProjectData::new(changed.project.as_slice(), None);
     envelope::success(&json!({"project": project.to_string()}), &data)
 }

@@ -12,7 +12,7 @@ use crate::{
     Gateway,
     body::Body,
     client_address,
-    envelope::{self, Empty, Problem},
+    envelope::{self, ApiError, Empty},
     init,
     peers::Peers,
     people::{self, person},
@@ -23,7 +23,7 @@ pub(crate) async fn request(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let name = body.string("username_or_email")?.to_owned();
     let users = find(&peers, Lookup::UsernameOrEmail(name)).await?;
     let ask = RequestPasswordResetRequest {
@@ -40,7 +40,7 @@ pub(crate) async fn reset(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let username = body.string("username")?.to_owned();
     let new_password = body.string("new_password")?.to_owned();
     let validation_code = body.string("validation_code")?.to_owned();
@@ -48,9 +48,9 @@ pub(crate) async fn reset(
     let found = find(&peers, Lookup::Username(username)).await?;
     let Some(user) = found.first() else {
         people::count_anonymous_call(&request, &peers, &gateway).await?;
-        return Err(Problem::unprocessable("user_not_found"));
+        return Err(ApiError::unprocessable("user_not_found"));
     };
-    let gid: Gid = user.gid.parse().map_err(|_| Problem::internal())?;
+    let gid: Gid = user.gid.parse().map_err(|_| ApiError::internal())?;
     let reset = ResetPasswordRequest {
         user: Some(person(user)),
         new_password,
@@ -63,7 +63,7 @@ pub(crate) async fn reset(
     init::answer(init::fetch(&gateway, &peers, gid).await?, &token)
 }
 
-async fn find(peers: &Peers, by: Lookup) -> Result<Vec<User>, Problem> {
+async fn find(peers: &Peers, by: Lookup) -> Result<Vec<User>, ApiError> {
     Ok(peers
         .directory()
         .find_accounts(FindAccountsRequest { lookup: Some(by), include_inactive: false })

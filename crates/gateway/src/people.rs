@@ -7,16 +7,16 @@ use doorward_rpc::{
     auth::v1::{CountAnonymousCallRequest, UserInfo},
     directory::v1::{GetUserRequest, User, UserStatus},
 };
-use doorward_token::Kind;
+use doorward_token::TokenKind;
 use serde::Serialize;
 use serde_json::json;
 
 use crate::{
     Gateway,
-    caller::{Caller, DueToken},
+    caller::{Caller, RenewalDueToken},
     client_address,
     entries::Users,
-    envelope::{self, Problem},
+    envelope::{self, ApiError},
     init::with_token,
     peers::Peers,
 };
@@ -34,23 +34,23 @@ pub(crate) fn person(user: &User) -> UserInfo {
 }
 
 /// API users have no account of their own.
-pub(crate) fn refuse_api_users(caller: &Caller) -> Result<(), Problem> {
+pub(crate) fn refuse_api_users(caller: &Caller) -> Result<(), ApiError> {
     match caller.claims.kind {
-        Kind::User => Ok(()),
-        Kind::Api => Err(RpcError::new(ErrorCode::Forbidden).into()),
+        TokenKind::User => Ok(()),
+        TokenKind::Api => Err(RpcError::new(ErrorCode::Forbidden).into()),
     }
 }
 
 /// The caller, as the directory has them now.
-pub(crate) async fn find(peers: &Peers, caller: &Caller) -> Result<User, Problem> {
+pub(crate) async fn find(peers: &Peers, caller: &Caller) -> Result<User, ApiError> {
     let get = GetUserRequest { user_gid: caller.claims.sub.to_string() };
     match peers.directory().get_user(get).await.map_err(RpcError::from) {
         Ok(found) => {
             let active = found.into_inner().user.filter(|user| user.status() == UserStatus::Active);
-            active.ok_or_else(Problem::unauthenticated)
+            active.ok_or_else(ApiError::unauthenticated)
         }
         // Deleted a moment ago.
-        Err(RpcError { code: ErrorCode::Unprocessable, .. }) => Err(Problem::unauthenticated()),
+        Err(RpcError { code: ErrorCode::Unprocessable, .. }) => Err(ApiError::unauthenticated()),
         Err(failure) => Err(failure.into()),
     }
 }
@@ -60,14 +60,14 @@ pub(crate) async fn count_anonymous_call(
     request: &HttpRequest,
     peers: &Peers,
     gateway: &Gateway,
-) -> Result<(), Problem> {
+) -> Result<(), ApiError> {
     let client_address = client_address::of(request, gateway).to_string();
     peers.auth().count_anonymous_call(CountAnonymousCallRequest { client_address }).await?;
     Ok(())
 }
 
 /// With a token, when there is another one from now on.
-pub(crate) fn answer(user: &User, token: Option<&str>) -> Result<HttpResponse, Problem> {
+pub(crate) fn answer(user: &User, token: Option<&str>) -> Result<HttpResponse, ApiError> {
     #[derive(Serialize)]
     struct Data<'a> {
         #[serde(rename = "cc.users")]
@@ -83,5 +83,5 @@ pub(crate) fn answer(user: &User, token: Option<&str>) -> Result<HttpResponse, P
 
 /// The caller's token has just ended: not even one that others got in exchange for it a moment ago.
 pub(crate) fn forget_due_token(request: &HttpRequest) {
-    request.extensions_mut().remove::<DueToken>();
+    request.extensions_mut().remove::<RenewalDueToken>();
 }

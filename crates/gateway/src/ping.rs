@@ -6,10 +6,10 @@ use serde_json::json;
 use crate::{
     Gateway,
     body::OptionalBody,
-    envelope::{self, Empty, Problem},
+    envelope::{self, ApiError, Empty},
 };
 
 /// Says that the gateway is up, and asks no peer.
-pub(crate) async fn ping(_: OptionalBody, gateway: Data<Gateway>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn ping(_: OptionalBody, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
     envelope::success(&json!({"cc.version": gateway.config.api_version.as_str()}), &Empty {})
 }

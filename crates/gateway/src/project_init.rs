@@ -17,9 +17,9 @@ use crate::{
     body::OptionalBody,
     caller::Caller,
     entries::{Memberships, Projects, UserProjects, Users},
-    envelope::{self, Empty, Problem},
+    envelope::{self, ApiError, Empty},
     init::answer,
-    inits::Init,
+    inits::CachedInit,
     peers::Peers,
     project_path::ProjectGid,
 };
@@ -30,7 +30,7 @@ pub(crate) async fn init(
     _: OptionalBody,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let (init, token) = tokio::join!(
         fetch(&gateway, &peers, project, caller.claims.sub),
         gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation())
@@ -51,7 +51,7 @@ pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, project: Gid, user: 
         return Ok(known.body);
     }
     let body = write(gateway, &project.to_string(), &init)?;
-    gateway.inits.keep(user, Some(project), Init { cursor: init.cursor, body: body.clone() });
+    gateway.inits.keep(user, Some(project), CachedInit { cursor: init.cursor, body: body.clone() });
     Ok(body)
 }
 

@@ -12,8 +12,8 @@ use crate::{
     Gateway,
     body::Body,
     client_address,
-    envelope::Problem,
-    login::{Found, beside, find, verify_password},
+    envelope::ApiError,
+    login::{LoginUser, beside, find, verify_password},
     peers::Peers,
     project_init::fetch,
     project_path::ProjectGid,
@@ -26,7 +26,7 @@ pub(crate) async fn login(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let (username, password) = (body.string("username")?, body.string("password")?);
     let found = find(&peers, Identifier::Username(username.to_owned()), Some(project)).await?;
     let init = fetch(&gateway, &peers, project, found.or_nobody());
@@ -41,7 +41,7 @@ pub(crate) async fn auth(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let api_key = body.string("api_key")?.to_owned();
     let client_address = client_address::of(&request, &gateway).to_string();
     let holder = FindApiKeyRequest { api_key: api_key.clone(), client_address: client_address.clone() };
@@ -55,7 +55,7 @@ pub(crate) async fn auth(
 
 async fn verify_api_key(
     peers: &Peers,
-    found: Found,
+    found: LoginUser,
     project: Gid,
     api_key: String,
     client_address: String,

@@ -13,13 +13,13 @@ use crate::{
     body::Body,
     caller::Caller,
     entries::{Memberships, Projects},
-    envelope::{self, Empty, Problem},
+    envelope::{self, ApiError, Empty},
     init::with_token,
     peers::Peers,
     people::refuse_api_users,
 };
 
-pub(crate) async fn get(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn get(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
     let view = ViewProjectRequest { caller_gid, project_gid };
     answer(&peers.directory().view_project(view).await?.into_inner())
@@ -30,7 +30,7 @@ pub(crate) async fn create(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let create = CreateProjectRequest {
         caller_gid: caller.claims.sub.to_string(),
         name: body.optional_string("name")?.map(str::to_owned),
@@ -47,7 +47,7 @@ pub(crate) async fn create(
     with_token(envelope::success(&result, &ProjectData::with_memberships(&made))?, &token)
 }
 
-pub(crate) async fn update(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn update(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
     let update = UpdateProjectRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: body.gid("project")?.to_string(),
@@ -57,11 +57,11 @@ pub(crate) async fn update(caller: Caller, body: Body, peers: Data<Peers>) -> Re
     answer(&peers.directory().update_project(update).await?.into_inner())
 }
 
-pub(crate) async fn delete(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn delete(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
     set_status(&caller, &body, &peers, true).await
 }
 
-pub(crate) async fn undelete(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn undelete(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
     set_status(&caller, &body, &peers, false).await
 }
 
@@ -70,7 +70,7 @@ pub(crate) async fn permanent_delete(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
     peers.directory().purge_project(PurgeProjectRequest { caller_gid, project_gid }).await?;
@@ -84,7 +84,7 @@ pub(crate) async fn transfer(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let transfer = TransferProjectRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: body.gid("project")?.to_string(),
@@ -97,7 +97,7 @@ pub(crate) async fn transfer(
     with_token(answer, &token)
 }
 
-async fn set_status(caller: &Caller, body: &Body, peers: &Peers, is_deleted: bool) -> Result<HttpResponse, Problem> {
+async fn set_status(caller: &Caller, body: &Body, peers: &Peers, is_deleted: bool) -> Result<HttpResponse, ApiError> {
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
     let set = SetProjectStatusRequest { caller_gid, project_gid, is_deleted };
     answer(&peers.directory().set_project_status(set).await?.into_inner())
@@ -121,7 +121,7 @@ impl<'a> ProjectData<'a> {
     }
 }
 
-pub(crate) fn answer(answer: &ProjectResponse) -> Result<HttpResponse, Problem> {
+pub(crate) fn answer(answer: &ProjectResponse) -> Result<HttpResponse, ApiError> {
     let project = answer.project.as_ref().map_or("", |project| &project.gid);
     envelope::success(&json!({"project": project}), &ProjectData::new(answer.project.as_slice(), None))
 }

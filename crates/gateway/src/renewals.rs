@@ -8,7 +8,7 @@ use moka::future::Cache;
 use crate::peers::Peers;
 
 /// How long a new token answers for the same old one. `iat` counts whole seconds, so it is hardly older than another.
-const SHARED_FOR: Duration = Duration::from_millis(500);
+const SHARE_WINDOW: Duration = Duration::from_millis(500);
 const MAX_TOKENS: u64 = 10_000;
 
 pub(crate) struct Renewals {
@@ -18,7 +18,7 @@ pub(crate) struct Renewals {
 
 impl Renewals {
     pub(crate) fn new() -> Self {
-        Self { by_old: Cache::builder().max_capacity(MAX_TOKENS).time_to_live(SHARED_FOR).build() }
+        Self { by_old: Cache::builder().max_capacity(MAX_TOKENS).time_to_live(SHARE_WINDOW).build() }
     }
 
     pub(crate) async fn renew(&self, peers: &Peers, token: String, keys: u64) -> Result<Arc<str>, RpcError> {

@@ -23,7 +23,7 @@ use actix_web::{
 use doorward_domain::ErrorCode;
 use doorward_rpc::{
     RpcError,
-    channel::{CURRENT_REQUEST_ID, RequestId},
+    channel::{CURRENT_REQUEST_IDS, RequestIds},
 };
 use futures_util::FutureExt;
 use opentelemetry::propagation::Extractor;
@@ -32,23 +32,23 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
     Gateway,
-    caller::{self, DueToken},
+    caller::{self, RenewalDueToken},
     denials,
-    envelope::Problem,
+    envelope::ApiError,
     peers::Peers,
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const MAX_ID_BYTES: usize = 128;
 /// How long an answer that is ready waits for a new token.
-const RENEWAL_LIMIT: Duration = Duration::from_millis(500);
+const RENEWAL_TIMEOUT: Duration = Duration::from_millis(500);
 
 pub(crate) async fn around(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
-    let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(Problem::internal)?;
+    let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(ApiError::internal)?;
     let method = request.method().clone();
     let own = gateway.ids.gid().to_string();
     let client = client_request_id(request.headers());
@@ -57,10 +57,12 @@ pub(crate) async fn around(
     let id = client.clone().unwrap_or_else(|| own.clone());
     let work = async { Ok::<_, Error>(renew(next.call(request).await?.map_into_boxed_body(), &gateway).await) };
     let answer = AssertUnwindSafe(work).catch_unwind().instrument(span.clone());
-    let Ok(answer) = CURRENT_REQUEST_ID.scope(RequestId { own: Some(own), client }, answer).await else {
+    let Ok(answer) =
+        CURRENT_REQUEST_IDS.scope(RequestIds { request_id: Some(own), client_request_id: client }, answer).await
+    else {
         span.in_scope(|| tracing::error!("a request panicked"));
-        record(&Outcome { method: method.as_str(), path: "panicked", status: 500 }, started, &span);
-        let mut response = Problem::internal().error_response();
+        record(&RequestOutcome { method: method.as_str(), path: "panicked", status: 500 }, started, &span);
+        let mut response = ApiError::internal().error_response();
         add_headers(response.headers_mut(), StatusCode::INTERNAL_SERVER_ERROR, &id, &gateway);
         return Err(InternalError::from_response("panic", response).into());
     };
@@ -72,7 +74,7 @@ pub(crate) async fn around(
         span.in_scope(|| denials::record(user));
     }
     let path = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    record(&Outcome { method: method.as_str(), path: &path, status: status.as_u16() }, started, &span);
+    record(&RequestOutcome { method: method.as_str(), path: &path, status: status.as_u16() }, started, &span);
     Ok(response)
 }
 
@@ -81,7 +83,7 @@ fn in_envelope(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     if !response.status().is_client_error() || response.headers().contains_key(CONTENT_TYPE) {
         return response;
     }
-    let problem: Problem = RpcError::new(ErrorCode::InvalidRequest).into();
+    let problem: ApiError = RpcError::new(ErrorCode::InvalidRequest).into();
     let (request, refused) = response.into_parts();
     let mut answer = problem.error_response();
     for (name, value) in refused.headers() {
@@ -97,12 +99,12 @@ async fn renew(mut response: ServiceResponse<BoxBody>, gateway: &Gateway) -> Ser
     {
         return response;
     }
-    let due = response.request().extensions_mut().remove::<DueToken>();
-    let (Some(DueToken(token)), Some(peers)) = (due, response.request().app_data::<Data<Peers>>()) else {
+    let due = response.request().extensions_mut().remove::<RenewalDueToken>();
+    let (Some(RenewalDueToken(token)), Some(peers)) = (due, response.request().app_data::<Data<Peers>>()) else {
         return response;
     };
     let renewal = gateway.renewals.renew(peers, token, gateway.trust.keys_generation());
-    let Ok(renewed) = tokio::time::timeout(RENEWAL_LIMIT, renewal).await else {
+    let Ok(renewed) = tokio::time::timeout(RENEWAL_TIMEOUT, renewal).await else {
         return response;
     };
     match renewed {
@@ -116,14 +118,14 @@ async fn renew(mut response: ServiceResponse<BoxBody>, gateway: &Gateway) -> Ser
     response
 }
 
-struct Outcome<'a> {
+struct RequestOutcome<'a> {
     method: &'a str,
     /// As it stands in the list of routes: labels must be few.
     path: &'a str,
     status: u16,
 }
 
-fn record(outcome: &Outcome<'_>, started: Instant, span: &Span) {
+fn record(outcome: &RequestOutcome<'_>, started: Instant, span: &Span) {
     let elapsed = started.elapsed();
     let method = match outcome.method {
         known @ ("GET" | "POST" | "OPTIONS" | "HEAD" | "PUT" | "DELETE" | "PATCH") => known.to_owned(),

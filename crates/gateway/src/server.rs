@@ -29,7 +29,7 @@ const SHUTDOWN_SECONDS: u64 = 20;
 /// Per worker. One that has become a WebSocket counts no more.
 const MAX_CONNECTIONS: usize = 8192;
 
-type Upgraded = Framed<Connection<TcpStream>, h1::Codec>;
+type UpgradedConnection = Framed<Connection<TcpStream>, h1::Codec>;
 
 pub(crate) fn run<F, I, S, B>(
     listener: TcpListener,
@@ -71,7 +71,7 @@ where
                 let app = map_config(app().into_factory(), |()| AppConfig::default());
                 let (app, sockets, gateway) = (app.new_service(()), sockets.clone(), gateway.clone());
                 async move {
-                    let takeover = Rc::new(Takeover { app: app.await?, sockets, gateway });
+                    let takeover = Rc::new(UpgradeContext { app: app.await?, sockets, gateway });
                     let upgrade = move |(request, connection)| upgrade(takeover.clone(), request, connection);
                     Ok::<_, S::InitError>(fn_service(upgrade))
                 }
@@ -89,7 +89,7 @@ where
 }
 
 /// What is needed to answer a request after which the connection is no HTTP any more.
-struct Takeover<S> {
+struct UpgradeContext<S> {
     app: S,
     sockets: Arc<Sockets>,
     gateway: Arc<Gateway>,
@@ -98,9 +98,9 @@ struct Takeover<S> {
 /// Handles a request after which the connection is no HTTP any more: a handshake of a WebSocket for sockets. One with a wrong
 /// session is answered as any request is, and so is `CONNECT`, which is refused like any method that a path does not have.
 async fn upgrade<S, B>(
-    takeover: Rc<Takeover<S>>,
+    takeover: Rc<UpgradeContext<S>>,
     request: Request,
-    connection: Upgraded,
+    connection: UpgradedConnection,
 ) -> Result<(), actix_http::Error>
 where
     S: Service<Request>,
@@ -128,7 +128,7 @@ where
     h1::SendResponse::new(connection, response.set_body(body)).await.map(drop)
 }
 
-async fn become_socket(sockets: &Arc<Sockets>, head: &Parts, connection: Upgraded) {
+async fn become_socket(sockets: &Arc<Sockets>, head: &Parts, connection: UpgradedConnection) {
     let mut parts = connection.into_parts();
     // Answers to what came before over this connection.
     let (mut stream, unread) = parts.io.into_parts();

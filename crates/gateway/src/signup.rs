@@ -13,7 +13,7 @@ use crate::{
     Gateway,
     body::Body,
     client_address,
-    envelope::{self, Empty, Problem},
+    envelope::{self, ApiError, Empty},
     init, language,
     peers::Peers,
     people::{self, person},
@@ -25,7 +25,7 @@ pub(crate) async fn username(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let username = body.string("username")?.to_owned();
     people::count_anonymous_call(&request, &peers, &gateway).await?;
     let check = CheckUsernameRequest { username, email: None };
@@ -38,7 +38,7 @@ pub(crate) async fn request(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let username = body.string("username")?.to_owned();
     let (password, email) = (body.string("password")?.to_owned(), body.string("email")?.to_owned());
     let check = CheckUsernameRequest { username, email: Some(email.clone()) };
@@ -46,7 +46,7 @@ pub(crate) async fn request(
     if !checked.is_available {
         // As much of an answer as that of `/api/username`.
         people::count_anonymous_call(&request, &peers, &gateway).await?;
-        return Err(Problem::validation("username", "unavailable"));
+        return Err(ApiError::validation("username", "unavailable"));
     }
     let find = FindAccountsRequest { lookup: Some(Lookup::Email(email.clone())), include_inactive: true };
     let owners = peers.directory().find_accounts(find).await?.into_inner().users;
@@ -68,7 +68,7 @@ pub(crate) async fn signup(
     body: Body,
     peers: Data<Peers>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     let username = body.string("username")?.to_owned();
     let (password, email) = (body.string("password")?.to_owned(), body.string("email")?.to_owned());
     let validation_code = body.string("validation_code")?.to_owned();
@@ -87,7 +87,7 @@ pub(crate) async fn signup(
     let signup_gid = peers.auth().verify_signup(check).await?.into_inner().signup_gid;
     let create = CreateAccountRequest { signup_gid, username, email };
     let user = peers.directory().create_account(create).await?.into_inner().user.unwrap_or_default();
-    let gid: Gid = user.gid.parse().map_err(|_| Problem::internal())?;
+    let gid: Gid = user.gid.parse().map_err(|_| ApiError::internal())?;
     let finish = CompleteSignupRequest { validation_code, user_gid: user.gid, client_address };
     let token = peers.auth().complete_signup(finish).await?.into_inner().token;
     init::answer(init::fetch(&gateway, &peers, gid).await?, &token)

@@ -14,20 +14,20 @@ use serde::Serialize;
 use crate::{
     body::Body,
     caller::Caller,
-    envelope::{self, Empty, Problem},
+    envelope::{self, ApiError, Empty},
     peers::Peers,
 };
 
 /// Clients show it, and ask again.
-const MORE: &str = "more data";
+const MORE_DATA_WARNING: &str = "more data";
 
-pub(crate) async fn get(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
-    let since = Since::parse(&body)?;
+pub(crate) async fn get(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
+    let since = SyncCursors::parse(&body)?;
     let news = fetch(&peers, caller.claims.sub, since, false).await?;
     Ok(envelope::written(write(since, &news)?))
 }
 
-pub(crate) async fn cursors(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn cursors(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
     let project = body.optional_gid("project")?;
     let request =
         GetCursorRequest { user_gid: caller.claims.sub.to_string(), project_gid: project.map(|gid| gid.to_string()) };
@@ -37,14 +37,14 @@ pub(crate) async fn cursors(caller: Caller, body: Body, peers: Data<Peers>) -> R
 
 /// From where on the feeds are asked for; without a cursor, one isn't.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Since {
+pub(crate) struct SyncCursors {
     pub(crate) cc_cursor: Option<i64>,
     pub(crate) project: Option<Gid>,
     pub(crate) cursor: Option<i64>,
 }
 
-impl Since {
-    pub(crate) fn parse(body: &Body) -> Result<Self, Problem> {
+impl SyncCursors {
+    pub(crate) fn parse(body: &Body) -> Result<Self, ApiError> {
         let cc_cursor = body.optional_position("cc_cursor")?;
         let project = body.optional_gid("project")?;
         let cursor = body.optional_position("cursor")?;
@@ -53,7 +53,12 @@ impl Since {
 }
 
 /// What the user is to be told; with the scopes for who is to be told what comes next, too.
-pub(crate) async fn fetch(peers: &Peers, user: Gid, since: Since, with_scopes: bool) -> Result<SyncResponse, RpcError> {
+pub(crate) async fn fetch(
+    peers: &Peers,
+    user: Gid,
+    since: SyncCursors,
+    with_scopes: bool,
+) -> Result<SyncResponse, RpcError> {
     let request = SyncRequest {
         user_gid: user.to_string(),
         cc_cursor: since.cc_cursor,
@@ -65,11 +70,11 @@ pub(crate) async fn fetch(peers: &Peers, user: Gid, since: Since, with_scopes: b
 }
 
 /// As the body of the answer. Rows say themselves how far they go: clients would jump to a cursor beside them.
-pub(crate) fn write(since: Since, news: &SyncResponse) -> Result<Bytes, RpcError> {
+pub(crate) fn write(since: SyncCursors, news: &SyncResponse) -> Result<Bytes, RpcError> {
     let is_idle = news.rows.is_empty();
     let result = SyncResult {
         sync: news.rows.iter().map(Row::of).collect(),
-        warning: news.has_more.then_some(MORE),
+        warning: news.has_more.then_some(MORE_DATA_WARNING),
         cursors: is_idle.then_some(Cursors { cc_cursor: news.position, cursor: since.project.map(|_| news.position) }),
     };
     envelope::write(&result, &Empty {})

@@ -8,7 +8,7 @@ use actix_web::{
     web::{self, Data, Payload, ServiceConfig},
 };
 use doorward_rpc::{RpcError, directory::v1::SyncResponse};
-use doorward_sync::{Answer, Feeds, Host, PATH, Refusal, Sockets, Standing, Start};
+use doorward_sync::{Feeds, Host, InitResponse, PATH, Sockets, Subscription, TokenStatus};
 use doorward_token::Claims;
 use futures_util::future::BoxFuture;
 use http::{Method, Request, request::Parts};
@@ -19,10 +19,10 @@ use crate::{
     Gateway, app,
     body::{self, Body},
     client_address, denials,
-    envelope::Problem,
+    envelope::ApiError,
     peers::Peers,
-    sync::{self, Since},
-    trust::Distrust,
+    sync::{self, SyncCursors},
+    trust::TokenError,
 };
 
 /// Of a request; one message has no more.
@@ -32,7 +32,7 @@ const MAX_TIME: Duration = Duration::from_secs(10);
 
 pub(crate) fn start(gateway: Arc<Gateway>, peers: Peers, shutdown: &CancellationToken) -> Arc<Sockets> {
     let directory = peers.directory.clone();
-    Sockets::start(Arc::new(Door { gateway, peers }), directory, shutdown.clone())
+    Sockets::start(Arc::new(SocketGateway { gateway, peers }), directory, shutdown.clone())
 }
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
@@ -62,17 +62,17 @@ async fn poll(
     payload: Payload,
     sockets: Data<Sockets>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     body::check_encoding(request.headers())?;
     let body = tokio::time::timeout(MAX_TIME, payload.to_bytes_limited(MAX_BYTES)).await;
-    let body = body.map_err(|_| Problem::SlowBody)?.map_err(|_| Problem::PayloadTooLarge)?;
-    let body = body.map_err(|_| Problem::invalid_body("it ended early"))?;
+    let body = body.map_err(|_| ApiError::BodyTimeout)?.map_err(|_| ApiError::PayloadTooLarge)?;
+    let body = body.map_err(|_| ApiError::invalid_body("it ended early"))?;
     let method = if request.method() == actix_web::http::Method::POST { Method::POST } else { Method::GET };
     let asked = Request::builder().method(method).uri(request.uri().to_string());
-    let asked = asked.header("content-type", request.content_type()).body(body).map_err(|_| Problem::not_found())?;
+    let asked = asked.header("content-type", request.content_type()).body(body).map_err(|_| ApiError::not_found())?;
     let client = client_address::of(&request, &gateway);
     let (head, body) = sockets.answer(asked, client).await.into_parts();
-    let status = StatusCode::from_u16(head.status.as_u16()).map_err(|_| Problem::internal())?;
+    let status = StatusCode::from_u16(head.status.as_u16()).map_err(|_| ApiError::internal())?;
     let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok());
     let mut response = HttpResponse::build(status);
     if let Some(content_type) = content_type {
@@ -87,33 +87,33 @@ async fn head_of_poll(
     payload: Payload,
     sockets: Data<Sockets>,
     gateway: Data<Gateway>,
-) -> Result<HttpResponse, Problem> {
+) -> Result<HttpResponse, ApiError> {
     if request.query_string().split('&').any(|pair| pair.starts_with("sid=")) {
-        return Err(Problem::invalid_parameter("sid"));
+        return Err(ApiError::invalid_parameter("sid"));
     }
     poll(request, payload, sockets, gateway).await
 }
 
 /// What sockets know of the gateway.
-struct Door {
+struct SocketGateway {
     gateway: Arc<Gateway>,
     peers: Peers,
 }
 
-impl Host for Door {
-    fn check(&self, token: &str) -> Result<Claims, Refusal> {
+impl Host for SocketGateway {
+    fn check(&self, token: &str) -> Result<Claims, doorward_sync::TokenError> {
         self.gateway.trust.check(token, self.gateway.clock.now()).map_err(|distrust| match distrust {
-            Distrust::Token => Refusal::Denied,
-            Distrust::Unknown => Refusal::Unknown,
+            TokenError::Invalid => doorward_sync::TokenError::Invalid,
+            TokenError::Unavailable => doorward_sync::TokenError::Unavailable,
         })
     }
 
-    fn standing(&self, claims: &Claims) -> Standing {
+    fn standing(&self, claims: &Claims) -> TokenStatus {
         match self.gateway.trust.recheck(claims, self.gateway.clock.now()) {
-            Err(Distrust::Unknown) => Standing::Unknown,
-            Err(Distrust::Token) => Standing::Dead,
-            Ok(()) if self.gateway.is_due(claims) => Standing::Due,
-            Ok(()) => Standing::Good,
+            Err(TokenError::Unavailable) => TokenStatus::Unknown,
+            Err(TokenError::Invalid) => TokenStatus::Invalid,
+            Ok(()) if self.gateway.is_due(claims) => TokenStatus::RenewalDue,
+            Ok(()) => TokenStatus::Valid,
         }
     }
 
@@ -128,7 +128,7 @@ impl Host for Door {
         })
     }
 
-    fn sync<'a>(&'a self, claims: &'a Claims, parameters: Option<Map<String, Value>>) -> BoxFuture<'a, Answer> {
+    fn sync<'a>(&'a self, claims: &'a Claims, parameters: Option<Map<String, Value>>) -> BoxFuture<'a, InitResponse> {
         Box::pin(async {
             match init(&self.peers, claims, parameters).await {
                 Ok(answer) => answer,
@@ -136,28 +136,32 @@ impl Host for Door {
                     if problem.code_and_message().0 == 403 {
                         denials::record(Some(claims.sub));
                     }
-                    Answer { envelope: problem.envelope(), start: None }
+                    InitResponse { envelope: problem.envelope(), start: None }
                 }
             }
         })
     }
 
     fn envelope(&self, failure: &RpcError) -> Value {
-        Problem::from(failure.clone()).envelope()
+        ApiError::from(failure.clone()).envelope()
     }
 }
 
 /// What `POST /sync/get` would answer, and from where the events go on.
-async fn init(peers: &Peers, claims: &Claims, parameters: Option<Map<String, Value>>) -> Result<Answer, Problem> {
-    let body = Body::of(parameters.ok_or_else(|| Problem::invalid_body("it is not a JSON object"))?);
-    let since = Since::parse(&body)?;
+async fn init(
+    peers: &Peers,
+    claims: &Claims,
+    parameters: Option<Map<String, Value>>,
+) -> Result<InitResponse, ApiError> {
+    let body = Body::of(parameters.ok_or_else(|| ApiError::invalid_body("it is not a JSON object"))?);
+    let since = SyncCursors::parse(&body)?;
     let news = sync::fetch(peers, claims.sub, since, true).await?;
-    let envelope = serde_json::from_slice(&sync::write(since, &news)?).map_err(|_| Problem::internal())?;
+    let envelope = serde_json::from_slice(&sync::write(since, &news)?).map_err(|_| ApiError::internal())?;
     let feeds = Feeds {
         cc_cursor: since.cc_cursor,
         project: since.project,
         cursor: since.cursor.filter(|_| since.project.is_some()),
     };
     let SyncResponse { position, has_more, audiences: scopes, .. } = news;
-    Ok(Answer { envelope, start: Some(Start { feeds, position, has_more, scopes }) })
+    Ok(InitResponse { envelope, start: Some(Subscription { feeds, position, has_more, scopes }) })
 }

@@ -24,10 +24,10 @@ use doorward_token::{CachingVerifier, Claims, KeySet, PublicKey};
 use tokio_util::sync::CancellationToken;
 
 /// Auth sends a heartbeat each second; without one for longer, the connection is given up.
-const STREAM_SILENCE: Duration = Duration::from_secs(4);
+const STREAM_TIMEOUT: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_millis(300);
 /// Revocations that cover nothing any more are dropped when the map has grown by so many.
-const SWEEP_EVERY: usize = 1024;
+const CLEANUP_THRESHOLD: usize = 1024;
 
 pub(crate) struct Trust {
     verifier: CachingVerifier,
@@ -43,25 +43,25 @@ pub(crate) struct Trust {
 
 #[derive(Default)]
 struct Revocations {
-    by_subject: HashMap<Gid, Cut>,
-    by_sid: HashMap<String, Cut>,
+    by_subject: HashMap<Gid, RevocationCutoff>,
+    by_sid: HashMap<String, RevocationCutoff>,
     swept_size: usize,
 }
 
 /// What comes from an earlier login is dead. In seconds since 1970.
 #[derive(Clone, Copy)]
-struct Cut {
+struct RevocationCutoff {
     not_before: i64,
     expires_at: i64,
 }
 
 /// Why there is no caller.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Distrust {
+pub(crate) enum TokenError {
     /// The token is not to be believed.
-    Token,
+    Invalid,
     /// Auth hasn't been heard of: nobody can say.
-    Unknown,
+    Unavailable,
 }
 
 impl Trust {
@@ -76,23 +76,23 @@ impl Trust {
         }
     }
 
-    pub(crate) fn check(&self, token: &str, now: Timestamp) -> Result<Claims, Distrust> {
+    pub(crate) fn check(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
         if !self.is_fresh() {
-            return Err(Distrust::Unknown);
+            return Err(TokenError::Unavailable);
         }
         let claims = self.verifier.verify(token, &self.keys.load(), now).map_err(|refused| {
             tracing::debug!(%refused, "a token was refused");
-            Distrust::Token
+            TokenError::Invalid
         })?;
-        if self.is_revoked(&claims) { Err(Distrust::Token) } else { Ok(claims) }
+        if self.is_revoked(&claims) { Err(TokenError::Invalid) } else { Ok(claims) }
     }
 
     /// Of claims that were believed before; the signature isn't looked at again.
-    pub(crate) fn recheck(&self, claims: &Claims, now: Timestamp) -> Result<(), Distrust> {
+    pub(crate) fn recheck(&self, claims: &Claims, now: Timestamp) -> Result<(), TokenError> {
         if !self.is_fresh() {
-            return Err(Distrust::Unknown);
+            return Err(TokenError::Unavailable);
         }
-        if claims.exp <= now.as_seconds() || self.is_revoked(claims) { Err(Distrust::Token) } else { Ok(()) }
+        if claims.exp <= now.as_seconds() || self.is_revoked(claims) { Err(TokenError::Invalid) } else { Ok(()) }
     }
 
     pub(crate) fn is_fresh(&self) -> bool {
@@ -152,7 +152,7 @@ impl Trust {
             .into_inner();
         loop {
             let next =
-                tokio::time::timeout(STREAM_SILENCE, stream.message()).await.map_err(|_| "silence".to_owned())?;
+                tokio::time::timeout(STREAM_TIMEOUT, stream.message()).await.map_err(|_| "silence".to_owned())?;
             let Some(message) = next.map_err(|status| format!("{:?}", status.code()))? else {
                 return Ok(());
             };
@@ -189,7 +189,7 @@ impl Trust {
 
 impl Revocations {
     fn add(&mut self, revocation: Revocation, now: Timestamp) {
-        let cut = Cut { not_before: revocation.not_before, expires_at: revocation.expires_at };
+        let cut = RevocationCutoff { not_before: revocation.not_before, expires_at: revocation.expires_at };
         match revocation.target {
             Some(Target::Subject(gid)) => {
                 if let Ok(gid) = gid.parse() {
@@ -199,7 +199,7 @@ impl Revocations {
             Some(Target::Sid(sid)) => drop(self.by_sid.insert(sid, cut)),
             None => {}
         }
-        if self.len() > self.swept_size + SWEEP_EVERY {
+        if self.len() > self.swept_size + CLEANUP_THRESHOLD {
             self.by_subject.retain(|_, cut| cut.expires_at > now.as_seconds());
             self.by_sid.retain(|_, cut| cut.expires_at > now.as_seconds());
             self.swept_size = self.len();

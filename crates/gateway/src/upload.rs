@@ -10,7 +10,7 @@ use doorward_rpc::RpcError;
 use futures_util::StreamExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{body, envelope::Problem};
+use crate::{body, envelope::ApiError};
 
 /// Maximum size of a body: the file and what is around it.
 const MAX_BYTES: usize = MAX_FILE_BYTES + 64 * 1024;
@@ -18,14 +18,14 @@ const MAX_BYTES: usize = MAX_FILE_BYTES + 64 * 1024;
 const MAX_TIME: Duration = Duration::from_secs(60);
 const MAX_PARTS: usize = 8;
 /// Maximum size of all files that are received or decoded at one time.
-const MEMORY: usize = 64 * 1024 * 1024;
+const MAX_MEMORY_BYTES: usize = 64 * 1024 * 1024;
 
 /// The memory of a process for files that are received or decoded, by the byte.
-pub(crate) struct Memory(Arc<Semaphore>);
+pub(crate) struct UploadMemory(Arc<Semaphore>);
 
-impl Default for Memory {
+impl Default for UploadMemory {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MEMORY)))
+        Self(Arc::new(Semaphore::new(MAX_MEMORY_BYTES)))
     }
 }
 
@@ -38,17 +38,17 @@ pub(crate) struct Upload {
 }
 
 impl Upload {
-    fn new() -> Result<Self, Problem> {
+    fn new() -> Result<Self, ApiError> {
         let file = unnamed_file().map_err(|error| no_memory(&error))?;
         Ok(Self { file, length: 0, share: None })
     }
 
-    fn add(&mut self, chunk: &[u8], memory: &Memory) -> Result<(), Problem> {
+    fn add(&mut self, chunk: &[u8], memory: &UploadMemory) -> Result<(), ApiError> {
         self.length += chunk.len();
         if self.length > MAX_FILE_BYTES {
-            return Err(Problem::PayloadTooLarge);
+            return Err(ApiError::PayloadTooLarge);
         }
-        let count = u32::try_from(chunk.len()).map_err(|_| Problem::PayloadTooLarge)?;
+        let count = u32::try_from(chunk.len()).map_err(|_| ApiError::PayloadTooLarge)?;
         let share = memory.0.clone().try_acquire_many_owned(count).map_err(|_| RpcError::unavailable())?;
         match &mut self.share {
             Some(all) => all.merge(share),
@@ -82,14 +82,14 @@ fn unnamed_file() -> std::io::Result<File> {
     tempfile::tempfile()
 }
 
-fn no_memory(error: &std::io::Error) -> Problem {
+fn no_memory(error: &std::io::Error) -> ApiError {
     tracing::warn!(%error, "no memory for a file that is uploaded");
     RpcError::unavailable().into()
 }
 
 /// What the parts of a form hold that are asked for.
 #[derive(Default)]
-pub(crate) struct Form {
+pub(crate) struct UploadForm {
     file: Option<Upload>,
     project: Option<String>,
 }
@@ -101,25 +101,29 @@ const PROJECT: &str = "project";
 /// A gid has fewer.
 const MAX_TEXT_BYTES: usize = 100;
 
-impl Form {
-    pub(crate) fn project(&self) -> Result<Gid, Problem> {
-        let text = self.project.as_deref().ok_or_else(|| Problem::missing_parameter(PROJECT))?;
-        text.parse().map_err(|_| Problem::invalid_parameter(PROJECT))
+impl UploadForm {
+    pub(crate) fn project(&self) -> Result<Gid, ApiError> {
+        let text = self.project.as_deref().ok_or_else(|| ApiError::missing_parameter(PROJECT))?;
+        text.parse().map_err(|_| ApiError::invalid_parameter(PROJECT))
     }
 
-    pub(crate) fn into_file(self) -> Result<Upload, Problem> {
-        self.file.ok_or_else(|| Problem::missing_parameter(FILE))
+    pub(crate) fn into_file(self) -> Result<Upload, ApiError> {
+        self.file.ok_or_else(|| ApiError::missing_parameter(FILE))
     }
 }
 
-pub(crate) async fn read(request: &HttpRequest, payload: Payload, memory: &Memory) -> Result<Form, Problem> {
+pub(crate) async fn read(
+    request: &HttpRequest,
+    payload: Payload,
+    memory: &UploadMemory,
+) -> Result<UploadForm, ApiError> {
     if !request.content_type().trim().eq_ignore_ascii_case("multipart/form-data") {
-        return Err(Problem::UnsupportedMediaType);
+        return Err(ApiError::UnsupportedMediaType);
     }
     body::check_encoding(request.headers())?;
     let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
     if length.is_some_and(|length: u64| length > MAX_BYTES as u64) {
-        return Err(Problem::PayloadTooLarge);
+        return Err(ApiError::PayloadTooLarge);
     }
     let mut left = MAX_BYTES;
     let bounded = payload.map(move |chunk| {
@@ -128,18 +132,18 @@ pub(crate) async fn read(request: &HttpRequest, payload: Payload, memory: &Memor
         Ok(chunk)
     });
     let form = Multipart::new(request.headers(), bounded);
-    tokio::time::timeout(MAX_TIME, read_parts(form, memory)).await.map_err(|_| Problem::SlowBody)?
+    tokio::time::timeout(MAX_TIME, read_parts(form, memory)).await.map_err(|_| ApiError::BodyTimeout)?
 }
 
 /// Reads to the end: a form that is cut off is none.
-async fn read_parts(mut parts: Multipart, memory: &Memory) -> Result<Form, Problem> {
-    let mut form = Form::default();
+async fn read_parts(mut parts: Multipart, memory: &UploadMemory) -> Result<UploadForm, ApiError> {
+    let mut form = UploadForm::default();
     let mut count = 0;
     while let Some(part) = parts.next().await {
         let part = part.map_err(|error| problem(&error))?;
         count += 1;
         if count > MAX_PARTS {
-            return Err(Problem::invalid_body("it has too many parts"));
+            return Err(ApiError::invalid_body("it has too many parts"));
         }
         match part.name() {
             Some(FILE) if form.file.is_none() => form.file = Some(collect(part, memory).await?),
@@ -150,18 +154,18 @@ async fn read_parts(mut parts: Multipart, memory: &Memory) -> Result<Form, Probl
     Ok(form)
 }
 
-async fn collect_text(mut part: Field) -> Result<String, Problem> {
+async fn collect_text(mut part: Field) -> Result<String, ApiError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = part.next().await {
         bytes.extend_from_slice(&chunk.map_err(|error| problem(&error))?);
         if bytes.len() > MAX_TEXT_BYTES {
-            return Err(Problem::invalid_parameter(PROJECT));
+            return Err(ApiError::invalid_parameter(PROJECT));
         }
     }
-    String::from_utf8(bytes).map_err(|_| Problem::invalid_parameter(PROJECT))
+    String::from_utf8(bytes).map_err(|_| ApiError::invalid_parameter(PROJECT))
 }
 
-async fn collect(mut part: Field, memory: &Memory) -> Result<Upload, Problem> {
+async fn collect(mut part: Field, memory: &UploadMemory) -> Result<Upload, ApiError> {
     let mut upload = Upload::new()?;
     while let Some(chunk) = part.next().await {
         upload.add(&chunk.map_err(|error| problem(&error))?, memory)?;
@@ -169,14 +173,14 @@ async fn collect(mut part: Field, memory: &Memory) -> Result<Upload, Problem> {
     Ok(upload)
 }
 
-fn problem(error: &actix_multipart::MultipartError) -> Problem {
+fn problem(error: &actix_multipart::MultipartError) -> ApiError {
     use actix_multipart::MultipartError as Error;
     if matches!(error, Error::Payload(PayloadError::Overflow)) {
-        Problem::PayloadTooLarge
+        ApiError::PayloadTooLarge
     } else if matches!(error, Error::Payload(_) | Error::Incomplete) {
-        Problem::invalid_body("it ended early")
+        ApiError::invalid_body("it ended early")
     } else {
-        Problem::invalid_body("it is not multipart/form-data")
+        ApiError::invalid_body("it is not multipart/form-data")
     }
 }
 
@@ -188,12 +192,12 @@ mod tests {
 
     #[test]
     fn files_share_a_bounded_memory() {
-        let memory = Memory(Arc::new(Semaphore::new(10)));
+        let memory = UploadMemory(Arc::new(Semaphore::new(10)));
         let (mut one, mut other) = (Upload::new().unwrap(), Upload::new().unwrap());
         one.add(b"123", &memory).unwrap();
         one.add(b"456", &memory).unwrap();
         other.add(b"1234", &memory).unwrap();
-        assert!(matches!(other.add(b"5", &memory), Err(Problem::RpcError(_))));
+        assert!(matches!(other.add(b"5", &memory), Err(ApiError::RpcError(_))));
         drop(one);
         other.add(b"6", &memory).unwrap();
         let (mut file, share) = other.into_parts();
@@ -208,9 +212,9 @@ mod tests {
 
     #[test]
     fn a_file_has_at_most_ten_million_bytes() {
-        let (mut upload, memory) = (Upload::new().unwrap(), Memory::default());
+        let (mut upload, memory) = (Upload::new().unwrap(), UploadMemory::default());
         upload.add(&vec![0; 9_999_999], &memory).unwrap();
         upload.add(b"1", &memory).unwrap();
-        assert!(matches!(upload.add(b"2", &memory), Err(Problem::PayloadTooLarge)));
+        assert!(matches!(upload.add(b"2", &memory), Err(ApiError::PayloadTooLarge)));
     }
 }

@@ -9,24 +9,24 @@ use crate::{
     body::Body,
     caller::Caller,
     entries::{Memberships, Users},
-    envelope::{self, Problem},
+    envelope::{self, ApiError},
     peers::Peers,
 };
 
-pub(crate) async fn user(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn user(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
     let user_gid = body.gid("user")?.to_string();
     let view = ViewUserRequest { caller_gid: caller.claims.sub.to_string(), user_gid };
     let user = peers.directory().view_user(view).await?.into_inner().user.unwrap_or_default();
     answer_users(std::slice::from_ref(&user), &user.gid)
 }
 
-pub(crate) async fn member(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, Problem> {
+pub(crate) async fn member(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
     let (project_gid, user_gid) = (body.gid("project")?.to_string(), body.gid("member")?.to_string());
     let view = ViewMemberRequest { caller_gid: caller.claims.sub.to_string(), project_gid, user_gid };
     answer_member(&peers.directory().view_member(view).await?.into_inner())
 }
 
-fn answer_users(users: &[User], gid: &str) -> Result<HttpResponse, Problem> {
+fn answer_users(users: &[User], gid: &str) -> Result<HttpResponse, ApiError> {
     #[derive(Serialize)]
     struct Data<'a> {
         #[serde(rename = "cc.users")]
@@ -44,13 +44,13 @@ struct MembersData<'a> {
 }
 
 /// One member, with their membership.
-pub(crate) fn answer_member(members: &MembersResponse) -> Result<HttpResponse, Problem> {
+pub(crate) fn answer_member(members: &MembersResponse) -> Result<HttpResponse, ApiError> {
     let user = members.users.first().map_or("", |user| &user.gid);
     answer_members(&json!({"user": user}), members)
 }
 
 /// Answers with a membership, without its user.
-pub(crate) fn answer_membership(members: &MembersResponse) -> Result<HttpResponse, Problem> {
+pub(crate) fn answer_membership(members: &MembersResponse) -> Result<HttpResponse, ApiError> {
     #[derive(Serialize)]
     struct Data<'a> {
         #[serde(rename = "cc.projects_members")]
@@ -60,7 +60,7 @@ pub(crate) fn answer_membership(members: &MembersResponse) -> Result<HttpRespons
     envelope::success(&json!({"user": user}), &Data { memberships: Memberships(&members.memberships) })
 }
 
-pub(crate) fn answer_members<R: Serialize>(result: &R, members: &MembersResponse) -> Result<HttpResponse, Problem> {
+pub(crate) fn answer_members<R: Serialize>(result: &R, members: &MembersResponse) -> Result<HttpResponse, ApiError> {
     let users = Users { caller: None, others: &members.users };
     envelope::success(result, &MembersData { users, memberships: Memberships(&members.memberships) })
 }

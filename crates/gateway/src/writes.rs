@@ -20,7 +20,7 @@ use doorward_domain::{ErrorCode, Gid};
 use doorward_rpc::RpcError;
 use moka::sync::Cache;
 
-use crate::{Gateway, caller, envelope::Problem};
+use crate::{Gateway, caller, envelope::ApiError};
 
 /// Users whose calls are counted at the same time. Of more, some begin again with a full budget.
 const MAX_USERS: u64 = 100_000;
@@ -37,13 +37,13 @@ pub struct WriteBudget {
 /// A token bucket for each user. A bucket is stored as the time at which it will be full again (the generic cell rate
 /// algorithm): each call moves that time by the interval between two calls, and is refused if it would lie further ahead
 /// than a whole burst.
-pub(crate) struct Writes {
+pub(crate) struct WriteBudgets {
     interval: Duration,
     burst: Duration,
     buckets: Cache<Gid, Arc<Mutex<Instant>>>,
 }
 
-impl Writes {
+impl WriteBudgets {
     pub(crate) fn new(budget: WriteBudget) -> Self {
         let interval = Duration::from_secs(1) / budget.per_second.max(1);
         let burst = interval * budget.burst.max(1);
@@ -74,13 +74,13 @@ pub(crate) async fn limit<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
-    let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(Problem::internal)?;
+    let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(ApiError::internal)?;
     // Other methods are answered 405.
     let user = if request.method() == Method::POST { caller::peek(request.request(), &gateway) } else { None };
     if let Some(user) = user
         && let Err(wait) = gateway.writes.count(user, Instant::now())
     {
-        let problem = Problem::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
+        let problem = ApiError::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
         return Ok(request.into_response(problem.error_response()));
     }
     next.call(request).await.map(ServiceResponse::map_into_boxed_body)
@@ -88,12 +88,12 @@ pub(crate) async fn limit<B: MessageBody + 'static>(
 
 #[cfg(test)]
 mod tests {
-    use doorward_domain::{Ids, RandomIds};
+    use doorward_domain::{IdGenerator, RandomIdGenerator};
 
     use super::*;
 
     /// How many of the calls at these times, in milliseconds, are let through.
-    fn admitted(writes: &Writes, user: Gid, begin: Instant, times: impl IntoIterator<Item = u64>) -> usize {
+    fn admitted(writes: &WriteBudgets, user: Gid, begin: Instant, times: impl IntoIterator<Item = u64>) -> usize {
         let call = |time: &u64| writes.count(user, begin + Duration::from_millis(*time)).is_ok();
         times.into_iter().filter(call).count()
     }
@@ -102,7 +102,7 @@ mod tests {
     fn burst_passes_at_once_and_then_rate() {
         for (per_second, burst) in [(20, 100), (1, 1), (5, 1), (1000, 3), (3, 1000)] {
             let (writes, user, begin) =
-                (Writes::new(WriteBudget { per_second, burst }), RandomIds.gid(), Instant::now());
+                (WriteBudgets::new(WriteBudget { per_second, burst }), RandomIdGenerator.gid(), Instant::now());
             assert_eq!(admitted(&writes, user, begin, vec![0; 5000]), burst as usize, "{per_second}, {burst}");
             // Ten seconds of far more calls than the rate.
             let passed = admitted(&writes, user, begin, (1..=20_000).map(|half| half / 2));
@@ -115,8 +115,8 @@ mod tests {
 
     #[test]
     fn users_have_budgets_of_their_own() {
-        let (writes, begin) = (Writes::new(WriteBudget { per_second: 1, burst: 2 }), Instant::now());
-        for user in [RandomIds.gid(), RandomIds.gid()] {
+        let (writes, begin) = (WriteBudgets::new(WriteBudget { per_second: 1, burst: 2 }), Instant::now());
+        for user in [RandomIdGenerator.gid(), RandomIdGenerator.gid()] {
             assert_eq!(admitted(&writes, user, begin, [0, 0, 0, 0]), 2);
         }
     }
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn call_after_the_announced_wait_passes() {
         let (writes, user, begin) =
-            (Writes::new(WriteBudget { per_second: 4, burst: 2 }), RandomIds.gid(), Instant::now());
+            (WriteBudgets::new(WriteBudget { per_second: 4, burst: 2 }), RandomIdGenerator.gid(), Instant::now());
         assert_eq!(admitted(&writes, user, begin, [0, 0]), 2);
         let wait = writes.count(user, begin).unwrap_err();
         assert_eq!(wait, Duration::from_millis(250));

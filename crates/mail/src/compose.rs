@@ -12,19 +12,19 @@ use lettre::{
     },
 };
 
-use crate::{Letter, failure::Failure, render, store::Waiting, words};
+use crate::{MailContent, failure::DeliveryError, render, store::LeasedMail, words};
 
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
 const MESSAGE_ID: HeaderName = HeaderName::new_from_ascii_str("Message-ID");
 /// The end of the year 9999, the last that a date has room for.
-const LAST_SECOND: u64 = 253_402_300_799;
+const MAX_DATE_SECONDS: u64 = 253_402_300_799;
 
 pub(crate) struct Composer {
     pub(crate) from: Mailbox,
     pub(crate) app_url: String,
 }
 
-pub(crate) struct Composed {
+pub(crate) struct ComposedMail {
     pub(crate) envelope: Envelope,
     pub(crate) bytes: Vec<u8>,
     pub(crate) subject: String,
@@ -32,8 +32,8 @@ pub(crate) struct Composed {
 }
 
 impl Composer {
-    pub(crate) fn compose(&self, mail: &Waiting, letter: &Letter) -> Result<Composed, Failure> {
-        let no_mail = || Failure::Refused("no mail can be sent to an address of this form".to_owned());
+    pub(crate) fn compose(&self, mail: &LeasedMail, letter: &MailContent) -> Result<ComposedMail, DeliveryError> {
+        let no_mail = || DeliveryError::Refused("no mail can be sent to an address of this form".to_owned());
         let to: Address = mail.to.parse().map(with_ascii_domain).map_err(|_| no_mail())?;
         // From the headers, it would come without addresses that are quoted in odd ways.
         let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()]).map_err(|_| no_mail())?;
@@ -50,7 +50,7 @@ impl Composer {
             .raw_header(as_is(AUTO_SUBMITTED, "auto-generated".to_owned()))
             .multipart(body)
             .map_err(|_| no_mail())?;
-        Ok(Composed { envelope, bytes: message.formatted(), subject: words.subject, text })
+        Ok(ComposedMail { envelope, bytes: message.formatted(), subject: words.subject, text })
     }
 
     /// The same at each try.
@@ -65,7 +65,7 @@ fn as_is(name: HeaderName, value: String) -> HeaderValue {
 }
 
 fn date(at: Timestamp) -> SystemTime {
-    let seconds = u64::try_from(at.as_seconds()).unwrap_or(0).min(LAST_SECOND);
+    let seconds = u64::try_from(at.as_seconds()).unwrap_or(0).min(MAX_DATE_SECONDS);
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
 
@@ -93,8 +93,8 @@ mod tests {
         Composer { from, app_url: "https://app.example.org".to_owned() }
     }
 
-    fn waiting(to: &str) -> Waiting {
-        Waiting {
+    fn waiting(to: &str) -> LeasedMail {
+        LeasedMail {
             id: "0f8fad5b-d9cb-469f-a165-70867728950e".parse().unwrap(),
             to: to.to_owned(),
             language: "de".to_owned(),
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn the_headers_are_these() {
-        let letter = Letter::ResetCode { code: "K7MWQ4".to_owned(), usernames: vec!["ann".to_owned()] };
+        let letter = MailContent::ResetCode { code: "K7MWQ4".to_owned(), usernames: vec!["ann".to_owned()] };
         let composed = composer().compose(&waiting("ann@example.org"), &letter).unwrap();
         let headers = headers(&composed.bytes);
         let (content_type, others) = headers.split_last().unwrap();
@@ -150,7 +150,7 @@ mod tests {
 
     #[test]
     fn odd_addresses_are_sent_to_as_they_are() {
-        let letter = Letter::SignupCode { code: "K7MWQ4".to_owned() };
+        let letter = MailContent::SignupCode { code: "K7MWQ4".to_owned() };
         for (address, sent_to) in [
             ("o'brien+tag@example.org", "o'brien+tag@example.org"),
             ("\"a b\"@example.org", "\"a b\"@example.org"),
@@ -164,13 +164,16 @@ mod tests {
             assert!(headers(&composed.bytes).contains(&format!("To: {sent_to}")), "{:?}", headers(&composed.bytes));
         }
         for address in ["", "ann", "a b@example.org", "ann@example.org\r\nBcc: x@y.org", "a@b.org, c@d.org"] {
-            assert!(matches!(composer().compose(&waiting(address), &letter), Err(Failure::Refused(_))), "{address}");
+            assert!(
+                matches!(composer().compose(&waiting(address), &letter), Err(DeliveryError::Refused(_))),
+                "{address}"
+            );
         }
     }
 
     #[test]
     fn odd_senders_are_senders() {
-        let letter = Letter::SignupCode { code: "K7MWQ4".to_owned() };
+        let letter = MailContent::SignupCode { code: "K7MWQ4".to_owned() };
         for (from, header) in [
             ("no-reply@example.org", "From: no-reply@example.org"),
             ("\"Door, ward\" <a@example.org>", "From: =?utf-8?b?RG9vciwgd2FyZA==?= <a@example.org>"),
@@ -195,7 +198,7 @@ mod tests {
         #[test]
         fn whatever_a_letter_says_the_headers_are_the_same(text in any::<String>(), language in any::<String>()) {
             for letter in each(&text) {
-                let mail = Waiting { language: language.clone(), ..waiting("ann@example.org") };
+                let mail = LeasedMail { language: language.clone(), ..waiting("ann@example.org") };
                 let composed = composer().compose(&mail, &letter).unwrap();
                 prop_assert_eq!(names(&composed.bytes), NAMES);
             }
@@ -206,13 +209,13 @@ mod tests {
             text in "(\"[ -~]{0,12}\"|[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~é-]{1,12})@[a-zé0-9-]{1,8}[.][a-zé]{2,5}"
         ) {
             if let Ok(email) = Email::parse(&text) {
-                let letter = Letter::SignupCode { code: "K7MWQ4".to_owned() };
+                let letter = MailContent::SignupCode { code: "K7MWQ4".to_owned() };
                 match composer().compose(&waiting(email.as_str()), &letter) {
                     Ok(composed) => {
                         prop_assert_eq!(names(&composed.bytes), NAMES);
                         prop_assert_eq!(composed.envelope.to().len(), 1);
                     }
-                    Err(failure) => prop_assert!(matches!(failure, Failure::Refused(_))),
+                    Err(failure) => prop_assert!(matches!(failure, DeliveryError::Refused(_))),
                 }
             }
         }

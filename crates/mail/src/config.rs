@@ -3,7 +3,7 @@
 use lettre::message::Mailbox;
 use secrecy::SecretString;
 
-use crate::{Error, compose::with_ascii_domain, server_url::ServerUrl};
+use crate::{Error, compose::with_ascii_domain, server_url::SmtpUrl};
 
 /// What the app is called in mails.
 pub const APP_NAME: &str = "Doorward";
@@ -35,7 +35,7 @@ pub enum Delivery {
 /// # Errors
 /// A sentence that says what is wrong and repeats nothing of the URL.
 pub fn check_url(text: &str) -> Result<(), String> {
-    ServerUrl::parse(text).map(drop)
+    SmtpUrl::parse(text).map(drop)
 }
 
 /// Whether this is a sender: `Name <address>`, or an address.

@@ -16,14 +16,14 @@ use crate::{
     Delivery, Error, MailConfig, Outbox,
     compose::Composer,
     config::parse_from,
-    failure::Failure,
-    smtp::Server,
-    store::{self, Waiting},
+    failure::DeliveryError,
+    smtp::SmtpTransport,
+    store::{self, LeasedMail},
 };
 
 /// A mail that will never be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GivenUp {
+pub struct GivenUpMail {
     pub id: Gid,
     /// Whose account it was about.
     pub user: Option<Gid>,
@@ -34,20 +34,20 @@ pub struct GivenUp {
 
 /// Runs in the transaction in which the mail goes.
 pub type OnGiveUp =
-    Box<dyn Fn(&mut AnyConnection, &GivenUp, Timestamp) -> Result<(), doorward_storage::Error> + Send + Sync>;
+    Box<dyn Fn(&mut AnyConnection, &GivenUpMail, Timestamp) -> Result<(), doorward_storage::Error> + Send + Sync>;
 
 /// Between tries to delete what was sent.
 const PAUSE: Duration = Duration::from_secs(1);
 
-enum Way {
-    Smtp(Box<Server>),
+enum Transport {
+    Smtp(Box<SmtpTransport>),
     Log,
 }
 
 /// Of a mail that wasn't sent.
 enum Outcome {
     Retried,
-    GivenUp,
+    GivenUpMail,
     SetAside,
     /// A newer one of its topic is on its way in its place.
     Replaced,
@@ -56,7 +56,7 @@ enum Outcome {
 /// What the mails of a worker have in common.
 pub(crate) struct Deliverer {
     pub(crate) outbox: Outbox,
-    way: Way,
+    way: Transport,
     composer: Composer,
     on_give_up: OnGiveUp,
     /// Sent, and not deleted yet: never to be sent again.
@@ -69,13 +69,13 @@ impl Deliverer {
     pub(crate) fn new(outbox: Outbox, config: MailConfig, on_give_up: OnGiveUp) -> Result<Self, Error> {
         let composer = Composer { from: parse_from(&config.from)?, app_url: config.app_url };
         let way = match &config.delivery {
-            Delivery::Smtp(url) => Way::Smtp(Box::new(Server::new(url, &config.hello)?)),
-            Delivery::Log => Way::Log,
+            Delivery::Smtp(url) => Transport::Smtp(Box::new(SmtpTransport::new(url, &config.hello)?)),
+            Delivery::Log => Transport::Log,
         };
         Ok(Self { outbox, way, composer, on_give_up, acknowledged: Mutex::default(), is_away: AtomicBool::new(false) })
     }
 
-    pub(crate) async fn deliver(self: Arc<Self>, mail: Waiting) {
+    pub(crate) async fn deliver(self: Arc<Self>, mail: LeasedMail) {
         let is_sent_already = self.acknowledged().contains(&mail.id);
         let sent = if is_sent_already { Ok(()) } else { self.send(&mail).await };
         match sent {
@@ -90,18 +90,18 @@ impl Deliverer {
         }
     }
 
-    async fn send(&self, mail: &Waiting) -> Result<(), Failure> {
+    async fn send(&self, mail: &LeasedMail) -> Result<(), DeliveryError> {
         if mail.expires_at.is_some_and(|end| end <= self.outbox.clock.now()) {
-            return Err(Failure::Expired);
+            return Err(DeliveryError::Expired);
         }
         let composed = self.composer.compose(mail, &self.outbox.open(mail)?)?;
         match &self.way {
-            Way::Smtp(server) => {
+            Transport::Smtp(server) => {
                 let sent = server.send(&composed).await;
                 self.note_state(sent.as_ref().err());
                 sent
             }
-            Way::Log => {
+            Transport::Log => {
                 let (to, subject, text) = (&mail.to, &composed.subject, &composed.text);
                 tracing::info!(target: "doorward::mail", to, subject, text, "a mail that is not sent");
                 Ok(())
@@ -110,14 +110,20 @@ impl Deliverer {
     }
 
     /// Tells once when the server goes away, and once when it is back.
-    fn note_state(&self, failure: Option<&Failure>) {
+    fn note_state(&self, failure: Option<&DeliveryError>) {
         match failure {
-            Some(Failure::Away(reason)) => {
+            Some(DeliveryError::Away(reason)) => {
                 if !self.is_away.swap(true, Ordering::Relaxed) {
                     tracing::warn!(reason, "the mail server can't be used: mails wait");
                 }
             }
-            Some(Failure::Refused(_) | Failure::Expired | Failure::Unreadable(_) | Failure::Later(_)) | None => {
+            Some(
+                DeliveryError::Refused(_)
+                | DeliveryError::Expired
+                | DeliveryError::Unreadable(_)
+                | DeliveryError::Later(_),
+            )
+            | None => {
                 if self.is_away.swap(false, Ordering::Relaxed) {
                     tracing::info!("the mail server can be used again");
                 }
@@ -139,7 +145,7 @@ impl Deliverer {
         self.acknowledged().remove(&id);
     }
 
-    async fn put_off(self: Arc<Self>, mail: Waiting, failure: Failure) {
+    async fn put_off(self: Arc<Self>, mail: LeasedMail, failure: DeliveryError) {
         let (id, kind, reason) = (mail.id, mail.kind.clone(), failure.reason().to_owned());
         let now = self.outbox.clock.now();
         let next = mail.tries().next(&failure, now);
@@ -148,18 +154,18 @@ impl Deliverer {
             _ if store::is_replaced(connection, &mail)? => {
                 store::drop_leased(connection, &mail).map(|_| Outcome::Replaced)
             }
-            _ if matches!(failure, Failure::Unreadable(_)) => {
+            _ if matches!(failure, DeliveryError::Unreadable(_)) => {
                 store::set_aside(connection, &mail.id.to_string(), now).map(|()| Outcome::SetAside)
             }
             Some(next) => store::release(connection, &mail, next).map(|()| Outcome::Retried),
-            None => this.give_up(connection, &mail, &failure, now).map(|()| Outcome::GivenUp),
+            None => this.give_up(connection, &mail, &failure, now).map(|()| Outcome::GivenUpMail),
         });
         match written.await {
             Ok(Outcome::Retried) => {
                 tracing::info!(%id, kind, reason, "a mail is tried again later");
                 self.count("retried");
             }
-            Ok(Outcome::GivenUp) => {
+            Ok(Outcome::GivenUpMail) => {
                 tracing::warn!(%id, kind, reason, "a mail is given up");
                 self.count("given_up");
             }
@@ -173,15 +179,15 @@ impl Deliverer {
     fn give_up(
         &self,
         connection: &mut AnyConnection,
-        mail: &Waiting,
-        failure: &Failure,
+        mail: &LeasedMail,
+        failure: &DeliveryError,
         now: Timestamp,
     ) -> Result<(), doorward_storage::Error> {
         if !store::drop_leased(connection, mail)? {
             return Ok(());
         }
         let reason = failure.reason().to_owned();
-        let given_up = GivenUp { id: mail.id, user: mail.user, kind: mail.kind.clone(), reason };
+        let given_up = GivenUpMail { id: mail.id, user: mail.user, kind: mail.kind.clone(), reason };
         (self.on_give_up)(connection, &given_up, now)
     }
 

@@ -6,7 +6,7 @@ use doorward_domain::Timestamp;
 
 /// Reasons hold neither addresses nor codes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(crate) enum DeliveryError {
     /// For good.
     Refused(String),
     /// It wouldn't be of use any more.
@@ -19,7 +19,7 @@ pub(crate) enum Failure {
     Away(String),
 }
 
-impl Failure {
+impl DeliveryError {
     pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Refused(reason) | Self::Later(reason) | Self::Unreadable(reason) => reason,
@@ -30,7 +30,7 @@ impl Failure {
 }
 
 /// Before the second try, the third, and so on; the last one from then on.
-const WAITS: [Duration; 6] = [
+const BACKOFF: [Duration; 6] = [
     Duration::from_secs(5),
     Duration::from_secs(15),
     Duration::from_secs(60),
@@ -39,28 +39,28 @@ const WAITS: [Duration; 6] = [
     Duration::from_secs(60 * 60),
 ];
 /// While the server is away: codes are good for minutes, so they go soon after it is back.
-const LONGEST_WAIT_FOR_SERVER: Duration = Duration::from_secs(60);
+const MAX_SERVER_BACKOFF: Duration = Duration::from_secs(60);
 /// Since the mail was written.
-const KEEP_TRYING: Duration = Duration::from_secs(24 * 60 * 60);
+const MAX_RETRY_AGE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Of a mail that was tried.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Tries {
+pub(crate) struct Attempt {
     /// This one too.
     pub(crate) attempts: i64,
     pub(crate) created_at: Timestamp,
     pub(crate) expires_at: Option<Timestamp>,
 }
 
-impl Tries {
+impl Attempt {
     /// When to try again; never, when that has no sense.
-    pub(crate) fn next(&self, failure: &Failure, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next(&self, failure: &DeliveryError, now: Timestamp) -> Option<Timestamp> {
         let wait = match failure {
-            Failure::Refused(_) | Failure::Expired | Failure::Unreadable(_) => return None,
-            Failure::Later(_) => self.wait(),
-            Failure::Away(_) => self.wait().min(LONGEST_WAIT_FOR_SERVER),
+            DeliveryError::Refused(_) | DeliveryError::Expired | DeliveryError::Unreadable(_) => return None,
+            DeliveryError::Later(_) => self.wait(),
+            DeliveryError::Away(_) => self.wait().min(MAX_SERVER_BACKOFF),
         };
-        if now >= self.created_at.plus(KEEP_TRYING) {
+        if now >= self.created_at.plus(MAX_RETRY_AGE) {
             return None;
         }
         let next = now.plus(wait);
@@ -69,9 +69,9 @@ impl Tries {
     }
 
     fn wait(&self) -> Duration {
-        let last = WAITS.len() - 1;
+        let last = BACKOFF.len() - 1;
         let index = usize::try_from(self.attempts - 1).unwrap_or(0).min(last);
-        WAITS.get(index).copied().unwrap_or_default()
+        BACKOFF.get(index).copied().unwrap_or_default()
     }
 }
 
@@ -85,14 +85,14 @@ mod tests {
         START.plus(Duration::from_secs(seconds))
     }
 
-    fn tries(attempts: i64) -> Tries {
-        Tries { attempts, created_at: START, expires_at: None }
+    fn tries(attempts: i64) -> Attempt {
+        Attempt { attempts, created_at: START, expires_at: None }
     }
 
     #[test]
     fn waits_grow_to_an_hour() {
-        let later = Failure::Later("451".to_owned());
-        let away = Failure::Away("away".to_owned());
+        let later = DeliveryError::Later("451".to_owned());
+        let away = DeliveryError::Away("away".to_owned());
         let cases = [(1, 5, 5), (2, 15, 15), (3, 60, 60), (4, 300, 60), (5, 900, 60), (6, 3600, 60), (7, 3600, 60)];
         for (attempts, wait, wait_for_server) in cases {
             assert_eq!(tries(attempts).next(&later, START), Some(after(wait)), "{attempts}");
@@ -103,12 +103,12 @@ mod tests {
 
     #[test]
     fn it_is_given_up_after_a_day_at_once_when_refused_and_at_its_end() {
-        let later = Failure::Later("451".to_owned());
+        let later = DeliveryError::Later("451".to_owned());
         assert!(tries(30).next(&later, after(86_399)).is_some());
         assert_eq!(tries(30).next(&later, after(86_400)), None);
-        assert_eq!(tries(1).next(&Failure::Refused("550".to_owned()), START), None);
-        assert_eq!(tries(1).next(&Failure::Expired, START), None);
-        let ends = Tries { expires_at: Some(after(900)), ..tries(4) };
+        assert_eq!(tries(1).next(&DeliveryError::Refused("550".to_owned()), START), None);
+        assert_eq!(tries(1).next(&DeliveryError::Expired, START), None);
+        let ends = Attempt { expires_at: Some(after(900)), ..tries(4) };
         assert_eq!(ends.next(&later, after(800)), Some(after(900)));
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Kept as JSON; a mail that waits is read by the release that sends it, so variants and fields stay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Letter {
+pub enum MailContent {
     SignupCode {
         code: String,
     },
@@ -41,7 +41,7 @@ pub enum Letter {
     },
 }
 
-impl Letter {
+impl MailContent {
     /// As it is kept, and told of in logs and the audit trail.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
@@ -62,16 +62,16 @@ pub(crate) mod tests {
     use super::*;
 
     /// One of each; every text a user may have chosen is `text`.
-    pub(crate) fn each(text: &str) -> Vec<Letter> {
+    pub(crate) fn each(text: &str) -> Vec<MailContent> {
         let (code, text) = ("K7MWQ4".to_owned(), text.to_owned());
         vec![
-            Letter::SignupCode { code: code.clone() },
-            Letter::AccountExists { usernames: vec![text.clone(), "ben".to_owned()] },
-            Letter::ResetCode { code: code.clone(), usernames: vec![text.clone()] },
-            Letter::EmailCode { code, username: text.clone() },
-            Letter::PasswordChanged { username: text.clone() },
-            Letter::EmailChanged { username: text.clone(), email: format!("{text}@example.org") },
-            Letter::Invitation {
+            MailContent::SignupCode { code: code.clone() },
+            MailContent::AccountExists { usernames: vec![text.clone(), "ben".to_owned()] },
+            MailContent::ResetCode { code: code.clone(), usernames: vec![text.clone()] },
+            MailContent::EmailCode { code, username: text.clone() },
+            MailContent::PasswordChanged { username: text.clone() },
+            MailContent::EmailChanged { username: text.clone(), email: format!("{text}@example.org") },
+            MailContent::Invitation {
                 inviter: text.clone(),
                 project: text,
                 invitee_gid: "0f8fad5b-d9cb-469f-a165-70867728950e".to_owned(),
@@ -85,10 +85,10 @@ pub(crate) mod tests {
         for letter in each("ann") {
             let json = serde_json::to_string(&letter).unwrap();
             assert!(json.contains(&format!(r#""kind":"{}""#, letter.kind())), "{json}");
-            assert_eq!(serde_json::from_str::<Letter>(&json).unwrap(), letter);
+            assert_eq!(serde_json::from_str::<MailContent>(&json).unwrap(), letter);
         }
         let kept = r#"{"kind":"reset_code","code":"K7MWQ4","usernames":["ann"]}"#;
-        let letter = Letter::ResetCode { code: "K7MWQ4".to_owned(), usernames: vec!["ann".to_owned()] };
-        assert_eq!(serde_json::from_str::<Letter>(kept).unwrap(), letter);
+        let letter = MailContent::ResetCode { code: "K7MWQ4".to_owned(), usernames: vec!["ann".to_owned()] };
+        assert_eq!(serde_json::from_str::<MailContent>(kept).unwrap(), letter);
     }
 }

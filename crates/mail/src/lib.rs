@@ -22,11 +22,11 @@ mod words;
 mod worker;
 
 pub use config::{APP_NAME, Delivery, MailConfig, check_from, check_url};
-pub use deliver::{GivenUp, OnGiveUp};
+pub use deliver::{GivenUpMail, OnGiveUp};
 pub use hello::{default_hello, is_hello};
-pub use letter::Letter;
+pub use letter::MailContent;
 pub use outbox::{NewMail, Outbox, is_any_kept, letter_place, reseal};
-pub use seal::{Seal, SealFailed, Unsealed};
+pub use seal::{ContentSealer, PlainContent, SealError};
 pub use worker::Worker;
 
 #[derive(Debug, thiserror::Error)]
@@ -37,5 +37,5 @@ pub enum Error {
     #[error(transparent)]
     Storage(#[from] doorward_storage::Error),
     #[error(transparent)]
-    Seal(#[from] SealFailed),
+    Seal(#[from] SealError),
 }

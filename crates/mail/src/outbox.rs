@@ -7,9 +7,9 @@ use doorward_storage::{AnyConnection, Database};
 use tokio::sync::Notify;
 
 use crate::{
-    Letter, Seal, SealFailed,
-    failure::Failure,
-    store::{self, Row, StoredLetter, Waiting},
+    ContentSealer, MailContent, SealError,
+    failure::DeliveryError,
+    store::{self, LeasedMail, Row, StoredContent},
 };
 
 pub struct NewMail {
@@ -17,7 +17,7 @@ pub struct NewMail {
     pub to: Email,
     /// A code such as `nl-be`.
     pub language: String,
-    pub letter: Letter,
+    pub letter: MailContent,
     /// A mail that still waits with the same topic is replaced: a code that is asked for again.
     pub topic: Option<String>,
     /// Not sent any more from then on, such as when the code in it has expired.
@@ -30,13 +30,13 @@ pub struct NewMail {
 pub struct Outbox {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
-    seal: Arc<dyn Seal>,
+    seal: Arc<dyn ContentSealer>,
     woken: Arc<Notify>,
 }
 
 impl Outbox {
     #[must_use]
-    pub fn new(database: Database, clock: Arc<dyn Clock>, seal: Arc<dyn Seal>) -> Self {
+    pub fn new(database: Database, clock: Arc<dyn Clock>, seal: Arc<dyn ContentSealer>) -> Self {
         Self { database, clock, seal, woken: Arc::default() }
     }
 
@@ -101,9 +101,9 @@ impl Outbox {
     /// Returns what a mail says.
     ///
     /// # Errors
-    /// [`Failure::Unreadable`]: it may be of another release, or its key may just be replaced.
-    pub(crate) fn open(&self, mail: &Waiting) -> Result<Letter, Failure> {
-        let unreadable = |error: &dyn std::fmt::Display| Failure::Unreadable(format!("unreadable: {error}"));
+    /// [`DeliveryError::Unreadable`]: it may be of another release, or its key may just be replaced.
+    pub(crate) fn open(&self, mail: &LeasedMail) -> Result<MailContent, DeliveryError> {
+        let unreadable = |error: &dyn std::fmt::Display| DeliveryError::Unreadable(format!("unreadable: {error}"));
         let letter =
             self.seal.open(&letter_place(&mail.id.to_string()), &mail.letter).map_err(|error| unreadable(&error))?;
         // Its own words could repeat a piece of the letter.
@@ -111,7 +111,7 @@ impl Outbox {
     }
 }
 
-/// Returns what a letter is bound to when it is sealed: [`Seal::seal`] takes it as `place`.
+/// Returns what a letter is bound to when it is sealed: [`ContentSealer::seal`] takes it as `place`.
 #[must_use]
 pub fn letter_place(id: &str) -> String {
     format!("outbox/{id}")
@@ -131,9 +131,13 @@ const PAGE: i64 = 1000;
 /// aside and don't open stay as they are.
 ///
 /// # Errors
-/// Those of the database; [`SealFailed`] when the old key isn't the one that sealed them.
-pub fn reseal(connection: &mut AnyConnection, old: &dyn Seal, new: &dyn Seal) -> Result<(), crate::Error> {
-    let again = |id: &str, sealed: &str| -> Result<String, SealFailed> {
+/// Those of the database; [`SealError`] when the old key isn't the one that sealed them.
+pub fn reseal(
+    connection: &mut AnyConnection,
+    old: &dyn ContentSealer,
+    new: &dyn ContentSealer,
+) -> Result<(), crate::Error> {
+    let again = |id: &str, sealed: &str| -> Result<String, SealError> {
         let place = letter_place(id);
         new.seal(&place, &old.open(&place, sealed)?)
     };
@@ -144,7 +148,7 @@ pub fn reseal(connection: &mut AnyConnection, old: &dyn Seal, new: &dyn Seal) ->
             return Ok(());
         };
         after.clone_from(&last.id);
-        for StoredLetter { id, letter, set_aside_at } in page {
+        for StoredContent { id, letter, set_aside_at } in page {
             match again(&id, &letter) {
                 Ok(resealed) => store::set_letter(connection, &id, &resealed)?,
                 Err(_) if set_aside_at.is_some() => {}

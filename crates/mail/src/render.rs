@@ -1,8 +1,8 @@
 //! Words as text and as HTML: the same blocks in both, nothing that is loaded from elsewhere.
 
-use crate::words::{Block, Words};
+use crate::words::{Block, MailText};
 
-pub(crate) fn text(words: &Words, app_url: &str) -> String {
+pub(crate) fn text(words: &MailText, app_url: &str) -> String {
     let blocks = words.blocks.iter().map(|block| match block {
         Block::Paragraph(text) | Block::Code(text) => text.clone(),
         Block::List(items) => items.iter().map(|item| format!("- {item}")).collect::<Vec<_>>().join("\n"),
@@ -18,7 +18,7 @@ const PAGE: &str = "font-family: sans-serif; font-size: 16px; line-height: 1.5; 
 /// Spaced by style alone, so that it is copied as it is.
 const CODE: &str = "font-family: monospace; font-size: 32px; font-weight: bold; letter-spacing: 4px; user-select: all";
 
-pub(crate) fn html(words: &Words, app_url: &str) -> String {
+pub(crate) fn html(words: &MailText, app_url: &str) -> String {
     let blocks = words.blocks.iter().map(|block| match block {
         Block::Paragraph(text) => format!("<p>{}</p>", escape(text)),
         Block::Code(code) => format!("<p style=\"{CODE}\">{}</p>", escape(code)),
@@ -59,12 +59,12 @@ fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Letter, letter::tests::each, words};
+    use crate::{MailContent, letter::tests::each, words};
 
     const APP: &str = "https://app.example.org/a&b";
     const HOSTILE: &str = "<img src=https://evil.example/x.png>\"'&</p>";
 
-    fn all(text: &str) -> Vec<(Letter, Words)> {
+    fn all(text: &str) -> Vec<(MailContent, MailText)> {
         let languages = ["en", "nl", "de"];
         let pairs = each(text).into_iter().flat_map(|letter| languages.map(|language| (letter.clone(), language)));
         pairs.map(|(letter, language)| (letter.clone(), words::write(&letter, language))).collect()
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn a_code_reads_so() {
         let letter =
-            Letter::ResetCode { code: "K7MWQ4".to_owned(), usernames: vec!["ann".to_owned(), "ben".to_owned()] };
+            MailContent::ResetCode { code: "K7MWQ4".to_owned(), usernames: vec!["ann".to_owned(), "ben".to_owned()] };
         let expected = "With this code you can set a new Doorward password:\n\nK7MWQ4\n\n\
             It is good for 15 minutes, and only once. Don't give it to anybody.\n\n\
             Your username with this email address:\n\n- ann\n- ben\n\n\

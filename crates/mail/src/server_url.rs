@@ -9,7 +9,7 @@ use url::Url;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tls {
     /// From the first byte on.
-    Wrapped,
+    Implicit,
     /// STARTTLS, or no mail.
     Required,
     /// STARTTLS where the server offers it: whoever sits in between can take the offer away.
@@ -17,7 +17,7 @@ pub(crate) enum Tls {
     None,
 }
 
-pub(crate) struct ServerUrl {
+pub(crate) struct SmtpUrl {
     /// An IPv6 address without brackets.
     pub(crate) host: String,
     pub(crate) port: u16,
@@ -27,7 +27,7 @@ pub(crate) struct ServerUrl {
     pub(crate) may_send_credentials_plainly: bool,
 }
 
-impl ServerUrl {
+impl SmtpUrl {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let url = Url::parse(text).map_err(|error| format!("it is no URL: {error}"))?;
         let host = url.host_str().filter(|host| !host.is_empty()).ok_or("it names no host")?;
@@ -40,7 +40,7 @@ impl ServerUrl {
         let named = named_tls(&url)?;
         let is_here = is_loopback(&host);
         let tls = match (url.scheme(), named) {
-            ("smtps", None) => Tls::Wrapped,
+            ("smtps", None) => Tls::Implicit,
             ("smtps", Some(_)) => return Err("smtps:// is TLS from the start: leave out `tls=`".to_owned()),
             ("smtp", Some(named)) => named,
             ("smtp", None) if is_here => Tls::None,
@@ -48,7 +48,7 @@ impl ServerUrl {
             _ => return Err("it begins with neither smtp:// nor smtps://".to_owned()),
         };
         let usual_port = match tls {
-            Tls::Wrapped => SUBMISSIONS_PORT,
+            Tls::Implicit => SUBMISSIONS_PORT,
             Tls::Required | Tls::Opportunistic => SUBMISSION_PORT,
             Tls::None => SMTP_PORT,
         };
@@ -107,7 +107,7 @@ mod tests {
             ("smtp://mail.example.org:2525/", 2525, Tls::Required, false),
             ("smtp://ann:secret@mail.example.org?tls=opportunistic", 587, Tls::Opportunistic, false),
             ("smtp://ann:secret@mail.example.org?tls=none", 25, Tls::None, true),
-            ("smtps://mail.example.org", 465, Tls::Wrapped, false),
+            ("smtps://mail.example.org", 465, Tls::Implicit, false),
             ("smtp://127.0.0.9", 25, Tls::None, true),
             ("smtp://[::1]:1025", 1025, Tls::None, true),
             ("smtp://LocalHost?tls=required", 587, Tls::Required, true),
@@ -115,18 +115,18 @@ mod tests {
             ("smtp://10.0.0.1", 587, Tls::Required, false),
         ];
         for (text, port, tls, plainly) in cases {
-            let url = ServerUrl::parse(text).unwrap();
+            let url = SmtpUrl::parse(text).unwrap();
             assert_eq!((url.port, url.tls, url.may_send_credentials_plainly), (port, tls, plainly), "{text}");
         }
-        assert_eq!(ServerUrl::parse("smtp://[::1]:1025").unwrap().host, "::1");
+        assert_eq!(SmtpUrl::parse("smtp://[::1]:1025").unwrap().host, "::1");
     }
 
     #[test]
     fn credentials_are_percent_decoded() {
-        let url = ServerUrl::parse("smtps://ann%40example.org:s%2Fe+c%23ret@mail.example.org").unwrap();
+        let url = SmtpUrl::parse("smtps://ann%40example.org:s%2Fe+c%23ret@mail.example.org").unwrap();
         let expected = Credentials::new("ann@example.org".to_owned(), "s/e+c#ret".to_owned());
         assert!(url.credentials == Some(expected));
-        assert!(ServerUrl::parse("smtps://mail.example.org").unwrap().credentials.is_none());
+        assert!(SmtpUrl::parse("smtps://mail.example.org").unwrap().credentials.is_none());
     }
 
     #[test]
@@ -150,7 +150,7 @@ mod tests {
             "smtps://mail.example.org?tls=none",
             "smtp://mail.example.org:99999",
         ] {
-            let Err(error) = ServerUrl::parse(bad) else { panic!("{bad}") };
+            let Err(error) = SmtpUrl::parse(bad) else { panic!("{bad}") };
             assert!(!error.contains("s3c"), "{error}");
         }
     }

@@ -16,32 +16,32 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::{
     Error,
-    compose::Composed,
-    failure::Failure,
+    compose::ComposedMail,
+    failure::DeliveryError,
     hello,
-    server_url::{ServerUrl, Tls},
+    server_url::{SmtpUrl, Tls},
 };
 
 /// For each address of the server.
-const CONNECT: Duration = Duration::from_secs(10);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Until it would take a mail: addresses, greeting, TLS, login.
-const HELLO: Duration = Duration::from_secs(25);
+const GREETING_TIMEOUT: Duration = Duration::from_secs(25);
 /// All of it. Far below the lease, so nobody else has the mail meanwhile.
-const WHOLE: Duration = Duration::from_secs(60);
-const GOODBYE: Duration = Duration::from_secs(5);
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+const QUIT_TIMEOUT: Duration = Duration::from_secs(5);
 /// They are about the login, whenever they come (RFC 4954, section 6).
 const LOGIN_CODES: [&str; 4] = ["530", "534", "535", "538"];
 
-pub(crate) struct Server {
-    url: ServerUrl,
+pub(crate) struct SmtpTransport {
+    url: SmtpUrl,
     tls: TlsParameters,
     hello: ClientId,
 }
 
-impl Server {
+impl SmtpTransport {
     /// Reads the authorities that the system trusts.
     pub(crate) fn new(url: &SecretString, hello: &str) -> Result<Self, Error> {
-        let url = ServerUrl::parse(url.expose_secret())
+        let url = SmtpUrl::parse(url.expose_secret())
             .map_err(|error| Error::Config(format!("the URL of the mail server: {error}")))?;
         let tls = TlsParameters::new(url.host.clone());
         let tls = tls.map_err(|error| Error::Config(format!("TLS with the mail server: {}", chain(&error))))?;
@@ -50,34 +50,34 @@ impl Server {
     }
 
     /// Returns once the server has taken over the responsibility for the mail.
-    pub(crate) async fn send(&self, mail: &Composed) -> Result<(), Failure> {
-        let sent = tokio::time::timeout(WHOLE, self.hand_over(mail)).await;
-        sent.unwrap_or_else(|_| Err(Failure::Later("the mail server was too slow".to_owned())))
+    pub(crate) async fn send(&self, mail: &ComposedMail) -> Result<(), DeliveryError> {
+        let sent = tokio::time::timeout(SEND_TIMEOUT, self.hand_over(mail)).await;
+        sent.unwrap_or_else(|_| Err(DeliveryError::Later("the mail server was too slow".to_owned())))
     }
 
-    async fn hand_over(&self, mail: &Composed) -> Result<(), Failure> {
-        let connected = tokio::time::timeout(HELLO, self.connect()).await;
+    async fn hand_over(&self, mail: &ComposedMail) -> Result<(), DeliveryError> {
+        let connected = tokio::time::timeout(GREETING_TIMEOUT, self.connect()).await;
         let mut connection = connected
-            .map_err(|_| Failure::Away("no greeting in time".to_owned()))?
-            .map_err(|error| Failure::Away(chain(&error)))?
-            .ok_or_else(|| Failure::Away("it offers no TLS, and credentials don't go without".to_owned()))?;
+            .map_err(|_| DeliveryError::Away("no greeting in time".to_owned()))?
+            .map_err(|error| DeliveryError::Away(chain(&error)))?
+            .ok_or_else(|| DeliveryError::Away("it offers no TLS, and credentials don't go without".to_owned()))?;
         connection.send(&mail.envelope, &mail.bytes).await.map_err(|error| refusal(&error))?;
         // The mail is sent; that it ends politely is nobody's worry.
-        tokio::spawn(async move { tokio::time::timeout(GOODBYE, connection.abort()).await });
+        tokio::spawn(async move { tokio::time::timeout(QUIT_TIMEOUT, connection.abort()).await });
         Ok(())
     }
 
     /// Nothing when the credentials can't go over this connection.
     async fn connect(&self) -> Result<Option<AsyncSmtpConnection>, SmtpError> {
         let (host, tls) = (self.url.host.as_str(), self.tls.clone());
-        let wrapped = (self.url.tls == Tls::Wrapped).then(|| tls.clone());
+        let wrapped = (self.url.tls == Tls::Implicit).then(|| tls.clone());
         let address = (host, self.url.port);
         let mut connection =
-            AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT), &self.hello, wrapped, None).await?;
+            AsyncSmtpConnection::connect_tokio1(address, Some(CONNECT_TIMEOUT), &self.hello, wrapped, None).await?;
         let upgrades = match self.url.tls {
             Tls::Required => true,
             Tls::Opportunistic => connection.can_starttls(),
-            Tls::Wrapped | Tls::None => false,
+            Tls::Implicit | Tls::None => false,
         };
         if upgrades {
             connection.starttls(tls, &self.hello).await?;
@@ -93,18 +93,20 @@ impl Server {
 }
 
 /// What an error after the login means.
-fn refusal(error: &SmtpError) -> Failure {
+fn refusal(error: &SmtpError) -> DeliveryError {
     match error.status() {
         Some(code) if LOGIN_CODES.contains(&code.to_string().as_str()) => {
-            Failure::Away(format!("it wants a login: {}", answer(code, error)))
+            DeliveryError::Away(format!("it wants a login: {}", answer(code, error)))
         }
         Some(code) if error.is_permanent() => {
-            Failure::Refused(format!("the mail server refused it: {}", answer(code, error)))
+            DeliveryError::Refused(format!("the mail server refused it: {}", answer(code, error)))
         }
-        Some(code) => Failure::Later(format!("the mail server said {}", answer(code, error))),
+        Some(code) => DeliveryError::Later(format!("the mail server said {}", answer(code, error))),
         // Ours: it saw that the server knows no such addresses (SMTPUTF8).
-        None if error.is_client() => Failure::Refused("the mail server takes no addresses of this form".to_owned()),
-        None => Failure::Later("the connection to the mail server broke".to_owned()),
+        None if error.is_client() => {
+            DeliveryError::Refused("the mail server takes no addresses of this form".to_owned())
+        }
+        None => DeliveryError::Later("the connection to the mail server broke".to_owned()),
     }
 }
 

@@ -4,7 +4,7 @@ use diesel::{prelude::*, result::Error as Diesel, sql_types::Text};
 use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Result};
 
-use crate::failure::Tries;
+use crate::failure::Attempt;
 
 diesel::table! {
     outbox (id) {
@@ -43,7 +43,7 @@ pub(crate) struct Row {
 
 /// A mail that is this process's to send, until the lease ends.
 #[derive(Debug, Clone)]
-pub(crate) struct Waiting {
+pub(crate) struct LeasedMail {
     pub(crate) id: Gid,
     /// An address when it was written; whether it still is one, the sending shows.
     pub(crate) to: String,
@@ -58,7 +58,7 @@ pub(crate) struct Waiting {
     pub(crate) leased_until: Timestamp,
 }
 
-impl Waiting {
+impl LeasedMail {
     fn new(row: Row, leased_until: Timestamp) -> Result<Self> {
         Ok(Self {
             id: row.id.parse()?,
@@ -75,8 +75,8 @@ impl Waiting {
         })
     }
 
-    pub(crate) fn tries(&self) -> Tries {
-        Tries { attempts: self.attempts, created_at: self.created_at, expires_at: self.expires_at }
+    pub(crate) fn tries(&self) -> Attempt {
+        Attempt { attempts: self.attempts, created_at: self.created_at, expires_at: self.expires_at }
     }
 }
 
@@ -112,7 +112,7 @@ pub(crate) fn is_due(connection: &mut AnyConnection, now: Timestamp) -> Result<b
 /// What [`claim`] took.
 #[derive(Debug, Default)]
 pub(crate) struct Claimed {
-    pub(crate) mails: Vec<Waiting>,
+    pub(crate) mails: Vec<LeasedMail>,
     /// The ids of rows that can't be read, which are set aside.
     pub(crate) set_aside: Vec<String>,
 }
@@ -150,9 +150,9 @@ pub(crate) fn claim(
 }
 
 /// Reads a row by itself, so that one that can't be read keeps no other from being sent: that one is `None`.
-fn read(connection: &mut AnyConnection, id: &str, lease_end: Timestamp) -> Result<Option<Waiting>> {
+fn read(connection: &mut AnyConnection, id: &str, lease_end: Timestamp) -> Result<Option<LeasedMail>> {
     match outbox::table.find(id).select(Row::as_select()).get_result(connection) {
-        Ok(row) => Ok(Waiting::new(row, lease_end).ok()),
+        Ok(row) => Ok(LeasedMail::new(row, lease_end).ok()),
         Err(Diesel::DeserializationError(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
@@ -192,7 +192,7 @@ pub(crate) fn delete(connection: &mut AnyConnection, id: Gid) -> Result<()> {
 }
 
 /// Lets it wait, unless its lease has ended and somebody else has it.
-pub(crate) fn release(connection: &mut AnyConnection, mail: &Waiting, next_try_at: Timestamp) -> Result<()> {
+pub(crate) fn release(connection: &mut AnyConnection, mail: &LeasedMail, next_try_at: Timestamp) -> Result<()> {
     let leased = outbox::table.find(mail.id.to_string());
     diesel::update(leased.filter(outbox::leased_until.eq(mail.leased_until.as_micros())))
         .set((outbox::next_try_at.eq(next_try_at.as_micros()), outbox::leased_until.eq(None::<i64>)))
@@ -201,14 +201,14 @@ pub(crate) fn release(connection: &mut AnyConnection, mail: &Waiting, next_try_a
 }
 
 /// Deletes it, unless somebody else has it; whether it did.
-pub(crate) fn drop_leased(connection: &mut AnyConnection, mail: &Waiting) -> Result<bool> {
+pub(crate) fn drop_leased(connection: &mut AnyConnection, mail: &LeasedMail) -> Result<bool> {
     let leased = outbox::table.find(mail.id.to_string());
     let leased = leased.filter(outbox::leased_until.eq(mail.leased_until.as_micros()));
     Ok(diesel::delete(leased).execute(connection)? > 0)
 }
 
 /// Whether a newer mail of the same topic was written while this one was being sent.
-pub(crate) fn is_replaced(connection: &mut AnyConnection, mail: &Waiting) -> Result<bool> {
+pub(crate) fn is_replaced(connection: &mut AnyConnection, mail: &LeasedMail) -> Result<bool> {
     let Some(topic) = &mail.topic else { return Ok(false) };
     let newer = outbox::table
         .filter(outbox::topic.eq(topic))
@@ -224,14 +224,14 @@ pub(crate) fn count(connection: &mut AnyConnection) -> Result<i64> {
 
 /// A letter as it is stored.
 #[derive(Queryable)]
-pub(crate) struct StoredLetter {
+pub(crate) struct StoredContent {
     pub(crate) id: String,
     pub(crate) letter: String,
     pub(crate) set_aside_at: Option<i64>,
 }
 
 /// Returns a page in the order of ids, after the last of the page before.
-pub(crate) fn letters(connection: &mut AnyConnection, after: &str, limit: i64) -> Result<Vec<StoredLetter>> {
+pub(crate) fn letters(connection: &mut AnyConnection, after: &str, limit: i64) -> Result<Vec<StoredContent>> {
     let page = outbox::table.filter(outbox::id.gt(after)).order(outbox::id).limit(limit);
     Ok(page.select((outbox::id, outbox::letter, outbox::set_aside_at)).load(connection)?)
 }

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-use doorward_domain::{Email, Ids, RandomIds, SystemClock};
+use doorward_domain::{Email, IdGenerator, RandomIdGenerator, SystemClock};
 use doorward_storage::{Database, Error, Migrations, testing::TestDatabase};
 
 use super::*;
-use crate::{Letter, NewMail, Outbox, Seal, SealFailed, Unsealed, reseal};
+use crate::{ContentSealer, MailContent, NewMail, Outbox, PlainContent, SealError, reseal};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../auth/migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("../auth/migrations/sqlite");
@@ -21,10 +21,10 @@ fn after(seconds: u64) -> Timestamp {
 
 fn mail(code: &str, topic: Option<&str>) -> NewMail {
     NewMail {
-        id: RandomIds.gid(),
+        id: RandomIdGenerator.gid(),
         to: Email::parse("ann@example.org").unwrap(),
         language: "nl-be".to_owned(),
-        letter: Letter::SignupCode { code: code.to_owned() },
+        letter: MailContent::SignupCode { code: code.to_owned() },
         topic: topic.map(str::to_owned),
         expires_at: Some(after(900)),
         user: None,
@@ -34,28 +34,28 @@ fn mail(code: &str, topic: Option<&str>) -> NewMail {
 /// Seals by writing the key and the place beside the text.
 struct Labelled(&'static str);
 
-impl Seal for Labelled {
-    fn seal(&self, place: &str, text: &str) -> std::result::Result<String, SealFailed> {
+impl ContentSealer for Labelled {
+    fn seal(&self, place: &str, text: &str) -> std::result::Result<String, SealError> {
         Ok(format!("{}|{place}|{text}", self.0))
     }
 
-    fn open(&self, place: &str, sealed: &str) -> std::result::Result<String, SealFailed> {
+    fn open(&self, place: &str, sealed: &str) -> std::result::Result<String, SealError> {
         let text = sealed.strip_prefix(&format!("{}|{place}|", self.0));
-        text.map(str::to_owned).ok_or(SealFailed)
+        text.map(str::to_owned).ok_or(SealError)
     }
 }
 
-fn outbox(database: &Database, seal: impl Seal + 'static) -> Outbox {
+fn outbox(database: &Database, seal: impl ContentSealer + 'static) -> Outbox {
     Outbox::new(database.clone(), Arc::new(SystemClock), Arc::new(seal))
 }
 
 async fn put(database: &Database, mail: NewMail, now: Timestamp) -> Gid {
-    let (outbox, id) = (outbox(database, Unsealed), mail.id);
+    let (outbox, id) = (outbox(database, PlainContent), mail.id);
     database.write(move |connection| outbox.put(connection, mail, now)).await.unwrap();
     id
 }
 
-async fn claim_at(database: &Database, now: Timestamp, limit: i64) -> Vec<Waiting> {
+async fn claim_at(database: &Database, now: Timestamp, limit: i64) -> Vec<LeasedMail> {
     let end = now.plus(Duration::from_secs(120));
     let claimed = database.write(move |connection| claim(connection, now, end, limit)).await.unwrap();
     assert_eq!(claimed.set_aside, Vec::<String>::new());
@@ -72,7 +72,7 @@ async fn write<T: Send + 'static>(
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_put_is_claimed_as_it_was_and_not_twice() {
     for test in TestDatabase::both(&MIGRATIONS) {
-        let user = RandomIds.gid();
+        let user = RandomIdGenerator.gid();
         let id = put(&test.database, NewMail { user: Some(user), ..mail("K7MWQ4", Some("signup/ann")) }, NOW).await;
         assert!(!test.database.peek(|connection| is_due(connection, NOW.minus(Duration::from_secs(1)))).await.unwrap());
         assert!(test.database.peek(|connection| is_due(connection, NOW)).await.unwrap());
@@ -83,8 +83,8 @@ async fn what_is_put_is_claimed_as_it_was_and_not_twice() {
         assert_eq!((claimed.kind.as_str(), claimed.topic.as_deref()), ("signup_code", Some("signup/ann")));
         assert_eq!((claimed.user, claimed.created_at, claimed.expires_at), (Some(user), NOW, Some(after(900))));
         assert_eq!((claimed.attempts, claimed.leased_until), (1, after(120)));
-        let letter = outbox(&test.database, Unsealed).open(claimed);
-        assert_eq!(letter.unwrap(), Letter::SignupCode { code: "K7MWQ4".to_owned() });
+        let letter = outbox(&test.database, PlainContent).open(claimed);
+        assert_eq!(letter.unwrap(), MailContent::SignupCode { code: "K7MWQ4".to_owned() });
 
         assert!(claim_at(&test.database, after(119), 4).await.is_empty());
         // Its process has died.
@@ -95,7 +95,7 @@ async fn what_is_put_is_claimed_as_it_was_and_not_twice() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_transaction_that_fails_leaves_no_mail() {
     for test in TestDatabase::both(&MIGRATIONS) {
-        let outbox = outbox(&test.database, Unsealed);
+        let outbox = outbox(&test.database, PlainContent);
         let failed: Result<()> = test
             .database
             .write(move |connection| {
@@ -239,12 +239,12 @@ async fn resealed_letters_open_with_the_new_key_alone() {
             write(database, move |connection| outbox.put(connection, mail, NOW)).await;
         }
         let wrong = database.write(|c| reseal(c, &Labelled("other"), &Labelled("new"))).await;
-        assert!(matches!(wrong, Err(crate::Error::Seal(SealFailed))));
+        assert!(matches!(wrong, Err(crate::Error::Seal(SealError))));
         database.write(|c| reseal(c, &Labelled("old"), &Labelled("new"))).await.unwrap();
         for claimed in claim_at(database, NOW, 4).await {
             assert!(outbox(database, Labelled("old")).open(&claimed).is_err());
             let letter = outbox(database, Labelled("new")).open(&claimed).unwrap();
-            assert_eq!(letter, Letter::SignupCode { code: "K7MWQ4".to_owned() });
+            assert_eq!(letter, MailContent::SignupCode { code: "K7MWQ4".to_owned() });
         }
     }
 }

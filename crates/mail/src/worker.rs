@@ -12,19 +12,19 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, MailConfig, OnGiveUp, Outbox,
     deliver::Deliverer,
-    store::{self, Waiting},
+    store::{self, LeasedMail},
 };
 
 /// How many mails are on their way at once, in this process.
 const AT_ONCE: usize = 4;
 /// Between looks, for what others wrote and for what is due again.
-const LOOK: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a mail is this process's alone: well above all that sending one may take.
-const LEASE: Duration = Duration::from_secs(120);
+const LEASE_DURATION: Duration = Duration::from_secs(120);
 /// Between counts of what waits.
-const COUNT: Duration = Duration::from_secs(15);
+const COUNT_INTERVAL: Duration = Duration::from_secs(15);
 /// For what is on its way at shutdown. What is cut off then waits for the end of its lease.
-const FINISH: Duration = Duration::from_secs(8);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(8);
 
 pub struct Worker {
     deliverer: Arc<Deliverer>,
@@ -40,9 +40,9 @@ impl Worker {
 
     /// Until `shutdown`, and until what is being sent by then is sent, within reason.
     pub async fn run(self, shutdown: CancellationToken) {
-        let mut looks = interval(LOOK);
+        let mut looks = interval(POLL_INTERVAL);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut counts = interval(COUNT);
+        let mut counts = interval(COUNT_INTERVAL);
         counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut on_their_way = JoinSet::new();
         self.retry_set_aside().await;
@@ -69,20 +69,21 @@ impl Worker {
                 _ = counts.tick() => self.count_waiting().await,
             }
         }
-        let finished = tokio::time::timeout(FINISH, async { while on_their_way.join_next().await.is_some() {} });
+        let finished =
+            tokio::time::timeout(SHUTDOWN_GRACE, async { while on_their_way.join_next().await.is_some() {} });
         if finished.await.is_err() {
             tracing::warn!(mails = on_their_way.len(), "mails that were being sent are tried again later");
         }
     }
 
-    async fn claim(&self, limit: usize) -> Result<Vec<Waiting>, doorward_storage::Error> {
+    async fn claim(&self, limit: usize) -> Result<Vec<LeasedMail>, doorward_storage::Error> {
         let limit = i64::try_from(limit).unwrap_or(0);
         let (database, now) = (&self.deliverer.outbox.database, self.deliverer.outbox.clock.now());
         // Most looks find nothing, and then nothing is locked.
         if limit == 0 || !database.peek(move |connection| store::is_due(connection, now)).await? {
             return Ok(Vec::new());
         }
-        let end = now.plus(LEASE);
+        let end = now.plus(LEASE_DURATION);
         let claim = move |connection: &mut AnyConnection| store::claim(connection, now, end, limit);
         let claimed = database.write(claim).await?;
         for id in claimed.set_aside {

@@ -9,7 +9,7 @@ const EXIF_PREFIX: &[u8] = b"Exif\0\0";
 
 /// Returns width and height as the header states them, of the logical screen or canvas for GIF and WebP.
 pub(crate) fn dimensions(format: Format, bytes: &[u8]) -> Option<(u32, u32)> {
-    let mut rest = Rest(bytes);
+    let mut rest = ByteReader(bytes);
     match format {
         Format::Png => {
             // The signature, and length and type of `IHDR`.
@@ -20,7 +20,7 @@ pub(crate) fn dimensions(format: Format, bytes: &[u8]) -> Option<(u32, u32)> {
             let Segment { marker, data } = rest.segment()?;
             // SOF0 to SOF15; DHT, JPG and DAC are among their numbers.
             if matches!(marker, 0xc0..=0xcf) && !matches!(marker, 0xc4 | 0xc8 | 0xcc) {
-                let mut frame = Rest(data);
+                let mut frame = ByteReader(data);
                 frame.byte()?;
                 let (height, width) = (u16::from_be_bytes(frame.array()?), u16::from_be_bytes(frame.array()?));
                 return Some((width.into(), height.into()));
@@ -37,7 +37,7 @@ pub(crate) fn dimensions(format: Format, bytes: &[u8]) -> Option<(u32, u32)> {
 /// Returns the length of the file up to its own end, or `None` if a part of it is missing. A GIF ends with its first frame:
 /// no more of it is used, and often its trailer is missing.
 pub(crate) fn length(format: Format, bytes: &[u8]) -> Option<usize> {
-    let mut rest = Rest(bytes);
+    let mut rest = ByteReader(bytes);
     match format {
         Format::Png => png(&mut rest),
         Format::Jpeg => jpeg(&mut rest),
@@ -49,7 +49,7 @@ pub(crate) fn length(format: Format, bytes: &[u8]) -> Option<usize> {
 
 /// Returns the EXIF of a PNG or WebP, wherever it is in the file; the decoder of PNG misses it behind the pixels.
 pub(crate) fn exif(format: Format, bytes: &[u8]) -> Option<&[u8]> {
-    let mut rest = Rest(bytes);
+    let mut rest = ByteReader(bytes);
     let exif = match format {
         Format::Png => {
             rest.take(PNG_SIGNATURE_BYTES)?;
@@ -75,20 +75,20 @@ pub(crate) fn exif(format: Format, bytes: &[u8]) -> Option<&[u8]> {
 }
 
 /// Reads chunks up to `IEND` (PNG specification, section 5).
-fn png(rest: &mut Rest<'_>) -> Option<()> {
+fn png(rest: &mut ByteReader<'_>) -> Option<()> {
     rest.take(PNG_SIGNATURE_BYTES)?;
     while &rest.png_chunk()?.kind != b"IEND" {}
     Some(())
 }
 
 /// Reads segments and scans up to the marker `EOI` (ITU-T T.81, annex B).
-fn jpeg(rest: &mut Rest<'_>) -> Option<()> {
+fn jpeg(rest: &mut ByteReader<'_>) -> Option<()> {
     while rest.segment()?.marker != 0xd9 {}
     Some(())
 }
 
 /// Reads blocks up to the end of the first frame (GIF89a, appendix B).
-fn gif(rest: &mut Rest<'_>) -> Option<()> {
+fn gif(rest: &mut ByteReader<'_>) -> Option<()> {
     rest.take(6)?;
     let [.., flags, _background, _ratio]: [u8; 7] = rest.array()?;
     rest.color_table(flags)?;
@@ -119,10 +119,10 @@ fn gif(rest: &mut Rest<'_>) -> Option<()> {
 }
 
 /// Reads as many bytes as the header states, and chunks that fit in them (RFC 9649, section 2).
-fn webp(rest: &mut Rest<'_>) -> Option<()> {
+fn webp(rest: &mut ByteReader<'_>) -> Option<()> {
     rest.take(4)?;
     let length = u32::from_le_bytes(rest.array()?);
-    let mut chunks = Rest(rest.take(usize::try_from(length).ok()?)?);
+    let mut chunks = ByteReader(rest.take(usize::try_from(length).ok()?)?);
     chunks.take(4)?;
     while !chunks.0.is_empty() {
         chunks.riff_chunk()?;
@@ -131,7 +131,7 @@ fn webp(rest: &mut Rest<'_>) -> Option<()> {
 }
 
 /// Reads the first chunk of a WebP (RFC 9649, sections 2.5 to 2.7; RFC 6386, section 9.1 for `VP8 `).
-fn webp_dimensions(mut rest: Rest<'_>) -> Option<(u32, u32)> {
+fn webp_dimensions(mut rest: ByteReader<'_>) -> Option<(u32, u32)> {
     rest.take(12)?;
     let kind: [u8; 4] = rest.array()?;
     rest.take(4)?;
@@ -168,9 +168,9 @@ struct Chunk<'a> {
 }
 
 /// The bytes that are not read yet.
-struct Rest<'a>(&'a [u8]);
+struct ByteReader<'a>(&'a [u8]);
 
-impl<'a> Rest<'a> {
+impl<'a> ByteReader<'a> {
     fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;

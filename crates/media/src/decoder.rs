@@ -25,14 +25,14 @@ pub(crate) const MAX_SECONDS: u64 = 20;
 /// How a decoder ended that was not killed. Without an image the code says why.
 pub(crate) const NOT_AN_IMAGE: u8 = 3;
 pub(crate) const TOO_MANY_PIXELS: u8 = 4;
-pub(crate) const NO_LIMITS: u8 = 5;
+pub(crate) const CANNOT_SET_LIMITS: u8 = 5;
 
 /// Limits this process, decodes the image on standard input, writes the image to serve to standard output, and returns
 /// the exit code.
 #[must_use]
 pub fn run_decoder() -> ExitCode {
     if limit().is_err() {
-        return NO_LIMITS.into();
+        return CANNOT_SET_LIMITS.into();
     }
     let mut file = Vec::with_capacity(MAX_FILE_BYTES + 1);
     let max_bytes = u64::try_from(MAX_FILE_BYTES).unwrap_or(u64::MAX);

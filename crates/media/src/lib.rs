@@ -1,4 +1,4 @@
-//! Images that people upload: decoded in processes with limits and encoded again ([`Pictures`]), and kept in a directory or in
+//! Images that people upload: decoded in processes with limits and encoded again ([`DecoderPool`]), and kept in a directory or in
 //! an S3-compatible store ([`Store`]). It knows no HTTP.
 
 mod container;
@@ -20,7 +20,7 @@ pub use decoder::{DECODER_COMMAND, MAX_FILE_BYTES, run_decoder};
 pub use format::Format;
 pub use location::Location;
 pub use picture::Picture;
-pub use pictures::Pictures;
+pub use pictures::DecoderPool;
 pub use store::{Object, Store, StoreError};
 
 /// Why there is no picture.

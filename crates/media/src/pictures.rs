@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     Format, Picture, PictureError,
-    decoder::{DECODER_COMMAND, MAX_SECONDS, NO_LIMITS, NOT_AN_IMAGE, TOO_MANY_PIXELS},
+    decoder::{CANNOT_SET_LIMITS, DECODER_COMMAND, MAX_SECONDS, NOT_AN_IMAGE, TOO_MANY_PIXELS},
     encode::MAX_BYTES,
 };
 
@@ -36,7 +36,7 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 /// Decodes the images that reach this process, whose program must call [`crate::run_decoder`] when its first argument is
 /// [`DECODER_COMMAND`].
 #[derive(Clone)]
-pub struct Pictures {
+pub struct DecoderPool {
     program: Arc<PathBuf>,
     places: Arc<Semaphore>,
     decoders: Arc<Semaphore>,
@@ -45,13 +45,13 @@ pub struct Pictures {
     max_time: Duration,
 }
 
-impl Default for Pictures {
+impl Default for DecoderPool {
     fn default() -> Self {
         Self::with_program(this_program())
     }
 }
 
-impl Pictures {
+impl DecoderPool {
     fn with_program(program: PathBuf) -> Self {
         Self {
             program: Arc::new(program),
@@ -136,7 +136,7 @@ async fn finish(mut child: Child, max_time: Duration) -> Result<Picture, Picture
         }
         Some(Ok(TOO_MANY_PIXELS)) => Err(PictureError::TooManyPixels),
         Some(Ok(NOT_AN_IMAGE)) => Err(PictureError::NotAPicture),
-        Some(Ok(NO_LIMITS)) => {
+        Some(Ok(CANNOT_SET_LIMITS)) => {
             tracing::error!("a decoder of images can't limit itself, so none is decoded");
             Err(PictureError::Busy)
         }

@@ -1,6 +1,6 @@
 use std::{fs, io::Write, os::unix::fs::PermissionsExt, path::Path, time::Instant};
 
-use doorward_domain::{Ids, RandomIds};
+use doorward_domain::{IdGenerator, RandomIdGenerator};
 use tempfile::TempDir;
 
 use super::*;
@@ -8,7 +8,7 @@ use super::*;
 /// A program that is run in place of ours.
 struct Program {
     directory: TempDir,
-    pictures: Pictures,
+    pictures: DecoderPool,
 }
 
 impl Program {
@@ -17,7 +17,7 @@ impl Program {
         let path = directory.path().join("program");
         fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).unwrap();
-        Self { directory, pictures: Pictures::with_program(path) }
+        Self { directory, pictures: DecoderPool::with_program(path) }
     }
 
     /// Runs until there is a file `go` in its directory; writes its number to a file `running.<number>`.
@@ -61,7 +61,7 @@ fn file(bytes: &[u8]) -> File {
 }
 
 fn user() -> Gid {
-    RandomIds.gid()
+    RandomIdGenerator.gid()
 }
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and more";
@@ -92,7 +92,7 @@ async fn however_the_process_ends_there_is_an_answer() {
     ] {
         assert_eq!(Program::new(script).pictures.decode(user(), file(PNG)).await, Err(expected), "{script}");
     }
-    let missing = Pictures::with_program(PathBuf::from("/nowhere"));
+    let missing = DecoderPool::with_program(PathBuf::from("/nowhere"));
     assert_eq!(missing.decode(user(), file(PNG)).await, Err(PictureError::Busy));
 }
 

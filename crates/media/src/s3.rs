@@ -14,7 +14,7 @@ use crate::location::decoded;
 
 const RETRIES: usize = 2;
 /// Defaults of the parameters. There is no limit for a whole body: its reader may be slow.
-const CLIENT: [(ClientConfigKey, &str); 3] = [
+const CLIENT_DEFAULTS: [(ClientConfigKey, &str); 3] = [
     (ClientConfigKey::ConnectTimeout, "3 seconds"),
     (ClientConfigKey::ReadTimeout, "10 seconds"),
     (ClientConfigKey::Timeout, "1 day"),
@@ -34,7 +34,7 @@ impl Bucket {
     /// Returns the store. Parameters that the setting lacks come from the standard `AWS_*` variables.
     pub(crate) fn open(&self, retry_timeout: Duration) -> Result<impl ObjectStore, Error> {
         let with = |builder: AmazonS3Builder, (key, value): (AmazonS3ConfigKey, &str)| builder.with_config(key, value);
-        let defaults = CLIENT.iter().map(|(key, value)| (AmazonS3ConfigKey::Client(*key), *value));
+        let defaults = CLIENT_DEFAULTS.iter().map(|(key, value)| (AmazonS3ConfigKey::Client(*key), *value));
         let builder = defaults.fold(AmazonS3Builder::from_env(), with);
         let builder = self.parameters.iter().map(|(key, value)| (*key, value.as_str())).fold(builder, with);
         let retry = RetryConfig { max_retries: RETRIES, retry_timeout, ..RetryConfig::default() };

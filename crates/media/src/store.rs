@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use doorward_domain::Ids;
+use doorward_domain::IdGenerator;
 use futures_util::{TryStreamExt, stream::BoxStream};
 use object_store::{
     Error, GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, local::LocalFileSystem, path::Path,
@@ -15,7 +15,7 @@ use object_store::{
 use crate::Location;
 
 /// For one object; a body that is read has a time of its own, for each piece.
-const TIME: Duration = Duration::from_secs(20);
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The store doesn't do what it should; the text is for the log.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,7 @@ impl Store {
                 let objects = LocalFileSystem::new_with_prefix(path)?.with_fsync(true);
                 Ok(Self { objects: Arc::new(objects), directory: Some(path.clone()) })
             }
-            Location::S3(bucket) => Ok(Self { objects: Arc::new(bucket.open(TIME)?), directory: None }),
+            Location::S3(bucket) => Ok(Self { objects: Arc::new(bucket.open(OPERATION_TIMEOUT)?), directory: None }),
         }
     }
 
@@ -68,7 +68,7 @@ impl Store {
     ///
     /// # Errors
     /// When they can't.
-    pub async fn probe(&self, ids: &dyn Ids) -> Result<(), StoreError> {
+    pub async fn probe(&self, ids: &dyn IdGenerator) -> Result<(), StoreError> {
         let name = format!("probe/{}", ids.gid());
         self.put(&name, b"doorward".to_vec()).await?;
         let found = self.find(&name, None).await?;
@@ -140,8 +140,11 @@ fn parse(name: &str) -> Result<Path, StoreError> {
 }
 
 async fn within<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-    tokio::time::timeout(TIME, work).await.unwrap_or_else(|_| {
-        Err(Error::Generic { store: "media", source: format!("no answer within {} s", TIME.as_secs()).into() })
+    tokio::time::timeout(OPERATION_TIMEOUT, work).await.unwrap_or_else(|_| {
+        Err(Error::Generic {
+            store: "media",
+            source: format!("no answer within {} s", OPERATION_TIMEOUT.as_secs()).into(),
+        })
     })
 }
 

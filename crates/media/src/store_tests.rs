@@ -1,6 +1,6 @@
 use std::os::unix::fs::PermissionsExt;
 
-use doorward_domain::RandomIds;
+use doorward_domain::RandomIdGenerator;
 
 use super::*;
 
@@ -18,7 +18,7 @@ async fn text(object: Object) -> String {
 async fn what_is_put_is_found_whole_and_in_part_until_it_is_deleted() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&directory);
-    store.probe(&RandomIds).await.unwrap();
+    store.probe(&RandomIdGenerator).await.unwrap();
     assert!(store.find(NAME, None).await.unwrap().is_none() && store.head(NAME).await.unwrap().is_none());
     store.put(NAME, b"0123456789".to_vec()).await.unwrap();
     let (head, whole) = (store.head(NAME).await.unwrap().unwrap(), store.find(NAME, None).await.unwrap().unwrap());
@@ -39,7 +39,7 @@ async fn what_is_put_is_found_whole_and_in_part_until_it_is_deleted() {
 async fn the_directory_is_private_and_empty_after_a_probe() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&directory);
-    store.probe(&RandomIds).await.unwrap();
+    store.probe(&RandomIdGenerator).await.unwrap();
     let root = directory.path().join("a/media");
     for path in [&root, &directory.path().join("a")] {
         assert_eq!(std::fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o700);
@@ -80,7 +80,7 @@ async fn a_bucket_that_is_not_there_is_of_no_use() {
     let location =
         "s3://bucket?endpoint=http://127.0.0.1:9&allow_http=true&region=x&access_key_id=x&secret_access_key=s3cret";
     let store = Store::open(&location.parse().unwrap()).unwrap();
-    let error = store.probe(&RandomIds).await.unwrap_err().to_string();
+    let error = store.probe(&RandomIdGenerator).await.unwrap_err().to_string();
     assert!(!error.contains("s3cret"), "{error}");
     assert!(Store::open(&"s3://bucket?endpoint=http://127.0.0.1:9&timeout=s3cret".parse().unwrap()).is_err());
 }

@@ -17,7 +17,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 use crate::ServiceToken;
 
 /// How long any call may take, queues and hashes included.
-pub const DEADLINE: Duration = Duration::from_secs(10);
+pub const RPC_DEADLINE: Duration = Duration::from_secs(10);
 /// Flow control windows: large enough for the largest usual init answer in one go.
 pub(crate) const STREAM_WINDOW: u32 = 2 * 1024 * 1024;
 pub(crate) const CONNECTION_WINDOW: u32 = 8 * 1024 * 1024;
@@ -29,20 +29,20 @@ pub(crate) const CLIENT_REQUEST_ID: &str = "x-client-request-id";
 
 /// The ids of the HTTP request on whose behalf a call is made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RequestId {
+pub struct RequestIds {
     /// The id that the gateway gave to the request.
-    pub own: Option<String>,
+    pub request_id: Option<String>,
     /// The id that the client sent with the request. It proves nothing: any client can send any id.
-    pub client: Option<String>,
+    pub client_request_id: Option<String>,
 }
 
 tokio::task_local! {
     /// The request on whose behalf this task calls peers.
-    pub static CURRENT_REQUEST_ID: RequestId;
+    pub static CURRENT_REQUEST_IDS: RequestIds;
 }
 
 /// A connection to a peer, made when first needed and again when lost.
-pub type Channel = InterceptedService<tonic::transport::Channel, CallContext>;
+pub type Channel = InterceptedService<tonic::transport::Channel, MetadataInterceptor>;
 
 /// Where a service is found.
 #[derive(Clone)]
@@ -90,7 +90,7 @@ impl Peer {
                 ))
             }
         };
-        Ok(InterceptedService::new(channel, CallContext { token: token.metadata() }))
+        Ok(InterceptedService::new(channel, MetadataInterceptor { token: token.metadata() }))
     }
 }
 
@@ -107,20 +107,20 @@ fn tuned(endpoint: Endpoint) -> Endpoint {
 
 /// Adds to each call what our services expect of it.
 #[derive(Clone)]
-pub struct CallContext {
+pub struct MetadataInterceptor {
     token: Option<MetadataValue<Ascii>>,
 }
 
-impl Interceptor for CallContext {
+impl Interceptor for MetadataInterceptor {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
         if request.metadata().get("grpc-timeout").is_none() {
-            request.set_timeout(DEADLINE);
+            request.set_timeout(RPC_DEADLINE);
         }
         if let Some(token) = &self.token {
             request.metadata_mut().insert(crate::service_token::HEADER, token.clone());
         }
-        let ids = CURRENT_REQUEST_ID.try_with(Clone::clone).unwrap_or_default();
-        for (header, id) in [(REQUEST_ID, ids.own), (CLIENT_REQUEST_ID, ids.client)] {
+        let ids = CURRENT_REQUEST_IDS.try_with(Clone::clone).unwrap_or_default();
+        for (header, id) in [(REQUEST_ID, ids.request_id), (CLIENT_REQUEST_ID, ids.client_request_id)] {
             if let Some(Ok(id)) = id.map(|id| id.parse()) {
                 request.metadata_mut().insert(header, id);
             }

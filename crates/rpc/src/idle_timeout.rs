@@ -32,7 +32,7 @@ pub(crate) const IDLE_LIMITS: IdleLimits = IdleLimits { ask: Duration::from_secs
 
 /// The calls of one connection. Clones share it.
 #[derive(Debug, Clone)]
-pub(crate) struct Activity(Arc<Mutex<State>>);
+pub(crate) struct ConnectionActivity(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
@@ -40,15 +40,15 @@ struct State {
     idle_since: Instant,
 }
 
-impl Activity {
+impl ConnectionActivity {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Mutex::new(State { open_calls: 0, idle_since: Instant::now() })))
     }
 
     /// Counts a call as open until the returned value is dropped.
-    pub(crate) fn open_call(&self) -> OpenCall {
+    pub(crate) fn open_call(&self) -> ActiveCall {
         self.state().open_calls += 1;
-        OpenCall(self.clone())
+        ActiveCall(self.clone())
     }
 
     /// Waits until no call was open for so long.
@@ -71,9 +71,9 @@ impl Activity {
 }
 
 #[derive(Debug)]
-pub(crate) struct OpenCall(Activity);
+pub(crate) struct ActiveCall(ConnectionActivity);
 
-impl OpenCall {
+impl ActiveCall {
     /// Keeps the call open until the whole answer is sent.
     pub(crate) fn until_sent(self, response: http::Response<Body>) -> http::Response<Body> {
         response.map(|body| {
@@ -85,7 +85,7 @@ impl OpenCall {
     }
 }
 
-impl Drop for OpenCall {
+impl Drop for ActiveCall {
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.open_calls = state.open_calls.saturating_sub(1);
@@ -94,21 +94,21 @@ impl Drop for OpenCall {
 }
 
 /// A connection that reads an end of file once it was idle for too long.
-pub(crate) struct IdleStream {
+pub(crate) struct IdleTimeoutStream {
     stream: TcpStream,
     cut: Pin<Box<dyn Future<Output = ()> + Send>>,
     is_cut: bool,
     _on_end: DropGuard,
 }
 
-impl IdleStream {
+impl IdleTimeoutStream {
     /// `on_end` is cancelled when the connection has ended.
-    pub(crate) fn new(stream: TcpStream, activity: Activity, limit: Duration, on_end: DropGuard) -> Self {
+    pub(crate) fn new(stream: TcpStream, activity: ConnectionActivity, limit: Duration, on_end: DropGuard) -> Self {
         Self { stream, cut: Box::pin(activity.idle_for(limit)), is_cut: false, _on_end: on_end }
     }
 }
 
-impl AsyncRead for IdleStream {
+impl AsyncRead for IdleTimeoutStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -122,7 +122,7 @@ impl AsyncRead for IdleStream {
     }
 }
 
-impl AsyncWrite for IdleStream {
+impl AsyncWrite for IdleTimeoutStream {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, bytes)
     }
@@ -148,7 +148,7 @@ impl AsyncWrite for IdleStream {
     }
 }
 
-impl Connected for IdleStream {
+impl Connected for IdleTimeoutStream {
     type ConnectInfo = TcpConnectInfo;
 
     fn connect_info(&self) -> TcpConnectInfo {

@@ -15,7 +15,7 @@ pub use error::RpcError;
 pub use service_token::ServiceToken;
 
 /// The compiled contracts, for gRPC reflection.
-pub const DESCRIPTORS: &[u8] = include_bytes!("generated/descriptors.bin");
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!("generated/descriptors.bin");
 
 #[expect(
     clippy::allow_attributes,

@@ -33,15 +33,15 @@ use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use crate::{
-    DESCRIPTORS, RpcError, channel,
-    idle_timeout::{Activity, IDLE_LIMITS, IdleLimits, IdleStream},
+    FILE_DESCRIPTOR_SET, RpcError, channel,
+    idle_timeout::{ConnectionActivity, IDLE_LIMITS, IdleLimits, IdleTimeoutStream},
 };
 
 /// How long a shutdown waits for calls in flight, all of which end by their deadline.
-const GRACE: Duration = channel::DEADLINE;
-const CHECK_LIMIT: Duration = Duration::from_secs(1);
+const SHUTDOWN_GRACE: Duration = channel::RPC_DEADLINE;
+const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
 /// After a connection couldn't be accepted, mostly for lack of open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 
 /// Where a service listens, any of these.
 #[derive(Default)]
@@ -64,7 +64,7 @@ pub async fn serve(
 ) -> Result<(), tonic::transport::Error> {
     let (reporter, health) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
-        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1();
     let mut routes = routes.add_service(health);
@@ -81,7 +81,7 @@ pub async fn serve(
     };
     let too_late = async {
         shutdown.cancelled().await;
-        tokio::time::sleep(GRACE).await;
+        tokio::time::sleep(SHUTDOWN_GRACE).await;
     };
     tokio::select! {
         served = serving => served,
@@ -113,7 +113,7 @@ async fn serve_tcp(
             }
             Err(error) => {
                 tracing::warn!(%error, "can't accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
         while connections.try_join_next().is_some() {}
@@ -131,9 +131,9 @@ async fn serve_connection(
     limits: IdleLimits,
     shutdown: CancellationToken,
 ) {
-    let activity = Activity::new();
+    let activity = ConnectionActivity::new();
     let has_ended = CancellationToken::new();
-    let stream = IdleStream::new(stream, activity.clone(), limits.cut, has_ended.clone().drop_guard());
+    let stream = IdleTimeoutStream::new(stream, activity.clone(), limits.cut, has_ended.clone().drop_guard());
     let incoming = tokio_stream::once(Ok::<_, std::io::Error>(stream)).chain(tokio_stream::pending());
     let end = {
         let idle = activity.clone().idle_for(limits.ask);
@@ -146,7 +146,7 @@ async fn serve_connection(
         }
     };
     let served = server
-        .layer(CallLayer { activity: Some(activity) })
+        .layer(RpcLayer { activity: Some(activity) })
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, end)
         .await;
@@ -165,7 +165,7 @@ async fn serve_in_memory(
     };
     let incoming = ReceiverStream::new(connections).map(Ok::<_, std::io::Error>);
     tuned(Server::builder())
-        .layer(CallLayer { activity: None })
+        .layer(RpcLayer { activity: None })
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
         .await
@@ -173,7 +173,7 @@ async fn serve_in_memory(
 
 fn tuned(server: Server) -> Server {
     server
-        .timeout(channel::DEADLINE + Duration::from_secs(5))
+        .timeout(channel::RPC_DEADLINE + Duration::from_secs(5))
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .max_concurrent_streams(Some(4096))
@@ -206,26 +206,26 @@ async fn report_health(
 
 /// A span and a measurement for each call; a panic in one call is that call's error and no other's.
 #[derive(Clone)]
-struct CallLayer {
+struct RpcLayer {
     /// Of the connection, where it ends when it is idle.
-    activity: Option<Activity>,
+    activity: Option<ConnectionActivity>,
 }
 
-impl<S> Layer<S> for CallLayer {
-    type Service = CallService<S>;
+impl<S> Layer<S> for RpcLayer {
+    type Service = RpcService<S>;
 
-    fn layer(&self, inner: S) -> CallService<S> {
-        CallService { inner, activity: self.activity.clone() }
+    fn layer(&self, inner: S) -> RpcService<S> {
+        RpcService { inner, activity: self.activity.clone() }
     }
 }
 
 #[derive(Clone)]
-struct CallService<S> {
+struct RpcService<S> {
     inner: S,
-    activity: Option<Activity>,
+    activity: Option<ConnectionActivity>,
 }
 
-impl<S> Service<http::Request<Body>> for CallService<S>
+impl<S> Service<http::Request<Body>> for RpcService<S>
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible>,
     S::Future: Send + 'static,
@@ -240,7 +240,7 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let started = Instant::now();
-        let open_call = self.activity.as_ref().map(Activity::open_call);
+        let open_call = self.activity.as_ref().map(ConnectionActivity::open_call);
         let method = request.uri().path().trim_start_matches('/').to_owned();
         let span = call_span(&method, request.headers());
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
@@ -283,12 +283,12 @@ fn call_span(method: &str, headers: &http::HeaderMap) -> tracing::Span {
 
 /// Returns the ids of the HTTP request on whose behalf a call is made, each of at most 128 bytes.
 #[must_use]
-pub fn request_id<T>(request: &tonic::Request<T>) -> channel::RequestId {
+pub fn request_id<T>(request: &tonic::Request<T>) -> channel::RequestIds {
     let id = |header| {
         let id = request.metadata().get(header)?.to_str().ok()?;
         (id.len() <= 128).then(|| id.to_owned())
     };
-    channel::RequestId { own: id(channel::REQUEST_ID), client: id(channel::CLIENT_REQUEST_ID) }
+    channel::RequestIds { request_id: id(channel::REQUEST_ID), client_request_id: id(channel::CLIENT_REQUEST_ID) }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> http::Response<Body> {
@@ -319,7 +319,7 @@ where
     let shutdown = shutdown.clone();
     tokio::spawn(async move {
         while !shutdown.is_cancelled() {
-            let is_ready = tokio::time::timeout(CHECK_LIMIT, check()).await.unwrap_or(false);
+            let is_ready = tokio::time::timeout(READINESS_TIMEOUT, check()).await.unwrap_or(false);
             sender.send_if_modified(|was_ready| std::mem::replace(was_ready, is_ready) != is_ready);
             tokio::select! {
                 () = shutdown.cancelled() => {}

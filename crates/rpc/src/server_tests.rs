@@ -7,7 +7,7 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 use super::*;
 
 const LIMITS: IdleLimits = IdleLimits { ask: Duration::from_millis(300), cut: Duration::from_millis(600) };
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 /// The preface and empty SETTINGS of HTTP/2 (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
 
@@ -27,7 +27,7 @@ async fn connections_without_a_call_end() {
         let mut stream = TcpStream::connect(address).await.unwrap();
         stream.write_all(sent).await.unwrap();
         let mut answer = Vec::new();
-        let closed = timeout(PATIENCE, stream.read_to_end(&mut answer)).await;
+        let closed = timeout(TIMEOUT, stream.read_to_end(&mut answer)).await;
         assert!(closed.is_ok(), "still open after {} bytes", sent.len());
     }
 }
@@ -56,7 +56,7 @@ async fn a_shutdown_ends_idle_connections_at_once() {
     client.check(HealthCheckRequest { service: String::new() }).await.unwrap();
     shutdown.cancel();
     let gone = async { while TcpStream::connect(address).await.is_ok() {} };
-    timeout(PATIENCE, gone).await.unwrap();
+    timeout(TIMEOUT, gone).await.unwrap();
 }
 
 #[test]

@@ -13,7 +13,7 @@ const LOCK_FILE: &str = "doorward.lock";
 
 /// Held as long as this lives; the system gives it back when the process ends, however it does.
 #[derive(Debug)]
-pub(crate) struct Lock {
+pub(crate) struct DataDirectoryLock {
     _file: File,
 }
 
@@ -54,7 +54,7 @@ pub(crate) fn create_private(path: &Path) -> anyhow::Result<()> {
 
 /// # Errors
 /// When another process holds the lock, or the directory can't be written.
-pub(crate) fn lock(path: &Path) -> anyhow::Result<Lock> {
+pub(crate) fn lock(path: &Path) -> anyhow::Result<DataDirectoryLock> {
     let file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path.join(LOCK_FILE));
     let mut file = file.with_context(|| format!("can't write the data directory {}", path.display()))?;
@@ -70,7 +70,7 @@ pub(crate) fn lock(path: &Path) -> anyhow::Result<Lock> {
     // For the message above, and for people.
     let noted = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
     noted.with_context(|| format!("can't write the data directory {}", path.display()))?;
-    Ok(Lock { _file: file })
+    Ok(DataDirectoryLock { _file: file })
 }
 
 fn holder(file: File) -> String {

@@ -109,9 +109,9 @@ pub(crate) fn master_key_for_import(settings: &Settings) -> anyhow::Result<Maste
 }
 
 /// The master key in the data directory, where it is the one in use.
-pub(crate) struct GeneratedKey(PathBuf);
+pub(crate) struct GeneratedKeyFile(PathBuf);
 
-impl GeneratedKey {
+impl GeneratedKeyFile {
     /// # Errors
     /// When the file can't be read.
     pub(crate) fn find(settings: &Settings) -> anyhow::Result<Option<Self>> {
@@ -124,7 +124,7 @@ impl GeneratedKey {
     ///
     /// # Errors
     /// When there is one already: what it has sealed would be lost with it.
-    pub(crate) fn draft(self, key: &MasterKey) -> anyhow::Result<Draft> {
+    pub(crate) fn draft(self, key: &MasterKey) -> anyhow::Result<KeyFileDraft> {
         let draft = self.0.with_extension("key.new");
         let is_made =
             create(&draft, key).with_context(|| format!("can't write the new master key {}", draft.display()))?;
@@ -135,17 +135,17 @@ impl GeneratedKey {
                 self.0.display()
             );
         }
-        Ok(Draft { draft, path: self.0 })
+        Ok(KeyFileDraft { draft, path: self.0 })
     }
 }
 
 /// A key that is to replace another.
-pub(crate) struct Draft {
+pub(crate) struct KeyFileDraft {
     draft: PathBuf,
     path: PathBuf,
 }
 
-impl Draft {
+impl KeyFileDraft {
     /// Nothing was sealed with it.
     pub(crate) fn discard(self) {
         let _ = fs::remove_file(self.draft);

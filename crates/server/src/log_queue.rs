@@ -30,9 +30,9 @@ pub(crate) fn dropped_lines() -> u64 {
 
 /// A queue of whole lines. Clones share it.
 #[derive(Clone)]
-pub(crate) struct LogQueue(Arc<Shared>);
+pub(crate) struct LogQueue(Arc<QueueInner>);
 
-struct Shared {
+struct QueueInner {
     state: Mutex<State>,
     changed: Condvar,
     max_bytes: usize,
@@ -54,7 +54,7 @@ impl LogQueue {
     }
 
     fn with_bound(output: impl Write + Send + 'static, max_bytes: usize) -> io::Result<Self> {
-        let queue = Self(Arc::new(Shared { state: Mutex::default(), changed: Condvar::new(), max_bytes }));
+        let queue = Self(Arc::new(QueueInner { state: Mutex::default(), changed: Condvar::new(), max_bytes }));
         let writer = queue.clone();
         thread::Builder::new().name("log".to_owned()).spawn(move || writer.write_lines(output))?;
         Ok(queue)

@@ -17,7 +17,7 @@ mod wiring;
 
 use std::process::ExitCode;
 
-use settings::{Mistakes, Settings};
+use settings::{Settings, SettingsError};
 
 fn main() -> ExitCode {
     // Before anything else, so that the decoder has limits before it does anything.
@@ -27,7 +27,7 @@ fn main() -> ExitCode {
     let (command, flags) = cli::parse(std::env::args_os()).unwrap_or_else(|error| error.exit());
     let Err(error) = run(command, &flags) else { return ExitCode::SUCCESS };
     log_queue::print_for_exit(format!("doorward: {error:#}\n"));
-    ExitCode::from(if error.is::<Mistakes>() { 2 } else { 1 })
+    ExitCode::from(if error.is::<SettingsError>() { 2 } else { 1 })
 }
 
 fn run(command: cli::Command, flags: &clap::ArgMatches) -> anyhow::Result<()> {

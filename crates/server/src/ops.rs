@@ -23,19 +23,19 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-const CHECK_LIMIT: Duration = Duration::from_secs(1);
+const READINESS_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a shutdown waits for answers in flight.
-const GRACE: Duration = Duration::from_secs(2);
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 /// How long a connection may take for the head of a request, and be idle before it: 60 s at most.
-const HEAD_LIMIT: Duration = Duration::from_secs(55);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(55);
 /// After a connection couldn't be accepted, mostly for lack of open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
 const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// From a fast read to the deadline of calls; dense where one password hash lies.
-const SECONDS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-const HISTOGRAMS: &[&str] = &[
+const DURATION_BUCKETS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+const HISTOGRAM_NAMES: &[&str] = &[
     "doorward_http_request_duration_seconds",
     "doorward_grpc_request_duration_seconds",
     "doorward_hash_duration_seconds",
@@ -55,8 +55,8 @@ impl Check {
     }
 
     async fn run(&self) -> Result<(), String> {
-        let limit = || format!("no answer within {} s", CHECK_LIMIT.as_secs());
-        tokio::time::timeout(CHECK_LIMIT, (self.0)()).await.unwrap_or_else(|_| Err(limit()))
+        let limit = || format!("no answer within {} s", READINESS_TIMEOUT.as_secs());
+        tokio::time::timeout(READINESS_TIMEOUT, (self.0)()).await.unwrap_or_else(|_| Err(limit()))
     }
 }
 
@@ -71,8 +71,8 @@ impl fmt::Debug for Check {
 /// # Errors
 /// The second time.
 pub(crate) fn install_metrics() -> Result<PrometheusHandle, BuildError> {
-    let builder = HISTOGRAMS.iter().try_fold(PrometheusBuilder::new(), |builder, name| {
-        builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), SECONDS)
+    let builder = HISTOGRAM_NAMES.iter().try_fold(PrometheusBuilder::new(), |builder, name| {
+        builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), DURATION_BUCKETS)
     });
     let handle = builder?.install_recorder()?;
     metrics::gauge!("doorward_build_info", "version" => doorward_domain::version::release()).set(1.0);
@@ -102,7 +102,7 @@ pub(crate) async fn serve(
         .method_not_allowed_fallback(|| async {
             json_answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "method not allowed"}))
         });
-    serve_connections(listener, app, HEAD_LIMIT, shutdown).await;
+    serve_connections(listener, app, HEAD_TIMEOUT, shutdown).await;
     upkeep.abort();
 }
 
@@ -115,7 +115,7 @@ async fn serve_connections(listener: TcpListener, app: Router, head_limit: Durat
             }
             Err(error) => {
                 tracing::warn!(%error, "can't accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+                tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             }
         }
         while connections.try_join_next().is_some() {}
@@ -123,7 +123,7 @@ async fn serve_connections(listener: TcpListener, app: Router, head_limit: Durat
     drop(listener);
     // A client that doesn't read its answer doesn't hold up the process.
     let ended = async { while connections.join_next().await.is_some() {} };
-    let _ = tokio::time::timeout(GRACE, ended).await;
+    let _ = tokio::time::timeout(SHUTDOWN_GRACE, ended).await;
 }
 
 async fn serve_connection(stream: TcpStream, app: Router, head_limit: Duration, shutdown: CancellationToken) {

@@ -39,7 +39,7 @@ async fn checks_that_fail_or_hang_say_so_together() {
         vec![("a", Check::new(|| async { Ok(()) })), ("b", failing("gone")), ("c", hanging()), ("d", hanging())];
     let (url, _shutdown) = start(checks).await;
     let ready = format!("{url}/health/ready");
-    let (status, body) = tokio::time::timeout(CHECK_LIMIT * 2, get(&ready)).await.unwrap();
+    let (status, body) = tokio::time::timeout(READINESS_TIMEOUT * 2, get(&ready)).await.unwrap();
     let late = "no answer within 1 s";
     let expected = format!(r#"{{"status":"not ready","checks":{{"a":"ok","b":"gone","c":"{late}","d":"{late}"}}}}"#);
     assert_eq!((status, body), (503, expected));
@@ -98,5 +98,5 @@ async fn connections_that_wait_for_a_head_end() {
 
 #[test]
 fn the_limit_for_heads_is_a_minute_at_most() {
-    assert!(HEAD_LIMIT <= Duration::from_secs(60));
+    assert!(HEAD_TIMEOUT <= Duration::from_secs(60));
 }

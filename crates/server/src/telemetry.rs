@@ -28,7 +28,7 @@ use tracing_subscriber::{
 
 use crate::{
     log_queue::LogQueue,
-    settings::{LogFormat, LogSettings, Mistakes, Role},
+    settings::{LogFormat, LogSettings, Role, SettingsError},
 };
 
 /// How long an exit waits for a collector.
@@ -37,12 +37,12 @@ const FLUSH_LIMIT: Duration = Duration::from_secs(3);
 /// Exports the last spans and writes the last lines of the log when dropped, each within a bounded time. Must be dropped
 /// before the runtime.
 #[must_use]
-pub(crate) struct Guard {
+pub(crate) struct AuthenticatedService {
     provider: SdkTracerProvider,
     log: LogQueue,
 }
 
-impl Drop for Guard {
+impl Drop for AuthenticatedService {
     fn drop(&mut self) {
         if let Err(error) = self.provider.shutdown_with_timeout(FLUSH_LIMIT) {
             tracing::warn!(%error, "the last spans were not exported");
@@ -55,7 +55,7 @@ impl Drop for Guard {
 ///
 /// # Errors
 /// When the exporter's settings make no sense, or the second time.
-pub(crate) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<Guard> {
+pub(crate) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<AuthenticatedService> {
     let provider = provider(settings, role)?;
     let queue = LogQueue::start(stderr()).context("can't start the log")?;
     queue.report_panics();
@@ -65,7 +65,7 @@ pub(crate) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<Guard>
         .with(spans(&provider))
         .try_init()
         .context("can't start the log")?;
-    Ok(Guard { provider, log: queue })
+    Ok(AuthenticatedService { provider, log: queue })
 }
 
 /// What clients send that is no HTTP is an error to actix; it would let anybody fill the log. Naming `actix_http` in the
@@ -116,14 +116,14 @@ fn provider(settings: &LogSettings, role: Role) -> anyhow::Result<SdkTracerProvi
 #[cfg(feature = "otlp")]
 fn exporting_provider(collector: &str, role: Role) -> anyhow::Result<SdkTracerProvider> {
     let exporter = SpanExporter::builder().with_tonic().with_endpoint(collector).build();
-    let exporter = exporter.map_err(|error| Mistakes::one("OTEL_EXPORTER_OTLP_ENDPOINT", &error.to_string()))?;
+    let exporter = exporter.map_err(|error| SettingsError::one("OTEL_EXPORTER_OTLP_ENDPOINT", &error.to_string()))?;
     Ok(SdkTracerProvider::builder().with_resource(resource(role)).with_batch_exporter(exporter).build())
 }
 
 #[cfg(not(feature = "otlp"))]
 fn exporting_provider(_: &str, _: Role) -> anyhow::Result<SdkTracerProvider> {
     let reason = "this build exports no spans (cargo feature `otlp`)";
-    Err(Mistakes::one("OTEL_EXPORTER_OTLP_ENDPOINT", reason).into())
+    Err(SettingsError::one("OTEL_EXPORTER_OTLP_ENDPOINT", reason).into())
 }
 
 /// What `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say goes before what we say.
@@ -197,7 +197,7 @@ mod tests {
         tracing::subscriber::with_default(tracing_subscriber::registry().with(spans(&provider)), || {
             info_span!("a request to be seen").in_scope(|| info_span!(target: "h2", "a frame").in_scope(|| ()));
         });
-        drop(Guard { provider, log: LogQueue::start(std::io::sink()).unwrap() });
+        drop(AuthenticatedService { provider, log: LogQueue::start(std::io::sink()).unwrap() });
 
         let received = received.lock().unwrap();
         let (path, body) = received.first().unwrap();
@@ -216,13 +216,13 @@ mod tests {
             drop(info_span!("x").entered());
         });
         let started = std::time::Instant::now();
-        drop(Guard { provider, log: LogQueue::start(std::io::sink()).unwrap() });
+        drop(AuthenticatedService { provider, log: LogQueue::start(std::io::sink()).unwrap() });
         assert!(started.elapsed() < FLUSH_LIMIT * 2, "{:?}", started.elapsed());
     }
 
     #[tokio::test]
     async fn a_collector_that_is_no_url_is_a_mistake() {
         let error = provider(&settings(Some("::".to_owned())), Role::All).unwrap_err();
-        assert!(error.is::<Mistakes>() && error.to_string().contains("OTEL_EXPORTER_OTLP_ENDPOINT: "), "{error}");
+        assert!(error.is::<SettingsError>() && error.to_string().contains("OTEL_EXPORTER_OTLP_ENDPOINT: "), "{error}");
     }
 }

@@ -5,7 +5,7 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 use anyhow::{Context, bail};
 use doorward_auth::{ApiKeys, Credentials, HashingConfig, Keys, Sealer, ThrottleConfig};
 use doorward_directory::Directory;
-use doorward_domain::{Gid, RandomIds, SystemClock};
+use doorward_domain::{Gid, RandomIdGenerator, SystemClock};
 use doorward_mail::{Delivery, MailConfig};
 use doorward_media::{Location, Store};
 use doorward_storage::{Database, DatabaseUrl, Error, Migrations, Options, transfer::check_complete_at};
@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How long a start waits for a database that is away.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(250);
 /// Of mails that only the log gets.
 const LOGGED_FROM: &str = "Doorward <noreply@doorward.invalid>";
@@ -27,13 +27,13 @@ const LOGGED_FROM: &str = "Doorward <noreply@doorward.invalid>";
 pub(crate) enum Preparation {
     Migrate,
     /// Does the same as `Migrate`, but accepts an incomplete import.
-    MigrateOnly,
+    MigrateAllowingImport,
     /// Refuse one that is not of this release.
     Check,
     /// As `Check`, but an empty one is migrated: for administration before the first start.
-    Prepare,
+    MigrateIfEmpty,
     /// Does the same as `Prepare`, but accepts an incomplete import.
-    PrepareForImport,
+    MigrateIfEmptyAllowingImport,
 }
 
 /// Passwords are hashed, databases asked and HTTP is served on threads of their own. What is left is little, and each thread
@@ -55,7 +55,7 @@ fn database(name: &'static str, url: &DatabaseUrl, pool_size: u32) -> Database {
 }
 
 pub(crate) fn directory(settings: &Settings) -> Directory {
-    let directory = Directory::new(directory_database(settings), Arc::new(SystemClock), Arc::new(RandomIds))
+    let directory = Directory::new(directory_database(settings), Arc::new(SystemClock), Arc::new(RandomIdGenerator))
         .with_project_languages(settings.directory.project_languages.clone())
         .with_api_version(settings.gateway.api_version.clone())
         .with_limits(settings.directory.limits);
@@ -64,7 +64,7 @@ pub(crate) fn directory(settings: &Settings) -> Directory {
 
 /// Two accounts with the same mailbox under different spellings.
 #[derive(Debug)]
-pub(crate) struct HeldConflict {
+pub(crate) struct EmailConflictReport {
     /// Canonical form of the address.
     pub address: String,
     /// The older account, which gets what goes to the address.
@@ -72,7 +72,7 @@ pub(crate) struct HeldConflict {
     pub younger: Gid,
 }
 
-impl fmt::Display for HeldConflict {
+impl fmt::Display for EmailConflictReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { address, older, younger } = self;
         write!(
@@ -86,7 +86,7 @@ impl fmt::Display for HeldConflict {
 /// Calls `report` for each conflict that a migration has found and that has not been resolved since.
 pub(crate) async fn for_each_email_conflict(
     directory: &Directory,
-    report: impl Fn(&HeldConflict),
+    report: impl Fn(&EmailConflictReport),
 ) -> anyhow::Result<()> {
     let mut after = None;
     loop {
@@ -95,7 +95,7 @@ pub(crate) async fn for_each_email_conflict(
         after = Some(last.user);
         for conflict in page {
             if let Some(older) = conflict.holder {
-                report(&HeldConflict { address: conflict.address, older, younger: conflict.user });
+                report(&EmailConflictReport { address: conflict.address, older, younger: conflict.user });
             }
         }
     }
@@ -188,9 +188,9 @@ pub(crate) async fn object_store(settings: &Settings) -> anyhow::Result<Store> {
     let location = &settings.gateway.object_store;
     let unusable = || format!("the object store {location} can't be used (DOORWARD_OBJECT_STORE)");
     let store = Store::open(location).with_context(unusable)?;
-    let give_up_at = tokio::time::Instant::now() + PATIENCE;
+    let give_up_at = tokio::time::Instant::now() + TIMEOUT;
     loop {
-        match store.probe(&RandomIds).await {
+        match store.probe(&RandomIdGenerator).await {
             Ok(()) => return Ok(store),
             Err(error) if matches!(location, Location::S3(_)) && tokio::time::Instant::now() < give_up_at => {
                 tracing::info!(%location, %error, "waiting for the object store");
@@ -228,8 +228,8 @@ async fn prepare(
     }
     // An administrator would rather know at once.
     let patience = match preparation {
-        Preparation::Prepare | Preparation::PrepareForImport => Duration::ZERO,
-        Preparation::Migrate | Preparation::MigrateOnly | Preparation::Check => PATIENCE,
+        Preparation::MigrateIfEmpty | Preparation::MigrateIfEmptyAllowingImport => Duration::ZERO,
+        Preparation::Migrate | Preparation::MigrateAllowingImport | Preparation::Check => TIMEOUT,
     };
     let give_up_at = tokio::time::Instant::now() + patience;
     let mut is_first_try = true;
@@ -255,10 +255,10 @@ async fn prepare(
 fn run(url: &DatabaseUrl, migrations: &Migrations, preparation: Preparation) -> Result<Vec<String>, Error> {
     let (ran, takes_incomplete) = match preparation {
         Preparation::Migrate => (doorward_storage::migrate(url, migrations)?, false),
-        Preparation::MigrateOnly => (doorward_storage::migrate(url, migrations)?, true),
+        Preparation::MigrateAllowingImport => (doorward_storage::migrate(url, migrations)?, true),
         Preparation::Check => (doorward_storage::check(url, migrations).map(|()| Vec::new())?, false),
-        Preparation::Prepare => (doorward_storage::prepare(url, migrations)?, false),
-        Preparation::PrepareForImport => (doorward_storage::prepare(url, migrations)?, true),
+        Preparation::MigrateIfEmpty => (doorward_storage::prepare(url, migrations)?, false),
+        Preparation::MigrateIfEmptyAllowingImport => (doorward_storage::prepare(url, migrations)?, true),
     };
     if !takes_incomplete {
         check_complete_at(url)?;

@@ -5,18 +5,18 @@ use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude
 
 /// Whether the certificate of a connection belongs to a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Match {
+pub(crate) enum CertificateMatch {
     /// The connection is not encrypted, so there is no certificate.
     NoTls,
     Named,
-    OtherName,
+    NameMismatch,
 }
 
-pub(crate) fn match_name(extensions: &http::Extensions, name: &str) -> Match {
-    let Some(connection) = extensions.get::<TlsConnectInfo<TcpConnectInfo>>() else { return Match::NoTls };
+pub(crate) fn match_name(extensions: &http::Extensions, name: &str) -> CertificateMatch {
+    let Some(connection) = extensions.get::<TlsConnectInfo<TcpConnectInfo>>() else { return CertificateMatch::NoTls };
     let certificates = connection.peer_certs().unwrap_or_default();
     let is_named = certificates.first().is_some_and(|certificate| has_name(certificate, name));
-    if is_named { Match::Named } else { Match::OtherName }
+    if is_named { CertificateMatch::Named } else { CertificateMatch::NameMismatch }
 }
 
 /// Returns whether a DNS name of the subject alternative names, or a common name of the subject, is equal to `name`.

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
 use crate::{
-    certificate::{self, Match},
+    certificate::{self, CertificateMatch},
     denials,
     registry::{Grant, Registry},
     secret::Hash,
@@ -17,7 +17,7 @@ use crate::{
 
 /// The client that calls.
 #[derive(Debug, Clone)]
-pub(crate) enum Caller {
+pub(crate) enum ClientIdentity {
     /// One of the three services.
     Services,
     /// A client with a token of its own.
@@ -25,13 +25,13 @@ pub(crate) enum Caller {
 }
 
 /// The tokens that one service accepts.
-pub struct Gate {
+pub struct ClientAuthenticator {
     /// The token of the three services. Without one, a call without a named token counts as theirs; only for loopback.
     shared: ServiceToken,
     registry: Arc<Registry>,
 }
 
-impl Gate {
+impl ClientAuthenticator {
     /// Follows the named tokens in `database` until `shutdown`. Must be called within a tokio runtime.
     #[must_use]
     pub fn start(database: Database, shared: ServiceToken, shutdown: &CancellationToken) -> Arc<Self> {
@@ -50,16 +50,16 @@ impl Gate {
         path: &str,
         headers: &HeaderMap,
         extensions: &Extensions,
-    ) -> Result<Caller, Status> {
+    ) -> Result<ClientIdentity, Status> {
         let caller = self.identify(headers).await?;
-        if let Caller::Client(grant) = &caller {
+        if let ClientIdentity::Client(grant) = &caller {
             check_certificate(grant, extensions)?;
             check_scope(grant, path)?;
         }
         Ok(caller)
     }
 
-    async fn identify(&self, headers: &HeaderMap) -> Result<Caller, Status> {
+    async fn identify(&self, headers: &HeaderMap) -> Result<ClientIdentity, Status> {
         let refused = || Status::unauthenticated("x-service-token is missing or wrong");
         let mut sent = headers.get_all(HEADER).iter();
         let sent = match (sent.next(), sent.next()) {
@@ -67,20 +67,20 @@ impl Gate {
             (_, Some(_)) => return Err(refused()),
         };
         if self.shared.is(sent) {
-            return Ok(Caller::Services);
+            return Ok(ClientIdentity::Services);
         }
         match Hash::of_well_formed(sent) {
-            Some(hash) => self.registry.find(&hash).await.map(Caller::Client),
+            Some(hash) => self.registry.find(&hash).await.map(ClientIdentity::Client),
             None if self.shared.is_set() => Err(refused()),
-            None => Ok(Caller::Services),
+            None => Ok(ClientIdentity::Services),
         }
     }
 }
 
 fn check_certificate(grant: &Grant, extensions: &Extensions) -> Result<(), Status> {
     match certificate::match_name(extensions, grant.name.as_str()) {
-        Match::NoTls | Match::Named => Ok(()),
-        Match::OtherName => {
+        CertificateMatch::NoTls | CertificateMatch::Named => Ok(()),
+        CertificateMatch::NameMismatch => {
             tracing::info!(client = %grant.name, "refused a service token: the client certificate has another name");
             Err(Status::unauthenticated("the client certificate does not have the name of the service token"))
         }
@@ -115,7 +115,7 @@ mod tests {
         let token = NamedToken::new("a".parse().unwrap(), &secret, &[Scope::Read], &[], Timestamp::from_micros(0));
         test.database.write(move |connection| store::insert(connection, &token)).await.unwrap();
         let shutdown = CancellationToken::new();
-        let gate = Gate::start(test.database.clone(), ServiceToken::new(None), &shutdown);
+        let gate = ClientAuthenticator::start(test.database.clone(), ServiceToken::new(None), &shutdown);
         let code = async |rpc: Rpc, token: Option<&str>| {
             let token = token.map(|token| (HEADER.parse().unwrap(), HeaderValue::from_str(token).unwrap()));
             let headers: HeaderMap = token.into_iter().collect();

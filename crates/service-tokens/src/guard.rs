@@ -12,27 +12,27 @@ use doorward_domain::Gid;
 use tonic::{Request, Status, body::Body, server::NamedService};
 use tower::Service;
 
-use crate::{Gate, body::UntilRevoked, denials, gate::Caller};
+use crate::{ClientAuthenticator, body::UntilRevoked, denials, gate::ClientIdentity};
 
-/// A gRPC service behind a [`Gate`].
+/// A gRPC service behind a [`ClientAuthenticator`].
 #[derive(Clone)]
-pub struct Guard<S> {
+pub struct AuthenticatedService<S> {
     inner: S,
-    gate: Arc<Gate>,
+    gate: Arc<ClientAuthenticator>,
 }
 
-impl<S> Guard<S> {
+impl<S> AuthenticatedService<S> {
     #[must_use]
-    pub const fn new(inner: S, gate: Arc<Gate>) -> Self {
+    pub const fn new(inner: S, gate: Arc<ClientAuthenticator>) -> Self {
         Self { inner, gate }
     }
 }
 
-impl<S: NamedService> NamedService for Guard<S> {
+impl<S: NamedService> NamedService for AuthenticatedService<S> {
     const NAME: &'static str = S::NAME;
 }
 
-impl<S> Service<http::Request<Body>> for Guard<S>
+impl<S> Service<http::Request<Body>> for AuthenticatedService<S>
 where
     S: Service<http::Request<Body>, Response = http::Response<Body>, Error = Infallible> + Clone + Send + 'static,
     S::Future: Send,
@@ -59,8 +59,10 @@ where
             request.extensions_mut().insert(caller.clone());
             let response = inner.call(request).await?;
             Ok(match caller {
-                Caller::Services => response,
-                Caller::Client(grant) => response.map(|body| Body::new(UntilRevoked::new(body, grant.revoked.clone()))),
+                ClientIdentity::Services => response,
+                ClientIdentity::Client(grant) => {
+                    response.map(|body| Body::new(UntilRevoked::new(body, grant.revoked.clone())))
+                }
             })
         })
     }
@@ -71,10 +73,10 @@ where
 /// # Errors
 /// `PERMISSION_DENIED` when it does not name this one.
 pub fn check_project<T>(request: &Request<T>, project: Gid) -> Result<(), Status> {
-    match request.extensions().get::<Caller>() {
-        Some(Caller::Services) => Ok(()),
-        Some(Caller::Client(grant)) if grant.allows_project(project) => Ok(()),
-        Some(Caller::Client(grant)) => {
+    match request.extensions().get::<ClientIdentity>() {
+        Some(ClientIdentity::Services) => Ok(()),
+        Some(ClientIdentity::Client(grant)) if grant.allows_project(project) => Ok(()),
+        Some(ClientIdentity::Client(grant)) => {
             let reason = "the service token does not name the project";
             denials::record(&grant.name, reason);
             Err(Status::permission_denied(reason))

@@ -11,8 +11,8 @@ mod registry;
 mod secret;
 mod store;
 
-pub use gate::Gate;
-pub use guard::{Guard, check_project};
+pub use gate::ClientAuthenticator;
+pub use guard::{AuthenticatedService, check_project};
 pub use model::{ClientName, MAX_PROJECTS, NamedToken};
 pub use secret::Secret;
-pub use store::{Insertion, delete, insert, list, withdraw};
+pub use store::{InsertOutcome, delete, insert, list, withdraw};

@@ -15,11 +15,11 @@ use tonic::Status;
 use crate::{ClientName, NamedToken, secret::Hash, store};
 
 /// How often the table is read: a revocation takes effect within a second.
-const POLL: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// When the table has not been read for longer, no named token is accepted.
-const MAX_AGE: Duration = Duration::from_secs(3);
+const MAX_TABLE_AGE: Duration = Duration::from_secs(3);
 /// How long a call with an unknown token waits for the table to be read again.
-const MAX_WAIT: Duration = Duration::from_secs(1);
+const MAX_LOOKUP_WAIT: Duration = Duration::from_secs(1);
 
 /// A token in use.
 #[derive(Debug)]
@@ -43,13 +43,13 @@ impl Grant {
 }
 
 #[derive(Default)]
-struct Known {
+struct TokenTable {
     grants: Vec<Arc<Grant>>,
     /// When the reading that found these began.
     read_at: Option<Instant>,
 }
 
-impl Known {
+impl TokenTable {
     fn find(&self, hash: &Hash) -> Option<Arc<Grant>> {
         // Over all of them, so that the time does not tell which one it is.
         self.grants.iter().fold(None, |found, grant| if grant.hash == *hash { Some(grant.clone()) } else { found })
@@ -73,12 +73,12 @@ impl Known {
 
 pub(crate) struct Registry {
     database: Database,
-    known: watch::Sender<Known>,
+    known: watch::Sender<TokenTable>,
 }
 
 impl Registry {
     pub(crate) fn new(database: Database) -> Self {
-        Self { database, known: watch::Sender::new(Known::default()) }
+        Self { database, known: watch::Sender::new(TokenTable::default()) }
     }
 
     /// Keeps up with the database until `shutdown`.
@@ -94,7 +94,7 @@ impl Registry {
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = tokio::time::sleep(POLL) => {}
+                () = tokio::time::sleep(POLL_INTERVAL) => {}
             }
         }
     }
@@ -114,13 +114,14 @@ impl Registry {
     pub(crate) async fn find(&self, hash: &Hash) -> Result<Arc<Grant>, Status> {
         let called_at = Instant::now();
         let mut known = self.known.subscribe();
-        let fresh = |known: &Known| known.read_at.is_some_and(|read_at| called_at.duration_since(read_at) < MAX_AGE);
+        let fresh =
+            |known: &TokenTable| known.read_at.is_some_and(|read_at| called_at.duration_since(read_at) < MAX_TABLE_AGE);
         let found = Some(known.borrow()).filter(|known| fresh(known)).and_then(|known| known.find(hash));
         if let Some(found) = found {
             return Ok(found);
         }
         let read_since = known.wait_for(|known| known.read_at.is_some_and(|read_at| read_at >= called_at));
-        match timeout(MAX_WAIT, read_since).await {
+        match timeout(MAX_LOOKUP_WAIT, read_since).await {
             Ok(Ok(known)) => known.find(hash).ok_or_else(|| Status::unauthenticated("x-service-token is unknown")),
             Ok(Err(_)) | Err(_) => Err(RpcError::unavailable().into()),
         }

@@ -67,7 +67,7 @@ fn split(text: &str) -> impl Iterator<Item = &str> {
 
 /// The outcome of an insertion.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Insertion {
+pub enum InsertOutcome {
     Inserted,
     /// Another token has the name.
     NameTaken,
@@ -79,10 +79,10 @@ pub enum Insertion {
 ///
 /// # Errors
 /// Returns an error when the database fails.
-pub fn insert(connection: &mut AnyConnection, token: &NamedToken) -> Result<Insertion> {
+pub fn insert(connection: &mut AnyConnection, token: &NamedToken) -> Result<InsertOutcome> {
     let count: i64 = service_tokens::table.count().get_result(connection)?;
     if count >= MAX_TOKENS {
-        return Ok(Insertion::TooMany);
+        return Ok(InsertOutcome::TooMany);
     }
     let row = Row::from(token);
     let inserted = match connection {
@@ -93,7 +93,7 @@ pub fn insert(connection: &mut AnyConnection, token: &NamedToken) -> Result<Inse
             diesel::insert_into(service_tokens::table).values(&row).on_conflict_do_nothing().execute(connection)?
         }
     };
-    Ok(if inserted == 0 { Insertion::NameTaken } else { Insertion::Inserted })
+    Ok(if inserted == 0 { InsertOutcome::NameTaken } else { InsertOutcome::Inserted })
 }
 
 /// Deletes a token, and returns whether there was one.
@@ -127,7 +127,7 @@ pub fn list(connection: &mut AnyConnection) -> Result<Vec<NamedToken>> {
 #[cfg(test)]
 pub(crate) mod tests {
     use diesel_migrations::{EmbeddedMigrations, embed_migrations};
-    use doorward_domain::{Gid, Ids, RandomIds};
+    use doorward_domain::{Gid, IdGenerator, RandomIdGenerator};
     use doorward_rpc::Scope;
     use doorward_storage::{Migrations, testing::TestDatabase};
 
@@ -149,13 +149,13 @@ pub(crate) mod tests {
         for test in TestDatabase::both(&MIGRATIONS) {
             test.database
                 .write(|connection| {
-                    let projects = [RandomIds.gid(), RandomIds.gid()];
+                    let projects = [RandomIdGenerator.gid(), RandomIdGenerator.gid()];
                     let records = token("records", &[Scope::Publish, Scope::Read, Scope::Publish], &projects);
                     let audit = token("audit", &[Scope::Follow], &[]);
                     let other = token("records", &[Scope::Verify], &[]);
-                    assert_eq!(insert(connection, &records)?, Insertion::Inserted);
-                    assert_eq!(insert(connection, &audit)?, Insertion::Inserted);
-                    assert_eq!(insert(connection, &other)?, Insertion::NameTaken);
+                    assert_eq!(insert(connection, &records)?, InsertOutcome::Inserted);
+                    assert_eq!(insert(connection, &audit)?, InsertOutcome::Inserted);
+                    assert_eq!(insert(connection, &other)?, InsertOutcome::NameTaken);
                     let listed = list(connection)?;
                     assert_eq!(
                         listed.iter().map(|token| token.name.as_str()).collect::<Vec<_>>(),

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long a piece of work waits for a connection, before it fails as unavailable.
-const WAIT: Duration = Duration::from_secs(2);
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -50,7 +50,7 @@ pub(crate) enum Kind {
     Snapshot,
     Write,
     /// As `Write`, but the end doesn't wait for the disk.
-    WriteUnsynced,
+    WriteWithoutFsync,
 }
 
 impl Database {
@@ -59,7 +59,7 @@ impl Database {
     pub fn new(options: Options) -> Self {
         let size = options.pool_size.max(1);
         let generation = Arc::default();
-        let pool = pool::open(&options.url, size, WAIT, Arc::clone(&generation));
+        let pool = pool::open(&options.url, size, CONNECTION_TIMEOUT, Arc::clone(&generation));
         let permits = Arc::new(Semaphore::new(usize::try_from(size).unwrap_or(1)));
         let write_check = WriteCheck::default();
         Self { inner: Arc::new(Inner { options, pool, permits, generation, write_check }) }
@@ -113,7 +113,7 @@ impl Database {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.run(Kind::WriteUnsynced, work).await
+        self.run(Kind::WriteWithoutFsync, work).await
     }
 
     /// Runs queries that need no snapshot in common, such as a single one, without a transaction: a round trip each, and none
@@ -185,7 +185,7 @@ impl Database {
 
     async fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
         let name = self.inner.options.name;
-        let permit = tokio::time::timeout(WAIT, self.inner.permits.clone().acquire_owned()).await;
+        let permit = tokio::time::timeout(CONNECTION_TIMEOUT, self.inner.permits.clone().acquire_owned()).await;
         if permit.is_err() {
             metrics::counter!("doorward_database_pool_timeouts_total", "database" => name).increment(1);
         }
@@ -198,12 +198,12 @@ impl Database {
 impl Inner {
     /// A connection with an open transaction. Connections that died while they lay in the pool are dropped on the way;
     /// there are at most as many of these as the pool is large.
-    fn begin(&self, kind: Kind) -> Result<Open<'_>, Error> {
+    fn begin(&self, kind: Kind) -> Result<OpenTransaction<'_>, Error> {
         let mut tries_left = self.options.pool_size;
         loop {
             let mut pooled = self.connection()?;
             match begin(&mut pooled.connection, kind).map_err(Error::from) {
-                Ok(()) => return Ok(Open { inner: self, kind, pooled }),
+                Ok(()) => return Ok(OpenTransaction { inner: self, kind, pooled }),
                 Err(Error::Disconnected(_)) if tries_left > 0 => tries_left -= 1,
                 Err(error) => return Err(error),
             }
@@ -260,13 +260,13 @@ impl Inner {
     }
 }
 
-struct Open<'a> {
+struct OpenTransaction<'a> {
     inner: &'a Inner,
     kind: Kind,
     pooled: r2d2::PooledConnection<pool::Manager>,
 }
 
-impl Open<'_> {
+impl OpenTransaction<'_> {
     fn finish<T, E: From<Error>>(mut self, work: impl FnOnce(&mut AnyConnection) -> Result<T, E>) -> Result<T, E> {
         let connection = &mut self.pooled.connection;
         let worked = work(connection);
@@ -294,11 +294,11 @@ pub(crate) fn begin(connection: &mut AnyConnection, kind: Kind) -> diesel::Query
         (AnyConnection::Sqlite(connection), Kind::Snapshot) => {
             AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN")
         }
-        (AnyConnection::Postgres(connection), Kind::WriteUnsynced) => {
+        (AnyConnection::Postgres(connection), Kind::WriteWithoutFsync) => {
             // Two statements, one round trip.
             AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN; SET LOCAL synchronous_commit = off")
         }
-        (AnyConnection::Sqlite(connection), Kind::WriteUnsynced) => {
+        (AnyConnection::Sqlite(connection), Kind::WriteWithoutFsync) => {
             // Can't be set within a transaction.
             connection.batch_execute("PRAGMA synchronous = NORMAL")?;
             AnsiTransactionManager::begin_transaction_sql(connection, "BEGIN IMMEDIATE")
@@ -335,10 +335,10 @@ fn is_undone(connection: &mut AnyConnection) -> bool {
     }
 }
 
-/// What [`Kind::WriteUnsynced`] needs after its end. PostgreSQL does it by itself.
+/// What [`Kind::WriteWithoutFsync`] needs after its end. PostgreSQL does it by itself.
 fn sync_again(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> {
     match (connection, kind) {
-        (AnyConnection::Sqlite(connection), Kind::WriteUnsynced) => {
+        (AnyConnection::Sqlite(connection), Kind::WriteWithoutFsync) => {
             connection.batch_execute("PRAGMA synchronous = FULL")
         }
         (AnyConnection::Sqlite(_), Kind::Snapshot | Kind::Write) | (AnyConnection::Postgres(_), _) => Ok(()),

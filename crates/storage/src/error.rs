@@ -34,11 +34,11 @@ pub enum Error {
     DiskFull(String),
     /// A row with the same key exists.
     #[error("a row with the same key exists: {0}")]
-    Unique(String),
+    UniqueViolation(String),
     #[error("the database has migrations that this release doesn't know ({0}): it belongs to a newer release")]
-    Newer(String),
+    SchemaTooNew(String),
     #[error("the database lacks migrations ({0}): run `doorward migrate`, or start with --migrate")]
-    Outdated(String),
+    SchemaOutdated(String),
     /// Nothing but another import may use the database.
     #[error("an import into the database was not completed: run `doorward import` again")]
     ImportIncomplete,
@@ -46,7 +46,7 @@ pub enum Error {
     Migration(String),
     /// The database can't be used as it is set up.
     #[error("{0}")]
-    Unsuitable(String),
+    Incompatible(String),
     /// A stored value that its own type rejects, or a query that can't work: a bug.
     #[error("database error: {0}")]
     Other(String),
@@ -58,12 +58,12 @@ impl Error {
     pub const fn is_unavailable(&self) -> bool {
         match self {
             Self::Unavailable(_) | Self::Disconnected(_) | Self::ReadOnly(_) | Self::DiskFull(_) => true,
-            Self::Unique(_)
-            | Self::Newer(_)
-            | Self::Outdated(_)
+            Self::UniqueViolation(_)
+            | Self::SchemaTooNew(_)
+            | Self::SchemaOutdated(_)
             | Self::ImportIncomplete
             | Self::Migration(_)
-            | Self::Unsuitable(_)
+            | Self::Incompatible(_)
             | Self::Other(_) => false,
         }
     }
@@ -123,7 +123,7 @@ fn classify(backend: Backend, error: &Diesel) -> Error {
     }
     let Diesel::DatabaseError(kind, information) = error else { return Error::Other(text) };
     if *kind == Kind::UniqueViolation {
-        Error::Unique(text)
+        Error::UniqueViolation(text)
     } else if *kind == Kind::SerializationFailure {
         // 40001.
         Error::Unavailable(text)

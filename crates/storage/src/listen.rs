@@ -10,7 +10,7 @@ use crate::{AnyConnection, DatabaseUrl, Error};
 /// Between two looks at what has arrived, which ask the server for nothing.
 const PAUSE: Duration = Duration::from_millis(5);
 /// Before another connection is tried.
-const RECONNECT: Duration = Duration::from_secs(1);
+const RECONNECT_DELAY: Duration = Duration::from_secs(1);
 
 /// Calls `wake` when something may have been said on a channel, on a thread of its own, until `shutdown`. It may be called
 /// for nothing, and not at all while there is no connection: who waits must look by itself now and then. SQLite has no such
@@ -25,7 +25,7 @@ pub fn listen(url: &DatabaseUrl, channel: &'static str, wake: impl Fn() + Send +
             if let Err(error) = hear(&url, channel, &wake, &shutdown) {
                 tracing::debug!(%error, channel, "not listening");
             }
-            pause(RECONNECT);
+            pause(RECONNECT_DELAY);
         }
     };
     if let Err(error) = std::thread::Builder::new().name("listen".to_owned()).spawn(run) {

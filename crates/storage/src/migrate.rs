@@ -29,13 +29,13 @@ pub struct Step {
 }
 
 /// One at a time; any number will do, as long as all our migrations take the same one. They may take their time.
-const LOCK: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
+const LOCK_SQL: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
      SELECT pg_advisory_xact_lock(7246001950283)";
 
 /// Brings the database up to date, and says which migrations it ran. Blocks; several processes may do this at once.
 ///
 /// # Errors
-/// [`Error::Newer`] when it belongs to a newer release; [`Error::Unsuitable`] when it can't be used as it is set up; when it
+/// [`Error::SchemaTooNew`] when it belongs to a newer release; [`Error::Incompatible`] when it can't be used as it is set up; when it
 /// can't be reached or a migration fails. Then nothing has changed.
 pub fn migrate(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>, Error> {
     let mut connection = AnyConnection::open(url)?;
@@ -56,7 +56,7 @@ pub fn prepare(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>
 }
 
 /// # Errors
-/// [`Error::Newer`] or [`Error::Outdated`] when the database is not of this release; [`Error::Unsuitable`] when it can't be
+/// [`Error::SchemaTooNew`] or [`Error::SchemaOutdated`] when the database is not of this release; [`Error::Incompatible`] when it can't be
 /// used as it is set up.
 pub fn check(url: &DatabaseUrl, migrations: &Migrations) -> Result<(), Error> {
     let mut connection = AnyConnection::open(url)?;
@@ -72,7 +72,7 @@ fn alone<T>(
     suitability::check_encoding(connection)?;
     write_transaction(connection, |connection| {
         if let AnyConnection::Postgres(connection) = connection {
-            connection.batch_execute(LOCK)?;
+            connection.batch_execute(LOCK_SQL)?;
         }
         work(connection)
     })
@@ -88,7 +88,7 @@ impl Migrations {
         let set = self.of(connection);
         self.refuse_foreign(connection)?;
         refuse_newer(connection, set)?;
-        let pending = connection.pending_migrations(CopySet(set)).map_err(failed)?;
+        let pending = connection.pending_migrations(MigrationSetRef(set)).map_err(failed)?;
         connection.run_migrations(&pending).map_err(failed)?;
         self.check_owner(connection)?;
         let ran: Vec<String> = pending.iter().map(|migration| migration.name().to_string()).collect();
@@ -102,9 +102,9 @@ impl Migrations {
         let set = self.of(connection);
         self.refuse_foreign(connection)?;
         refuse_newer(connection, set)?;
-        let pending = connection.pending_migrations(CopySet(set)).map_err(failed)?;
+        let pending = connection.pending_migrations(MigrationSetRef(set)).map_err(failed)?;
         if !pending.is_empty() {
-            return Err(Error::Outdated(join(pending.iter().map(|migration| migration.name().to_string()))));
+            return Err(Error::SchemaOutdated(join(pending.iter().map(|migration| migration.name().to_string()))));
         }
         Ok(())
     }
@@ -136,7 +136,7 @@ fn refuse_newer(connection: &mut AnyConnection, set: &MigrationSet) -> Result<()
     let applied = connection.applied_migrations().map_err(failed)?;
     let unknown: Vec<String> =
         applied.iter().filter(|version| !known.contains(version)).map(ToString::to_string).collect();
-    if unknown.is_empty() { Ok(()) } else { Err(Error::Newer(join(unknown))) }
+    if unknown.is_empty() { Ok(()) } else { Err(Error::SchemaTooNew(join(unknown))) }
 }
 
 fn join(names: impl IntoIterator<Item = String>) -> String {
@@ -144,9 +144,9 @@ fn join(names: impl IntoIterator<Item = String>) -> String {
 }
 
 /// The harness takes its source by value.
-struct CopySet<'a>(&'a MigrationSet);
+struct MigrationSetRef<'a>(&'a MigrationSet);
 
-impl MigrationSource<MultiBackend> for CopySet<'_> {
+impl MigrationSource<MultiBackend> for MigrationSetRef<'_> {
     fn migrations(&self) -> diesel::migration::Result<Vec<Box<dyn Migration<MultiBackend>>>> {
         self.0.migrations()
     }

@@ -10,7 +10,7 @@ use diesel::{
 use crate::{AnyConnection, DatabaseUrl, Error};
 
 /// How often the check for a shared session is repeated: other clients of the pooler may take the session in between.
-const ROUNDS: usize = 3;
+const SESSION_CHECKS: usize = 3;
 
 #[derive(QueryableByName)]
 struct Row {
@@ -19,7 +19,7 @@ struct Row {
 }
 
 /// # Errors
-/// [`Error::Unsuitable`] when the database keeps another encoding than UTF-8; errors of the database.
+/// [`Error::Incompatible`] when the database keeps another encoding than UTF-8; errors of the database.
 pub(crate) fn check_encoding(connection: &mut AnyConnection) -> Result<(), Error> {
     let encoding: Row = match connection {
         AnyConnection::Postgres(connection) => {
@@ -31,7 +31,7 @@ pub(crate) fn check_encoding(connection: &mut AnyConnection) -> Result<(), Error
     if matches!(encoding.as_str(), "UTF8" | "UTF-8") {
         return Ok(());
     }
-    Err(Error::Unsuitable(format!("the encoding of the database is {encoding}, and must be UTF-8: create it again")))
+    Err(Error::Incompatible(format!("the encoding of the database is {encoding}, and must be UTF-8: create it again")))
 }
 
 fn sqlite_encoding(connection: &mut SqliteConnection) -> diesel::QueryResult<Row> {
@@ -43,10 +43,10 @@ fn sqlite_encoding(connection: &mut SqliteConnection) -> diesel::QueryResult<Row
 /// its next transaction while another connection has one open, and must not be seen by that one.
 ///
 /// # Errors
-/// [`Error::Unsuitable`] when sessions are shared; errors of the database.
+/// [`Error::Incompatible`] when sessions are shared; errors of the database.
 pub(crate) fn check_sessions(connection: &mut AnyConnection, url: &DatabaseUrl) -> Result<(), Error> {
     let AnyConnection::Postgres(connection) = connection else { return Ok(()) };
-    for _ in 0..ROUNDS {
+    for _ in 0..SESSION_CHECKS {
         let AnyConnection::Postgres(mut other) = AnyConnection::open(url)? else { return Ok(()) };
         connection.batch_execute("SET doorward.session = 'own'")?;
         other.batch_execute("BEGIN")?;
@@ -57,7 +57,7 @@ pub(crate) fn check_sessions(connection: &mut AnyConnection, url: &DatabaseUrl) 
         other.batch_execute("COMMIT")?;
         connection.batch_execute("SET doorward.session = ''")?;
         if is_seen_by_other || !is_kept {
-            return Err(Error::Unsuitable(
+            return Err(Error::Incompatible(
                 "a connection pooler in transaction mode (such as PgBouncer with pool_mode = transaction) is between \
                  Doorward and PostgreSQL: use one in session mode, or none"
                     .to_owned(),

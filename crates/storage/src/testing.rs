@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use diesel::{QueryableByName, RunQueryDsl, connection::SimpleConnection, sql_types::BigInt};
-use doorward_domain::{Gid, Ids, RandomIds};
+use doorward_domain::{Gid, IdGenerator, RandomIdGenerator};
 
 use crate::{AnyConnection, Database, DatabaseUrl, Migrations, Options, migrate};
 
@@ -30,7 +30,7 @@ impl TestDatabase {
 
     #[must_use]
     pub fn sqlite(migrations: &Migrations) -> Self {
-        let directory = std::env::temp_dir().join(format!("doorward-test-{}", RandomIds.gid()));
+        let directory = std::env::temp_dir().join(format!("doorward-test-{}", RandomIdGenerator.gid()));
         or_stop(std::fs::create_dir_all(&directory));
         let url = DatabaseUrl::Sqlite(directory.join("test.db"));
         Self::open(url, migrations, CleanUp::Directory(directory))
@@ -61,7 +61,7 @@ pub fn create_postgres_database() -> (DatabaseUrl, DatabaseUrl, String) {
     #[expect(clippy::disallowed_methods, reason = "tests have no settings")]
     let server = std::env::var(POSTGRES_VARIABLE);
     let server = or_stop(server.map_err(|_| format!("{POSTGRES_VARIABLE} is not set: run the tests by `make test`")));
-    let gid: Gid = RandomIds.gid();
+    let gid: Gid = RandomIdGenerator.gid();
     let name = format!("test_{}", gid.to_string().replace('-', "_"));
     let base = server.rsplit_once('/').map_or(server.as_str(), |(base, _)| base).to_owned();
     let server: DatabaseUrl = or_stop(server.parse());

@@ -20,11 +20,11 @@ const FAILING_INTERVAL: Duration = Duration::from_secs(1);
 const FREE_BYTES: usize = 256 * 1024;
 
 /// Fails with 25006 in a session that can't write, in one round trip.
-const REFUSE_READ_ONLY: &str = "DO $$ BEGIN IF current_setting('transaction_read_only')::boolean THEN \
+const CHECK_READ_WRITE_SQL: &str = "DO $$ BEGIN IF current_setting('transaction_read_only')::boolean THEN \
      RAISE read_only_sql_transaction USING MESSAGE = 'the session is read-only'; END IF; END $$";
 /// Updates a row that nothing else locks for long, and makes the server write a temporary file, which needs free space on
 /// the disk. The SQLSTATE of a failure becomes a setting of the transaction, as errors don't show it.
-const WRITE_POSTGRES: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL work_mem = '64kB'; \
+const WRITE_POSTGRES_SQL: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL work_mem = '64kB'; \
      DO $$ BEGIN \
        UPDATE __diesel_schema_migrations SET run_on = run_on \
          WHERE version = (SELECT min(version) FROM __diesel_schema_migrations); \
@@ -34,7 +34,7 @@ const WRITE_POSTGRES: &str = "SET LOCAL lock_timeout = '500ms'; SET LOCAL work_m
        PERFORM set_config('doorward.write_check', SQLSTATE, true); \
      END $$";
 /// The commit doesn't wait for the disk.
-const WRITE_SQLITE: &str = "PRAGMA busy_timeout = 0; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; \
+const WRITE_SQLITE_SQL: &str = "PRAGMA busy_timeout = 0; PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE; \
      UPDATE __diesel_schema_migrations SET run_on = run_on \
        WHERE version = (SELECT min(version) FROM __diesel_schema_migrations); \
      COMMIT";
@@ -61,7 +61,7 @@ impl WriteCheck {
     /// among others.
     pub(crate) fn run(&self, connection: &mut AnyConnection, url: &DatabaseUrl) -> Result<(), Error> {
         if let AnyConnection::Postgres(connection) = connection {
-            connection.batch_execute(REFUSE_READ_ONLY)?;
+            connection.batch_execute(CHECK_READ_WRITE_SQL)?;
         }
         let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(Outcome { at, failure }) = last {
@@ -91,7 +91,7 @@ fn write_postgres(connection: &mut diesel::PgConnection) -> Result<(), Error> {
         sqlstate: String,
     }
     let row: Row = connection.build_transaction().run(|connection| {
-        connection.batch_execute(WRITE_POSTGRES)?;
+        connection.batch_execute(WRITE_POSTGRES_SQL)?;
         sql_query("SELECT current_setting('doorward.write_check') AS sqlstate").get_result(connection)
     })?;
     match row.sqlstate.as_str() {
@@ -105,7 +105,7 @@ fn write_postgres(connection: &mut diesel::PgConnection) -> Result<(), Error> {
 
 fn write_sqlite(connection: &mut diesel::SqliteConnection, path: &Path) -> Result<(), Error> {
     write_file(path)?;
-    let written = connection.batch_execute(WRITE_SQLITE);
+    let written = connection.batch_execute(WRITE_SQLITE_SQL);
     if written.is_err() {
         // Fails where the transaction has not begun, or SQLite has ended it.
         let _ = connection.batch_execute("ROLLBACK");

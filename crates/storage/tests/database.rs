@@ -137,7 +137,7 @@ fn empty_databases() -> Vec<DatabaseUrl> {
 #[test]
 fn four_that_migrate_at_once_migrate_once_and_a_newer_database_is_refused() {
     for url in empty_databases() {
-        assert!(matches!(check(&url, &MIGRATIONS), Err(Error::Outdated(_))));
+        assert!(matches!(check(&url, &MIGRATIONS), Err(Error::SchemaOutdated(_))));
         let url = Arc::new(url);
         let threads: Vec<_> = (0..4)
             .map(|_| {
@@ -157,8 +157,8 @@ fn four_that_migrate_at_once_migrate_once_and_a_newer_database_is_refused() {
                 )
             }))
             .unwrap();
-        assert!(matches!(check(&url, &MIGRATIONS), Err(Error::Newer(unknown)) if unknown == "9999"));
-        assert!(matches!(migrate(&url, &MIGRATIONS), Err(Error::Newer(_))));
+        assert!(matches!(check(&url, &MIGRATIONS), Err(Error::SchemaTooNew(unknown)) if unknown == "9999"));
+        assert!(matches!(migrate(&url, &MIGRATIONS), Err(Error::SchemaTooNew(_))));
     }
 }
 

@@ -236,7 +236,7 @@ fn a_database_that_is_not_utf_8_is_refused_by_name_and_left_as_it_is() {
     for (url, encoding) in [(postgres, "LATIN1"), (sqlite, "UTF-16le")] {
         for refused in [migrate(&url, &MIGRATIONS).map(drop), check(&url, &MIGRATIONS)] {
             let error = refused.unwrap_err();
-            assert!(matches!(&error, Error::Unsuitable(text) if text.contains(encoding)), "{error:?}");
+            assert!(matches!(&error, Error::Incompatible(text) if text.contains(encoding)), "{error:?}");
         }
     }
 }

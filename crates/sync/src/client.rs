@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer, ser::Error};
 use serde_json::json;
 use socketioxide::{SendError, SocketError, extract::SocketRef};
 
-use crate::line::HangUp;
+use crate::line::CloseHandle;
 
 /// Arguments for an event without arguments.
 const NO_ARGUMENTS: [(); 0] = [];
@@ -19,7 +19,7 @@ const NO_ARGUMENTS: [(); 0] = [];
 pub(crate) struct Client {
     socket: SocketRef,
     /// Of its connection; absent when nobody can.
-    pub(crate) hang_up: Option<HangUp>,
+    pub(crate) hang_up: Option<CloseHandle>,
     login: Mutex<Arc<Login>>,
     following: Mutex<Following>,
     /// An `init` has not been answered yet.
@@ -27,7 +27,7 @@ pub(crate) struct Client {
     /// Held by an `init` until what follows its answer is done, too.
     pub(crate) starting: tokio::sync::Mutex<()>,
     pub(crate) is_renewing: AtomicBool,
-    end: Mutex<Option<End>>,
+    end: Mutex<Option<EndReason>>,
 }
 
 /// Whether the socket receives events of the feed.
@@ -48,17 +48,17 @@ pub(crate) struct Login {
 
 /// Why a socket is to be disconnected, and what it is told before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum EndReason {
     /// `authorization` with null.
     Denied,
     /// Nothing.
     Quiet,
     /// It was told, and is to be disconnected still.
-    Told,
+    FeedEvent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Sent {
+pub(crate) enum SendOutcome {
     Done,
     /// There is no room.
     Full,
@@ -120,13 +120,13 @@ impl Client {
             return;
         }
         let mut following = lock(&self.following);
-        if following.is_expired && self.emit("cursor_expired", &NO_ARGUMENTS) != Sent::Full {
+        if following.is_expired && self.emit("cursor_expired", &NO_ARGUMENTS) != SendOutcome::Full {
             following.is_expired = false;
         }
     }
 
     /// Nothing but the end is to be sent from now on. The first reason counts.
-    pub(crate) fn end(&self, end: End) {
+    pub(crate) fn end(&self, end: EndReason) {
         lock(&self.end).get_or_insert(end);
     }
 
@@ -134,28 +134,28 @@ impl Client {
         lock(&self.end).is_some()
     }
 
-    pub(crate) fn sent(&self, result: Result<(), SendError>) -> Sent {
+    pub(crate) fn sent(&self, result: Result<(), SendError>) -> SendOutcome {
         sent(result.err().as_ref())
     }
 
-    pub(crate) fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> Sent {
+    pub(crate) fn emit<T: Serialize + ?Sized>(&self, event: &str, data: &T) -> SendOutcome {
         sent(self.socket.emit(event, data).err().as_ref())
     }
 
     /// Whether something could be sent. The socket looks for room before it looks at the data, and this can't be written.
-    pub(crate) fn probe(&self) -> Sent {
-        sent(self.socket.emit("", &Unwritable).err().as_ref())
+    pub(crate) fn probe(&self) -> SendOutcome {
+        sent(self.socket.emit("", &Unserializable).err().as_ref())
     }
 
     /// As far as there is room for it; to be called again until the socket is gone.
     pub(crate) fn finish(&self) {
         let Some(end) = *lock(&self.end) else { return };
         let sent = match end {
-            End::Denied => self.emit("authorization", &json!({"JWT": null})),
-            End::Quiet | End::Told => Sent::Done,
+            EndReason::Denied => self.emit("authorization", &json!({"JWT": null})),
+            EndReason::Quiet | EndReason::FeedEvent => SendOutcome::Done,
         };
-        if sent != Sent::Full {
-            *lock(&self.end) = Some(End::Told);
+        if sent != SendOutcome::Full {
+            *lock(&self.end) = Some(EndReason::FeedEvent);
             // Without room it stays; the heartbeat, which needs room as well, then ends the connection.
             let _ = self.socket.clone().disconnect();
         }
@@ -166,17 +166,17 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn sent(error: Option<&SendError>) -> Sent {
+fn sent(error: Option<&SendError>) -> SendOutcome {
     match error {
-        None | Some(SendError::Serialize(_)) => Sent::Done,
-        Some(SendError::Socket(SocketError::InternalChannelFull)) => Sent::Full,
-        Some(SendError::Socket(SocketError::Closed)) => Sent::Closed,
+        None | Some(SendError::Serialize(_)) => SendOutcome::Done,
+        Some(SendError::Socket(SocketError::InternalChannelFull)) => SendOutcome::Full,
+        Some(SendError::Socket(SocketError::Closed)) => SendOutcome::Closed,
     }
 }
 
-struct Unwritable;
+struct Unserializable;
 
-impl Serialize for Unwritable {
+impl Serialize for Unserializable {
     fn serialize<S: Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
         Err(S::Error::custom("not to be sent"))
     }

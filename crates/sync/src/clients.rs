@@ -11,7 +11,7 @@ use socketioxide::socket::Sid;
 use crate::{client::Client, sockets::MAX_SOCKETS};
 
 /// Sockets of one user: half of all places, so that nobody takes all of them.
-const MAX_OF_USER: usize = MAX_SOCKETS / 2;
+const MAX_SOCKETS_PER_USER: usize = MAX_SOCKETS / 2;
 
 #[derive(Default)]
 pub(crate) struct Clients(RwLock<Connected>);
@@ -29,7 +29,7 @@ impl Clients {
 
     /// Whether somebody has as many as one may have.
     pub(crate) fn is_full_for(&self, user: Gid) -> bool {
-        self.read().counts.get(&user).is_some_and(|count| *count >= MAX_OF_USER)
+        self.read().counts.get(&user).is_some_and(|count| *count >= MAX_SOCKETS_PER_USER)
     }
 
     pub(crate) fn find(&self, sid: Sid) -> Option<Arc<Client>> {

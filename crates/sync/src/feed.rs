@@ -11,10 +11,10 @@ use doorward_rpc::{
 use tokio::sync::mpsc;
 
 use crate::{
-    client::{Client, End, Sent},
-    host::{Host, Standing, Start},
-    hub::{Call, Hub, Synced},
-    row::{Row, Told},
+    client::{Client, EndReason, SendOutcome},
+    host::{Host, Subscription, TokenStatus},
+    hub::{Hub, SyncCall, SyncPage},
+    row::{EventRow, FeedEvent},
 };
 
 /// Rows in one event.
@@ -23,15 +23,15 @@ const MAX_ROWS: usize = 1000;
 const PAUSE: Duration = Duration::from_millis(250);
 const MAX_DOUBLINGS: u32 = 4;
 
-pub(crate) enum Input {
+pub(crate) enum DispatcherInput {
     /// News of the stream of notices, and its position.
-    Heard(Vec<Told>, i64),
+    Heard(Vec<FeedEvent>, i64),
     /// The stream can't go on from where it was.
     Lost,
-    Start {
+    Subscription {
         id: u64,
         client: Arc<Client>,
-        start: Start,
+        start: Subscription,
     },
     Stop(u64),
     Answered {
@@ -44,7 +44,7 @@ pub(crate) enum Input {
 pub(crate) struct Feed {
     host: Arc<dyn Host>,
     directory: Channel,
-    inputs: mpsc::Sender<Input>,
+    inputs: mpsc::Sender<DispatcherInput>,
     hub: Hub,
     clients: HashMap<u64, Arc<Client>>,
     /// Calls that failed since one was answered.
@@ -52,11 +52,11 @@ pub(crate) struct Feed {
 }
 
 impl Feed {
-    pub(crate) fn new(host: Arc<dyn Host>, directory: Channel, inputs: mpsc::Sender<Input>) -> Self {
+    pub(crate) fn new(host: Arc<dyn Host>, directory: Channel, inputs: mpsc::Sender<DispatcherInput>) -> Self {
         Self { host, directory, inputs, hub: Hub::new(), clients: HashMap::new(), failures: 0 }
     }
 
-    pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<Input>) {
+    pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<DispatcherInput>) {
         while let Some(input) = inputs.recv().await {
             self.take(input);
             while let Some(call) = self.hub.next_call() {
@@ -65,34 +65,34 @@ impl Feed {
         }
     }
 
-    fn take(&mut self, input: Input) {
+    fn take(&mut self, input: DispatcherInput) {
         match input {
-            Input::Heard(notices, position) => {
+            DispatcherInput::Heard(notices, position) => {
                 for (id, rows) in self.hub.hear(notices, position) {
                     self.tell(id, &rows);
                 }
             }
-            Input::Lost => self.hub.lose(),
-            Input::Start { id, client, start } => {
+            DispatcherInput::Lost => self.hub.lose(),
+            DispatcherInput::Subscription { id, client, start } => {
                 let user = client.login().claims.sub;
                 self.clients.insert(id, client);
                 let rows = self.hub.start(id, user, start);
                 self.tell(id, &rows);
             }
-            Input::Stop(id) => self.stop(id),
-            Input::Answered { id, answer: Ok(answer) } => {
+            DispatcherInput::Stop(id) => self.stop(id),
+            DispatcherInput::Answered { id, answer: Ok(answer) } => {
                 self.failures = 0;
                 self.answered(id, answer);
             }
-            Input::Answered { id, answer: Err(status) } => self.failed(id, &status),
-            Input::Retry(id) => self.hub.retry(id),
+            DispatcherInput::Answered { id, answer: Err(status) } => self.failed(id, &status),
+            DispatcherInput::Retry(id) => self.hub.retry(id),
         }
     }
 
     fn answered(&mut self, id: u64, answer: SyncResponse) {
         let SyncResponse { rows, has_more, position, audiences: scopes } = answer;
-        let rows = rows.into_iter().map(|row| Arc::new(Row::from(row))).collect();
-        let outcome = self.hub.answered(id, Synced { rows, has_more, position, scopes });
+        let rows = rows.into_iter().map(|row| Arc::new(EventRow::from(row))).collect();
+        let outcome = self.hub.answered(id, SyncPage { rows, has_more, position, scopes });
         self.tell(id, &outcome.rows);
         if outcome.is_paused {
             self.retry_later(id);
@@ -105,7 +105,7 @@ impl Feed {
         let failure = RpcError::sent_in(status).unwrap_or_else(RpcError::unavailable);
         match failure.code {
             ErrorCode::Unprocessable => self.expire(id),
-            ErrorCode::Unauthenticated | ErrorCode::UnknownUser => self.end(id, End::Denied),
+            ErrorCode::Unauthenticated | ErrorCode::UnknownUser => self.end(id, EndReason::Denied),
             ErrorCode::Forbidden => {
                 if self.hub.leave_project(id) {
                     self.hub.retry(id);
@@ -132,11 +132,11 @@ impl Feed {
         let inputs = self.inputs.clone();
         tokio::spawn(async move {
             tokio::time::sleep(pause).await;
-            let _ = inputs.send(Input::Retry(id)).await;
+            let _ = inputs.send(DispatcherInput::Retry(id)).await;
         });
     }
 
-    fn call(&self, call: Call) {
+    fn call(&self, call: SyncCall) {
         let mut client = DirectoryClient::new(self.directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let inputs = self.inputs.clone();
         let request = SyncRequest {
@@ -148,29 +148,29 @@ impl Feed {
         };
         tokio::spawn(async move {
             let answer = client.sync(request).await.map(tonic::Response::into_inner);
-            let _ = inputs.send(Input::Answered { id: call.listener, answer }).await;
+            let _ = inputs.send(DispatcherInput::Answered { id: call.listener, answer }).await;
         });
     }
 
     /// Not if it has asked anew since; nor if the token is good no more: then the sweep ends the socket, and says why.
-    fn tell(&mut self, id: u64, rows: &[Arc<Row>]) {
+    fn tell(&mut self, id: u64, rows: &[Arc<EventRow>]) {
         let Some(client) = self.clients.get(&id).filter(|_| !rows.is_empty()).cloned() else { return };
         let may_know = match self.host.standing(&client.login().claims) {
-            Standing::Good | Standing::Due => client.is_listener(id) && !client.is_ending(),
-            Standing::Dead | Standing::Unknown => false,
+            TokenStatus::Valid | TokenStatus::RenewalDue => client.is_listener(id) && !client.is_ending(),
+            TokenStatus::Invalid | TokenStatus::Unknown => false,
         };
         if !may_know {
             return self.stop(id);
         }
         for rows in rows.chunks(MAX_ROWS) {
-            let rows: Vec<&Row> = rows.iter().map(AsRef::as_ref).collect();
+            let rows: Vec<&EventRow> = rows.iter().map(AsRef::as_ref).collect();
             match client.emit("sync", &rows) {
-                Sent::Done => {}
-                Sent::Full => {
+                SendOutcome::Done => {}
+                SendOutcome::Full => {
                     metrics::counter!("doorward_slow_sockets_total").increment(1);
                     return self.expire(id);
                 }
-                Sent::Closed => return self.stop(id),
+                SendOutcome::Closed => return self.stop(id),
             }
         }
     }
@@ -182,7 +182,7 @@ impl Feed {
         self.stop(id);
     }
 
-    fn end(&mut self, id: u64, end: End) {
+    fn end(&mut self, id: u64, end: EndReason) {
         if let Some(client) = self.clients.get(&id) {
             client.end(end);
         }

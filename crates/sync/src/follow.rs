@@ -11,14 +11,14 @@ use doorward_rpc::{
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{feed::Input, row::Told};
+use crate::{feed::DispatcherInput, row::FeedEvent};
 
 const PAUSE: Duration = Duration::from_millis(300);
 /// The directory sends a heartbeat each second; without one for longer, the connection is given up.
-const SILENCE: Duration = Duration::from_secs(5);
+const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
 
-pub(crate) async fn run(directory: Channel, inputs: mpsc::Sender<Input>, shutdown: CancellationToken) {
-    let mut place = Place { cursor: None, is_heard: false };
+pub(crate) async fn run(directory: Channel, inputs: mpsc::Sender<DispatcherInput>, shutdown: CancellationToken) {
+    let mut place = StreamPosition { cursor: None, is_heard: false };
     let mut is_logged = false;
     let follow = async {
         loop {
@@ -35,38 +35,42 @@ pub(crate) async fn run(directory: Channel, inputs: mpsc::Sender<Input>, shutdow
     shutdown.run_until_cancelled(follow).await;
 }
 
-struct Place {
+struct StreamPosition {
     /// Up to here all was heard.
     cursor: Option<i64>,
     /// The stream has said something, if only that it is there.
     is_heard: bool,
 }
 
-async fn listen(directory: &Channel, inputs: &mpsc::Sender<Input>, place: &mut Place) -> Result<(), String> {
+async fn listen(
+    directory: &Channel,
+    inputs: &mpsc::Sender<DispatcherInput>,
+    place: &mut StreamPosition,
+) -> Result<(), String> {
     let mut client = DirectoryClient::new(directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let silent = |_| "silence".to_owned();
-    let stream = tokio::time::timeout(SILENCE, client.watch_events(WatchEventsRequest { cursor: place.cursor }));
+    let stream = tokio::time::timeout(STREAM_TIMEOUT, client.watch_events(WatchEventsRequest { cursor: place.cursor }));
     let mut stream = match stream.await.map_err(silent)? {
         Ok(stream) => stream.into_inner(),
         Err(status) => return Err(refused(&status, inputs, place).await),
     };
     loop {
-        let message = match tokio::time::timeout(SILENCE, stream.message()).await.map_err(silent)? {
+        let message = match tokio::time::timeout(STREAM_TIMEOUT, stream.message()).await.map_err(silent)? {
             Ok(Some(message)) => message,
             Ok(None) => return Ok(()),
             Err(status) => return Err(refused(&status, inputs, place).await),
         };
-        *place = Place { cursor: Some(message.cursor), is_heard: true };
-        let notices = message.events.into_iter().map(Told::from).collect();
-        inputs.send(Input::Heard(notices, message.cursor)).await.map_err(|_| "the end".to_owned())?;
+        *place = StreamPosition { cursor: Some(message.cursor), is_heard: true };
+        let notices = message.events.into_iter().map(FeedEvent::from).collect();
+        inputs.send(DispatcherInput::Heard(notices, message.cursor)).await.map_err(|_| "the end".to_owned())?;
     }
 }
 
 /// What the directory doesn't keep any more can't be gone on from: then the stream begins anew, in the present.
-async fn refused(status: &tonic::Status, inputs: &mpsc::Sender<Input>, place: &mut Place) -> String {
+async fn refused(status: &tonic::Status, inputs: &mpsc::Sender<DispatcherInput>, place: &mut StreamPosition) -> String {
     let Some(RpcError { code, .. }) = RpcError::sent_in(status) else { return format!("{:?}", status.code()) };
     if matches!(code, ErrorCode::Unprocessable | ErrorCode::InvalidRequest) && place.cursor.take().is_some() {
-        let _ = inputs.send(Input::Lost).await;
+        let _ = inputs.send(DispatcherInput::Lost).await;
     }
     code.to_string()
 }
@@ -89,12 +93,12 @@ mod tests {
         ];
         for (status, reason, is_given_up) in cases {
             let (inputs, mut received) = mpsc::channel(8);
-            let mut place = Place { cursor: Some(7), is_heard: true };
+            let mut place = StreamPosition { cursor: Some(7), is_heard: true };
             assert_eq!(refused(&status, &inputs, &mut place).await, reason);
             assert_eq!(place.cursor.is_none(), is_given_up, "{reason}");
-            assert_eq!(matches!(received.try_recv(), Ok(Input::Lost)), is_given_up, "{reason}");
+            assert_eq!(matches!(received.try_recv(), Ok(DispatcherInput::Lost)), is_given_up, "{reason}");
             // A stream that began in the present has no cursor to give up.
-            let mut place = Place { cursor: None, is_heard: false };
+            let mut place = StreamPosition { cursor: None, is_heard: false };
             assert_eq!(refused(&status, &inputs, &mut place).await, reason);
             assert!(received.try_recv().is_err(), "{reason}");
         }

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// When the token is not to be believed, or nobody can say.
-    fn check(&self, token: &str) -> Result<Claims, Refusal>;
+    fn check(&self, token: &str) -> Result<Claims, TokenError>;
 
     /// Of claims that were believed once; cheap.
-    fn standing(&self, claims: &Claims) -> Standing;
+    fn standing(&self, claims: &Claims) -> TokenStatus;
 
     /// Counts the changes of the signing keys: after one, a token may be good no more.
     fn keys_generation(&self) -> u64;
@@ -20,7 +20,7 @@ pub trait Host: Send + Sync + 'static {
     fn renew(&self, token: String) -> BoxFuture<'_, Result<String, RpcError>>;
 
     /// What `POST /sync/get` would answer. No parameters: they were no JSON object.
-    fn sync<'a>(&'a self, claims: &'a Claims, parameters: Option<Map<String, Value>>) -> BoxFuture<'a, Answer>;
+    fn sync<'a>(&'a self, claims: &'a Claims, parameters: Option<Map<String, Value>>) -> BoxFuture<'a, InitResponse>;
 
     /// The whole envelope of something that went wrong.
     fn envelope(&self, failure: &RpcError) -> Value;
@@ -28,33 +28,33 @@ pub trait Host: Send + Sync + 'static {
 
 /// Why somebody may not connect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Refusal {
+pub enum TokenError {
     /// The token is not to be believed.
-    Denied,
+    Invalid,
     /// Auth isn't heard of: nobody can say.
-    Unknown,
+    Unavailable,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
-    Good,
+pub enum TokenStatus {
+    Valid,
     /// Good, and to be renewed.
-    Due,
+    RenewalDue,
     /// Revoked, or run out.
-    Dead,
+    Invalid,
     /// Auth isn't heard of: nobody can say.
     Unknown,
 }
 
-pub struct Answer {
+pub struct InitResponse {
     pub envelope: Value,
     /// Where the events go on; absent when the answer is a refusal.
-    pub start: Option<Start>,
+    pub start: Option<Subscription>,
 }
 
 /// From where a socket is told more, and of what.
 #[derive(Debug, Clone)]
-pub struct Start {
+pub struct Subscription {
     pub feeds: Feeds,
     /// As in the directory's answer, which was asked for scopes.
     pub position: i64,

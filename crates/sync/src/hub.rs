@@ -9,28 +9,28 @@ use std::{
 use doorward_domain::Gid;
 
 use crate::{
-    host::{Feeds, Start},
-    ring::Ring,
-    row::{Feed, Row, Told},
-    scopes::{ALL, Scopes},
+    host::{Feeds, Subscription},
+    ring::EventBuffer,
+    row::{EventRow, Feed, FeedEvent},
+    scopes::{Audiences, EVERYONE},
 };
 
 /// Calls of Sync under way at once.
 pub(crate) const MAX_CALLS: usize = 16;
 /// About 3 MB.
-const MAX_NOTICES: usize = 10_000;
+const MAX_RECENT_EVENTS: usize = 10_000;
 
 pub(crate) struct Hub {
-    listeners: HashMap<u64, Listener>,
-    scopes: Scopes,
+    listeners: HashMap<u64, Subscriber>,
+    scopes: Audiences,
     /// None until the stream of notices has begun.
-    ring: Option<Ring>,
+    ring: Option<EventBuffer>,
     /// Who is to be asked for, first come first served.
     queue: VecDeque<u64>,
     calls: usize,
 }
 
-struct Listener {
+struct Subscriber {
     user: Gid,
     feeds: Feeds,
     /// Everything up to here was told, and was not to be told.
@@ -44,43 +44,43 @@ enum State {
     /// Has all up to the position of the stream, and is told what comes.
     Live,
     /// As live, once the stream has begun.
-    Ready,
+    AwaitingStream,
     /// To be asked for.
     Queued,
     /// Asked for.
-    Asked,
+    Syncing,
     /// To be asked for after a pause.
     Paused,
 }
 
 /// To be told to a listener.
-pub(crate) type Telling = (u64, Vec<Arc<Row>>);
+pub(crate) type Delivery = (u64, Vec<Arc<EventRow>>);
 
 /// A call of Sync that is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Call {
+pub(crate) struct SyncCall {
     pub(crate) listener: u64,
     pub(crate) user: Gid,
     pub(crate) feeds: Feeds,
 }
 
 /// An answer of Sync.
-pub(crate) struct Synced {
-    pub(crate) rows: Vec<Arc<Row>>,
+pub(crate) struct SyncPage {
+    pub(crate) rows: Vec<Arc<EventRow>>,
     pub(crate) has_more: bool,
     pub(crate) position: i64,
     pub(crate) scopes: Vec<String>,
 }
 
 /// What follows from an answer.
-pub(crate) struct Outcome {
-    pub(crate) rows: Vec<Arc<Row>>,
+pub(crate) struct SyncOutcome {
+    pub(crate) rows: Vec<Arc<EventRow>>,
     /// To be queued again, but not at once: the answer has brought nothing.
     pub(crate) is_paused: bool,
 }
 
-impl Listener {
-    fn wants(&self, row: &Row) -> bool {
+impl Subscriber {
+    fn wants(&self, row: &EventRow) -> bool {
         let from = match row.feed {
             Feed::Global => self.feeds.cc_cursor,
             Feed::Project => self.feeds.cursor,
@@ -89,7 +89,7 @@ impl Listener {
     }
 
     /// Whether a notice that came after `position` calls for a Sync; else its row, if it is new, is added.
-    fn hears(&mut self, notice: &Told, rows: &mut Vec<Arc<Row>>) -> bool {
+    fn hears(&mut self, notice: &FeedEvent, rows: &mut Vec<Arc<EventRow>>) -> bool {
         if notice.cursor <= self.position {
             return false;
         }
@@ -121,21 +121,21 @@ impl Listener {
 
 impl Hub {
     pub(crate) fn new() -> Self {
-        Self { listeners: HashMap::new(), scopes: Scopes::default(), ring: None, queue: VecDeque::new(), calls: 0 }
+        Self { listeners: HashMap::new(), scopes: Audiences::default(), ring: None, queue: VecDeque::new(), calls: 0 }
     }
 
     /// What is to be told at once: notices that have come since the answer that it starts with.
-    pub(crate) fn start(&mut self, id: u64, user: Gid, start: Start) -> Vec<Arc<Row>> {
-        let listener = Listener {
+    pub(crate) fn start(&mut self, id: u64, user: Gid, start: Subscription) -> Vec<Arc<EventRow>> {
+        let listener = Subscriber {
             user,
             feeds: start.feeds,
             position: start.position,
             scopes: Box::default(),
-            state: State::Asked,
+            state: State::Syncing,
         };
         self.listeners.insert(id, listener);
-        let Start { has_more, position, scopes, .. } = start;
-        self.take_over(id, Synced { rows: Vec::new(), has_more, position, scopes }, true).rows
+        let Subscription { has_more, position, scopes, .. } = start;
+        self.take_over(id, SyncPage { rows: Vec::new(), has_more, position, scopes }, true).rows
     }
 
     pub(crate) fn stop(&mut self, id: u64) {
@@ -145,15 +145,15 @@ impl Hub {
     }
 
     /// News of the stream: what each is to be told.
-    pub(crate) fn hear(&mut self, notices: Vec<Told>, position: i64) -> Vec<Telling> {
+    pub(crate) fn hear(&mut self, notices: Vec<FeedEvent>, position: i64) -> Vec<Delivery> {
         let Some(ring) = &mut self.ring else {
             self.begin(position);
             return Vec::new();
         };
-        let mut tellings: HashMap<u64, Vec<Arc<Row>>> = HashMap::new();
+        let mut tellings: HashMap<u64, Vec<Arc<EventRow>>> = HashMap::new();
         let heard = ring.position();
         for notice in notices.iter().filter(|notice| notice.cursor > heard) {
-            if &*notice.scope == ALL {
+            if &*notice.scope == EVERYONE {
                 for (id, listener) in &mut self.listeners {
                     tell(*id, listener, notice, (&mut tellings, &mut self.queue));
                 }
@@ -170,9 +170,9 @@ impl Hub {
 
     /// The stream begins here: what was before is unknown.
     fn begin(&mut self, position: i64) {
-        self.ring = Some(Ring::new(position, MAX_NOTICES));
+        self.ring = Some(EventBuffer::new(position, MAX_RECENT_EVENTS));
         for (id, listener) in &mut self.listeners {
-            if listener.state != State::Ready {
+            if listener.state != State::AwaitingStream {
                 continue;
             }
             if listener.position < position {
@@ -189,26 +189,26 @@ impl Hub {
         let Some(ring) = self.ring.take() else { return };
         for listener in self.listeners.values_mut().filter(|listener| listener.state == State::Live) {
             listener.position = listener.position.max(ring.position());
-            listener.state = State::Ready;
+            listener.state = State::AwaitingStream;
         }
     }
 
     /// The next call to make, if there may be one.
-    pub(crate) fn next_call(&mut self) -> Option<Call> {
+    pub(crate) fn next_call(&mut self) -> Option<SyncCall> {
         while self.calls < MAX_CALLS {
             let id = self.queue.pop_front()?;
             let Some(listener) = self.listeners.get_mut(&id).filter(|listener| listener.state == State::Queued) else {
                 continue;
             };
-            listener.state = State::Asked;
+            listener.state = State::Syncing;
             self.calls += 1;
-            return Some(Call { listener: id, user: listener.user, feeds: listener.feeds() });
+            return Some(SyncCall { listener: id, user: listener.user, feeds: listener.feeds() });
         }
         None
     }
 
     /// The answer to a call.
-    pub(crate) fn answered(&mut self, id: u64, synced: Synced) -> Outcome {
+    pub(crate) fn answered(&mut self, id: u64, synced: SyncPage) -> SyncOutcome {
         self.calls = self.calls.saturating_sub(1);
         self.take_over(id, synced, false)
     }
@@ -237,8 +237,8 @@ impl Hub {
         was_there && listener.feeds.cc_cursor.is_some()
     }
 
-    fn take_over(&mut self, id: u64, synced: Synced, is_start: bool) -> Outcome {
-        let nothing = Outcome { rows: Vec::new(), is_paused: false };
+    fn take_over(&mut self, id: u64, synced: SyncPage, is_start: bool) -> SyncOutcome {
+        let nothing = SyncOutcome { rows: Vec::new(), is_paused: false };
         let Some(listener) = self.listeners.get_mut(&id) else { return nothing };
         let mut rows = synced.rows;
         rows.retain(|row| listener.wants(row));
@@ -252,7 +252,7 @@ impl Hub {
             self.scopes.remove(id, &listener.scopes);
             listener.scopes = self.scopes.add(id, &synced.scopes);
             listener.state = match &self.ring {
-                None => State::Ready,
+                None => State::AwaitingStream,
                 Some(ring) => replay(listener, ring, &mut rows),
             };
         } else {
@@ -264,7 +264,7 @@ impl Hub {
         } else if listener.state == State::Queued {
             self.queue.push_back(id);
         }
-        Outcome { rows, is_paused }
+        SyncOutcome { rows, is_paused }
     }
 
     #[cfg(test)]
@@ -279,10 +279,10 @@ impl Hub {
 }
 
 /// What was told meanwhile, up to the first notice that calls for another Sync.
-fn replay(listener: &mut Listener, ring: &Ring, rows: &mut Vec<Arc<Row>>) -> State {
+fn replay(listener: &mut Subscriber, ring: &EventBuffer, rows: &mut Vec<Arc<EventRow>>) -> State {
     let Some(notices) = ring.since(listener.position) else { return State::Queued };
     for notice in notices {
-        let concerns = &*notice.scope == ALL || listener.scopes.contains(&notice.scope);
+        let concerns = &*notice.scope == EVERYONE || listener.scopes.contains(&notice.scope);
         if concerns && listener.hears(notice, rows) {
             return State::Queued;
         }
@@ -292,9 +292,9 @@ fn replay(listener: &mut Listener, ring: &Ring, rows: &mut Vec<Arc<Row>>) -> Sta
 
 fn tell(
     id: u64,
-    listener: &mut Listener,
-    notice: &Told,
-    (tellings, queue): (&mut HashMap<u64, Vec<Arc<Row>>>, &mut VecDeque<u64>),
+    listener: &mut Subscriber,
+    notice: &FeedEvent,
+    (tellings, queue): (&mut HashMap<u64, Vec<Arc<EventRow>>>, &mut VecDeque<u64>),
 ) {
     if listener.state == State::Live && listener.hears(notice, tellings.entry(id).or_default()) {
         listener.state = State::Queued;

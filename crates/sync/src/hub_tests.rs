@@ -12,34 +12,34 @@ const USERS: usize = 3;
 
 /// What happened under a cursor, which is its place in the log, from 1.
 #[derive(Debug, Clone)]
-enum Event {
-    /// Told in these scopes, under one cursor.
-    Row(Vec<u8>),
+enum FeedChange {
+    /// FeedEvent in these scopes, under one cursor.
+    EventRow(Vec<u8>),
     /// A user gains or loses a scope, and is told a row of their own; others may be told of it as well.
     Personal(usize, u8, Option<u8>),
 }
 
 #[derive(Debug, Clone)]
-enum Step {
-    Happen(Event),
+enum Operation {
+    Change(FeedChange),
     /// The stream tells what has happened, up to so many events less than all.
-    Hear(usize),
+    DeliverEvents(usize),
     /// Sync reads a snapshot for a call that waits, and at most so many rows of it; or fails.
-    Read(usize, Option<usize>),
+    ReadPage(usize, Option<usize>),
     /// The answer that was read arrives.
-    Answer(usize),
+    CompleteSync(usize),
     Retry,
-    Lose,
-    Start(usize, usize),
-    Stop(usize),
+    LoseStream,
+    Subscribe(usize, usize),
+    Unsubscribe(usize),
 }
 
 #[derive(Default)]
-struct World {
-    log: Vec<Event>,
+struct Scenario {
+    log: Vec<FeedChange>,
 }
 
-impl World {
+impl Scenario {
     fn head(&self) -> i64 {
         self.log.len() as i64
     }
@@ -49,12 +49,12 @@ impl World {
         let mut scopes = BTreeSet::from([user as u8]);
         for event in self.log.iter().take(at as usize) {
             match event {
-                Event::Personal(who, scope, _) if *who == user => {
+                FeedChange::Personal(who, scope, _) if *who == user => {
                     if !scopes.remove(scope) {
                         scopes.insert(*scope);
                     }
                 }
-                Event::Personal(..) | Event::Row(_) => {}
+                FeedChange::Personal(..) | FeedChange::EventRow(_) => {}
             }
         }
         scopes
@@ -65,25 +65,26 @@ impl World {
         let concerns = |cursor: &i64| {
             let scopes = self.scopes(user, cursor - 1);
             match &self.log[*cursor as usize - 1] {
-                Event::Row(told) => told.iter().any(|scope| scopes.contains(scope)),
-                Event::Personal(who, _, told) => *who == user || told.is_some_and(|scope| scopes.contains(&scope)),
+                FeedChange::EventRow(told) => told.iter().any(|scope| scopes.contains(scope)),
+                FeedChange::Personal(who, _, told) => *who == user || told.is_some_and(|scope| scopes.contains(&scope)),
             }
         };
         (from + 1..=to).filter(concerns).collect()
     }
 
-    fn notices(&self, from: i64, to: i64) -> Vec<Told> {
+    fn notices(&self, from: i64, to: i64) -> Vec<FeedEvent> {
         let mut notices = Vec::new();
         for cursor in from + 1..=to {
             let scope = |scope: u8| Arc::<str>::from(format!("s{scope}"));
             match &self.log[cursor as usize - 1] {
-                Event::Row(scopes) => {
-                    let told = scopes.iter().map(|one| Told { cursor, scope: scope(*one), row: Some(row(cursor)) });
+                FeedChange::EventRow(scopes) => {
+                    let told =
+                        scopes.iter().map(|one| FeedEvent { cursor, scope: scope(*one), row: Some(row(cursor)) });
                     notices.extend(told);
                 }
-                Event::Personal(who, _, told) => {
-                    notices.extend(told.map(|one| Told { cursor, scope: scope(one), row: Some(row(cursor)) }));
-                    notices.push(Told { cursor, scope: format!("u{who}").into(), row: None });
+                FeedChange::Personal(who, _, told) => {
+                    notices.extend(told.map(|one| FeedEvent { cursor, scope: scope(one), row: Some(row(cursor)) }));
+                    notices.push(FeedEvent { cursor, scope: format!("u{who}").into(), row: None });
                 }
             }
         }
@@ -96,8 +97,14 @@ impl World {
     }
 }
 
-fn row(cursor: i64) -> Arc<Row> {
-    Arc::new(Row { feed: Feed::Global, cursor, action: Action::Update, data_type: "t".into(), data_key: "k".into() })
+fn row(cursor: i64) -> Arc<EventRow> {
+    Arc::new(EventRow {
+        feed: Feed::Global,
+        cursor,
+        action: Action::Update,
+        data_type: "t".into(),
+        data_key: "k".into(),
+    })
 }
 
 fn gid(user: usize) -> Gid {
@@ -105,21 +112,21 @@ fn gid(user: usize) -> Gid {
 }
 
 /// A hub, and what each listener was told.
-struct Bench {
-    world: World,
+struct HubFixture {
+    world: Scenario,
     hub: Hub,
     stream: Option<i64>,
     told: BTreeMap<u64, (usize, i64, Vec<i64>)>,
-    calls: Vec<Call>,
-    read: Vec<(u64, Synced)>,
+    calls: Vec<SyncCall>,
+    read: Vec<(u64, SyncPage)>,
     paused: Vec<u64>,
     next: u64,
 }
 
-impl Bench {
+impl HubFixture {
     fn new() -> Self {
         Self {
-            world: World::default(),
+            world: Scenario::default(),
             hub: Hub::new(),
             stream: None,
             told: BTreeMap::new(),
@@ -130,7 +137,7 @@ impl Bench {
         }
     }
 
-    fn tell(&mut self, id: u64, rows: &[Arc<Row>]) {
+    fn tell(&mut self, id: u64, rows: &[Arc<EventRow>]) {
         if let Some((_, _, told)) = self.told.get_mut(&id) {
             told.extend(rows.iter().map(|row| row.cursor));
         }
@@ -164,14 +171,14 @@ impl Bench {
         }
     }
 
-    fn sync(&self, user: usize, from: i64, limit: usize) -> Synced {
+    fn sync(&self, user: usize, from: i64, limit: usize) -> SyncPage {
         let head = self.world.head();
         let mut rows = self.world.rows(user, from, head);
         let has_more = rows.len() > limit;
         rows.truncate(limit);
         let position = if has_more { rows.last().copied().unwrap_or(from) } else { head };
         let scopes = self.world.names(user, position);
-        Synced { rows: rows.into_iter().map(row).collect(), has_more, position, scopes }
+        SyncPage { rows: rows.into_iter().map(row).collect(), has_more, position, scopes }
     }
 
     fn answer(&mut self, which: usize) {
@@ -194,30 +201,30 @@ impl Bench {
 
     fn start(&mut self, user: usize, from: i64) {
         let from = from.min(self.world.head());
-        let Synced { rows, has_more, position, scopes } = self.sync(user, from, 4);
+        let SyncPage { rows, has_more, position, scopes } = self.sync(user, from, 4);
         let id = self.next;
         self.next += 1;
         self.told.insert(id, (user, from, Vec::new()));
         self.tell(id, &rows);
         // Things may happen between the answer of init and the start, as the steps in between say.
         let feeds = Feeds { cc_cursor: Some(from), project: None, cursor: None };
-        let rows = self.hub.start(id, gid(user), Start { feeds, position, has_more, scopes });
+        let rows = self.hub.start(id, gid(user), Subscription { feeds, position, has_more, scopes });
         self.tell(id, &rows);
     }
 
-    fn step(&mut self, step: Step) {
+    fn step(&mut self, step: Operation) {
         match step {
-            Step::Happen(event) => self.world.log.push(event),
-            Step::Hear(less) => self.hear(less),
-            Step::Read(which, limit) => self.read(which, limit),
-            Step::Answer(which) => self.answer(which),
-            Step::Retry => self.retry(),
-            Step::Lose => {
+            Operation::Change(event) => self.world.log.push(event),
+            Operation::DeliverEvents(less) => self.hear(less),
+            Operation::ReadPage(which, limit) => self.read(which, limit),
+            Operation::CompleteSync(which) => self.answer(which),
+            Operation::Retry => self.retry(),
+            Operation::LoseStream => {
                 self.hub.lose();
                 self.stream = None;
             }
-            Step::Start(user, from) => self.start(user, from as i64),
-            Step::Stop(which) => {
+            Operation::Subscribe(user, from) => self.start(user, from as i64),
+            Operation::Unsubscribe(which) => {
                 let id = self.told.keys().nth(which).copied();
                 if let Some(id) = id {
                     self.hub.stop(id);
@@ -242,24 +249,24 @@ impl Bench {
     }
 }
 
-fn event() -> impl Strategy<Value = Event> {
+fn event() -> impl Strategy<Value = FeedChange> {
     let scope = 0..6u8;
     prop_oneof![
-        3 => prop::collection::vec(scope.clone(), 1..3).prop_map(Event::Row),
-        1 => (0..USERS, 3..6u8, prop::option::of(scope)).prop_map(|(user, gained, told)| Event::Personal(user, gained, told)),
+        3 => prop::collection::vec(scope.clone(), 1..3).prop_map(FeedChange::EventRow),
+        1 => (0..USERS, 3..6u8, prop::option::of(scope)).prop_map(|(user, gained, told)| FeedChange::Personal(user, gained, told)),
     ]
 }
 
-fn step() -> impl Strategy<Value = Step> {
+fn step() -> impl Strategy<Value = Operation> {
     prop_oneof![
-        6 => event().prop_map(Step::Happen),
-        4 => (0..3usize).prop_map(Step::Hear),
-        4 => (0..8usize, prop::option::weighted(0.8, 1..5usize)).prop_map(|(which, limit)| Step::Read(which, limit)),
-        4 => (0..8usize).prop_map(Step::Answer),
-        2 => Just(Step::Retry),
-        1 => Just(Step::Lose),
-        2 => (0..USERS, 0..10usize).prop_map(|(user, from)| Step::Start(user, from)),
-        1 => (0..6usize).prop_map(Step::Stop),
+        6 => event().prop_map(Operation::Change),
+        4 => (0..3usize).prop_map(Operation::DeliverEvents),
+        4 => (0..8usize, prop::option::weighted(0.8, 1..5usize)).prop_map(|(which, limit)| Operation::ReadPage(which, limit)),
+        4 => (0..8usize).prop_map(Operation::CompleteSync),
+        2 => Just(Operation::Retry),
+        1 => Just(Operation::LoseStream),
+        2 => (0..USERS, 0..10usize).prop_map(|(user, from)| Operation::Subscribe(user, from)),
+        1 => (0..6usize).prop_map(Operation::Unsubscribe),
     ]
 }
 
@@ -268,7 +275,7 @@ proptest! {
 
     #[test]
     fn no_row_is_lost_repeated_or_told_out_of_turn(steps in prop::collection::vec(step(), 0..80)) {
-        let mut bench = Bench::new();
+        let mut bench = HubFixture::new();
         for step in steps {
             bench.step(step);
         }
@@ -285,9 +292,9 @@ proptest! {
 
 #[test]
 fn calls_are_bounded_and_made_in_turn() {
-    let mut bench = Bench::new();
+    let mut bench = HubFixture::new();
     for _ in 0..6 {
-        bench.step(Step::Happen(Event::Row(vec![0])));
+        bench.step(Operation::Change(FeedChange::EventRow(vec![0])));
     }
     for _ in 0..40 {
         bench.start(0, 0);
@@ -304,16 +311,16 @@ fn each_feed_is_told_from_its_own_cursor() {
     hub.hear(Vec::new(), 5);
     let project = Some(gid(9));
     let feeds = Feeds { cc_cursor: None, project, cursor: Some(4) };
-    hub.start(1, gid(0), Start { feeds, position: 5, has_more: false, scopes: vec!["p".into()] });
+    hub.start(1, gid(0), Subscription { feeds, position: 5, has_more: false, scopes: vec!["p".into()] });
     let told = |cursor, feed| {
-        let row = Row { feed, ..(*row(cursor)).clone() };
-        Told { cursor, scope: "p".into(), row: Some(Arc::new(row)) }
+        let row = EventRow { feed, ..(*row(cursor)).clone() };
+        FeedEvent { cursor, scope: "p".into(), row: Some(Arc::new(row)) }
     };
     let notices = vec![told(7, Feed::Project), told(9, Feed::Global), told(10, Feed::Project)];
     let tellings = hub.hear(notices, 10);
     let cursors: Vec<i64> = tellings[0].1.iter().map(|row| row.cursor).collect();
     assert_eq!((tellings.len(), cursors), (1, vec![7, 10]));
-    hub.hear(vec![Told { cursor: 12, scope: ALL.into(), row: None }], 12);
+    hub.hear(vec![FeedEvent { cursor: 12, scope: EVERYONE.into(), row: None }], 12);
     let call = hub.next_call().unwrap();
     assert_eq!(call.feeds, Feeds { cc_cursor: None, project, cursor: Some(11) });
     assert!(!hub.leave_project(1));

@@ -19,6 +19,6 @@ mod sessions;
 mod sockets;
 mod sweep;
 
-pub use host::{Answer, Feeds, Host, Refusal, Standing, Start};
-pub use row::Row;
+pub use host::{Feeds, Host, InitResponse, Subscription, TokenError, TokenStatus};
+pub use row::EventRow;
 pub use sockets::{PATH, Sockets};

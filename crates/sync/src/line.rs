@@ -22,7 +22,7 @@ use crate::{
 /// Of a client, over either transport.
 pub(crate) const MAX_MESSAGE_BYTES: u64 = 100_000;
 
-pub(crate) struct Line<IO> {
+pub(crate) struct UpgradedStream<IO> {
     io: IO,
     /// The head of the request, and what came with it.
     first: Bytes,
@@ -36,13 +36,13 @@ pub(crate) struct Line<IO> {
 
 /// Ends a connection; in the extensions of the request with which it began.
 #[derive(Clone, Default)]
-pub(crate) struct HangUp(pub(crate) CancellationToken);
+pub(crate) struct CloseHandle(pub(crate) CancellationToken);
 
-impl<IO> Line<IO> {
+impl<IO> UpgradedStream<IO> {
     pub(crate) fn new(
         io: IO,
         (head, rest): (&[u8], &[u8]),
-        hang_up: HangUp,
+        hang_up: CloseHandle,
         place: OwnedSemaphorePermit,
     ) -> Result<Self, TooLarge> {
         let mut frames = Frames::new(MAX_MESSAGE_BYTES);
@@ -58,7 +58,7 @@ impl<IO> Line<IO> {
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Line<IO> {
+impl<IO: AsyncRead + Unpin> AsyncRead for UpgradedStream<IO> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let line = self.get_mut();
         if line.first.has_remaining() {
@@ -84,7 +84,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Line<IO> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Line<IO> {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for UpgradedStream<IO> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.io).poll_write(context, bytes)
     }

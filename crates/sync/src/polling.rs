@@ -13,7 +13,7 @@ use hyper::service::Service;
 use serde::Deserialize;
 use socketioxide::socket::Sid;
 
-use crate::{line::HangUp, sessions::Session, sockets::Sockets};
+use crate::{line::CloseHandle, sessions::PollingSession, sockets::Sockets};
 
 /// Time that a poll has at a shutdown to be answered by a close packet.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
@@ -117,7 +117,7 @@ impl Sockets {
     }
 
     /// Finds the session of a handshake, if it names one.
-    fn check_handshake(&self, uri: &Uri, client: IpAddr) -> Result<Option<Arc<Session>>, EngineError> {
+    fn check_handshake(&self, uri: &Uri, client: IpAddr) -> Result<Option<Arc<PollingSession>>, EngineError> {
         if !has_pair(uri, "EIO=4") {
             return Err(EngineError::UnsupportedProtocol);
         }
@@ -132,8 +132,8 @@ impl Sockets {
         if !self.has_room_for_session() {
             return status(StatusCode::SERVICE_UNAVAILABLE);
         }
-        let session = Arc::new(Session::new(client));
-        request.extensions_mut().insert(HangUp::default());
+        let session = Arc::new(PollingSession::new(client));
+        request.extensions_mut().insert(CloseHandle::default());
         request.extensions_mut().insert(session.clone());
         let response = self.call(request).await;
         if let Some(sid) = opened(&response) {
@@ -143,7 +143,7 @@ impl Sockets {
     }
 
     /// A second poll of a session that is being polled ends the session: the first one is answered by a close packet.
-    async fn poll(&self, request: Request<Bytes>, sid: Sid, session: &Session) -> Response<Bytes> {
+    async fn poll(&self, request: Request<Bytes>, sid: Sid, session: &PollingSession) -> Response<Bytes> {
         let Some(_open) = session.open_poll() else {
             self.end(request.uri().clone(), sid, session).await;
             return EngineError::BadRequest.response();
@@ -156,7 +156,7 @@ impl Sockets {
     }
 
     /// Ends a session: an open poll is answered by a close packet.
-    async fn end(&self, uri: Uri, sid: Sid, session: &Session) {
+    async fn end(&self, uri: Uri, sid: Sid, session: &PollingSession) {
         session.closed.cancel();
         self.sessions.remove(sid);
         // For the engine this is a close packet of the client.

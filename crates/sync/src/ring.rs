@@ -2,17 +2,17 @@
 
 use std::collections::VecDeque;
 
-use crate::row::Told;
+use crate::row::FeedEvent;
 
-pub(crate) struct Ring {
-    notices: VecDeque<Told>,
+pub(crate) struct EventBuffer {
+    notices: VecDeque<FeedEvent>,
     /// All notices with a greater cursor, up to `position`, are here.
     from: i64,
     position: i64,
     max_notices: usize,
 }
 
-impl Ring {
+impl EventBuffer {
     pub(crate) const fn new(position: i64, max_notices: usize) -> Self {
         Self { notices: VecDeque::new(), from: position, position, max_notices }
     }
@@ -21,7 +21,7 @@ impl Ring {
         self.position
     }
 
-    pub(crate) fn push(&mut self, notices: Vec<Told>, position: i64) {
+    pub(crate) fn push(&mut self, notices: Vec<FeedEvent>, position: i64) {
         self.notices.extend(notices);
         while self.notices.len() > self.max_notices {
             if let Some(oldest) = self.notices.pop_front() {
@@ -32,7 +32,7 @@ impl Ring {
     }
 
     /// What was told after this cursor. None when some of it is gone.
-    pub(crate) fn since(&self, cursor: i64) -> Option<impl Iterator<Item = &Told>> {
+    pub(crate) fn since(&self, cursor: i64) -> Option<impl Iterator<Item = &FeedEvent>> {
         let first = self.notices.partition_point(|notice| notice.cursor <= cursor);
         (cursor >= self.from).then(|| self.notices.range(first..))
     }
@@ -42,17 +42,17 @@ impl Ring {
 mod tests {
     use super::*;
 
-    fn told(cursor: i64) -> Told {
-        Told { cursor, scope: "s".into(), row: None }
+    fn told(cursor: i64) -> FeedEvent {
+        FeedEvent { cursor, scope: "s".into(), row: None }
     }
 
-    fn cursors(ring: &Ring, since: i64) -> Option<Vec<i64>> {
+    fn cursors(ring: &EventBuffer, since: i64) -> Option<Vec<i64>> {
         ring.since(since).map(|notices| notices.map(|notice| notice.cursor).collect())
     }
 
     #[test]
     fn what_was_dropped_is_known_to_be() {
-        let mut ring = Ring::new(10, 3);
+        let mut ring = EventBuffer::new(10, 3);
         assert_eq!((cursors(&ring, 10), cursors(&ring, 9)), (Some(vec![]), None));
         ring.push(vec![told(11), told(12), told(12)], 13);
         assert_eq!(cursors(&ring, 11), Some(vec![12, 12]));

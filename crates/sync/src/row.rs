@@ -6,7 +6,7 @@ use doorward_rpc::directory::v1::{self as pb, Action, FeedKind, SyncRow};
 use serde::{Serialize, Serializer};
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Row {
+pub struct EventRow {
     #[serde(rename = "type")]
     pub feed: Feed,
     pub cursor: i64,
@@ -41,7 +41,7 @@ fn write_action<S: Serializer>(action: &Action, serializer: S) -> Result<S::Ok, 
     })
 }
 
-impl From<SyncRow> for Row {
+impl From<SyncRow> for EventRow {
     fn from(row: SyncRow) -> Self {
         Self {
             feed: row.feed().into(),
@@ -55,17 +55,17 @@ impl From<SyncRow> for Row {
 
 /// What is told in a scope.
 #[derive(Debug, Clone)]
-pub(crate) struct Told {
+pub(crate) struct FeedEvent {
     pub(crate) cursor: i64,
     pub(crate) scope: Arc<str>,
     /// Absent: it takes a Sync to know what it means to each user.
-    pub(crate) row: Option<Arc<Row>>,
+    pub(crate) row: Option<Arc<EventRow>>,
 }
 
-impl From<pb::FeedEvent> for Told {
+impl From<pb::FeedEvent> for FeedEvent {
     fn from(event: pb::FeedEvent) -> Self {
         let row = (!event.requires_sync).then(|| {
-            Arc::new(Row {
+            Arc::new(EventRow {
                 feed: event.feed().into(),
                 cursor: event.cursor,
                 action: event.action(),

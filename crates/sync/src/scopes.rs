@@ -6,15 +6,15 @@ use std::{
 };
 
 /// Concerns everybody.
-pub(crate) const ALL: &str = "all";
+pub(crate) const EVERYONE: &str = "all";
 
 /// The names are kept once, however many listen.
 #[derive(Default)]
-pub(crate) struct Scopes {
+pub(crate) struct Audiences {
     listeners: HashMap<Arc<str>, HashSet<u64>>,
 }
 
-impl Scopes {
+impl Audiences {
     pub(crate) fn add(&mut self, listener: u64, scopes: &[String]) -> Box<[Arc<str>]> {
         scopes.iter().map(|scope| self.add_one(listener, scope)).collect()
     }
@@ -40,7 +40,7 @@ impl Scopes {
         }
     }
 
-    /// Not for [`ALL`].
+    /// Not for [`EVERYONE`].
     pub(crate) fn listeners(&self, scope: &str) -> impl Iterator<Item = u64> {
         self.listeners.get(scope).into_iter().flatten().copied()
     }

@@ -24,7 +24,7 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    line::Line,
+    line::UpgradedStream,
     polling::{SessionId, status},
     sockets::Sockets,
 };
@@ -32,13 +32,13 @@ use crate::{
 /// What hyper needs at least; it is given back when the connection has become a WebSocket.
 const HEAD_BUFFER_BYTES: usize = 8192;
 /// Sessions that begin with polling, in a second. Each takes some memory until it has said who it is, or has not in time.
-const MAX_SESSIONS: u32 = 1000;
+const MAX_SESSIONS_PER_SECOND: u32 = 1000;
 
 /// What is asked for other paths: it isn't, by the gateway.
 #[derive(Clone)]
-pub(crate) struct Nothing;
+pub(crate) struct NotFoundService;
 
-impl<B> Service<Request<B>> for Nothing {
+impl<B> Service<Request<B>> for NotFoundService {
     type Response = Response<Full<Bytes>>;
     type Error = Infallible;
     type Future = Ready<Result<Self::Response, Infallible>>;
@@ -78,7 +78,9 @@ impl Sockets {
             SessionId::None | SessionId::Malformed => None,
         };
         let hang_up = client.and_then(|client| client.hang_up.clone()).unwrap_or_default();
-        let Ok(line) = Line::new(io, (written(head).as_bytes(), rest), hang_up.clone(), place) else { return };
+        let Ok(line) = UpgradedStream::new(io, (written(head).as_bytes(), rest), hang_up.clone(), place) else {
+            return;
+        };
         let service = self.service.clone();
         let service = service_fn(move |request| {
             let mut request = light(request);
@@ -106,7 +108,7 @@ impl Sockets {
             *window = (Instant::now(), 0);
         }
         window.1 += 1;
-        window.1 <= MAX_SESSIONS
+        window.1 <= MAX_SESSIONS_PER_SECOND
     }
 }
 

@@ -17,10 +17,10 @@ use tokio_util::sync::CancellationToken;
 
 /// The sessions of this process. The engine keeps each session alive, in the extensions of the request that opened it.
 #[derive(Default)]
-pub(crate) struct Sessions(Mutex<HashMap<Sid, Weak<Session>>>);
+pub(crate) struct PollingSessions(Mutex<HashMap<Sid, Weak<PollingSession>>>);
 
 /// One session that began with polling.
-pub(crate) struct Session {
+pub(crate) struct PollingSession {
     network: IpAddr,
     is_polled: AtomicBool,
     is_upgraded: AtomicBool,
@@ -29,9 +29,9 @@ pub(crate) struct Session {
 }
 
 /// The right to be the only open poll of a session.
-pub(crate) struct OpenPoll<'a>(&'a Session);
+pub(crate) struct OpenPoll<'a>(&'a PollingSession);
 
-impl Session {
+impl PollingSession {
     pub(crate) fn new(client: IpAddr) -> Self {
         Self {
             network: network(client),
@@ -58,13 +58,13 @@ impl Drop for OpenPoll<'_> {
     }
 }
 
-impl Sessions {
-    pub(crate) fn insert(&self, sid: Sid, session: &Arc<Session>) {
+impl PollingSessions {
+    pub(crate) fn insert(&self, sid: Sid, session: &Arc<PollingSession>) {
         self.lock().insert(sid, Arc::downgrade(session));
     }
 
     /// Finds a session of this client. The session of another client is as unknown as one that does not exist.
-    pub(crate) fn find(&self, sid: Sid, client: IpAddr) -> Option<Arc<Session>> {
+    pub(crate) fn find(&self, sid: Sid, client: IpAddr) -> Option<Arc<PollingSession>> {
         self.lock().get(&sid)?.upgrade().filter(|session| session.network == network(client))
     }
 
@@ -77,7 +77,7 @@ impl Sessions {
         self.lock().retain(|_, session| session.strong_count() > 0);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Sid, Weak<Session>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Sid, Weak<PollingSession>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -103,8 +103,8 @@ mod tests {
 
     #[test]
     fn a_session_is_found_by_its_own_client_alone_and_while_it_lives() {
-        let (sessions, sid) = (Sessions::default(), Sid::new());
-        let session = Arc::new(Session::new(address("2001:db8:1:2::1")));
+        let (sessions, sid) = (PollingSessions::default(), Sid::new());
+        let session = Arc::new(PollingSession::new(address("2001:db8:1:2::1")));
         sessions.insert(sid, &session);
         assert!(sessions.find(sid, address("2001:db8:1:2:ffff::9")).is_some());
         for foreign in ["2001:db8:1:3::1", "192.0.2.1"] {
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn one_poll_is_open_at_a_time_and_one_websocket_takes_over() {
-        let session = Session::new(address("192.0.2.1"));
+        let session = PollingSession::new(address("192.0.2.1"));
         let poll = session.open_poll();
         assert!(poll.is_some() && session.open_poll().is_none());
         drop(poll);

@@ -23,14 +23,14 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    client::{Client, End, Login, Sent},
+    client::{Client, EndReason, Login, SendOutcome},
     clients::Clients,
-    feed::{Feed, Input},
+    feed::{DispatcherInput, Feed},
     follow,
-    host::{Answer, Host, Refusal, Standing},
-    line::{HangUp, MAX_MESSAGE_BYTES},
-    serve::Nothing,
-    sessions::Sessions,
+    host::{Host, InitResponse, TokenError, TokenStatus},
+    line::{CloseHandle, MAX_MESSAGE_BYTES},
+    serve::NotFoundService,
+    sessions::PollingSessions,
     sweep,
 };
 
@@ -40,7 +40,7 @@ pub(crate) const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// For a new connection to say who it is.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// For a connection whose socket is gone.
-const LINGER: Duration = Duration::from_secs(5);
+const CLOSE_DELAY: Duration = Duration::from_secs(5);
 /// Packets that wait for a socket that doesn't read.
 const MAX_PACKETS: usize = 64;
 /// Most messages are a few bytes. It grows with the longest one, as the first, which has a token in it, and stays so.
@@ -48,28 +48,28 @@ const READ_BUFFER_BYTES: usize = 64;
 /// Also of connections that are WebSockets.
 pub(crate) const MAX_SOCKETS: usize = 20_000;
 /// Answers of `init` that are made at once.
-const MAX_INITS: usize = 32;
+const MAX_CONCURRENT_INITS: usize = 32;
 const MAX_INPUTS: usize = 1024;
 
 pub struct Sockets {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) clients: Clients,
-    pub(crate) sessions: Sessions,
+    pub(crate) sessions: PollingSessions,
     pub(crate) io: SocketIo,
-    pub(crate) service: SocketIoService<Nothing>,
+    pub(crate) service: SocketIoService<NotFoundService>,
     pub(crate) shutdown: CancellationToken,
     /// For connections that are WebSockets.
     pub(crate) places: Arc<Semaphore>,
     /// When a second began, and how many sessions have begun in it.
     pub(crate) new_sessions: Mutex<(Instant, u32)>,
-    inputs: mpsc::Sender<Input>,
+    inputs: mpsc::Sender<DispatcherInput>,
     inits: Semaphore,
     listeners: AtomicU64,
 }
 
 /// What a client says of itself when it connects.
 #[derive(Deserialize)]
-struct Auth {
+struct ConnectAuth {
     #[serde(rename = "JWT")]
     token: String,
 }
@@ -87,18 +87,18 @@ impl Sockets {
             .max_buffer_size(MAX_PACKETS)
             .max_payload(MAX_MESSAGE_BYTES)
             .ws_read_buffer_size(READ_BUFFER_BYTES)
-            .build_with_inner_svc(Nothing);
+            .build_with_inner_svc(NotFoundService);
         let sockets = Arc::new(Self {
             host: host.clone(),
             clients: Clients::default(),
-            sessions: Sessions::default(),
+            sessions: PollingSessions::default(),
             io,
             service,
             shutdown: shutdown.clone(),
             places: Arc::new(Semaphore::new(MAX_SOCKETS)),
             new_sessions: Mutex::new((Instant::now(), 0)),
             inputs: inputs.clone(),
-            inits: Semaphore::new(MAX_INITS),
+            inits: Semaphore::new(MAX_CONCURRENT_INITS),
             listeners: AtomicU64::new(1),
         });
         sockets.listen();
@@ -110,16 +110,16 @@ impl Sockets {
 
     fn listen(self: &Arc<Self>) {
         let (gate, sockets) = (self.clone(), self.clone());
-        let admit = async move |TryData(auth): TryData<Auth>| gate.admit(auth.ok().as_ref()).map(drop);
+        let admit = async move |TryData(auth): TryData<ConnectAuth>| gate.admit(auth.ok().as_ref()).map(drop);
         // Done when the future is made, before anything else of this socket is read.
-        let connected = move |socket: SocketRef, TryData(auth): TryData<Auth>| {
+        let connected = move |socket: SocketRef, TryData(auth): TryData<ConnectAuth>| {
             sockets.connected(socket, auth.ok().as_ref());
             std::future::ready(())
         };
         self.io.ns("/", connected.with(admit));
     }
 
-    fn admit(&self, auth: Option<&Auth>) -> Result<Login, &'static str> {
+    fn admit(&self, auth: Option<&ConnectAuth>) -> Result<Login, &'static str> {
         let auth = auth.ok_or("Permission denied")?;
         if self.clients.count() >= MAX_SOCKETS {
             return Err("Service unavailable");
@@ -127,12 +127,12 @@ impl Sockets {
         match self.host.check(&auth.token) {
             Ok(claims) if self.clients.is_full_for(claims.sub) => Err("Too many requests"),
             Ok(claims) => Ok(Login { token: auth.token.clone(), claims, renew_at: Instant::now() }),
-            Err(Refusal::Denied) => Err("Permission denied"),
-            Err(Refusal::Unknown) => Err("Service unavailable"),
+            Err(TokenError::Invalid) => Err("Permission denied"),
+            Err(TokenError::Unavailable) => Err("Service unavailable"),
         }
     }
 
-    fn connected(self: &Arc<Self>, socket: SocketRef, auth: Option<&Auth>) {
+    fn connected(self: &Arc<Self>, socket: SocketRef, auth: Option<&ConnectAuth>) {
         // Admitted a moment ago: it is refused only if the token has ended since.
         let Ok(login) = self.admit(auth) else {
             let _ = socket.disconnect();
@@ -152,7 +152,7 @@ impl Sockets {
 
     async fn gone(self: Arc<Self>, socket: &SocketRef) {
         let Some(client) = self.clients.remove(socket.id) else { return };
-        if let Some(HangUp(connection)) = client.hang_up.clone() {
+        if let Some(CloseHandle(connection)) = client.hang_up.clone() {
             tokio::spawn(self.clone().hang_up_later(socket.id, connection));
         }
         self.stop(client).await;
@@ -160,7 +160,7 @@ impl Sockets {
 
     /// Clients close their connection themselves, or have another socket over it.
     async fn hang_up_later(self: Arc<Self>, sid: Sid, connection: CancellationToken) {
-        tokio::time::sleep(LINGER).await;
+        tokio::time::sleep(CLOSE_DELAY).await;
         if self.clients.find(sid).is_none() {
             connection.cancel();
         }
@@ -168,13 +168,13 @@ impl Sockets {
 
     /// Whose rows nobody reads any more.
     pub(crate) async fn stop(self: Arc<Self>, client: Arc<Client>) {
-        client.end(End::Quiet);
+        client.end(EndReason::Quiet);
         self.silence(&client).await;
     }
 
     async fn silence(&self, client: &Client) {
         if let Some(listener) = client.set_listener(None) {
-            let _ = self.inputs.send(Input::Stop(listener)).await;
+            let _ = self.inputs.send(DispatcherInput::Stop(listener)).await;
         }
     }
 
@@ -184,8 +184,8 @@ impl Sockets {
         if client.is_asking.swap(true, Ordering::AcqRel) {
             let throttled = ack.send(&self.host.envelope(&RpcError::new(ErrorCode::Throttled)));
             // Each is answered, or the socket is disconnected.
-            if client.sent(throttled) == Sent::Full {
-                client.end(End::Quiet);
+            if client.sent(throttled) == SendOutcome::Full {
+                client.end(EndReason::Quiet);
             }
             return;
         }
@@ -195,35 +195,35 @@ impl Sockets {
         // Whoever has the answer may ask again.
         client.is_asking.store(false, Ordering::Release);
         match client.sent(ack.send(&answer.envelope)) {
-            Sent::Done => {}
-            Sent::Full => return client.end(End::Quiet),
-            Sent::Closed => return,
+            SendOutcome::Done => {}
+            SendOutcome::Full => return client.end(EndReason::Quiet),
+            SendOutcome::Closed => return,
         }
         let start = answer.start;
         if let Some(start) = start.filter(|start| start.feeds.cc_cursor.is_some() || start.feeds.cursor.is_some()) {
             let id = self.listeners.fetch_add(1, Ordering::Relaxed);
             client.set_listener(Some(id));
-            let _ = self.inputs.send(Input::Start { id, client: client.clone(), start }).await;
+            let _ = self.inputs.send(DispatcherInput::Subscription { id, client: client.clone(), start }).await;
             // If it has ended meanwhile, its end may have been noted before its start.
             if client.is_ending() {
                 client.set_listener(None);
-                let _ = self.inputs.send(Input::Stop(id)).await;
+                let _ = self.inputs.send(DispatcherInput::Stop(id)).await;
             }
         }
     }
 
-    async fn answer_init(&self, client: &Client, data: Option<Value>) -> Answer {
+    async fn answer_init(&self, client: &Client, data: Option<Value>) -> InitResponse {
         self.silence(client).await;
         // It is never closed.
         let _place = self.inits.acquire().await;
         let login = client.login();
         let refused = match self.host.standing(&login.claims) {
-            Standing::Good | Standing::Due => None,
-            Standing::Dead => Some(ErrorCode::Unauthenticated),
-            Standing::Unknown => Some(ErrorCode::Unavailable),
+            TokenStatus::Valid | TokenStatus::RenewalDue => None,
+            TokenStatus::Invalid => Some(ErrorCode::Unauthenticated),
+            TokenStatus::Unknown => Some(ErrorCode::Unavailable),
         };
         match refused {
-            Some(code) => Answer { envelope: self.host.envelope(&RpcError::new(code)), start: None },
+            Some(code) => InitResponse { envelope: self.host.envelope(&RpcError::new(code)), start: None },
             None => self.host.sync(&login.claims, object(data)).await,
         }
     }

@@ -11,29 +11,29 @@ use socketioxide::socket::Sid;
 use tokio::{sync::Semaphore, time::MissedTickBehavior};
 
 use crate::{
-    client::{Client, End, Login, Sent},
-    host::{Refusal, Standing},
+    client::{Client, EndReason, Login, SendOutcome},
+    host::{TokenError, TokenStatus},
     sockets::Sockets,
 };
 
 /// Whoever is not to be trusted any more is told within a second.
-const EVERY: Duration = Duration::from_millis(250);
+const CHECK_INTERVAL: Duration = Duration::from_millis(250);
 const MAX_RENEWALS: usize = 8;
 /// After a renewal that failed.
 const PAUSE: Duration = Duration::from_secs(1);
 /// For all sockets to be closed.
-const END_WITHIN: Duration = Duration::from_secs(2);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 pub(crate) async fn run(sockets: Arc<Sockets>) {
     let renewals = Arc::new(Semaphore::new(MAX_RENEWALS));
-    let mut ticks = tokio::time::interval(EVERY);
+    let mut ticks = tokio::time::interval(CHECK_INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut keys = sockets.host.keys_generation();
     while sockets.shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
         sockets.sessions.sweep();
         let earlier = std::mem::replace(&mut keys, sockets.host.keys_generation());
         for (sid, client) in sockets.clients.list() {
-            if client.probe() == Sent::Closed {
+            if client.probe() == SendOutcome::Closed {
                 remove(&sockets, sid, client).await;
                 continue;
             }
@@ -43,13 +43,13 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
         }
     }
     // Clients connect again, and are answered by another gateway.
-    let _ = tokio::time::timeout(END_WITHIN, sockets.io.close()).await;
+    let _ = tokio::time::timeout(CLOSE_TIMEOUT, sockets.io.close()).await;
 }
 
 /// One whose connection ended while it was being connected: nothing else says so.
 async fn remove(sockets: &Arc<Sockets>, sid: Sid, client: Arc<Client>) {
     sockets.clients.remove(sid);
-    client.end(End::Quiet);
+    client.end(EndReason::Quiet);
     client.finish();
     sockets.clone().stop(client).await;
 }
@@ -60,18 +60,18 @@ fn look_after(sockets: &Arc<Sockets>, client: &Arc<Client>, are_keys_new: bool, 
     }
     let login = client.login();
     let mut standing = sockets.host.standing(&login.claims);
-    if are_keys_new && sockets.host.check(&login.token) == Err(Refusal::Denied) {
-        standing = Standing::Dead;
+    if are_keys_new && sockets.host.check(&login.token) == Err(TokenError::Invalid) {
+        standing = TokenStatus::Invalid;
     }
     match standing {
-        Standing::Good => {}
-        Standing::Due => {
+        TokenStatus::Valid => {}
+        TokenStatus::RenewalDue => {
             if Instant::now() >= login.renew_at && !client.is_renewing.swap(true, Ordering::AcqRel) {
                 tokio::spawn(renew(sockets.clone(), client.clone(), renewals.clone()));
             }
         }
-        Standing::Dead => client.end(End::Denied),
-        Standing::Unknown => client.end(End::Quiet),
+        TokenStatus::Invalid => client.end(EndReason::Denied),
+        TokenStatus::Unknown => client.end(EndReason::Quiet),
     }
 }
 
@@ -83,12 +83,12 @@ async fn renew(sockets: Arc<Sockets>, client: Arc<Client>, renewals: Arc<Semapho
         Ok((Ok(claims), token)) => {
             let told = json!({"JWT": token});
             client.set_login(Login { token, claims, renew_at: Instant::now() });
-            if !client.is_ending() && client.emit("authorization", &told) == Sent::Full {
+            if !client.is_ending() && client.emit("authorization", &told) == SendOutcome::Full {
                 // It would connect again with the old token.
-                client.end(End::Quiet);
+                client.end(EndReason::Quiet);
             }
         }
-        Err(failure) if failure.code == ErrorCode::Unauthenticated => client.end(End::Denied),
+        Err(failure) if failure.code == ErrorCode::Unauthenticated => client.end(EndReason::Denied),
         // The old one does for a while longer.
         Ok((Err(_), _)) | Err(_) => {
             let Login { token, claims, .. } = &*login;

@@ -7,16 +7,16 @@ use moka::sync::Cache;
 use crate::{Claims, KeySet, Refused, Verifier};
 
 /// About 1 KiB each.
-const MAX_TOKENS: u64 = 10_000;
+const MAX_CACHED_TOKENS: u64 = 10_000;
 
 /// A [`Verifier`] with a bounded memory. It holds fingerprints, no tokens.
 pub struct CachingVerifier {
     verifier: Verifier,
-    verified: Cache<[u8; 32], Verified>,
+    verified: Cache<[u8; 32], CachedToken>,
 }
 
 #[derive(Clone)]
-struct Verified {
+struct CachedToken {
     /// The thumbprint of the key, and so the very key.
     kid: String,
     claims: Claims,
@@ -25,12 +25,12 @@ struct Verified {
 impl CachingVerifier {
     #[must_use]
     pub fn new(issuer: &str) -> Self {
-        Self { verifier: Verifier::new(issuer), verified: Cache::new(MAX_TOKENS) }
+        Self { verifier: Verifier::new(issuer), verified: Cache::new(MAX_CACHED_TOKENS) }
     }
 
     /// Takes a token as verified that was signed here, with the key of this id.
     pub fn remember(&self, token: &str, kid: &str, claims: Claims) {
-        self.verified.insert(fingerprint(token), Verified { kid: kid.to_owned(), claims });
+        self.verified.insert(fingerprint(token), CachedToken { kid: kid.to_owned(), claims });
     }
 
     /// As [`Verifier::verify`]: a key that is gone and a time that has come count at once.
@@ -46,7 +46,7 @@ impl CachingVerifier {
             return Ok(verified.claims);
         }
         let (kid, claims) = self.verifier.verify_with_kid(token, keys, now)?;
-        self.verified.insert(fingerprint, Verified { kid, claims: claims.clone() });
+        self.verified.insert(fingerprint, CachedToken { kid, claims: claims.clone() });
         Ok(claims)
     }
 }

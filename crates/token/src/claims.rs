@@ -19,7 +19,7 @@ pub struct Claims {
     pub sid: String,
     /// When that login was.
     pub auth_time: i64,
-    pub kind: Kind,
+    pub kind: TokenKind,
     /// The project of an API user's key.
     #[serde(
         default,
@@ -35,7 +35,7 @@ pub struct Claims {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum TokenKind {
     User,
     Api,
 }

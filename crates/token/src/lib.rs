@@ -8,7 +8,7 @@ mod sign;
 mod verify;
 
 pub use cache::{CachingVerifier, fingerprint};
-pub use claims::{Claims, Kind};
+pub use claims::{Claims, TokenKind};
 pub use keys::{KeySet, PublicKey};
 pub use sign::Signer;
 pub use verify::{MAX_TOKEN_BYTES, Refused, Verifier};

@@ -10,7 +10,7 @@ use crate::{AUDIENCE, Claims, KeySet};
 /// Ours have about 600 bytes.
 pub const MAX_TOKEN_BYTES: usize = 4096;
 /// How far `iat` and `nbf` can be in the future: clocks differ.
-const MAX_AHEAD_SECONDS: i64 = 5;
+const CLOCK_LEEWAY_SECONDS: i64 = 5;
 
 /// Why a token is not believed. For the log only: whoever sent it is told nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,21 +18,21 @@ pub enum Refused {
     #[error("too long")]
     TooLong,
     #[error("not a token of ours by its header")]
-    Header,
+    InvalidHeader,
     #[error("signed with a key that we don't know")]
     UnknownKey,
     #[error("signature or claims are wrong")]
-    Invalid,
+    InvalidToken,
     #[error("expired")]
     Expired,
     #[error("issued in the future")]
-    Future,
+    NotYetValid,
 }
 
 /// Exactly what our tokens' headers have. Another member (`jku`, `jwk`, `x5u`, `crit` ...) means that it isn't ours.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct OurHeader {
+struct ExpectedHeader {
     typ: String,
     alg: String,
     kid: String,
@@ -71,7 +71,8 @@ impl Verifier {
         }
         let kid = kid(token)?;
         let key = keys.find(&kid).ok_or(Refused::UnknownKey)?;
-        let claims = jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Refused::Invalid)?.claims;
+        let claims =
+            jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Refused::InvalidToken)?.claims;
         claims.check_times(now)?;
         Ok((kid, claims))
     }
@@ -83,20 +84,20 @@ impl Claims {
         if self.exp <= now.as_seconds() {
             return Err(Refused::Expired);
         }
-        let ahead = now.as_seconds().saturating_add(MAX_AHEAD_SECONDS);
+        let ahead = now.as_seconds().saturating_add(CLOCK_LEEWAY_SECONDS);
         if self.iat > ahead || self.nbf.is_some_and(|nbf| nbf > ahead) {
-            return Err(Refused::Future);
+            return Err(Refused::NotYetValid);
         }
         Ok(())
     }
 }
 
 fn kid(token: &str) -> Result<String, Refused> {
-    let (header, _) = token.split_once('.').ok_or(Refused::Header)?;
-    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refused::Header)?;
-    let header: OurHeader = serde_json::from_slice(&header).map_err(|_| Refused::Header)?;
+    let (header, _) = token.split_once('.').ok_or(Refused::InvalidHeader)?;
+    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refused::InvalidHeader)?;
+    let header: ExpectedHeader = serde_json::from_slice(&header).map_err(|_| Refused::InvalidHeader)?;
     if header.typ != "JWT" || header.alg != "EdDSA" {
-        return Err(Refused::Header);
+        return Err(Refused::InvalidHeader);
     }
     Ok(header.kid)
 }
@@ -150,7 +151,7 @@ mod tests {
     fn the_token_of_an_api_user_names_its_project() {
         let key = pkcs8();
         let user: Claims = serde_json::from_value(claims()).unwrap();
-        let api_user = Claims { kind: crate::Kind::Api, project: Some(user.sub), ..user };
+        let api_user = Claims { kind: crate::TokenKind::Api, project: Some(user.sub), ..user };
         let token = Signer::new("k", &key).unwrap().sign(&api_user).unwrap();
         assert_eq!(verify(&key, &token), Ok(api_user));
     }
@@ -171,7 +172,7 @@ mod tests {
             );
             assert_eq!(
                 verifier.verify(&token, &keys, NOW.minus(std::time::Duration::from_secs(6))),
-                Err(Refused::Future)
+                Err(Refused::NotYetValid)
             );
         }
     }
@@ -196,14 +197,14 @@ mod tests {
         let verifier = crate::CachingVerifier::new("doorward");
         verifier.remember("signed here", "k", claims.clone());
         assert_eq!(verifier.verify("signed here", &keys, NOW), Ok(claims));
-        assert_eq!(verifier.verify("signed there", &keys, NOW), Err(Refused::Header));
+        assert_eq!(verifier.verify("signed there", &keys, NOW), Err(Refused::InvalidHeader));
     }
 
     #[test]
     fn clocks_can_differ_by_five_seconds() {
         let key = pkcs8();
         for name in ["iat", "nbf"] {
-            for (seconds, expected) in [(-5, None), (5, None), (6, Some(Refused::Future))] {
+            for (seconds, expected) in [(-5, None), (5, None), (6, Some(Refused::NotYetValid))] {
                 let mut claims = claims();
                 claims[name] = json!(NOW.as_seconds() + seconds);
                 let verified = verify(&key, &forge(&key, &header(), &claims.to_string()));
@@ -324,7 +325,7 @@ mod tests {
         let mut header = jsonwebtoken::Header::new(Algorithm::HS256);
         header.kid = Some("k".to_owned());
         let token = jsonwebtoken::encode(&header, &claims(), &jsonwebtoken::EncodingKey::from_secret(&public)).unwrap();
-        assert_eq!(verify(&key, &token), Err(Refused::Header));
+        assert_eq!(verify(&key, &token), Err(Refused::InvalidHeader));
     }
 
     #[test]

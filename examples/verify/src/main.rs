@@ -17,7 +17,7 @@ use doorward_token::Claims;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::trust::{Distrust, Trust};
+use crate::trust::{TokenError, Trust};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -51,10 +51,10 @@ impl FromRequestParts<Trust> for Caller {
     type Rejection = (StatusCode, [(HeaderName, &'static str); 1]);
 
     async fn from_request_parts(request: &mut Parts, trust: &Trust) -> Result<Self, Self::Rejection> {
-        let checked = bearer_token(&request.headers).ok_or(Distrust::Token).and_then(|token| trust.check(token));
+        let checked = bearer_token(&request.headers).ok_or(TokenError::Invalid).and_then(|token| trust.check(token));
         checked.map(Self).map_err(|distrust| match distrust {
-            Distrust::Token => (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]),
-            Distrust::Unknown => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]),
+            TokenError::Invalid => (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, "Bearer")]),
+            TokenError::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")]),
         })
     }
 }

@@ -20,16 +20,16 @@ use tokio::{sync::watch, time::timeout};
 use tonic::Status;
 
 /// Auth sends something each second. After this long without, the connection is given up and made anew.
-const STREAM_SILENCE: Duration = Duration::from_secs(4);
+const STREAM_TIMEOUT: Duration = Duration::from_secs(4);
 /// After this long, nobody can say which tokens were revoked meanwhile.
-const MAX_SILENCE: Duration = Duration::from_secs(10);
+const MAX_STALENESS: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(500);
 
-pub(crate) enum Distrust {
+pub(crate) enum TokenError {
     /// The token is not to be believed.
-    Token,
+    Invalid,
     /// Auth hasn't been heard of: nobody can say.
-    Unknown,
+    Unavailable,
 }
 
 #[derive(Clone)]
@@ -60,16 +60,16 @@ impl Trust {
         Self { verifier: Arc::new(CachingVerifier::new(issuer)), known }
     }
 
-    pub(crate) fn check(&self, token: &str) -> Result<Claims, Distrust> {
+    pub(crate) fn check(&self, token: &str) -> Result<Claims, TokenError> {
         let known = self.known.borrow();
-        if known.heard_at.is_none_or(|heard_at| heard_at.elapsed() >= MAX_SILENCE) {
-            return Err(Distrust::Unknown);
+        if known.heard_at.is_none_or(|heard_at| heard_at.elapsed() >= MAX_STALENESS) {
+            return Err(TokenError::Unavailable);
         }
-        let claims = self.verifier.verify(token, &known.keys, SystemClock.now()).map_err(|_| Distrust::Token)?;
+        let claims = self.verifier.verify(token, &known.keys, SystemClock.now()).map_err(|_| TokenError::Invalid)?;
         let covers = [Target::Subject(claims.sub.to_string()), Target::Sid(claims.sid.clone())];
         let mut revocations = covers.iter().filter_map(|covers| known.revocations.get(covers));
         let is_revoked = revocations.any(|revocation| claims.auth_time < revocation.not_before);
-        if is_revoked { Err(Distrust::Token) } else { Ok(claims) }
+        if is_revoked { Err(TokenError::Invalid) } else { Ok(claims) }
     }
 }
 
@@ -77,7 +77,7 @@ async fn listen(auth: &Channel, known: &watch::Sender<Known>) -> Result<(), Stat
     let mut client = AuthClient::new(auth.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
     let mut stream = client.watch_trust(WatchTrustRequest {}).await?.into_inner();
     loop {
-        let next = timeout(STREAM_SILENCE, stream.message()).await.map_err(|_| Status::unavailable("silence"))?;
+        let next = timeout(STREAM_TIMEOUT, stream.message()).await.map_err(|_| Status::unavailable("silence"))?;
         let Some(message) = next? else { return Ok(()) };
         known.send_modify(|known| {
             known.learn(message.event);

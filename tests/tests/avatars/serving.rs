@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_tests::{Answer, App, Backend, Call, Split, on_both_databases};
+use doorward_tests::{Answer, App, Backend, Call, Services, on_both_databases};
 use http::Method;
 use image::ImageFormat;
 use serde_json::json;
@@ -108,7 +108,7 @@ async fn parts_and_conditions_are_those_of_http(backend: Backend) {
 }
 
 async fn what_is_replaced_or_deleted_is_gone_soon_after(backend: Backend) {
-    let split = Split::start(backend).await;
+    let split = Services::start(backend).await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
     let other = split.replica(doorward_tests::Role::Gateway, &[]).await;
     let soon = Duration::from_secs(10);

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use doorward_tests::{Backend, MailedApp, on_both_databases};
+use doorward_tests::{Backend, MailApp, on_both_databases};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::Scene;
+use super::Fixture;
 
 on_both_databases![
     an_invitation_is_good_for_nobody_else_and_only_once,
@@ -20,7 +20,7 @@ on_both_databases![
 
 /// SECURITY-CASES: invitations (Keycloak CVE-2026-1529).
 async fn an_invitation_is_good_for_nobody_else_and_only_once(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let (ben, eve) = (scene.app.user("ben").await, scene.app.user("eve").await);
     let garden = scene.app.installation.create_project("ann", "Garden").await;
     scene.invite("ben").await;
@@ -62,7 +62,7 @@ async fn an_invitation_is_good_for_nobody_else_and_only_once(backend: Backend) {
 }
 
 async fn an_invitation_is_the_projects_and_not_the_inviters(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
     let eve = scene.app.user("eve").await;
     scene.app.installation.add_member(&scene.project, "ben").await;
@@ -83,7 +83,7 @@ async fn an_invitation_is_the_projects_and_not_the_inviters(backend: Backend) {
 
 /// SECURITY-CASES: recycled names (ZITADEL CVE-2026-55670).
 async fn an_account_made_anew_has_no_old_invitations(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     scene.invite("ben").await;
     ben.call("/api/account/delete", &json!({"confirm": true})).await.success();
@@ -94,7 +94,7 @@ async fn an_account_made_anew_has_no_old_invitations(backend: Backend) {
 }
 
 async fn an_acceptance_and_a_withdrawal_at_once_have_one_outcome(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     for _ in 0..10 {
         scene.invite("ben").await;
@@ -124,7 +124,7 @@ async fn an_acceptance_and_a_withdrawal_at_once_have_one_outcome(backend: Backen
 }
 
 async fn of_many_acceptances_at_once_one_succeeds(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     scene.invite("ben").await;
     let accept =
@@ -146,7 +146,7 @@ async fn of_many_acceptances_at_once_one_succeeds(backend: Backend) {
 
 /// SECURITY-CASES: recycled names.
 async fn an_address_means_who_has_it_and_not_who_is_called_so(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let eve = scene.app.sign_up("eve@example.org", "eve@example.org").await;
     assert_eq!(scene.invite("eve@example.org").await, eve.gid);
     scene.owner("remove", &json!({"user": eve.gid})).await.success();
@@ -160,7 +160,7 @@ async fn an_address_means_who_has_it_and_not_who_is_called_so(backend: Backend) 
 async fn one_user_may_send_only_so_many_invitations(backend: Backend) {
     let few =
         [("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
-    let app = MailedApp::with(backend, &few).await;
+    let app = MailApp::with(backend, &few).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
     let call =

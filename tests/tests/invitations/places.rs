@@ -7,7 +7,7 @@ use doorward_tests::{
 };
 use serde_json::json;
 
-use super::{Scene, invited, membership, place, short};
+use super::{Fixture, invited, membership, place, short};
 
 on_both_databases![
     who_has_no_account_gets_a_place_and_sees_it_by_the_link,
@@ -19,7 +19,7 @@ on_both_databases![
 ];
 
 async fn who_has_no_account_gets_a_place_and_sees_it_by_the_link(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let answer = scene.try_invite("New@Example.org").await;
     let user = answer.success().0["user"].as_str().expect("a gid").to_owned();
     assert_same(&scene.told(&answer, &user), &invited(&place()));
@@ -50,7 +50,7 @@ async fn who_has_no_account_gets_a_place_and_sees_it_by_the_link(backend: Backen
 }
 
 async fn who_signs_up_with_an_invited_address_takes_the_place(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let gid = scene.invite("New@example.org").await;
     let garden = scene.app.installation.create_project("ann", "Garden").await;
     let invite = json!({"username_or_email": "new@example.org"});
@@ -81,7 +81,7 @@ async fn who_signs_up_with_an_invited_address_takes_the_place(backend: Backend) 
 
 /// SECURITY-CASES: pre-hijacking (PocketBase CVE-2024-38351, Vaultwarden CVE-2026-47164).
 async fn who_verifies_an_invited_address_takes_the_invitations(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
     let place = scene.invite("New@example.org").await;
     scene.mail("New@example.org", &place).await;
@@ -128,7 +128,7 @@ async fn who_verifies_an_invited_address_takes_the_invitations(backend: Backend)
 }
 
 async fn an_address_whose_only_account_is_inactive_cannot_be_invited(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
     scene.app.installation.change_user("deactivate", "ben").await;
     let count = async || scene.app.installation.cli(&["user", "list"], "").await.succeeded().items().len();
@@ -163,7 +163,7 @@ async fn an_address_whose_only_account_is_inactive_cannot_be_invited(backend: Ba
 }
 
 async fn an_account_that_an_administrator_makes_takes_the_invitations(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let place = scene.invite("Ben@EXAMPLE.org").await;
     let ben = scene.app.user("ben").await;
     assert_ne!(place, ben.gid);
@@ -172,7 +172,7 @@ async fn an_account_that_an_administrator_makes_takes_the_invitations(backend: B
 }
 
 async fn a_place_without_memberships_is_forgotten(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let dan = scene.app.user("dan").await;
     let first = scene.invite("new@example.org").await;
     let garden = scene.app.installation.create_project("ann", "Garden").await;

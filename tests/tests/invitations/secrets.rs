@@ -3,7 +3,7 @@
 use doorward_tests::{Backend, ReceivedMail, mailed::APP_URL, on_both_databases};
 use serde_json::{Value, json};
 
-use super::Scene;
+use super::Fixture;
 
 on_both_databases![
     no_response_and_no_log_has_the_id_of_an_invitation,
@@ -20,14 +20,14 @@ fn id_in(mail: &ReceivedMail) -> String {
     rest.split('&').next().expect("an id").to_owned()
 }
 
-impl Scene {
+impl Fixture {
     async fn open_link(&self, call: &str, invitee: &str) -> doorward_tests::Answer {
         self.app.http.open(&format!("/api/{call}"), &json!({"invitee": invitee, "project": self.project})).await
     }
 }
 
 async fn no_response_and_no_log_has_the_id_of_an_invitation(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     scene.app.installation.add_member(&scene.project, "ben").await;
     let cursor = ben.init().await.success().0["cc.cursor"].clone();
@@ -62,7 +62,7 @@ async fn no_response_and_no_log_has_the_id_of_an_invitation(backend: Backend) {
 }
 
 async fn gids_that_members_see_open_and_decline_no_invitation(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
     scene.app.installation.add_member(&scene.project, "ben").await;
     let garden = scene.app.installation.create_project("ann", "Garden").await;
@@ -91,7 +91,7 @@ async fn gids_that_members_see_open_and_decline_no_invitation(backend: Backend) 
 }
 
 async fn sending_again_keeps_the_id_and_a_new_invitation_has_a_new_one(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     let user = json!({"user": ben.gid});
     let next = async || id_in(&scene.app.smtp.mail_to("ben@example.org").await);
@@ -123,7 +123,7 @@ async fn sending_again_keeps_the_id_and_a_new_invitation_has_a_new_one(backend: 
 }
 
 async fn a_link_from_before_ids_is_dead_until_the_invitation_is_sent_again(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let new = scene.invite("new@example.org").await;
     scene.app.smtp.mail_to("new@example.org").await;
     let databases = &scene.app.installation.databases;
@@ -137,7 +137,7 @@ async fn a_link_from_before_ids_is_dead_until_the_invitation_is_sent_again(backe
 }
 
 async fn declining_is_in_the_audit_trail_and_opening_is_not(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     let new = scene.invite("new@example.org").await;
     scene.invite("ben").await;

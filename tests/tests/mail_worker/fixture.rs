@@ -9,14 +9,14 @@ use std::{
 };
 
 use doorward_auth::MIGRATIONS;
-use doorward_domain::{Clock, Email, Gid, Ids, RandomIds, Timestamp};
-use doorward_mail::{Delivery, GivenUp, Letter, MailConfig, NewMail, Outbox, Unsealed, Worker};
+use doorward_domain::{Clock, Email, Gid, IdGenerator, RandomIdGenerator, Timestamp};
+use doorward_mail::{Delivery, GivenUpMail, MailConfig, MailContent, NewMail, Outbox, PlainContent, Worker};
 use doorward_storage::testing::TestDatabase;
 use doorward_tests::{Backend, backend, eventually};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-pub(super) const WITHIN: Duration = Duration::from_secs(20);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(super) struct SetClock(AtomicI64);
 
@@ -31,7 +31,7 @@ pub(super) struct Fixture {
     pub(super) test: TestDatabase,
     pub(super) clock: Arc<SetClock>,
     pub(super) outbox: Outbox,
-    pub(super) given_up: Arc<Mutex<Vec<GivenUp>>>,
+    pub(super) given_up: Arc<Mutex<Vec<GivenUpMail>>>,
     pub(super) shutdown: CancellationToken,
     pub(super) workers: Vec<JoinHandle<()>>,
 }
@@ -43,7 +43,7 @@ impl Fixture {
             Backend::Postgres => TestDatabase::postgres(&MIGRATIONS),
         };
         let clock = Arc::new(SetClock(AtomicI64::new(1_790_000_000_000_000)));
-        let outbox = Outbox::new(test.database.clone(), clock.clone(), Arc::new(Unsealed));
+        let outbox = Outbox::new(test.database.clone(), clock.clone(), Arc::new(PlainContent));
         let (given_up, shutdown) = (Arc::default(), CancellationToken::new());
         Self { test, clock, outbox, given_up, shutdown, workers: Vec::new() }
     }
@@ -61,7 +61,7 @@ impl Fixture {
 
     pub(super) fn start_with(&mut self, config: MailConfig) {
         let given_up = self.given_up.clone();
-        let on_give_up = Box::new(move |_: &mut _, gone: &GivenUp, _| {
+        let on_give_up = Box::new(move |_: &mut _, gone: &GivenUpMail, _| {
             given_up.lock().expect("no panic").push(gone.clone());
             Ok(())
         });
@@ -88,7 +88,7 @@ impl Fixture {
     /// Waits until the outbox holds so many mails.
     pub(super) async fn waiting(&self, count: usize) {
         let sql = "SELECT id AS text FROM outbox";
-        eventually(&format!("{count} mails that wait"), WITHIN, async || {
+        eventually(&format!("{count} mails that wait"), TIMEOUT, async || {
             (self.texts(sql).len() == count).then_some(())
         })
         .await;
@@ -97,10 +97,10 @@ impl Fixture {
     /// Waits until a mail has been tried so often and waits for its next try.
     pub(super) async fn tried(&self, attempts: u32) {
         let sql = format!("SELECT id AS text FROM outbox WHERE attempts = {attempts} AND leased_until IS NULL");
-        eventually(&format!("{attempts} tries"), WITHIN, async || (!self.texts(&sql).is_empty()).then_some(())).await;
+        eventually(&format!("{attempts} tries"), TIMEOUT, async || (!self.texts(&sql).is_empty()).then_some(())).await;
     }
 
-    pub(super) fn given_up(&self) -> Vec<GivenUp> {
+    pub(super) fn given_up(&self) -> Vec<GivenUpMail> {
         self.given_up.lock().expect("no panic").clone()
     }
 
@@ -123,10 +123,10 @@ pub(super) fn config(url: &str) -> MailConfig {
 
 pub(super) fn mail(to: &str) -> NewMail {
     NewMail {
-        id: RandomIds.gid(),
+        id: RandomIdGenerator.gid(),
         to: Email::parse(to).expect("an address"),
         language: "en".to_owned(),
-        letter: Letter::SignupCode { code: "K7MWQ4".to_owned() },
+        letter: MailContent::SignupCode { code: "K7MWQ4".to_owned() },
         topic: None,
         expires_at: None,
         user: None,

@@ -5,13 +5,13 @@ mod tls;
 
 use std::{sync::Arc, time::Duration};
 
-use doorward_domain::{Clock, Ids, RandomIds};
-use doorward_mail::{Delivery, GivenUp, Letter, MailConfig, NewMail, Outbox, Unsealed, Worker};
+use doorward_domain::{Clock, IdGenerator, RandomIdGenerator};
+use doorward_mail::{Delivery, GivenUpMail, MailConfig, MailContent, NewMail, Outbox, PlainContent, Worker};
 use doorward_storage::{Database, DatabaseUrl, Error};
 use doorward_tests::{Backend, SmtpServer, backend, eventually, on_both_databases, ports, smtp::Options};
 use tokio_util::sync::CancellationToken;
 
-use self::fixture::{Fixture, WITHIN, config, mail};
+use self::fixture::{Fixture, TIMEOUT, config, mail};
 
 on_both_databases![
     an_accepted_mail_is_sent_once_and_deleted,
@@ -57,13 +57,13 @@ async fn an_accepted_mail_is_sent_once_and_deleted(backend: Backend) {
 async fn a_refused_mail_is_given_up_at_once(backend: Backend) {
     let server = SmtpServer::start().await;
     let fixture = Fixture::sending_to(backend, &server.url());
-    let user = Some(RandomIds.gid());
+    let user = Some(RandomIdGenerator.gid());
     let id = fixture.put(NewMail { user, ..mail("refuse+ann@example.org") }).await;
     fixture.waiting(0).await;
     let reason = "the mail server refused it: 550 5.1.1".to_owned();
     let kind = "signup_code".to_owned();
-    eventually("the hook", WITHIN, async || (!fixture.given_up().is_empty()).then_some(())).await;
-    assert_eq!(fixture.given_up(), [GivenUp { id, user, kind, reason }]);
+    eventually("the hook", TIMEOUT, async || (!fixture.given_up().is_empty()).then_some(())).await;
+    assert_eq!(fixture.given_up(), [GivenUpMail { id, user, kind, reason }]);
     assert_eq!(server.mails().len(), 0);
 }
 
@@ -128,7 +128,7 @@ async fn mails_wait_for_a_server_that_is_away(backend: Backend) {
     fixture.tried(1).await;
     fixture.advance(24 * 60 * 60);
     fixture.waiting(0).await;
-    eventually("the hook", WITHIN, async || (!fixture.given_up().is_empty()).then_some(())).await;
+    eventually("the hook", TIMEOUT, async || (!fixture.given_up().is_empty()).then_some(())).await;
     assert_eq!(fixture.given_up()[0].reason, "the mail server can't be used");
 }
 
@@ -156,7 +156,8 @@ async fn an_expired_mail_is_not_sent(backend: Backend) {
     fixture.tried(1).await;
     fixture.advance(900);
     fixture.waiting(0).await;
-    let given_up = eventually("the hook", WITHIN, async || Some(fixture.given_up()).filter(|all| all.len() == 2)).await;
+    let given_up =
+        eventually("the hook", TIMEOUT, async || Some(fixture.given_up()).filter(|all| all.len() == 2)).await;
     assert!(given_up.iter().all(|gone| gone.reason == "expired before it could be sent"), "{given_up:?}");
     assert_eq!(server.mails().len(), 0);
 }
@@ -167,7 +168,7 @@ async fn a_mail_that_is_replaced_while_it_waits_is_not_sent(backend: Backend) {
     let topic = Some("signup/ann".to_owned());
     fixture.put(NewMail { topic: topic.clone(), ..mail("later1+ann@example.org") }).await;
     fixture.tried(1).await;
-    let letter = Letter::SignupCode { code: "SECND2".to_owned() };
+    let letter = MailContent::SignupCode { code: "SECND2".to_owned() };
     fixture.put(NewMail { topic, letter, ..mail("later1+ann@example.org") }).await;
     assert_eq!(server.mail_to("later1+ann@example.org").await.code(), "SECND2");
     fixture.waiting(0).await;
@@ -193,13 +194,13 @@ async fn a_mail_that_is_replaced_while_it_is_sent_is_not_tried_again(backend: Ba
 async fn a_hook_that_fails_keeps_the_mail(backend: Backend) {
     let server = SmtpServer::start().await;
     let mut fixture = Fixture::new(backend);
-    let fails = Box::new(|_: &mut _, _: &GivenUp, _| Err(Error::Other("on purpose".to_owned())));
+    let fails = Box::new(|_: &mut _, _: &GivenUpMail, _| Err(Error::Other("on purpose".to_owned())));
     let worker = Worker::new(fixture.outbox.clone(), config(&server.url()), fails).expect("a configuration");
     let shutdown = CancellationToken::new();
     let first = tokio::spawn(worker.run(shutdown.clone()));
     fixture.put(mail("refuse+ann@example.org")).await;
     let tried = "SELECT id AS text FROM outbox WHERE attempts = 1";
-    eventually("a try", WITHIN, async || (!fixture.texts(tried).is_empty()).then_some(())).await;
+    eventually("a try", TIMEOUT, async || (!fixture.texts(tried).is_empty()).then_some(())).await;
     shutdown.cancel();
     first.await.expect("no panic");
     assert_eq!(fixture.texts(tried).len(), 1);
@@ -207,7 +208,7 @@ async fn a_hook_that_fails_keeps_the_mail(backend: Backend) {
     fixture.advance(120);
     fixture.start(&server.url());
     fixture.waiting(0).await;
-    eventually("the hook", WITHIN, async || (fixture.given_up().len() == 1).then_some(())).await;
+    eventually("the hook", TIMEOUT, async || (fixture.given_up().len() == 1).then_some(())).await;
 }
 
 async fn what_is_being_sent_at_shutdown_is_sent(backend: Backend) {
@@ -282,9 +283,9 @@ async fn a_mail_that_was_acknowledged_is_not_sent_again_while_it_can_not_be_dele
     for _ in 0..3 {
         fixture.put(mail("slow+ann@example.org")).await;
     }
-    eventually("three mails", WITHIN, async || (server.mails().len() == 3).then_some(())).await;
+    eventually("three mails", TIMEOUT, async || (server.mails().len() == 3).then_some(())).await;
     let lock = backend::lock_table(&url, "outbox");
-    eventually("deletions that wait", WITHIN, async || (backend::count_waiting(&url) >= 4).then_some(())).await;
+    eventually("deletions that wait", TIMEOUT, async || (backend::count_waiting(&url) >= 4).then_some(())).await;
     fixture.advance(1000);
     drop(lock);
     fixture.waiting(0).await;
@@ -301,7 +302,7 @@ async fn workers_of_two_processes_share_the_mails_and_none_is_sent_twice() {
     }
     // Apart but for the database.
     fixture.start(&server.url());
-    fixture.outbox = Outbox::new(other_pool(&fixture.test.database), fixture.clock.clone(), Arc::new(Unsealed));
+    fixture.outbox = Outbox::new(other_pool(&fixture.test.database), fixture.clock.clone(), Arc::new(PlainContent));
     fixture.start(&server.url());
     fixture.waiting(0).await;
     fixture.stop().await;
@@ -346,7 +347,8 @@ async fn rows_that_cannot_be_read_are_set_aside_and_hold_up_no_other(backend: Ba
     }
     fixture.waiting(changes.len()).await;
     let set_aside = "SELECT id AS text FROM outbox WHERE set_aside_at IS NOT NULL";
-    eventually("all set aside", WITHIN, async || (fixture.texts(set_aside).len() == changes.len()).then_some(())).await;
+    eventually("all set aside", TIMEOUT, async || (fixture.texts(set_aside).len() == changes.len()).then_some(()))
+        .await;
     assert_eq!(fixture.given_up(), []);
 
     // A worker that starts tries them again: what can be read by then is sent.
@@ -357,6 +359,6 @@ async fn rows_that_cannot_be_read_are_set_aside_and_hold_up_no_other(backend: Ba
     fixture.start(&server.url());
     server.mail_to("set-aside-1@example.org").await;
     fixture.waiting(changes.len() - 1).await;
-    eventually("all set aside", WITHIN, async || (fixture.texts(set_aside).len() == changes.len() - 1).then_some(()))
+    eventually("all set aside", TIMEOUT, async || (fixture.texts(set_aside).len() == changes.len() - 1).then_some(()))
         .await;
 }

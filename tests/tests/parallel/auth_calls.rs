@@ -1,6 +1,6 @@
 //! The RPCs of auth.
 
-use doorward_domain::{Clock, Ids, RandomIds, SystemClock};
+use doorward_domain::{Clock, IdGenerator, RandomIdGenerator, SystemClock};
 use doorward_rpc::{
     Rpc,
     auth::v1::{
@@ -15,7 +15,7 @@ use doorward_tests::PASSWORD;
 
 use super::{
     Row, row,
-    scene::{ADDRESS, NEW_ADDRESS, Scene, email_change_request, person, reset_request, signup_request},
+    scene::{ADDRESS, Fixture, NEW_ADDRESS, email_change_request, person, reset_request, signup_request},
 };
 
 fn actor(gid: &str) -> Option<Actor> {
@@ -38,7 +38,7 @@ fn verify_password(gid: &str, password: &str) -> VerifyPasswordRequest {
     }
 }
 
-pub(super) fn logins(scene: &Scene) -> Vec<Row> {
+pub(super) fn logins(scene: &Fixture) -> Vec<Row> {
     let (ben, ben_again) = (scene.ben.clone(), scene.ben.clone());
     let (project, api_user, key) = (scene.project.clone(), scene.api_user.clone(), scene.api_key.clone());
     let verify_key = move |key: String| VerifyApiKeyRequest {
@@ -72,7 +72,7 @@ pub(super) fn logins(scene: &Scene) -> Vec<Row> {
     ]
 }
 
-pub(super) fn accounts(scene: &Scene) -> Vec<Row> {
+pub(super) fn accounts(scene: &Fixture) -> Vec<Row> {
     let ben = person(&scene.ben, "ben");
     let signup = signup_request();
     let check_signup = VerifySignupRequest {
@@ -86,7 +86,7 @@ pub(super) fn accounts(scene: &Scene) -> Vec<Row> {
     let wrong_signup = VerifySignupRequest { verification_code: "000000".to_owned(), ..check_signup.clone() };
     let finish_signup = CompleteSignupRequest {
         validation_code: scene.signup.validation.clone(),
-        user_gid: RandomIds.gid().to_string(),
+        user_gid: RandomIdGenerator.gid().to_string(),
         client_address: ADDRESS.to_owned(),
     };
     let check_email = VerifyEmailChangeRequest {
@@ -132,7 +132,7 @@ pub(super) fn accounts(scene: &Scene) -> Vec<Row> {
     ]
 }
 
-pub(super) fn removals(scene: &Scene) -> Vec<Row> {
+pub(super) fn removals(scene: &Fixture) -> Vec<Row> {
     let (user, project, owner) = (scene.api_user.clone(), scene.project.clone(), scene.ann.clone());
     let rotate = RotateApiKeyRequest { user_gid: user.clone(), project_gid: project.clone(), actor: actor(&scene.ann) };
     let note = move |number: usize| {

@@ -1,6 +1,6 @@
 //! The RPCs of the directory.
 
-use doorward_domain::{Ids, RandomIds};
+use doorward_domain::{IdGenerator, RandomIdGenerator};
 use doorward_rpc::{
     Rpc,
     directory::v1::{
@@ -22,7 +22,7 @@ use doorward_rpc::{
 
 use super::{
     Row, row,
-    scene::{NEW_ADDRESS, Scene},
+    scene::{Fixture, NEW_ADDRESS},
 };
 
 /// A row whose call is always the same.
@@ -30,7 +30,7 @@ fn same<T: prost::Message + Clone + 'static>(rpc: Rpc, message: T) -> Row {
     row(rpc, move |_| message.clone())
 }
 
-pub(super) fn users(scene: &Scene) -> Vec<Row> {
+pub(super) fn users(scene: &Fixture) -> Vec<Row> {
     let (ann, ben) = (scene.ann.clone(), scene.ben.clone());
     let user_gid = ben.clone();
     let rename = move |number: usize| UpdateUserRequest {
@@ -46,7 +46,7 @@ pub(super) fn users(scene: &Scene) -> Vec<Row> {
         SetEmailRequest { user_gid: user_gid.clone(), old_email: Some(old.to_owned()), email: new.to_owned() }
     };
     let account = CreateAccountRequest {
-        signup_gid: RandomIds.gid().to_string(),
+        signup_gid: RandomIdGenerator.gid().to_string(),
         username: "eva".to_owned(),
         email: "eva@example.org".to_owned(),
     };
@@ -90,7 +90,7 @@ pub(super) fn users(scene: &Scene) -> Vec<Row> {
     ]
 }
 
-pub(super) fn projects(scene: &Scene) -> Vec<Row> {
+pub(super) fn projects(scene: &Fixture) -> Vec<Row> {
     let (caller_gid, project_gid) = (scene.ann.clone(), scene.project.clone());
     let project = || project_gid.clone();
     let caller = || caller_gid.clone();
@@ -156,7 +156,7 @@ pub(super) fn projects(scene: &Scene) -> Vec<Row> {
     ]
 }
 
-pub(super) fn members(scene: &Scene) -> Vec<Row> {
+pub(super) fn members(scene: &Fixture) -> Vec<Row> {
     let (ann, ben, cas) = (scene.ann.clone(), scene.ben.clone(), scene.cas.clone());
     let (caller_gid, project_gid) = (scene.ann.clone(), scene.project.clone());
     let project = || project_gid.clone();
@@ -229,7 +229,7 @@ pub(super) fn members(scene: &Scene) -> Vec<Row> {
     ]
 }
 
-pub(super) fn removals(scene: &Scene) -> Vec<Row> {
+pub(super) fn removals(scene: &Fixture) -> Vec<Row> {
     let (caller_gid, project_gid) = (scene.ann.clone(), scene.project.clone());
     let project = || project_gid.clone();
     let caller = || caller_gid.clone();

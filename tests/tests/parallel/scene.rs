@@ -9,7 +9,7 @@ use doorward_rpc::{
         CreateItemRequest, ItemKind, PrepareAvatarRequest, PrepareIconRequest, directory_client::DirectoryClient,
     },
 };
-use doorward_tests::{Installation, PASSWORD, Role, SmtpServer, Split, backend::execute, mailed::mail_settings};
+use doorward_tests::{Installation, PASSWORD, Role, Services, SmtpServer, backend::execute, mailed::mail_settings};
 use tonic::transport::Channel;
 
 use super::super::grpc::{channel, trusted};
@@ -25,8 +25,8 @@ pub(super) struct Codes {
 }
 
 /// Herbarium is ann's, with ben and an API user; cas is invited, and dan will be deleted.
-pub(super) struct Scene {
-    pub(super) split: Split,
+pub(super) struct Fixture {
+    pub(super) split: Services,
     auth: Channel,
     directory: Channel,
     _smtp: SmtpServer,
@@ -80,7 +80,7 @@ pub(super) fn email_change_request(gid: &str, username: &str) -> RequestEmailCha
     }
 }
 
-impl Scene {
+impl Fixture {
     pub(super) async fn over(installation: Installation) -> Self {
         let smtp = SmtpServer::start().await;
         let settings = mail_settings(&smtp);
@@ -93,7 +93,7 @@ impl Scene {
             ("DOORWARD_WRITE_BURST", "1000000"),
             ("DOORWARD_DATABASE_POOL_SIZE", "16"),
         ];
-        let mut split = Split::over(installation.with(&settings).with(&limits)).await;
+        let mut split = Services::over(installation.with(&settings).with(&limits)).await;
         split.start_all().await;
         let ann = split.user("ann").await;
         let ben = split.user("ben").await;

@@ -14,7 +14,7 @@ use doorward_tests::{
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
-use super::Machine;
+use super::TestMachine;
 
 /// A command takes some hundred milliseconds, a call some ten.
 const COMMAND_MILLISECONDS: usize = 250;
@@ -22,13 +22,13 @@ const CALL_MILLISECONDS: usize = 40;
 
 pub(super) struct Story {
     random: Random,
-    people: Vec<Person>,
+    people: Vec<KnownUser>,
     /// Number of names and passwords that were made up.
     made_up: usize,
 }
 
 /// A user, and what the story knows about them.
-struct Person {
+struct KnownUser {
     username: String,
     gid: String,
     password: String,
@@ -63,18 +63,18 @@ enum Action {
     LogOut { person: usize },
 }
 
-enum Running {
+enum RunningAction {
     Command(Process),
     Call(JoinHandle<Result<Answer, String>>),
 }
 
 /// An answer or what a command printed.
-struct Acknowledgement {
+struct Acknowledged {
     result: Value,
     token: Option<String>,
 }
 
-impl Acknowledgement {
+impl Acknowledged {
     fn of(answer: &Answer) -> Self {
         let token = answer.header("authorization").map(str::to_owned);
         Self { result: answer.success().0, token }
@@ -100,21 +100,21 @@ impl Story {
     }
 
     /// Cuts the power while something is done.
-    pub(super) async fn lose_power_in_an_action(&mut self, machine: &mut Machine, smtp: &SmtpServer) {
+    pub(super) async fn lose_power_in_an_action(&mut self, machine: &mut TestMachine, smtp: &SmtpServer) {
         let action = self.choose(&machine.app, smtp).await;
         let mut running = self.start(&machine.app, &action);
         let milliseconds = match running {
-            Running::Command(_) => COMMAND_MILLISECONDS,
-            Running::Call(_) => CALL_MILLISECONDS,
+            RunningAction::Command(_) => COMMAND_MILLISECONDS,
+            RunningAction::Call(_) => CALL_MILLISECONDS,
         };
         tokio::time::sleep(Duration::from_millis(self.random.below(milliseconds) as u64)).await;
         let printed = running.stop_command().await;
         machine.lose_power().await;
         let acknowledged = match running {
-            Running::Command(_) => printed,
-            Running::Call(call) => {
+            RunningAction::Command(_) => printed,
+            RunningAction::Call(call) => {
                 let answer = call.await.expect("no panic").ok();
-                answer.filter(|answer| answer.status != 503).map(|answer| Acknowledgement::of(&answer))
+                answer.filter(|answer| answer.status != 503).map(|answer| Acknowledged::of(&answer))
             }
         };
         eprintln!("cut in {action:?}, acknowledged: {}", acknowledged.is_some());
@@ -158,7 +158,7 @@ impl Story {
         self.people[person].gid == user || self.people[person].projects[project].members.contains(user)
     }
 
-    fn start(&self, app: &App, action: &Action) -> Running {
+    fn start(&self, app: &App, action: &Action) -> RunningAction {
         let call = |person: &usize, path: &str, body: Value| {
             app.http.post(path).bearer(&self.people[*person].token).json(&body)
         };
@@ -166,7 +166,7 @@ impl Story {
             Action::CreateUser { username } => {
                 let words = create_user(username);
                 let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                return Running::Command(app.installation.spawn_with_input(&words, &[], PASSWORD));
+                return RunningAction::Command(app.installation.spawn_with_input(&words, &[], PASSWORD));
             }
             Action::SignUp { second_step, .. } => app.http.post("/api/signup").json(second_step),
             Action::CreateProject { person, name } => call(person, "/api/projects/create", json!({"name": name})),
@@ -183,19 +183,19 @@ impl Story {
             }
             Action::LogOut { person } => call(person, "/api/account/logout", json!({})),
         };
-        Running::Call(tokio::spawn(call.try_send()))
+        RunningAction::Call(tokio::spawn(call.try_send()))
     }
 
     /// Notes what an action that was acknowledged has made.
-    async fn happened(&mut self, app: &App, action: Action, acknowledged: Acknowledgement) {
+    async fn happened(&mut self, app: &App, action: Action, acknowledged: Acknowledged) {
         match action {
             Action::CreateUser { username } => {
                 let token = app.http.login(&username, PASSWORD).await.token();
-                self.people.push(Person::new(username, acknowledged.gid("gid"), token));
+                self.people.push(KnownUser::new(username, acknowledged.gid("gid"), token));
             }
             Action::SignUp { username, .. } => {
                 let gid = acknowledged.gid("user");
-                self.people.push(Person::new(username, gid, acknowledged.token.expect("a token")));
+                self.people.push(KnownUser::new(username, gid, acknowledged.token.expect("a token")));
             }
             Action::CreateProject { person, name } => {
                 let project = Project { name, ..Project::default() };
@@ -239,7 +239,7 @@ impl Story {
                 let login = app.http.login(username, PASSWORD).await;
                 let token = login.token();
                 let result = login.success().0;
-                self.happened(app, action, Acknowledgement { result, token: Some(token) }).await;
+                self.happened(app, action, Acknowledged { result, token: Some(token) }).await;
                 return;
             }
             Action::CreateProject { person, name } => {
@@ -269,7 +269,7 @@ impl Story {
             Action::ChangePassword { person, password } => {
                 let login = app.http.login(&self.people[*person].username, password).await;
                 if login.status == 200 {
-                    let acknowledged = Acknowledgement::of(&login);
+                    let acknowledged = Acknowledged::of(&login);
                     self.happened(app, action, acknowledged).await;
                 }
                 return;
@@ -280,14 +280,14 @@ impl Story {
             }
         };
         if let Some(result) = happened {
-            self.happened(app, action, Acknowledgement { result, token: None }).await;
+            self.happened(app, action, Acknowledged { result, token: None }).await;
         }
     }
 
     async fn add_key(&mut self, app: &App, (person, project): (usize, &str), user: String) {
         let path = format!("/api/p/{project}/apikeys/get");
         let call = app.http.post(&path).bearer(&self.people[person].token).json(&json!({"user": user}));
-        let key = Acknowledgement::of(&call.send().await).gid("apikey");
+        let key = Acknowledged::of(&call.send().await).gid("apikey");
         let project = self.project(person, project);
         project.members.insert(user.clone());
         project.keys.insert(user, key);
@@ -321,7 +321,7 @@ fn create_user(username: &str) -> [String; 7] {
     ["user", "create", "--username", username, "--email", &email, "--password-stdin"].map(str::to_owned)
 }
 
-impl Person {
+impl KnownUser {
     fn new(username: String, gid: String, token: String) -> Self {
         let (password, ended, projects) = (PASSWORD.to_owned(), Vec::new(), BTreeMap::new());
         Self { username, gid, password, name: None, token, ended, projects }
@@ -381,23 +381,23 @@ impl Person {
     }
 }
 
-impl Running {
-    async fn end(self) -> Acknowledgement {
+impl RunningAction {
+    async fn end(self) -> Acknowledged {
         match self {
             Self::Command(mut process) => {
-                Acknowledgement { result: process.exit(COMMAND).await.succeeded().json(), token: None }
+                Acknowledged { result: process.exit(COMMAND).await.succeeded().json(), token: None }
             }
-            Self::Call(call) => Acknowledgement::of(&call.await.expect("no panic").expect("an answer")),
+            Self::Call(call) => Acknowledged::of(&call.await.expect("no panic").expect("an answer")),
         }
     }
 
     /// Kills a command: what it printed, when it had ended before.
-    async fn stop_command(&mut self) -> Option<Acknowledgement> {
+    async fn stop_command(&mut self) -> Option<Acknowledged> {
         let Self::Command(process) = self else { return None };
         if process.is_running() {
             process.kill();
             return None;
         }
-        Some(Acknowledgement { result: process.exit(COMMAND).await.succeeded().json(), token: None })
+        Some(Acknowledged { result: process.exit(COMMAND).await.succeeded().json(), token: None })
     }
 }

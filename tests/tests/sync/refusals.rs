@@ -8,8 +8,8 @@ use doorward_tests::{
 };
 use serde_json::{Value, json};
 
-use super::{CURSORS, GET, Scene};
-use crate::api_keys::NO_GID;
+use super::{CURSORS, Fixture, GET};
+use crate::api_keys::UNKNOWN_GID;
 
 on_both_databases![
     the_first_bad_parameter_is_reported,
@@ -19,14 +19,14 @@ on_both_databases![
 ];
 
 async fn the_first_bad_parameter_is_reported(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let bad = async |path: &str, body: Value, name: &str| {
         scene.ann.call(path, &body).await.assert_bad_parameter("Invalid parameter", name);
     };
     bad(GET, json!({"cursor": -1, "project": 1, "cc_cursor": "0"}), "cc_cursor").await;
     bad(GET, json!({"cursor": -1, "project": 1, "cc_cursor": 0}), "project").await;
     bad(GET, json!({"cursor": -1, "project": 1}), "project").await;
-    bad(GET, json!({"cursor": -1, "project": NO_GID, "cc_cursor": 0}), "cursor").await;
+    bad(GET, json!({"cursor": -1, "project": UNKNOWN_GID, "cc_cursor": 0}), "cursor").await;
     let no_gids = [json!(null), json!(1), json!("x"), json!(""), json!([scene.project]), json!({}), json!(true)];
     for value in &no_gids {
         for path in [GET, CURSORS] {
@@ -39,7 +39,7 @@ async fn the_first_bad_parameter_is_reported(backend: Backend) {
 }
 
 async fn a_cursor_is_a_whole_number_that_fits(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let call = |body: String| {
         let call = scene.app.http.post(GET).bearer(&scene.ann.token).header("content-type", "application/json");
         call.body(body).send()
@@ -79,7 +79,7 @@ async fn a_cursor_is_a_whole_number_that_fits(backend: Backend) {
 }
 
 async fn a_project_is_for_its_active_members(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     let inside = async |user: &User| {
         for body in [json!({"project": scene.project}), json!({"project": scene.project, "cursor": 0, "cc_cursor": 0})]
         {
@@ -98,7 +98,7 @@ async fn a_project_is_for_its_active_members(backend: Backend) {
     };
     assert!(inside(&scene.ann).await && inside(&scene.ben).await && !inside(&scene.dan).await);
     for path in [GET, CURSORS] {
-        scene.ann.call(path, &json!({"project": NO_GID})).await.assert_forbidden();
+        scene.ann.call(path, &json!({"project": UNKNOWN_GID})).await.assert_forbidden();
         scene.ann.call(path, &json!({"project": scene.ann.gid})).await.assert_forbidden();
     }
     let directory = &scene.app.installation.databases.directory;
@@ -117,7 +117,7 @@ async fn a_project_is_for_its_active_members(backend: Backend) {
 }
 
 async fn nobody_reads_without_a_token(backend: Backend) {
-    let scene = Scene::new(backend).await;
+    let scene = Fixture::new(backend).await;
     for path in [GET, CURSORS] {
         for body in [json!({}), json!({"cc_cursor": "x"}), json!({"project": scene.project, "cc_cursor": 0})] {
             scene.app.http.open(path, &body).await.assert_denied();

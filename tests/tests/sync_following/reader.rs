@@ -9,12 +9,12 @@ use doorward_tests::{Answer, Http, random::Random};
 use serde_json::{Value, json};
 
 /// Until a killed service is back, and its peers have found it.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
 
 /// A call through any of these doors, until it is answered with something else than 503.
 pub(super) async fn ask(doors: &[Http], random: &mut Random, token: Option<&str>, what: (&str, &Value)) -> Answer {
-    let (deadline, (path, body)) = (Instant::now() + PATIENCE, what);
+    let (deadline, (path, body)) = (Instant::now() + TIMEOUT, what);
     loop {
         let call = random.one_of(doors).post(path).json(body);
         let call = match token {

@@ -54,7 +54,7 @@ impl Story {
     ];
 }
 
-pub(super) struct World<'a> {
+pub(super) struct Scenario<'a> {
     pub(super) installation: &'a Installation,
     pub(super) doors: &'a [Http],
     pub(super) people: &'a [User],
@@ -68,7 +68,7 @@ pub(super) struct World<'a> {
     count: Mutex<BTreeMap<String, (usize, usize)>>,
 }
 
-impl<'a> World<'a> {
+impl<'a> Scenario<'a> {
     /// In which each story happens so many times.
     pub(super) fn new(
         installation: &'a Installation,

@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 
 use super::{
     reader::ask,
-    world::{Story, World},
+    world::{Scenario, Story},
 };
 
 pub(super) struct Writer<'a> {
-    world: &'a World<'a>,
+    world: &'a Scenario<'a>,
     number: usize,
     random: Random,
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(world: &'a World<'a>, number: usize, random: Random) -> Self {
+    pub(super) fn new(world: &'a Scenario<'a>, number: usize, random: Random) -> Self {
         Self { world, number, random }
     }
 

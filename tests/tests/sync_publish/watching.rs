@@ -10,10 +10,10 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tonic::Response;
 
-use super::{Scene, records, row, told};
+use super::{Fixture, records, row, told};
 use crate::grpc::trusted;
 
-const RECOVERY: Duration = Duration::from_secs(10);
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 on_both_databases![
     services_that_watch_are_told_the_project,
@@ -22,7 +22,7 @@ on_both_databases![
 ];
 
 async fn services_that_watch_are_told_the_project(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let watched = scene.peers.directory.watch_changes(trusted(WatchChangesRequest { cursor: Some(before) })).await;
     let mut stream = watched.expect("a stream").into_inner();
@@ -57,7 +57,7 @@ async fn services_that_watch_are_told_the_project(backend: Backend) {
 }
 
 async fn gateways_are_told_whom_a_row_concerns(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let cursor = scene.publish(records(1)).await;
     let watched = scene.peers.directory.watch_events(trusted(WatchEventsRequest { cursor: Some(before) })).await;
@@ -93,7 +93,7 @@ async fn gateways_are_told_whom_a_row_concerns(backend: Backend) {
 }
 
 async fn what_was_published_survives_a_kill(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     scene.publish(records(3)).await;
 
@@ -102,7 +102,7 @@ async fn what_was_published_survives_a_kill(backend: Backend) {
     scene.split.start_service(Role::Directory);
     scene.split.ready(Role::Directory).await;
     let body = json!({"cc_cursor": before, "project": scene.project, "cursor": before});
-    let answer = eventually("an answer", RECOVERY, async || {
+    let answer = eventually("an answer", RECOVERY_TIMEOUT, async || {
         Some(scene.ben.call("/sync/get", &body).await).filter(|answer| answer.status == 200)
     })
     .await;

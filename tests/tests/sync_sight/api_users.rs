@@ -3,12 +3,12 @@
 use doorward_tests::{Backend, on_both_databases};
 use serde_json::json;
 
-use super::Scene;
+use super::Fixture;
 
 on_both_databases![an_api_user_comes_changes_and_goes, an_api_user_that_was_deactivated_reads_on,];
 
 async fn an_api_user_comes_changes_and_goes(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let crane = scene.ann.create_api_user(&scene.herbarium, "Crane").await;
     scene.audience.name(&crane.gid, "crane");
     let user = json!({"user": crane.gid});
@@ -34,7 +34,7 @@ async fn an_api_user_comes_changes_and_goes(backend: Backend) {
 }
 
 async fn an_api_user_that_was_deactivated_reads_on(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let user = json!({"user": scene.robot.gid});
     scene.owner("apikeys/update", &json!({"user": scene.robot.gid, "name": "Digger"})).await.success();
     scene.audience.is_told("renamed", &[("ann ben cas robot", &["UPDATE cc.users robot"])]).await;

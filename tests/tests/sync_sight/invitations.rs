@@ -3,7 +3,7 @@
 use doorward_tests::{Backend, PASSWORD, installation::gid, on_both_databases};
 use serde_json::json;
 
-use super::Scene;
+use super::Fixture;
 
 on_both_databases![
     an_account_is_invited_and_joins,
@@ -18,7 +18,7 @@ const INVITED: [(&str, &[&str]); 2] = [
     ("dan", &["INSERT cc.projects herbarium", "INSERT cc.projects_members herbarium/dan"]),
 ];
 
-impl Scene {
+impl Fixture {
     async fn invite(&self, name: &str) -> String {
         let (result, _) = self.owner("members/invite", &json!({"username_or_email": name})).await.success();
         result["user"].as_str().expect("a gid").to_owned()
@@ -32,7 +32,7 @@ impl Scene {
 }
 
 async fn an_account_is_invited_and_joins(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     scene.invite("dan").await;
     scene.audience.is_told("invited", &INVITED).await;
     scene.on_member("resend_invite", &scene.dan.gid.clone()).await;
@@ -65,7 +65,7 @@ async fn an_account_is_invited_and_joins(backend: Backend) {
 }
 
 async fn an_account_declines_and_is_invited_again(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     scene.invite("dan").await;
     scene.audience.is_told("invited", &INVITED).await;
     let declined: &[(&str, &[&str])] = &[
@@ -92,7 +92,7 @@ async fn an_account_declines_and_is_invited_again(backend: Backend) {
 }
 
 async fn a_place_is_told_to_members_and_taken_by_a_signup(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let new = scene.invite("new@example.org").await;
     scene.audience.name(&new, "new");
     let told: &[&str] = &["INSERT cc.projects_members herbarium/new", "INSERT cc.users new"];
@@ -117,7 +117,7 @@ async fn a_place_is_told_to_members_and_taken_by_a_signup(backend: Backend) {
 }
 
 async fn a_place_is_given_up_for_an_account_that_there_is(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     for (number, address) in ["one@example.org", "two@example.org"].into_iter().enumerate() {
         let place = scene.invite(address).await;
         let place_name = format!("place{number}");
@@ -145,7 +145,7 @@ async fn a_place_is_given_up_for_an_account_that_there_is(backend: Backend) {
 }
 
 async fn a_place_that_is_withdrawn_is_forgotten(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let new = scene.invite("new@example.org").await;
     scene.audience.name(&new, "new");
     scene.audience.read_on("ann ben cas robot").await;

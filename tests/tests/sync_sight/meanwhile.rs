@@ -6,7 +6,7 @@ use doorward_tests::{Answer, Backend, on_both_databases};
 use futures_util::future::join_all;
 use serde_json::json;
 
-use super::Scene;
+use super::Fixture;
 
 on_both_databases![who_reads_while_others_write_ends_with_what_an_init_gives];
 
@@ -17,7 +17,7 @@ fn assert_understood(answer: &Answer) {
     assert!([200, 403, 422].contains(&answer.status), "{answer:?}");
 }
 
-impl Scene {
+impl Fixture {
     /// People come, go and change, and so do projects.
     async fn write(&self, writer: usize) {
         let (own, dan) = (json!({"project": self.herbarium}), json!({"user": self.dan.gid}));
@@ -51,7 +51,7 @@ impl Scene {
 }
 
 async fn who_reads_while_others_write_ends_with_what_an_init_gives(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let mut audience = std::mem::take(&mut scene.audience);
     let is_over = AtomicBool::new(false);
     let write = async {

@@ -3,7 +3,7 @@
 use doorward_tests::{Backend, on_both_databases};
 use serde_json::json;
 
-use super::Scene;
+use super::Fixture;
 
 on_both_databases![
     a_member_who_comes_and_goes,
@@ -22,7 +22,7 @@ fn whole(action: &str) -> Vec<String> {
     rows
 }
 
-impl Scene {
+impl Fixture {
     /// What members are told of dan, and dan of Herbarium.
     async fn dan_is_told(&mut self, what: &str, [membership, person]: [&str; 2], project: &str) {
         let inside = vec![format!("{membership} cc.projects_members herbarium/dan"), format!("{person} cc.users dan")];
@@ -33,7 +33,7 @@ impl Scene {
 }
 
 async fn a_member_who_comes_and_goes(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let dan = scene.dan.gid.clone();
     scene.app.installation.add_member(&scene.herbarium, "dan").await;
     scene.dan_is_told("added", ["INSERT", "INSERT"], "INSERT").await;
@@ -66,7 +66,7 @@ async fn a_member_who_comes_and_goes(backend: Backend) {
 }
 
 async fn who_leaves_keeps_whom_they_share_another_project_with(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     scene.on_project(&scene.cas, "/api/account/leave_project", &scene.herbarium).await;
     let membership = "DELETE cc.projects_members herbarium/cas";
     let told: &[(&str, &[&str])] = &[
@@ -104,7 +104,7 @@ async fn who_leaves_keeps_whom_they_share_another_project_with(backend: Backend)
 }
 
 async fn what_is_set_of_a_membership_is_told_to_members(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     for (user, name) in [(&scene.ben.gid, "ben"), (&scene.robot.gid, "robot"), (&scene.fay.gid, "fay")] {
         let row = format!("UPDATE cc.projects_members herbarium/{name}");
         for limit in [json!(100), json!(null)] {

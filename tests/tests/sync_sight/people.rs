@@ -3,7 +3,7 @@
 use doorward_tests::{Backend, PASSWORD, on_both_databases};
 use serde_json::json;
 
-use super::Scene;
+use super::Fixture;
 use crate::avatars::{png, upload};
 
 on_both_databases![
@@ -15,7 +15,7 @@ on_both_databases![
 ];
 
 async fn what_somebody_changes_is_told_once_to_whoever_sees_them(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     for change in [
         json!({"name": "Benjamin"}),
         json!({"username": "benjamin"}),
@@ -42,7 +42,7 @@ async fn what_somebody_changes_is_told_once_to_whoever_sees_them(backend: Backen
 }
 
 async fn a_new_address_changes_the_own_memberships_too(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let body = scene.app.begin_email_change(&scene.dan, "daniel@example.org").await;
     scene.dan.call("/api/account/update_email", &body).await.success();
     scene.audience.is_told("without memberships", &[("dan", &["UPDATE cc.users dan"])]).await;
@@ -69,7 +69,7 @@ async fn a_new_address_changes_the_own_memberships_too(backend: Backend) {
 }
 
 async fn a_new_picture_is_told_to_whoever_sees_the_person(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     upload(&scene.ann, &png()).await.success();
     scene.audience.is_told("uploaded", &[("ann ben cas robot", &["UPDATE cc.users ann"])]).await;
     scene.ann.call("/api/account/delete_avatar", &json!({})).await.success();
@@ -79,7 +79,7 @@ async fn a_new_picture_is_told_to_whoever_sees_the_person(backend: Backend) {
 }
 
 async fn who_is_deactivated_stays_in_sight_and_reads_on_when_back(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let others: &[(&str, &[&str])] = &[("ann cas robot", &["UPDATE cc.users ben"])];
     scene.audience.leaves("ben");
     scene.app.installation.change_user("deactivate", "ben").await;
@@ -97,7 +97,7 @@ async fn who_is_deactivated_stays_in_sight_and_reads_on_when_back(backend: Backe
 }
 
 async fn who_deletes_their_account_goes_from_each_project(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     scene.audience.leaves("fay");
     scene.fay.call("/api/account/delete", &json!({"confirm": true})).await.success();
     let gone: &[&str] = &["DELETE cc.projects_members herbarium/fay", "DELETE cc.users fay"];

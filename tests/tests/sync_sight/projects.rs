@@ -7,7 +7,7 @@ use doorward_tests::{
 };
 use serde_json::json;
 
-use super::Scene;
+use super::Fixture;
 use crate::avatars::png;
 
 on_both_databases![
@@ -21,7 +21,7 @@ on_both_databases![
 ];
 
 async fn a_new_project_is_told_to_its_owner_alone(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let (made, _) = scene.ann.call("/api/projects/create", &json!({"name": "Atlas"})).await.success();
     scene.audience.name(made["project"].as_str().expect("a gid"), "atlas");
     let told: &[&str] = &["INSERT cc.projects atlas", "INSERT cc.projects_members atlas/ann"];
@@ -33,7 +33,7 @@ async fn a_new_project_is_told_to_its_owner_alone(backend: Backend) {
 }
 
 async fn what_changes_of_a_project_is_told_to_whoever_sees_it(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let told: &[(&str, &[&str])] = &[("ann ben cas robot fay", &["UPDATE cc.projects herbarium"])];
     let project = &scene.herbarium;
     for change in [json!({"name": "Hortus"}), json!({"timezone": "Europe/Berlin"})] {
@@ -90,7 +90,7 @@ fn of_all(action: &str, shown: &[&str], kept: &[&str]) -> Vec<String> {
 }
 
 async fn a_deleted_project_goes_from_all_but_its_owner_and_comes_back(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     for (path, action) in [("/api/projects/delete", "DELETE"), ("/api/projects/undelete", "INSERT")] {
         scene.on_project(&scene.ann, path, &scene.herbarium).await;
         // What comes is told, also to who has it.
@@ -118,7 +118,7 @@ async fn a_deleted_project_goes_from_all_but_its_owner_and_comes_back(backend: B
 }
 
 async fn who_is_in_no_state_to_see_a_project_is_told_nothing_of_its_end(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     scene.on_project(&scene.fay, "/api/account/decline_invite", &scene.herbarium).await;
     scene.app.installation.add_member(&scene.herbarium, "dan").await;
     scene.on_member("deactivate", &scene.dan.gid.clone()).await;
@@ -138,7 +138,7 @@ async fn who_is_in_no_state_to_see_a_project_is_told_nothing_of_its_end(backend:
 }
 
 async fn a_project_that_is_gone_for_ever_is_told_to_its_owner_alone(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     scene.on_project(&scene.ann, "/api/projects/delete", &scene.herbarium).await;
     scene.audience.read_on("ann ben cas fay robot").await;
     scene.audience.leaves("robot");
@@ -148,7 +148,7 @@ async fn a_project_that_is_gone_for_ever_is_told_to_its_owner_alone(backend: Bac
 }
 
 async fn who_gets_a_project_sees_the_options_of_others_and_who_gives_it_no_more(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     let limit = json!({"user": scene.cas.gid, "options": {"rate_limit_per_second": 50}});
     scene.owner("members/update", &limit).await.success();
     let told: &[(&str, &[&str])] = &[("ann ben cas robot", &["UPDATE cc.projects_members herbarium/cas"])];
@@ -169,7 +169,7 @@ async fn who_gets_a_project_sees_the_options_of_others_and_who_gives_it_no_more(
 }
 
 async fn who_shares_two_projects_keeps_the_other_when_one_goes(backend: Backend) {
-    let mut scene = Scene::new(backend).await;
+    let mut scene = Fixture::new(backend).await;
     scene.on_project(&scene.ben, "/api/projects/delete", &scene.garden).await;
     let told: &[(&str, &[&str])] = &[
         ("ben", &["UPDATE cc.projects garden", "DELETE cc.projects_members garden/cas"]),

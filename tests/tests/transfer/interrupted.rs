@@ -18,15 +18,15 @@ on_both_databases![
     a_second_import_meanwhile_is_refused,
 ];
 
-const WITHIN: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// An import that waits for the rest of its stream.
-struct Running {
+struct RunningAction {
     process: Process,
     pipe: File,
 }
 
-impl Running {
+impl RunningAction {
     async fn start(installation: &Installation) -> Self {
         let path = installation.path().join("pipe");
         drop(std::fs::remove_file(&path));
@@ -49,7 +49,7 @@ impl Running {
 async fn is_marked(installation: &Installation) {
     let state = "SELECT state AS text FROM import_state";
     for url in [&installation.databases.auth, &installation.databases.directory] {
-        eventually("a mark", WITHIN, async || (texts_or_none(url, state) == ["loading"]).then_some(())).await;
+        eventually("a mark", TIMEOUT, async || (texts_or_none(url, state) == ["loading"]).then_some(())).await;
     }
 }
 
@@ -79,20 +79,20 @@ async fn an_import_that_is_killed_can_be_repeated(backend: Backend) {
     let lines: Vec<&str> = export.0.split_inclusive('\n').collect();
     let parts = [0, 1, 2, lines.len() / 4, lines.len() / 2, lines.len() - 1];
     for part in parts {
-        let mut running = Running::start(&installation).await;
+        let mut running = RunningAction::start(&installation).await;
         running.write(&lines[..part].concat()).await;
         is_marked(&installation).await;
         if part == lines.len() - 1 {
             // All rows are there, and only the checksum is missing.
             let picture = first_picture(&installation, &export);
-            eventually("a picture", WITHIN, async || picture.exists().then_some(())).await;
+            eventually("a picture", TIMEOUT, async || picture.exists().then_some(())).await;
         }
         running.process.kill();
         does_not_start(&installation).await;
     }
     // One whose stream just ends.
-    let running = Running::start(&installation).await;
-    let Running { mut process, pipe } = running;
+    let running = RunningAction::start(&installation).await;
+    let RunningAction { mut process, pipe } = running;
     drop(pipe);
     process.exit(COMMAND).await.failed(1);
     does_not_start(&installation).await;
@@ -147,7 +147,7 @@ async fn a_second_import_meanwhile_is_refused(backend: Backend) {
     let export = Source::new(other(backend)).await.export().await;
     let installation = target(backend, MASTER_KEY);
     let lines: Vec<&str> = export.0.split_inclusive('\n').collect();
-    let mut running = Running::start(&installation).await;
+    let mut running = RunningAction::start(&installation).await;
     running.write(&lines[..3].concat()).await;
     is_marked(&installation).await;
     let second = installation.cli(&["import"], &export.0).await.failed(1);
@@ -159,7 +159,7 @@ async fn a_second_import_meanwhile_is_refused(backend: Backend) {
     let serve = installation.cli(&["serve"], "").await.failed(1);
     assert!(serve.stderr.contains("in use") || serve.stderr.contains("was not completed"), "{serve}");
     running.write(&lines[3..].concat()).await;
-    let Running { mut process, pipe } = running;
+    let RunningAction { mut process, pipe } = running;
     drop(pipe);
     process.exit(COMMAND).await.succeeded();
     assert_eq!(Export::of(&installation).await.0, export.0);

@@ -16,17 +16,17 @@ const MANY: u32 = 60_000;
 const ALLOWED_BYTES: u64 = 8 * 1024 * 1024;
 /// Memory of a command, however few users there are.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
-const WITHIN: Duration = Duration::from_secs(200);
+const TIMEOUT: Duration = Duration::from_secs(200);
 
 /// To the end of a command: the most memory that it had.
 async fn peak(mut process: Process) -> u64 {
     let mut peak = 0;
-    eventually("the end", WITHIN, async || {
+    eventually("the end", TIMEOUT, async || {
         peak = process.peak_bytes().map_or(peak, |bytes| bytes.max(peak));
         (!process.is_running()).then_some(())
     })
     .await;
-    process.exit(WITHIN).await.succeeded();
+    process.exit(TIMEOUT).await.succeeded();
     assert!(peak > 0);
     peak
 }

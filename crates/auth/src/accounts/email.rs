@@ -1,29 +1,34 @@
 //! Another email address. The directory has it; here it is proved.
 
 use doorward_domain::{Email, Gid};
-use doorward_mail::Letter;
+use doorward_mail::MailContent;
 use doorward_storage::AnyConnection;
 
 use crate::{
     Error,
-    accounts::{Accounts, From, Person, use_up},
+    accounts::{Accounts, ClientContext, UserInfo, use_up},
     audit::{self, Action, Entry},
-    codes::{self, Pair, Purpose},
+    codes::{self, CodePair, Purpose},
 };
 
 impl Accounts {
     /// Mails a code to the new address.
     ///
     /// # Errors
-    /// [`Error::EmailInvalid`], [`Error::Throttled`], [`Error::MailOff`], and those of the database.
-    pub(crate) async fn request_email_change(&self, user: Person, email: &str, from: &From) -> Result<String, Error> {
+    /// [`Error::EmailInvalid`], [`Error::Throttled`], [`Error::MailDisabled`], and those of the database.
+    pub(crate) async fn request_email_change(
+        &self,
+        user: UserInfo,
+        email: &str,
+        from: &ClientContext,
+    ) -> Result<String, Error> {
         self.outbox()?;
         let email = Email::parse(email).map_err(|_| Error::EmailInvalid)?;
         let is_known_place = self.count_email_change(user.gid, email.clone(), from).await?;
         let (gid, folded) = (user.gid.to_string(), email.folded());
         let (mut code, pair) = self.codes.make(Purpose::Email, gid.clone(), &[&[&gid, &folded]], self.clock.now())?;
         code.from_known_network = is_known_place;
-        let letter = Letter::EmailCode { code: pair.verification, username: user.username.clone() };
+        let letter = MailContent::EmailCode { code: pair.verification, username: user.username.clone() };
         let mail = user.mail(self.ids.gid(), email, letter);
         let entry = Entry::new(Action::EmailChangeRequested, Some(user.gid), &from.origin.by(user.gid));
         self.send(code, mail, entry).await?;
@@ -33,26 +38,31 @@ impl Accounts {
     /// Checks the codes. From here on no later request invalidates them, and earlier ones end.
     ///
     /// # Errors
-    /// [`Error::CodeRefused`], [`Error::Throttled`], and database errors.
+    /// [`Error::InvalidCode`], [`Error::Throttled`], and database errors.
     pub(crate) async fn verify_email_change(
         &self,
         user: Gid,
         email: &str,
-        typed: Pair,
-        from: &From,
+        typed: CodePair,
+        from: &ClientContext,
     ) -> Result<(), Error> {
-        let folded = Email::parse(email).map_err(|_| Error::CodeRefused)?.folded();
+        let folded = Email::parse(email).map_err(|_| Error::InvalidCode)?.folded();
         let binding = vec![user.to_string(), folded];
         let code = self.check(Purpose::Email, typed, binding, (Some(user), from)).await?;
         let begin = move |connection: &mut AnyConnection| codes::begin(connection, &code);
-        if self.database.write(begin).await? { Ok(()) } else { Err(Error::CodeRefused) }
+        if self.database.write(begin).await? { Ok(()) } else { Err(Error::InvalidCode) }
     }
 
     /// Uses up the code, after the directory has the address.
     ///
     /// # Errors
-    /// [`Error::CodeRefused`] when it is used up by now, and those of the database.
-    pub(crate) async fn complete_email_change(&self, user: Gid, validation: String, from: &From) -> Result<(), Error> {
+    /// [`Error::InvalidCode`] when it is used up by now, and those of the database.
+    pub(crate) async fn complete_email_change(
+        &self,
+        user: Gid,
+        validation: String,
+        from: &ClientContext,
+    ) -> Result<(), Error> {
         let clock = self.clock.clone();
         let entry = Entry::new(Action::EmailChanged, Some(user), &from.origin.by(user));
         self.database

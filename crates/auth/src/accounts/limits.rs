@@ -5,8 +5,8 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Config, Error,
-    accounts::{Accounts, From},
-    throttle::{self, Bucket, CodeMail, Place},
+    accounts::{Accounts, ClientContext},
+    throttle::{self, Bucket, ClientNetwork, CodeMail},
 };
 
 impl Accounts {
@@ -14,8 +14,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
-    pub(crate) async fn count_anonymous_call(&self, from: &From) -> Result<(), Error> {
-        let bucket = Bucket::of_questions(&Place::of(from.address), &self.config.throttle);
+    pub(crate) async fn count_anonymous_call(&self, from: &ClientContext) -> Result<(), Error> {
+        let bucket = Bucket::of_questions(&ClientNetwork::of(from.address), &self.config.throttle);
         self.count(move |connection, config, now| {
             throttle::count_attempt(connection, &[&bucket], &config.throttle, now)
         })
@@ -38,8 +38,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
-    pub(super) async fn count_signup(&self, to: Email, from: &From) -> Result<(), Error> {
-        let mail = CodeMail { to, place: Place::of(from.address), is_known_place: false };
+    pub(super) async fn count_signup(&self, to: Email, from: &ClientContext) -> Result<(), Error> {
+        let mail = CodeMail { to, place: ClientNetwork::of(from.address), is_known_place: false };
         self.count(move |connection, config, now| throttle::count_mail(connection, &mail, &config.throttle, now)).await
     }
 
@@ -49,8 +49,13 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
-    pub(super) async fn count_reset(&self, users: Vec<Gid>, to: Option<Email>, from: &From) -> Result<bool, Error> {
-        let place = Place::of(from.address);
+    pub(super) async fn count_reset(
+        &self,
+        users: Vec<Gid>,
+        to: Option<Email>,
+        from: &ClientContext,
+    ) -> Result<bool, Error> {
+        let place = ClientNetwork::of(from.address);
         self.count(move |connection, config, now| {
             let is_known_place = throttle::is_known_to_any(connection, &users, &place, now)?;
             if !is_known_place {
@@ -70,8 +75,8 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
-    pub(super) async fn count_email_change(&self, user: Gid, to: Email, from: &From) -> Result<bool, Error> {
-        let place = Place::of(from.address);
+    pub(super) async fn count_email_change(&self, user: Gid, to: Email, from: &ClientContext) -> Result<bool, Error> {
+        let place = ClientNetwork::of(from.address);
         self.count(move |connection, config, now| {
             let is_known_place = throttle::is_known_to_any(connection, &[user], &place, now)?;
             let requests = Bucket::of_requests_by(user, is_known_place.then_some(&place), &config.throttle);

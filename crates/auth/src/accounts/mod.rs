@@ -9,36 +9,36 @@ mod signup;
 
 use std::{net::IpAddr, sync::Arc};
 
-use doorward_domain::{Clock, Email, Gid, Ids, Timestamp};
-use doorward_mail::{Letter, NewMail, Outbox};
+use doorward_domain::{Clock, Email, Gid, IdGenerator, Timestamp};
+use doorward_mail::{MailContent, NewMail, Outbox};
 use doorward_storage::{AnyConnection, Database};
-use doorward_token::Kind;
+use doorward_token::TokenKind;
 
 use crate::{
     Config, Credentials, Error,
     audit::{self, Action, Entry, Origin},
-    codes::{self, Code, Codes, Pair, Purpose},
+    codes::{self, Code, CodePair, Codes, Purpose},
     logins::Logins,
-    revocation::{self, Covers},
+    revocation::{self, RevocationTarget},
     store,
-    strength::Hints,
-    throttle::{self, Bucket, Place},
-    tokens::{Login, Tokens},
-    trust::Trust,
+    strength::UserInputs,
+    throttle::{self, Bucket, ClientNetwork},
+    tokens::{Tokens, VerifiedLogin},
+    trust::TrustStore,
 };
 
 pub(crate) use password::NewPassword;
-pub(crate) use signup::{SignupRequest, SignupTry};
+pub(crate) use signup::{SignupConfirmation, SignupRequest};
 
 pub(crate) struct Accounts {
     pub(crate) database: Database,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ids: Arc<dyn Ids>,
+    pub(crate) ids: Arc<dyn IdGenerator>,
     pub(crate) config: Arc<Config>,
     pub(crate) credentials: Credentials,
     pub(crate) codes: Codes,
     pub(crate) tokens: Arc<Tokens>,
-    pub(crate) trust: Arc<Trust>,
+    pub(crate) trust: Arc<TrustStore>,
     pub(crate) logins: Arc<Logins>,
     /// None: no mails are sent.
     pub(crate) outbox: Option<Outbox>,
@@ -46,7 +46,7 @@ pub(crate) struct Accounts {
 
 /// A user, as the directory knows them.
 #[derive(Debug, Clone)]
-pub(crate) struct Person {
+pub(crate) struct UserInfo {
     pub(crate) gid: Gid,
     pub(crate) username: String,
     /// To which mails go.
@@ -56,12 +56,12 @@ pub(crate) struct Person {
     pub(crate) language: String,
 }
 
-impl Person {
-    fn hints(&self) -> Hints {
-        Hints::new(&[&self.username, self.email.as_ref().map_or("", Email::as_str), &self.name])
+impl UserInfo {
+    fn hints(&self) -> UserInputs {
+        UserInputs::new(&[&self.username, self.email.as_ref().map_or("", Email::as_str), &self.name])
     }
 
-    fn mail(&self, id: Gid, to: Email, letter: Letter) -> NewMail {
+    fn mail(&self, id: Gid, to: Email, letter: MailContent) -> NewMail {
         let (language, user) = (self.language.clone(), Some(self.gid));
         NewMail { id, to, language, letter, topic: None, expires_at: None, user }
     }
@@ -69,22 +69,22 @@ impl Person {
 
 /// Where a call comes from.
 #[derive(Debug, Clone)]
-pub(crate) struct From {
+pub(crate) struct ClientContext {
     pub(crate) address: IpAddr,
     pub(crate) origin: Origin,
 }
 
 impl Accounts {
     /// # Errors
-    /// [`Error::MailOff`].
+    /// [`Error::MailDisabled`].
     fn outbox(&self) -> Result<Outbox, Error> {
-        self.outbox.clone().ok_or(Error::MailOff)
+        self.outbox.clone().ok_or(Error::MailDisabled)
     }
 
     /// Stores a new code and the mail with it, together.
     ///
     /// # Errors
-    /// [`Error::Throttled`], [`Error::MailOff`], and database errors.
+    /// [`Error::Throttled`], [`Error::MailDisabled`], and database errors.
     async fn send(&self, code: Code, mail: NewMail, entry: Entry) -> Result<(), Error> {
         let (outbox, clock) = (self.outbox()?, self.clock.clone());
         let put = outbox.clone();
@@ -109,17 +109,17 @@ impl Accounts {
     /// wrong one counts against its request and against the address.
     ///
     /// # Errors
-    /// [`Error::CodeRefused`]; [`Error::Throttled`] in place of that during a wait of the address; database errors.
+    /// [`Error::InvalidCode`]; [`Error::Throttled`] in place of that during a wait of the address; database errors.
     async fn check(
         &self,
         purpose: Purpose,
-        typed: Pair,
+        typed: CodePair,
         binding: Vec<String>,
-        (user, from): (Option<Gid>, &From),
+        (user, from): (Option<Gid>, &ClientContext),
     ) -> Result<Code, Error> {
         let (codes, clock, config) = (self.codes.clone(), self.clock.clone(), self.config.clone());
-        let bucket = Bucket::of_codes(&Place::of(from.address), &config.throttle);
-        let entry = Entry::new(Action::CodeRefused, user, &from.origin).with_detail(purpose.as_str());
+        let bucket = Bucket::of_codes(&ClientNetwork::of(from.address), &config.throttle);
+        let entry = Entry::new(Action::InvalidCode, user, &from.origin).with_detail(purpose.as_str());
         self.database
             .write(move |connection| {
                 let (binding, now): (Vec<&str>, _) = (binding.iter().map(String::as_str).collect(), clock.now());
@@ -132,7 +132,7 @@ impl Accounts {
                 }
                 throttle::count_failure(connection, &[&bucket], &config.throttle, now)?;
                 audit::record(connection, entry, now)?;
-                Ok(Err(Error::CodeRefused))
+                Ok(Err(Error::InvalidCode))
             })
             .await?
     }
@@ -147,7 +147,7 @@ impl Accounts {
         self.database
             .write(move |connection| {
                 let now = clock.now();
-                revocation::revoke(connection, vec![(Covers::Subject(user), now)], lifetime)?;
+                revocation::revoke(connection, vec![(RevocationTarget::Subject(user), now)], lifetime)?;
                 forget(connection, user, now)?;
                 audit::record(connection, entry, now)
             })
@@ -165,12 +165,12 @@ pub(crate) fn forget(connection: &mut AnyConnection, user: Gid, deleted_at: Time
 }
 
 /// The first login of a user whose password has just been set: later than what that has ended.
-fn login_after(connection: &mut AnyConnection, user: Gid, now: Timestamp) -> Result<Login, Error> {
-    let revocation = store::revocation::find(connection, &Covers::Subject(user))?;
+fn login_after(connection: &mut AnyConnection, user: Gid, now: Timestamp) -> Result<VerifiedLogin, Error> {
+    let revocation = store::revocation::find(connection, &RevocationTarget::Subject(user))?;
     let not_before = revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds);
-    Ok(Login { subject: user, kind: (Kind::User, None), at: now, not_before })
+    Ok(VerifiedLogin { subject: user, kind: (TokenKind::User, None), at: now, not_before })
 }
 
 fn use_up(connection: &mut AnyConnection, purpose: Purpose, validation_code: &str) -> Result<Code, Error> {
-    codes::use_up(connection, purpose, validation_code)?.ok_or(Error::CodeRefused)
+    codes::use_up(connection, purpose, validation_code)?.ok_or(Error::InvalidCode)
 }

@@ -1,23 +1,23 @@
 //! Another password, by who is logged in; and what every new password brings about.
 
 use doorward_domain::{Email, Timestamp};
-use doorward_mail::{Letter, NewMail, Outbox};
+use doorward_mail::{MailContent, NewMail, Outbox};
 use doorward_storage::AnyConnection;
 
 use crate::{
     Error, Password,
-    accounts::{Accounts, From, Person, login_after},
+    accounts::{Accounts, ClientContext, UserInfo, login_after},
     audit::Action,
     codes::{self, Purpose},
     credentials::Replacement,
     logins::Attempt,
     store,
-    strength::Hints,
-    tokens::Login,
+    strength::UserInputs,
+    tokens::VerifiedLogin,
 };
 
 pub(crate) struct NewPassword {
-    pub(crate) user: Person,
+    pub(crate) user: UserInfo,
     /// What else no password may be made of, such as a name that is being set.
     pub(crate) hints: Vec<String>,
     pub(crate) current: Option<String>,
@@ -27,9 +27,9 @@ pub(crate) struct NewPassword {
 }
 
 /// A mail that tells of a new password, where mails are sent and there is an address.
-pub(super) struct Notice(Option<(Outbox, NewMail)>);
+pub(super) struct PasswordChangedMail(Option<(Outbox, NewMail)>);
 
-impl Notice {
+impl PasswordChangedMail {
     pub(super) fn put(self, connection: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
         self.0.map_or(Ok(()), |(outbox, mail)| Ok(outbox.put(connection, mail, now)?))
     }
@@ -40,7 +40,11 @@ impl Accounts {
     ///
     /// # Errors
     /// Those of the password and of the current one, [`Error::Throttled`], and those of the database.
-    pub(crate) async fn change_password(&self, new: NewPassword, from: &From) -> Result<Option<String>, Error> {
+    pub(crate) async fn change_password(
+        &self,
+        new: NewPassword,
+        from: &ClientContext,
+    ) -> Result<Option<String>, Error> {
         let user = new.user;
         match new.current {
             Some(current) => self.check_current(&user, current, from).await?,
@@ -55,7 +59,7 @@ impl Accounts {
         let password = Password::parse(&password)?;
         let mut hints: Vec<&str> = new.hints.iter().map(String::as_str).collect();
         hints.extend([user.username.as_str(), user.email.as_ref().map_or("", Email::as_str), &user.name]);
-        self.credentials.check_new(password.clone(), Hints::new(&hints)).await?;
+        self.credentials.check_new(password.clone(), UserInputs::new(&hints)).await?;
         if new.is_check_only {
             return Ok(None);
         }
@@ -81,7 +85,7 @@ impl Accounts {
     }
 
     /// Throttled together with logins: a stolen token must not help to guess a password.
-    async fn check_current(&self, user: &Person, current: String, from: &From) -> Result<(), Error> {
+    async fn check_current(&self, user: &UserInfo, current: String, from: &ClientContext) -> Result<(), Error> {
         let attempt = Attempt {
             user: Some(user.gid),
             is_login_allowed: true,
@@ -98,16 +102,16 @@ impl Accounts {
         }
     }
 
-    pub(super) fn notice(&self, user: &Person) -> Notice {
+    pub(super) fn notice(&self, user: &UserInfo) -> PasswordChangedMail {
         let to = self.outbox.clone().zip(user.email.clone());
-        Notice(to.map(|(outbox, email)| {
-            let letter = Letter::PasswordChanged { username: user.username.clone() };
+        PasswordChangedMail(to.map(|(outbox, email)| {
+            let letter = MailContent::PasswordChanged { username: user.username.clone() };
             (outbox, user.mail(self.ids.gid(), email, letter))
         }))
     }
 
     /// What was ended is known here before the answer goes out.
-    pub(super) async fn after_replacement(&self, login: &Login) -> Result<String, Error> {
+    pub(super) async fn after_replacement(&self, login: &VerifiedLogin) -> Result<String, Error> {
         if let Some(outbox) = &self.outbox {
             outbox.wake();
         }

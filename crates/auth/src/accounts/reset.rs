@@ -1,24 +1,24 @@
 //! A new password for who has forgotten theirs.
 
 use doorward_domain::Email;
-use doorward_mail::Letter;
+use doorward_mail::MailContent;
 
 use crate::{
     Error, Password,
-    accounts::{Accounts, From, Person, login_after, use_up},
+    accounts::{Accounts, ClientContext, UserInfo, login_after, use_up},
     audit::{Action, Entry},
-    codes::{self, Pair, Purpose},
+    codes::{self, CodePair, Purpose},
     credentials::Replacement,
     store,
-    throttle::{Bucket, Place},
+    throttle::{Bucket, ClientNetwork},
 };
 
 impl Accounts {
     /// Mails one code, which is good for any one of these users.
     ///
     /// # Errors
-    /// [`Error::UserNotFound`], [`Error::Throttled`], [`Error::MailOff`], and those of the database.
-    pub(crate) async fn request_reset(&self, users: Vec<Person>, from: &From) -> Result<String, Error> {
+    /// [`Error::UserNotFound`], [`Error::Throttled`], [`Error::MailDisabled`], and those of the database.
+    pub(crate) async fn request_reset(&self, users: Vec<UserInfo>, from: &ClientContext) -> Result<String, Error> {
         self.outbox()?;
         let mailbox = users.iter().find_map(|user| user.email.clone().map(|email| (user, email)));
         let accounts = users.iter().map(|user| user.gid).collect();
@@ -37,7 +37,7 @@ impl Accounts {
         let (mut code, pair) = self.codes.make(Purpose::Reset, subject, &bindings, self.clock.now())?;
         code.from_known_network = is_known_place;
         let usernames = users.iter().map(|user| user.username.clone()).collect();
-        let letter = Letter::ResetCode { code: pair.verification, usernames };
+        let letter = MailContent::ResetCode { code: pair.verification, usernames };
         let mail = first.mail(self.ids.gid(), email, letter);
         let entry = Entry::new(Action::PasswordResetRequested, Some(first.gid), &from.origin);
         self.send(code, mail, entry).await?;
@@ -47,8 +47,14 @@ impl Accounts {
     /// Sets the password, uses up the code and ends every earlier token, all at once; gives the one token that works.
     ///
     /// # Errors
-    /// [`Error::CodeRefused`], those of the password, and those of the database.
-    pub(crate) async fn reset(&self, user: Person, password: &str, typed: Pair, from: &From) -> Result<String, Error> {
+    /// [`Error::InvalidCode`], those of the password, and those of the database.
+    pub(crate) async fn reset(
+        &self,
+        user: UserInfo,
+        password: &str,
+        typed: CodePair,
+        from: &ClientContext,
+    ) -> Result<String, Error> {
         let email = user.email.as_ref().map(Email::folded).unwrap_or_default();
         let binding = vec![user.gid.to_string(), email];
         let validation = typed.validation.clone();
@@ -59,7 +65,7 @@ impl Accounts {
         let hash = self.credentials.hash(password).await?;
         let replacement = Replacement { user: user.gid, hash, action: Action::PasswordReset };
         let (origin, notice, email) = (from.origin.by(user.gid), self.notice(&user), user.email.clone());
-        let place = Place::of(from.address);
+        let place = ClientNetwork::of(from.address);
         let name = Bucket::of_name(&user.username, &self.config.throttle);
         let name_here = Bucket::of_name_at(&user.username, &place, &self.config.throttle);
         let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);

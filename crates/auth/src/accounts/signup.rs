@@ -1,17 +1,17 @@
 //! Signing up. The first step answers alike whether or not somebody has the address: the same work, and a mail.
 
 use doorward_domain::{Email, Gid};
-use doorward_mail::{Letter, NewMail};
+use doorward_mail::{MailContent, NewMail};
 use doorward_storage::AnyConnection;
 
 use crate::{
     Error, Password,
-    accounts::{Accounts, From, Person, login_after, use_up},
+    accounts::{Accounts, ClientContext, UserInfo, login_after, use_up},
     audit::{self, Action, Entry},
-    codes::{self, Pair, Purpose, Signup},
+    codes::{self, CodePair, PendingSignup, Purpose},
     store,
-    strength::Hints,
-    throttle::Place,
+    strength::UserInputs,
+    throttle::ClientNetwork,
 };
 
 pub(crate) struct SignupRequest {
@@ -20,29 +20,29 @@ pub(crate) struct SignupRequest {
     pub(crate) password: String,
     pub(crate) email: String,
     /// The accounts that have this address.
-    pub(crate) owners: Vec<Person>,
+    pub(crate) owners: Vec<UserInfo>,
     /// Of the mail.
     pub(crate) language: String,
 }
 
 /// What the second step brings.
-pub(crate) struct SignupTry {
+pub(crate) struct SignupConfirmation {
     pub(crate) username: String,
     pub(crate) password: String,
     pub(crate) email: String,
-    pub(crate) typed: Pair,
+    pub(crate) typed: CodePair,
 }
 
 impl Accounts {
     /// Mails a code, or that there is an account already. Gives the validation code either way.
     ///
     /// # Errors
-    /// Those of the password, [`Error::EmailInvalid`], [`Error::Throttled`], [`Error::MailOff`], and those of the database.
-    pub(crate) async fn request_signup(&self, request: SignupRequest, from: &From) -> Result<String, Error> {
+    /// Those of the password, [`Error::EmailInvalid`], [`Error::Throttled`], [`Error::MailDisabled`], and those of the database.
+    pub(crate) async fn request_signup(&self, request: SignupRequest, from: &ClientContext) -> Result<String, Error> {
         self.outbox()?;
         // First of all: to look at a password costs something.
         self.count_anonymous_call(from).await?;
-        let hints = Hints::new(&[&request.username, request.email.trim()]);
+        let hints = UserInputs::new(&[&request.username, request.email.trim()]);
         let password = Password::parse(&request.password)?;
         self.credentials.check_new(password.clone(), hints).await?;
         let email = Email::parse(&request.email).map_err(|_| Error::EmailInvalid)?;
@@ -53,12 +53,15 @@ impl Accounts {
         let is_known = !request.owners.is_empty();
         // What nobody will get a code for, no code fits.
         let bindings: &[&[&str]] = if is_known { &[] } else { &[binding] };
-        let (mut code, pair) = self.codes.make(Purpose::Signup, codes::hashed(&folded), bindings, now)?;
-        code.signup = Some(Signup { gid: self.ids.gid(), password_hash });
+        let (mut code, pair) = self.codes.make(Purpose::PendingSignup, codes::hashed(&folded), bindings, now)?;
+        code.signup = Some(PendingSignup { gid: self.ids.gid(), password_hash });
         let mut usernames: Vec<String> = request.owners.iter().map(|owner| owner.username.clone()).collect();
         usernames.sort();
-        let letter =
-            if is_known { Letter::AccountExists { usernames } } else { Letter::SignupCode { code: pair.verification } };
+        let letter = if is_known {
+            MailContent::AccountExists { usernames }
+        } else {
+            MailContent::SignupCode { code: pair.verification }
+        };
         let language = request.owners.first().map_or(request.language, |owner| owner.language.clone());
         let (id, user) = (self.ids.gid(), request.owners.first().map(|owner| owner.gid));
         let mail = NewMail { id, to: email, language, letter, topic: None, expires_at: None, user };
@@ -70,11 +73,11 @@ impl Accounts {
     /// leaves something that the same call once more completes.
     ///
     /// # Errors
-    /// [`Error::CodeRefused`], [`Error::HashQueueFull`], and those of the database.
-    pub(crate) async fn verify_signup(&self, signup: SignupTry, from: &From) -> Result<Gid, Error> {
-        let folded = Email::parse(&signup.email).map_err(|_| Error::CodeRefused)?.folded();
+    /// [`Error::InvalidCode`], [`Error::HashQueueFull`], and those of the database.
+    pub(crate) async fn verify_signup(&self, signup: SignupConfirmation, from: &ClientContext) -> Result<Gid, Error> {
+        let folded = Email::parse(&signup.email).map_err(|_| Error::InvalidCode)?.folded();
         let binding = vec![signup.username, folded];
-        let code = self.check(Purpose::Signup, signup.typed, binding, (None, from)).await?;
+        let code = self.check(Purpose::PendingSignup, signup.typed, binding, (None, from)).await?;
         let Some(begun) = &code.signup else {
             return Err(Error::Internal("a signup's code without its signup"));
         };
@@ -82,25 +85,30 @@ impl Accounts {
         if self.credentials.verify(Some(gid), Some(hash), &signup.password).await?.is_some() {
             // Without this, a client that knows the address could ask for codes now, and leave an account without a password.
             let begin = move |connection: &mut AnyConnection| codes::begin(connection, &code);
-            return if self.database.write(begin).await? { Ok(gid) } else { Err(Error::CodeRefused) };
+            return if self.database.write(begin).await? { Ok(gid) } else { Err(Error::InvalidCode) };
         }
         self.database.write(move |connection| codes::count_failure(connection, &code)).await?;
-        Err(Error::CodeRefused)
+        Err(Error::InvalidCode)
     }
 
     /// Gives the account that was made its password, and uses up the code: both or neither.
     ///
     /// # Errors
-    /// [`Error::CodeRefused`] when it is used up by now, and those of the database.
-    pub(crate) async fn complete_signup(&self, validation: String, user: Gid, from: &From) -> Result<String, Error> {
+    /// [`Error::InvalidCode`] when it is used up by now, and those of the database.
+    pub(crate) async fn complete_signup(
+        &self,
+        validation: String,
+        user: Gid,
+        from: &ClientContext,
+    ) -> Result<String, Error> {
         let clock = self.clock.clone();
-        let entry = Entry::new(Action::Signup, Some(user), &from.origin.by(user));
-        let place = Place::of(from.address);
+        let entry = Entry::new(Action::PendingSignup, Some(user), &from.origin.by(user));
+        let place = ClientNetwork::of(from.address);
         let login = self
             .database
             .write(move |connection| {
                 let now = clock.now();
-                let signup = use_up(connection, Purpose::Signup, &validation)?.signup;
+                let signup = use_up(connection, Purpose::PendingSignup, &validation)?.signup;
                 let signup = signup.ok_or(Error::Internal("a signup's code without its signup"))?;
                 store::credential::put(connection, user, signup.password_hash, now)?;
                 store::known_address::put(connection, user, place.as_str(), now)?;

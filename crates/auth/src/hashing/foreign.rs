@@ -29,13 +29,13 @@ const SHA1: Algorithm = Algorithm { name: "sha1", prf: PBKDF2_HMAC_SHA1, digest_
 const SHA256: Algorithm = Algorithm { name: "sha256", prf: PBKDF2_HMAC_SHA256, digest_bytes: 32 };
 const SHA512: Algorithm = Algorithm { name: "sha512", prf: PBKDF2_HMAC_SHA512, digest_bytes: 64 };
 
-pub(super) enum Foreign {
+pub(super) enum ForeignHash {
     Bcrypt(String),
     Pbkdf2 { algorithm: Algorithm, rounds: NonZeroU32, salt: Vec<u8>, output: Vec<u8> },
     Scrypt { params: scrypt::Params, salt: Vec<u8>, output: Vec<u8> },
 }
 
-impl Foreign {
+impl ForeignHash {
     pub(super) fn parse(text: &str) -> Result<Self, Error> {
         if text.len() > MAX_TEXT_BYTES {
             return Err(Error::UnusableHash("the hash is too long"));
@@ -80,18 +80,18 @@ impl Foreign {
     }
 }
 
-fn parse_bcrypt(text: &str) -> Result<Foreign, Error> {
+fn parse_bcrypt(text: &str) -> Result<ForeignHash, Error> {
     let malformed = || Error::UnusableHash("not a bcrypt hash");
     let parts: bcrypt::HashParts = text.parse().map_err(|_| malformed())?;
     match parts.get_cost() {
-        cost if BCRYPT_COSTS.contains(&cost) => Ok(Foreign::Bcrypt(text.to_owned())),
+        cost if BCRYPT_COSTS.contains(&cost) => Ok(ForeignHash::Bcrypt(text.to_owned())),
         cost if cost < *BCRYPT_COSTS.start() => Err(malformed()),
         _ => Err(Error::UnusableHash("the bcrypt hash costs too much to check")),
     }
 }
 
 /// `pbkdf2_sha256$<rounds>$<salt as text>$<base64>`: django.contrib.auth.hashers.PBKDF2PasswordHasher.
-fn parse_django(rest: &str) -> Result<Foreign, Error> {
+fn parse_django(rest: &str) -> Result<ForeignHash, Error> {
     let malformed = || Error::UnusableHash("not a hash of Django's pbkdf2_sha256");
     let [rounds, salt, output] = rest.split('$').collect::<Vec<_>>().try_into().map_err(|_| malformed())?;
     let output = STANDARD.decode(output).map_err(|_| malformed())?;
@@ -102,7 +102,7 @@ fn parse_django(rest: &str) -> Result<Foreign, Error> {
 }
 
 /// As PHC strings have it, `$pbkdf2-sha256$i=<rounds>$<salt>$<output>`, or as passlib does, which gives the rounds alone.
-fn parse_pbkdf2(text: &str) -> Result<Foreign, Error> {
+fn parse_pbkdf2(text: &str) -> Result<ForeignHash, Error> {
     let malformed = || Error::UnusableHash("not pbkdf2 as a PHC string or of passlib");
     let ["", name, rounds, salt, output] = *text.split('$').collect::<Vec<_>>() else {
         return Err(malformed());
@@ -132,16 +132,16 @@ fn passlib_base64(text: &str) -> Result<Vec<u8>, Error> {
     STANDARD_NO_PAD.decode(text.replace('.', "+")).map_err(|_| Error::UnusableHash("not the base64 of passlib"))
 }
 
-fn pbkdf2(algorithm: Algorithm, rounds: u32, salt: Vec<u8>, output: Vec<u8>) -> Result<Foreign, Error> {
+fn pbkdf2(algorithm: Algorithm, rounds: u32, salt: Vec<u8>, output: Vec<u8>) -> Result<ForeignHash, Error> {
     let rounds = NonZeroU32::new(rounds).ok_or(Error::UnusableHash("a hash of no rounds"))?;
     if rounds.get() > MAX_PBKDF2_ROUNDS {
         return Err(Error::UnusableHash("the pbkdf2 hash costs too much to check"));
     }
-    Ok(Foreign::Pbkdf2 { algorithm, rounds, salt, output })
+    Ok(ForeignHash::Pbkdf2 { algorithm, rounds, salt, output })
 }
 
 /// A PHC string: `$scrypt$ln=<log2 of N>,r=<r>,p=<p>$<salt>$<output>`.
-fn parse_scrypt(text: &str) -> Result<Foreign, Error> {
+fn parse_scrypt(text: &str) -> Result<ForeignHash, Error> {
     let malformed = || Error::UnusableHash("not a PHC string of scrypt");
     let phc = PasswordHash::new(text).map_err(|_| malformed())?;
     let number = |name: &str| phc.params.get_decimal(name).ok_or_else(malformed);
@@ -158,7 +158,7 @@ fn parse_scrypt(text: &str) -> Result<Foreign, Error> {
     }
     let log_n = u8::try_from(log_n).unwrap_or(u8::MAX);
     let params = scrypt::Params::new(log_n, r, p).map_err(|_| Error::UnusableHash("impossible scrypt parameters"))?;
-    Ok(Foreign::Scrypt { params, salt: salt.as_ref().to_vec(), output: output.as_bytes().to_vec() })
+    Ok(ForeignHash::Scrypt { params, salt: salt.as_ref().to_vec(), output: output.as_bytes().to_vec() })
 }
 
 #[cfg(test)]
@@ -179,11 +179,11 @@ mod tests {
         let bcrypt = |cost: u8| format!("$2b${cost:02}$abcdefghijklmnopqrstuuKBd35sRbafNVpQzEoJOvNL1uAoC9zW6");
         let good = [pbkdf2("1"), pbkdf2("5000000")].concat().into_iter().chain([bcrypt(4), bcrypt(15)]);
         for text in good {
-            assert!(Foreign::parse(&text).is_ok(), "{text}");
+            assert!(ForeignHash::parse(&text).is_ok(), "{text}");
         }
         let bad = [pbkdf2("0"), pbkdf2("-1"), pbkdf2(""), pbkdf2("5000001"), pbkdf2("4294967296")].concat();
         for text in bad.into_iter().chain([bcrypt(3), bcrypt(16), bcrypt(31)]) {
-            assert!(Foreign::parse(&text).is_err(), "{text}");
+            assert!(ForeignHash::parse(&text).is_err(), "{text}");
         }
     }
 
@@ -204,7 +204,7 @@ mod tests {
             "$2b$04$abcdefghijklmnopqrstuuKBd35sRbafNVpQzEoJOvNL1uAoC9z!6".to_owned(),
             "$2x$04$abcdefghijklmnopqrstuuKBd35sRbafNVpQzEoJOvNL1uAoC9zW6".to_owned(),
         ] {
-            assert!(Foreign::parse(&text).is_err(), "{text}");
+            assert!(ForeignHash::parse(&text).is_err(), "{text}");
         }
     }
 }

@@ -5,7 +5,7 @@ mod pace;
 mod pool;
 mod stored;
 
-pub(crate) use pace::Pace;
+pub(crate) use pace::TimingPadding;
 pub use pool::Hasher;
 pub(crate) use pool::Memory;
 pub(crate) use stored::hash;

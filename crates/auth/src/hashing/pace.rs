@@ -15,33 +15,33 @@ use std::{
 };
 
 /// Maximum number of kinds: those of one import or two.
-const MAX_KINDS: usize = 64;
+const MAX_HASH_KINDS: usize = 64;
 /// Number of recent checks whose delays count.
-const RECENT: usize = 64;
+const RECENT_CHECKS: usize = 64;
 /// Maximum delay that counts. Beyond it the server is overloaded, and rejects logins with 503.
-const MAX_DELAY: Duration = Duration::from_secs(2);
+const MAX_PADDING_DELAY: Duration = Duration::from_secs(2);
 
 #[derive(Default)]
-pub(crate) struct Pace(Mutex<Times>);
+pub(crate) struct TimingPadding(Mutex<Timings>);
 
 #[derive(Default)]
-struct Times {
+struct Timings {
     /// The best time of each kind: its cost, without the noise of a busy machine.
     best: HashMap<String, Duration>,
     /// How much longer than the best time the latest checks took.
     delays: VecDeque<Duration>,
 }
 
-impl Pace {
+impl TimingPadding {
     /// Records one check: the time of the hash itself, and of the whole check with its wait in the queue.
     pub(crate) fn record(&self, kind: String, hashing: Duration, whole: Duration) {
         let mut times = self.lock();
-        if times.best.len() >= MAX_KINDS && !times.best.contains_key(&kind) {
+        if times.best.len() >= MAX_HASH_KINDS && !times.best.contains_key(&kind) {
             return;
         }
         let best = times.best.entry(kind).and_modify(|best| *best = hashing.min(*best)).or_insert(hashing);
-        let delay = whole.saturating_sub(*best).min(MAX_DELAY);
-        if times.delays.len() >= RECENT {
+        let delay = whole.saturating_sub(*best).min(MAX_PADDING_DELAY);
+        if times.delays.len() >= RECENT_CHECKS {
             times.delays.pop_front();
         }
         times.delays.push_back(delay);
@@ -59,7 +59,7 @@ impl Pace {
         (slowest + delay.max(slowest / 10)).saturating_sub(whole)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Times> {
+    fn lock(&self) -> MutexGuard<'_, Timings> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -72,13 +72,13 @@ mod tests {
         Duration::from_millis(millis)
     }
 
-    fn record(pace: &Pace, kind: &str, hashing: u64, whole: u64) {
+    fn record(pace: &TimingPadding, kind: &str, hashing: u64, whole: u64) {
         pace.record(kind.to_owned(), ms(hashing), ms(whole));
     }
 
     #[test]
     fn failures_are_padded_to_the_slowest_kind() {
-        let pace = Pace::default();
+        let pace = TimingPadding::default();
         record(&pace, "argon2id", 26, 27);
         assert_eq!(pace.padding(ms(27)), Duration::ZERO, "there is one kind");
         for hashing in [210, 200, 205] {
@@ -91,25 +91,25 @@ mod tests {
 
     #[test]
     fn the_padding_covers_the_delays_of_load_and_forgets_them() {
-        let pace = Pace::default();
+        let pace = TimingPadding::default();
         record(&pace, "argon2id", 26, 26);
         record(&pace, "bcrypt", 200, 200);
         // The queue delays a cheap kind as long as an expensive one.
         record(&pace, "argon2id", 80, 426);
         assert_eq!(pace.padding(ms(100)), ms(600 - 100));
         assert_eq!(pace.padding(ms(500)), ms(100));
-        for _ in 0..RECENT {
+        for _ in 0..RECENT_CHECKS {
             record(&pace, "argon2id", 26, 27);
         }
         assert_eq!(pace.padding(ms(27)), ms(220 - 27));
         record(&pace, "argon2id", 26, 60_000);
-        assert_eq!(pace.padding(ms(0)), ms(200) + MAX_DELAY);
+        assert_eq!(pace.padding(ms(0)), ms(200) + MAX_PADDING_DELAY);
     }
 
     #[test]
     fn kinds_and_delays_are_bounded() {
-        let pace = Pace::default();
+        let pace = TimingPadding::default();
         (0..1000).for_each(|kind| record(&pace, &kind.to_string(), 900, 900));
-        assert!(pace.lock().best.len() <= MAX_KINDS && pace.lock().delays.len() <= RECENT);
+        assert!(pace.lock().best.len() <= MAX_HASH_KINDS && pace.lock().delays.len() <= RECENT_CHECKS);
     }
 }

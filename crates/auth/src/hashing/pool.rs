@@ -48,7 +48,7 @@ impl Hasher {
     pub fn start(config: &HashingConfig) -> std::io::Result<Self> {
         let (jobs, queue) = crossbeam_channel::bounded::<Job>(config.queue.max(1));
         let kept = usize::try_from(config.memory_kib).unwrap_or(usize::MAX);
-        let memories = Arc::new(Memories { kept, free: Mutex::default() });
+        let memories = Arc::new(MemoryPool { kept, free: Mutex::default() });
         for number in 0..config.workers.max(1) {
             let (queue, memories) = (queue.clone(), memories.clone());
             std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work_off(&queue, &memories))?;
@@ -96,12 +96,12 @@ impl Hasher {
 
 /// Memory that no worker uses now. The one that was used last goes first: it is still in the processor's cache, which
 /// makes a hash a tenth faster when only one is computed at a time.
-struct Memories {
+struct MemoryPool {
     kept: usize,
     free: Mutex<Vec<Memory>>,
 }
 
-impl Memories {
+impl MemoryPool {
     fn take(&self) -> Memory {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         free.unwrap_or_else(|| Memory { blocks: Vec::new(), kept: self.kept })
@@ -112,7 +112,7 @@ impl Memories {
     }
 }
 
-fn work_off(queue: &Receiver<Job>, memories: &Memories) {
+fn work_off(queue: &Receiver<Job>, memories: &MemoryPool) {
     while let Ok(job) = queue.recv() {
         let mut memory = memories.take();
         if std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {

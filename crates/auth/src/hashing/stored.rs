@@ -4,7 +4,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
 use password_hash::phc::{Output, PasswordHash, Salt};
 
-use super::{Memory, foreign::Foreign};
+use super::{Memory, foreign::ForeignHash};
 use crate::{Error, config::HashingConfig};
 
 const SALT_BYTES: usize = 16;
@@ -23,12 +23,12 @@ pub fn is_affordable(memory_kib: u32, passes: u32, lanes: u32) -> bool {
 
 /// A hash that can be checked at a bounded cost.
 pub struct StoredHash {
-    form: Form,
+    form: HashFormat,
 }
 
-enum Form {
+enum HashFormat {
     Argon2 { algorithm: Algorithm, version: Version, params: Params, salt: Vec<u8>, output: Vec<u8> },
-    Foreign(Foreign),
+    ForeignHash(ForeignHash),
 }
 
 impl StoredHash {
@@ -38,13 +38,17 @@ impl StoredHash {
     /// # Errors
     /// When the form is another, or the hash would cost too much to check.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        if text.starts_with("$argon2") { parse_argon2(text) } else { Foreign::parse(text).map(Form::Foreign) }
-            .map(|form| Self { form })
+        if text.starts_with("$argon2") {
+            parse_argon2(text)
+        } else {
+            ForeignHash::parse(text).map(HashFormat::ForeignHash)
+        }
+        .map(|form| Self { form })
     }
 
     /// One that no password matches, as costly to check as a new one.
     pub(crate) fn dummy(config: &HashingConfig) -> Result<Self, Error> {
-        let form = Form::Argon2 {
+        let form = HashFormat::Argon2 {
             algorithm: Algorithm::Argon2id,
             version: Version::V0x13,
             params: params(config)?,
@@ -57,7 +61,7 @@ impl StoredHash {
     /// Whether `password` is the one, in constant time.
     pub(crate) fn matches(&self, password: &[u8], memory: &mut Memory) -> bool {
         match &self.form {
-            Form::Argon2 { algorithm, version, params, salt, output } => {
+            HashFormat::Argon2 { algorithm, version, params, salt, output } => {
                 let argon2 = Argon2::new(*algorithm, *version, params.clone());
                 let mut computed = vec![0; output.len()];
                 let done = memory.with_blocks(params.block_count(), |blocks| {
@@ -65,24 +69,24 @@ impl StoredHash {
                 });
                 done.is_ok() && verify_slices_are_equal(&computed, output).is_ok()
             }
-            Form::Foreign(foreign) => foreign.matches(password),
+            HashFormat::ForeignHash(foreign) => foreign.matches(password),
         }
     }
 
     /// What it costs to check: hashes of one kind take the same time.
     pub(crate) fn kind(&self) -> String {
         match &self.form {
-            Form::Argon2 { algorithm, params, .. } => {
+            HashFormat::Argon2 { algorithm, params, .. } => {
                 format!("{algorithm} m={} t={} p={}", params.m_cost(), params.t_cost(), params.p_cost())
             }
-            Form::Foreign(foreign) => foreign.kind(),
+            HashFormat::ForeignHash(foreign) => foreign.kind(),
         }
     }
 
     /// Whether a new hash of the same password would be better.
     pub(crate) fn is_outdated(&self, config: &HashingConfig) -> bool {
         match &self.form {
-            Form::Argon2 { algorithm, version, params, output, .. } => {
+            HashFormat::Argon2 { algorithm, version, params, output, .. } => {
                 *algorithm != Algorithm::Argon2id
                     || *version != Version::V0x13
                     || params.m_cost() < config.memory_kib
@@ -90,7 +94,7 @@ impl StoredHash {
                     || params.p_cost() != config.lanes
                     || output.len() < OUTPUT_BYTES
             }
-            Form::Foreign(_) => true,
+            HashFormat::ForeignHash(_) => true,
         }
     }
 }
@@ -131,7 +135,7 @@ fn random(bytes: usize) -> Result<Vec<u8>, Error> {
     Ok(random)
 }
 
-fn parse_argon2(text: &str) -> Result<Form, Error> {
+fn parse_argon2(text: &str) -> Result<HashFormat, Error> {
     let malformed = Error::UnusableHash("not a PHC string of argon2");
     let Ok(phc) = PasswordHash::new(text) else {
         return Err(malformed);
@@ -145,7 +149,13 @@ fn parse_argon2(text: &str) -> Result<Form, Error> {
     if !is_affordable(params.m_cost(), params.t_cost(), params.p_cost()) {
         return Err(Error::UnusableHash("the argon2 hash costs too much to check"));
     }
-    Ok(Form::Argon2 { algorithm, version, params, salt: salt.as_ref().to_vec(), output: output.as_bytes().to_vec() })
+    Ok(HashFormat::Argon2 {
+        algorithm,
+        version,
+        params,
+        salt: salt.as_ref().to_vec(),
+        output: output.as_bytes().to_vec(),
+    })
 }
 
 #[cfg(test)]

@@ -4,16 +4,16 @@ use doorward_domain::{Email, Username};
 use doorward_rpc::{RpcError, auth::v1 as pb, server::request_id};
 use tonic::{Request, Response};
 
-use super::{Answer, Service, gid, stranger};
+use super::{RpcResult, Service, gid, stranger};
 use crate::{
-    accounts::{From, NewPassword, Person, SignupRequest, SignupTry},
-    codes::Pair,
+    accounts::{ClientContext, NewPassword, SignupConfirmation, SignupRequest, UserInfo},
+    codes::CodePair,
 };
 
 pub(super) async fn count_anonymous_call(
     service: &Service,
     request: Request<pb::CountAnonymousCallRequest>,
-) -> Answer<pb::CountAnonymousCallResponse> {
+) -> RpcResult<pb::CountAnonymousCallResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     service.accounts.count_anonymous_call(&from).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::CountAnonymousCallResponse {}))
@@ -22,7 +22,7 @@ pub(super) async fn count_anonymous_call(
 pub(super) async fn count_invitation(
     service: &Service,
     request: Request<pb::CountInvitationRequest>,
-) -> Answer<pb::CountInvitationResponse> {
+) -> RpcResult<pb::CountInvitationResponse> {
     let inviter = gid(&request.get_ref().inviter_gid, "inviter_gid")?;
     service.accounts.count_invitation(inviter).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::CountInvitationResponse {}))
@@ -31,7 +31,7 @@ pub(super) async fn count_invitation(
 pub(super) async fn request_signup(
     service: &Service,
     request: Request<pb::RequestSignupRequest>,
-) -> Answer<pb::RequestSignupResponse> {
+) -> RpcResult<pb::RequestSignupResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let signup = SignupRequest {
@@ -48,14 +48,14 @@ pub(super) async fn request_signup(
 pub(super) async fn verify_signup(
     service: &Service,
     request: Request<pb::VerifySignupRequest>,
-) -> Answer<pb::VerifySignupResponse> {
+) -> RpcResult<pb::VerifySignupResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
-    let signup = SignupTry {
+    let signup = SignupConfirmation {
         username: Username::comparable(&request.username),
         password: request.password,
         email: request.email,
-        typed: Pair { validation: request.validation_code, verification: request.verification_code },
+        typed: CodePair { validation: request.validation_code, verification: request.verification_code },
     };
     let signup_gid = service.accounts.verify_signup(signup, &from).await.map_err(RpcError::from)?.to_string();
     Ok(Response::new(pb::VerifySignupResponse { signup_gid }))
@@ -64,7 +64,7 @@ pub(super) async fn verify_signup(
 pub(super) async fn complete_signup(
     service: &Service,
     request: Request<pb::CompleteSignupRequest>,
-) -> Answer<pb::CompleteSignupResponse> {
+) -> RpcResult<pb::CompleteSignupResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = gid(&request.user_gid, "user_gid")?;
@@ -75,7 +75,7 @@ pub(super) async fn complete_signup(
 pub(super) async fn request_password_reset(
     service: &Service,
     request: Request<pb::RequestPasswordResetRequest>,
-) -> Answer<pb::RequestPasswordResetResponse> {
+) -> RpcResult<pb::RequestPasswordResetResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let users = request.into_inner().users.into_iter().map(person).collect::<Result<_, _>>()?;
     let validation_code = service.accounts.request_reset(users, &from).await.map_err(RpcError::from)?;
@@ -85,11 +85,11 @@ pub(super) async fn request_password_reset(
 pub(super) async fn reset_password(
     service: &Service,
     request: Request<pb::ResetPasswordRequest>,
-) -> Answer<pb::ResetPasswordResponse> {
+) -> RpcResult<pb::ResetPasswordResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = required_person(request.user)?;
-    let typed = Pair { validation: request.validation_code, verification: request.verification_code };
+    let typed = CodePair { validation: request.validation_code, verification: request.verification_code };
     let token = service.accounts.reset(user, &request.new_password, typed, &from).await;
     let token = token.map_err(|error| RpcError::from(error).with_renamed("password", "new_password"))?;
     Ok(Response::new(pb::ResetPasswordResponse { token }))
@@ -98,7 +98,7 @@ pub(super) async fn reset_password(
 pub(super) async fn change_password(
     service: &Service,
     request: Request<pb::ChangePasswordRequest>,
-) -> Answer<pb::ChangePasswordResponse> {
+) -> RpcResult<pb::ChangePasswordResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let new = NewPassword {
@@ -115,7 +115,7 @@ pub(super) async fn change_password(
 pub(super) async fn request_email_change(
     service: &Service,
     request: Request<pb::RequestEmailChangeRequest>,
-) -> Answer<pb::RequestEmailChangeResponse> {
+) -> RpcResult<pb::RequestEmailChangeResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = required_person(request.user)?;
@@ -126,11 +126,11 @@ pub(super) async fn request_email_change(
 pub(super) async fn verify_email_change(
     service: &Service,
     request: Request<pb::VerifyEmailChangeRequest>,
-) -> Answer<pb::VerifyEmailChangeResponse> {
+) -> RpcResult<pb::VerifyEmailChangeResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = gid(&request.user_gid, "user_gid")?;
-    let typed = Pair { validation: request.validation_code, verification: request.verification_code };
+    let typed = CodePair { validation: request.validation_code, verification: request.verification_code };
     service.accounts.verify_email_change(user, &request.email, typed, &from).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::VerifyEmailChangeResponse {}))
 }
@@ -138,7 +138,7 @@ pub(super) async fn verify_email_change(
 pub(super) async fn complete_email_change(
     service: &Service,
     request: Request<pb::CompleteEmailChangeRequest>,
-) -> Answer<pb::CompleteEmailChangeResponse> {
+) -> RpcResult<pb::CompleteEmailChangeResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = gid(&request.user_gid, "user_gid")?;
@@ -149,24 +149,24 @@ pub(super) async fn complete_email_change(
 pub(super) async fn report_user_deleted(
     service: &Service,
     request: Request<pb::ReportUserDeletedRequest>,
-) -> Answer<pb::ReportUserDeletedResponse> {
+) -> RpcResult<pb::ReportUserDeletedResponse> {
     let from = from(&request, &request.get_ref().client_address)?;
     let user = gid(&request.get_ref().user_gid, "user_gid")?;
     service.accounts.forget(user, &from.origin).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::ReportUserDeletedResponse {}))
 }
 
-fn from<T>(request: &Request<T>, client_address: &str) -> Result<From, RpcError> {
+fn from<T>(request: &Request<T>, client_address: &str) -> Result<ClientContext, RpcError> {
     let (address, origin) = stranger(client_address, request_id(request))?;
-    Ok(From { address, origin })
+    Ok(ClientContext { address, origin })
 }
 
-fn required_person(person: Option<pb::UserInfo>) -> Result<Person, RpcError> {
+fn required_person(person: Option<pb::UserInfo>) -> Result<UserInfo, RpcError> {
     self::person(person.ok_or_else(|| RpcError::invalid("user"))?)
 }
 
-fn person(person: pb::UserInfo) -> Result<Person, RpcError> {
-    Ok(Person {
+fn person(person: pb::UserInfo) -> Result<UserInfo, RpcError> {
+    Ok(UserInfo {
         gid: gid(&person.user_gid, "user.user_gid")?,
         username: person.username,
         // An address that an earlier release accepted and this one does not gets no email.

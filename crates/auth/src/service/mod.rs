@@ -8,11 +8,11 @@ use doorward_domain::{Clock, Gid, Timestamp, Username};
 use doorward_rpc::{
     RpcError,
     auth::v1::{self as pb, auth_server},
-    channel::RequestId,
+    channel::RequestIds,
     server::request_id,
 };
 use doorward_storage::Database;
-use doorward_token::{Claims, Kind};
+use doorward_token::{Claims, TokenKind};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_util::sync::CancellationToken;
@@ -21,16 +21,16 @@ use tonic::{Request, Response, Status};
 use crate::{
     ApiKeys, Config, Error,
     accounts::Accounts,
-    api_logins::ApiAttempt,
+    api_logins::ApiKeyAttempt,
     audit::{self, Action, Actor, Entry, Origin},
     logins::{Attempt, Logins},
-    revocation::{self, Covers},
+    revocation::{self, RevocationTarget},
     tokens::Tokens,
-    trust::Trust,
+    trust::TrustStore,
     watch,
 };
 
-type Answer<T> = Result<Response<T>, Status>;
+type RpcResult<T> = Result<Response<T>, Status>;
 
 pub(crate) struct Service {
     pub(crate) database: Database,
@@ -39,7 +39,7 @@ pub(crate) struct Service {
     pub(crate) api_keys: ApiKeys,
     pub(crate) accounts: Accounts,
     pub(crate) tokens: Arc<Tokens>,
-    pub(crate) trust: Arc<Trust>,
+    pub(crate) trust: Arc<TrustStore>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) shutdown: CancellationToken,
 }
@@ -72,76 +72,82 @@ impl auth_server::Auth for Service {
     async fn count_anonymous_call(
         &self,
         request: Request<pb::CountAnonymousCallRequest>,
-    ) -> Answer<pb::CountAnonymousCallResponse> {
+    ) -> RpcResult<pb::CountAnonymousCallResponse> {
         accounts::count_anonymous_call(self, request).await
     }
 
     async fn count_invitation(
         &self,
         request: Request<pb::CountInvitationRequest>,
-    ) -> Answer<pb::CountInvitationResponse> {
+    ) -> RpcResult<pb::CountInvitationResponse> {
         accounts::count_invitation(self, request).await
     }
 
-    async fn request_signup(&self, request: Request<pb::RequestSignupRequest>) -> Answer<pb::RequestSignupResponse> {
+    async fn request_signup(&self, request: Request<pb::RequestSignupRequest>) -> RpcResult<pb::RequestSignupResponse> {
         accounts::request_signup(self, request).await
     }
 
-    async fn verify_signup(&self, request: Request<pb::VerifySignupRequest>) -> Answer<pb::VerifySignupResponse> {
+    async fn verify_signup(&self, request: Request<pb::VerifySignupRequest>) -> RpcResult<pb::VerifySignupResponse> {
         accounts::verify_signup(self, request).await
     }
 
-    async fn complete_signup(&self, request: Request<pb::CompleteSignupRequest>) -> Answer<pb::CompleteSignupResponse> {
+    async fn complete_signup(
+        &self,
+        request: Request<pb::CompleteSignupRequest>,
+    ) -> RpcResult<pb::CompleteSignupResponse> {
         accounts::complete_signup(self, request).await
     }
 
     async fn request_password_reset(
         &self,
         request: Request<pb::RequestPasswordResetRequest>,
-    ) -> Answer<pb::RequestPasswordResetResponse> {
+    ) -> RpcResult<pb::RequestPasswordResetResponse> {
         accounts::request_password_reset(self, request).await
     }
 
-    async fn reset_password(&self, request: Request<pb::ResetPasswordRequest>) -> Answer<pb::ResetPasswordResponse> {
+    async fn reset_password(&self, request: Request<pb::ResetPasswordRequest>) -> RpcResult<pb::ResetPasswordResponse> {
         accounts::reset_password(self, request).await
     }
 
-    async fn change_password(&self, request: Request<pb::ChangePasswordRequest>) -> Answer<pb::ChangePasswordResponse> {
+    async fn change_password(
+        &self,
+        request: Request<pb::ChangePasswordRequest>,
+    ) -> RpcResult<pb::ChangePasswordResponse> {
         accounts::change_password(self, request).await
     }
 
     async fn request_email_change(
         &self,
         request: Request<pb::RequestEmailChangeRequest>,
-    ) -> Answer<pb::RequestEmailChangeResponse> {
+    ) -> RpcResult<pb::RequestEmailChangeResponse> {
         accounts::request_email_change(self, request).await
     }
 
     async fn verify_email_change(
         &self,
         request: Request<pb::VerifyEmailChangeRequest>,
-    ) -> Answer<pb::VerifyEmailChangeResponse> {
+    ) -> RpcResult<pb::VerifyEmailChangeResponse> {
         accounts::verify_email_change(self, request).await
     }
 
     async fn complete_email_change(
         &self,
         request: Request<pb::CompleteEmailChangeRequest>,
-    ) -> Answer<pb::CompleteEmailChangeResponse> {
+    ) -> RpcResult<pb::CompleteEmailChangeResponse> {
         accounts::complete_email_change(self, request).await
     }
 
     async fn report_user_deleted(
         &self,
         request: Request<pb::ReportUserDeletedRequest>,
-    ) -> Answer<pb::ReportUserDeletedResponse> {
+    ) -> RpcResult<pb::ReportUserDeletedResponse> {
         accounts::report_user_deleted(self, request).await
     }
 
     async fn report_invitation_declined(
         &self,
         request: Request<pb::ReportInvitationDeclinedRequest>,
-    ) -> Answer<pb::ReportInvitationDeclinedResponse> {
+    ) -> RpcResult<pb::ReportInvitationDeclinedResponse> {
         let request_id = request_id(&request);
         let request = request.into_inner();
         let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
@@ -171,7 +177,7 @@ impl auth_server::Auth for Service {
         let request_id = request_id(&request);
         let request = request.into_inner();
         let (address, origin) = stranger(&request.client_address, request_id)?;
-        let attempt = ApiAttempt {
+        let attempt = ApiKeyAttempt {
             user: optional_gid(request.user_gid.as_deref(), "user_gid")?,
             project: gid(&request.project_gid, "project_gid")?,
             begun: self.not_later_than_now(request.user_checked_at),
@@ -289,7 +295,7 @@ impl Service {
             .write(move |connection| {
                 let now = clock.now();
                 if is_everywhere {
-                    revocation::revoke(connection, vec![(Covers::Subject(claims.sub), now)], lifetime)?;
+                    revocation::revoke(connection, vec![(RevocationTarget::Subject(claims.sub), now)], lifetime)?;
                 } else {
                     revocation::revoke_login(connection, &claims, now, lifetime)?;
                 }
@@ -309,14 +315,14 @@ fn optional_gid(text: Option<&str>, parameter: &str) -> Result<Option<Gid>, RpcE
 }
 
 /// Somebody who has not proved who they are.
-fn stranger(address: &str, request_id: RequestId) -> Result<(IpAddr, Origin), RpcError> {
+fn stranger(address: &str, request_id: RequestIds) -> Result<(IpAddr, Origin), RpcError> {
     let address: IpAddr = address.parse().map_err(|_| RpcError::invalid("client_address"))?;
-    let RequestId { own: request_id, client: client_request_id } = request_id;
-    let origin = Origin { actor: Actor::Nobody, address: Some(address.to_string()), request_id, client_request_id };
+    let RequestIds { request_id, client_request_id } = request_id;
+    let origin = Origin { actor: Actor::Service, address: Some(address.to_string()), request_id, client_request_id };
     Ok((address, origin))
 }
 
-fn by_actor(actor: Option<pb::Actor>, request_id: RequestId) -> Result<Origin, RpcError> {
+fn by_actor(actor: Option<pb::Actor>, request_id: RequestIds) -> Result<Origin, RpcError> {
     let actor = actor.ok_or_else(|| RpcError::invalid("actor"))?;
     let (_, origin) = stranger(&actor.client_address, request_id)?;
     let user = optional_gid(actor.user_gid.as_deref(), "actor.user_gid")?;
@@ -325,8 +331,8 @@ fn by_actor(actor: Option<pb::Actor>, request_id: RequestId) -> Result<Origin, R
 
 fn to_pb(claims: Claims) -> pb::VerifyTokenResponse {
     let kind = match claims.kind {
-        Kind::User => pb::TokenKind::User,
-        Kind::Api => pb::TokenKind::Api,
+        TokenKind::User => pb::TokenKind::User,
+        TokenKind::Api => pb::TokenKind::Api,
     };
     pb::VerifyTokenResponse {
         subject: claims.sub.to_string(),

@@ -9,11 +9,11 @@ use crate::api_keys::ApiKey;
 
 /// The use for which a transaction locks a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Lock {
+pub(crate) enum RowLock {
     /// Reading it, at the same time as others.
     Shared,
     /// Changing it; others wait.
-    ForChange,
+    ForUpdate,
 }
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
@@ -86,13 +86,13 @@ pub(crate) fn find_by_lookup(connection: &mut AnyConnection, lookup: &str) -> Re
 pub(crate) fn find_by_lookup_locked(
     connection: &mut AnyConnection,
     lookup: &str,
-    lock: Lock,
+    lock: RowLock,
 ) -> Result<Option<ApiKey>> {
     if let AnyConnection::Postgres(connection) = connection {
         let found = api_keys::table.filter(api_keys::lookup.eq(lookup)).select(Row::as_select());
         let row = match lock {
-            Lock::Shared => found.for_share().get_result(connection).optional()?,
-            Lock::ForChange => found.for_no_key_update().get_result(connection).optional()?,
+            RowLock::Shared => found.for_share().get_result(connection).optional()?,
+            RowLock::ForUpdate => found.for_no_key_update().get_result(connection).optional()?,
         };
         return row.map(ApiKey::try_from).transpose();
     }

@@ -8,7 +8,7 @@ use super::schema::audit;
 use crate::audit::{Entry, Filter, Record};
 
 /// Deleted at once.
-const BATCH: i64 = 10_000;
+const DELETE_BATCH: i64 = 10_000;
 
 #[derive(Insertable)]
 #[diesel(table_name = audit)]
@@ -105,7 +105,7 @@ pub(crate) fn delete_before(connection: &mut AnyConnection, cut: Timestamp) -> R
     let batch_end: Option<i64> = audit::table
         .filter(audit::at.lt(cut.as_micros()))
         .order(audit::at)
-        .offset(BATCH)
+        .offset(DELETE_BATCH)
         .limit(1)
         .select(audit::at)
         .get_result(connection)

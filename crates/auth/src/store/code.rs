@@ -5,7 +5,7 @@ use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::codes;
-use crate::codes::{Code, Purpose, Signup};
+use crate::codes::{Code, PendingSignup, Purpose};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = codes)]
@@ -50,7 +50,7 @@ impl TryFrom<Row> for Code {
 
     fn try_from(row: Row) -> Result<Self> {
         let signup = match row.signup_gid.zip(row.password_hash) {
-            Some((gid, password_hash)) => Some(Signup { gid: gid.parse()?, password_hash }),
+            Some((gid, password_hash)) => Some(PendingSignup { gid: gid.parse()?, password_hash }),
             None => None,
         };
         Ok(Self {

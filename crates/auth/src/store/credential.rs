@@ -73,7 +73,7 @@ pub(crate) fn delete_older(connection: &mut AnyConnection, user: Gid, than: Time
 
 #[cfg(test)]
 mod tests {
-    use doorward_domain::{Ids, RandomIds};
+    use doorward_domain::{IdGenerator, RandomIdGenerator};
     use doorward_storage::{
         Error,
         testing::{TestDatabase, count_runs_of_kept_plans},
@@ -86,7 +86,7 @@ mod tests {
     async fn many_deletions_of_many_are_each_planned_for_the_table_of_the_moment() {
         let test = TestDatabase::postgres(&MIGRATIONS);
         let delete = |connection: &mut AnyConnection| {
-            let users: Vec<Gid> = (0..500).map(|_| RandomIds.gid()).collect();
+            let users: Vec<Gid> = (0..500).map(|_| RandomIdGenerator.gid()).collect();
             for _ in 0..20 {
                 delete_many(connection, &users)?;
             }

@@ -9,7 +9,7 @@ use doorward_storage::{AnyConnection, Result};
 use super::schema::{credentials, known_addresses};
 
 /// Of one user; beyond, the address that was used longest ago is forgotten.
-const MAX_OF_A_USER: i64 = 100;
+const MAX_NETWORKS_PER_USER: i64 = 100;
 
 /// The user's password hash, and when they last logged in from this address.
 pub(crate) fn find_with_hash(
@@ -60,7 +60,7 @@ pub(crate) fn put(connection: &mut AnyConnection, user: Gid, address: &str, now:
     let too_old: Option<i64> = known_addresses::table
         .filter(known_addresses::user_gid.eq(user.to_string()))
         .order(known_addresses::last_login_at.desc())
-        .offset(MAX_OF_A_USER)
+        .offset(MAX_NETWORKS_PER_USER)
         .limit(1)
         .select(known_addresses::last_login_at)
         .get_result(connection)

@@ -5,7 +5,7 @@ use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::{credentials, revocations};
-use crate::revocation::{Covers, Revocation};
+use crate::revocation::{Revocation, RevocationTarget};
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = revocations)]
@@ -22,7 +22,8 @@ impl TryFrom<Row> for Revocation {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
-        let covers = if row.kind == "sid" { Covers::Sid(row.id) } else { Covers::Subject(row.id.parse()?) };
+        let covers =
+            if row.kind == "sid" { RevocationTarget::Sid(row.id) } else { RevocationTarget::Subject(row.id.parse()?) };
         Ok(Self {
             covers,
             not_before_seconds: row.not_before_seconds,
@@ -32,7 +33,7 @@ impl TryFrom<Row> for Revocation {
     }
 }
 
-pub(crate) fn find(connection: &mut AnyConnection, covers: &Covers) -> Result<Option<Revocation>> {
+pub(crate) fn find(connection: &mut AnyConnection, covers: &RevocationTarget) -> Result<Option<Revocation>> {
     let (kind, id) = covers.key();
     let row = revocations::table.find((kind, id)).select(Row::as_select()).get_result(connection).optional()?;
     row.map(Revocation::try_from).transpose()

@@ -5,10 +5,10 @@ use doorward_domain::Timestamp;
 use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::throttle;
-use crate::throttle::Count;
+use crate::throttle::FailureCount;
 
 /// To catch a count that others clear at the same time.
-const TRIES: usize = 10;
+const MAX_LOCK_ATTEMPTS: usize = 10;
 
 #[derive(Queryable, Selectable, Insertable, AsChangeset)]
 #[diesel(table_name = throttle)]
@@ -20,7 +20,7 @@ struct Row {
     told_until: i64,
 }
 
-impl From<Row> for Count {
+impl From<Row> for FailureCount {
     fn from(row: Row) -> Self {
         Self {
             bucket: row.bucket,
@@ -32,8 +32,8 @@ impl From<Row> for Count {
     }
 }
 
-impl From<Count> for Row {
-    fn from(count: Count) -> Self {
+impl From<FailureCount> for Row {
+    fn from(count: FailureCount) -> Self {
         Self {
             bucket: count.bucket,
             failures: count.failures,
@@ -44,24 +44,24 @@ impl From<Count> for Row {
     }
 }
 
-pub(crate) fn find(connection: &mut AnyConnection, bucket: &str) -> Result<Option<Count>> {
+pub(crate) fn find(connection: &mut AnyConnection, bucket: &str) -> Result<Option<FailureCount>> {
     let row: Option<Row> = throttle::table.find(bucket).select(Row::as_select()).get_result(connection).optional()?;
-    Ok(row.map(Count::from))
+    Ok(row.map(FailureCount::from))
 }
 
 /// Those of up to three buckets.
-pub(crate) fn list(connection: &mut AnyConnection, [a, b, c]: [&str; 3]) -> Result<Vec<Count>> {
+pub(crate) fn list(connection: &mut AnyConnection, [a, b, c]: [&str; 3]) -> Result<Vec<FailureCount>> {
     // No `IN` over a list: SQLite would prepare it anew each time.
     let rows: Vec<Row> = throttle::table
         .filter(throttle::bucket.eq(a).or(throttle::bucket.eq(b)).or(throttle::bucket.eq(c)))
         .select(Row::as_select())
         .load(connection)?;
-    Ok(rows.into_iter().map(Count::from).collect())
+    Ok(rows.into_iter().map(FailureCount::from).collect())
 }
 
 /// The count of a bucket, made if need be. Until the commit nobody else changes it.
-pub(crate) fn lock(connection: &mut AnyConnection, bucket: &str) -> Result<Count> {
-    for _ in 0..TRIES {
+pub(crate) fn lock(connection: &mut AnyConnection, bucket: &str) -> Result<FailureCount> {
+    for _ in 0..MAX_LOCK_ATTEMPTS {
         insert_unless_there(connection, bucket)?;
         let same = throttle::failures.eq(throttle::failures);
         if diesel::update(throttle::table.find(bucket)).set(same).execute(connection)? > 0 {
@@ -86,7 +86,7 @@ fn insert_unless_there(connection: &mut AnyConnection, bucket: &str) -> Result<(
     Ok(())
 }
 
-pub(crate) fn set(connection: &mut AnyConnection, count: Count) -> Result<()> {
+pub(crate) fn set(connection: &mut AnyConnection, count: FailureCount) -> Result<()> {
     let row = Row::from(count);
     diesel::update(throttle::table.find(row.bucket.clone())).set(&row).execute(connection)?;
     Ok(())

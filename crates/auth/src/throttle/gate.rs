@@ -9,12 +9,12 @@ use std::{
 use tokio::sync::Notify;
 
 #[derive(Default)]
-pub(crate) struct Gate {
-    slots: Mutex<HashMap<String, Slot>>,
+pub(crate) struct ClientAuthenticator {
+    slots: Mutex<HashMap<String, BucketState>>,
 }
 
 #[derive(Default)]
-struct Slot {
+struct BucketState {
     /// Who holds a ticket or a permit.
     interested: usize,
     admitted: usize,
@@ -24,14 +24,14 @@ struct Slot {
 }
 
 /// Somebody at the gate, with what they saw when they came.
-pub(crate) struct Ticket {
-    gate: Arc<Gate>,
+pub(crate) struct Waiter {
+    gate: Arc<ClientAuthenticator>,
     seen: Vec<(String, u64)>,
 }
 
 /// Somebody who was let through. Others are let through in their place when this goes away.
 pub(crate) struct Permit {
-    gate: Arc<Gate>,
+    gate: Arc<ClientAuthenticator>,
     keys: Vec<String>,
     outcome: Outcome,
 }
@@ -39,24 +39,24 @@ pub(crate) struct Permit {
 /// Whether the counts have changed by somebody who was let through.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Outcome {
-    Counted,
-    Uncounted,
+    FailureCounted,
+    NotCounted,
 }
 
 impl Permit {
     /// The failure is in the counts.
     pub(crate) fn leave_counted(mut self) {
-        self.outcome = Outcome::Counted;
+        self.outcome = Outcome::FailureCounted;
     }
 }
 
-impl Gate {
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<String, Slot>) -> T) -> T {
+impl ClientAuthenticator {
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<String, BucketState>) -> T) -> T {
         work(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// To be taken before the counts are read.
-    pub(crate) fn approach(self: &Arc<Self>, keys: &[&str]) -> Ticket {
+    pub(crate) fn approach(self: &Arc<Self>, keys: &[&str]) -> Waiter {
         let seen = self.with(|slots| {
             let look = |key: &&str| {
                 let slot = slots.entry((*key).to_owned()).or_default();
@@ -65,7 +65,7 @@ impl Gate {
             };
             keys.iter().map(look).collect()
         });
-        Ticket { gate: self.clone(), seen }
+        Waiter { gate: self.clone(), seen }
     }
 
     fn release(&self, key: &str, left: Option<Outcome>) {
@@ -74,7 +74,7 @@ impl Gate {
             slot.interested = slot.interested.saturating_sub(1);
             if let Some(outcome) = left {
                 slot.admitted = slot.admitted.saturating_sub(1);
-                slot.failed += u64::from(outcome == Outcome::Counted);
+                slot.failed += u64::from(outcome == Outcome::FailureCounted);
             }
             // Also from one who was refused: the next learns of it in turn.
             slot.has_room.notify_one();
@@ -85,7 +85,7 @@ impl Gate {
     }
 }
 
-impl Ticket {
+impl Waiter {
     /// Lets its holder through when there is room at each of these keys and no attempt has failed with one of them since; else hands back the ticket, and what to wait for unless it is only that the counts must be read again.
     pub(crate) fn enter(mut self, rooms: &[(&str, usize)]) -> Result<Permit, (Self, Option<Arc<Notify>>)> {
         let gate = self.gate.clone();
@@ -124,11 +124,11 @@ impl Ticket {
         let (keys, others): (Vec<String>, Vec<String>) =
             keys.partition(|key| rooms.iter().any(|(asked, _)| asked == key));
         others.iter().for_each(|key| gate.release(key, None));
-        Ok(Permit { gate, keys, outcome: Outcome::Uncounted })
+        Ok(Permit { gate, keys, outcome: Outcome::NotCounted })
     }
 }
 
-impl Drop for Ticket {
+impl Drop for Waiter {
     fn drop(&mut self) {
         self.seen.iter().for_each(|(key, _)| self.gate.release(key, None));
     }
@@ -148,7 +148,7 @@ mod tests {
 
     #[test]
     fn only_so_many_are_let_through_at_once() {
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(ClientAuthenticator::default());
         let first = gate.approach(&["a"]).enter(&[("a", 2)]).ok().unwrap();
         let second = gate.approach(&["a"]).enter(&[("a", 2)]).ok().unwrap();
         let (third, wait_for) = gate.approach(&["a"]).enter(&[("a", 2)]).err().unwrap();
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn failures_by_keys_that_do_not_apply_are_ignored() {
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(ClientAuthenticator::default());
         let stranger = gate.approach(&["address"]).enter(&[("address", 1)]).ok().unwrap();
         let owner = gate.approach(&["address", "name at address"]);
         stranger.leave_counted();
@@ -173,7 +173,7 @@ mod tests {
 
     #[test]
     fn a_ticket_that_is_given_up_leaves_nothing_behind() {
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(ClientAuthenticator::default());
         drop(gate.approach(&["a", "b", "c"]));
         let permit = gate.approach(&["a", "b", "c"]).enter(&[("a", 1), ("b", 1)]).ok().unwrap();
         assert_eq!(gate.with(|slots| slots.len()), 2);
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn one_who_enters_wakes_the_next_while_there_is_room() {
-        let gate = Arc::new(Gate::default());
+        let gate = Arc::new(ClientAuthenticator::default());
         let approach = || gate.approach(&["a"]);
         let inside = [(); 2].map(|()| approach().enter(&[("a", 2)]).ok().unwrap());
         let (first, wait_for) = approach().enter(&[("a", 2)]).err().unwrap();

@@ -12,31 +12,31 @@ use std::time::Duration;
 use doorward_domain::{Email, Timestamp};
 use doorward_storage::AnyConnection;
 
-use super::{Bucket, Place, count_attempt, wait};
+use super::{Bucket, ClientNetwork, count_attempt, wait};
 use crate::{Error, codes::hashed, config::ThrottleConfig, store};
 
 /// Mails to one mailbox for one network, as a multiple of the failures that a username may have.
-const FACTOR: u32 = 2;
+const MAILBOX_FACTOR: u32 = 2;
 /// The same for all networks together from which the account has not logged in.
-const STRANGERS_FACTOR: u32 = 4;
+const UNKNOWN_NETWORKS_FACTOR: u32 = 4;
 /// The same for newcomers while the others wait.
-const NEWCOMERS_FACTOR: u32 = 20;
+const NEW_NETWORKS_FACTOR: u32 = 20;
 /// A network with fewer mails to the mailbox than that is a newcomer.
-const NEWCOMER_MAILS: i64 = 2;
+const NEW_NETWORK_MAX_MAILS: i64 = 2;
 /// Time until one mail is forgiven. A shorter time than the longest wait would let counts shrink during an attack.
-pub(super) const FORGIVES: Duration = Duration::from_secs(3600);
-pub(super) const NEWCOMERS_FORGIVE: Duration = Duration::from_secs(5 * 60);
+pub(super) const MAIL_DECAY: Duration = Duration::from_secs(3600);
+pub(super) const NEW_NETWORK_DECAY: Duration = Duration::from_secs(5 * 60);
 
 pub(super) const fn threshold(config: &ThrottleConfig) -> u32 {
-    config.failures.saturating_mul(FACTOR)
+    config.failures.saturating_mul(MAILBOX_FACTOR)
 }
 
 pub(super) const fn strangers_threshold(config: &ThrottleConfig) -> u32 {
-    config.failures.saturating_mul(STRANGERS_FACTOR)
+    config.failures.saturating_mul(UNKNOWN_NETWORKS_FACTOR)
 }
 
 pub(super) const fn newcomers_threshold(config: &ThrottleConfig) -> u32 {
-    config.failures.saturating_mul(NEWCOMERS_FACTOR)
+    config.failures.saturating_mul(NEW_NETWORKS_FACTOR)
 }
 
 /// A mail with a code, before it is written.
@@ -44,7 +44,7 @@ pub(super) const fn newcomers_threshold(config: &ThrottleConfig) -> u32 {
 pub(crate) struct CodeMail {
     pub(crate) to: Email,
     /// The network that asks for it.
-    pub(crate) place: Place,
+    pub(crate) place: ClientNetwork,
     /// Whether the account has logged in from there.
     pub(crate) is_known_place: bool,
 }
@@ -63,7 +63,7 @@ pub(crate) fn count_mail(
     let own = Bucket {
         key: format!("mailbox:{mailbox}@{}", mail.place.as_str()),
         threshold: threshold(config),
-        forgives: FORGIVES,
+        forgives: MAIL_DECAY,
     };
     let earlier = own.failures(store::throttle::find(connection, &own.key)?.as_ref(), now);
     count_attempt(connection, &[&own], config, now)?;
@@ -71,18 +71,18 @@ pub(crate) fn count_mail(
         return Ok(());
     }
     let strangers =
-        Bucket { key: format!("strangers:{mailbox}"), threshold: strangers_threshold(config), forgives: FORGIVES };
+        Bucket { key: format!("strangers:{mailbox}"), threshold: strangers_threshold(config), forgives: MAIL_DECAY };
     let count = store::throttle::lock(connection, &strangers.key)?;
     let Some(wait) = wait(&count, now) else {
         return Ok(store::throttle::set(connection, strangers.count_failure(count, config, now))?);
     };
-    if earlier >= NEWCOMER_MAILS {
+    if earlier >= NEW_NETWORK_MAX_MAILS {
         return Err(Error::Throttled(wait));
     }
     let newcomers = Bucket {
         key: format!("newcomers:{mailbox}"),
         threshold: newcomers_threshold(config),
-        forgives: NEWCOMERS_FORGIVE,
+        forgives: NEW_NETWORK_DECAY,
     };
     count_attempt(connection, &[&newcomers], config, now)
 }
@@ -99,17 +99,17 @@ mod tests {
     const CONFIG: ThrottleConfig = ThrottleConfig { failures: 5, backoff: WAIT, backoff_max: WAIT };
     const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-    struct Scene {
+    struct Fixture {
         database: Database,
         now: Timestamp,
         networks: u32,
     }
 
-    impl Scene {
+    impl Fixture {
         /// Returns whether a mail is sent.
         async fn ask(&self, to: &str, network: u32, is_known_place: bool) -> bool {
             let to = Email::parse(to).unwrap();
-            let place = Place::of(std::net::Ipv4Addr::from(network).into());
+            let place = ClientNetwork::of(std::net::Ipv4Addr::from(network).into());
             let (mail, now) = (CodeMail { to, place, is_known_place }, self.now);
             match self.database.write(move |connection| count_mail(connection, &mail, &CONFIG, now)).await {
                 Ok(()) => true,
@@ -147,7 +147,7 @@ mod tests {
     #[tokio::test]
     async fn six_networks_that_ask_for_one_mailbox_leave_its_owner_a_mail() {
         for test in TestDatabase::both(&MIGRATIONS) {
-            let mut scene = Scene { database: test.database.clone(), now: START, networks: 0 };
+            let mut scene = Fixture { database: test.database.clone(), now: START, networks: 0 };
             let mut sent = Vec::new();
             for _ in 0..6 {
                 scene.networks += 1;

@@ -11,24 +11,24 @@ use doorward_storage::AnyConnection;
 
 use crate::{Error, codes::hashed, config::ThrottleConfig, store};
 
-pub(crate) use gate::{Gate, Permit};
+pub(crate) use gate::{ClientAuthenticator, Permit};
 pub(crate) use mailbox::{CodeMail, count_mail};
 
 /// An address may fail so many times as often as a username.
-const ADDRESS_FACTOR: u32 = 10;
+const NETWORK_FACTOR: u32 = 10;
 /// How long it takes until one failure is forgiven: of a username, and of an address, behind which may be many people.
-const NAME_FORGIVES: Duration = Duration::from_secs(3600);
-const ADDRESS_FORGIVES: Duration = Duration::from_secs(60);
+const USERNAME_DECAY: Duration = Duration::from_secs(3600);
+const NETWORK_DECAY: Duration = Duration::from_secs(60);
 /// Questions of people without a token (names, codes) from one address, and how long until one more is free.
-const QUESTION_FORGIVES: Duration = Duration::from_secs(5);
+const ANONYMOUS_REQUEST_DECAY: Duration = Duration::from_secs(5);
 /// An address may have so many codes refused times that.
-const CODE_FACTOR: u32 = 40;
+const WRONG_CODE_FACTOR: u32 = 40;
 /// Somebody may invite so many times that, and one more a minute.
 const INVITATION_FACTOR: u32 = 40;
-const INVITATION_FORGIVES: Duration = Duration::from_secs(60);
+const INVITATION_DECAY: Duration = Duration::from_secs(60);
 /// For how long an address counts as one from which the user logs in, and how exactly that is kept.
-pub(crate) const KNOWN_FOR: Duration = Duration::from_secs(30 * 24 * 3600);
-const KNOWN_WITHIN: Duration = Duration::from_secs(24 * 3600);
+pub(crate) const KNOWN_NETWORK_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
+const KNOWN_NETWORK_PRECISION: Duration = Duration::from_secs(24 * 3600);
 /// Of counts by name, and of counts by address, in the database: a flood of one doesn't wash away the others.
 const MAX_COUNTS: i64 = 100_000;
 /// No wait doubles more often.
@@ -36,9 +36,9 @@ const MAX_DOUBLINGS: u32 = 40;
 
 /// Where a client is, as it counts here: an IPv6 address by its /64, which is what one customer gets (RFC 6177).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place(String);
+pub(crate) struct ClientNetwork(String);
 
-impl Place {
+impl ClientNetwork {
     pub(crate) fn of(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self(address.to_string()),
@@ -56,7 +56,7 @@ impl Place {
 
 /// Failures that were counted.
 #[derive(Debug, Clone)]
-pub(crate) struct Count {
+pub(crate) struct FailureCount {
     pub(crate) bucket: String,
     pub(crate) failures: i64,
     pub(crate) failed_at: Timestamp,
@@ -75,49 +75,49 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    pub(crate) fn of_address(place: &Place, config: &ThrottleConfig) -> Self {
-        let threshold = config.failures.saturating_mul(ADDRESS_FACTOR);
-        Self { key: format!("address:{}", place.as_str()), threshold, forgives: ADDRESS_FORGIVES }
+    pub(crate) fn of_address(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
+        let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
+        Self { key: format!("address:{}", place.as_str()), threshold, forgives: NETWORK_DECAY }
     }
 
     /// Of a name (which is not kept as typed: people type passwords there), for whoever comes from an address that its user has not logged in from.
     pub(crate) fn of_name(name: &str, config: &ThrottleConfig) -> Self {
-        Self { key: format!("name:{}", hashed(name)), threshold: config.failures, forgives: NAME_FORGIVES }
+        Self { key: format!("name:{}", hashed(name)), threshold: config.failures, forgives: USERNAME_DECAY }
     }
 
     /// Of a name at an address from which its user has logged in.
-    pub(crate) fn of_name_at(name: &str, place: &Place, config: &ThrottleConfig) -> Self {
+    pub(crate) fn of_name_at(name: &str, place: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let key = format!("name:{}@{}", hashed(name), place.as_str());
-        Self { key, threshold: config.failures, forgives: NAME_FORGIVES }
+        Self { key, threshold: config.failures, forgives: USERNAME_DECAY }
     }
 
     /// Of what is asked without a token from an address: each counts, whatever the answer.
-    pub(crate) fn of_questions(place: &Place, config: &ThrottleConfig) -> Self {
-        let threshold = config.failures.saturating_mul(ADDRESS_FACTOR);
-        Self { key: format!("question:{}", place.as_str()), threshold, forgives: QUESTION_FORGIVES }
+    pub(crate) fn of_questions(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
+        let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
+        Self { key: format!("question:{}", place.as_str()), threshold, forgives: ANONYMOUS_REQUEST_DECAY }
     }
 
     /// Of codes that were refused, from an address. One who taps twice, or many at once who find a code used, guess nothing.
-    pub(crate) fn of_codes(place: &Place, config: &ThrottleConfig) -> Self {
-        let threshold = config.failures.saturating_mul(CODE_FACTOR);
-        Self { key: format!("code:{}", place.as_str()), threshold, forgives: QUESTION_FORGIVES }
+    pub(crate) fn of_codes(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
+        let threshold = config.failures.saturating_mul(WRONG_CODE_FACTOR);
+        Self { key: format!("code:{}", place.as_str()), threshold, forgives: ANONYMOUS_REQUEST_DECAY }
     }
 
     /// Of invitations by one user.
     pub(crate) fn of_invitations(inviter: Gid, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(INVITATION_FACTOR);
-        Self { key: format!("invitation:{inviter}"), threshold, forgives: INVITATION_FORGIVES }
+        Self { key: format!("invitation:{inviter}"), threshold, forgives: INVITATION_DECAY }
     }
 
     /// Counts what a user with a token asks for: by itself at an address from which they have logged in, else together.
-    pub(crate) fn of_requests_by(user: Gid, known_place: Option<&Place>, config: &ThrottleConfig) -> Self {
-        let threshold = config.failures.saturating_mul(ADDRESS_FACTOR);
+    pub(crate) fn of_requests_by(user: Gid, known_place: Option<&ClientNetwork>, config: &ThrottleConfig) -> Self {
+        let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
         let at = known_place.map_or(String::new(), |place| format!("@{}", place.as_str()));
-        Self { key: format!("question:{user}{at}"), threshold, forgives: QUESTION_FORGIVES }
+        Self { key: format!("question:{user}{at}"), threshold, forgives: ANONYMOUS_REQUEST_DECAY }
     }
 
     /// The failures that still count.
-    fn failures(&self, count: Option<&Count>, now: Timestamp) -> i64 {
+    fn failures(&self, count: Option<&FailureCount>, now: Timestamp) -> i64 {
         count.map_or(0, |count| {
             let quiet = now.as_micros().saturating_sub(count.failed_at.as_micros()).max(0);
             let forgiven = quiet / i64::try_from(self.forgives.as_micros()).unwrap_or(i64::MAX);
@@ -126,13 +126,13 @@ impl Bucket {
     }
 
     /// How many attempts may be on their way at once, so that even if all fail there are no more than the threshold.
-    pub(crate) fn allowed_at_once(&self, count: Option<&Count>, now: Timestamp) -> usize {
+    pub(crate) fn allowed_at_once(&self, count: Option<&FailureCount>, now: Timestamp) -> usize {
         let left = i64::from(self.threshold) - self.failures(count, now);
         usize::try_from(left).unwrap_or(0).max(1)
     }
 
     /// The count after one more failure.
-    fn count_failure(&self, count: Count, config: &ThrottleConfig, now: Timestamp) -> Count {
+    fn count_failure(&self, count: FailureCount, config: &ThrottleConfig, now: Timestamp) -> FailureCount {
         // More would only take longer to be forgiven.
         let most = i64::from(self.threshold) + i64::from(MAX_DOUBLINGS);
         let failures = (self.failures(Some(&count), now) + 1).min(most);
@@ -140,7 +140,7 @@ impl Bucket {
             Ok(doublings) => now.plus(config.wait(doublings)),
             Err(_) => count.blocked_until,
         };
-        Count { failures, failed_at: now, blocked_until: blocked_until.max(count.blocked_until), ..count }
+        FailureCount { failures, failed_at: now, blocked_until: blocked_until.max(count.blocked_until), ..count }
     }
 }
 
@@ -152,14 +152,14 @@ impl ThrottleConfig {
 }
 
 /// How long from `now` somebody has to wait.
-pub(crate) fn wait(count: &Count, now: Timestamp) -> Option<Duration> {
+pub(crate) fn wait(count: &FailureCount, now: Timestamp) -> Option<Duration> {
     let micros = count.blocked_until.as_micros().saturating_sub(now.as_micros());
     u64::try_from(micros).ok().filter(|micros| *micros > 0).map(Duration::from_micros)
 }
 
 /// Whether a login from an address makes it a known one still.
 pub(crate) fn is_known(last_login_at: Option<Timestamp>, now: Timestamp) -> bool {
-    last_login_at.is_some_and(|at| at > now.minus(KNOWN_FOR))
+    last_login_at.is_some_and(|at| at > now.minus(KNOWN_NETWORK_LIFETIME))
 }
 
 /// Returns whether one of these users has logged in from this address lately.
@@ -169,11 +169,11 @@ pub(crate) fn is_known(last_login_at: Option<Timestamp>, now: Timestamp) -> bool
 pub(crate) fn is_known_to_any(
     connection: &mut AnyConnection,
     users: &[Gid],
-    place: &Place,
+    place: &ClientNetwork,
     now: Timestamp,
 ) -> Result<bool, Error> {
     for user in users {
-        if store::known_address::is_known(connection, *user, place.as_str(), now.minus(KNOWN_FOR))? {
+        if store::known_address::is_known(connection, *user, place.as_str(), now.minus(KNOWN_NETWORK_LIFETIME))? {
             return Ok(true);
         }
     }
@@ -182,7 +182,7 @@ pub(crate) fn is_known_to_any(
 
 /// Whether a login must be noted, for an address to stay known.
 pub(crate) fn is_due(last_login_at: Option<Timestamp>, now: Timestamp) -> bool {
-    last_login_at.is_none_or(|at| at < now.minus(KNOWN_WITHIN))
+    last_login_at.is_none_or(|at| at < now.minus(KNOWN_NETWORK_PRECISION))
 }
 
 /// Counts a failure against each of these. The order of buckets is the order of locks: the address first.
@@ -246,19 +246,19 @@ pub(crate) fn find_wait(
 /// address and waits for a name.
 pub(crate) fn sweep(
     connection: &mut AnyConnection,
-    kind: Kind,
+    kind: BucketKind,
     config: &ThrottleConfig,
     now: Timestamp,
 ) -> Result<(), Error> {
     let (threshold, forgives) = match kind {
-        Kind::Name => (config.failures, NAME_FORGIVES),
-        Kind::Address => (config.failures.saturating_mul(ADDRESS_FACTOR), ADDRESS_FORGIVES),
-        Kind::Question => (config.failures.saturating_mul(ADDRESS_FACTOR), QUESTION_FORGIVES),
-        Kind::Code => (config.failures.saturating_mul(CODE_FACTOR), QUESTION_FORGIVES),
-        Kind::Invitation => (config.failures.saturating_mul(INVITATION_FACTOR), INVITATION_FORGIVES),
-        Kind::Mailbox => (mailbox::threshold(config), mailbox::FORGIVES),
-        Kind::Strangers => (mailbox::strangers_threshold(config), mailbox::FORGIVES),
-        Kind::Newcomers => (mailbox::newcomers_threshold(config), mailbox::NEWCOMERS_FORGIVE),
+        BucketKind::Name => (config.failures, USERNAME_DECAY),
+        BucketKind::Address => (config.failures.saturating_mul(NETWORK_FACTOR), NETWORK_DECAY),
+        BucketKind::Question => (config.failures.saturating_mul(NETWORK_FACTOR), ANONYMOUS_REQUEST_DECAY),
+        BucketKind::Code => (config.failures.saturating_mul(WRONG_CODE_FACTOR), ANONYMOUS_REQUEST_DECAY),
+        BucketKind::Invitation => (config.failures.saturating_mul(INVITATION_FACTOR), INVITATION_DECAY),
+        BucketKind::Mailbox => (mailbox::threshold(config), mailbox::MAIL_DECAY),
+        BucketKind::Strangers => (mailbox::strangers_threshold(config), mailbox::MAIL_DECAY),
+        BucketKind::Newcomers => (mailbox::newcomers_threshold(config), mailbox::NEW_NETWORK_DECAY),
     };
     let longest = forgives.saturating_mul(threshold.saturating_add(MAX_DOUBLINGS));
     Ok(store::throttle::delete_old(connection, kind.prefix(), now.minus(longest), MAX_COUNTS, now)?)
@@ -266,7 +266,7 @@ pub(crate) fn sweep(
 
 /// What failures are counted by.
 #[derive(Debug, Clone, Copy)]
-pub(crate) enum Kind {
+pub(crate) enum BucketKind {
     Name,
     Address,
     Question,
@@ -277,7 +277,7 @@ pub(crate) enum Kind {
     Newcomers,
 }
 
-impl Kind {
+impl BucketKind {
     pub(crate) const ALL: [Self; 8] = [
         Self::Name,
         Self::Address,
@@ -311,9 +311,9 @@ mod tests {
         ThrottleConfig { failures: 3, backoff: Duration::from_secs(1), backoff_max: Duration::from_secs(10) };
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
-    fn none() -> Count {
+    fn none() -> FailureCount {
         let never = Timestamp::default();
-        Count { bucket: String::new(), failures: 0, failed_at: never, blocked_until: never, told_until: never }
+        FailureCount { bucket: String::new(), failures: 0, failed_at: never, blocked_until: never, told_until: never }
     }
 
     #[test]
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn an_address_is_counted_by_what_one_customer_gets() {
-        let place = |text: &str| Place::of(text.parse().unwrap());
+        let place = |text: &str| ClientNetwork::of(text.parse().unwrap());
         assert_eq!(place("2001:db8:1:2::1"), place("2001:db8:1:2:ffff::9"));
         assert_ne!(place("2001:db8:1:2::1"), place("2001:db8:1:3::1"));
         assert_eq!(place("::ffff:192.0.2.1"), place("192.0.2.1"));

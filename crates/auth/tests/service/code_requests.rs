@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::{
-    codes::{Pair, Purpose, assert_refused, both_with_mails},
+    codes::{CodePair, Purpose, assert_refused, both_with_mails},
     *,
 };
 
@@ -20,11 +20,11 @@ fn stranger(number: usize) -> String {
 /// A user, and each purpose with them.
 async fn purposes(fixture: &Fixture) -> (Gid, [Purpose; 3]) {
     let user = fixture.user(PASSWORD).await;
-    (user, [Purpose::Signup, Purpose::Reset(user), Purpose::Email(user)])
+    (user, [Purpose::PendingSignup, Purpose::Reset(user), Purpose::Email(user)])
 }
 
 impl Fixture {
-    async fn begin_from_each(&self, purpose: Purpose, addresses: impl IntoIterator<Item = String>) -> Vec<Pair> {
+    async fn begin_from_each(&self, purpose: Purpose, addresses: impl IntoIterator<Item = String>) -> Vec<CodePair> {
         let mut begun = Vec::new();
         for address in addresses {
             begun.push(self.begin(purpose, &address).await.unwrap());
@@ -33,7 +33,7 @@ impl Fixture {
     }
 
     /// Whether a request is valid. The try that tells is a wrong one, so it can be asked four times.
-    async fn is_valid(&self, purpose: Purpose, codes: &Pair) -> bool {
+    async fn is_valid(&self, purpose: Purpose, codes: &CodePair) -> bool {
         let failed = "SELECT '' AS id, CAST(COALESCE(SUM(failed_tries), 0) AS TEXT) AS text FROM codes";
         let before = self.texts(failed).await;
         assert_refused(self.complete(purpose, &(codes.0.clone(), "AAAAAA".to_owned())).await);
@@ -138,7 +138,7 @@ async fn strangers_requests_leave_the_owner_a_usable_code() {
         let (user, purposes) = purposes(&fixture).await;
         fixture.log_in_from(user, PASSWORD, HOME).await.unwrap();
         for purpose in purposes {
-            let owner = if matches!(purpose, Purpose::Signup) { "203.0.113.77" } else { HOME };
+            let owner = if matches!(purpose, Purpose::PendingSignup) { "203.0.113.77" } else { HOME };
             let (mut sent, mut owners) = (0, None);
             for turn in 0..40 {
                 for number in 1..=6 {

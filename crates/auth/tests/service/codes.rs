@@ -1,7 +1,7 @@
 //! Codes that are mailed: how long they are good for, and what is kept of them.
 
 use diesel::RunQueryDsl;
-use doorward_mail::{Delivery, MailConfig, Seal};
+use doorward_mail::{ContentSealer, Delivery, MailConfig};
 use doorward_rpc::auth::v1::{
     CompleteEmailChangeRequest, CompleteSignupRequest, RequestEmailChangeRequest, RequestPasswordResetRequest,
     RequestSignupRequest, ResetPasswordRequest, UserInfo, VerifyEmailChangeRequest, VerifySignupRequest,
@@ -13,7 +13,7 @@ const PASSWORD: &str = "correct horse battery staple 9";
 const NEW: &str = "another battery staple 7";
 const ADDRESS: &str = "192.0.2.1";
 const MINUTE: Duration = Duration::from_secs(60);
-const GOOD_FOR: Duration = Duration::from_secs(15 * 60);
+const LIFETIME: Duration = Duration::from_secs(15 * 60);
 const MICROSECOND: Duration = Duration::from_micros(1);
 
 #[derive(diesel::QueryableByName)]
@@ -51,12 +51,12 @@ fn person(user: Gid, email: &str) -> UserInfo {
 }
 
 /// Both codes.
-pub(super) type Pair = (String, String);
+pub(super) type CodePair = (String, String);
 
 /// A call in two steps, and the user that it is about.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Purpose {
-    Signup,
+    PendingSignup,
     Reset(Gid),
     Email(Gid),
 }
@@ -86,17 +86,17 @@ impl Fixture {
         let mut mails = self.rows("SELECT id, letter AS text FROM outbox".to_owned()).await;
         mails.retain(|mail| !earlier.contains(&mail.id));
         let [mail] = mails.as_slice() else { panic!("{} mails", mails.len()) };
-        let letter = Seal::open(&*sealer(7), &format!("outbox/{}", mail.id), &mail.text).unwrap();
+        let letter = ContentSealer::open(&*sealer(7), &format!("outbox/{}", mail.id), &mail.text).unwrap();
         let letter: serde_json::Value = serde_json::from_str(&letter).unwrap();
         letter.get("code").unwrap().as_str().unwrap().to_owned()
     }
 
     /// Makes the first step from an address.
-    pub(super) async fn begin(&self, purpose: Purpose, address: &str) -> Result<Pair, RpcError> {
+    pub(super) async fn begin(&self, purpose: Purpose, address: &str) -> Result<CodePair, RpcError> {
         let (earlier, client_address) = (self.waiting_mails().await, address.to_owned());
         let mut client = self.client.clone();
         let validation_code = match purpose {
-            Purpose::Signup => {
+            Purpose::PendingSignup => {
                 let request = RequestSignupRequest {
                     username: "ann".to_owned(),
                     password: PASSWORD.to_owned(),
@@ -123,11 +123,11 @@ impl Fixture {
     }
 
     /// Makes the whole second step.
-    pub(super) async fn complete(&self, purpose: Purpose, codes: &Pair) -> Result<(), RpcError> {
+    pub(super) async fn complete(&self, purpose: Purpose, codes: &CodePair) -> Result<(), RpcError> {
         match purpose {
-            Purpose::Signup => {
+            Purpose::PendingSignup => {
                 self.verify_signup(codes).await?;
-                self.complete_signup(codes, RandomIds.gid()).await.map(drop)
+                self.complete_signup(codes, RandomIdGenerator.gid()).await.map(drop)
             }
             Purpose::Reset(user) => self.reset(user, codes).await.map(drop),
             Purpose::Email(user) => {
@@ -137,11 +137,11 @@ impl Fixture {
         }
     }
 
-    async fn request_signup(&self) -> Pair {
-        self.begin(Purpose::Signup, ADDRESS).await.unwrap()
+    async fn request_signup(&self) -> CodePair {
+        self.begin(Purpose::PendingSignup, ADDRESS).await.unwrap()
     }
 
-    async fn verify_signup(&self, codes: &Pair) -> Result<String, RpcError> {
+    async fn verify_signup(&self, codes: &CodePair) -> Result<String, RpcError> {
         let request = VerifySignupRequest {
             username: "ann".to_owned(),
             password: PASSWORD.to_owned(),
@@ -153,7 +153,7 @@ impl Fixture {
         Ok(self.client.clone().verify_signup(request).await?.into_inner().signup_gid)
     }
 
-    async fn complete_signup(&self, codes: &Pair, user: Gid) -> Result<String, RpcError> {
+    async fn complete_signup(&self, codes: &CodePair, user: Gid) -> Result<String, RpcError> {
         let request = CompleteSignupRequest {
             validation_code: codes.0.clone(),
             user_gid: user.to_string(),
@@ -162,11 +162,11 @@ impl Fixture {
         Ok(self.client.clone().complete_signup(request).await?.into_inner().token)
     }
 
-    async fn request_reset(&self, user: Gid) -> Pair {
+    async fn request_reset(&self, user: Gid) -> CodePair {
         self.begin(Purpose::Reset(user), ADDRESS).await.unwrap()
     }
 
-    async fn reset(&self, user: Gid, codes: &Pair) -> Result<String, RpcError> {
+    async fn reset(&self, user: Gid, codes: &CodePair) -> Result<String, RpcError> {
         let request = ResetPasswordRequest {
             user: Some(person(user, "ann@example.org")),
             new_password: NEW.to_owned(),
@@ -177,11 +177,11 @@ impl Fixture {
         Ok(self.client.clone().reset_password(request).await?.into_inner().token)
     }
 
-    async fn request_email(&self, user: Gid) -> Pair {
+    async fn request_email(&self, user: Gid) -> CodePair {
         self.begin(Purpose::Email(user), ADDRESS).await.unwrap()
     }
 
-    async fn check_email(&self, user: Gid, codes: &Pair) -> Result<(), RpcError> {
+    async fn check_email(&self, user: Gid, codes: &CodePair) -> Result<(), RpcError> {
         let request = VerifyEmailChangeRequest {
             user_gid: user.to_string(),
             email: "ann@new.example".to_owned(),
@@ -193,7 +193,7 @@ impl Fixture {
         Ok(())
     }
 
-    async fn finish_email(&self, user: Gid, codes: &Pair) -> Result<(), RpcError> {
+    async fn finish_email(&self, user: Gid, codes: &CodePair) -> Result<(), RpcError> {
         let request = CompleteEmailChangeRequest {
             user_gid: user.to_string(),
             validation_code: codes.0.clone(),
@@ -217,7 +217,7 @@ async fn codes_expire_after_fifteen_minutes() {
         let signup = fixture.request_signup().await;
         let email = fixture.request_email(user).await;
         let reset = fixture.request_reset(user).await;
-        fixture.clock.advance(GOOD_FOR - MICROSECOND);
+        fixture.clock.advance(LIFETIME - MICROSECOND);
         fixture.verify_signup(&signup).await.unwrap();
         fixture.check_email(user, &email).await.unwrap();
         fixture.clock.advance(MICROSECOND);
@@ -233,7 +233,7 @@ async fn a_password_is_reset_until_the_last_moment() {
     for fixture in both_with_mails().await {
         let user = fixture.user(PASSWORD).await;
         let codes = fixture.request_reset(user).await;
-        fixture.clock.advance(GOOD_FOR - MICROSECOND);
+        fixture.clock.advance(LIFETIME - MICROSECOND);
         let token = fixture.reset(user, &codes).await.unwrap();
         assert_eq!(fixture.claims(&token).await.sub, user);
         assert_refused(fixture.reset(user, &codes).await);
@@ -249,16 +249,16 @@ async fn a_second_step_that_has_begun_in_time_is_finished_and_once() {
     for fixture in both_with_mails().await {
         let user = fixture.user(PASSWORD).await;
         let (signup, email) = (fixture.request_signup().await, fixture.request_email(user).await);
-        fixture.clock.advance(GOOD_FOR - MICROSECOND);
+        fixture.clock.advance(LIFETIME - MICROSECOND);
         let first = fixture.verify_signup(&signup).await.unwrap();
         assert_eq!(fixture.verify_signup(&signup).await.unwrap(), first, "the same signup");
         fixture.check_email(user, &email).await.unwrap();
         fixture.clock.advance(MINUTE);
-        let new = RandomIds.gid();
+        let new = RandomIdGenerator.gid();
         let token = fixture.complete_signup(&signup, new).await.unwrap();
         assert_eq!(fixture.claims(&token).await.sub, new);
         fixture.finish_email(user, &email).await.unwrap();
-        assert_refused(fixture.complete_signup(&signup, RandomIds.gid()).await);
+        assert_refused(fixture.complete_signup(&signup, RandomIdGenerator.gid()).await);
         assert_refused(fixture.finish_email(user, &email).await);
         fixture.log_in(Some(new), PASSWORD).await.unwrap();
     }
@@ -274,10 +274,10 @@ async fn codes_that_are_asked_for_again_are_valid_for_fifteen_minutes_again() {
             let wrong = (first.0.clone(), "AAAAAA".to_owned());
             assert_refused(fixture.reset(user, &wrong).await);
         }
-        fixture.clock.advance(GOOD_FOR - MINUTE);
+        fixture.clock.advance(LIFETIME - MINUTE);
         let second = fixture.request_reset(user).await;
         assert_ne!(first, second);
-        fixture.clock.advance(GOOD_FOR - MICROSECOND);
+        fixture.clock.advance(LIFETIME - MICROSECOND);
         assert_refused(fixture.reset(user, &first).await);
         fixture.reset(user, &second).await.unwrap();
     }

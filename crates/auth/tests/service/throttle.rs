@@ -8,12 +8,12 @@ const PASSWORD: &str = "correct horse";
 const WRONG: &str = "wrong horse";
 
 /// Somebody with a password, and a name.
-struct Person<'a> {
+struct UserInfo<'a> {
     fixture: &'a Fixture,
     gid: Gid,
 }
 
-impl Person<'_> {
+impl UserInfo<'_> {
     async fn tries(&self, password: &str, address: &str) -> Result<String, RpcError> {
         let request = login(Some(self.gid), password, self.fixture.clock.now());
         let request = VerifyPasswordRequest { client_address: address.to_owned(), ..request };
@@ -37,8 +37,8 @@ impl Person<'_> {
 }
 
 impl Fixture {
-    async fn person(&self) -> Person<'_> {
-        Person { fixture: self, gid: self.user(PASSWORD).await }
+    async fn person(&self) -> UserInfo<'_> {
+        UserInfo { fixture: self, gid: self.user(PASSWORD).await }
     }
 }
 
@@ -81,7 +81,7 @@ async fn the_failures_of_an_address_are_forgiven_in_a_minute_each() {
     for fixture in both(CHEAP).await {
         let ann = fixture.person().await;
         let guess = async || {
-            let nobody = Some(RandomIds.gid());
+            let nobody = Some(RandomIdGenerator.gid());
             fixture.log_in(nobody, WRONG).await.unwrap_err().code
         };
         for left in [50, 10, 50] {

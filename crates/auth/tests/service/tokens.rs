@@ -66,7 +66,7 @@ async fn a_good_token_is_told_in_full_and_any_other_refused() {
         };
         assert_eq!(fixture.verify(&token).await.unwrap(), expected);
 
-        let (user, project) = (RandomIds.gid(), RandomIds.gid());
+        let (user, project) = (RandomIdGenerator.gid(), RandomIdGenerator.gid());
         let of_key = fixture.log_in_by_key(user, project).await;
         let told = fixture.verify(&of_key).await.unwrap();
         assert_eq!((told.kind(), told.subject), (TokenKind::Api, user.to_string()));

@@ -3,15 +3,15 @@
 use doorward_domain::{Gid, ProjectStatus};
 use doorward_storage::{AnyConnection, Result};
 
-use super::{MEMBERSHIPS, PROJECTS, Page, USERS, action_of, key};
+use super::{FeedPage, MEMBERSHIPS, PROJECTS, USERS, action_of, key};
 use crate::{
     model::{Action, Membership},
     scope::Scope,
-    sight::{self, Sight},
+    sight::{self, Visibility},
     store,
 };
 
-impl Page {
+impl FeedPage {
     pub(super) fn membership(
         &mut self,
         connection: &mut AnyConnection,
@@ -23,7 +23,7 @@ impl Page {
         let start = self.cursor;
         let (old, new) = (sight::of(status, before), sight::of(status, after));
         let own = Scope::User(user);
-        match (old > Sight::None, new > Sight::None) {
+        match (old > Visibility::None, new > Visibility::None) {
             (false, true) => self.sighting(own, Action::Insert, PROJECTS, project.to_string()),
             // In full from now on.
             (true, true) if new > old => self.sighting(own, Action::Insert, PROJECTS, project.to_string()),
@@ -32,8 +32,8 @@ impl Page {
         }
         let entry_status = after.map_or("", |after| after.status.as_str());
         self.change(action_of(before.is_some(), after.is_some()), MEMBERSHIPS, key(project, user), entry_status);
-        if old > Sight::None || new > Sight::None {
-            let action = action_of(old > Sight::None, new > Sight::None);
+        if old > Visibility::None || new > Visibility::None {
+            let action = action_of(old > Visibility::None, new > Visibility::None);
             self.notice(own, action, MEMBERSHIPS, key(project, user));
         }
         if status == ProjectStatus::Active {
@@ -45,7 +45,7 @@ impl Page {
             (Some(_), Some(_)) | (None, None) => {}
         }
         let has_other_role = before.zip(after).is_some_and(|(before, after)| before.role != after.role);
-        match (old == Sight::Inside, new == Sight::Inside) {
+        match (old == Visibility::Inside, new == Visibility::Inside) {
             (false, true) => self.sighting_of_all(connection, own, Action::Insert, project)?,
             (true, false) => self.sighting_of_all(connection, own, Action::Delete, project)?,
             // Only an owner sees the options of others.
@@ -65,7 +65,7 @@ impl Page {
 
     /// For those who are in the project.
     fn notice_in_project(&mut self, before: Option<&Membership>, after: Option<&Membership>, project: Gid, user: Gid) {
-        let scope = Scope::Project(project);
+        let scope = Scope::ProjectMembers(project);
         self.notice(scope, action_of(before.is_some(), after.is_some()), MEMBERSHIPS, key(project, user));
         let shows = |membership: Option<&Membership>| membership.is_some_and(|of| sight::shows_person(of.status));
         match (shows(before), shows(after)) {
@@ -78,11 +78,11 @@ impl Page {
 }
 
 /// What is said about a project where somebody hears it who sees so much of it.
-const fn scope_of(sight: Sight, project: Gid) -> Option<Scope> {
+const fn scope_of(sight: Visibility, project: Gid) -> Option<Scope> {
     match sight {
-        Sight::None => None,
-        Sight::Card => Some(Scope::Card(project)),
-        Sight::Inside => Some(Scope::Project(project)),
+        Visibility::None => None,
+        Visibility::Card => Some(Scope::Card(project)),
+        Visibility::Inside => Some(Scope::ProjectMembers(project)),
     }
 }
 

@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 
-use doorward_domain::{Ids, MembershipStatus, RandomIds, Role, Timestamp};
+use doorward_domain::{IdGenerator, MembershipStatus, RandomIdGenerator, Role, Timestamp};
 use doorward_storage::testing::TestDatabase;
 
 use super::*;
-use crate::{MIGRATIONS, store::listener::STILL};
+use crate::{MIGRATIONS, store::listener::OPEN_ENDED};
 
 const FIRST_CURSOR: i64 = 100;
 
 /// The membership of one user, whose changes follow each other.
-struct Scene {
+struct ProjectFixture {
     test: TestDatabase,
     cursor: i64,
     project_status: ProjectStatus,
@@ -29,9 +29,9 @@ struct Written {
     listening: Vec<String>,
 }
 
-impl Scene {
+impl ProjectFixture {
     fn new(test: TestDatabase) -> Self {
-        let (project, user) = (RandomIds.gid(), RandomIds.gid());
+        let (project, user) = (RandomIdGenerator.gid(), RandomIdGenerator.gid());
         let project_status = ProjectStatus::Active;
         Self { test, cursor: FIRST_CURSOR, project_status, membership: None, project, user }
     }
@@ -63,7 +63,7 @@ impl Scene {
     async fn change(&mut self, after: Option<Membership>) -> Written {
         let before = std::mem::replace(&mut self.membership, after.clone());
         let (start, project, user) = (self.cursor, self.project, self.user);
-        let mut page = Page {
+        let mut page = FeedPage {
             cursor: start,
             now: Timestamp::from_seconds(1_800_000_000),
             changes: Vec::new(),
@@ -90,9 +90,9 @@ impl Scene {
         });
         let mut listening: Vec<String> = listening
             .iter()
-            .filter(|listener| listener.after_cursor > start || listener.until_cursor != STILL)
+            .filter(|listener| listener.after_cursor > start || listener.until_cursor != OPEN_ENDED)
             .map(|listener| match listener.until_cursor {
-                STILL => self.named(&format!("{} after +{}", listener.scope, listener.after_cursor - start)),
+                OPEN_ENDED => self.named(&format!("{} after +{}", listener.scope, listener.after_cursor - start)),
                 until => self.named(&format!("{} until +{}", listener.scope, until - start)),
             })
             .collect();
@@ -113,7 +113,7 @@ fn written(change: &str, notices: &[&str], listening: &[&str]) -> Written {
 #[tokio::test]
 async fn an_invited_user_sees_the_project_and_a_member_all_of_it() {
     for test in TestDatabase::both(&MIGRATIONS) {
-        let mut scene = Scene::new(test);
+        let mut scene = ProjectFixture::new(test);
         let invited = scene.becomes(MembershipStatus::Invited).await;
         let notices = [
             "+1 user/dan: INSERT cc.projects herbarium",
@@ -161,7 +161,7 @@ async fn an_invited_user_sees_the_project_and_a_member_all_of_it() {
 #[tokio::test]
 async fn an_inactive_member_sees_nothing_of_the_project() {
     for test in TestDatabase::both(&MIGRATIONS) {
-        let mut scene = Scene::new(test);
+        let mut scene = ProjectFixture::new(test);
         scene.becomes(MembershipStatus::Active).await;
         let own = [
             "+1 user/dan: UPDATE cc.projects_members herbarium/dan",
@@ -200,7 +200,7 @@ async fn an_inactive_member_sees_nothing_of_the_project() {
 #[tokio::test]
 async fn a_deleted_project_is_visible_to_its_owner_alone() {
     for test in TestDatabase::both(&MIGRATIONS) {
-        let mut scene = Scene::new(test);
+        let mut scene = ProjectFixture::new(test);
         scene.project_status = ProjectStatus::Deleted;
         assert_eq!(scene.becomes(MembershipStatus::Active).await, written("INSERT active", &[], &[]));
         let notices =

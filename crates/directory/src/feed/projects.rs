@@ -3,14 +3,14 @@
 use doorward_domain::{Gid, MembershipStatus, ProjectStatus};
 use doorward_storage::{AnyConnection, Result};
 
-use super::{MEMBERSHIPS, PROJECTS, Page, action_of, key};
+use super::{FeedPage, MEMBERSHIPS, PROJECTS, action_of, key};
 use crate::{
     model::{Action, Membership, Project},
     scope::Scope,
     sight, store,
 };
 
-impl Page {
+impl FeedPage {
     pub(super) fn project(
         &mut self,
         connection: &mut AnyConnection,
@@ -20,7 +20,7 @@ impl Page {
         let start = self.cursor;
         let Some(project) = after.or(before) else { return Ok(()) };
         let (gid, owner) = (project.gid, project.owner);
-        let (card, inside) = (Scope::Card(gid), Scope::Project(gid));
+        let (card, inside) = (Scope::Card(gid), Scope::ProjectMembers(gid));
         let status = after.map_or("", |after| after.status.as_str());
         self.change(action_of(before.is_some(), after.is_some()), PROJECTS, gid.to_string(), status);
         match (before.map(|before| before.status), after.map(|after| after.status)) {
@@ -77,5 +77,5 @@ fn open_for_all(connection: &mut AnyConnection, project: Gid, all: &[Membership]
     // Until now it was its owner's alone.
     store::listener::close_all(connection, Scope::Card(project), after)?;
     store::listener::open(connection, &with(MembershipStatus::Invited), Scope::Card(project), after)?;
-    store::listener::open(connection, &with(MembershipStatus::Active), Scope::Project(project), after)
+    store::listener::open(connection, &with(MembershipStatus::Active), Scope::ProjectMembers(project), after)
 }

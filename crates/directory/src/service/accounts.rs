@@ -7,15 +7,16 @@ use doorward_rpc::{
 };
 use tonic::Response;
 
-use super::Answer;
+use super::ResultSize;
 use crate::{
-    By, Directory, Error, NewAccount, UserChange, accounts::parse_username, convert, convert::gid, model::User,
+    AccountQuery, Directory, Error, NewAccount, UserChange, accounts::parse_username, convert, convert::gid,
+    model::User,
 };
 
 pub(super) async fn check_username(
     directory: &Directory,
     request: pb::CheckUsernameRequest,
-) -> Answer<pb::CheckUsernameResponse> {
+) -> ResultSize<pb::CheckUsernameResponse> {
     let checked = directory.check_username(&request.username, request.email.as_deref()).await;
     let (username, is_available) = checked.map_err(RpcError::from)?;
     Ok(Response::new(pb::CheckUsernameResponse { username: username.to_string(), is_available }))
@@ -24,11 +25,11 @@ pub(super) async fn check_username(
 pub(super) async fn find_accounts(
     directory: &Directory,
     request: pb::FindAccountsRequest,
-) -> Answer<pb::FindAccountsResponse> {
+) -> ResultSize<pb::FindAccountsResponse> {
     let by = match request.lookup.ok_or_else(|| RpcError::invalid("by"))? {
-        PbLookup::Username(text) => By::Username(text),
-        PbLookup::Email(text) => By::Email(text),
-        PbLookup::UsernameOrEmail(text) => By::Either(text),
+        PbLookup::Username(text) => AccountQuery::Username(text),
+        PbLookup::Email(text) => AccountQuery::Email(text),
+        PbLookup::UsernameOrEmail(text) => AccountQuery::Either(text),
     };
     let statuses: &[UserStatus] =
         if request.include_inactive { &[UserStatus::Active, UserStatus::Inactive] } else { &[UserStatus::Active] };
@@ -39,7 +40,7 @@ pub(super) async fn find_accounts(
 pub(super) async fn create_account(
     directory: &Directory,
     request: pb::CreateAccountRequest,
-) -> Answer<pb::UserResponse> {
+) -> ResultSize<pb::UserResponse> {
     let new = NewAccount {
         signup: gid(&request.signup_gid, "signup_gid")?,
         username: parse_username(&request.username).map_err(RpcError::from)?,
@@ -48,7 +49,7 @@ pub(super) async fn create_account(
     answer(directory.create_account(new).await)
 }
 
-pub(super) async fn update_user(directory: &Directory, request: pb::UpdateUserRequest) -> Answer<pb::UserResponse> {
+pub(super) async fn update_user(directory: &Directory, request: pb::UpdateUserRequest) -> ResultSize<pb::UserResponse> {
     let user = gid(&request.user_gid, "user_gid")?;
     let change = UserChange {
         username: request.username,
@@ -63,7 +64,7 @@ pub(super) async fn update_user(directory: &Directory, request: pb::UpdateUserRe
     }
 }
 
-pub(super) async fn set_email(directory: &Directory, request: pb::SetEmailRequest) -> Answer<pb::UserResponse> {
+pub(super) async fn set_email(directory: &Directory, request: pb::SetEmailRequest) -> ResultSize<pb::UserResponse> {
     let user = gid(&request.user_gid, "user_gid")?;
     answer(directory.set_email(user.into(), request.old_email, email(&request.email)?).await)
 }
@@ -71,12 +72,12 @@ pub(super) async fn set_email(directory: &Directory, request: pb::SetEmailReques
 pub(super) async fn delete_account(
     directory: &Directory,
     request: pb::DeleteAccountRequest,
-) -> Answer<pb::DeleteAccountResponse> {
+) -> ResultSize<pb::DeleteAccountResponse> {
     directory.delete_account(gid(&request.user_gid, "user_gid")?.into()).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::DeleteAccountResponse {}))
 }
 
-fn answer(changed: Result<User, Error>) -> Answer<pb::UserResponse> {
+fn answer(changed: Result<User, Error>) -> ResultSize<pb::UserResponse> {
     let user = Some(convert::user(changed.map_err(RpcError::from)?));
     Ok(Response::new(pb::UserResponse { user }))
 }

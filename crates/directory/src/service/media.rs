@@ -3,7 +3,7 @@
 use doorward_rpc::{RpcError, directory::v1 as pb};
 use tonic::Response;
 
-use super::Answer;
+use super::ResultSize;
 use crate::{
     Directory, convert,
     convert::{caller, gid},
@@ -13,14 +13,17 @@ use crate::{
 pub(super) async fn prepare_avatar(
     directory: &Directory,
     request: pb::PrepareAvatarRequest,
-) -> Answer<pb::PrepareAvatarResponse> {
+) -> ResultSize<pb::PrepareAvatarResponse> {
     let user = gid(&request.user_gid, "user_gid")?;
     check_extension(&request.extension)?;
     let name = directory.prepare_avatar(user.into(), &request.extension).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::PrepareAvatarResponse { file_name: name }))
 }
 
-pub(super) async fn set_avatar(directory: &Directory, request: pb::SetAvatarRequest) -> Answer<pb::SetAvatarResponse> {
+pub(super) async fn set_avatar(
+    directory: &Directory,
+    request: pb::SetAvatarRequest,
+) -> ResultSize<pb::SetAvatarResponse> {
     let user = gid(&request.user_gid, "user_gid")?;
     let user = directory.set_avatar(user.into(), request.file_name).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::SetAvatarResponse { user: Some(convert::user(user)) }))
@@ -29,20 +32,20 @@ pub(super) async fn set_avatar(directory: &Directory, request: pb::SetAvatarRequ
 pub(super) async fn prepare_icon(
     directory: &Directory,
     request: pb::PrepareIconRequest,
-) -> Answer<pb::PrepareIconResponse> {
+) -> ResultSize<pb::PrepareIconResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     check_extension(&request.extension)?;
     let name = directory.prepare_icon(caller, project, &request.extension).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::PrepareIconResponse { file_name: name }))
 }
 
-pub(super) async fn set_icon(directory: &Directory, request: pb::SetIconRequest) -> Answer<pb::ProjectResponse> {
+pub(super) async fn set_icon(directory: &Directory, request: pb::SetIconRequest) -> ResultSize<pb::ProjectResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let full = directory.set_icon(caller, project, request.file_name).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::ProjectResponse { project: Some(convert::full_project(full)), memberships: Vec::new() }))
 }
 
-pub(super) async fn find_icon(directory: &Directory, request: pb::FindIconRequest) -> Answer<pb::FindIconResponse> {
+pub(super) async fn find_icon(directory: &Directory, request: pb::FindIconRequest) -> ResultSize<pb::FindIconResponse> {
     let name = directory.find_icon(request.icon).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::FindIconResponse { file_name: name }))
 }
@@ -50,7 +53,7 @@ pub(super) async fn find_icon(directory: &Directory, request: pb::FindIconReques
 pub(super) async fn list_discarded_media(
     directory: &Directory,
     _: pb::ListDiscardedMediaRequest,
-) -> Answer<pb::ListDiscardedMediaResponse> {
+) -> ResultSize<pb::ListDiscardedMediaResponse> {
     let names = directory.list_discarded_media().await.map_err(RpcError::from)?;
     Ok(Response::new(pb::ListDiscardedMediaResponse { file_names: names }))
 }
@@ -58,8 +61,8 @@ pub(super) async fn list_discarded_media(
 pub(super) async fn confirm_media_deletion(
     directory: &Directory,
     request: pb::ConfirmMediaDeletionRequest,
-) -> Answer<pb::ConfirmMediaDeletionResponse> {
-    if request.file_names.len() > media::MAX_FORGOTTEN {
+) -> ResultSize<pb::ConfirmMediaDeletionResponse> {
+    if request.file_names.len() > media::MAX_CONFIRMED {
         return Err(RpcError::invalid("names").into());
     }
     directory.confirm_media_deletion(request.file_names).await.map_err(RpcError::from)?;

@@ -6,23 +6,26 @@ use doorward_rpc::{
 };
 use tonic::Response;
 
-use super::Answer;
+use super::ResultSize;
 use crate::{
-    Actor, Caller, Directory, Error, Member, MemberChange, MembersView, NotificationsChange, convert,
+    Actor, Caller, Directory, Error, Member, MemberChange, NotificationsChange, VisibleMembers, convert,
     convert::{caller, gid},
 };
 
 /// In one question.
 const MAX_MEMBERS: usize = 1000;
 
-pub(super) async fn view_user(directory: &Directory, request: pb::ViewUserRequest) -> Answer<pb::UserResponse> {
+pub(super) async fn view_user(directory: &Directory, request: pb::ViewUserRequest) -> ResultSize<pb::UserResponse> {
     let (caller, user) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.user_gid, "user_gid")?);
     let seen = directory.view_user(caller.into(), user).await.map_err(RpcError::from)?;
     let user = if seen.gid == caller { convert::user(seen) } else { convert::short(seen) };
     Ok(Response::new(pb::UserResponse { user: Some(user) }))
 }
 
-pub(super) async fn view_member(directory: &Directory, request: pb::ViewMemberRequest) -> Answer<pb::MembersResponse> {
+pub(super) async fn view_member(
+    directory: &Directory,
+    request: pb::ViewMemberRequest,
+) -> ResultSize<pb::MembersResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     answer(directory.view_member(caller, project, gid(&request.user_gid, "user_gid")?).await)
 }
@@ -30,7 +33,7 @@ pub(super) async fn view_member(directory: &Directory, request: pb::ViewMemberRe
 pub(super) async fn view_members(
     directory: &Directory,
     request: pb::ViewMembersRequest,
-) -> Answer<pb::MembersResponse> {
+) -> ResultSize<pb::MembersResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     if request.user_gids.len() > MAX_MEMBERS {
         return Err(RpcError::invalid("user_gids").into());
@@ -42,7 +45,7 @@ pub(super) async fn view_members(
 pub(super) async fn invite_member(
     directory: &Directory,
     request: pb::InviteMemberRequest,
-) -> Answer<pb::MembersResponse> {
+) -> ResultSize<pb::MembersResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     seen(directory, directory.invite_member(caller, project, request.username_or_email).await, caller).await
 }
@@ -50,7 +53,7 @@ pub(super) async fn invite_member(
 pub(super) async fn resend_invitation(
     directory: &Directory,
     request: pb::ResendInvitationRequest,
-) -> Answer<pb::MembersResponse> {
+) -> ResultSize<pb::MembersResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let user = gid(&request.user_gid, "user_gid")?;
     seen(directory, directory.resend_invitation(caller, project, user).await, caller).await
@@ -59,7 +62,7 @@ pub(super) async fn resend_invitation(
 pub(super) async fn remove_member(
     directory: &Directory,
     request: pb::RemoveMemberRequest,
-) -> Answer<pb::RemoveMemberResponse> {
+) -> ResultSize<pb::RemoveMemberResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let user = gid(&request.user_gid, "user_gid")?;
     directory.remove_member(Actor::User(caller), project, user).await.map_err(RpcError::from)?;
@@ -69,7 +72,7 @@ pub(super) async fn remove_member(
 pub(super) async fn set_member_status(
     directory: &Directory,
     request: pb::SetMemberStatusRequest,
-) -> Answer<pb::MembersResponse> {
+) -> ResultSize<pb::MembersResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let user = gid(&request.user_gid, "user_gid")?;
     seen(directory, directory.set_member_status(caller, project, user, request.is_active).await, caller).await
@@ -78,7 +81,7 @@ pub(super) async fn set_member_status(
 pub(super) async fn update_member(
     directory: &Directory,
     request: pb::UpdateMemberRequest,
-) -> Answer<pb::MembersResponse> {
+) -> ResultSize<pb::MembersResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let user = gid(&request.user_gid, "user_gid")?;
     if request.rate_limit.is_some_and(|limit| limit.rate_limit_per_second == Some(0)) {
@@ -98,10 +101,10 @@ pub(super) async fn update_member(
 pub(super) async fn accept_invitation(
     directory: &Directory,
     request: pb::AcceptInvitationRequest,
-) -> Answer<pb::AcceptInvitationResponse> {
+) -> ResultSize<pb::AcceptInvitationResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let (full, member) = directory.accept_invitation(caller, project).await.map_err(RpcError::from)?;
-    let view = MembersView { caller: member.user.gid, members: vec![member], is_owner: false };
+    let view = VisibleMembers { caller: member.user.gid, members: vec![member], is_owner: false };
     let membership = convert::members(view).memberships.pop();
     Ok(Response::new(pb::AcceptInvitationResponse { project: Some(convert::full_project(full)), membership }))
 }
@@ -109,13 +112,13 @@ pub(super) async fn accept_invitation(
 pub(super) async fn decline_invitation(
     directory: &Directory,
     request: pb::DeclineInvitationRequest,
-) -> Answer<pb::MembersResponse> {
+) -> ResultSize<pb::MembersResponse> {
     let project = gid(&request.project_gid, "project_gid")?;
     match request.invitee.ok_or_else(|| RpcError::invalid("invitee"))? {
         Invitee::UserGid(user) => {
             let caller = gid(&user, "user_gid")?;
             let member = directory.decline_invitation(caller.into(), project).await.map_err(RpcError::from)?;
-            answer(Ok(MembersView { caller, members: vec![member], is_owner: false }))
+            answer(Ok(VisibleMembers { caller, members: vec![member], is_owner: false }))
         }
         Invitee::InvitationId(invitation) => {
             let invitation = gid(&invitation, "invitation_id")?;
@@ -129,7 +132,7 @@ pub(super) async fn decline_invitation(
 pub(super) async fn view_invitation(
     directory: &Directory,
     request: pb::ViewInvitationRequest,
-) -> Answer<pb::ViewInvitationResponse> {
+) -> ResultSize<pb::ViewInvitationResponse> {
     let invitation = gid(&request.invitation_id, "invitation_id")?;
     let project = gid(&request.project_gid, "project_gid")?;
     let (project, member) = directory.view_invitation(invitation, project).await.map_err(RpcError::from)?;
@@ -147,19 +150,23 @@ pub(super) async fn view_invitation(
 pub(super) async fn leave_project(
     directory: &Directory,
     request: pb::LeaveProjectRequest,
-) -> Answer<pb::RemoveMemberResponse> {
+) -> ResultSize<pb::RemoveMemberResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     directory.leave_project(caller, project).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::RemoveMemberResponse {}))
 }
 
 /// A member that a call has changed.
-async fn seen(directory: &Directory, changed: Result<Member, Error>, caller: Caller) -> Answer<pb::MembersResponse> {
+async fn seen(
+    directory: &Directory,
+    changed: Result<Member, Error>,
+    caller: Caller,
+) -> ResultSize<pb::MembersResponse> {
     let member = changed.map_err(RpcError::from)?;
     answer(directory.as_seen_by(caller, member).await)
 }
 
-fn answer(view: Result<MembersView, Error>) -> Answer<pb::MembersResponse> {
+fn answer(view: Result<VisibleMembers, Error>) -> ResultSize<pb::MembersResponse> {
     Ok(Response::new(convert::members(view.map_err(RpcError::from)?)))
 }
 
@@ -167,28 +174,28 @@ fn answer(view: Result<MembersView, Error>) -> Answer<pb::MembersResponse> {
 mod tests {
     use std::sync::Arc;
 
-    use doorward_domain::{DisplayName, Email, Gid, Ids, RandomIds, SystemClock, Timezone, Username};
+    use doorward_domain::{DisplayName, Email, Gid, IdGenerator, RandomIdGenerator, SystemClock, Timezone, Username};
     use doorward_storage::testing::TestDatabase;
 
     use super::*;
     use crate::{MIGRATIONS, NewUser};
 
     /// A project with its owner and a member.
-    struct Scene {
+    struct ProjectFixture {
         directory: Directory,
         owner: Gid,
         member: Gid,
         project: Gid,
     }
 
-    impl Scene {
+    impl ProjectFixture {
         async fn new(test: &TestDatabase) -> Self {
-            let directory = Directory::new(test.database.clone(), Arc::new(SystemClock), Arc::new(RandomIds));
+            let directory = Directory::new(test.database.clone(), Arc::new(SystemClock), Arc::new(RandomIdGenerator));
             let mut users = [Gid::NIL; 2];
             for (user, name) in users.iter_mut().zip(["ann", "ben"]) {
                 let (username, name) = (Username::parse(name).unwrap(), DisplayName::parse(name).unwrap());
                 let email = Email::parse(&format!("{username}@example.org")).unwrap();
-                let new_user = NewUser::new(RandomIds.gid(), username, Some(email), name);
+                let new_user = NewUser::new(RandomIdGenerator.gid(), username, Some(email), name);
                 *user = directory.create_user(new_user).await.unwrap().gid;
             }
             let [owner, member] = users;
@@ -202,7 +209,7 @@ mod tests {
     #[tokio::test]
     async fn only_the_user_themself_sees_the_whole_account() {
         for test in TestDatabase::both(&MIGRATIONS) {
-            let scene = Scene::new(&test).await;
+            let scene = ProjectFixture::new(&test).await;
             for (caller, is_complete) in [(scene.member, true), (scene.owner, false)] {
                 let (caller_gid, user_gid) = (caller.to_string(), scene.member.to_string());
                 let answer = view_user(&scene.directory, pb::ViewUserRequest { caller_gid, user_gid }).await;
@@ -215,7 +222,7 @@ mod tests {
     #[tokio::test]
     async fn at_most_a_thousand_members_are_viewed_in_one_request() {
         for test in TestDatabase::both(&MIGRATIONS) {
-            let scene = Scene::new(&test).await;
+            let scene = ProjectFixture::new(&test).await;
             let view = async |count| {
                 let request = pb::ViewMembersRequest {
                     caller_gid: scene.owner.to_string(),
@@ -234,7 +241,7 @@ mod tests {
     #[tokio::test]
     async fn a_limit_is_at_least_one_request_per_second() {
         for test in TestDatabase::both(&MIGRATIONS) {
-            let scene = Scene::new(&test).await;
+            let scene = ProjectFixture::new(&test).await;
             let update = async |rate_limit_per_second| {
                 let request = pb::UpdateMemberRequest {
                     caller_gid: scene.owner.to_string(),

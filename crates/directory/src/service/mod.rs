@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    Actor, Directory, Who, convert,
+    Actor, Directory, LoginIdentifier, convert,
     convert::{caller, gid},
     watching,
 };
@@ -24,7 +24,7 @@ use crate::{
 const PAGE: u32 = 100;
 const MAX_PAGE: u32 = 1000;
 
-type Answer<T> = Result<Response<T>, Status>;
+type ResultSize<T> = Result<Response<T>, Status>;
 
 pub(crate) struct Service {
     pub(crate) directory: Directory,
@@ -33,11 +33,11 @@ pub(crate) struct Service {
 
 #[tonic::async_trait]
 impl directory_server::Directory for Service {
-    async fn find_login(&self, request: Request<pb::FindLoginRequest>) -> Answer<pb::FindLoginResponse> {
+    async fn find_login(&self, request: Request<pb::FindLoginRequest>) -> ResultSize<pb::FindLoginResponse> {
         let request = request.into_inner();
         let who = match request.identifier.ok_or_else(|| RpcError::invalid("who"))? {
-            PbIdentifier::Username(text) => Who::Username(text),
-            PbIdentifier::UserGid(text) => Who::Gid(gid(&text, "user_gid")?),
+            PbIdentifier::Username(text) => LoginIdentifier::Username(text),
+            PbIdentifier::UserGid(text) => LoginIdentifier::Gid(gid(&text, "user_gid")?),
         };
         let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
         let username = who.normalised();
@@ -51,7 +51,7 @@ impl directory_server::Directory for Service {
         }))
     }
 
-    async fn get_init(&self, request: Request<pb::GetInitRequest>) -> Answer<pb::GetInitResponse> {
+    async fn get_init(&self, request: Request<pb::GetInitRequest>) -> ResultSize<pb::GetInitResponse> {
         let request = request.into_inner();
         let user = gid(&request.user_gid, "user_gid")?;
         if let Some(cursor) = self.is_unchanged(request.known_cursor).await? {
@@ -64,7 +64,7 @@ impl directory_server::Directory for Service {
     async fn get_project_init(
         &self,
         request: Request<pb::GetProjectInitRequest>,
-    ) -> Answer<pb::GetProjectInitResponse> {
+    ) -> ResultSize<pb::GetProjectInitResponse> {
         let request = request.into_inner();
         let (project, user) = (gid(&request.project_gid, "project_gid")?, gid(&request.user_gid, "user_gid")?);
         if let Some(cursor) = self.is_unchanged(request.known_cursor).await? {
@@ -76,47 +76,53 @@ impl directory_server::Directory for Service {
 
     // Of people, about their own account: accounts.rs.
 
-    async fn check_username(&self, request: Request<pb::CheckUsernameRequest>) -> Answer<pb::CheckUsernameResponse> {
+    async fn check_username(
+        &self,
+        request: Request<pb::CheckUsernameRequest>,
+    ) -> ResultSize<pb::CheckUsernameResponse> {
         accounts::check_username(&self.directory, request.into_inner()).await
     }
 
-    async fn find_accounts(&self, request: Request<pb::FindAccountsRequest>) -> Answer<pb::FindAccountsResponse> {
+    async fn find_accounts(&self, request: Request<pb::FindAccountsRequest>) -> ResultSize<pb::FindAccountsResponse> {
         accounts::find_accounts(&self.directory, request.into_inner()).await
     }
 
-    async fn create_account(&self, request: Request<pb::CreateAccountRequest>) -> Answer<pb::UserResponse> {
+    async fn create_account(&self, request: Request<pb::CreateAccountRequest>) -> ResultSize<pb::UserResponse> {
         accounts::create_account(&self.directory, request.into_inner()).await
     }
 
-    async fn update_user(&self, request: Request<pb::UpdateUserRequest>) -> Answer<pb::UserResponse> {
+    async fn update_user(&self, request: Request<pb::UpdateUserRequest>) -> ResultSize<pb::UserResponse> {
         accounts::update_user(&self.directory, request.into_inner()).await
     }
 
-    async fn set_email(&self, request: Request<pb::SetEmailRequest>) -> Answer<pb::UserResponse> {
+    async fn set_email(&self, request: Request<pb::SetEmailRequest>) -> ResultSize<pb::UserResponse> {
         accounts::set_email(&self.directory, request.into_inner()).await
     }
 
-    async fn delete_account(&self, request: Request<pb::DeleteAccountRequest>) -> Answer<pb::DeleteAccountResponse> {
+    async fn delete_account(
+        &self,
+        request: Request<pb::DeleteAccountRequest>,
+    ) -> ResultSize<pb::DeleteAccountResponse> {
         accounts::delete_account(&self.directory, request.into_inner()).await
     }
 
-    async fn get_user(&self, request: Request<pb::GetUserRequest>) -> Answer<pb::GetUserResponse> {
+    async fn get_user(&self, request: Request<pb::GetUserRequest>) -> ResultSize<pb::GetUserResponse> {
         let user = gid(&request.get_ref().user_gid, "user_gid")?;
         let user = self.directory.get_user_by_gid(user).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::GetUserResponse { user: Some(convert::user(user)) }))
     }
 
-    async fn get_project(&self, request: Request<pb::GetProjectRequest>) -> Answer<pb::GetProjectResponse> {
+    async fn get_project(&self, request: Request<pb::GetProjectRequest>) -> ResultSize<pb::GetProjectResponse> {
         let project = gid(&request.get_ref().project_gid, "project_gid")?;
         let project = self.directory.get_full_project(project).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::GetProjectResponse { project: Some(convert::full_project(project)) }))
     }
 
-    async fn list_projects(&self, request: Request<pb::ListProjectsRequest>) -> Answer<pb::ListProjectsResponse> {
+    async fn list_projects(&self, request: Request<pb::ListProjectsRequest>) -> ResultSize<pb::ListProjectsResponse> {
         projects::list_projects(&self.directory, request.into_inner()).await
     }
 
-    async fn list_members(&self, request: Request<pb::ListMembersRequest>) -> Answer<pb::ListMembersResponse> {
+    async fn list_members(&self, request: Request<pb::ListMembersRequest>) -> ResultSize<pb::ListMembersResponse> {
         let request = request.into_inner();
         let project = gid(&request.project_gid, "project_gid")?;
         let after = request.after_user_gid.as_deref().map(|after| gid(after, "after_user_gid")).transpose()?;
@@ -128,7 +134,7 @@ impl directory_server::Directory for Service {
     async fn check_membership(
         &self,
         request: Request<pb::CheckMembershipRequest>,
-    ) -> Answer<pb::CheckMembershipResponse> {
+    ) -> ResultSize<pb::CheckMembershipResponse> {
         let request = request.into_inner();
         let (project, user) = (gid(&request.project_gid, "project_gid")?, gid(&request.user_gid, "user_gid")?);
         let standing = self.directory.find_standing(project, user).await.map_err(RpcError::from)?;
@@ -139,7 +145,7 @@ impl directory_server::Directory for Service {
         }))
     }
 
-    async fn create_api_user(&self, request: Request<pb::CreateApiUserRequest>) -> Answer<pb::ApiUserResponse> {
+    async fn create_api_user(&self, request: Request<pb::CreateApiUserRequest>) -> ResultSize<pb::ApiUserResponse> {
         let request = request.into_inner();
         let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let made =
@@ -147,7 +153,7 @@ impl directory_server::Directory for Service {
         Ok(Response::new(convert::api_user(made)))
     }
 
-    async fn get_api_user(&self, request: Request<pb::GetApiUserRequest>) -> Answer<pb::ApiUserResponse> {
+    async fn get_api_user(&self, request: Request<pb::GetApiUserRequest>) -> ResultSize<pb::ApiUserResponse> {
         let request = request.into_inner();
         let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let user = gid(&request.user_gid, "user_gid")?;
@@ -155,7 +161,7 @@ impl directory_server::Directory for Service {
         Ok(Response::new(convert::api_user(found)))
     }
 
-    async fn update_api_user(&self, request: Request<pb::UpdateApiUserRequest>) -> Answer<pb::ApiUserResponse> {
+    async fn update_api_user(&self, request: Request<pb::UpdateApiUserRequest>) -> ResultSize<pb::ApiUserResponse> {
         let request = request.into_inner();
         let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let user = gid(&request.user_gid, "user_gid")?;
@@ -163,7 +169,10 @@ impl directory_server::Directory for Service {
         Ok(Response::new(convert::api_user(changed.map_err(RpcError::from)?)))
     }
 
-    async fn set_api_user_status(&self, request: Request<pb::SetApiUserStatusRequest>) -> Answer<pb::ApiUserResponse> {
+    async fn set_api_user_status(
+        &self,
+        request: Request<pb::SetApiUserStatusRequest>,
+    ) -> ResultSize<pb::ApiUserResponse> {
         let request = request.into_inner();
         let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let user = gid(&request.user_gid, "user_gid")?;
@@ -171,7 +180,10 @@ impl directory_server::Directory for Service {
         Ok(Response::new(convert::api_user(set.map_err(RpcError::from)?)))
     }
 
-    async fn delete_api_user(&self, request: Request<pb::DeleteApiUserRequest>) -> Answer<pb::DeleteApiUserResponse> {
+    async fn delete_api_user(
+        &self,
+        request: Request<pb::DeleteApiUserRequest>,
+    ) -> ResultSize<pb::DeleteApiUserResponse> {
         let request = request.into_inner();
         let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
         let user = gid(&request.user_gid, "user_gid")?;
@@ -181,142 +193,157 @@ impl directory_server::Directory for Service {
 
     // Of projects: projects.rs.
 
-    async fn view_project(&self, request: Request<pb::ViewProjectRequest>) -> Answer<pb::ProjectResponse> {
+    async fn view_project(&self, request: Request<pb::ViewProjectRequest>) -> ResultSize<pb::ProjectResponse> {
         projects::view_project(&self.directory, request.into_inner()).await
     }
 
-    async fn create_project(&self, request: Request<pb::CreateProjectRequest>) -> Answer<pb::ProjectResponse> {
+    async fn create_project(&self, request: Request<pb::CreateProjectRequest>) -> ResultSize<pb::ProjectResponse> {
         projects::create_project(&self.directory, request.into_inner()).await
     }
 
-    async fn update_project(&self, request: Request<pb::UpdateProjectRequest>) -> Answer<pb::ProjectResponse> {
+    async fn update_project(&self, request: Request<pb::UpdateProjectRequest>) -> ResultSize<pb::ProjectResponse> {
         projects::update_project(&self.directory, request.into_inner()).await
     }
 
-    async fn set_project_status(&self, request: Request<pb::SetProjectStatusRequest>) -> Answer<pb::ProjectResponse> {
+    async fn set_project_status(
+        &self,
+        request: Request<pb::SetProjectStatusRequest>,
+    ) -> ResultSize<pb::ProjectResponse> {
         projects::set_project_status(&self.directory, request.into_inner()).await
     }
 
-    async fn purge_project(&self, request: Request<pb::PurgeProjectRequest>) -> Answer<pb::PurgeProjectResponse> {
+    async fn purge_project(&self, request: Request<pb::PurgeProjectRequest>) -> ResultSize<pb::PurgeProjectResponse> {
         projects::purge_project(&self.directory, request.into_inner()).await
     }
 
-    async fn transfer_project(&self, request: Request<pb::TransferProjectRequest>) -> Answer<pb::ProjectResponse> {
+    async fn transfer_project(&self, request: Request<pb::TransferProjectRequest>) -> ResultSize<pb::ProjectResponse> {
         projects::transfer_project(&self.directory, request.into_inner()).await
     }
 
-    async fn change_languages(&self, request: Request<pb::ChangeLanguagesRequest>) -> Answer<pb::ProjectResponse> {
+    async fn change_languages(&self, request: Request<pb::ChangeLanguagesRequest>) -> ResultSize<pb::ProjectResponse> {
         projects::change_languages(&self.directory, request.into_inner()).await
     }
 
-    async fn create_item(&self, request: Request<pb::CreateItemRequest>) -> Answer<pb::CreateItemResponse> {
+    async fn create_item(&self, request: Request<pb::CreateItemRequest>) -> ResultSize<pb::CreateItemResponse> {
         projects::create_item(&self.directory, request.into_inner()).await
     }
 
-    async fn rename_item(&self, request: Request<pb::RenameItemRequest>) -> Answer<pb::ProjectResponse> {
+    async fn rename_item(&self, request: Request<pb::RenameItemRequest>) -> ResultSize<pb::ProjectResponse> {
         projects::rename_item(&self.directory, request.into_inner()).await
     }
 
-    async fn move_item(&self, request: Request<pb::MoveItemRequest>) -> Answer<pb::ProjectResponse> {
+    async fn move_item(&self, request: Request<pb::MoveItemRequest>) -> ResultSize<pb::ProjectResponse> {
         projects::move_item(&self.directory, request.into_inner()).await
     }
 
-    async fn delete_items(&self, request: Request<pb::DeleteItemsRequest>) -> Answer<pb::ProjectResponse> {
+    async fn delete_items(&self, request: Request<pb::DeleteItemsRequest>) -> ResultSize<pb::ProjectResponse> {
         projects::delete_items(&self.directory, request.into_inner()).await
     }
 
     // Of members: members.rs.
 
-    async fn view_user(&self, request: Request<pb::ViewUserRequest>) -> Answer<pb::UserResponse> {
+    async fn view_user(&self, request: Request<pb::ViewUserRequest>) -> ResultSize<pb::UserResponse> {
         members::view_user(&self.directory, request.into_inner()).await
     }
 
-    async fn view_member(&self, request: Request<pb::ViewMemberRequest>) -> Answer<pb::MembersResponse> {
+    async fn view_member(&self, request: Request<pb::ViewMemberRequest>) -> ResultSize<pb::MembersResponse> {
         members::view_member(&self.directory, request.into_inner()).await
     }
 
-    async fn view_members(&self, request: Request<pb::ViewMembersRequest>) -> Answer<pb::MembersResponse> {
+    async fn view_members(&self, request: Request<pb::ViewMembersRequest>) -> ResultSize<pb::MembersResponse> {
         members::view_members(&self.directory, request.into_inner()).await
     }
 
-    async fn invite_member(&self, request: Request<pb::InviteMemberRequest>) -> Answer<pb::MembersResponse> {
+    async fn invite_member(&self, request: Request<pb::InviteMemberRequest>) -> ResultSize<pb::MembersResponse> {
         members::invite_member(&self.directory, request.into_inner()).await
     }
 
-    async fn resend_invitation(&self, request: Request<pb::ResendInvitationRequest>) -> Answer<pb::MembersResponse> {
+    async fn resend_invitation(
+        &self,
+        request: Request<pb::ResendInvitationRequest>,
+    ) -> ResultSize<pb::MembersResponse> {
         members::resend_invitation(&self.directory, request.into_inner()).await
     }
 
-    async fn remove_member(&self, request: Request<pb::RemoveMemberRequest>) -> Answer<pb::RemoveMemberResponse> {
+    async fn remove_member(&self, request: Request<pb::RemoveMemberRequest>) -> ResultSize<pb::RemoveMemberResponse> {
         members::remove_member(&self.directory, request.into_inner()).await
     }
 
-    async fn set_member_status(&self, request: Request<pb::SetMemberStatusRequest>) -> Answer<pb::MembersResponse> {
+    async fn set_member_status(&self, request: Request<pb::SetMemberStatusRequest>) -> ResultSize<pb::MembersResponse> {
         members::set_member_status(&self.directory, request.into_inner()).await
     }
 
-    async fn update_member(&self, request: Request<pb::UpdateMemberRequest>) -> Answer<pb::MembersResponse> {
+    async fn update_member(&self, request: Request<pb::UpdateMemberRequest>) -> ResultSize<pb::MembersResponse> {
         members::update_member(&self.directory, request.into_inner()).await
     }
 
     async fn accept_invitation(
         &self,
         request: Request<pb::AcceptInvitationRequest>,
-    ) -> Answer<pb::AcceptInvitationResponse> {
+    ) -> ResultSize<pb::AcceptInvitationResponse> {
         members::accept_invitation(&self.directory, request.into_inner()).await
     }
 
-    async fn decline_invitation(&self, request: Request<pb::DeclineInvitationRequest>) -> Answer<pb::MembersResponse> {
+    async fn decline_invitation(
+        &self,
+        request: Request<pb::DeclineInvitationRequest>,
+    ) -> ResultSize<pb::MembersResponse> {
         members::decline_invitation(&self.directory, request.into_inner()).await
     }
 
-    async fn view_invitation(&self, request: Request<pb::ViewInvitationRequest>) -> Answer<pb::ViewInvitationResponse> {
+    async fn view_invitation(
+        &self,
+        request: Request<pb::ViewInvitationRequest>,
+    ) -> ResultSize<pb::ViewInvitationResponse> {
         members::view_invitation(&self.directory, request.into_inner()).await
     }
 
-    async fn leave_project(&self, request: Request<pb::LeaveProjectRequest>) -> Answer<pb::RemoveMemberResponse> {
+    async fn leave_project(&self, request: Request<pb::LeaveProjectRequest>) -> ResultSize<pb::RemoveMemberResponse> {
         members::leave_project(&self.directory, request.into_inner()).await
     }
 
     // Of pictures: media.rs.
 
-    async fn prepare_avatar(&self, request: Request<pb::PrepareAvatarRequest>) -> Answer<pb::PrepareAvatarResponse> {
+    async fn prepare_avatar(
+        &self,
+        request: Request<pb::PrepareAvatarRequest>,
+    ) -> ResultSize<pb::PrepareAvatarResponse> {
         media::prepare_avatar(&self.directory, request.into_inner()).await
     }
 
-    async fn set_avatar(&self, request: Request<pb::SetAvatarRequest>) -> Answer<pb::SetAvatarResponse> {
+    async fn set_avatar(&self, request: Request<pb::SetAvatarRequest>) -> ResultSize<pb::SetAvatarResponse> {
         media::set_avatar(&self.directory, request.into_inner()).await
     }
 
-    async fn prepare_icon(&self, request: Request<pb::PrepareIconRequest>) -> Answer<pb::PrepareIconResponse> {
+    async fn prepare_icon(&self, request: Request<pb::PrepareIconRequest>) -> ResultSize<pb::PrepareIconResponse> {
         media::prepare_icon(&self.directory, request.into_inner()).await
     }
 
-    async fn set_icon(&self, request: Request<pb::SetIconRequest>) -> Answer<pb::ProjectResponse> {
+    async fn set_icon(&self, request: Request<pb::SetIconRequest>) -> ResultSize<pb::ProjectResponse> {
         media::set_icon(&self.directory, request.into_inner()).await
     }
 
-    async fn find_icon(&self, request: Request<pb::FindIconRequest>) -> Answer<pb::FindIconResponse> {
+    async fn find_icon(&self, request: Request<pb::FindIconRequest>) -> ResultSize<pb::FindIconResponse> {
         media::find_icon(&self.directory, request.into_inner()).await
     }
 
     async fn list_discarded_media(
         &self,
         request: Request<pb::ListDiscardedMediaRequest>,
-    ) -> Answer<pb::ListDiscardedMediaResponse> {
+    ) -> ResultSize<pb::ListDiscardedMediaResponse> {
         media::list_discarded_media(&self.directory, request.into_inner()).await
     }
 
     async fn confirm_media_deletion(
         &self,
         request: Request<pb::ConfirmMediaDeletionRequest>,
-    ) -> Answer<pb::ConfirmMediaDeletionResponse> {
+    ) -> ResultSize<pb::ConfirmMediaDeletionResponse> {
         media::confirm_media_deletion(&self.directory, request.into_inner()).await
     }
 
     type WatchChangesStream = ReceiverStream<Result<pb::WatchChangesResponse, Status>>;
 
-    async fn watch_changes(&self, request: Request<pb::WatchChangesRequest>) -> Answer<Self::WatchChangesStream> {
+    async fn watch_changes(&self, request: Request<pb::WatchChangesRequest>) -> ResultSize<Self::WatchChangesStream> {
         let cursor = self.position(request.get_ref().cursor).await?;
         let (sender, receiver) = mpsc::channel(4);
         let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
@@ -326,7 +353,7 @@ impl directory_server::Directory for Service {
 
     type WatchEventsStream = ReceiverStream<Result<pb::WatchEventsResponse, Status>>;
 
-    async fn watch_events(&self, request: Request<pb::WatchEventsRequest>) -> Answer<Self::WatchEventsStream> {
+    async fn watch_events(&self, request: Request<pb::WatchEventsRequest>) -> ResultSize<Self::WatchEventsStream> {
         let cursor = self.position(request.get_ref().cursor).await?;
         let (sender, receiver) = mpsc::channel(4);
         let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
@@ -336,15 +363,15 @@ impl directory_server::Directory for Service {
 
     // Of what has changed: sync.rs.
 
-    async fn sync(&self, request: Request<pb::SyncRequest>) -> Answer<pb::SyncResponse> {
+    async fn sync(&self, request: Request<pb::SyncRequest>) -> ResultSize<pb::SyncResponse> {
         sync::sync(&self.directory, request.into_inner()).await
     }
 
-    async fn get_cursor(&self, request: Request<pb::GetCursorRequest>) -> Answer<pb::GetCursorResponse> {
+    async fn get_cursor(&self, request: Request<pb::GetCursorRequest>) -> ResultSize<pb::GetCursorResponse> {
         sync::get_cursor(&self.directory, request.into_inner()).await
     }
 
-    async fn publish(&self, request: Request<pb::PublishRequest>) -> Answer<pb::PublishResponse> {
+    async fn publish(&self, request: Request<pb::PublishRequest>) -> ResultSize<pb::PublishResponse> {
         sync::publish(&self.directory, request).await
     }
 }

@@ -7,20 +7,20 @@ use doorward_rpc::{
 };
 use tonic::Response;
 
-use super::{Answer, page_size};
+use super::{ResultSize, page_size};
 use crate::{
-    Actor, Directory, Error, FullProject, LanguageChange, List, Member, MembersView, ProjectChange, convert,
+    Actor, Directory, Error, FullProject, LanguageChange, ListRef, Member, ProjectChange, VisibleMembers, convert,
     convert::{caller, gid},
     model::ItemKind,
 };
 
 /// Of a project whose maker gives none.
-const NAME: &str = "untitled project";
+const DEFAULT_PROJECT_NAME: &str = "untitled project";
 
 pub(super) async fn list_projects(
     directory: &Directory,
     request: pb::ListProjectsRequest,
-) -> Answer<pb::ListProjectsResponse> {
+) -> ResultSize<pb::ListProjectsResponse> {
     let after = request.after_project_gid.as_deref().map(|after| gid(after, "after_project_gid")).transpose()?;
     let page = directory.list_projects(after, page_size(request.page_size)?).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::ListProjectsResponse { projects: page.into_iter().map(convert::project).collect() }))
@@ -29,7 +29,7 @@ pub(super) async fn list_projects(
 pub(super) async fn view_project(
     directory: &Directory,
     request: pb::ViewProjectRequest,
-) -> Answer<pb::ProjectResponse> {
+) -> ResultSize<pb::ProjectResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let seen = directory.view_project(caller, project).await.map_err(RpcError::from)?;
     let project = Some(convert::seen_project(seen));
@@ -39,10 +39,11 @@ pub(super) async fn view_project(
 pub(super) async fn create_project(
     directory: &Directory,
     request: pb::CreateProjectRequest,
-) -> Answer<pb::ProjectResponse> {
+) -> ResultSize<pb::ProjectResponse> {
     let caller = gid(&request.caller_gid, "caller_gid")?;
     let malformed = |field| move |malformed| RpcError::from(Error::Malformed(field, malformed));
-    let name = DisplayName::parse(request.name.as_deref().unwrap_or(NAME)).map_err(malformed("name"))?;
+    let name =
+        DisplayName::parse(request.name.as_deref().unwrap_or(DEFAULT_PROJECT_NAME)).map_err(malformed("name"))?;
     let timezone = request.timezone.as_deref().map(str::parse).transpose().map_err(malformed("timezone"))?;
     let made = directory.create_project(caller.into(), name, timezone.unwrap_or_else(Timezone::default)).await;
     let made = made.map_err(RpcError::from)?;
@@ -55,7 +56,7 @@ pub(super) async fn create_project(
 pub(super) async fn update_project(
     directory: &Directory,
     request: pb::UpdateProjectRequest,
-) -> Answer<pb::ProjectResponse> {
+) -> ResultSize<pb::ProjectResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let change = ProjectChange { name: request.name, timezone: request.timezone };
     answer(directory.update_project(caller, project, change).await)
@@ -64,7 +65,7 @@ pub(super) async fn update_project(
 pub(super) async fn set_project_status(
     directory: &Directory,
     request: pb::SetProjectStatusRequest,
-) -> Answer<pb::ProjectResponse> {
+) -> ResultSize<pb::ProjectResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let status = if request.is_deleted { ProjectStatus::Deleted } else { ProjectStatus::Active };
     answer(directory.set_project_status(Actor::User(caller), project, status).await)
@@ -73,7 +74,7 @@ pub(super) async fn set_project_status(
 pub(super) async fn purge_project(
     directory: &Directory,
     request: pb::PurgeProjectRequest,
-) -> Answer<pb::PurgeProjectResponse> {
+) -> ResultSize<pb::PurgeProjectResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     directory.purge_project(Actor::User(caller), project).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::PurgeProjectResponse {}))
@@ -82,7 +83,7 @@ pub(super) async fn purge_project(
 pub(super) async fn transfer_project(
     directory: &Directory,
     request: pb::TransferProjectRequest,
-) -> Answer<pb::ProjectResponse> {
+) -> ResultSize<pb::ProjectResponse> {
     let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
     let heir = gid(&request.new_owner_gid, "user_gid")?;
     let (full, memberships) =
@@ -91,7 +92,7 @@ pub(super) async fn transfer_project(
     // Whose user is not the caller only lends their membership: users are not answered.
     let members = memberships
         .map(|membership| Member { user: crate::model::User { gid: membership.user, ..user.clone() }, membership });
-    let view = MembersView { caller, members: members.into(), is_owner: false };
+    let view = VisibleMembers { caller, members: members.into(), is_owner: false };
     let memberships = convert::members(view).memberships;
     Ok(Response::new(pb::ProjectResponse { project: Some(convert::full_project(full)), memberships }))
 }
@@ -99,7 +100,7 @@ pub(super) async fn transfer_project(
 pub(super) async fn change_languages(
     directory: &Directory,
     request: pb::ChangeLanguagesRequest,
-) -> Answer<pb::ProjectResponse> {
+) -> ResultSize<pb::ProjectResponse> {
     let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
     let change = match request.change.ok_or_else(|| RpcError::invalid("change"))? {
         Change::Add(language) => LanguageChange::Add(language),
@@ -111,20 +112,23 @@ pub(super) async fn change_languages(
 pub(super) async fn create_item(
     directory: &Directory,
     request: pb::CreateItemRequest,
-) -> Answer<pb::CreateItemResponse> {
+) -> ResultSize<pb::CreateItemResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
     let (item, full) = directory.create_item(list, request.name).await.map_err(RpcError::from)?;
     let project = Some(convert::full_project(full));
     Ok(Response::new(pb::CreateItemResponse { item_gid: item.to_string(), project }))
 }
 
-pub(super) async fn rename_item(directory: &Directory, request: pb::RenameItemRequest) -> Answer<pb::ProjectResponse> {
+pub(super) async fn rename_item(
+    directory: &Directory,
+    request: pb::RenameItemRequest,
+) -> ResultSize<pb::ProjectResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
     let item = gid(&request.item_gid, "item_gid")?;
     answer(directory.rename_item(list, item, request.name).await)
 }
 
-pub(super) async fn move_item(directory: &Directory, request: pb::MoveItemRequest) -> Answer<pb::ProjectResponse> {
+pub(super) async fn move_item(directory: &Directory, request: pb::MoveItemRequest) -> ResultSize<pb::ProjectResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
     let item = gid(&request.item_gid, "item_gid")?;
     let before = request.before_gid.as_deref().map(|before| gid(before, "before_gid")).transpose()?;
@@ -134,23 +138,23 @@ pub(super) async fn move_item(directory: &Directory, request: pb::MoveItemReques
 pub(super) async fn delete_items(
     directory: &Directory,
     request: pb::DeleteItemsRequest,
-) -> Answer<pb::ProjectResponse> {
+) -> ResultSize<pb::ProjectResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
     let items = request.item_gids.iter().map(|item| gid(item, "item_gids")).collect::<Result<_, _>>()?;
     answer(directory.delete_items(list, items).await)
 }
 
-fn list(caller_gid: &str, project: &str, kind: pb::ItemKind) -> Result<List, RpcError> {
+fn list(caller_gid: &str, project: &str, kind: pb::ItemKind) -> Result<ListRef, RpcError> {
     let kind = match kind {
         pb::ItemKind::Channel => ItemKind::Channel,
         pb::ItemKind::Ordering => ItemKind::Ordering,
         pb::ItemKind::Fieldlist => ItemKind::Fieldlist,
         pb::ItemKind::Unspecified => return Err(RpcError::invalid("kind")),
     };
-    Ok(List { caller: caller(caller_gid)?, project: gid(project, "project_gid")?, kind })
+    Ok(ListRef { caller: caller(caller_gid)?, project: gid(project, "project_gid")?, kind })
 }
 
-fn answer(changed: Result<FullProject, Error>) -> Answer<pb::ProjectResponse> {
+fn answer(changed: Result<FullProject, Error>) -> ResultSize<pb::ProjectResponse> {
     let project = Some(convert::full_project(changed.map_err(RpcError::from)?));
     Ok(Response::new(pb::ProjectResponse { project, memberships: Vec::new() }))
 }

@@ -4,22 +4,25 @@ use doorward_rpc::{RpcError, directory::v1 as pb};
 use doorward_service_tokens::check_project;
 use tonic::{Request, Response};
 
-use super::Answer;
+use super::ResultSize;
 use crate::{
-    Directory, Since,
+    Directory, SyncCursors,
     convert::{self, gid},
     publish::PublishedRow,
 };
 
-pub(super) async fn sync(directory: &Directory, request: pb::SyncRequest) -> Answer<pb::SyncResponse> {
+pub(super) async fn sync(directory: &Directory, request: pb::SyncRequest) -> ResultSize<pb::SyncResponse> {
     let user = gid(&request.user_gid, "user_gid")?;
     let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
-    let since = Since { cc_cursor: request.cc_cursor, project, cursor: request.cursor };
+    let since = SyncCursors { cc_cursor: request.cc_cursor, project, cursor: request.cursor };
     let news = directory.list_news(user.into(), since, request.include_audiences).await.map_err(RpcError::from)?;
     Ok(Response::new(convert::news(news)))
 }
 
-pub(super) async fn get_cursor(directory: &Directory, request: pb::GetCursorRequest) -> Answer<pb::GetCursorResponse> {
+pub(super) async fn get_cursor(
+    directory: &Directory,
+    request: pb::GetCursorRequest,
+) -> ResultSize<pb::GetCursorResponse> {
     let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
     let cursor = if request.user_gid.is_empty() && project.is_none() {
         directory.last_change().await
@@ -33,7 +36,7 @@ pub(super) async fn get_cursor(directory: &Directory, request: pb::GetCursorRequ
 pub(super) async fn publish(
     directory: &Directory,
     request: Request<pb::PublishRequest>,
-) -> Answer<pb::PublishResponse> {
+) -> ResultSize<pb::PublishResponse> {
     let project = gid(&request.get_ref().project_gid, "project_gid")?;
     check_project(&request, project)?;
     let request = request.into_inner();

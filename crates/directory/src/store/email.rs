@@ -16,7 +16,7 @@ pub(crate) struct StoredEmail {
 
 /// A user with a certain address.
 #[derive(Debug)]
-pub(crate) struct Holder {
+pub(crate) struct AddressHolder {
     pub(crate) user: Gid,
     pub(crate) email: String,
     /// False for a placeholder account.
@@ -56,7 +56,7 @@ pub(crate) fn list_marked(
 }
 
 /// Returns all users with an address, the oldest first.
-pub(crate) fn list_holders(connection: &mut AnyConnection, folded: &str) -> Result<Vec<Holder>> {
+pub(crate) fn list_holders(connection: &mut AnyConnection, folded: &str) -> Result<Vec<AddressHolder>> {
     let rows: Vec<(String, String, Option<String>, String, bool)> = users::table
         .filter(users::email_folded.eq(folded))
         .filter(users::email.is_not_null())
@@ -65,7 +65,7 @@ pub(crate) fn list_holders(connection: &mut AnyConnection, folded: &str) -> Resu
         .load(connection)?;
     let holders = rows.into_iter().map(|(gid, email, username, status, is_marked)| {
         let is_account = username.is_some();
-        Ok(Holder { user: gid.parse()?, email, is_account, status: status.parse()?, is_marked })
+        Ok(AddressHolder { user: gid.parse()?, email, is_account, status: status.parse()?, is_marked })
     });
     holders.collect()
 }

@@ -13,7 +13,7 @@ const MAX_ROWS: usize = 1000;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = feed)]
-struct Row {
+struct SyncRow {
     cursor: i64,
     action: String,
     data_type: String,
@@ -23,7 +23,7 @@ struct Row {
     project_gid: Option<String>,
 }
 
-impl From<Change> for Row {
+impl From<Change> for SyncRow {
     fn from(change: Change) -> Self {
         Self {
             cursor: change.cursor,
@@ -37,10 +37,10 @@ impl From<Change> for Row {
     }
 }
 
-impl TryFrom<Row> for Change {
+impl TryFrom<SyncRow> for Change {
     type Error = Error;
 
-    fn try_from(row: Row) -> Result<Self> {
+    fn try_from(row: SyncRow) -> Result<Self> {
         Ok(Self {
             cursor: row.cursor,
             action: row.action.parse()?,
@@ -66,7 +66,7 @@ pub(crate) fn set_head(connection: &mut AnyConnection, cursor: i64) -> Result<()
 }
 
 pub(crate) fn insert_many(connection: &mut AnyConnection, changes: Vec<Change>) -> Result<()> {
-    let rows: Vec<Row> = changes.into_iter().map(Row::from).collect();
+    let rows: Vec<SyncRow> = changes.into_iter().map(SyncRow::from).collect();
     for rows in rows.chunks(MAX_ROWS) {
         match connection {
             AnyConnection::Postgres(connection) => diesel::insert_into(feed::table).values(rows).execute(connection)?,
@@ -102,12 +102,12 @@ pub(crate) fn last_change(connection: &mut AnyConnection) -> Result<i64> {
 
 /// What isn't kept any more: who has read up to an earlier cursor may have missed something.
 #[derive(Debug, Clone, Copy, Queryable)]
-pub(crate) struct Tail {
+pub(crate) struct FeedTail {
     pub(crate) changes: i64,
     pub(crate) notices: i64,
 }
 
-pub(crate) fn tail(connection: &mut AnyConnection) -> Result<Tail> {
+pub(crate) fn tail(connection: &mut AnyConnection) -> Result<FeedTail> {
     let columns = (feed_tail::changes_cursor, feed_tail::notices_cursor);
     Ok(feed_tail::table.find(1).select(columns).get_result(connection)?)
 }
@@ -151,11 +151,11 @@ pub(crate) fn set_release(connection: &mut AnyConnection, release: &str) -> Resu
 
 /// The changes after a cursor, in order.
 pub(crate) fn list(connection: &mut AnyConnection, after: i64, limit: i64) -> Result<Vec<Change>> {
-    let rows: Vec<Row> = feed::table
+    let rows: Vec<SyncRow> = feed::table
         .filter(feed::cursor.gt(after))
         .order(feed::cursor)
         .limit(limit)
-        .select(Row::as_select())
+        .select(SyncRow::as_select())
         .load(connection)?;
     rows.into_iter().map(Change::try_from).collect()
 }

@@ -8,17 +8,17 @@ use super::{
     membership, project,
     schema::{memberships, projects, users},
 };
-use crate::model::{Membership, Person, Project};
+use crate::model::{Membership, Project, UserSummary};
 
 diesel::alias!(memberships as mine: Mine);
 
 /// All memberships of a user, whatever their state, with their projects.
 pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Membership, Project)>> {
-    let rows: Vec<(membership::Row, project::Row)> = memberships::table
+    let rows: Vec<(membership::SyncRow, project::SyncRow)> = memberships::table
         .inner_join(projects::table)
         .filter(memberships::user_gid.eq(user.to_string()))
         .order(memberships::project_gid)
-        .select((membership::Row::as_select(), project::Row::as_select()))
+        .select((membership::SyncRow::as_select(), project::SyncRow::as_select()))
         .load(connection)?;
     rows.into_iter().map(|(membership, project)| Ok((membership.try_into()?, project.try_into()?))).collect()
 }
@@ -30,11 +30,11 @@ pub(crate) fn own_in(
     projects: &[Gid],
 ) -> Result<Vec<(Membership, Project)>> {
     let gids: Vec<String> = projects.iter().map(Gid::to_string).collect();
-    let rows: Vec<(membership::Row, project::Row)> = memberships::table
+    let rows: Vec<(membership::SyncRow, project::SyncRow)> = memberships::table
         .inner_join(projects::table)
         .filter(memberships::user_gid.eq(user.to_string()))
         .filter(memberships::project_gid.eq_any(gids))
-        .select((membership::Row::as_select(), project::Row::as_select()))
+        .select((membership::SyncRow::as_select(), project::SyncRow::as_select()))
         .load(connection)?;
     rows.into_iter().map(|(membership, project)| Ok((membership.try_into()?, project.try_into()?))).collect()
 }
@@ -69,21 +69,25 @@ pub(crate) fn people_in_sight(connection: &mut AnyConnection, user: Gid, people:
 }
 
 /// The memberships of others in one project, whatever their state, with the people.
-pub(crate) fn others_in(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Vec<(Membership, Person)>> {
-    let rows: Vec<(membership::Row, PersonRow)> = memberships::table
+pub(crate) fn others_in(
+    connection: &mut AnyConnection,
+    project: Gid,
+    user: Gid,
+) -> Result<Vec<(Membership, UserSummary)>> {
+    let rows: Vec<(membership::SyncRow, UserSummaryRow)> = memberships::table
         .inner_join(users::table)
         .filter(memberships::project_gid.eq(project.to_string()))
         .filter(memberships::user_gid.ne(user.to_string()))
         .order(memberships::user_gid)
-        .select((membership::Row::as_select(), PERSON))
+        .select((membership::SyncRow::as_select(), PERSON))
         .load(connection)?;
     rows.into_iter().map(with_person).collect()
 }
 
 /// The memberships of others in the active projects of which the user is an active member, with the people. A person in
 /// several of these projects comes several times.
-pub(crate) fn others(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Membership, Person)>> {
-    let rows: Vec<(membership::Row, PersonRow)> = mine
+pub(crate) fn others(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Membership, UserSummary)>> {
+    let rows: Vec<(membership::SyncRow, UserSummaryRow)> = mine
         .inner_join(projects::table.on(projects::gid.eq(mine.field(memberships::project_gid))))
         .inner_join(memberships::table.on(memberships::project_gid.eq(mine.field(memberships::project_gid))))
         .inner_join(users::table.on(users::gid.eq(memberships::user_gid)))
@@ -92,7 +96,7 @@ pub(crate) fn others(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(M
         .filter(projects::status.eq("active"))
         .filter(memberships::user_gid.ne(user.to_string()))
         .order((memberships::project_gid, memberships::user_gid))
-        .select((membership::Row::as_select(), PERSON))
+        .select((membership::SyncRow::as_select(), PERSON))
         .load(connection)?;
     rows.into_iter().map(with_person).collect()
 }
@@ -110,12 +114,12 @@ pub(crate) fn shares_project(connection: &mut AnyConnection, user: Gid, other: G
     Ok(diesel::select(diesel::dsl::exists(shared)).get_result(connection)?)
 }
 
-type PersonRow = (String, Option<String>, String, Option<String>, String);
-type PersonColumns = (users::gid, users::username, users::name, users::avatar, users::status);
-const PERSON: PersonColumns = (users::gid, users::username, users::name, users::avatar, users::status);
+type UserSummaryRow = (String, Option<String>, String, Option<String>, String);
+type UserSummaryColumns = (users::gid, users::username, users::name, users::avatar, users::status);
+const PERSON: UserSummaryColumns = (users::gid, users::username, users::name, users::avatar, users::status);
 
-fn with_person((membership, person): (membership::Row, PersonRow)) -> Result<(Membership, Person)> {
+fn with_person((membership, person): (membership::SyncRow, UserSummaryRow)) -> Result<(Membership, UserSummary)> {
     let (gid, username, name, avatar, status) = person;
-    let person = Person { gid: gid.parse()?, username, name, avatar, status: status.parse()? };
+    let person = UserSummary { gid: gid.parse()?, username, name, avatar, status: status.parse()? };
     Ok((membership.try_into()?, person))
 }

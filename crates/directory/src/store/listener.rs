@@ -10,11 +10,11 @@ use crate::scope::Scope;
 /// Of one INSERT: PostgreSQL takes 65,535 values in all.
 const MAX_ROWS: usize = 1000;
 /// The end of what has none yet.
-pub(crate) const STILL: i64 = i64::MAX;
+pub(crate) const OPEN_ENDED: i64 = i64::MAX;
 
 /// After the one cursor, until the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Listening {
+pub(crate) struct Subscription {
     pub(crate) scope: Scope,
     pub(crate) after_cursor: i64,
     pub(crate) until_cursor: i64,
@@ -22,7 +22,7 @@ pub(crate) struct Listening {
 
 #[derive(Insertable)]
 #[diesel(table_name = feed_listeners)]
-struct Row {
+struct SyncRow {
     user_gid: String,
     until_cursor: i64,
     scope: String,
@@ -31,13 +31,13 @@ struct Row {
 
 /// From after a cursor on. Who listens already goes on listening.
 pub(crate) fn open(connection: &mut AnyConnection, users: &[Gid], scope: Scope, after: i64) -> Result<()> {
-    let row = |user: &Gid| Row {
+    let row = |user: &Gid| SyncRow {
         user_gid: user.to_string(),
-        until_cursor: STILL,
+        until_cursor: OPEN_ENDED,
         scope: scope.to_string(),
         after_cursor: after,
     };
-    let rows: Vec<Row> = users.iter().map(row).collect();
+    let rows: Vec<SyncRow> = users.iter().map(row).collect();
     for rows in rows.chunks(MAX_ROWS) {
         match connection {
             AnyConnection::Postgres(connection) => {
@@ -53,7 +53,7 @@ pub(crate) fn open(connection: &mut AnyConnection, users: &[Gid], scope: Scope, 
 
 /// One user hears no more of a scope.
 pub(crate) fn close(connection: &mut AnyConnection, user: Gid, scope: Scope, until: i64) -> Result<()> {
-    diesel::update(feed_listeners::table.find((user.to_string(), STILL, scope.to_string())))
+    diesel::update(feed_listeners::table.find((user.to_string(), OPEN_ENDED, scope.to_string())))
         .set(feed_listeners::until_cursor.eq(until))
         .execute(connection)?;
     Ok(())
@@ -63,20 +63,22 @@ pub(crate) fn close(connection: &mut AnyConnection, user: Gid, scope: Scope, unt
 pub(crate) fn close_all(connection: &mut AnyConnection, scope: Scope, until: i64) -> Result<()> {
     let open = feed_listeners::table
         .filter(feed_listeners::scope.eq(scope.to_string()))
-        .filter(feed_listeners::until_cursor.eq(STILL));
+        .filter(feed_listeners::until_cursor.eq(OPEN_ENDED));
     diesel::update(open).set(feed_listeners::until_cursor.eq(until)).execute(connection)?;
     Ok(())
 }
 
 /// What somebody has heard after a cursor, and hears still.
-pub(crate) fn list(connection: &mut AnyConnection, user: Gid, after: i64) -> Result<Vec<Listening>> {
+pub(crate) fn list(connection: &mut AnyConnection, user: Gid, after: i64) -> Result<Vec<Subscription>> {
     let rows: Vec<(String, i64, i64)> = feed_listeners::table
         .filter(feed_listeners::user_gid.eq(user.to_string()))
         .filter(feed_listeners::until_cursor.gt(after))
         .select((feed_listeners::scope, feed_listeners::after_cursor, feed_listeners::until_cursor))
         .load(connection)?;
     rows.into_iter()
-        .map(|(scope, after_cursor, until_cursor)| Ok(Listening { scope: scope.parse()?, after_cursor, until_cursor }))
+        .map(|(scope, after_cursor, until_cursor)| {
+            Ok(Subscription { scope: scope.parse()?, after_cursor, until_cursor })
+        })
         .collect()
 }
 

@@ -9,7 +9,7 @@ use crate::model::Membership;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = memberships)]
-pub(super) struct Row {
+pub(super) struct SyncRow {
     project_gid: String,
     user_gid: String,
     role: String,
@@ -20,10 +20,10 @@ pub(super) struct Row {
     notifications: Option<String>,
 }
 
-impl TryFrom<Row> for Membership {
+impl TryFrom<SyncRow> for Membership {
     type Error = Error;
 
-    fn try_from(row: Row) -> Result<Self> {
+    fn try_from(row: SyncRow) -> Result<Self> {
         Ok(Self {
             project: row.project_gid.parse()?,
             user: row.user_gid.parse()?,
@@ -37,7 +37,7 @@ impl TryFrom<Row> for Membership {
 }
 
 pub(crate) fn insert(connection: &mut AnyConnection, membership: &Membership, now: Timestamp) -> Result<()> {
-    let row = Row {
+    let row = SyncRow {
         project_gid: membership.project.to_string(),
         user_gid: membership.user.to_string(),
         role: membership.role.to_string(),
@@ -54,7 +54,7 @@ pub(crate) fn insert(connection: &mut AnyConnection, membership: &Membership, no
 pub(crate) fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Option<Membership>> {
     let row = memberships::table
         .find((project.to_string(), user.to_string()))
-        .select(Row::as_select())
+        .select(SyncRow::as_select())
         .get_result(connection)
         .optional()?;
     row.map(Membership::try_from).transpose()
@@ -66,11 +66,11 @@ pub(crate) fn find_with_project(
     project: Gid,
     user: Gid,
 ) -> Result<Option<(Membership, ProjectStatus)>> {
-    let row: Option<(Row, String)> = memberships::table
+    let row: Option<(SyncRow, String)> = memberships::table
         .inner_join(projects::table)
         .filter(memberships::project_gid.eq(project.to_string()))
         .filter(memberships::user_gid.eq(user.to_string()))
-        .select((Row::as_select(), projects::status))
+        .select((SyncRow::as_select(), projects::status))
         .get_result(connection)
         .optional()?;
     row.map(|(row, status)| Ok((row.try_into()?, status.parse()?))).transpose()
@@ -127,20 +127,20 @@ pub(crate) fn delete_all_of_project(connection: &mut AnyConnection, project: Gid
 }
 
 pub(crate) fn list_of_user(connection: &mut AnyConnection, user: Gid) -> Result<Vec<Membership>> {
-    let rows: Vec<Row> = memberships::table
+    let rows: Vec<SyncRow> = memberships::table
         .filter(memberships::user_gid.eq(user.to_string()))
         .order(memberships::project_gid)
-        .select(Row::as_select())
+        .select(SyncRow::as_select())
         .load(connection)?;
     rows.into_iter().map(Membership::try_from).collect()
 }
 
 pub(crate) fn list_of_users(connection: &mut AnyConnection, project: Gid, users: &[Gid]) -> Result<Vec<Membership>> {
     let users: Vec<String> = users.iter().map(Gid::to_string).collect();
-    let rows: Vec<Row> = memberships::table
+    let rows: Vec<SyncRow> = memberships::table
         .filter(memberships::project_gid.eq(project.to_string()))
         .filter(memberships::user_gid.eq_any(users))
-        .select(Row::as_select())
+        .select(SyncRow::as_select())
         .load(connection)?;
     rows.into_iter().map(Membership::try_from).collect()
 }
@@ -153,12 +153,12 @@ pub(crate) fn list_of_project(
     limit: i64,
 ) -> Result<Vec<Membership>> {
     let after = after.map(|gid| gid.to_string()).unwrap_or_default();
-    let rows: Vec<Row> = memberships::table
+    let rows: Vec<SyncRow> = memberships::table
         .filter(memberships::project_gid.eq(project.to_string()))
         .filter(memberships::user_gid.gt(after))
         .order(memberships::user_gid)
         .limit(limit)
-        .select(Row::as_select())
+        .select(SyncRow::as_select())
         .load(connection)?;
     rows.into_iter().map(Membership::try_from).collect()
 }

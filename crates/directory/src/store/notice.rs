@@ -3,15 +3,15 @@
 use diesel::{prelude::*, sql_types};
 use doorward_storage::{AnyConnection, Error, Result};
 
-use super::{listener::Listening, schema::feed_notices};
-use crate::model::Notice;
+use super::{listener::Subscription, schema::feed_notices};
+use crate::model::FeedEvent;
 
 /// Of one INSERT: PostgreSQL takes 65,535 values in all.
 const MAX_ROWS: usize = 1000;
 
 #[derive(Queryable, QueryableByName, Selectable, Insertable)]
 #[diesel(table_name = feed_notices)]
-struct Row {
+struct SyncRow {
     scope: String,
     cursor: i64,
     first_cursor: Option<i64>,
@@ -20,10 +20,10 @@ struct Row {
     data_key: String,
 }
 
-impl TryFrom<Row> for Notice {
+impl TryFrom<SyncRow> for FeedEvent {
     type Error = Error;
 
-    fn try_from(row: Row) -> Result<Self> {
+    fn try_from(row: SyncRow) -> Result<Self> {
         Ok(Self {
             scope: row.scope.parse()?,
             cursor: row.cursor,
@@ -35,10 +35,10 @@ impl TryFrom<Row> for Notice {
     }
 }
 
-pub(crate) fn insert_many(connection: &mut AnyConnection, notices: Vec<Notice>) -> Result<()> {
-    let rows: Vec<Row> = notices
+pub(crate) fn insert_many(connection: &mut AnyConnection, notices: Vec<FeedEvent>) -> Result<()> {
+    let rows: Vec<SyncRow> = notices
         .into_iter()
-        .map(|notice| Row {
+        .map(|notice| SyncRow {
             scope: notice.scope.to_string(),
             cursor: notice.cursor,
             first_cursor: notice.first_cursor,
@@ -61,9 +61,13 @@ pub(crate) fn insert_many(connection: &mut AnyConnection, notices: Vec<Notice>) 
 }
 
 /// The first notices of several scopes, in the order of cursors; each scope is read by index and no further than the limit.
-pub(crate) fn list_heard(connection: &mut AnyConnection, listening: &[Listening], limit: usize) -> Result<Vec<Notice>> {
+pub(crate) fn list_heard(
+    connection: &mut AnyConnection,
+    listening: &[Subscription],
+    limit: usize,
+) -> Result<Vec<FeedEvent>> {
     let limit_rows = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut rows: Vec<Row> = match connection {
+    let mut rows: Vec<SyncRow> = match connection {
         AnyConnection::Postgres(connection) => {
             let scopes: Vec<String> = listening.iter().map(|heard| heard.scope.to_string()).collect();
             let after: Vec<i64> = listening.iter().map(|heard| heard.after_cursor).collect();
@@ -81,17 +85,17 @@ pub(crate) fn list_heard(connection: &mut AnyConnection, listening: &[Listening]
             .load(connection)?
         }
         AnyConnection::Sqlite(connection) => {
-            let mut rows: Vec<Row> = Vec::new();
+            let mut rows: Vec<SyncRow> = Vec::new();
             // What comes behind so many is of no use.
             let mut end = i64::MAX;
             for heard in listening {
-                let of_scope: Vec<Row> = feed_notices::table
+                let of_scope: Vec<SyncRow> = feed_notices::table
                     .filter(feed_notices::scope.eq(heard.scope.to_string()))
                     .filter(feed_notices::cursor.gt(heard.after_cursor))
                     .filter(feed_notices::cursor.le(heard.until_cursor.min(end)))
                     .order(feed_notices::cursor)
                     .limit(limit_rows)
-                    .select(Row::as_select())
+                    .select(SyncRow::as_select())
                     .load(connection)?;
                 rows.extend(of_scope);
                 if rows.len() > limit {
@@ -105,19 +109,19 @@ pub(crate) fn list_heard(connection: &mut AnyConnection, listening: &[Listening]
     };
     rows.sort_by_key(|row| row.cursor);
     rows.truncate(limit);
-    rows.into_iter().map(Notice::try_from).collect()
+    rows.into_iter().map(FeedEvent::try_from).collect()
 }
 
 /// All notices after a cursor and up to another, in order, at most so many.
-pub(crate) fn list(connection: &mut AnyConnection, after: i64, until: i64, limit: i64) -> Result<Vec<Notice>> {
-    let rows: Vec<Row> = feed_notices::table
+pub(crate) fn list(connection: &mut AnyConnection, after: i64, until: i64, limit: i64) -> Result<Vec<FeedEvent>> {
+    let rows: Vec<SyncRow> = feed_notices::table
         .filter(feed_notices::cursor.gt(after))
         .filter(feed_notices::cursor.le(until))
         .order((feed_notices::cursor, feed_notices::scope))
         .limit(limit)
-        .select(Row::as_select())
+        .select(SyncRow::as_select())
         .load(connection)?;
-    rows.into_iter().map(Notice::try_from).collect()
+    rows.into_iter().map(FeedEvent::try_from).collect()
 }
 
 /// Forgets what is not kept any more.

@@ -9,7 +9,7 @@ use crate::model::Project;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = projects)]
-pub(super) struct Row {
+pub(super) struct SyncRow {
     gid: String,
     name: String,
     icon: Option<String>,
@@ -21,10 +21,10 @@ pub(super) struct Row {
     icon_file: Option<String>,
 }
 
-impl TryFrom<Row> for Project {
+impl TryFrom<SyncRow> for Project {
     type Error = Error;
 
-    fn try_from(row: Row) -> Result<Self> {
+    fn try_from(row: SyncRow) -> Result<Self> {
         Ok(Self {
             gid: row.gid.parse()?,
             name: row.name,
@@ -37,7 +37,7 @@ impl TryFrom<Row> for Project {
 }
 
 pub(crate) fn insert(connection: &mut AnyConnection, project: &Project, now: Timestamp) -> Result<()> {
-    let row = Row {
+    let row = SyncRow {
         gid: project.gid.to_string(),
         name: project.name.clone(),
         icon: project.icon.clone(),
@@ -53,29 +53,29 @@ pub(crate) fn insert(connection: &mut AnyConnection, project: &Project, now: Tim
 }
 
 pub(crate) fn find(connection: &mut AnyConnection, gid: Gid) -> Result<Option<Project>> {
-    let row = projects::table.find(gid.to_string()).select(Row::as_select()).get_result(connection).optional()?;
+    let row = projects::table.find(gid.to_string()).select(SyncRow::as_select()).get_result(connection).optional()?;
     row.map(Project::try_from).transpose()
 }
 
 /// A page in the order of gids, after the last of the page before.
 pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<Project>> {
     let after = after.map(|gid| gid.to_string()).unwrap_or_default();
-    let rows: Vec<Row> = projects::table
+    let rows: Vec<SyncRow> = projects::table
         .filter(projects::gid.gt(after))
         .order(projects::gid)
         .limit(limit)
-        .select(Row::as_select())
+        .select(SyncRow::as_select())
         .load(connection)?;
     rows.into_iter().map(Project::try_from).collect()
 }
 
 /// Returns projects of one owner, in the order of their gids.
 pub(crate) fn list_of_owner(connection: &mut AnyConnection, owner: Gid, limit: i64) -> Result<Vec<Project>> {
-    let rows: Vec<Row> = projects::table
+    let rows: Vec<SyncRow> = projects::table
         .filter(projects::owner_gid.eq(owner.to_string()))
         .order(projects::gid)
         .limit(limit)
-        .select(Row::as_select())
+        .select(SyncRow::as_select())
         .load(connection)?;
     rows.into_iter().map(Project::try_from).collect()
 }

@@ -4,11 +4,11 @@ use diesel::{dsl::max, prelude::*};
 use doorward_domain::Gid;
 use doorward_storage::{AnyConnection, Error, Result};
 
-use super::{listener::STILL, schema::feed_seats};
+use super::{listener::OPEN_ENDED, schema::feed_seats};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = feed_seats)]
-struct Row {
+struct SyncRow {
     project_gid: String,
     seat: i64,
     user_gid: String,
@@ -17,18 +17,18 @@ struct Row {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Seat {
+pub(crate) struct MembershipSlot {
     pub(crate) number: i64,
     pub(crate) user: Gid,
     pub(crate) since_cursor: i64,
     pub(crate) until_cursor: i64,
 }
 
-impl TryFrom<Row> for Seat {
+impl TryFrom<SyncRow> for MembershipSlot {
     type Error = Error;
 
-    fn try_from(row: Row) -> Result<Self> {
-        let Row { seat: number, since_cursor, until_cursor, .. } = row;
+    fn try_from(row: SyncRow) -> Result<Self> {
+        let SyncRow { seat: number, since_cursor, until_cursor, .. } = row;
         Ok(Self { number, user: row.user_gid.parse()?, since_cursor, until_cursor })
     }
 }
@@ -44,12 +44,12 @@ pub(crate) fn count(connection: &mut AnyConnection, project: Gid) -> Result<i64>
 
 /// For a membership that came with a change. One whose membership was deleted past the rules is kept.
 pub(crate) fn take(connection: &mut AnyConnection, project: Gid, user: Gid, cursor: i64) -> Result<()> {
-    let row = Row {
+    let row = SyncRow {
         project_gid: project.to_string(),
         seat: count(connection, project)?,
         user_gid: user.to_string(),
         since_cursor: cursor,
-        until_cursor: STILL,
+        until_cursor: OPEN_ENDED,
     };
     match connection {
         AnyConnection::Postgres(connection) => {
@@ -67,7 +67,7 @@ pub(crate) fn leave(connection: &mut AnyConnection, project: Gid, user: Gid, cur
     let own = feed_seats::table
         .filter(feed_seats::project_gid.eq(project.to_string()))
         .filter(feed_seats::user_gid.eq(user.to_string()))
-        .filter(feed_seats::until_cursor.eq(STILL));
+        .filter(feed_seats::until_cursor.eq(OPEN_ENDED));
     diesel::update(own).set(feed_seats::until_cursor.eq(cursor)).execute(connection)?;
     Ok(())
 }
@@ -76,21 +76,26 @@ pub(crate) fn leave(connection: &mut AnyConnection, project: Gid, user: Gid, cur
 pub(crate) fn leave_all(connection: &mut AnyConnection, project: Gid, cursor: i64) -> Result<()> {
     let open = feed_seats::table
         .filter(feed_seats::project_gid.eq(project.to_string()))
-        .filter(feed_seats::until_cursor.eq(STILL));
+        .filter(feed_seats::until_cursor.eq(OPEN_ENDED));
     diesel::update(open).set(feed_seats::until_cursor.eq(cursor)).execute(connection)?;
     Ok(())
 }
 
 /// From a number on, in order.
-pub(crate) fn list(connection: &mut AnyConnection, project: Gid, from: i64, limit: usize) -> Result<Vec<Seat>> {
-    let rows: Vec<Row> = feed_seats::table
+pub(crate) fn list(
+    connection: &mut AnyConnection,
+    project: Gid,
+    from: i64,
+    limit: usize,
+) -> Result<Vec<MembershipSlot>> {
+    let rows: Vec<SyncRow> = feed_seats::table
         .filter(feed_seats::project_gid.eq(project.to_string()))
         .filter(feed_seats::seat.ge(from))
         .order(feed_seats::seat)
         .limit(i64::try_from(limit).unwrap_or(i64::MAX))
-        .select(Row::as_select())
+        .select(SyncRow::as_select())
         .load(connection)?;
-    rows.into_iter().map(Seat::try_from).collect()
+    rows.into_iter().map(MembershipSlot::try_from).collect()
 }
 
 /// Forgets the seats that were left before what is kept.

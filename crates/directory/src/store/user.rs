@@ -9,7 +9,7 @@ use crate::model::User;
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = users)]
-struct Row {
+struct SyncRow {
     gid: String,
     username: Option<String>,
     email: Option<String>,
@@ -25,7 +25,7 @@ struct Row {
     has_email_conflict: bool,
 }
 
-impl Row {
+impl SyncRow {
     fn new(user: &User, now: Timestamp) -> Self {
         Self {
             gid: user.gid.to_string(),
@@ -51,10 +51,10 @@ fn folded(email: &str) -> String {
     Email::parse(email).map_or_else(|_| email.to_lowercase(), |email| email.folded())
 }
 
-impl TryFrom<Row> for User {
+impl TryFrom<SyncRow> for User {
     type Error = Error;
 
-    fn try_from(row: Row) -> Result<Self> {
+    fn try_from(row: SyncRow) -> Result<Self> {
         Ok(Self {
             gid: row.gid.parse()?,
             username: row.username,
@@ -69,7 +69,7 @@ impl TryFrom<Row> for User {
 }
 
 pub(crate) fn insert_many(connection: &mut AnyConnection, new: &[User], now: Timestamp) -> Result<()> {
-    let rows: Vec<Row> = new.iter().map(|user| Row::new(user, now)).collect();
+    let rows: Vec<SyncRow> = new.iter().map(|user| SyncRow::new(user, now)).collect();
     match connection {
         AnyConnection::Postgres(connection) => diesel::insert_into(users::table).values(&rows).execute(connection)?,
         AnyConnection::Sqlite(connection) => diesel::insert_into(users::table).values(&rows).execute(connection)?,
@@ -78,30 +78,34 @@ pub(crate) fn insert_many(connection: &mut AnyConnection, new: &[User], now: Tim
 }
 
 pub(crate) fn find(connection: &mut AnyConnection, gid: Gid) -> Result<Option<User>> {
-    let row = users::table.find(gid.to_string()).select(Row::as_select()).get_result(connection).optional()?;
+    let row = users::table.find(gid.to_string()).select(SyncRow::as_select()).get_result(connection).optional()?;
     row.map(User::try_from).transpose()
 }
 
 pub(crate) fn find_by_username(connection: &mut AnyConnection, username: &str) -> Result<Option<User>> {
-    let row =
-        users::table.filter(users::username.eq(username)).select(Row::as_select()).get_result(connection).optional()?;
+    let row = users::table
+        .filter(users::username.eq(username))
+        .select(SyncRow::as_select())
+        .get_result(connection)
+        .optional()?;
     row.map(User::try_from).transpose()
 }
 
 pub(crate) fn list_many(connection: &mut AnyConnection, gids: &[Gid]) -> Result<Vec<User>> {
     let gids: Vec<String> = gids.iter().map(Gid::to_string).collect();
-    let rows: Vec<Row> = users::table.filter(users::gid.eq_any(gids)).select(Row::as_select()).load(connection)?;
+    let rows: Vec<SyncRow> =
+        users::table.filter(users::gid.eq_any(gids)).select(SyncRow::as_select()).load(connection)?;
     rows.into_iter().map(User::try_from).collect()
 }
 
 /// Returns the users with this address, in the order of usernames, a placeholder account first. An account with a conflict is
 /// left out while another account has the address.
 pub(crate) fn list_by_email(connection: &mut AnyConnection, email: &Email, limit: i64) -> Result<Vec<User>> {
-    let mut rows: Vec<Row> = users::table
+    let mut rows: Vec<SyncRow> = users::table
         .filter(users::email_folded.eq(email.folded()))
         .order((users::username.is_not_null(), users::has_email_conflict, users::username, users::gid))
         .limit(limit)
-        .select(Row::as_select())
+        .select(SyncRow::as_select())
         .load(connection)?;
     if rows.iter().any(|row| row.username.is_some() && !row.has_email_conflict) {
         rows.retain(|row| !row.has_email_conflict);
@@ -122,7 +126,7 @@ pub(crate) fn placeholders(connection: &mut AnyConnection, folded: &[String]) ->
 
 pub(crate) fn find_by_signup(connection: &mut AnyConnection, signup: Gid) -> Result<Option<User>> {
     let of_signup = users::table.filter(users::signup_gid.eq(signup.to_string()));
-    let row = of_signup.select(Row::as_select()).get_result(connection).optional()?;
+    let row = of_signup.select(SyncRow::as_select()).get_result(connection).optional()?;
     row.map(User::try_from).transpose()
 }
 
@@ -144,11 +148,11 @@ pub(crate) fn taken(
 /// A page in the order of gids, after the last of the page before.
 pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i64) -> Result<Vec<User>> {
     let after = after.map(|gid| gid.to_string()).unwrap_or_default();
-    let rows: Vec<Row> = users::table
+    let rows: Vec<SyncRow> = users::table
         .filter(users::gid.gt(after))
         .order(users::gid)
         .limit(limit)
-        .select(Row::as_select())
+        .select(SyncRow::as_select())
         .load(connection)?;
     rows.into_iter().map(User::try_from).collect()
 }

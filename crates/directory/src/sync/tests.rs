@@ -3,7 +3,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use doorward_domain::{DisplayName, Email, Ids, ProjectStatus, RandomIds, SystemClock, Timezone, UserStatus, Username};
+use doorward_domain::{
+    DisplayName, Email, IdGenerator, ProjectStatus, RandomIdGenerator, SystemClock, Timezone, UserStatus, Username,
+};
 use doorward_storage::testing::TestDatabase;
 use proptest::test_runner::{RngAlgorithm, TestRng};
 
@@ -45,7 +47,7 @@ fn picture(connection: &mut AnyConnection, user: Gid) -> Option<(i64, Picture)> 
     Some((init.cursor, picture))
 }
 
-struct Reader {
+struct Client {
     user: Gid,
     limits: Limits,
     cursor: i64,
@@ -54,7 +56,7 @@ struct Reader {
     expired: usize,
 }
 
-impl Reader {
+impl Client {
     fn start(connection: &mut AnyConnection, user: Gid, limits: Limits) -> Self {
         let (cursor, picture) = picture(connection, user).unwrap();
         Self { user, limits, cursor, picture, expired: 0 }
@@ -62,7 +64,7 @@ impl Reader {
 
     /// Reads a page, and fetches what it speaks of. Whether there is more.
     fn read(&mut self, connection: &mut AnyConnection) -> bool {
-        let since = Since { cc_cursor: Some(self.cursor), project: None, cursor: None };
+        let since = SyncCursors { cc_cursor: Some(self.cursor), project: None, cursor: None };
         let news = match list_news(connection, self.user.into(), since, (self.limits, false)) {
             Ok(news) => news,
             // Who is deactivated asks again later.
@@ -137,7 +139,7 @@ impl World {
         let name = format!("user{}", self.made);
         let email = Email::parse(&format!("{name}@example.org")).unwrap();
         let new = NewUser::new(
-            RandomIds.gid(),
+            RandomIdGenerator.gid(),
             Username::parse(&name).unwrap(),
             Some(email),
             DisplayName::parse(&name).unwrap(),
@@ -218,7 +220,7 @@ impl World {
 
 async fn follow_everything(test: &TestDatabase, seed: u8) {
     let directory =
-        Directory::new(test.database.clone(), std::sync::Arc::new(SystemClock), std::sync::Arc::new(RandomIds));
+        Directory::new(test.database.clone(), std::sync::Arc::new(SystemClock), std::sync::Arc::new(RandomIdGenerator));
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
     let mut world = World { directory: directory.with_mails(), people: Vec::new(), projects: Vec::new(), rng, made: 0 };
     for _ in 0..PEOPLE {
@@ -228,9 +230,9 @@ async fn follow_everything(test: &TestDatabase, seed: u8) {
     let users: Vec<Gid> = world.people.iter().map(|user| user.gid).collect();
     let start = move |connection: &mut AnyConnection| {
         let readers = users.iter().flat_map(|user| SMALL.map(|limits| (*user, limits)));
-        Ok::<_, Error>(readers.map(|(user, limits)| Reader::start(connection, user, limits)).collect::<Vec<_>>())
+        Ok::<_, Error>(readers.map(|(user, limits)| Client::start(connection, user, limits)).collect::<Vec<_>>())
     };
-    let mut readers: Vec<Reader> = test.database.read(start).await.unwrap();
+    let mut readers: Vec<Client> = test.database.read(start).await.unwrap();
     for step in 0..STEPS {
         let what = world.step().await;
         // The first of each reads at once, the others now and then, a page at a time.

@@ -7,7 +7,7 @@ use doorward_directory::{
     Directory, MIGRATIONS, NewUser,
     model::{Project, User},
 };
-use doorward_domain::{DisplayName, Email, Ids, RandomIds, SystemClock, Username};
+use doorward_domain::{DisplayName, Email, IdGenerator, RandomIdGenerator, SystemClock, Username};
 use doorward_storage::testing::TestDatabase;
 
 pub(crate) struct Fixture {
@@ -20,7 +20,7 @@ pub(crate) fn both() -> Vec<Fixture> {
     TestDatabase::both(&MIGRATIONS)
         .into_iter()
         .map(|test| Fixture {
-            directory: Directory::new(test.database.clone(), Arc::new(SystemClock), Arc::new(RandomIds)),
+            directory: Directory::new(test.database.clone(), Arc::new(SystemClock), Arc::new(RandomIdGenerator)),
             _database: test,
         })
         .collect()
@@ -29,7 +29,7 @@ pub(crate) fn both() -> Vec<Fixture> {
 pub(crate) fn new_user(username: &str) -> NewUser {
     let email = Email::parse(&format!("{username}@example.org")).unwrap();
     NewUser::new(
-        RandomIds.gid(),
+        RandomIdGenerator.gid(),
         Username::parse(username).unwrap(),
         Some(email),
         DisplayName::parse(username).unwrap(),

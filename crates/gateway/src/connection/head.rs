@@ -7,7 +7,7 @@ use crate::sync_io;
 
 /// Looks at a head, blanks what must not take effect, and returns what follows.
 pub(super) fn finish(head: &mut [u8]) -> State {
-    let facts = Facts::read(head);
+    let facts = HeadFacts::read(head);
     if facts.is_handshake() {
         return State::Raw;
     }
@@ -18,7 +18,7 @@ pub(super) fn finish(head: &mut [u8]) -> State {
 }
 
 #[derive(Default)]
-struct Facts {
+struct HeadFacts {
     is_get: bool,
     is_connect: bool,
     is_http_1_1: bool,
@@ -35,7 +35,7 @@ struct Facts {
     length: Option<Option<u64>>,
 }
 
-impl Facts {
+impl HeadFacts {
     fn read(head: &[u8]) -> Self {
         let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         let mut facts = Self::default();

@@ -12,7 +12,7 @@ pub(super) struct Call {
     /// Whether it counts against the write budget of the caller.
     pub(super) changes_data: bool,
     pub(super) input: Input,
-    pub(super) answer: Answer,
+    pub(super) answer: ResponseKind,
     /// Which answers have a token in their `Authorization` header.
     pub(super) renewal: Renewal,
     /// Besides those that follow from the rest.
@@ -32,10 +32,10 @@ pub(super) enum Input {
     /// `{}`, without parameters, or nothing at all.
     OptionalBody,
     Json(Vec<Field>),
-    Form(Vec<Field>),
+    UploadForm(Vec<Field>),
 }
 
-pub(super) enum Answer {
+pub(super) enum ResponseKind {
     Envelope { result: Vec<Field>, data: Vec<Entries> },
     Keys,
     Picture { caching: &'static str },
@@ -61,7 +61,7 @@ impl Call {
             needs_token: false,
             changes_data: false,
             input: Input::Nothing,
-            answer: Answer::Envelope { result: Vec::new(), data: Vec::new() },
+            answer: ResponseKind::Envelope { result: Vec::new(), data: Vec::new() },
             renewal: Renewal::Never,
             refusals: Vec::new(),
             unprocessable: Unprocessable::default(),
@@ -77,7 +77,12 @@ impl Call {
     }
 
     /// What is no call in the envelope.
-    pub(super) fn get(path: &'static str, summary: &'static str, description: &'static str, answer: Answer) -> Self {
+    pub(super) fn get(
+        path: &'static str,
+        summary: &'static str,
+        description: &'static str,
+        answer: ResponseKind,
+    ) -> Self {
         Self { answer, ..Self::new(Methods::Get, path, summary, description) }
     }
 
@@ -99,11 +104,11 @@ impl Call {
     }
 
     pub(super) fn takes_form(self, fields: &[Field]) -> Self {
-        Self { input: Input::Form(fields.to_vec()), ..self }
+        Self { input: Input::UploadForm(fields.to_vec()), ..self }
     }
 
     pub(super) fn answers(self, result: &[Field], data: &[Entries]) -> Self {
-        Self { answer: Answer::Envelope { result: result.to_vec(), data: data.to_vec() }, ..self }
+        Self { answer: ResponseKind::Envelope { result: result.to_vec(), data: data.to_vec() }, ..self }
     }
 
     pub(super) fn refuses(mut self, refusals: &[Refusal]) -> Self {

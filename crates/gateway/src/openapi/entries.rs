@@ -56,9 +56,9 @@ impl Entries {
     pub(super) fn example(self) -> Value {
         match self {
             Self::Caller => json!({examples::USER: examples::complete_user()}),
-            Self::ShortUsers => json!({examples::OTHER: examples::short_user()}),
+            Self::ShortUsers => json!({examples::OTHER_USER: examples::short_user()}),
             Self::Users => {
-                json!({examples::USER: examples::complete_user(), examples::OTHER: examples::short_user()})
+                json!({examples::USER: examples::complete_user(), examples::OTHER_USER: examples::short_user()})
             }
             Self::ShortProjects => json!({examples::PROJECT: examples::short_project()}),
             Self::FullProject | Self::Projects => json!({examples::PROJECT: examples::full_project()}),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 pub(super) const USER: &str = "e1b27b3a-0fa9-4c19-b2e3-62c9fbfed36c";
-pub(super) const OTHER: &str = "1f1544c9-dd69-40c0-b953-bbc704be75d2";
+pub(super) const OTHER_USER: &str = "1f1544c9-dd69-40c0-b953-bbc704be75d2";
 pub(super) const API_USER: &str = "dfcc82fe-fbb0-41b0-a72d-2f77624573d6";
 pub(super) const PROJECT: &str = "183c5157-a5d3-4c46-8d19-f8a273f89eb0";
 pub(super) const ITEM: &str = "6f4a1d0e-3b0c-4b52-9a55-7d2fd6a1c0b7";
@@ -18,7 +18,7 @@ pub(super) fn complete_user() -> Value {
 }
 
 pub(super) fn short_user() -> Value {
-    json!({"gid": OTHER, "username": "ben", "name": "Ben Bakker", "avatar": null, "status": "active"})
+    json!({"gid": OTHER_USER, "username": "ben", "name": "Ben Bakker", "avatar": null, "status": "active"})
 }
 
 pub(super) fn short_project() -> Value {
@@ -57,7 +57,7 @@ pub(super) fn limited_membership() -> Value {
 }
 
 pub(super) fn short_membership() -> Value {
-    json!({"project_gid": PROJECT, "user_gid": OTHER, "status": "invited", "roles": ["member"]})
+    json!({"project_gid": PROJECT, "user_gid": OTHER_USER, "status": "invited", "roles": ["member"]})
 }
 
 /// Those that the page shows.
@@ -78,5 +78,5 @@ pub(super) fn entries() -> Vec<(&'static str, &'static str, Value)> {
 }
 
 pub(super) fn feed_row() -> Value {
-    json!({"type": "cc", "cursor": 4133, "action": "UPDATE", "data_type": "cc.users", "data_key": OTHER})
+    json!({"type": "cc", "cursor": 4133, "action": "UPDATE", "data_type": "cc.users", "data_key": OTHER_USER})
 }

@@ -9,7 +9,7 @@ use utoipa::openapi::{
 };
 
 use super::{
-    call::{Answer, Call, Input, Method, Renewal},
+    call::{Call, Input, Method, Renewal, ResponseKind},
     entries::{Entries, success},
     examples,
     field::{self, Field, object, of, text},
@@ -82,7 +82,7 @@ fn request_body(input: &Input) -> Option<RequestBody> {
         Input::Nothing => return None,
         Input::OptionalBody => (json, &[][..], Required::False),
         Input::Json(fields) => (json, fields.as_slice(), Required::True),
-        Input::Form(fields) => ("multipart/form-data", fields.as_slice(), Required::True),
+        Input::UploadForm(fields) => ("multipart/form-data", fields.as_slice(), Required::True),
     };
     let mut schema = field::fields(fields, false);
     for field in fields {
@@ -110,7 +110,7 @@ fn describe(property: &mut RefOr<Schema>, description: &str) {
 fn responses(call: &Call, method: Method) -> Responses {
     let mut responses = Responses::new();
     responses.responses.insert("200".to_owned(), done(call, method));
-    if matches!(call.answer, Answer::Picture { .. }) {
+    if matches!(call.answer, ResponseKind::Picture { .. }) {
         let not_modified = ResponseBuilder::new().description("`If-None-Match` names what is there.").build();
         responses.responses.insert("304".to_owned(), RefOr::T(not_modified));
         if method == Method::Get {
@@ -149,15 +149,15 @@ fn done(call: &Call, method: Method) -> RefOr<Response> {
     RefOr::T(response.build())
 }
 
-fn content(answer: &Answer) -> ResponseBuilder {
+fn content(answer: &ResponseKind) -> ResponseBuilder {
     match answer {
-        Answer::Picture { .. } => picture("The picture."),
-        Answer::Keys => of_type("application/jwk-set+json", reference("KeySet"), "The keys.")
+        ResponseKind::Picture { .. } => picture("The picture."),
+        ResponseKind::Keys => of_type("application/jwk-set+json", reference("KeySet"), "The keys.")
             .header_ref("Cache-Control", header_reference("Cache-Control")),
-        Answer::Document => of_type("application/json", of(Type::Object).into(), "The document.")
+        ResponseKind::Document => of_type("application/json", of(Type::Object).into(), "The document.")
             .header_ref("Cache-Control", header_reference("Cache-Control")),
-        Answer::Page => of_type("text/html", text().into(), "The page."),
-        Answer::Envelope { result, data } => {
+        ResponseKind::Page => of_type("text/html", text().into(), "The page."),
+        ResponseKind::Envelope { result, data } => {
             let content =
                 ContentBuilder::new().schema(Some(envelope(result, data))).example(Some(example(result, data))).build();
             ResponseBuilder::new().description("Done.").content("application/json", content)

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 use super::{
-    call::{Answer, Call, Input, Renewal},
+    call::{Call, Input, Renewal, ResponseKind},
     calls::SECTIONS,
     examples,
     field::{self, Field},
@@ -76,7 +76,7 @@ impl Page {
                 self.fields("Parameters", fields);
                 self.example("Example", &field::example(fields));
             }
-            Input::Form(fields) => self.fields("Parts of the form", fields),
+            Input::UploadForm(fields) => self.fields("Parts of the form", fields),
         }
         self.answer(call);
         self.errors(call);
@@ -102,7 +102,7 @@ impl Page {
 
     fn answer(&mut self, call: &Call) {
         match &call.answer {
-            Answer::Envelope { result, data } => {
+            ResponseKind::Envelope { result, data } => {
                 self.fields("Result", result);
                 if !data.is_empty() {
                     self.0.push_str("<h4>Data</h4><table>");
@@ -117,8 +117,8 @@ impl Page {
                 }
                 self.example("Answer", &operations::example(result, data));
             }
-            Answer::Picture { caching } => self.add(format_args!("<p>{}</p>", prose(caching))),
-            Answer::Keys | Answer::Document | Answer::Page => {}
+            ResponseKind::Picture { caching } => self.add(format_args!("<p>{}</p>", prose(caching))),
+            ResponseKind::Keys | ResponseKind::Document | ResponseKind::Page => {}
         }
         match call.renewal {
             Renewal::Never => {}

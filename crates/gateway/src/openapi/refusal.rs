@@ -10,7 +10,7 @@ use super::{
     field::{map, object, of, text},
     headers::reference as header_reference,
 };
-use crate::envelope::Problem;
+use crate::envelope::ApiError;
 
 /// In the order of the codes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,7 +45,7 @@ impl Refusal {
         Self::Unavailable,
     ];
 
-    fn problem(self) -> Problem {
+    fn problem(self) -> ApiError {
         let failure = |code| RpcError::new(code).into();
         match self {
             Self::BadRequest => failure(ErrorCode::InvalidRequest),
@@ -53,10 +53,10 @@ impl Refusal {
             Self::UnknownUser => failure(ErrorCode::UnknownUser),
             Self::Forbidden => failure(ErrorCode::Forbidden),
             Self::NotFound => failure(ErrorCode::NotFound),
-            Self::MethodNotAllowed => Problem::MethodNotAllowed(""),
-            Self::PayloadTooLarge => Problem::PayloadTooLarge,
-            Self::UnsupportedMediaType => Problem::UnsupportedMediaType,
-            Self::RangeNotSatisfiable => Problem::RangeNotSatisfiable(0),
+            Self::MethodNotAllowed => ApiError::MethodNotAllowed(""),
+            Self::PayloadTooLarge => ApiError::PayloadTooLarge,
+            Self::UnsupportedMediaType => ApiError::UnsupportedMediaType,
+            Self::RangeNotSatisfiable => ApiError::RangeNotSatisfiable(0),
             Self::Throttled => failure(ErrorCode::Throttled),
             Self::Internal => failure(ErrorCode::Internal),
             Self::Unavailable => failure(ErrorCode::Unavailable),

@@ -10,7 +10,7 @@ use super::{
     refusal::{described, example, schema},
     schemas::reference,
 };
-use crate::envelope::Problem;
+use crate::envelope::ApiError;
 
 /// What 422 may mean at a call.
 #[derive(Default)]
@@ -24,7 +24,7 @@ impl Unprocessable {
     /// An example of each code, with its info.
     pub(super) fn examples(&self) -> Vec<Value> {
         let new = |code, info: Value| {
-            let (code, message) = Problem::from(RpcError::new(code)).code_and_message();
+            let (code, message) = ApiError::from(RpcError::new(code)).code_and_message();
             example(code, message, &info)
         };
         let mut all = Vec::new();

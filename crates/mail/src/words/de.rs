@@ -1,12 +1,12 @@
 //! German.
 
 use super::{Block, invite, paragraph};
-use crate::{APP_NAME, Letter};
+use crate::{APP_NAME, MailContent};
 
-pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
+pub(super) fn write(letter: &MailContent) -> (String, Vec<Block>) {
     let once = || paragraph("Er gilt 15 Minuten lang und nur einmal. Geben Sie ihn niemandem.");
     match letter {
-        Letter::SignupCode { code } => (
+        MailContent::SignupCode { code } => (
             format!("Ihr Code für ein neues Konto bei {APP_NAME}"),
             vec![
                 paragraph(format!("Dieser Code bestätigt Ihre E-Mail-Adresse für ein neues Konto bei {APP_NAME}:")),
@@ -18,7 +18,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::AccountExists { usernames } => (
+        MailContent::AccountExists { usernames } => (
             format!("Sie haben schon ein Konto bei {APP_NAME}"),
             vec![
                 paragraph(format!(
@@ -34,7 +34,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::ResetCode { code, usernames } => (
+        MailContent::ResetCode { code, usernames } => (
             format!("Ihr Code für ein neues Passwort bei {APP_NAME}"),
             vec![
                 paragraph(format!("Mit diesem Code können Sie ein neues Passwort bei {APP_NAME} setzen:")),
@@ -48,7 +48,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::EmailCode { code, username } => (
+        MailContent::EmailCode { code, username } => (
             format!("Ihr Code für eine neue E-Mail-Adresse bei {APP_NAME}"),
             vec![
                 paragraph(format!(
@@ -62,7 +62,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::PasswordChanged { username } => (
+        MailContent::PasswordChanged { username } => (
             format!("Ihr Passwort bei {APP_NAME} wurde geändert"),
             vec![
                 paragraph(format!("Das Konto „{username}“ bei {APP_NAME} hat ein neues Passwort.")),
@@ -73,7 +73,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::EmailChanged { username, email } => (
+        MailContent::EmailChanged { username, email } => (
             format!("Ihre E-Mail-Adresse bei {APP_NAME} wurde geändert"),
             vec![
                 paragraph(format!(
@@ -84,7 +84,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::Invitation { inviter, project, invitee_gid, project_gid } => (
+        MailContent::Invitation { inviter, project, invitee_gid, project_gid } => (
             format!("Sie sind zu einem Projekt bei {APP_NAME} eingeladen"),
             vec![
                 paragraph(format!("{inviter} lädt Sie zum Projekt „{project}“ bei {APP_NAME} ein.")),

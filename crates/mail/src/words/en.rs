@@ -1,12 +1,12 @@
 //! English.
 
 use super::{Block, invite, paragraph};
-use crate::{APP_NAME, Letter};
+use crate::{APP_NAME, MailContent};
 
-pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
+pub(super) fn write(letter: &MailContent) -> (String, Vec<Block>) {
     let once = || paragraph("It is good for 15 minutes, and only once. Don't give it to anybody.");
     match letter {
-        Letter::SignupCode { code } => (
+        MailContent::SignupCode { code } => (
             format!("Your code for a new {APP_NAME} account"),
             vec![
                 paragraph(format!("This code confirms your email address for a new {APP_NAME} account:")),
@@ -18,7 +18,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::AccountExists { usernames } => (
+        MailContent::AccountExists { usernames } => (
             format!("You have a {APP_NAME} account already"),
             vec![
                 paragraph(format!(
@@ -32,7 +32,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::ResetCode { code, usernames } => (
+        MailContent::ResetCode { code, usernames } => (
             format!("Your code for a new {APP_NAME} password"),
             vec![
                 paragraph(format!("With this code you can set a new {APP_NAME} password:")),
@@ -44,7 +44,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::EmailCode { code, username } => (
+        MailContent::EmailCode { code, username } => (
             format!("Your code for a new email address at {APP_NAME}"),
             vec![
                 paragraph(format!(
@@ -56,7 +56,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::PasswordChanged { username } => (
+        MailContent::PasswordChanged { username } => (
             format!("Your {APP_NAME} password was changed"),
             vec![
                 paragraph(format!("The {APP_NAME} account “{username}” has a new password.")),
@@ -65,7 +65,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::EmailChanged { username, email } => (
+        MailContent::EmailChanged { username, email } => (
             format!("Your email address at {APP_NAME} was changed"),
             vec![
                 paragraph(format!(
@@ -76,7 +76,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::Invitation { inviter, project, invitee_gid, project_gid } => (
+        MailContent::Invitation { inviter, project, invitee_gid, project_gid } => (
             format!("You are invited to a project at {APP_NAME}"),
             vec![
                 paragraph(format!("{inviter} invites you to the project “{project}” at {APP_NAME}.")),

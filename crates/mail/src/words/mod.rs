@@ -4,10 +4,10 @@ mod de;
 mod en;
 mod nl;
 
-use crate::Letter;
+use crate::MailContent;
 
 /// A letter in words, before it becomes text or HTML.
-pub(crate) struct Words {
+pub(crate) struct MailText {
     /// Of `lang` in HTML.
     pub(crate) language: &'static str,
     /// Nothing that a user chose.
@@ -28,7 +28,7 @@ pub(crate) enum Block {
 }
 
 /// In the language of this code, or of the part before its hyphen; else in English.
-pub(crate) fn write(letter: &Letter, language: &str) -> Words {
+pub(crate) fn write(letter: &MailContent, language: &str) -> MailText {
     let letter = &shown(letter);
     let base = language.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
     let (language, (subject, blocks)) = match base.as_str() {
@@ -36,7 +36,7 @@ pub(crate) fn write(letter: &Letter, language: &str) -> Words {
         "de" => ("de", de::write(letter)),
         _ => ("en", en::write(letter)),
     };
-    Words { language, subject, blocks }
+    MailText { language, subject, blocks }
 }
 
 /// Where an invitation is answered.
@@ -49,18 +49,22 @@ fn paragraph(text: impl Into<String>) -> Block {
 }
 
 /// The same letter, with texts that can be shown.
-fn shown(letter: &Letter) -> Letter {
+fn shown(letter: &MailContent) -> MailContent {
     let all = |texts: &[String]| texts.iter().map(|text| plain(text)).collect();
     match letter {
-        Letter::SignupCode { code } => Letter::SignupCode { code: plain(code) },
-        Letter::AccountExists { usernames } => Letter::AccountExists { usernames: all(usernames) },
-        Letter::ResetCode { code, usernames } => Letter::ResetCode { code: plain(code), usernames: all(usernames) },
-        Letter::EmailCode { code, username } => Letter::EmailCode { code: plain(code), username: plain(username) },
-        Letter::PasswordChanged { username } => Letter::PasswordChanged { username: plain(username) },
-        Letter::EmailChanged { username, email } => {
-            Letter::EmailChanged { username: plain(username), email: masked(&plain(email)) }
+        MailContent::SignupCode { code } => MailContent::SignupCode { code: plain(code) },
+        MailContent::AccountExists { usernames } => MailContent::AccountExists { usernames: all(usernames) },
+        MailContent::ResetCode { code, usernames } => {
+            MailContent::ResetCode { code: plain(code), usernames: all(usernames) }
         }
-        Letter::Invitation { inviter, project, invitee_gid, project_gid } => Letter::Invitation {
+        MailContent::EmailCode { code, username } => {
+            MailContent::EmailCode { code: plain(code), username: plain(username) }
+        }
+        MailContent::PasswordChanged { username } => MailContent::PasswordChanged { username: plain(username) },
+        MailContent::EmailChanged { username, email } => {
+            MailContent::EmailChanged { username: plain(username), email: masked(&plain(email)) }
+        }
+        MailContent::Invitation { inviter, project, invitee_gid, project_gid } => MailContent::Invitation {
             inviter: without_links(&plain(inviter)),
             project: without_links(&plain(project)),
             invitee_gid: plain(invitee_gid),
@@ -118,13 +122,17 @@ mod tests {
         let cases =
             [("en", "en"), ("nl", "nl"), ("nl-be", "nl"), ("NL_BE", "nl"), ("de-at", "de"), ("fr", "en"), ("", "en")];
         for (code, language) in cases {
-            assert_eq!(write(&Letter::SignupCode { code: "K7MWQ4".to_owned() }, code).language, language, "{code}");
+            assert_eq!(
+                write(&MailContent::SignupCode { code: "K7MWQ4".to_owned() }, code).language,
+                language,
+                "{code}"
+            );
         }
     }
 
     #[test]
     fn each_language_has_words_of_its_own_with_the_same_blocks() {
-        let shape = |words: &Words| {
+        let shape = |words: &MailText| {
             let shape = words.blocks.iter().map(|block| match block {
                 Block::Paragraph(_) => "paragraph".to_owned(),
                 Block::Code(_) | Block::List(_) | Block::App | Block::Link(_) => format!("{block:?}"),
@@ -179,14 +187,14 @@ mod tests {
             ("Зоя", "Зоя"),
         ] {
             assert_eq!(without_links(chosen), shown);
-            let letter = Letter::Invitation {
+            let letter = MailContent::Invitation {
                 inviter: chosen.to_owned(),
                 project: chosen.to_owned(),
                 invitee_gid: "0f8fad5b-d9cb-469f-a165-70867728950e".to_owned(),
                 project_gid: "7c9e6679-7425-40de-944b-e07fc1f90ae7".to_owned(),
             };
             for language in ["en", "nl", "de"] {
-                let Words { blocks, subject, .. } = write(&letter, language);
+                let MailText { blocks, subject, .. } = write(&letter, language);
                 let Some(Block::Paragraph(text)) = blocks.first() else { panic!("{blocks:?}") };
                 assert_eq!(text.matches(shown).count(), 2, "{text}");
                 assert!(!subject.contains(shown) && shown == chosen || !text.contains(chosen), "{text}");

@@ -1,12 +1,12 @@
 //! Dutch.
 
 use super::{Block, invite, paragraph};
-use crate::{APP_NAME, Letter};
+use crate::{APP_NAME, MailContent};
 
-pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
+pub(super) fn write(letter: &MailContent) -> (String, Vec<Block>) {
     let once = || paragraph("De code is 15 minuten geldig, en maar één keer. Geef hem aan niemand.");
     match letter {
-        Letter::SignupCode { code } => (
+        MailContent::SignupCode { code } => (
             format!("Je code voor een nieuw account bij {APP_NAME}"),
             vec![
                 paragraph(format!("Deze code bevestigt je e-mailadres voor een nieuw account bij {APP_NAME}:")),
@@ -16,7 +16,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::AccountExists { usernames } => (
+        MailContent::AccountExists { usernames } => (
             format!("Je hebt al een account bij {APP_NAME}"),
             vec![
                 paragraph(format!(
@@ -28,7 +28,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::ResetCode { code, usernames } => (
+        MailContent::ResetCode { code, usernames } => (
             format!("Je code voor een nieuw wachtwoord bij {APP_NAME}"),
             vec![
                 paragraph(format!("Met deze code kun je een nieuw wachtwoord instellen bij {APP_NAME}:")),
@@ -40,7 +40,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::EmailCode { code, username } => (
+        MailContent::EmailCode { code, username } => (
             format!("Je code voor een nieuw e-mailadres bij {APP_NAME}"),
             vec![
                 paragraph(format!(
@@ -54,7 +54,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::PasswordChanged { username } => (
+        MailContent::PasswordChanged { username } => (
             format!("Je wachtwoord bij {APP_NAME} is veranderd"),
             vec![
                 paragraph(format!("Het account “{username}” bij {APP_NAME} heeft een nieuw wachtwoord.")),
@@ -65,7 +65,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::EmailChanged { username, email } => (
+        MailContent::EmailChanged { username, email } => (
             format!("Je e-mailadres bij {APP_NAME} is veranderd"),
             vec![
                 paragraph(format!(
@@ -76,7 +76,7 @@ pub(super) fn write(letter: &Letter) -> (String, Vec<Block>) {
                 Block::App,
             ],
         ),
-        Letter::Invitation { inviter, project, invitee_gid, project_gid } => (
+        MailContent::Invitation { inviter, project, invitee_gid, project_gid } => (
             format!("Je bent uitgenodigd voor een project bij {APP_NAME}"),
             vec![
                 paragraph(format!("{inviter} nodigt je uit voor het project “{project}” bij {APP_NAME}.")),

@@ -18,7 +18,7 @@ pub(crate) use audit::Audit;
 pub(crate) use keys::KeysCommand;
 pub(crate) use projects::{CreateProject, MemberCommand, ProjectCommand};
 pub(crate) use service_tokens::{CreateServiceToken, ServiceTokenCommand};
-pub(crate) use users::{CreateUser, NewPassword, PasswordSource, UserCommand, UserName};
+pub(crate) use users::{CreateUser, NewPassword, PasswordOptions, UserCommand, UserName};
 
 /// The front door of a multi-user, multi-project application: logins, projects, members.
 #[derive(Debug, Parser)]

@@ -35,7 +35,7 @@ pub(crate) enum UserCommand {
         #[command(flatten)]
         user: UserArgument,
         #[command(flatten)]
-        password: PasswordSource,
+        password: PasswordOptions,
     },
     /// End the waits of the login throttle for a user's username
     #[command(after_help = "Example:\n  doorward user unblock ann")]
@@ -87,7 +87,7 @@ pub(crate) struct CreateUser {
     #[arg(long, value_parser = DisplayName::parse)]
     pub name: Option<DisplayName>,
     #[command(flatten)]
-    pub password: PasswordSource,
+    pub password: PasswordOptions,
     /// Such as en or pt-br
     #[arg(long, value_parser = language)]
     pub language: Option<String>,
@@ -204,7 +204,7 @@ impl From<UserEdit> for doorward_directory::UserEdit {
 
 #[derive(Debug, Args)]
 #[group(required = true, multiple = false)]
-pub(crate) struct PasswordSource {
+pub(crate) struct PasswordOptions {
     /// Read the password from stdin, without a byte order mark at its start or a line end at its end
     #[arg(long)]
     password_stdin: bool,
@@ -219,8 +219,8 @@ pub(crate) enum NewPassword {
     Hash(SecretString),
 }
 
-impl From<PasswordSource> for NewPassword {
-    fn from(source: PasswordSource) -> Self {
+impl From<PasswordOptions> for NewPassword {
+    fn from(source: PasswordOptions) -> Self {
         source.password_hash.map_or(Self::Stdin, Self::Hash)
     }
 }

@@ -11,7 +11,7 @@ use crate::{
 };
 
 pub(super) async fn run(command: ApiKeyCommand, settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_both(settings, Preparation::Prepare).await?;
+    wiring::prepare_both(settings, Preparation::MigrateIfEmpty).await?;
     match command {
         ApiKeyCommand::Create { project, name } => {
             // First, for it fails without the master key.

@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(500);
 const SETTLED: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_both(settings, Preparation::Prepare).await?;
+    wiring::prepare_both(settings, Preparation::MigrateIfEmpty).await?;
     // A gid is not looked up: the user may be deleted.
     let user = match (command.user, command.user_gid) {
         (Some(username), _) => {

@@ -11,7 +11,7 @@ use anyhow::Context;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use doorward_auth::{Credentials, Password, audit::Origin};
 use doorward_directory::{Directory, Error, NewUser, model::User};
-use doorward_domain::{DisplayName, Email, Ids, RandomIds, Username};
+use doorward_domain::{DisplayName, Email, IdGenerator, RandomIdGenerator, Username};
 
 use super::serve;
 use crate::{demo_page, settings::Settings, wiring};
@@ -88,7 +88,7 @@ async fn fill(directory: &Directory, credentials: &Credentials, password: &str) 
 
 async fn create_user(directory: &Directory, username: &str, name: &str) -> anyhow::Result<User> {
     let email = Email::parse(&format!("{username}@example.org"))?;
-    let new = NewUser::new(RandomIds.gid(), Username::parse(username)?, Some(email), DisplayName::parse(name)?);
+    let new = NewUser::new(RandomIdGenerator.gid(), Username::parse(username)?, Some(email), DisplayName::parse(name)?);
     Ok(directory.create_user(new).await?)
 }
 

@@ -16,7 +16,7 @@ use doorward_storage::{DatabaseUrl, transfer::Snapshot};
 use futures_util::TryStreamExt;
 use tokio::runtime::Handle;
 
-use super::stream::{Counts, Header, MAX_PICTURE_BYTES, PICTURES, PictureLine, Report, RowLine, Writer};
+use super::stream::{Counts, Header, ImportReport, MAX_PICTURE_BYTES, PICTURES, PictureLine, RowLine, Writer};
 use crate::{
     settings::Settings,
     stdout,
@@ -26,11 +26,11 @@ use crate::{
 const BUFFER_BYTES: usize = 64 * 1024;
 
 pub(super) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_both(settings, Preparation::Prepare).await?;
+    wiring::prepare_both(settings, Preparation::MigrateIfEmpty).await?;
     let location = &settings.gateway.object_store;
     let store = Store::open(location)
         .with_context(|| format!("the object store {location} can't be used (DOORWARD_OBJECT_STORE)"))?;
-    let source = Source {
+    let source = ValueSource {
         auth: settings.auth.database.clone(),
         directory: settings.directory.database.clone(),
         store,
@@ -47,7 +47,7 @@ pub(super) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::R
 }
 
 /// Databases and object store to export. All functions block.
-struct Source {
+struct ValueSource {
     auth: DatabaseUrl,
     directory: DatabaseUrl,
     store: Store,
@@ -55,9 +55,9 @@ struct Source {
     runtime: Handle,
 }
 
-impl Source {
+impl ValueSource {
     /// Replaces the file when the export is complete. Anything but a file, such as a pipe, is written to directly.
-    fn write_file(&self, path: &Path) -> anyhow::Result<Report> {
+    fn write_file(&self, path: &Path) -> anyhow::Result<ImportReport> {
         let failed = || format!("can't write {}", path.display());
         let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
@@ -78,7 +78,7 @@ impl Source {
         written
     }
 
-    fn write(&self, out: impl Write) -> anyhow::Result<Report> {
+    fn write(&self, out: impl Write) -> anyhow::Result<ImportReport> {
         let mut snapshots = Snapshot::open_all([
             (&self.auth, &doorward_auth::transfer::TABLES),
             (&self.directory, &doorward_directory::transfer::TABLES),
@@ -108,7 +108,7 @@ impl Source {
                 "pictures of users or projects are not in the object store; check DOORWARD_OBJECT_STORE"
             );
         }
-        Ok(Report { counts, sha256: writer.end()? })
+        Ok(ImportReport { counts, sha256: writer.end()? })
     }
 }
 

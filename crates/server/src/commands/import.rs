@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, bail};
 use doorward_auth::{Credentials, StoredHash};
 use doorward_directory::{Directory, NewUser};
-use doorward_domain::{DisplayName, Email, Gid, Ids, RandomIds, UserStatus, Username, languages};
+use doorward_domain::{DisplayName, Email, Gid, IdGenerator, RandomIdGenerator, UserStatus, Username, languages};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -21,7 +21,7 @@ const MAX_LINE_BYTES: u64 = 64 * 1024;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Line {
+struct ExportLine {
     username: String,
     email: Option<String>,
     name: Option<String>,
@@ -32,28 +32,28 @@ struct Line {
     timezone: Option<String>,
 }
 
-struct Candidate {
+struct ImportCandidate {
     number: usize,
     user: NewUser,
     hash: Option<String>,
 }
 
 #[derive(Default)]
-struct Report {
+struct ImportReport {
     lines: usize,
     imported: usize,
-    failed: Vec<Failed>,
+    failed: Vec<FailedLine>,
 }
 
 #[derive(Serialize)]
-struct Failed {
+struct FailedLine {
     line: usize,
     error: String,
 }
 
-impl Report {
+impl ImportReport {
     fn fail(&mut self, line: usize, error: String) {
-        self.failed.push(Failed { line, error });
+        self.failed.push(FailedLine { line, error });
     }
 }
 
@@ -61,7 +61,7 @@ impl Report {
 /// fails.
 pub(super) async fn run(directory: &Directory, credentials: &Credentials, path: &Path) -> anyhow::Result<()> {
     let file = File::open(path).with_context(|| format!("can't read {}", path.display()))?;
-    let mut report = Report::default();
+    let mut report = ImportReport::default();
     let done = import_all(directory, credentials, BufReader::new(file), &mut report).await;
     report.failed.sort_unstable_by_key(|failed| failed.line);
     let failed = report.failed.len();
@@ -77,7 +77,7 @@ async fn import_all(
     directory: &Directory,
     credentials: &Credentials,
     mut reader: BufReader<File>,
-    report: &mut Report,
+    report: &mut ImportReport,
 ) -> anyhow::Result<()> {
     let mut batch = Vec::with_capacity(BATCH);
     while let Some(line) = next_line(&mut reader)? {
@@ -86,7 +86,7 @@ async fn import_all(
             continue;
         }
         match parse(&line) {
-            Ok((user, hash)) => batch.push(Candidate { number: report.lines, user, hash }),
+            Ok((user, hash)) => batch.push(ImportCandidate { number: report.lines, user, hash }),
             Err(error) => report.fail(report.lines, format!("{error:#}")),
         }
         if batch.len() == BATCH {
@@ -118,8 +118,8 @@ fn parse(line: &[u8]) -> anyhow::Result<(NewUser, Option<String>)> {
     if is_too_long(line) {
         bail!("has more than {MAX_LINE_BYTES} bytes");
     }
-    let line: Line = serde_json::from_slice(line).context("not the expected JSON object")?;
-    let gid: Gid = line.gid.map_or_else(|| Ok(RandomIds.gid()), |gid| gid.parse()).context("gid")?;
+    let line: ExportLine = serde_json::from_slice(line).context("not the expected JSON object")?;
+    let gid: Gid = line.gid.map_or_else(|| Ok(RandomIdGenerator.gid()), |gid| gid.parse()).context("gid")?;
     let username = Username::parse(&line.username).context("username")?;
     let email = line.email.as_deref().map(Email::parse).transpose().context("email")?;
     let name = DisplayName::parse_or_empty(line.name.as_deref().unwrap_or_default()).context("name")?;
@@ -146,8 +146,8 @@ fn parse(line: &[u8]) -> anyhow::Result<(NewUser, Option<String>)> {
 async fn import(
     directory: &Directory,
     credentials: &Credentials,
-    batch: Vec<Candidate>,
-    report: &mut Report,
+    batch: Vec<ImportCandidate>,
+    report: &mut ImportReport,
 ) -> anyhow::Result<()> {
     let users: Vec<NewUser> = batch.iter().map(|candidate| candidate.user.clone()).collect();
     let refusals = directory.check_users(users).await?;
@@ -180,7 +180,7 @@ async fn import(
     if orphans.is_empty() { Ok(()) } else { Ok(credentials.delete_all(orphans).await?) }
 }
 
-fn show_progress(report: &Report) {
+fn show_progress(report: &ImportReport) {
     let mut stderr = std::io::stderr();
     if stderr.is_terminal() {
         // Where stderr is gone, nobody looks.

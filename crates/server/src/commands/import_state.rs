@@ -9,12 +9,12 @@ use std::{
 use anyhow::{Context, ensure};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use doorward_auth::transfer::Reseal;
-use doorward_domain::RandomIds;
+use doorward_domain::RandomIdGenerator;
 use doorward_media::Store;
 use doorward_storage::{DatabaseUrl, transfer::Import};
 use tokio::runtime::Handle;
 
-use super::stream::{Counts, Header, Line, PICTURES, Reader, Report};
+use super::stream::{Counts, ExportLine, Header, ImportReport, PICTURES, Reader};
 use crate::{
     data_dir, keys_file,
     settings::Settings,
@@ -35,7 +35,7 @@ pub(super) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::R
         None
     };
     let reseal = reseal(settings)?;
-    wiring::prepare_both(settings, Preparation::PrepareForImport).await?;
+    wiring::prepare_both(settings, Preparation::MigrateIfEmptyAllowingImport).await?;
     let target = Target {
         auth: settings.auth.database.clone(),
         directory: settings.directory.database.clone(),
@@ -69,38 +69,38 @@ struct Target {
 }
 
 impl Target {
-    fn import(&self, input: impl BufRead) -> anyhow::Result<Report> {
+    fn import(&self, input: impl BufRead) -> anyhow::Result<ImportReport> {
         let auth = (&self.auth, &doorward_auth::transfer::TABLES);
         let directory = (&self.directory, &doorward_directory::transfer::TABLES);
-        let import = Import::begin(auth, directory, &RandomIds)?;
+        let import = Import::begin(auth, directory, &RandomIdGenerator)?;
         let read = self.read(import, input);
         read.context("the import is not complete, and the installation does not start until one is")
     }
 
-    fn read(&self, mut import: Import<'_>, input: impl BufRead) -> anyhow::Result<Report> {
+    fn read(&self, mut import: Import<'_>, input: impl BufRead) -> anyhow::Result<ImportReport> {
         let mut reader = Reader::new(input);
         let header = reader.header()?;
         check_migrations(&header, &mut import)?;
         let mut counts = Counts::new();
         let sha256 = loop {
             match reader.next()? {
-                Line::Row { table, mut row } => {
+                ExportLine::Row { table, mut row } => {
                     self.reseal.row(&table, &mut row).with_context(|| {
                         format!("a secret of table {table} can't be opened: set DOORWARD_MASTER_KEY_OLD to the master key of the exported installation")
                     })?;
                     import.insert(&table, &row)?;
                     *counts.entry(table).or_default() += 1;
                 }
-                Line::Picture { name, bytes } => {
+                ExportLine::Picture { name, bytes } => {
                     self.put(&name, bytes)?;
                     *counts.entry(PICTURES.to_owned()).or_default() += 1;
                 }
-                Line::End { sha256 } => break sha256,
+                ExportLine::End { sha256 } => break sha256,
             }
         };
         check_counts(&header.counts, &counts)?;
         import.finish()?;
-        Ok(Report { counts: header.counts, sha256 })
+        Ok(ImportReport { counts: header.counts, sha256 })
     }
 
     fn put(&self, name: &str, bytes: Option<String>) -> anyhow::Result<()> {

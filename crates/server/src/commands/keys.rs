@@ -3,7 +3,7 @@
 use anyhow::{Context, bail};
 use doorward_auth::{Error, Keys, Sealer, audit::Origin};
 
-use super::listing::{Column, Listing};
+use super::listing::{Column, ListOutput};
 use crate::{
     cli::KeysCommand,
     json, keys_file,
@@ -15,11 +15,11 @@ const COLUMNS: &[Column] =
     &[("KID", "/kid"), ("STATE", "/state"), ("CREATED", "/created_at"), ("VERIFIES UNTIL", "/verify_until")];
 
 pub(super) async fn run(command: KeysCommand, settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_auth(settings, Preparation::Prepare).await?;
-    let mut listing = Listing::json();
+    wiring::prepare_auth(settings, Preparation::MigrateIfEmpty).await?;
+    let mut listing = ListOutput::json();
     let keys = match command {
         KeysCommand::List(format) => {
-            listing = Listing::new(format, COLUMNS);
+            listing = ListOutput::new(format, COLUMNS);
             Keys::list(&wiring::auth_database(settings)).await?
         }
         KeysCommand::Rotate => wiring::keys(settings)?.rotate(Origin::command_line()).await?,
@@ -40,7 +40,7 @@ pub(super) async fn run(command: KeysCommand, settings: &Settings) -> anyhow::Re
 /// The new key is on disk before anything is sealed with it, and takes the old one's place after.
 async fn reseal(settings: &Settings) -> anyhow::Result<()> {
     let keys = wiring::keys(settings)?;
-    let file = keys_file::GeneratedKey::find(settings)?;
+    let file = keys_file::GeneratedKeyFile::find(settings)?;
     let new = match (&settings.auth.new_master_key, &file) {
         (Some(key), _) => key.clone(),
         (None, Some(_)) => keys_file::MasterKey::generate()?,

@@ -8,14 +8,14 @@ use unicode_width::UnicodeWidthStr;
 use crate::{cli::ListFormat, stdout};
 
 /// Between the columns.
-const GAP: usize = 2;
+const COLUMN_GAP: usize = 2;
 /// Where there is nothing.
-const NOTHING: &str = "-";
+const EMPTY_CELL: &str = "-";
 
 /// A column of a table: its title, and where in an entry it stands (RFC 6901).
 pub(super) type Column = (&'static str, &'static str);
 
-pub(super) enum Listing {
+pub(super) enum ListOutput {
     Json {
         has_entries: bool,
     },
@@ -26,7 +26,7 @@ pub(super) enum Listing {
     },
 }
 
-impl Listing {
+impl ListOutput {
     pub(super) const PAGE: i64 = 1000;
 
     pub(super) fn new(format: ListFormat, columns: &'static [Column]) -> Self {
@@ -70,8 +70,8 @@ impl Listing {
 
 fn cell(value: Option<&Value>) -> String {
     match value {
-        None | Some(Value::Null) => NOTHING.to_owned(),
-        Some(Value::String(text)) if text.is_empty() => NOTHING.to_owned(),
+        None | Some(Value::Null) => EMPTY_CELL.to_owned(),
+        Some(Value::String(text)) if text.is_empty() => EMPTY_CELL.to_owned(),
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(values)) => values.iter().map(|value| cell(Some(value))).collect::<Vec<_>>().join(", "),
         Some(value @ (Value::Bool(_) | Value::Number(_) | Value::Object(_))) => value.to_string(),
@@ -89,7 +89,7 @@ fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
         let mut padded = String::new();
         for (cell, width) in line.iter().zip(&widths) {
             padded.push_str(cell);
-            padded.push_str(&" ".repeat(width.saturating_sub(cell.width()) + GAP));
+            padded.push_str(&" ".repeat(width.saturating_sub(cell.width()) + COLUMN_GAP));
         }
         text.push_str(padded.trim_end());
         text.push('\n');

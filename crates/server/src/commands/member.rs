@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     find_user,
-    listing::{Column, Listing},
+    listing::{Column, ListOutput},
 };
 use crate::{
     cli::MemberCommand,
@@ -21,7 +21,7 @@ const COLUMNS: &[Column] =
     &[("USER", "/user_gid"), ("ROLES", "/roles"), ("STATUS", "/status"), ("LIMIT", "/options/rate_limit_per_second")];
 
 pub(super) async fn run(command: MemberCommand, settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_directory(settings, Preparation::Prepare).await?;
+    wiring::prepare_directory(settings, Preparation::MigrateIfEmpty).await?;
     let directory = wiring::directory(settings);
     match command {
         MemberCommand::Add { project, user, role } => {
@@ -31,7 +31,7 @@ pub(super) async fn run(command: MemberCommand, settings: &Settings) -> anyhow::
             let user = find_user(&directory, user).await?;
             Ok(stdout::json(&json::membership(&directory.add_member(project, user.gid).await?))?)
         }
-        MemberCommand::List { project, format } => list(&directory, project, Listing::new(format, COLUMNS)).await,
+        MemberCommand::List { project, format } => list(&directory, project, ListOutput::new(format, COLUMNS)).await,
         MemberCommand::Remove { project, user } => {
             let user = find_user(&directory, user).await?;
             directory.remove_member(Actor::Administrator, project, user.gid).await?;
@@ -40,10 +40,10 @@ pub(super) async fn run(command: MemberCommand, settings: &Settings) -> anyhow::
     }
 }
 
-async fn list(directory: &Directory, project: Gid, mut listing: Listing) -> anyhow::Result<()> {
+async fn list(directory: &Directory, project: Gid, mut listing: ListOutput) -> anyhow::Result<()> {
     let mut after = None;
     loop {
-        let page = directory.list_members(project, after, Listing::PAGE).await?;
+        let page = directory.list_members(project, after, ListOutput::PAGE).await?;
         after = page.last().map(|membership| membership.user);
         if !listing.add(page.iter().map(json::membership))? {
             return Ok(());

@@ -8,8 +8,8 @@ use crate::{
 };
 
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_both(settings, Preparation::MigrateOnly).await?;
-    let print = |conflict: &wiring::HeldConflict| {
+    wiring::prepare_both(settings, Preparation::MigrateAllowingImport).await?;
+    let print = |conflict: &wiring::EmailConflictReport| {
         let mut stderr = std::io::stderr().lock();
         // Without a reader of standard error, `serve` still logs the conflict.
         let _ = writeln!(stderr, "{conflict}");

@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// # Errors
-/// Why the command failed, for people. [`crate::settings::Mistakes`] among the causes means wrong usage.
+/// Why the command failed, for people. [`crate::settings::SettingsError`] among the causes means wrong usage.
 pub(crate) async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
     match command {
         Command::Demo => demo::run(settings).await,

@@ -5,7 +5,7 @@ use doorward_domain::{Gid, ProjectStatus, Timezone};
 
 use super::{
     find_user,
-    listing::{Column, Listing},
+    listing::{Column, ListOutput},
 };
 use crate::{
     cli::{CreateProject, ProjectCommand},
@@ -18,12 +18,12 @@ use crate::{
 const COLUMNS: &[Column] = &[("GID", "/gid"), ("NAME", "/name"), ("OWNER", "/owner"), ("STATUS", "/status")];
 
 pub(super) async fn run(command: ProjectCommand, settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_directory(settings, Preparation::Prepare).await?;
+    wiring::prepare_directory(settings, Preparation::MigrateIfEmpty).await?;
     let directory = wiring::directory(settings);
     match command {
         ProjectCommand::Create(create) => print_created(&directory, create).await,
         ProjectCommand::Show { project } => Ok(stdout::json(&json::project(&directory.get_project(project).await?))?),
-        ProjectCommand::List(format) => list(&directory, Listing::new(format, COLUMNS)).await,
+        ProjectCommand::List(format) => list(&directory, ListOutput::new(format, COLUMNS)).await,
         ProjectCommand::Delete { project } => set_status(&directory, project, ProjectStatus::Deleted).await,
         ProjectCommand::Undelete { project } => set_status(&directory, project, ProjectStatus::Active).await,
         ProjectCommand::Transfer { project, to } => {
@@ -44,10 +44,10 @@ async fn set_status(directory: &Directory, project: Gid, status: ProjectStatus) 
     Ok(stdout::json(&json::project(&project))?)
 }
 
-async fn list(directory: &Directory, mut listing: Listing) -> anyhow::Result<()> {
+async fn list(directory: &Directory, mut listing: ListOutput) -> anyhow::Result<()> {
     let mut after = None;
     loop {
-        let page = directory.list_projects(after, Listing::PAGE).await?;
+        let page = directory.list_projects(after, ListOutput::PAGE).await?;
         after = page.last().map(|project| project.gid);
         if !listing.add(page.iter().map(json::project))? {
             return Ok(());

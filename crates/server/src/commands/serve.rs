@@ -3,9 +3,9 @@
 use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use doorward_auth::{Auth, Deps};
+use doorward_auth::{Auth, Dependencies};
 use doorward_directory::Directory;
-use doorward_domain::{RandomIds, SystemClock};
+use doorward_domain::{RandomIdGenerator, SystemClock};
 use doorward_gateway::{Gateway, PeerSettings};
 use doorward_rpc::{Peer, ServiceToken, channel::check_health, server::Listeners};
 use doorward_storage::Database;
@@ -21,9 +21,9 @@ use crate::{
 };
 
 /// For everything to end after a signal; calls in flight have less.
-const END_WITHIN: Duration = Duration::from_secs(30);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(30);
 
-type Serving = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+type ServerFuture = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
     match start(settings).await? {
@@ -33,17 +33,17 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
 }
 
 /// A process that serves.
-pub(super) struct Running {
+pub(super) struct RunningServer {
     /// What takes requests from outside ends first.
-    front: Option<Serving>,
+    front: Option<ServerFuture>,
     back: JoinSet<anyhow::Result<()>>,
     signal: CancellationToken,
     /// Ends the services behind, when the front has ended.
     end: CancellationToken,
-    _lock: Option<data_dir::Lock>,
+    _lock: Option<data_dir::DataDirectoryLock>,
 }
 
-impl Running {
+impl RunningServer {
     /// Until a signal, or until something fails.
     pub(super) async fn finish(mut self) -> anyhow::Result<()> {
         let front = self.front.take();
@@ -67,8 +67,9 @@ impl Running {
         };
         self.signal.cancel();
         self.end.cancel();
-        let ended = tokio::time::timeout(END_WITHIN, all_ends(&mut self.back)).await;
-        let ended = ended.unwrap_or_else(|_| Err(anyhow!("not everything ended within {} s", END_WITHIN.as_secs())));
+        let ended = tokio::time::timeout(SHUTDOWN_TIMEOUT, all_ends(&mut self.back)).await;
+        let ended =
+            ended.unwrap_or_else(|_| Err(anyhow!("not everything ended within {} s", SHUTDOWN_TIMEOUT.as_secs())));
         served.and(ended)
     }
 }
@@ -89,7 +90,7 @@ async fn all_ends(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()>
 }
 
 /// None when a signal came before everything was up.
-pub(super) async fn start(settings: &Settings) -> anyhow::Result<Option<Running>> {
+pub(super) async fn start(settings: &Settings) -> anyhow::Result<Option<RunningServer>> {
     // Each socket is an open file, and the soft limit is often 1,024.
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         tracing::warn!(%error, "the limit of open files can't be raised");
@@ -102,7 +103,7 @@ pub(super) async fn start(settings: &Settings) -> anyhow::Result<Option<Running>
 }
 
 /// Binds all listeners before anything else starts, so that what connects early waits instead of failing.
-async fn start_until(settings: &Settings, signal: CancellationToken) -> anyhow::Result<Running> {
+async fn start_until(settings: &Settings, signal: CancellationToken) -> anyhow::Result<RunningServer> {
     let lock = if settings.role.is_whole() && settings.uses_sqlite() {
         data_dir::create_private(&settings.data_dir)?;
         Some(data_dir::lock(&settings.data_dir)?)
@@ -110,7 +111,7 @@ async fn start_until(settings: &Settings, signal: CancellationToken) -> anyhow::
         None
     };
     let metrics = ops::install_metrics()?;
-    let mut process = Process::new(settings, signal.clone())?;
+    let mut process = ServerBuilder::new(settings, signal.clone())?;
     let ops_listener = bind(settings.ops_listen, "DOORWARD_OPS_LISTEN").await?;
     let http = serves_gateway(settings.role).then(|| std::net::TcpListener::bind(settings.gateway.listen));
     let http =
@@ -150,7 +151,7 @@ async fn start_until(settings: &Settings, signal: CancellationToken) -> anyhow::
         );
     }
     tracing::info!(role = settings.role.as_str(), ops = %settings.ops_listen, "serving");
-    Ok(Running { front, back: process.tasks, signal, end: process.end, _lock: lock })
+    Ok(RunningServer { front, back: process.tasks, signal, end: process.end, _lock: lock })
 }
 
 fn serves_gateway(role: Role) -> bool {
@@ -162,7 +163,7 @@ async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener>
 }
 
 /// The services of a process, as they are put together.
-struct Process<'a> {
+struct ServerBuilder<'a> {
     settings: &'a Settings,
     token: ServiceToken,
     peers: PeerSettings,
@@ -176,7 +177,7 @@ struct Process<'a> {
     gauges: Vec<Box<dyn Fn() + Send + Sync>>,
 }
 
-impl<'a> Process<'a> {
+impl<'a> ServerBuilder<'a> {
     fn new(settings: &'a Settings, signal: CancellationToken) -> anyhow::Result<Self> {
         let token = ServiceToken::new(keys_file::service_token(settings)?);
         let tls = settings.grpc_tls.as_ref().map(tls::client).transpose()?;
@@ -211,8 +212,8 @@ impl<'a> Process<'a> {
             listeners.tcp = Some((listener, self.settings.grpc_tls.as_ref().map(tls::server).transpose()?));
         }
         let directory: Directory = wiring::directory(self.settings);
-        let log = |conflict: &wiring::HeldConflict| {
-            let wiring::HeldConflict { address, older, younger } = conflict;
+        let log = |conflict: &wiring::EmailConflictReport| {
+            let wiring::EmailConflictReport { address, older, younger } = conflict;
             tracing::warn!(
                 address, %older, %younger,
                 "two users have the same email address; what goes to it goes to the older until the other's is changed"
@@ -245,10 +246,10 @@ impl<'a> Process<'a> {
         let database = wiring::auth_database(self.settings);
         self.watch_database("auth_database", database.clone());
         keys_file::refuse_lost_master_key(self.settings, &database).await?;
-        let deps = Deps {
+        let deps = Dependencies {
             database,
             clock: Arc::new(SystemClock),
-            ids: Arc::new(RandomIds),
+            ids: Arc::new(RandomIdGenerator),
             sealer: Arc::new(wiring::sealer(self.settings)?),
             directory: self.peers.directory.connect(&self.token)?,
         };
@@ -264,10 +265,10 @@ impl<'a> Process<'a> {
         Ok(())
     }
 
-    async fn gateway(&mut self, listener: std::net::TcpListener) -> anyhow::Result<Serving> {
+    async fn gateway(&mut self, listener: std::net::TcpListener) -> anyhow::Result<ServerFuture> {
         let config = wiring::gateway_config(self.settings);
         let store = wiring::object_store(self.settings).await?;
-        let gateway = Arc::new(Gateway::new(config, store, Arc::new(SystemClock), Arc::new(RandomIds))?);
+        let gateway = Arc::new(Gateway::new(config, store, Arc::new(SystemClock), Arc::new(RandomIdGenerator))?);
         let trusting = gateway.clone();
         self.checks.push(("trust", Check::new(move || std::future::ready(trusting.check_trust()))));
         for (name, peer, service) in [

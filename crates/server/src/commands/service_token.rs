@@ -7,11 +7,11 @@ use anyhow::{Context, bail};
 use doorward_auth::{audit::Origin, service_tokens};
 use doorward_directory::Directory;
 use doorward_domain::{Clock, SystemClock};
-use doorward_service_tokens::{ClientName, Insertion, NamedToken, Secret};
+use doorward_service_tokens::{ClientName, InsertOutcome, NamedToken, Secret};
 use doorward_storage::Database;
 use serde_json::json;
 
-use super::listing::{Column, Listing};
+use super::listing::{Column, ListOutput};
 use crate::{
     cli::{CreateServiceToken, ServiceTokenCommand},
     json,
@@ -24,12 +24,12 @@ const COLUMNS: &[Column] =
     &[("NAME", "/name"), ("SCOPES", "/scopes"), ("PROJECTS", "/projects"), ("CREATED", "/created_at")];
 
 pub(super) async fn run(command: ServiceTokenCommand, settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_both(settings, Preparation::Prepare).await?;
+    wiring::prepare_both(settings, Preparation::MigrateIfEmpty).await?;
     let (auth, directory) = (wiring::auth_database(settings), wiring::directory(settings));
     match command {
         ServiceTokenCommand::Create(create) => print_created(&auth, &directory, create).await,
         ServiceTokenCommand::List(format) => {
-            let mut listing = Listing::new(format, COLUMNS);
+            let mut listing = ListOutput::new(format, COLUMNS);
             let tokens = list(&auth, &directory).await?;
             // An empty page has ended the list already.
             if listing.add(tokens.values().map(json::service_token))? {
@@ -66,11 +66,13 @@ async fn print_created(auth: &Database, directory: &Directory, create: CreateSer
     Ok(stdout::json(&shown)?)
 }
 
-fn check(name: &ClientName, insertion: Insertion) -> anyhow::Result<()> {
+fn check(name: &ClientName, insertion: InsertOutcome) -> anyhow::Result<()> {
     match insertion {
-        Insertion::Inserted => Ok(()),
-        Insertion::NameTaken => bail!("there is a service token with the name {name}: revoke it, or take another name"),
-        Insertion::TooMany => bail!("there are as many service tokens as there may be: revoke one"),
+        InsertOutcome::Inserted => Ok(()),
+        InsertOutcome::NameTaken => {
+            bail!("there is a service token with the name {name}: revoke it, or take another name")
+        }
+        InsertOutcome::TooMany => bail!("there are as many service tokens as there may be: revoke one"),
     }
 }
 

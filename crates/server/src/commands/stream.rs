@@ -58,7 +58,7 @@ pub(super) struct PictureLine<'a> {
 
 /// Output of a command that has written or read an export.
 #[derive(Serialize)]
-pub(super) struct Report {
+pub(super) struct ImportReport {
     pub(super) counts: Counts,
     pub(super) sha256: String,
 }
@@ -95,7 +95,7 @@ impl<W: Write> Writer<W> {
 }
 
 /// A line after the header.
-pub(super) enum Line {
+pub(super) enum ExportLine {
     Row { table: String, row: Row },
     Picture { name: String, bytes: Option<String> },
     End { sha256: String },
@@ -128,12 +128,12 @@ impl<R: BufRead> Reader<R> {
     }
 
     /// Reads the next line. At the last one, checks that the hash is right and nothing follows.
-    pub(super) fn next(&mut self) -> anyhow::Result<Line> {
+    pub(super) fn next(&mut self) -> anyhow::Result<ExportLine> {
         self.read_line()?;
         let line = parse(&self.line).with_context(|| format!("line {} of the export is not valid", self.number))?;
         match &line {
-            Line::Row { .. } | Line::Picture { .. } => self.digest.update(&self.line),
-            Line::End { sha256 } => {
+            ExportLine::Row { .. } | ExportLine::Picture { .. } => self.digest.update(&self.line),
+            ExportLine::End { sha256 } => {
                 ensure!(
                     *sha256 == hex(self.digest.clone()),
                     "the checksum of the export is wrong: the stream was altered, or a part of it is missing"
@@ -159,7 +159,7 @@ impl<R: BufRead> Reader<R> {
 }
 
 /// The error says nothing of the content, which may be secret.
-fn parse(line: &[u8]) -> Option<Line> {
+fn parse(line: &[u8]) -> Option<ExportLine> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
     struct AnyLine {
@@ -173,9 +173,9 @@ fn parse(line: &[u8]) -> Option<Line> {
     }
     let AnyLine { table, row, picture, bytes, sha256 } = serde_json::from_slice(line).ok()?;
     match (table, row, picture, bytes, sha256) {
-        (Some(table), Some(row), None, None, None) => Some(Line::Row { table, row }),
-        (None, None, Some(name), Some(bytes), None) => Some(Line::Picture { name, bytes }),
-        (None, None, None, None, Some(sha256)) => Some(Line::End { sha256 }),
+        (Some(table), Some(row), None, None, None) => Some(ExportLine::Row { table, row }),
+        (None, None, Some(name), Some(bytes), None) => Some(ExportLine::Picture { name, bytes }),
+        (None, None, None, None, Some(sha256)) => Some(ExportLine::End { sha256 }),
         _ => None,
     }
 }
@@ -210,7 +210,7 @@ mod tests {
         let mut lines = 1;
         loop {
             lines += 1;
-            if let Line::End { .. } = reader.next()? {
+            if let ExportLine::End { .. } = reader.next()? {
                 return Ok(lines);
             }
         }
@@ -222,9 +222,9 @@ mod tests {
         assert_eq!(read(&text).unwrap(), 4);
         let mut reader = Reader::new(text.as_bytes());
         assert_eq!(reader.header().unwrap(), Header::new(BTreeMap::new(), Counts::from([("auth.a".to_owned(), 1)])));
-        let Line::Row { table, row } = reader.next().unwrap() else { panic!("a row") };
+        let ExportLine::Row { table, row } = reader.next().unwrap() else { panic!("a row") };
         assert_eq!((table.as_str(), &row["id"]), ("auth.a", &json!(i64::MAX)));
-        assert!(matches!(reader.next().unwrap(), Line::Picture { name, bytes: None } if name == "icons/a.png"));
+        assert!(matches!(reader.next().unwrap(), ExportLine::Picture { name, bytes: None } if name == "icons/a.png"));
     }
 
     #[test]

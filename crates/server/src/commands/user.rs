@@ -11,15 +11,17 @@ use doorward_directory::{
     Directory, NewUser,
     model::{Project, User},
 };
-use doorward_domain::{Clock, DisplayName, Gid, Ids, ProjectStatus, RandomIds, SystemClock, UserStatus};
+use doorward_domain::{
+    Clock, DisplayName, Gid, IdGenerator, ProjectStatus, RandomIdGenerator, SystemClock, UserStatus,
+};
 use secrecy::ExposeSecret;
 
 use super::{
     find_user, import,
-    listing::{Column, Listing},
+    listing::{Column, ListOutput},
 };
 use crate::{
-    cli::{CreateUser, NewPassword, PasswordSource, UserCommand, UserName},
+    cli::{CreateUser, NewPassword, PasswordOptions, UserCommand, UserName},
     json,
     settings::Settings,
     stdout,
@@ -35,7 +37,7 @@ const COLUMNS: &[Column] =
     &[("GID", "/gid"), ("USERNAME", "/username"), ("NAME", "/name"), ("EMAIL", "/email"), ("STATUS", "/status")];
 
 pub(super) async fn run(command: UserCommand, settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_both(settings, Preparation::Prepare).await?;
+    wiring::prepare_both(settings, Preparation::MigrateIfEmpty).await?;
     let directory = wiring::directory(settings);
     match command {
         UserCommand::Create(create) => {
@@ -43,7 +45,7 @@ pub(super) async fn run(command: UserCommand, settings: &Settings) -> anyhow::Re
             note(settings, Action::UserCreated, &user).await?;
             print(&user)
         }
-        UserCommand::List(format) => list(&directory, Listing::new(format, COLUMNS)).await,
+        UserCommand::List(format) => list(&directory, ListOutput::new(format, COLUMNS)).await,
         UserCommand::Show { user } => print(&find_user(&directory, user).await?),
         UserCommand::Update { user, edit } => {
             let user = find_user(&directory, user).await?;
@@ -92,7 +94,7 @@ fn print(user: &User) -> anyhow::Result<()> {
 /// The credential first: a crash in between leaves one that belongs to nobody, and no user who can't log in.
 async fn create_user(directory: &Directory, credentials: &Credentials, create: CreateUser) -> anyhow::Result<User> {
     let name = create.name.map_or_else(|| DisplayName::parse_or_empty(""), Ok)?;
-    let mut new = NewUser::new(RandomIds.gid(), create.username, create.email, name);
+    let mut new = NewUser::new(RandomIdGenerator.gid(), create.username, create.email, name);
     if let Some(language) = create.language {
         new.language = language;
     }
@@ -118,7 +120,7 @@ async fn create_user(directory: &Directory, credentials: &Credentials, create: C
     }
 }
 
-async fn set_password(credentials: &Credentials, user: Gid, source: PasswordSource) -> anyhow::Result<()> {
+async fn set_password(credentials: &Credentials, user: Gid, source: PasswordOptions) -> anyhow::Result<()> {
     match source.into() {
         NewPassword::Stdin => credentials.set_password(user, read_password()?, Origin::command_line()).await?,
         NewPassword::Hash(hash) => {
@@ -185,10 +187,10 @@ fn read_password() -> anyhow::Result<Password> {
     Ok(Password::parse(text)?)
 }
 
-async fn list(directory: &Directory, mut listing: Listing) -> anyhow::Result<()> {
+async fn list(directory: &Directory, mut listing: ListOutput) -> anyhow::Result<()> {
     let mut after = None;
     loop {
-        let page = directory.list_users(after, Listing::PAGE).await?;
+        let page = directory.list_users(after, ListOutput::PAGE).await?;
         after = page.last().map(|user| user.gid);
         if !listing.add(page.iter().map(json::user))? {
             return Ok(());

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use doorward_storage::DatabaseUrl;
 
-use super::{Machine, parse, reader::Reader, role::Role};
+use super::{MachineDefaults, parse, reader::Reader, role::Role};
 use crate::keys_file::MasterKey;
 
 #[derive(Debug, Clone)]
@@ -60,7 +60,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const MILLISECOND: Duration = Duration::from_millis(1);
 
 impl AuthSettings {
-    pub(super) fn read(reader: &mut Reader<'_>, role: Role, machine: &Machine) -> Option<Self> {
+    pub(super) fn read(reader: &mut Reader<'_>, role: Role, machine: &MachineDefaults) -> Option<Self> {
         let cores = machine.cores;
         let listen = if role.is_whole() {
             reader.optional("auth_listen", parse::socket)

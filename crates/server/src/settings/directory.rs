@@ -6,7 +6,7 @@ use doorward_directory::Limits;
 use doorward_domain::languages;
 use doorward_storage::DatabaseUrl;
 
-use super::{Machine, parse, reader::Reader, role::Role};
+use super::{MachineDefaults, parse, reader::Reader, role::Role};
 
 #[derive(Debug, Clone)]
 pub(crate) struct DirectorySettings {
@@ -21,7 +21,7 @@ pub(crate) struct DirectorySettings {
 const MAX_LIMIT: u32 = 1_000_000_000;
 
 impl DirectorySettings {
-    pub(super) fn read(reader: &mut Reader<'_>, role: Role, machine: &Machine) -> Option<Self> {
+    pub(super) fn read(reader: &mut Reader<'_>, role: Role, machine: &MachineDefaults) -> Option<Self> {
         let listen = if role.is_whole() {
             reader.optional("directory_listen", parse::socket)
         } else {

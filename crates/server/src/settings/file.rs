@@ -6,10 +6,10 @@ use toml::Value;
 
 use super::{
     layers::{Entry, Layer},
-    mistakes::Mistakes,
+    mistakes::SettingsError,
 };
 
-pub(super) fn layer(path: &Path, mistakes: &mut Mistakes) -> Layer {
+pub(super) fn layer(path: &Path, mistakes: &mut SettingsError) -> Layer {
     let name = path.display().to_string();
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -21,7 +21,7 @@ pub(super) fn layer(path: &Path, mistakes: &mut Mistakes) -> Layer {
     parse(&text, &name, mistakes)
 }
 
-fn parse(text: &str, file: &str, mistakes: &mut Mistakes) -> Layer {
+fn parse(text: &str, file: &str, mistakes: &mut SettingsError) -> Layer {
     let table: toml::Table = match text.parse() {
         Ok(table) => table,
         Err(error) => {
@@ -67,7 +67,7 @@ mod tests {
         for broken in
             ["listen = 1\nmaster_key = s3cret!!\n", "\nmaster_key = \"s3cret\n", "a = 1\na = 's3cret'", "x=1\n[s3cret"]
         {
-            let mut mistakes = Mistakes::default();
+            let mut mistakes = SettingsError::default();
             assert!(parse(broken, "doorward.toml", &mut mistakes).is_empty());
             let message = mistakes.to_string();
             assert!(message.contains("doorward.toml: no TOML in line 2"), "{message}");
@@ -77,7 +77,7 @@ mod tests {
 
     #[test]
     fn values_may_be_strings_integers_booleans_and_arrays_of_strings() {
-        let mut mistakes = Mistakes::default();
+        let mut mistakes = SettingsError::default();
         let layer = parse("a = 'x'\nb = 5\nc = true\nd = ['x', 'y']\ne = 1.5\nf = [1]", "f", &mut mistakes);
         let texts: Vec<_> = layer.values().map(|entry| entry.text.as_str()).collect();
         assert_eq!(texts, ["x", "5", "true", "x,y"]);

@@ -24,7 +24,7 @@ pub(crate) fn add_to(command: Command) -> Command {
 fn argument(setting: &'static Setting) -> Arg {
     let default = match setting.default {
         Default::None => "none",
-        Default::Is(text) | Default::Computed(text) => text,
+        Default::Value(text) | Default::Computed(text) => text,
     };
     let file_key = setting.file_key();
     let key = file_key.as_deref().unwrap_or(setting.key);
@@ -36,7 +36,7 @@ fn argument(setting: &'static Setting) -> Arg {
         .hide_short_help(true)
         .global(true);
     match setting.kind {
-        Kind::Switch => {
+        Kind::Bool => {
             argument.value_name("true|false").num_args(0..=1).require_equals(true).default_missing_value("true")
         }
         Kind::List => argument.value_name("LIST").action(ArgAction::Append),

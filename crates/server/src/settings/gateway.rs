@@ -8,7 +8,7 @@ use doorward_media::Location;
 use hyper::Uri;
 use ipnet::IpNet;
 
-use super::{Machine, parse, reader::Reader};
+use super::{MachineDefaults, parse, reader::Reader};
 
 #[derive(Debug, Clone)]
 pub(crate) struct GatewaySettings {
@@ -30,7 +30,7 @@ pub(crate) struct GatewaySettings {
 const MAX_WRITES: u32 = 1_000_000;
 
 impl GatewaySettings {
-    pub(super) fn read(reader: &mut Reader<'_>, machine: &Machine) -> Option<Self> {
+    pub(super) fn read(reader: &mut Reader<'_>, machine: &MachineDefaults) -> Option<Self> {
         let listen = reader.value("listen", parse::socket)?;
         Some(Self {
             listen,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{mistakes::Mistakes, table::TABLE};
+use super::{mistakes::SettingsError, table::TABLE};
 
 /// What one layer says, by key or, for files of secrets, `<key>_file`.
 pub(super) type Layer = BTreeMap<String, Entry>;
@@ -14,31 +14,31 @@ pub(super) struct Entry {
 }
 
 /// What the highest layer says about a setting.
-pub(super) struct Given {
-    pub(super) source: Source,
+pub(super) struct GivenSetting {
+    pub(super) source: ValueSource,
     pub(super) name: String,
 }
 
-pub(super) enum Source {
+pub(super) enum ValueSource {
     Text(String),
     File(PathBuf),
 }
 
 /// By key.
-pub(super) type AllGiven = BTreeMap<&'static str, Given>;
+pub(super) type GivenSettings = BTreeMap<&'static str, GivenSetting>;
 
 /// Lays `layer` over what was given so far, and returns what no setting is called.
-pub(super) fn overlay(given: &mut AllGiven, mut layer: Layer, mistakes: &mut Mistakes) -> Layer {
+pub(super) fn overlay(given: &mut GivenSettings, mut layer: Layer, mistakes: &mut SettingsError) -> Layer {
     for setting in TABLE {
         let value = layer.remove(setting.key);
         let file = setting.file_key().and_then(|key| layer.remove(&key));
         let highest = match (value, file) {
             (None, None) => continue,
-            (Some(value), None) => Given { source: Source::Text(value.text), name: value.name },
-            (None, Some(file)) => Given { source: Source::File(file.text.into()), name: file.name },
+            (Some(value), None) => GivenSetting { source: ValueSource::Text(value.text), name: value.name },
+            (None, Some(file)) => GivenSetting { source: ValueSource::File(file.text.into()), name: file.name },
             (Some(value), Some(file)) => {
                 mistakes.add(&value.name, &format!("expected either this or {}, not both", file.name));
-                Given { source: Source::Text(value.text), name: value.name }
+                GivenSetting { source: ValueSource::Text(value.text), name: value.name }
             }
         };
         given.insert(setting.key, highest);

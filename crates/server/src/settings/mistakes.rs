@@ -4,9 +4,9 @@ use std::fmt;
 
 /// One line for each mistake, which names the variable, key or flag and never repeats a secret.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Mistakes(Vec<String>);
+pub(crate) struct SettingsError(Vec<String>);
 
-impl Mistakes {
+impl SettingsError {
     pub(crate) fn one(name: &str, what: &str) -> Self {
         Self(vec![format!("{name}: {what}")])
     }
@@ -20,11 +20,11 @@ impl Mistakes {
     }
 }
 
-impl fmt::Display for Mistakes {
+impl fmt::Display for SettingsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("wrong settings:")?;
         self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
     }
 }
 
-impl std::error::Error for Mistakes {}
+impl std::error::Error for SettingsError {}

@@ -34,11 +34,11 @@ pub(crate) use directory::DirectorySettings;
 pub(crate) use gateway::GatewaySettings;
 pub(crate) use log::{LogFormat, LogSettings};
 pub(crate) use mail::MailSettings;
-pub(crate) use mistakes::Mistakes;
+pub(crate) use mistakes::SettingsError;
 pub(crate) use peers::{GrpcTls, PeerSettings};
 pub(crate) use role::Role;
 
-use layers::{AllGiven, overlay};
+use layers::{GivenSettings, overlay};
 use reader::{Effective, Reader};
 use variables::Environment;
 
@@ -72,9 +72,9 @@ impl Settings {
         role: Role,
         environment: impl IntoIterator<Item = (String, String)>,
         flags: &ArgMatches,
-    ) -> Result<Self, Mistakes> {
+    ) -> Result<Self, SettingsError> {
         let environment: Environment = environment.into_iter().collect();
-        let (mut mistakes, mut warnings) = (Mistakes::default(), Vec::new());
+        let (mut mistakes, mut warnings) = (SettingsError::default(), Vec::new());
         let given = given(&environment, flags, &mut mistakes, &mut warnings);
         let effective = Effective::new();
         let mut reader = Reader { given: &given, environment: &environment, mistakes: &mut mistakes, effective };
@@ -107,7 +107,7 @@ impl Settings {
 
     fn read(reader: &mut Reader<'_>, role: Role) -> Option<Self> {
         let data_dir = reader.value("data_dir", parse::path)?;
-        let machine = Machine::new(&data_dir);
+        let machine = MachineDefaults::new(&data_dir);
         let grpc_tls = GrpcTls::read(reader);
         let has_tls = reader.is_given("grpc_tls_ca");
         let migrate = reader.value_or("migrate", "false", parse::switch)?;
@@ -143,10 +143,10 @@ impl Settings {
 fn given(
     environment: &Environment,
     flags: &ArgMatches,
-    mistakes: &mut Mistakes,
+    mistakes: &mut SettingsError,
     warnings: &mut Vec<String>,
-) -> AllGiven {
-    let mut given = AllGiven::new();
+) -> GivenSettings {
+    let mut given = GivenSettings::new();
     let config = flags::config(flags).or_else(|| environment.get(variables::CONFIG).map(String::as_str));
     if let Some(path) = config.filter(|path| !path.is_empty()) {
         let unknown = overlay(&mut given, file::layer(Path::new(path), mistakes), mistakes);
@@ -159,12 +159,12 @@ fn given(
 }
 
 /// What defaults depend on.
-struct Machine<'a> {
+struct MachineDefaults<'a> {
     cores: usize,
     data_dir: &'a Path,
 }
 
-impl<'a> Machine<'a> {
+impl<'a> MachineDefaults<'a> {
     fn new(data_dir: &'a Path) -> Self {
         Self { cores: std::thread::available_parallelism().map_or(1, usize::from), data_dir }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use toml::Value;
 
 use super::{
-    reader::{Effective, Shown},
+    reader::{Effective, EffectiveValue},
     table::{Kind, TABLE},
 };
 
@@ -13,7 +13,7 @@ use super::{
 pub(super) fn to_toml(effective: &Effective) -> String {
     let mut toml = String::new();
     for setting in TABLE {
-        let Some(Shown { text, name }) = effective.get(setting.key) else { continue };
+        let Some(EffectiveValue { text, name }) = effective.get(setting.key) else { continue };
         let value = value(setting.kind, text);
         let comment = name.as_ref().map(|name| format!(" # {name}")).unwrap_or_default();
         // Writing to a String can't fail.
@@ -34,7 +34,7 @@ fn value(kind: Kind, text: &str) -> Value {
         | Kind::DatabaseUrl
         | Kind::StoreUrl => string(),
         Kind::Number => text.parse().map_or_else(|_| string(), Value::Integer),
-        Kind::Switch => Value::Boolean(super::parse::switch(text).unwrap_or_default()),
+        Kind::Bool => Value::Boolean(super::parse::switch(text).unwrap_or_default()),
         Kind::List => {
             Value::Array(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect())
         }

@@ -6,8 +6,8 @@ use doorward_media::Location;
 use doorward_storage::DatabaseUrl;
 
 use super::{
-    layers::{AllGiven, Source},
-    mistakes::Mistakes,
+    layers::{GivenSettings, ValueSource},
+    mistakes::SettingsError,
     table::{Default, Kind, Setting},
     variables::Environment,
 };
@@ -18,19 +18,19 @@ const MAX_SECRET_BYTES: u64 = 64 * 1024;
 const REDACTED: &str = "<redacted>";
 
 /// The effective text of each setting, for `--print-config`; no secrets.
-pub(super) type Effective = BTreeMap<&'static str, Shown>;
+pub(super) type Effective = BTreeMap<&'static str, EffectiveValue>;
 
 #[derive(Debug, Clone)]
-pub(super) struct Shown {
+pub(super) struct EffectiveValue {
     pub(super) text: String,
     /// The variable, key or flag, when it isn't the default.
     pub(super) name: Option<String>,
 }
 
 pub(super) struct Reader<'a> {
-    pub(super) given: &'a AllGiven,
+    pub(super) given: &'a GivenSettings,
     pub(super) environment: &'a Environment,
-    pub(super) mistakes: &'a mut Mistakes,
+    pub(super) mistakes: &'a mut SettingsError,
     pub(super) effective: Effective,
 }
 
@@ -52,7 +52,7 @@ impl Reader<'_> {
     /// What was given, or the table's default. None only if that one is a mistake, too.
     pub(super) fn value<T>(&mut self, key: &'static str, parse: impl Fn(&str) -> Result<T, String>) -> Option<T> {
         match Setting::find(key).map(|setting| setting.default) {
-            Some(Default::Is(text)) => self.value_or(key, text, parse),
+            Some(Default::Value(text)) => self.value_or(key, text, parse),
             Some(Default::None | Default::Computed(_)) | None => self.optional(key, parse),
         }
     }
@@ -83,7 +83,7 @@ impl Reader<'_> {
 
     fn show(&mut self, key: &'static str, text: &str, name: Option<String>) {
         let kind = Setting::find(key).map_or(Kind::Secret, |setting| setting.kind);
-        self.effective.insert(key, Shown { text: redacted(kind, text), name });
+        self.effective.insert(key, EffectiveValue { text: redacted(kind, text), name });
     }
 
     pub(super) fn is_given(&self, key: &str) -> bool {
@@ -103,8 +103,8 @@ impl Reader<'_> {
 
     fn text(&mut self, key: &'static str) -> Option<String> {
         match &self.given.get(key)?.source {
-            Source::Text(text) => Some(text.clone()),
-            Source::File(path) => match read_secret(path) {
+            ValueSource::Text(text) => Some(text.clone()),
+            ValueSource::File(path) => match read_secret(path) {
                 Ok(text) => Some(text),
                 Err(why) => self.mistake(key, &format!("can't use the file {}: {why}", path.display())),
             },
@@ -124,7 +124,7 @@ fn redacted(kind: Kind, text: &str) -> String {
         | Kind::Url
         | Kind::Number
         | Kind::Duration
-        | Kind::Switch
+        | Kind::Bool
         | Kind::List => text.to_owned(),
     }
 }

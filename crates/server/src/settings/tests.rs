@@ -8,7 +8,7 @@ use crate::data_dir::tests::Scratch;
 
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 
-pub(crate) fn load(role: Role, variables: &[(&str, &str)], words: &[&str]) -> Result<Settings, Mistakes> {
+pub(crate) fn load(role: Role, variables: &[(&str, &str)], words: &[&str]) -> Result<Settings, SettingsError> {
     let words = std::iter::once("doorward").chain(words.iter().copied());
     let flags = flags::add_to(Command::new("doorward")).try_get_matches_from(words).unwrap();
     let environment = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
@@ -385,7 +385,7 @@ fn every_setting_is_read_and_has_the_default_that_help_promises() {
         ]
     );
     for setting in table::TABLE {
-        let table::Default::Is(default) = setting.default else { continue };
+        let table::Default::Value(default) = setting.default else { continue };
         assert_eq!(effective[setting.key].text, default, "{}", setting.key);
     }
 }

@@ -15,9 +15,9 @@ pub enum TransferError {
     #[error("the {database} database is not empty (table {table}); an import needs new databases")]
     NotEmpty { database: &'static str, table: &'static str },
     #[error("the {database} database was imported already; an import needs new databases")]
-    ImportedAlready { database: &'static str },
+    AlreadyImported { database: &'static str },
     #[error("something else has changed the {database} database during the import; import again")]
-    Changed { database: &'static str },
+    ChangedMeanwhile { database: &'static str },
     #[error("unknown table {0}")]
     UnknownTable(String),
     #[error("unknown column {column} of table {table}")]
@@ -27,7 +27,7 @@ pub enum TransferError {
     #[error("column {column} of table {table} has a value of the wrong type")]
     WrongType { table: String, column: String },
     #[error("table {0} must have exactly one row")]
-    NotOneRow(String),
+    RowCountNotOne(String),
     #[error("the database refused rows of table {table}")]
     Insert { table: String, source: Error },
 }

@@ -8,33 +8,37 @@
 //! Whenever that stops, at least one database is `Loading`. A later import then takes both: the `Complete` one is known as
 //! part of the same import by its gid, so the data of another installation is never deleted.
 
-use doorward_domain::{Gid, Ids};
+use doorward_domain::{Gid, IdGenerator};
 
-use super::{Row, Tables, TransferError, marker::Marker, target::Target};
+use super::{Row, Tables, TransferError, marker::ImportState, target::ImportTarget};
 use crate::DatabaseUrl;
 
 /// A database, and the tables of its service.
-pub type Place<'a> = (&'a DatabaseUrl, &'static Tables);
+pub type ImportDatabase<'a> = (&'a DatabaseUrl, &'static Tables);
 
 /// An import into the databases of an installation, which nothing else changes meanwhile.
 pub struct Import<'a> {
     gid: Gid,
-    first_place: Place<'a>,
-    first: Target,
-    second: Target,
+    first_place: ImportDatabase<'a>,
+    first: ImportTarget,
+    second: ImportTarget,
 }
 
 impl<'a> Import<'a> {
     /// Marks both databases, and opens them. They must have all migrations.
     ///
     /// # Errors
-    /// [`TransferError::NotEmpty`] and [`TransferError::ImportedAlready`], and nothing has changed; database errors.
-    pub fn begin(first: Place<'a>, second: Place<'a>, ids: &dyn Ids) -> Result<Self, TransferError> {
+    /// [`TransferError::NotEmpty`] and [`TransferError::AlreadyImported`], and nothing has changed; database errors.
+    pub fn begin(
+        first: ImportDatabase<'a>,
+        second: ImportDatabase<'a>,
+        ids: &dyn IdGenerator,
+    ) -> Result<Self, TransferError> {
         let gid = mark(first, second, ids)?;
-        let open = |(url, tables): Place<'_>| {
-            let mut target = Target::open(url, tables)?;
-            if target.marker()? != Some(Marker::Loading(gid)) || target.find_filled()?.is_some() {
-                return Err(TransferError::Changed { database: tables.database });
+        let open = |(url, tables): ImportDatabase<'_>| {
+            let mut target = ImportTarget::open(url, tables)?;
+            if target.marker()? != Some(ImportState::Loading(gid)) || target.find_filled()?.is_some() {
+                return Err(TransferError::ChangedMeanwhile { database: tables.database });
             }
             target.delete_seeds()?;
             Ok(target)
@@ -67,30 +71,30 @@ impl<'a> Import<'a> {
     /// Commits everything.
     ///
     /// # Errors
-    /// [`TransferError::NotOneRow`], and database errors.
+    /// [`TransferError::RowCountNotOne`], and database errors.
     pub fn finish(mut self) -> Result<(), TransferError> {
         self.first.finish()?;
         self.second.finish()?;
         self.first.commit()?;
-        self.second.mark(Marker::Complete(self.gid))?;
+        self.second.mark(ImportState::Complete(self.gid))?;
         self.second.commit()?;
         let (url, tables) = self.first_place;
-        let mut first = Target::open(url, tables)?;
-        first.mark(Marker::Complete(self.gid))?;
+        let mut first = ImportTarget::open(url, tables)?;
+        first.mark(ImportState::Complete(self.gid))?;
         first.commit()
     }
 }
 
 /// Marks both databases as `Loading`, after deleting what an interrupted import has left: the gid of the import.
-fn mark(first: Place<'_>, second: Place<'_>, ids: &dyn Ids) -> Result<Gid, TransferError> {
-    let mut targets = [Target::open(first.0, first.1)?, Target::open(second.0, second.1)?];
+fn mark(first: ImportDatabase<'_>, second: ImportDatabase<'_>, ids: &dyn IdGenerator) -> Result<Gid, TransferError> {
+    let mut targets = [ImportTarget::open(first.0, first.1)?, ImportTarget::open(second.0, second.1)?];
     let mut markers = Vec::with_capacity(targets.len());
     for target in &mut targets {
         markers.push(target.marker()?);
     }
     let interrupted = markers.iter().find_map(|marker| match marker {
-        Some(Marker::Loading(gid)) => Some(*gid),
-        Some(Marker::Complete(_)) | None => None,
+        Some(ImportState::Loading(gid)) => Some(*gid),
+        Some(ImportState::Complete(_)) | None => None,
     });
     for (target, marker) in targets.iter_mut().zip(markers) {
         let database = target.tables.database;
@@ -100,14 +104,14 @@ fn mark(first: Place<'_>, second: Place<'_>, ids: &dyn Ids) -> Result<Gid, Trans
                     return Err(TransferError::NotEmpty { database, table: table.name });
                 }
             }
-            Some(Marker::Loading(_)) => target.clear()?,
-            Some(Marker::Complete(gid)) if interrupted == Some(gid) => target.clear()?,
-            Some(Marker::Complete(_)) => return Err(TransferError::ImportedAlready { database }),
+            Some(ImportState::Loading(_)) => target.clear()?,
+            Some(ImportState::Complete(gid)) if interrupted == Some(gid) => target.clear()?,
+            Some(ImportState::Complete(_)) => return Err(TransferError::AlreadyImported { database }),
         }
     }
     let gid = interrupted.unwrap_or_else(|| ids.gid());
     for mut target in targets {
-        target.mark(Marker::Loading(gid))?;
+        target.mark(ImportState::Loading(gid))?;
         target.commit()?;
     }
     Ok(gid)

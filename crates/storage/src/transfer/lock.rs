@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::SimpleConnection;
 
-use super::{Place, Table, Tables, TransferError};
+use super::{ImportDatabase, Table, Tables, TransferError};
 use crate::{
     AnyConnection, DatabaseUrl, Error,
     database::{Kind, begin},
@@ -26,7 +26,7 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// Opens a transaction in each database while servers may be writing. Writers lock tables in other orders, so that an attempt
 /// can wait for a writer that waits for it: it then releases what it has locked in all databases.
-pub(super) fn open_all_beside_writers(databases: &[Place<'_>]) -> Result<Vec<AnyConnection>, TransferError> {
+pub(super) fn open_all_beside_writers(databases: &[ImportDatabase<'_>]) -> Result<Vec<AnyConnection>, TransferError> {
     let began = Instant::now();
     loop {
         let locked = databases.iter().map(|(url, tables)| lock_all(url, tables, true)).collect();

@@ -10,7 +10,7 @@ pub(super) const TABLE: &str = "import_state";
 
 /// The last import into a database. All databases of an installation have the same gid of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Marker {
+pub(super) enum ImportState {
     Loading(Gid),
     Complete(Gid),
 }
@@ -21,8 +21,8 @@ pub(super) enum Marker {
 /// [`Error::ImportIncomplete`], and database errors.
 pub fn check_complete(connection: &mut AnyConnection) -> Result<()> {
     match find(connection)? {
-        Some(Marker::Loading(_)) => Err(Error::ImportIncomplete),
-        Some(Marker::Complete(_)) | None => Ok(()),
+        Some(ImportState::Loading(_)) => Err(Error::ImportIncomplete),
+        Some(ImportState::Complete(_)) | None => Ok(()),
     }
 }
 
@@ -34,20 +34,20 @@ pub fn check_complete_at(url: &DatabaseUrl) -> Result<()> {
     check_complete(&mut AnyConnection::open(url)?)
 }
 
-pub(super) fn find(connection: &mut AnyConnection) -> Result<Option<Marker>> {
+pub(super) fn find(connection: &mut AnyConnection) -> Result<Option<ImportState>> {
     let rows = texts(connection, "SELECT state || ' ' || import_gid AS text FROM import_state")?;
     let Some(row) = rows.first() else { return Ok(None) };
     match row.split_once(' ') {
-        Some(("loading", gid)) => Ok(Some(Marker::Loading(gid.parse()?))),
-        Some(("complete", gid)) => Ok(Some(Marker::Complete(gid.parse()?))),
+        Some(("loading", gid)) => Ok(Some(ImportState::Loading(gid.parse()?))),
+        Some(("complete", gid)) => Ok(Some(ImportState::Complete(gid.parse()?))),
         Some(_) | None => Err(Error::Other("import_state holds an unknown state".to_owned())),
     }
 }
 
-pub(super) fn set(connection: &mut AnyConnection, marker: Marker) -> Result<()> {
+pub(super) fn set(connection: &mut AnyConnection, marker: ImportState) -> Result<()> {
     let (state, gid) = match marker {
-        Marker::Loading(gid) => ("loading", gid),
-        Marker::Complete(gid) => ("complete", gid),
+        ImportState::Loading(gid) => ("loading", gid),
+        ImportState::Complete(gid) => ("complete", gid),
     };
     connection.batch_execute(&format!(
         "INSERT INTO import_state (id, import_gid, state) VALUES (1, '{gid}', '{state}') \

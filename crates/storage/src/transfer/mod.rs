@@ -14,7 +14,7 @@ mod snapshot;
 mod target;
 
 pub use error::TransferError;
-pub use import::{Import, Place};
+pub use import::{Import, ImportDatabase};
 pub use marker::{check_complete, check_complete_at};
 pub use schema::check_tables;
 #[cfg(feature = "testing")]

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::{
     Row, Table, Tables, TransferError, lock,
-    marker::{self, Marker},
+    marker::{self, ImportState},
     schema::{self, Column, Kind, texts},
 };
 use crate::{AnyConnection, DatabaseUrl, Error, database::commit};
@@ -15,7 +15,7 @@ const MAX_ROWS: usize = 500;
 /// Size of the values from which an INSERT is executed.
 const MAX_BYTES: usize = 1024 * 1024;
 
-pub(super) struct Target {
+pub(super) struct ImportTarget {
     connection: AnyConnection,
     pub(super) tables: &'static Tables,
     batch: Option<Batch>,
@@ -31,18 +31,18 @@ struct Batch {
     rows: usize,
 }
 
-impl Target {
+impl ImportTarget {
     pub(super) fn open(url: &DatabaseUrl, tables: &'static Tables) -> Result<Self, TransferError> {
         let mut connection = lock::open(url, tables)?;
         schema::check_tables(&mut connection, tables)?;
         Ok(Self { connection, tables, batch: None })
     }
 
-    pub(super) fn marker(&mut self) -> Result<Option<Marker>, TransferError> {
+    pub(super) fn marker(&mut self) -> Result<Option<ImportState>, TransferError> {
         Ok(marker::find(&mut self.connection)?)
     }
 
-    pub(super) fn mark(&mut self, marker: Marker) -> Result<(), TransferError> {
+    pub(super) fn mark(&mut self, marker: ImportState) -> Result<(), TransferError> {
         Ok(marker::set(&mut self.connection, marker)?)
     }
 
@@ -118,7 +118,7 @@ impl Target {
             if table.is_seeded {
                 let rows = texts(&mut self.connection, &format!("SELECT '' AS text FROM {} LIMIT 2", table.name))?;
                 if rows.len() != 1 {
-                    return Err(TransferError::NotOneRow(self.tables.full_name(table)));
+                    return Err(TransferError::RowCountNotOne(self.tables.full_name(table)));
                 }
             }
             self.advance_numbers(table)?;

@@ -8,7 +8,9 @@ use crate::openapi::{
     refusal::Refusal,
 };
 
-use super::{BAD_NAME, BAD_PASSWORD, BAD_USERNAME, EMAIL, TAKEN, USER, VALIDATION_CODE, VERIFICATION_CODE, WRONG_CODE};
+use super::{
+    BAD_NAME, BAD_PASSWORD, BAD_USERNAME, EMAIL, USER, USERNAME_TAKEN, VALIDATION_CODE, VERIFICATION_CODE, WRONG_CODE,
+};
 
 const UPDATE: [Field; 6] = [
     optional("username", Shape::Text("ann"), "With `@` only when it is the account's own email."),
@@ -34,7 +36,7 @@ pub(super) fn calls() -> Vec<Call> {
         .answers(&[USER], &[Entries::Caller])
         .renewal(Renewal::Always)
         .refuses(&[Refusal::Forbidden, Refusal::Throttled])
-        .validates(&[TAKEN])
+        .validates(&[USERNAME_TAKEN])
         .validates(&BAD_USERNAME)
         .validates(&BAD_PASSWORD)
         .validates(&BAD_NAME)

@@ -1,23 +1,20 @@
 //! What asks for nobody's data: the release, languages, keys, pictures, and this document.
 
 use crate::openapi::{
-    call::{Answer, Call},
+    call::{Call, ResponseKind},
     entries::Entries,
     field::{Shape, required},
     refusal::Refusal,
 };
 
-use super::START;
+use super::INIT_RESULT;
 
 pub(super) fn calls() -> Vec<Call> {
-    let [_, _, version, _] = START;
+    let [_, _, version, _] = INIT_RESULT;
     let languages = required("languages", Shape::Texts(&["en", "nl"]), "The codes, sorted.");
     let picture = |path, summary, caching| {
-        Call::get(path, summary, "Public: the name is all that is needed.", Answer::Picture { caching }).refuses(&[
-            Refusal::NotFound,
-            Refusal::RangeNotSatisfiable,
-            Refusal::Unavailable,
-        ])
+        Call::get(path, summary, "Public: the name is all that is needed.", ResponseKind::Picture { caching })
+            .refuses(&[Refusal::NotFound, Refusal::RangeNotSatisfiable, Refusal::Unavailable])
     };
     vec![
         Call::get_or_post("/api/ping", "Ask whether the gateway is up", "It asks no other part of the server.")
@@ -28,7 +25,7 @@ pub(super) fn calls() -> Vec<Call> {
             "/.well-known/jwks.json",
             "Get the public keys",
             "Those that may verify a token today, as a JWK set. It may be kept for 5 minutes.",
-            Answer::Keys,
+            ResponseKind::Keys,
         )
         .refuses(&[Refusal::Unavailable]),
         picture("/media/avatars/{name}", "Get a picture of a user", "A new picture has a new name: keep it for ever."),
@@ -37,8 +34,8 @@ pub(super) fn calls() -> Vec<Call> {
             "/api/openapi.json",
             "Get this document",
             "OpenAPI 3.1, as `doorward openapi` prints it.",
-            Answer::Document,
+            ResponseKind::Document,
         ),
-        Call::get("/api/docs", "Read this document", "As a page.", Answer::Page),
+        Call::get("/api/docs", "Read this document", "As a page.", ResponseKind::Page),
     ]
 }

@@ -8,12 +8,12 @@ use crate::openapi::{
     refusal::Refusal,
 };
 
-use super::{OTHER, PROJECT};
+use super::{OTHER_USER, PROJECT};
 
 pub(super) fn calls() -> Vec<Call> {
     let invitee = required(
         "invitee",
-        Shape::Gid(examples::OTHER),
+        Shape::Gid(examples::OTHER_USER),
         "The random UUID of the invitation, from the link in the email.",
     );
     let has_account =
@@ -22,7 +22,7 @@ pub(super) fn calls() -> Vec<Call> {
         Call::post("/api/init_invite", "See an invitation", "What the link in the mail leads to.")
             .takes(&[invitee, PROJECT])
             .answers(
-                &[OTHER, PROJECT, has_account],
+                &[OTHER_USER, PROJECT, has_account],
                 &[Entries::ShortUsers, Entries::ShortProjects, Entries::ShortMemberships],
             )
             .refuses(&[Refusal::Unavailable])

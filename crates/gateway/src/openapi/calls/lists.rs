@@ -13,7 +13,7 @@ use super::{BAD_NAME, NAME, PROJECT};
 const ITEM_NAME: Field = Field { shape: Shape::Text("Web shop"), ..NAME };
 
 /// One of a project's lists, as its calls name it.
-struct List {
+struct ProjectList {
     /// `create`, `update`, `move`, `delete`.
     paths: [&'static str; 4],
     summaries: [&'static str; 4],
@@ -24,7 +24,7 @@ struct List {
     undeletable: &'static [&'static str],
 }
 
-const CHANNELS: List = List {
+const CHANNELS: ProjectList = ProjectList {
     paths: [
         "/api/p/{project}/channels/create",
         "/api/p/{project}/channels/update",
@@ -38,7 +38,7 @@ const CHANNELS: List = List {
     undeletable: &["not_there"],
 };
 
-const ORDERINGS: List = List {
+const ORDERINGS: ProjectList = ProjectList {
     paths: [
         "/api/p/{project}/orderings/create",
         "/api/p/{project}/orderings/update",
@@ -52,7 +52,7 @@ const ORDERINGS: List = List {
     undeletable: &["not_there", "last_one"],
 };
 
-const FIELDLISTS: List = List {
+const FIELDLISTS: ProjectList = ProjectList {
     paths: [
         "/api/p/{project}/fieldlists/create",
         "/api/p/{project}/fieldlists/update",
@@ -96,7 +96,7 @@ fn languages() -> Vec<Call> {
     ]
 }
 
-fn of_list(list: &List) -> [Call; 4] {
+fn of_list(list: &ProjectList) -> [Call; 4] {
     let item = |description| required(list.name, Shape::Item(examples::ITEM), description);
     let made = required(list.name, Shape::Gid(examples::ITEM), "What was made.");
     let before = optional(list.before, Shape::Item(examples::ITEM), "Where to; the end when absent.");

@@ -8,9 +8,9 @@ use crate::openapi::{
     refusal::Refusal,
 };
 
-use super::{PASSWORD, PROJECT, START, START_DATA, USERNAME};
+use super::{INIT_DATA, INIT_RESULT, PASSWORD, PROJECT, USERNAME};
 
-const AT_THE_DOOR: [Field; 4] = [
+const PROJECT_LOGIN_RESULT: [Field; 4] = [
     PROJECT,
     required("project_members", Shape::Gids(examples::USER), "All active members, the caller first."),
     required("last_backed_up", Shape::Null, "This server makes no backups of product data."),
@@ -30,12 +30,12 @@ const PROJECT_DATA: [Entries; 9] = [
 
 pub(super) fn calls() -> Vec<Call> {
     let login = [Refusal::UnknownUser, Refusal::Throttled, Refusal::Unavailable];
-    let in_project = [START.as_slice(), &AT_THE_DOOR].concat();
+    let in_project = [INIT_RESULT.as_slice(), &PROJECT_LOGIN_RESULT].concat();
     let api_key = required("api_key", Shape::Password(examples::API_KEY), "Of this very project.");
     vec![
         Call::post("/api/login", "Log in", "With username and password. Failed attempts are throttled.")
             .takes(&[USERNAME, PASSWORD])
-            .answers(&START, &START_DATA)
+            .answers(&INIT_RESULT, &INIT_DATA)
             .renewal(Renewal::Always)
             .refuses(&login),
         Call::get_or_post(
@@ -44,7 +44,7 @@ pub(super) fn calls() -> Vec<Call> {
             "The answer of a login, for the caller, and a fresh token.",
         )
         .with_token()
-        .answers(&START, &START_DATA)
+        .answers(&INIT_RESULT, &INIT_DATA)
         .renewal(Renewal::Always),
         Call::post("/api/p/{project}/login", "Log in to a project", "Only for its active members.")
             .takes(&[USERNAME, PASSWORD])

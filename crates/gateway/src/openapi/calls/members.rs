@@ -8,21 +8,21 @@ use crate::openapi::{
     refusal::Refusal,
 };
 
-use super::OTHER;
+use super::OTHER_USER;
 
 const ONE_OR_SEVERAL: [Field; 2] = [
-    optional("user", Shape::Gid(examples::OTHER), "When `member` was asked for."),
-    optional("users", Shape::Gids(examples::OTHER), "When `members` were asked for."),
+    optional("user", Shape::Gid(examples::OTHER_USER), "When `member` was asked for."),
+    optional("users", Shape::Gids(examples::OTHER_USER), "When `members` were asked for."),
 ];
 
 pub(super) fn calls() -> Vec<Call> {
     let data = [Entries::Users, Entries::Memberships];
     let call = |path, summary, description| {
-        Call::post(path, summary, description).with_token().takes(&[OTHER]).refuses(&[Refusal::Forbidden])
+        Call::post(path, summary, description).with_token().takes(&[OTHER_USER]).refuses(&[Refusal::Forbidden])
     };
-    let member = optional("member", Shape::Gid(examples::OTHER), "One; it wins over `members`.");
+    let member = optional("member", Shape::Gid(examples::OTHER_USER), "One; it wins over `members`.");
     let members =
-        optional("members", Shape::Gids(examples::OTHER), "Several, at most 1000; one of the two is required.");
+        optional("members", Shape::Gids(examples::OTHER_USER), "Several, at most 1000; one of the two is required.");
     let invited =
         required("username_or_email", Shape::Text("ben@example.org"), "Of a user; who is new has an email only.");
     let options = required("options", Shape::MemberOptions, "What is to be changed; the rest stays.");
@@ -37,10 +37,10 @@ pub(super) fn calls() -> Vec<Call> {
             "The owner may. Mails a link. Who is invited already, or has declined, is invited again.",
         )
         .takes(&[invited])
-        .answers(&[OTHER], &data)
+        .answers(&[OTHER_USER], &data)
         .reasons(&["user_not_found", "already_member", "inactive", "limit_reached"]),
         call("/api/p/{project}/members/resend_invite", "Mail an invitation again", "The owner may.")
-            .answers(&[OTHER], &data)
+            .answers(&[OTHER_USER], &data)
             .reasons(&["not_a_member", "user_not_found", "already_member", "inactive", "api_user"]),
         call("/api/p/{project}/members/remove", "Remove a member", "The owner may, and the member; the owner stays.")
             .reasons(&["not_a_member", "owner", "api_user"]),
@@ -49,18 +49,18 @@ pub(super) fn calls() -> Vec<Call> {
             "Deactivate a member",
             "The owner may. It ends the member's access to the project.",
         )
-        .answers(&[OTHER], &data)
+        .answers(&[OTHER_USER], &data)
         .reasons(&["not_a_member", "owner", "not_active", "api_user"]),
         call("/api/p/{project}/members/activate", "Activate a member", "The owner may.")
-            .answers(&[OTHER], &data)
+            .answers(&[OTHER_USER], &data)
             .reasons(&["not_a_member", "owner", "not_active", "api_user"]),
         call(
             "/api/p/{project}/members/update",
             "Change a membership",
             "The owner may set `rate_limit_per_second`, and the member `notifications`.",
         )
-        .takes(&[OTHER, options])
-        .answers(&[OTHER], &[Entries::Memberships])
+        .takes(&[OTHER_USER, options])
+        .answers(&[OTHER_USER], &[Entries::Memberships])
         .reasons(&["not_a_member"])
         .validates(&[("email", "invalid")]),
     ]

@@ -34,7 +34,7 @@ pub(super) const SECTIONS: [(&str, &str); 11] = [
     (API_KEYS, "The programs of a project and their keys, for its owner."),
     (LISTS, "What a project has besides its name, for its active members."),
     (SYNC, "What has changed since a cursor, for who has logged in once and wants to stay up to date."),
-    (BESIDE, "Without a token."),
+    (PUBLIC, "Without a token."),
 ];
 
 const LOGINS: &str = "Logging in";
@@ -47,7 +47,7 @@ const MEMBERS: &str = "Members of a project";
 const API_KEYS: &str = "API keys";
 const LISTS: &str = "Languages, channels, orderings, fieldlists";
 const SYNC: &str = "Sync";
-const BESIDE: &str = "Beside the calls";
+const PUBLIC: &str = "Beside the calls";
 
 pub(super) fn all() -> Vec<Call> {
     let sections = [
@@ -61,7 +61,7 @@ pub(super) fn all() -> Vec<Call> {
         (API_KEYS, api_keys::calls()),
         (LISTS, lists::calls()),
         (SYNC, sync::calls()),
-        (BESIDE, beside::calls()),
+        (PUBLIC, beside::calls()),
     ];
     let named =
         |(section, calls): (&'static str, Vec<Call>)| calls.into_iter().map(move |call| Call { section, ..call });
@@ -76,7 +76,7 @@ const VALIDATION_CODE: Field =
 const VERIFICATION_CODE: Field = required("verification_code", Shape::Text("K7MW4P"), "From the mail.");
 const PROJECT: Field = required("project", Shape::Gid(examples::PROJECT), "The project.");
 const USER: Field = required("user", Shape::Gid(examples::USER), "The user.");
-const OTHER: Field = required("user", Shape::Gid(examples::OTHER), "The user.");
+const OTHER_USER: Field = required("user", Shape::Gid(examples::OTHER_USER), "The user.");
 const API_USER: Field = required("user", Shape::Gid(examples::API_USER), "The API user.");
 const NAME: Field = required(
     "name",
@@ -87,14 +87,14 @@ const NAME: Field = required(
 const WRONG_CODE: (&str, &str) = ("verification_code", "incorrect");
 const BAD_NAME: [(&str, &str); 2] = [("name", "invalid"), ("name", "too_long")];
 const BAD_USERNAME: [(&str, &str); 2] = [("username", "invalid"), ("username", "too_long")];
-const TAKEN: (&str, &str) = ("username", "unavailable");
+const USERNAME_TAKEN: (&str, &str) = ("username", "unavailable");
 const BAD_PASSWORD: [(&str, &str); 3] = [("password", "weak"), ("password", "too_long"), ("password", "invalid")];
 
 /// Of logins and inits.
-const START: [Field; 4] = [
+const INIT_RESULT: [Field; 4] = [
     USER,
     required("user_projects", Shape::UserProjects, "The active projects that they own or are an active member of."),
     required("cc.version", Shape::Release, "The version of the published API; versions compare as text."),
     required("cc.cursor", Shape::Cursor(4132), "The position in the change feed at which this was true."),
 ];
-const START_DATA: [Entries; 4] = [Entries::Users, Entries::ShortProjects, Entries::Memberships, Entries::Languages];
+const INIT_DATA: [Entries; 4] = [Entries::Users, Entries::ShortProjects, Entries::Memberships, Entries::Languages];

@@ -8,7 +8,7 @@ use crate::openapi::{
     refusal::Refusal,
 };
 
-use super::{BAD_NAME, NAME, OTHER, PROJECT};
+use super::{BAD_NAME, NAME, OTHER_USER, PROJECT};
 
 const NEW_NAME: Field = Field { is_required: false, ..NAME };
 const TIMEZONE: Field = optional("timezone", Shape::Text("Europe/Amsterdam"), "An IANA name.");
@@ -89,7 +89,7 @@ fn life() -> Vec<Call> {
         .renewal(Renewal::Always)
         .reasons(&["not_deleted"]),
         of_owner("/api/projects/transfer", "Give a project to another member", "The old owner stays as a member.")
-            .takes(&[PROJECT, OTHER])
+            .takes(&[PROJECT, OTHER_USER])
             .answers(&[PROJECT], &[Entries::FullProject, Entries::Memberships])
             .renewal(Renewal::Always)
             .reasons(&["not_a_member", "owner", "api_user", "already_deleted", "limit_reached"]),

@@ -7,7 +7,7 @@ use crate::openapi::{
 };
 
 use super::{
-    BAD_PASSWORD, BAD_USERNAME, EMAIL, PASSWORD, START, START_DATA, TAKEN, USERNAME, VALIDATION_CODE,
+    BAD_PASSWORD, BAD_USERNAME, EMAIL, INIT_DATA, INIT_RESULT, PASSWORD, USERNAME, USERNAME_TAKEN, VALIDATION_CODE,
     VERIFICATION_CODE, WRONG_CODE,
 };
 
@@ -33,16 +33,16 @@ pub(super) fn calls() -> Vec<Call> {
         .takes(&[USERNAME, PASSWORD, EMAIL])
         .answers(&[VALIDATION_CODE], &[])
         .refuses(&open)
-        .validates(&[TAKEN])
+        .validates(&[USERNAME_TAKEN])
         .validates(&BAD_USERNAME)
         .validates(&BAD_PASSWORD)
         .validates(&[bad_email]),
         Call::post("/api/signup", "Sign up", "With what the first step was given, and both codes.")
             .takes(&[USERNAME, PASSWORD, EMAIL, VALIDATION_CODE, VERIFICATION_CODE])
-            .answers(&START, &START_DATA)
+            .answers(&INIT_RESULT, &INIT_DATA)
             .renewal(Renewal::Always)
             .refuses(&open)
-            .validates(&[WRONG_CODE, TAKEN])
+            .validates(&[WRONG_CODE, USERNAME_TAKEN])
             .validates(&BAD_USERNAME)
             .validates(&BAD_PASSWORD)
             .validates(&[bad_email]),
@@ -57,7 +57,7 @@ pub(super) fn calls() -> Vec<Call> {
             "Every earlier token of the user ends at once.",
         )
         .takes(&[USERNAME, NEW_PASSWORD, VALIDATION_CODE, VERIFICATION_CODE])
-        .answers(&START, &START_DATA)
+        .answers(&INIT_RESULT, &INIT_DATA)
         .renewal(Renewal::Always)
         .refuses(&open)
         .reasons(&["user_not_found"])

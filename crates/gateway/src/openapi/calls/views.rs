@@ -7,10 +7,10 @@ use crate::openapi::{
     field::{Shape, required},
 };
 
-use super::{OTHER, PROJECT};
+use super::{OTHER_USER, PROJECT};
 
 pub(super) fn calls() -> Vec<Call> {
-    let member = required("member", Shape::Gid(examples::OTHER), "The user.");
+    let member = required("member", Shape::Gid(examples::OTHER_USER), "The user.");
     vec![
         Call::post(
             "/api/users/get",
@@ -18,13 +18,13 @@ pub(super) fn calls() -> Vec<Call> {
             "Complete for the caller, short for those whom they share a project with.",
         )
         .with_token()
-        .takes(&[OTHER])
-        .answers(&[OTHER], &[Entries::Users])
+        .takes(&[OTHER_USER])
+        .answers(&[OTHER_USER], &[Entries::Users])
         .reasons(&["user_not_found"]),
         Call::post("/api/members/get", "Get a member", "Of a project that the caller sees.")
             .with_token()
             .takes(&[PROJECT, member])
-            .answers(&[OTHER], &[Entries::Users, Entries::Memberships])
+            .answers(&[OTHER_USER], &[Entries::Users, Entries::Memberships])
             .reasons(&["member_not_found"]),
     ]
 }
