@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn others_have_what_is_busy_and_not_own() {
+    fn others_share_excludes_own_processes() {
         let before = Usage { all: 1000.0, busy: 500.0, own: 100.0 };
         let after = |all, busy, own| Usage { all: 1000.0 + all, busy: 500.0 + busy, own: 100.0 + own };
         assert_eq!(before.share_of_others(after(200.0, 150.0, 130.0)), 0.1);

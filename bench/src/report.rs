@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_target_is_about_the_median_of_the_ratios() {
+    fn target_applies_to_the_median_ratio() {
         assert_eq!(finding(&[0.5, 0.96, 0.99], false).at_least(0.95).verdict, Some(Verdict::Kept));
         assert_eq!(finding(&[0.5, 0.6, 0.99], false).at_least(0.95).verdict, Some(Verdict::Missed));
         assert_eq!(finding(&[1.0, 1.1, 9.0], false).at_most(1.2).verdict, Some(Verdict::Kept));
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_machine_is_reported_and_is_no_broken_promise() {
+    fn busy_machine_is_reported_as_undecided() {
         let busy = finding(&[0.5, 0.6, 0.9], true).at_least(0.95);
         assert_eq!(busy.verdict, Some(Verdict::BusyMachine));
         let kept = finding(&[0.96, 0.97], true).at_least(0.95);
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missed_promise_and_a_failed_section_are_not_kept() {
+    fn missed_promise_and_a_failed_section_are_not_kept() {
         assert!(!report([finding(&[0.9], false).at_least(0.95)]).is_kept());
         let mut failed = report([finding(&[0.9], false)]);
         assert!(failed.is_kept());
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_has_median_spread_and_rounds() {
+    fn row_has_median_spread_and_rounds() {
         let cells = finding(&[0.9, 0.5, 0.8], true).at_least(0.95).note("a note").cells();
         let expected = [
             "logins",

@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_round_is_repeated_and_does_not_count() {
+    fn busy_round_is_repeated_and_does_not_count() {
         let series = series(2, &[Some(0.0), Some(0.3), Some(0.01)]);
         assert_eq!(series.values, [0, 2]);
         assert_eq!(series.conditions, Conditions { rounds: 2, repeated: 1, others: 0.01, is_busy: false });
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_round_that_measures_nothing_does_not_end_the_series() {
+    async fn round_that_measures_nothing_does_not_end_the_series() {
         let mut calls = 0;
         let series = run(effort(), async || {
             calls += 1;

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_summary_has_the_median_and_both_ends() {
+    fn summary_has_the_median_and_both_ends() {
         assert_eq!(Summary::of(&[0.9, 0.5, 0.8]), Summary { median: 0.8, least: 0.5, greatest: 0.9 });
         assert_eq!(Summary::of(&[2.0]), Summary { median: 2.0, least: 2.0, greatest: 2.0 });
         let empty = Summary::of(&[]);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pair_needs_two_positive_values() {
+    fn pair_needs_two_positive_values() {
         let pair = Pair::new(3.0, 4.0).unwrap();
         assert_eq!(pair.ratio(), 0.75);
         assert_eq!(pair.difference(), -1.0);

@@ -14,10 +14,10 @@ use super::{
 };
 
 on_both_databases![
-    without_a_token_no_id_in_the_body_says_who_calls,
-    ids_in_the_body_change_nobody_else,
-    tokens_end_everywhere_within_a_second,
-    many_refusals_at_once_hold_nothing_of_each_other,
+    ids_in_the_body_never_authenticate,
+    ids_in_the_body_never_change_other_users,
+    tokens_are_revoked_everywhere_within_a_second,
+    concurrent_errors_do_not_leak_into_each_other,
 ];
 
 const WITH_A_TOKEN: [&str; 5] = ["update", "update_email_request", "update_email", "delete", "logout"];
@@ -33,7 +33,7 @@ fn everything(gid: &str) -> Value {
     })
 }
 
-async fn without_a_token_no_id_in_the_body_says_who_calls(backend: Backend) {
+async fn ids_in_the_body_never_authenticate(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let ann = app.user("ann").await;
@@ -51,7 +51,7 @@ async fn without_a_token_no_id_in_the_body_says_who_calls(backend: Backend) {
 }
 
 /// SECURITY-CASES: mass assignment (ZITADEL CVE-2026-27946).
-async fn ids_in_the_body_change_nobody_else(backend: Backend) {
+async fn ids_in_the_body_never_change_other_users(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
@@ -68,7 +68,7 @@ async fn ids_in_the_body_change_nobody_else(backend: Backend) {
     app.http.login("other", NEW_PASSWORD).await.assert_unknown_user();
 }
 
-async fn tokens_end_everywhere_within_a_second(backend: Backend) {
+async fn tokens_are_revoked_everywhere_within_a_second(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let split = split(backend, &smtp, &[]).await;
     let gateway = split.replica(Role::Gateway, &[]).await;
@@ -107,7 +107,7 @@ async fn all_ended(doors: &[Http], peers: &mut GrpcClients, tokens: &[String]) {
 }
 
 /// SECURITY-CASES: errors of others (Ory 26.2.5).
-async fn many_refusals_at_once_hold_nothing_of_each_other(backend: Backend) {
+async fn concurrent_errors_do_not_leak_into_each_other(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[("DOORWARD_HASH_QUEUE", "400"), MANY_WRITES]).await;
     let ann = app.user("ann").await;

@@ -8,17 +8,17 @@ use super::account_steps::{
 };
 
 on_both_databases![
-    a_code_is_good_for_its_purpose_alone,
-    a_code_is_good_for_its_user_alone,
-    a_success_ends_the_other_requests,
-    a_new_password_ends_a_change_of_address_that_waits,
-    a_new_address_ends_what_was_mailed_to_the_earlier_one,
+    code_is_valid_for_its_purpose_only,
+    code_is_valid_for_its_user_only,
+    success_invalidates_other_requests,
+    new_password_invalidates_pending_email_change,
+    new_address_invalidates_codes_of_the_old_one,
     codes_end_with_the_account,
-    whoever_claims_an_address_first_gets_nothing_when_its_owner_comes,
-    a_name_and_an_address_that_come_back_bring_nothing_along,
+    unverified_signup_does_not_hijack_an_address,
+    reused_username_and_address_inherit_nothing,
 ];
 
-async fn a_code_is_good_for_its_purpose_alone(backend: Backend) {
+async fn code_is_valid_for_its_purpose_only(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -49,7 +49,7 @@ async fn a_code_is_good_for_its_purpose_alone(backend: Backend) {
     caller.signup(&signup).await.token();
 }
 
-async fn a_code_is_good_for_its_user_alone(backend: Backend) {
+async fn code_is_valid_for_its_user_only(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -70,7 +70,7 @@ async fn a_code_is_good_for_its_user_alone(backend: Backend) {
     caller.signup(&with(&signup, "email", "NEW@example.org")).await.token();
 }
 
-async fn a_success_ends_the_other_requests(backend: Backend) {
+async fn success_invalidates_other_requests(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -85,7 +85,7 @@ async fn a_success_ends_the_other_requests(backend: Backend) {
     assert_eq!(email_of(&app.http, &ann.token).await, "first@example.org");
 }
 
-async fn a_new_password_ends_a_change_of_address_that_waits(backend: Backend) {
+async fn new_password_invalidates_pending_email_change(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -109,7 +109,7 @@ async fn a_new_password_ends_a_change_of_address_that_waits(backend: Backend) {
 }
 
 /// Who still reads the old mailbox has no say any more.
-async fn a_new_address_ends_what_was_mailed_to_the_earlier_one(backend: Backend) {
+async fn new_address_invalidates_codes_of_the_old_one(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -141,7 +141,7 @@ async fn codes_end_with_the_account(backend: Backend) {
 }
 
 /// SECURITY-CASES: pre-hijacking (PocketBase CVE-2024-38351, CVE-2026-44166; Vaultwarden CVE-2026-47164).
-async fn whoever_claims_an_address_first_gets_nothing_when_its_owner_comes(backend: Backend) {
+async fn unverified_signup_does_not_hijack_an_address(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -175,7 +175,7 @@ async fn whoever_claims_an_address_first_gets_nothing_when_its_owner_comes(backe
 }
 
 /// SECURITY-CASES: recycled names (ZITADEL CVE-2026-55670).
-async fn a_name_and_an_address_that_come_back_bring_nothing_along(backend: Backend) {
+async fn reused_username_and_address_inherit_nothing(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };

@@ -15,15 +15,15 @@ use tokio::task::JoinHandle;
 use super::account_steps::{AccountClient, NEW_PASSWORD, count, email_of, newcomer, refused, split, with};
 
 on_both_databases![
-    a_signup_without_auth_has_not_begun,
-    a_signup_without_the_directory_is_completed_by_the_same_call,
-    a_signup_whose_account_is_being_made_when_one_is_killed_is_completed_by_the_same_call,
-    a_signup_that_is_being_finished_when_one_is_killed_is_completed_or_done,
-    a_signup_that_has_begun_is_not_replaced_by_another,
-    an_email_change_without_the_directory_is_completed_by_the_same_call,
-    an_email_change_that_is_cut_off_before_its_end_is_completed_and_tells_the_old_address_once,
-    a_deleted_account_is_forgotten_by_an_auth_that_was_away,
-    a_reset_that_is_cut_off_has_not_happened,
+    signup_without_auth_has_no_effect,
+    signup_without_directory_is_completed_by_repetition,
+    signup_killed_during_account_creation_is_completed_by_repetition,
+    signup_killed_during_completion_is_completed_by_repetition,
+    started_signup_is_not_replaced,
+    email_change_without_directory_is_completed_by_repetition,
+    interrupted_email_change_is_completed_and_notifies_once,
+    auth_deletes_data_of_accounts_deleted_while_it_was_down,
+    interrupted_reset_has_no_effect,
 ];
 
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -106,7 +106,7 @@ fn assert_cut_off(killed: Role, answer: Result<Answer, String>) {
     }
 }
 
-async fn a_signup_without_auth_has_not_begun(backend: Backend) {
+async fn signup_without_auth_has_no_effect(backend: Backend) {
     let mut crashing = CrashFixture::start(backend).await;
     let body = crashing.caller().begin_signup(&newcomer("ann")).await;
     crashing.split.kill(Auth);
@@ -120,7 +120,7 @@ async fn a_signup_without_auth_has_not_begun(backend: Backend) {
     crashing.has_one_account("ann").await;
 }
 
-async fn a_signup_without_the_directory_is_completed_by_the_same_call(backend: Backend) {
+async fn signup_without_directory_is_completed_by_repetition(backend: Backend) {
     let mut crashing = CrashFixture::start(backend).await;
     let body = crashing.caller().begin_signup(&newcomer("ann")).await;
     crashing.split.kill(Directory);
@@ -136,7 +136,7 @@ async fn a_signup_without_the_directory_is_completed_by_the_same_call(backend: B
     refused(&crashing.caller().signup(&body).await);
 }
 
-async fn a_signup_whose_account_is_being_made_when_one_is_killed_is_completed_by_the_same_call(backend: Backend) {
+async fn signup_killed_during_account_creation_is_completed_by_repetition(backend: Backend) {
     for killed in Role::ALL {
         let mut crashing = CrashFixture::start(backend).await;
         let body = crashing.caller().begin_signup(&newcomer("ann")).await;
@@ -156,7 +156,7 @@ async fn a_signup_whose_account_is_being_made_when_one_is_killed_is_completed_by
     }
 }
 
-async fn a_signup_that_is_being_finished_when_one_is_killed_is_completed_or_done(backend: Backend) {
+async fn signup_killed_during_completion_is_completed_by_repetition(backend: Backend) {
     for killed in Role::ALL {
         let mut crashing = CrashFixture::start(backend).await;
         let body = crashing.caller().begin_signup(&newcomer("ann")).await;
@@ -185,7 +185,7 @@ async fn a_signup_that_is_being_finished_when_one_is_killed_is_completed_or_done
 }
 
 /// Or whoever knows the address could leave its owner with an account without a password.
-async fn a_signup_that_has_begun_is_not_replaced_by_another(backend: Backend) {
+async fn started_signup_is_not_replaced(backend: Backend) {
     let crashing = CrashFixture::start(backend).await;
     let body = crashing.caller().begin_signup(&newcomer("ann")).await;
     let held = crashing.hold_directory();
@@ -199,7 +199,7 @@ async fn a_signup_that_has_begun_is_not_replaced_by_another(backend: Backend) {
     assert_eq!(crashing.split.http.login("ann", PASSWORD).await.status, 200);
 }
 
-async fn an_email_change_without_the_directory_is_completed_by_the_same_call(backend: Backend) {
+async fn email_change_without_directory_is_completed_by_repetition(backend: Backend) {
     let mut crashing = CrashFixture::start(backend).await;
     let ann = crashing.split.user("ann").await;
     let body = crashing.caller().begin_email_change(&ann.token, "new@example.org").await;
@@ -214,7 +214,7 @@ async fn an_email_change_without_the_directory_is_completed_by_the_same_call(bac
     refused(&crashing.caller().change_email(&ann.token, &body).await);
 }
 
-async fn an_email_change_that_is_cut_off_before_its_end_is_completed_and_tells_the_old_address_once(backend: Backend) {
+async fn interrupted_email_change_is_completed_and_notifies_once(backend: Backend) {
     for killed in Role::ALL {
         let mut crashing = CrashFixture::start(backend).await;
         let ann = crashing.split.user("ann").await;
@@ -246,7 +246,7 @@ async fn an_email_change_that_is_cut_off_before_its_end_is_completed_and_tells_t
     }
 }
 
-async fn a_deleted_account_is_forgotten_by_an_auth_that_was_away(backend: Backend) {
+async fn auth_deletes_data_of_accounts_deleted_while_it_was_down(backend: Backend) {
     let mut crashing = CrashFixture::start(backend).await;
     let ann = crashing.split.user("ann").await;
     crashing.caller().begin_email_change(&ann.token, "new@example.org").await;
@@ -269,7 +269,7 @@ async fn a_deleted_account_is_forgotten_by_an_auth_that_was_away(backend: Backen
     crashing.split.http.login("ann", PASSWORD).await.assert_unknown_user();
 }
 
-async fn a_reset_that_is_cut_off_has_not_happened(backend: Backend) {
+async fn interrupted_reset_has_no_effect(backend: Backend) {
     for killed in [Auth, Directory] {
         let mut crashing = CrashFixture::start(backend).await;
         let ann = crashing.split.user("ann").await;

@@ -11,16 +11,16 @@ use doorward_tests::{
 use serde_json::json;
 
 on_both_databases![
-    who_deletes_their_account_is_gone_at_once,
-    it_must_be_confirmed,
-    the_owner_of_a_project_stays,
-    memberships_go_and_others_see_it,
-    keys_and_tokens_of_others_live_on,
-    name_and_address_are_free_and_bring_nothing_with_them,
-    codes_that_were_mailed_before_are_worth_nothing,
-    of_two_at_once_one_is_done,
+    deleted_account_is_inaccessible_immediately,
+    deletion_requires_confirmation,
+    project_owner_cannot_be_deleted,
+    memberships_are_deleted_and_members_notified,
+    keys_and_tokens_of_others_are_unaffected,
+    username_and_address_are_reusable_and_inherit_nothing,
+    codes_mailed_before_deletion_are_invalid,
+    one_of_two_concurrent_deletions_succeeds,
     every_gateway_knows_it_within_a_second,
-    the_call_is_for_people,
+    call_requires_an_account,
 ];
 
 const PATH: &str = "/api/account/delete";
@@ -29,7 +29,7 @@ async fn delete(user: &User) {
     assert_eq!(user.call(PATH, &json!({"confirm": true})).await.success(), (json!({}), json!({})));
 }
 
-async fn who_deletes_their_account_is_gone_at_once(backend: Backend) {
+async fn deleted_account_is_inaccessible_immediately(backend: Backend) {
     // Also when the token is due.
     let app = App::with(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "0s")]).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
@@ -49,7 +49,7 @@ async fn who_deletes_their_account_is_gone_at_once(backend: Backend) {
     assert_eq!(texts(&app.installation.databases.auth, left), [ben.gid.as_str()]);
 }
 
-async fn it_must_be_confirmed(backend: Backend) {
+async fn deletion_requires_confirmation(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     for body in [json!({}), json!({"Confirm": true}), json!({"confirmed": true})] {
@@ -63,7 +63,7 @@ async fn it_must_be_confirmed(backend: Backend) {
     delete(&ann).await;
 }
 
-async fn the_owner_of_a_project_stays(backend: Backend) {
+async fn project_owner_cannot_be_deleted(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -79,7 +79,7 @@ async fn the_owner_of_a_project_stays(backend: Backend) {
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
-async fn memberships_go_and_others_see_it(backend: Backend) {
+async fn memberships_are_deleted_and_members_notified(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben, cas) = (app.user("ann").await, app.user("ben").await, app.user("cas").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -101,7 +101,7 @@ async fn memberships_go_and_others_see_it(backend: Backend) {
     }
 }
 
-async fn keys_and_tokens_of_others_live_on(backend: Backend) {
+async fn keys_and_tokens_of_others_are_unaffected(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -116,7 +116,7 @@ async fn keys_and_tokens_of_others_live_on(backend: Backend) {
     }
 }
 
-async fn name_and_address_are_free_and_bring_nothing_with_them(backend: Backend) {
+async fn username_and_address_are_reusable_and_inherit_nothing(backend: Backend) {
     let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -137,7 +137,7 @@ async fn name_and_address_are_free_and_bring_nothing_with_them(backend: Backend)
     assert!(!ann.init().await.text().contains(&new.gid));
 }
 
-async fn codes_that_were_mailed_before_are_worth_nothing(backend: Backend) {
+async fn codes_mailed_before_deletion_are_invalid(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let reset = app.begin_reset("ann", "another battery staple 7").await;
@@ -155,7 +155,7 @@ async fn codes_that_were_mailed_before_are_worth_nothing(backend: Backend) {
     assert_eq!(new.init().await.status, 200);
 }
 
-async fn of_two_at_once_one_is_done(backend: Backend) {
+async fn one_of_two_concurrent_deletions_succeeds(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let body = json!({"confirm": true});
@@ -180,7 +180,7 @@ async fn every_gateway_knows_it_within_a_second(backend: Backend) {
     }
 }
 
-async fn the_call_is_for_people(backend: Backend) {
+async fn call_requires_an_account(backend: Backend) {
     let app = App::start(backend).await;
     assert_for_people_only(&app, PATH, &json!({"confirm": true})).await;
 }

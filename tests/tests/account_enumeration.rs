@@ -6,13 +6,13 @@ use serde_json::json;
 use super::account_steps::{AccountClient, app, count, newcomer, refused, validation_code, with};
 
 on_both_databases![
-    a_signup_request_for_a_known_address_is_answered_like_any_other,
-    the_codes_of_a_known_address_never_work,
-    a_username_is_counted_wherever_it_is_asked_for,
-    an_unknown_name_is_counted_like_a_known_one_in_a_reset,
-    codes_that_are_refused_are_counted_by_address,
-    who_waits_for_questions_may_log_in,
-    a_new_forwarded_address_on_each_question_gets_nobody_through,
+    signup_request_for_a_known_address_is_answered_like_any_other,
+    codes_of_a_known_address_never_work,
+    username_checks_are_counted_in_every_call,
+    resets_of_unknown_usernames_are_counted,
+    wrong_codes_are_counted_by_network,
+    name_lookup_limit_does_not_block_login,
+    forged_forwarded_addresses_do_not_evade_the_limit,
 ];
 
 const FEW: [(&str, &str); 3] =
@@ -22,7 +22,7 @@ const QUESTIONS: usize = 10;
 /// As many codes may be refused.
 const REFUSED_CODES: usize = 40;
 
-async fn a_signup_request_for_a_known_address_is_answered_like_any_other(backend: Backend) {
+async fn signup_request_for_a_known_address_is_answered_like_any_other(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -56,7 +56,7 @@ async fn a_signup_request_for_a_known_address_is_answered_like_any_other(backend
     assert_eq!(told.text.lines().find(is_code), None, "{}", told.text);
 }
 
-async fn the_codes_of_a_known_address_never_work(backend: Backend) {
+async fn codes_of_a_known_address_never_work(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -72,7 +72,7 @@ async fn the_codes_of_a_known_address_never_work(backend: Backend) {
 }
 
 /// A name that is taken is told of; not without end, and not by another door.
-async fn a_username_is_counted_wherever_it_is_asked_for(backend: Backend) {
+async fn username_checks_are_counted_in_every_call(backend: Backend) {
     for path in ["/api/username", "/api/signup_request"] {
         let smtp = SmtpServer::start().await;
         let app = app(backend, &smtp, &FEW).await;
@@ -96,7 +96,7 @@ async fn a_username_is_counted_wherever_it_is_asked_for(backend: Backend) {
     }
 }
 
-async fn an_unknown_name_is_counted_like_a_known_one_in_a_reset(backend: Backend) {
+async fn resets_of_unknown_usernames_are_counted(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &FEW).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -114,7 +114,7 @@ async fn an_unknown_name_is_counted_like_a_known_one_in_a_reset(backend: Backend
     ask("ann").await.success();
 }
 
-async fn codes_that_are_refused_are_counted_by_address(backend: Backend) {
+async fn wrong_codes_are_counted_by_network(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &FEW).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -132,7 +132,7 @@ async fn codes_that_are_refused_are_counted_by_address(backend: Backend) {
     assert_eq!(count(&app.installation.databases.auth, "audit", "action = 'code_refused'"), REFUSED_CODES);
 }
 
-async fn who_waits_for_questions_may_log_in(backend: Backend) {
+async fn name_lookup_limit_does_not_block_login(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &FEW).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -149,7 +149,7 @@ async fn who_waits_for_questions_may_log_in(backend: Backend) {
 }
 
 /// SECURITY-CASES: trusted headers (allauth 65.14, oauth2-proxy CVE-2026-40575).
-async fn a_new_forwarded_address_on_each_question_gets_nobody_through(backend: Backend) {
+async fn forged_forwarded_addresses_do_not_evade_the_limit(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &FEW).await;
     for turn in 0..QUESTIONS + 3 {

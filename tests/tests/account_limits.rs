@@ -6,11 +6,11 @@ use serde_json::json;
 use super::account_steps::{AccountClient, NEW_PASSWORD, app, newcomer, with};
 
 on_both_databases![
-    a_mailbox_gets_only_so_many_mails_for_one_address,
-    a_mailbox_gets_only_so_many_mails_for_any_number_of_addresses,
-    a_stolen_token_helps_to_guess_no_password,
-    a_current_password_that_is_sent_must_be_right_whatever_is_changed,
-    huge_values_are_refused_and_cost_little,
+    mails_to_a_mailbox_are_limited_per_network,
+    mails_to_a_mailbox_are_limited_for_all_networks,
+    stolen_token_does_not_help_guessing_passwords,
+    wrong_current_password_is_always_rejected,
+    huge_values_are_rejected_and_cost_little,
 ];
 
 const FEW: [(&str, &str); 3] =
@@ -18,7 +18,7 @@ const FEW: [(&str, &str); 3] =
 /// To one mailbox, for one address.
 const MAILS: usize = 6;
 
-async fn a_mailbox_gets_only_so_many_mails_for_one_address(backend: Backend) {
+async fn mails_to_a_mailbox_are_limited_per_network(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let proxy = [("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8")];
     let app = app(backend, &smtp, &[&FEW[..], &proxy].concat()).await;
@@ -50,7 +50,7 @@ async fn a_mailbox_gets_only_so_many_mails_for_one_address(backend: Backend) {
 }
 
 /// However many addresses ask: all of them together are bounded, too.
-async fn a_mailbox_gets_only_so_many_mails_for_any_number_of_addresses(backend: Backend) {
+async fn mails_to_a_mailbox_are_limited_for_all_networks(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let proxy = [("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8"), ("DOORWARD_LOGIN_FAILURES", "1")];
     let app = app(backend, &smtp, &[&FEW[1..], &proxy].concat()).await;
@@ -68,7 +68,7 @@ async fn a_mailbox_gets_only_so_many_mails_for_any_number_of_addresses(backend: 
     assert_eq!(sent, 24);
 }
 
-async fn a_stolen_token_helps_to_guess_no_password(backend: Backend) {
+async fn stolen_token_does_not_help_guessing_passwords(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &FEW).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -89,7 +89,7 @@ async fn a_stolen_token_helps_to_guess_no_password(backend: Backend) {
     assert_eq!(ann.init().await.status, 200);
 }
 
-async fn a_current_password_that_is_sent_must_be_right_whatever_is_changed(backend: Backend) {
+async fn wrong_current_password_is_always_rejected(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -111,7 +111,7 @@ async fn a_current_password_that_is_sent_must_be_right_whatever_is_changed(backe
     refused.assert_bad_parameter("Missing parameter", "username");
 }
 
-async fn huge_values_are_refused_and_cost_little(backend: Backend) {
+async fn huge_values_are_rejected_and_cost_little(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };

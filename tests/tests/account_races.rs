@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use super::account_steps::{AccountClient, NEW_PASSWORD, app, count, email_of, newcomer, refused, split, with, wrong};
 
 on_both_databases![
-    of_64_signups_with_one_code_one_succeeds,
-    of_64_resets_with_one_code_one_succeeds,
-    of_64_email_changes_with_one_code_one_succeeds,
-    of_two_email_changes_at_once_one_succeeds,
-    of_several_signups_of_one_address_at_once_one_succeeds,
-    of_two_signups_at_once_with_one_name_one_succeeds,
-    wrong_tries_at_once_are_no_more_than_five,
+    one_of_64_signups_with_one_code_succeeds,
+    one_of_64_resets_with_one_code_succeeds,
+    one_of_64_email_changes_with_one_code_succeeds,
+    one_of_two_concurrent_email_changes_succeeds,
+    one_of_concurrent_signups_of_an_address_succeeds,
+    one_of_two_signups_with_one_username_succeeds,
+    concurrent_wrong_codes_are_limited_to_five,
     two_changes_of_one_password_at_once_leave_one_that_works,
 ];
 
@@ -49,7 +49,7 @@ async fn start(backend: Backend, smtp: &SmtpServer) -> App {
     app(backend, smtp, &[("DOORWARD_HASH_QUEUE", "200")]).await
 }
 
-async fn of_64_signups_with_one_code_one_succeeds(backend: Backend) {
+async fn one_of_64_signups_with_one_code_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -64,7 +64,7 @@ async fn of_64_signups_with_one_code_one_succeeds(backend: Backend) {
     assert_eq!(count(&app.installation.databases.directory, "users", "1 = 1"), 2);
 }
 
-async fn of_64_resets_with_one_code_one_succeeds(backend: Backend) {
+async fn one_of_64_resets_with_one_code_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -78,7 +78,7 @@ async fn of_64_resets_with_one_code_one_succeeds(backend: Backend) {
     }
 }
 
-async fn of_64_email_changes_with_one_code_one_succeeds(backend: Backend) {
+async fn one_of_64_email_changes_with_one_code_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -101,7 +101,7 @@ async fn of_64_email_changes_with_one_code_one_succeeds(backend: Backend) {
 
 /// Everything once more, over two gateways with an auth each.
 #[tokio::test(flavor = "multi_thread")]
-async fn over_two_auths_one_succeeds_too() {
+async fn one_succeeds_over_two_auths() {
     let smtp = SmtpServer::start().await;
     let split: Services = split(Backend::Postgres, &smtp, &[("DOORWARD_HASH_QUEUE", "200")]).await;
     let (_auth, gateway) = split.second_auth_and_gateway().await;
@@ -121,7 +121,7 @@ async fn over_two_auths_one_succeeds_too() {
     assert_eq!(split.ops(Role::Directory).status("/health/ready").await, Some(200));
 }
 
-async fn of_two_email_changes_at_once_one_succeeds(backend: Backend) {
+async fn one_of_two_concurrent_email_changes_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -139,7 +139,7 @@ async fn of_two_email_changes_at_once_one_succeeds(backend: Backend) {
     }
 }
 
-async fn of_several_signups_of_one_address_at_once_one_succeeds(backend: Backend) {
+async fn one_of_concurrent_signups_of_an_address_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -153,7 +153,7 @@ async fn of_several_signups_of_one_address_at_once_one_succeeds(backend: Backend
     assert_eq!(count(&app.installation.databases.auth, "codes", "1 = 1"), 0);
 }
 
-async fn of_two_signups_at_once_with_one_name_one_succeeds(backend: Backend) {
+async fn one_of_two_signups_with_one_username_succeeds(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
@@ -171,7 +171,7 @@ async fn of_two_signups_at_once_with_one_name_one_succeeds(backend: Backend) {
     assert_eq!(count(&app.installation.databases.auth, "credentials", "1 = 1"), 1);
 }
 
-async fn wrong_tries_at_once_are_no_more_than_five(backend: Backend) {
+async fn concurrent_wrong_codes_are_limited_to_five(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = start(backend, &smtp).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };

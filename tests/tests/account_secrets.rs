@@ -12,7 +12,7 @@ use super::account_steps::{
     AccountClient, NEW_PASSWORD, count, mailed, newcomer, refused, validation_code, with, wrong,
 };
 
-on_both_databases![codes_that_wait_are_nowhere_to_be_read, no_secret_is_logged_or_written_down];
+on_both_databases![pending_codes_are_not_stored_in_clear, secrets_are_never_logged_or_audited];
 
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(15);
 
@@ -37,7 +37,7 @@ fn stored(app: &App) -> String {
     }
 }
 
-async fn codes_that_wait_are_nowhere_to_be_read(backend: Backend) {
+async fn pending_codes_are_not_stored_in_clear(backend: Backend) {
     let port = ports::free();
     let app = App::of(mailed(Installation::new(backend), &format!("smtp://localhost:{port}"))).await;
     let ann = app.user("ann").await;
@@ -67,7 +67,7 @@ async fn codes_that_wait_are_nowhere_to_be_read(backend: Backend) {
     }
 }
 
-async fn no_secret_is_logged_or_written_down(backend: Backend) {
+async fn secrets_are_never_logged_or_audited(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let installation = mailed(Installation::new(backend), &smtp.url());
     let app = App::of(installation.with(&[("RUST_LOG", "debug"), ("DOORWARD_LOG", "debug")])).await;

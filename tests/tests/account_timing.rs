@@ -6,7 +6,7 @@ use doorward_tests::{App, Backend, Installation, SmtpServer, on_both_databases};
 
 use super::account_steps::{AccountClient, mailed, newcomer, with};
 
-on_both_databases![the_time_of_a_signup_request_does_not_tell_who_has_an_account];
+on_both_databases![signup_request_time_does_not_reveal_accounts];
 
 const ROUNDS: usize = 200;
 /// On a busy machine it takes longer to see what is there. A difference that is there is seen however long one looks.
@@ -17,7 +17,7 @@ const TOLERANCE: f64 = 0.10;
 /// deviations of 200 each.
 const RANK_TOLERANCE: f64 = 0.10;
 
-async fn the_time_of_a_signup_request_does_not_tell_who_has_an_account(backend: Backend) {
+async fn signup_request_time_does_not_reveal_accounts(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let installation = mailed(Installation::new(backend), &smtp.url());
     let app = App::of(installation.without(&["DOORWARD_ARGON2_MEMORY_KIB", "DOORWARD_ARGON2_PASSES"])).await;

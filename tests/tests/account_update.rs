@@ -10,18 +10,18 @@ use doorward_tests::{
 use serde_json::{Value, json};
 
 on_both_databases![
-    each_field_may_be_changed_alone,
+    fields_can_be_changed_separately,
     several_fields_change_at_once,
-    when_one_is_bad_none_is_changed,
-    there_must_be_something_to_change,
-    a_parameter_of_the_wrong_type_is_named,
+    invalid_field_changes_nothing,
+    empty_update_is_rejected,
+    parameter_of_the_wrong_type_is_named,
     names_are_trimmed_and_without_control_characters,
-    odd_characters_in_names_are_kept,
+    unusual_characters_in_names_are_kept,
     languages_and_time_zones_are_those_of_the_lists,
     fields_of_the_server_in_a_body_are_ignored,
     others_see_the_change_and_never_the_address,
-    the_call_is_for_people,
-    who_is_deactivated_changes_nothing,
+    call_requires_an_account,
+    deactivated_user_cannot_update,
 ];
 
 const PATH: &str = "/api/account/update";
@@ -42,7 +42,7 @@ async fn assert_updated(ann: &User, answer: &Answer, expected: Value) {
     assert_eq!(data["cc.users"], answer.json()["data"]["cc.users"]);
 }
 
-async fn each_field_may_be_changed_alone(backend: Backend) {
+async fn fields_can_be_changed_separately(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let steps = [
@@ -79,7 +79,7 @@ async fn several_fields_change_at_once(backend: Backend) {
     assert_eq!(app.http.login("anna", password).await.status, 200);
 }
 
-async fn when_one_is_bad_none_is_changed(backend: Backend) {
+async fn invalid_field_changes_nothing(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, _ben) = (app.user("ann").await, app.user("ben").await);
     let before = ann.init().await.success().1["cc.users"].clone();
@@ -123,7 +123,7 @@ async fn when_one_is_bad_none_is_changed(backend: Backend) {
     }
 }
 
-async fn there_must_be_something_to_change(backend: Backend) {
+async fn empty_update_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     for body in [json!({}), json!({"email": "x@example.org"}), json!({"current_password": "x"}), json!({"Name": "x"})] {
@@ -132,7 +132,7 @@ async fn there_must_be_something_to_change(backend: Backend) {
     assert_wants_an_object(|| app.http.post(PATH).bearer(&ann.token)).await;
 }
 
-async fn a_parameter_of_the_wrong_type_is_named(backend: Backend) {
+async fn parameter_of_the_wrong_type_is_named(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let names = ["username", "password", "name", "language", "timezone"];
@@ -164,7 +164,7 @@ async fn names_are_trimmed_and_without_control_characters(backend: Backend) {
     }
 }
 
-async fn odd_characters_in_names_are_kept(backend: Backend) {
+async fn unusual_characters_in_names_are_kept(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let odd = [
@@ -225,12 +225,12 @@ async fn others_see_the_change_and_never_the_address(backend: Backend) {
     assert_eq!(data["cc.users"][&ann.gid], expected);
 }
 
-async fn the_call_is_for_people(backend: Backend) {
+async fn call_requires_an_account(backend: Backend) {
     let app = App::start(backend).await;
     assert_for_people_only(&app, PATH, &json!({"name": "Root"})).await;
 }
 
-async fn who_is_deactivated_changes_nothing(backend: Backend) {
+async fn deactivated_user_cannot_update(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     app.installation.change_user("deactivate", "ann").await;

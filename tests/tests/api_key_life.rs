@@ -17,19 +17,19 @@ use serde_json::{Value, json};
 use super::{api_keys::UNKNOWN_GID, grpc};
 
 on_both_databases![
-    deactivation_stops_key_and_tokens_and_the_tokens_stay_dead,
-    each_deactivation_ends_the_tokens_of_before_also_several_in_a_second,
-    a_new_key_works_at_once_and_the_old_one_no_more,
-    of_many_new_keys_at_once_one_is_left,
-    a_deleted_api_user_is_gone_from_everywhere,
-    an_api_user_starts_as_everybody_does_and_is_seen_by_the_members,
-    an_api_user_logs_in_by_its_key_alone_and_may_only_log_out,
-    an_api_user_stays_in_its_own_project,
-    the_command_line_creates_api_users_beside_a_running_server,
+    deactivation_invalidates_key_and_tokens_permanently,
+    repeated_deactivations_in_one_second_revoke_earlier_tokens,
+    rotated_key_replaces_the_old_one_immediately,
+    concurrent_rotations_leave_one_key,
+    deleted_api_user_is_removed_everywhere,
+    api_user_inits_and_is_visible_to_members,
+    api_user_logs_in_only_with_its_key,
+    api_user_stays_in_its_own_project,
+    command_line_creates_api_users_next_to_a_server,
     every_change_is_a_row_of_the_feed,
-    an_api_user_made_while_auth_was_dead_gets_one_key_later,
-    auth_acts_on_what_happened_to_api_users_while_it_was_dead,
-    keys_are_nowhere_in_clear,
+    api_user_created_without_auth_gets_its_key_later,
+    auth_applies_api_user_changes_after_a_restart,
+    keys_are_not_stored_in_clear,
 ];
 
 /// Until auth has heard of what the directory was told.
@@ -47,7 +47,7 @@ fn user(robot: &ApiUser) -> Value {
     json!({"user": robot.gid})
 }
 
-async fn deactivation_stops_key_and_tokens_and_the_tokens_stay_dead(backend: Backend) {
+async fn deactivation_invalidates_key_and_tokens_permanently(backend: Backend) {
     let (app, ann, project, robot) = scene(backend).await;
     let other = ann.create_api_user(&project, "Other").await;
     let token = robot.auth().await.token();
@@ -74,7 +74,7 @@ async fn deactivation_stops_key_and_tokens_and_the_tokens_stay_dead(backend: Bac
 }
 
 /// A token's times have whole seconds, and what happens in one of them still has an order.
-async fn each_deactivation_ends_the_tokens_of_before_also_several_in_a_second(backend: Backend) {
+async fn repeated_deactivations_in_one_second_revoke_earlier_tokens(backend: Backend) {
     let (app, ann, project, robot) = scene(backend).await;
     for _ in 1..=4 {
         let token = robot.auth().await.token();
@@ -85,7 +85,7 @@ async fn each_deactivation_ends_the_tokens_of_before_also_several_in_a_second(ba
     }
 }
 
-async fn a_new_key_works_at_once_and_the_old_one_no_more(backend: Backend) {
+async fn rotated_key_replaces_the_old_one_immediately(backend: Backend) {
     let (app, ann, project, robot) = scene(backend).await;
     let mut key = robot.key.clone();
     for _ in 1..=3 {
@@ -109,7 +109,7 @@ async fn a_new_key_works_at_once_and_the_old_one_no_more(backend: Backend) {
     assert_eq!(app.http.auth(&project, &new).await.status, 200);
 }
 
-async fn of_many_new_keys_at_once_one_is_left(backend: Backend) {
+async fn concurrent_rotations_leave_one_key(backend: Backend) {
     let (app, ann, project, robot) = scene(backend).await;
     let body = user(&robot);
     let rotated = join_all((0..8).map(|_| ann.api_keys(&project, "rotate", &body))).await;
@@ -126,7 +126,7 @@ async fn of_many_new_keys_at_once_one_is_left(backend: Backend) {
     robot.auth().await.assert_unknown_user();
 }
 
-async fn a_deleted_api_user_is_gone_from_everywhere(backend: Backend) {
+async fn deleted_api_user_is_removed_everywhere(backend: Backend) {
     let (app, ann, project, robot) = scene(backend).await;
     let token = robot.auth().await.token();
     assert!(ann.init().await.text().contains(&robot.gid));
@@ -156,7 +156,7 @@ async fn a_deleted_api_user_is_gone_from_everywhere(backend: Backend) {
     robot.auth().await.assert_unknown_user();
 }
 
-async fn an_api_user_starts_as_everybody_does_and_is_seen_by_the_members(backend: Backend) {
+async fn api_user_inits_and_is_visible_to_members(backend: Backend) {
     let (app, ann, project, robot) = scene(backend).await;
     let ben = app.user("ben").await;
     app.installation.add_member(&project, "ben").await;
@@ -205,7 +205,7 @@ async fn an_api_user_starts_as_everybody_does_and_is_seen_by_the_members(backend
     assert_eq!((&robots[0]["roles"], &robots[0]["status"]), (&json!(["api"]), &json!("active")));
 }
 
-async fn an_api_user_logs_in_by_its_key_alone_and_may_only_log_out(backend: Backend) {
+async fn api_user_logs_in_only_with_its_key(backend: Backend) {
     let (app, _, project, robot) = scene(backend).await;
     for username in [robot.gid.as_str(), "Robot", "robot", "", "null", &robot.key] {
         for password in [robot.key.as_str(), "", "null", PASSWORD] {
@@ -229,7 +229,7 @@ async fn an_api_user_logs_in_by_its_key_alone_and_may_only_log_out(backend: Back
     assert_eq!(app.http.init(&robot.auth().await.token()).await.status, 200);
 }
 
-async fn an_api_user_stays_in_its_own_project(backend: Backend) {
+async fn api_user_stays_in_its_own_project(backend: Backend) {
     let (app, _, _, robot) = scene(backend).await;
     let other = app.installation.create_project("ann", "Atlas").await;
     let cli = async |words: &[&str]| app.installation.cli(words, "").await;
@@ -243,7 +243,7 @@ async fn an_api_user_stays_in_its_own_project(backend: Backend) {
     assert_eq!(cli(&["project", "list"]).await.succeeded().items().len(), 2);
 }
 
-async fn the_command_line_creates_api_users_beside_a_running_server(backend: Backend) {
+async fn command_line_creates_api_users_next_to_a_server(backend: Backend) {
     let installation = Installation::new(backend);
     installation.cli(&["migrate"], "").await.succeeded();
     installation.create_user("ann").await;
@@ -314,7 +314,7 @@ async fn every_change_is_a_row_of_the_feed(backend: Backend) {
     assert_eq!(told, expected.concat());
 }
 
-async fn an_api_user_made_while_auth_was_dead_gets_one_key_later(backend: Backend) {
+async fn api_user_created_without_auth_gets_its_key_later(backend: Backend) {
     let mut split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
@@ -341,7 +341,7 @@ async fn works_again(http: &Http, token: &str) {
     eventually("an init", Duration::from_secs(5), async || (http.init(token).await.status == 200).then_some(())).await;
 }
 
-async fn auth_acts_on_what_happened_to_api_users_while_it_was_dead(backend: Backend) {
+async fn auth_applies_api_user_changes_after_a_restart(backend: Backend) {
     let mut split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
@@ -370,7 +370,7 @@ async fn auth_acts_on_what_happened_to_api_users_while_it_was_dead(backend: Back
     assert_eq!(texts(&split.installation.databases.auth, keys), expected);
 }
 
-async fn keys_are_nowhere_in_clear(backend: Backend) {
+async fn keys_are_not_stored_in_clear(backend: Backend) {
     let app = App::with(backend, &[("RUST_LOG", "debug")]).await;
     let ann = app.user("ann").await;
     let (project, other) = (

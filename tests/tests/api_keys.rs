@@ -10,13 +10,13 @@ use serde_json::{Value, json};
 
 on_both_databases![
     each_call_answers_the_api_user_as_its_owner_sees_it,
-    a_key_is_in_base58check_and_the_same_each_time,
-    a_name_is_trimmed_and_must_be_one,
-    the_first_bad_parameter_is_reported,
-    only_the_owner_of_an_active_project_may_whether_or_not_there_is_one,
+    api_key_is_base58check_and_stable,
+    name_is_trimmed_and_required,
+    first_bad_parameter_is_reported,
+    calls_require_the_owner_of_an_active_project,
     only_api_users_of_this_very_project_are_managed,
     fields_of_the_server_in_a_body_are_ignored,
-    every_call_with_a_token_refuses_to_do_without_whatever_ids_it_is_given,
+    every_authenticated_call_rejects_missing_tokens,
 ];
 
 pub(crate) const UNKNOWN_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
@@ -98,7 +98,7 @@ async fn each_call_answers_the_api_user_as_its_owner_sees_it(backend: Backend) {
     assert_answer(&scene.call("delete", &body).await, json!({}), json!({}));
 }
 
-async fn a_key_is_in_base58check_and_the_same_each_time(backend: Backend) {
+async fn api_key_is_base58check_and_stable(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let other = scene.ann.create_api_user(&scene.project, "Robot").await;
     for key in [&scene.robot.key, &other.key] {
@@ -117,7 +117,7 @@ async fn a_key_is_in_base58check_and_the_same_each_time(backend: Backend) {
     }
 }
 
-async fn a_name_is_trimmed_and_must_be_one(backend: Backend) {
+async fn name_is_trimmed_and_required(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let longest = "\u{e9}".repeat(200);
     let bodies =
@@ -147,7 +147,7 @@ async fn a_name_is_trimmed_and_must_be_one(backend: Backend) {
     assert_same(&scene.picture().await, &before);
 }
 
-async fn the_first_bad_parameter_is_reported(backend: Backend) {
+async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let before = scene.picture().await;
     let missing = |call: &str, body: Value, name: &'static str| (call.to_owned(), body, "Missing parameter", name);
@@ -189,7 +189,7 @@ async fn the_first_bad_parameter_is_reported(backend: Backend) {
     assert_same(&scene.picture().await, &before);
 }
 
-async fn only_the_owner_of_an_active_project_may_whether_or_not_there_is_one(backend: Backend) {
+async fn calls_require_the_owner_of_an_active_project(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let (app, project) = (&scene.app, &scene.project);
     let stranger = app.user("cas").await;
@@ -307,7 +307,7 @@ pub(crate) fn authorised_paths() -> Vec<String> {
     [all, paths(in_project, "/api/p/{project}")].concat()
 }
 
-async fn every_call_with_a_token_refuses_to_do_without_whatever_ids_it_is_given(backend: Backend) {
+async fn every_authenticated_call_rejects_missing_tokens(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let paths = authorised_paths();
     assert!(paths.contains(&"/api/p/{project}/apikeys/rotate".to_owned()) && paths.len() >= 10, "{paths:?}");

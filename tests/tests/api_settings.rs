@@ -9,9 +9,9 @@ use doorward_tests::{
 use serde_json::{Value, json};
 
 on_both_databases![
-    a_new_project_has_the_languages_of_the_setting,
+    new_project_has_the_languages_of_the_setting,
     clients_see_the_api_version_of_the_setting,
-    a_newer_api_version_is_announced_in_the_feed,
+    newer_api_version_is_announced_in_the_feed,
 ];
 
 async fn languages(user: &User, project: &str) -> Value {
@@ -19,7 +19,7 @@ async fn languages(user: &User, project: &str) -> Value {
     data["cc.projects"][project]["options"]["languages"].clone()
 }
 
-async fn a_new_project_has_the_languages_of_the_setting(backend: Backend) {
+async fn new_project_has_the_languages_of_the_setting(backend: Backend) {
     for (setting, expected) in [
         (None, json!(["en", "nl"])),
         (Some("nl-be"), json!(["nl-be"])),
@@ -80,7 +80,7 @@ async fn clients_see_the_api_version_of_the_setting(backend: Backend) {
     assert!(release.contains(document["info"]["version"].as_str().expect("a release")), "{release}");
 }
 
-async fn a_newer_api_version_is_announced_in_the_feed(backend: Backend) {
+async fn newer_api_version_is_announced_in_the_feed(backend: Backend) {
     let mut app = App::with(backend, &[("DOORWARD_API_VERSION", "2030.01.001")]).await;
     let ann = app.user("ann").await;
     let since = ann.init().await.success().0["cc.cursor"].clone();

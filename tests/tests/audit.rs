@@ -11,12 +11,12 @@ use doorward_tests::{
 use serde_json::{Value, json};
 
 on_both_databases![
-    every_action_says_who_by_whom_from_where_and_in_which_request,
-    a_wait_of_an_address_is_told_once,
-    the_trail_holds_no_secrets,
-    the_trail_is_filtered_by_user_action_and_time,
-    follow_prints_what_comes_and_nothing_twice,
-    a_request_id_from_outside_is_a_field_of_its_own,
+    audit_records_are_complete,
+    network_wait_is_audited_once,
+    audit_trail_has_no_secrets,
+    trail_is_filtered_by_user_action_and_time,
+    follow_prints_each_record_once,
+    request_id_from_outside_is_a_field_of_its_own,
 ];
 
 const WRONG: &str = "a wrong password";
@@ -90,7 +90,7 @@ fn lines(records: &[Value], names: &[(&str, &str)]) -> Vec<String> {
     records.iter().map(line).collect()
 }
 
-async fn a_request_id_from_outside_is_a_field_of_its_own(backend: Backend) {
+async fn request_id_from_outside_is_a_field_of_its_own(backend: Backend) {
     let app = App::start(backend).await;
     app.installation.create_user("ann").await;
     let login = json!({"username": "ann", "password": PASSWORD});
@@ -117,7 +117,7 @@ async fn a_request_id_from_outside_is_a_field_of_its_own(backend: Backend) {
     assert_eq!(ids.len(), records.len());
 }
 
-async fn every_action_says_who_by_whom_from_where_and_in_which_request(backend: Backend) {
+async fn audit_records_are_complete(backend: Backend) {
     let app = App::with(backend, &[PROXY, ("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "10m")]).await;
     let (ann, ben) = (app.installation.create_user("ann").await, app.installation.create_user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -186,7 +186,7 @@ async fn every_action_says_who_by_whom_from_where_and_in_which_request(backend: 
     assert_same(&json!(lines(&trail(&app, &[]).await, &names)), &json!(expected));
 }
 
-async fn a_wait_of_an_address_is_told_once(backend: Backend) {
+async fn network_wait_is_audited_once(backend: Backend) {
     let app = App::with(backend, &[PROXY, ("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "10m")]).await;
     app.installation.create_user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -205,7 +205,7 @@ async fn a_wait_of_an_address_is_told_once(backend: Backend) {
     assert_same(&json!(told), &json!(expected));
 }
 
-async fn the_trail_holds_no_secrets(backend: Backend) {
+async fn audit_trail_has_no_secrets(backend: Backend) {
     let app = App::with(backend, &[("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "10m")]).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -244,7 +244,7 @@ async fn the_trail_holds_no_secrets(backend: Backend) {
     }
 }
 
-async fn the_trail_is_filtered_by_user_action_and_time(backend: Backend) {
+async fn trail_is_filtered_by_user_action_and_time(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ben", "Herbarium").await;
@@ -298,7 +298,7 @@ async fn the_trail_is_filtered_by_user_action_and_time(backend: Backend) {
     }
 }
 
-async fn follow_prints_what_comes_and_nothing_twice(backend: Backend) {
+async fn follow_prints_each_record_once(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let mut follower = app.installation.spawn(&["audit", "--user", "ann", "--follow"], &[]);

@@ -24,12 +24,12 @@ use tonic::Code;
 use super::grpc::{GrpcClients, code, trusted};
 
 on_both_databases![
-    each_call_answers_the_user_and_inits_show_it,
-    what_is_no_picture_is_refused_and_nothing_changes,
-    what_is_no_form_is_refused,
-    ten_million_bytes_are_taken_and_one_more_is_not,
-    pictures_are_for_people_with_a_token,
-    an_upload_that_stops_half_way_leaves_nothing,
+    avatar_calls_return_the_user,
+    invalid_picture_is_rejected,
+    invalid_form_is_rejected,
+    files_are_limited_to_ten_million_bytes,
+    avatar_calls_require_an_account,
+    upload_that_stops_half_way_leaves_nothing,
     other_services_set_pictures_by_the_contract,
 ];
 
@@ -86,7 +86,7 @@ fn files(app: &App) -> Vec<String> {
     listed.map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned()).collect()
 }
 
-async fn each_call_answers_the_user_and_inits_show_it(backend: Backend) {
+async fn avatar_calls_return_the_user(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -126,7 +126,7 @@ async fn each_call_answers_the_user_and_inits_show_it(backend: Backend) {
     }
 }
 
-async fn what_is_no_picture_is_refused_and_nothing_changes(backend: Backend) {
+async fn invalid_picture_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let name = uploaded(&ann, &png()).await;
@@ -147,7 +147,7 @@ async fn what_is_no_picture_is_refused_and_nothing_changes(backend: Backend) {
     assert_eq!(files(&app), [name]);
 }
 
-async fn what_is_no_form_is_refused(backend: Backend) {
+async fn invalid_form_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let call = |media_type: &str, body: Vec<u8>| {
@@ -192,7 +192,7 @@ async fn what_is_no_form_is_refused(backend: Backend) {
     }
 }
 
-async fn ten_million_bytes_are_taken_and_one_more_is_not(backend: Backend) {
+async fn files_are_limited_to_ten_million_bytes(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let mut bytes = png();
@@ -211,7 +211,7 @@ async fn ten_million_bytes_are_taken_and_one_more_is_not(backend: Backend) {
     assert_eq!(files(&app), [name]);
 }
 
-async fn pictures_are_for_people_with_a_token(backend: Backend) {
+async fn avatar_calls_require_an_account(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -233,7 +233,7 @@ async fn pictures_are_for_people_with_a_token(backend: Backend) {
     assert!(files(&app).is_empty());
 }
 
-async fn an_upload_that_stops_half_way_leaves_nothing(backend: Backend) {
+async fn upload_that_stops_half_way_leaves_nothing(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let whole = form(&[("upload_file", &picture(ImageFormat::Png, 2000, 2000))]);

@@ -4,15 +4,15 @@ use doorward_tests::{App, Backend, PASSWORD, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases![
-    the_first_missing_parameter_is_named,
-    a_parameter_of_the_wrong_type_is_named,
-    a_body_that_is_no_object_is_refused_with_a_reason,
+    first_missing_parameter_is_named,
+    parameter_of_the_wrong_type_is_named,
+    body_that_is_no_object_is_rejected_with_a_reason,
     members_that_the_call_does_not_know_are_ignored,
-    a_body_of_another_content_type_is_refused,
-    a_body_above_one_mebibyte_is_refused,
+    body_of_another_content_type_is_rejected,
+    body_above_one_mebibyte_is_rejected,
 ];
 
-async fn the_first_missing_parameter_is_named(backend: Backend) {
+async fn first_missing_parameter_is_named(backend: Backend) {
     let app = App::start(backend).await;
     let cases = [
         (json!({}), "username"),
@@ -27,7 +27,7 @@ async fn the_first_missing_parameter_is_named(backend: Backend) {
     }
 }
 
-async fn a_parameter_of_the_wrong_type_is_named(backend: Backend) {
+async fn parameter_of_the_wrong_type_is_named(backend: Backend) {
     let app = App::start(backend).await;
     let wrong: [Value; 8] =
         [json!(null), json!(1), json!(1.5), json!(true), json!([]), json!(["ann"]), json!({}), json!({"$ne": null})];
@@ -44,7 +44,7 @@ async fn a_parameter_of_the_wrong_type_is_named(backend: Backend) {
     }
 }
 
-async fn a_body_that_is_no_object_is_refused_with_a_reason(backend: Backend) {
+async fn body_that_is_no_object_is_rejected_with_a_reason(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     let nested = "{\"username\":".repeat(50_000);
@@ -100,7 +100,7 @@ async fn members_that_the_call_does_not_know_are_ignored(backend: Backend) {
     assert!(result.get("project").is_none());
 }
 
-async fn a_body_of_another_content_type_is_refused(backend: Backend) {
+async fn body_of_another_content_type_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     let body = json!({"username": "ann", "password": PASSWORD}).to_string();
@@ -123,7 +123,7 @@ async fn a_body_of_another_content_type_is_refused(backend: Backend) {
     }
 }
 
-async fn a_body_above_one_mebibyte_is_refused(backend: Backend) {
+async fn body_above_one_mebibyte_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     let padded = |bytes: usize| {

@@ -5,16 +5,16 @@ use http::Method;
 use serde_json::json;
 
 on_both_databases![
-    a_configured_origin_may_call_and_read_the_token,
+    configured_origin_may_call_and_read_the_token,
     by_default_no_other_origin_may_call,
-    a_page_can_send_the_headers_of_tracing_libraries,
-    a_preflight_that_is_refused_is_400_in_the_envelope,
+    page_can_send_the_headers_of_tracing_libraries,
+    preflight_that_is_rejected_is_400_in_the_envelope,
 ];
 
 const OURS: &str = "https://app.example.org";
 const SECOND: &str = "http://localhost:3000";
 
-async fn a_configured_origin_may_call_and_read_the_token(backend: Backend) {
+async fn configured_origin_may_call_and_read_the_token(backend: Backend) {
     let app = App::with(backend, &[("DOORWARD_CORS_ORIGINS", &format!("{OURS},{SECOND}"))]).await;
     app.user("ann").await;
     for origin in [OURS, SECOND] {
@@ -50,7 +50,7 @@ async fn by_default_no_other_origin_may_call(backend: Backend) {
     nothing_is_allowed(&app.http, OURS).await;
 }
 
-async fn a_page_can_send_the_headers_of_tracing_libraries(backend: Backend) {
+async fn page_can_send_the_headers_of_tracing_libraries(backend: Backend) {
     let app = App::with(backend, &[("DOORWARD_CORS_ORIGINS", OURS)]).await;
     let allowed = [
         "authorization",
@@ -75,7 +75,7 @@ async fn a_page_can_send_the_headers_of_tracing_libraries(backend: Backend) {
     }
 }
 
-async fn a_preflight_that_is_refused_is_400_in_the_envelope(backend: Backend) {
+async fn preflight_that_is_rejected_is_400_in_the_envelope(backend: Backend) {
     let app = App::with(backend, &[("DOORWARD_CORS_ORIGINS", OURS)]).await;
     let cases = [
         ("https://evil.example.org", "POST", "content-type"),

@@ -17,10 +17,10 @@ use tokio::task::JoinHandle;
 use super::grpc::is_revoked;
 
 on_both_databases![
-    what_was_acknowledged_survives_a_kill,
-    a_commit_is_kept_when_every_service_is_killed,
-    under_load_a_killed_auth_is_503_and_comes_back,
-    under_load_a_killed_directory_is_503_and_comes_back,
+    acknowledged_writes_survive_a_kill,
+    commit_is_kept_when_every_service_is_killed,
+    killed_auth_is_503_under_load_and_recovers,
+    killed_directory_is_503_under_load_and_recovers,
     a_login_that_is_being_hashed_when_auth_is_killed_is_503,
 ];
 
@@ -29,7 +29,7 @@ const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 /// A lost connection is answered at once; a deadline would take ten seconds.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-async fn what_was_acknowledged_survives_a_kill(backend: Backend) {
+async fn acknowledged_writes_survive_a_kill(backend: Backend) {
     let auth = ports::free_address();
     let settings = [("DOORWARD_AUTH_LISTEN", auth.as_str()), ("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN)];
     let mut app = App::with(backend, &settings).await;
@@ -53,7 +53,7 @@ async fn what_was_acknowledged_survives_a_kill(backend: Backend) {
     eventually("a revocation", RECOVERY_TIMEOUT, async || is_revoked(&auth, &ben.token()).await.then_some(())).await;
 }
 
-async fn a_commit_is_kept_when_every_service_is_killed(backend: Backend) {
+async fn commit_is_kept_when_every_service_is_killed(backend: Backend) {
     let mut split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     for role in Role::ALL {
@@ -63,11 +63,11 @@ async fn a_commit_is_kept_when_every_service_is_killed(backend: Backend) {
     assert_eq!(split.http.login("ann", PASSWORD).await.status, 200);
 }
 
-async fn under_load_a_killed_auth_is_503_and_comes_back(backend: Backend) {
+async fn killed_auth_is_503_under_load_and_recovers(backend: Backend) {
     a_peer_is_killed_under_load(backend, Auth).await;
 }
 
-async fn under_load_a_killed_directory_is_503_and_comes_back(backend: Backend) {
+async fn killed_directory_is_503_under_load_and_recovers(backend: Backend) {
     a_peer_is_killed_under_load(backend, Directory).await;
 }
 
@@ -123,7 +123,7 @@ async fn a_login_that_is_being_hashed_when_auth_is_killed_is_503(backend: Backen
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_query_that_is_running_when_directory_is_killed_is_503() {
+async fn query_that_is_running_when_directory_is_killed_is_503() {
     let mut split = Services::start(Backend::Postgres).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();

@@ -37,7 +37,7 @@ async fn printed_curl(process: &mut Process) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_demo_prints_a_curl_that_logs_in() {
+async fn demo_prints_a_curl_that_logs_in() {
     let installation = installation();
     for start in ["first", "second"] {
         let (mut process, http, ops) = demo(&installation);
@@ -62,7 +62,7 @@ async fn the_demo_prints_a_curl_that_logs_in() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_demo_on_the_same_directory_is_refused() {
+async fn second_demo_on_the_same_directory_is_rejected() {
     let installation = installation();
     let (mut first, http, ops) = demo(&installation);
     wait_until_ready(&mut first, &ops).await;

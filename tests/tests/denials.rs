@@ -15,14 +15,11 @@ use super::{
     service_tokens,
 };
 
-on_both_databases![
-    refused_authorizations_are_counted_and_logged,
-    calls_denied_to_service_tokens_are_counted_and_logged
-];
+on_both_databases![denied_authorizations_are_counted_and_logged, calls_denied_to_service_tokens_are_counted_and_logged];
 
 const COUNTER: &str = "doorward_authorization_denied_total";
 
-async fn refused_authorizations_are_counted_and_logged(backend: Backend) {
+async fn denied_authorizations_are_counted_and_logged(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -53,7 +50,7 @@ async fn refused_authorizations_are_counted_and_logged(backend: Backend) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_gateway_counts_denials_from_other_processes() {
+async fn gateway_counts_denials_from_other_processes() {
     let split = Services::start(Backend::Sqlite).await;
     let ann = split.user("ann").await;
     ann.call("/sync/get", &json!({"project": super::api_keys::UNKNOWN_GID})).await.assert_forbidden();

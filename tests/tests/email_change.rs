@@ -11,25 +11,25 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 on_both_databases![
-    the_new_address_is_proved_and_the_old_one_told,
-    both_are_written_to_in_the_language_of_the_user,
+    new_address_is_verified_and_old_one_notified,
+    both_mails_use_the_users_language,
     passwords_are_reset_by_the_new_address_and_not_by_the_old_one,
-    what_was_mailed_to_the_old_address_is_worth_nothing_afterwards,
-    both_steps_want_their_parameters_in_order,
-    what_is_no_address_is_refused,
-    the_second_step_must_say_what_the_first_did,
-    a_code_is_for_who_asked_alone,
-    the_fifth_wrong_try_is_the_last_and_the_fourth_is_not,
-    a_code_is_good_once,
-    of_two_requests_one_counts,
-    who_has_no_address_gets_one,
-    the_calls_are_for_people,
+    codes_to_the_old_address_become_invalid,
+    both_steps_report_missing_parameters_in_order,
+    malformed_address_is_rejected,
+    second_step_must_repeat_the_first,
+    code_is_valid_for_the_requester_only,
+    fifth_wrong_attempt_is_the_last,
+    code_works_once,
+    each_request_has_its_own_codes,
+    user_without_address_can_set_one,
+    calls_require_an_account,
 ];
 
 const REQUEST: &str = "/api/account/update_email_request";
 const UPDATE: &str = "/api/account/update_email";
 
-async fn the_new_address_is_proved_and_the_old_one_told(backend: Backend) {
+async fn new_address_is_verified_and_old_one_notified(backend: Backend) {
     let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -76,7 +76,7 @@ async fn the_new_address_is_proved_and_the_old_one_told(backend: Backend) {
     assert_eq!(app.smtp.mails().len(), 2);
 }
 
-async fn both_are_written_to_in_the_language_of_the_user(backend: Backend) {
+async fn both_mails_use_the_users_language(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let mut old = "ann@example.org".to_owned();
@@ -126,7 +126,7 @@ async fn passwords_are_reset_by_the_new_address_and_not_by_the_old_one(backend: 
 }
 
 /// Whoever still reads the old mailbox.
-async fn what_was_mailed_to_the_old_address_is_worth_nothing_afterwards(backend: Backend) {
+async fn codes_to_the_old_address_become_invalid(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     for name in ["ann", "ann@example.org"] {
@@ -144,7 +144,7 @@ async fn what_was_mailed_to_the_old_address_is_worth_nothing_afterwards(backend:
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
-async fn both_steps_want_their_parameters_in_order(backend: Backend) {
+async fn both_steps_report_missing_parameters_in_order(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     assert_requires_strings(|| app.http.post(REQUEST).bearer(&ann.token), &["email"]).await;
@@ -152,7 +152,7 @@ async fn both_steps_want_their_parameters_in_order(backend: Backend) {
     assert_requires_strings(|| app.http.post(UPDATE).bearer(&ann.token), &second).await;
 }
 
-async fn what_is_no_address_is_refused(backend: Backend) {
+async fn malformed_address_is_rejected(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let long = format!("{}@example.org", "x".repeat(300));
@@ -170,7 +170,7 @@ async fn what_is_no_address_is_refused(backend: Backend) {
     }
 }
 
-async fn the_second_step_must_say_what_the_first_did(backend: Backend) {
+async fn second_step_must_repeat_the_first(backend: Backend) {
     let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let other = app.begin_email_change(&ben, "ben@new.example").await;
@@ -201,7 +201,7 @@ async fn the_second_step_must_say_what_the_first_did(backend: Backend) {
     assert_eq!(app.smtp.count_to("ann@example.org"), 1);
 }
 
-async fn a_code_is_for_who_asked_alone(backend: Backend) {
+async fn code_is_valid_for_the_requester_only(backend: Backend) {
     let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let body = app.begin_email_change(&ann, "ann@new.example").await;
@@ -214,7 +214,7 @@ async fn a_code_is_for_who_asked_alone(backend: Backend) {
     ben.call(UPDATE, &of_ben).await.success();
 }
 
-async fn the_fifth_wrong_try_is_the_last_and_the_fourth_is_not(backend: Backend) {
+async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     for tries in [5, 4] {
@@ -231,7 +231,7 @@ async fn the_fifth_wrong_try_is_the_last_and_the_fourth_is_not(backend: Backend)
     }
 }
 
-async fn a_code_is_good_once(backend: Backend) {
+async fn code_works_once(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let body = app.begin_email_change(&ann, "ann@new.example").await;
@@ -244,7 +244,7 @@ async fn a_code_is_good_once(backend: Backend) {
     assert_eq!(app.smtp.count_to("ann@example.org"), 1);
 }
 
-async fn of_two_requests_one_counts(backend: Backend) {
+async fn each_request_has_its_own_codes(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let first = app.begin_email_change(&ann, "ann@new.example").await;
@@ -256,7 +256,7 @@ async fn of_two_requests_one_counts(backend: Backend) {
     ann.call(UPDATE, &second).await.assert_code_refused();
 }
 
-async fn who_has_no_address_gets_one(backend: Backend) {
+async fn user_without_address_can_set_one(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.installation.cli(&["user", "create", "--username", "mute", "--password-stdin"], PASSWORD).await.succeeded();
     let token = app.http.login("mute", PASSWORD).await.token();
@@ -272,14 +272,14 @@ async fn who_has_no_address_gets_one(backend: Backend) {
     assert_eq!(app.smtp.mails().len(), 2);
 }
 
-async fn the_calls_are_for_people(backend: Backend) {
+async fn calls_require_an_account(backend: Backend) {
     let app = MailApp::start(backend).await;
     assert_for_people_only(&app, REQUEST, &json!({"email": "root@new.example"})).await;
     assert_eq!(app.smtp.mails().len(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_second_call_is_for_people_too() {
+async fn second_call_requires_an_account() {
     let app = MailApp::start(Backend::Sqlite).await;
     let body = json!({"email": "root@new.example", "validation_code": "x", "verification_code": "x"});
     assert_for_people_only(&app, UPDATE, &body).await;

@@ -80,7 +80,7 @@ fn assert_engine_error(answer: &Answer, code: u8) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handshake_opens_a_session() {
+async fn handshake_opens_a_session() {
     let app = App::start(Backend::Sqlite).await;
     let answer = app.http.get(POLLING).send().await;
     assert_eq!(answer.header("content-type").map(str::to_lowercase).as_deref(), Some("text/plain; charset=utf-8"));
@@ -93,7 +93,7 @@ async fn a_handshake_opens_a_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_handshake_has_the_documented_error_with_a_number_as_code() {
+async fn wrong_handshake_has_the_documented_error_with_a_number_as_code() {
     let app = App::start(Backend::Sqlite).await;
     for (query, code) in [
         ("transport=polling", 5),
@@ -109,7 +109,7 @@ async fn a_wrong_handshake_has_the_documented_error_with_a_number_as_code() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_session_is_code_1_in_every_form() {
+async fn unknown_session_is_code_1_in_every_form() {
     let app = App::start(Backend::Sqlite).await;
     let long = "A".repeat(2000);
     for sid in ["AAAAAAAAAAAAAAAA", "x", "", "AAAAAAAAAAAAAAA%41", "%00", "AAAAAAAAAAAAAAA=", "../../etc/passwd", &long]
@@ -138,7 +138,7 @@ async fn websocket_handshake(app: &App, query: &str, headers: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_answers_only_the_client_that_opened_it() {
+async fn session_answers_only_the_client_that_opened_it() {
     let app = App::with(Backend::Sqlite, &[("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8")]).await;
     let from = |address: &'static str| ("x-forwarded-for", address);
     for (own, foreign) in
@@ -174,7 +174,7 @@ async fn messages_go_both_ways_over_polling() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_packet_ends_the_session() {
+async fn invalid_packet_ends_the_session() {
     let app = App::start(Backend::Sqlite).await;
     for bytes in [&b"abc"[..], b"", b"4\xff\xfe", b"b%%%"] {
         let session = Polling::open(&app.http).await;
@@ -185,7 +185,7 @@ async fn what_is_no_packet_ends_the_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_second_poll_ends_the_session() {
+async fn second_poll_ends_the_session() {
     let app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
     for session in [Polling::open(&app.http).await, Polling::connected(&app.http, &ann).await] {
@@ -203,7 +203,7 @@ async fn a_second_poll_ends_the_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_close_packet_ends_the_session_and_answers_the_open_poll() {
+async fn close_packet_ends_the_session_and_answers_the_open_poll() {
     let app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
     let session = Polling::connected(&app.http, &ann).await;
@@ -216,7 +216,7 @@ async fn a_close_packet_ends_the_session_and_answers_the_open_poll() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_answers_the_open_poll_and_ends_polling() {
+async fn upgrade_answers_the_open_poll_and_ends_polling() {
     let app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
     let session = Polling::connected(&app.http, &ann).await;
@@ -242,7 +242,7 @@ async fn an_upgrade_answers_the_open_poll_and_ends_polling() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_probe_ends_the_session() {
+async fn wrong_probe_ends_the_session() {
     let app = App::start(Backend::Sqlite).await;
     for wrong in ["2", "4probe", "5", "x", "2probe\u{1e}5"] {
         let session = Polling::open(&app.http).await;

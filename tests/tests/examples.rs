@@ -54,7 +54,7 @@ impl VerifyService {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_on_the_stream_of_auth_knows_its_callers() {
+async fn service_on_the_trust_stream_verifies_callers() {
     let verify = VerifyService::start().await;
     let ann = verify.app.user("ann").await;
     let answer = verify.whoami(&ann.token).await;
@@ -69,7 +69,7 @@ async fn a_service_on_the_stream_of_auth_knows_its_callers() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_on_the_stream_of_auth_refuses_a_deactivated_user_within_a_second() {
+async fn service_on_the_stream_of_auth_rejects_a_deactivated_user_within_a_second() {
     let mut verify = VerifyService::start().await;
     let (ann, ben) = (verify.app.user("ann").await, verify.app.user("ben").await);
     assert_eq!(verify.whoami(&ann.token).await.status, 200);
@@ -88,7 +88,7 @@ async fn a_service_on_the_stream_of_auth_refuses_a_deactivated_user_within_a_sec
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_on_the_stream_of_auth_refuses_the_tokens_of_a_retired_key_within_a_second() {
+async fn service_on_the_stream_of_auth_rejects_the_tokens_of_a_retired_key_within_a_second() {
     let verify = VerifyService::start().await;
     let ann = verify.app.user("ann").await;
     let kid_of = |token: &str| super::tokens::header_of(token)["kid"].as_str().expect("a kid").to_owned();
@@ -105,7 +105,7 @@ async fn a_service_on_the_stream_of_auth_refuses_the_tokens_of_a_retired_key_wit
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_has_not_heard_of_auth_for_10_seconds_says_503() {
+async fn service_without_auth_for_10_seconds_returns_503() {
     let mut verify = VerifyService::start().await;
     let ann = verify.app.user("ann").await;
     verify.app.process.kill();
@@ -134,7 +134,7 @@ async fn verify_python(app: &App, words: &[&str], token: &str) -> Output {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_python_service_with_the_published_keys_knows_its_callers() {
+async fn python_service_with_the_published_keys_knows_its_callers() {
     let app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
     let claims = verify_python(&app, &[], &format!("{}\n", ann.token)).await.succeeded().json();
@@ -154,7 +154,7 @@ async fn a_python_service_with_the_published_keys_knows_its_callers() {
 const MEMBERS: &str = include_str!("../../crates/rpc/examples/members.rs");
 
 #[test]
-fn the_readme_shows_the_program_that_is_tested() {
+fn readme_shows_the_program_that_is_tested() {
     let readme = include_str!("../../README.md");
     let (_, program) = MEMBERS.split_once("\n\n").expect("a head of its own, and the program");
     let indented: String =
@@ -163,7 +163,7 @@ fn the_readme_shows_the_program_that_is_tested() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_with_a_token_of_its_own_reads_members_over_grpc() {
+async fn service_with_a_token_of_its_own_reads_members_over_grpc() {
     let [auth, directory] = [ports::free_address(), ports::free_address()];
     let listeners = [("DOORWARD_AUTH_LISTEN", auth.as_str()), ("DOORWARD_DIRECTORY_LISTEN", directory.as_str())];
     let app = App::with(Backend::Sqlite, &listeners).await;

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 on_both_databases![
     every_kind_of_foreign_hash_logs_in_and_is_replaced_by_argon2id,
     logins_at_once_with_a_foreign_hash_all_succeed,
-    an_import_takes_the_good_lines_and_reports_the_others,
-    a_line_that_is_too_long_is_reported_and_the_next_ones_are_imported,
+    import_accepts_valid_lines_and_reports_others,
+    line_that_is_too_long_is_reported_and_the_next_ones_are_imported,
     hashes_that_cost_too_much_are_refused,
 ];
 
@@ -86,7 +86,7 @@ pub(crate) fn stored_hashes(app: &App) -> Vec<String> {
     texts(&app.installation.databases.auth, "SELECT password_hash AS text FROM credentials")
 }
 
-async fn an_import_takes_the_good_lines_and_reports_the_others(backend: Backend) {
+async fn import_accepts_valid_lines_and_reports_others(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     let gid = "0f8fad5b-d9cb-469f-a165-70867728950e";
@@ -135,7 +135,7 @@ async fn an_import_takes_the_good_lines_and_reports_the_others(backend: Backend)
     assert_eq!(data["cc.users"][gid]["options"], json!({"language": "nl", "timezone": "Europe/Brussels"}));
 }
 
-async fn a_line_that_is_too_long_is_reported_and_the_next_ones_are_imported(backend: Backend) {
+async fn line_that_is_too_long_is_reported_and_the_next_ones_are_imported(backend: Backend) {
     const MOST: usize = 64 * 1024;
     // Good but for its length, which is that of the line without its end.
     let padded = |username: &str, length: usize| {

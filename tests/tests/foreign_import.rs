@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use crate::foreign_hashes::{DJANGO, FOREIGN_PASSWORD, user};
 
 on_both_databases![
-    an_import_of_many_lines_reports_every_bad_one_and_takes_the_rest,
-    an_import_that_was_killed_can_be_repeated,
-    a_line_without_end_takes_no_memory,
+    import_reports_every_invalid_line_and_imports_the_rest,
+    import_that_was_killed_can_be_repeated,
+    endless_line_uses_bounded_memory,
 ];
 
 const LINES: usize = 5_000;
@@ -83,7 +83,7 @@ fn bad_lines() -> Vec<(Vec<u8>, &'static str)> {
     ]
 }
 
-async fn an_import_of_many_lines_reports_every_bad_one_and_takes_the_rest(backend: Backend) {
+async fn import_reports_every_invalid_line_and_imports_the_rest(backend: Backend) {
     let app = App::start(backend).await;
     let bad = bad_lines();
     // By their numbers, from 1.
@@ -128,7 +128,7 @@ fn count(installation: &Installation) -> (usize, usize) {
     (users, passwords)
 }
 
-async fn an_import_that_was_killed_can_be_repeated(backend: Backend) {
+async fn import_that_was_killed_can_be_repeated(backend: Backend) {
     let app = App::start(backend).await;
     let pipe = app.installation.path().join("pipe");
     assert!(Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
@@ -161,7 +161,7 @@ async fn an_import_that_was_killed_can_be_repeated(backend: Backend) {
     }
 }
 
-async fn a_line_without_end_takes_no_memory(backend: Backend) {
+async fn endless_line_uses_bounded_memory(backend: Backend) {
     let installation = Installation::new(backend);
     installation.cli(&["user", "list"], "").await.succeeded();
     let path = write_lines(&installation, [good_line(1)].into_iter());

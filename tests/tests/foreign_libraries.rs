@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use crate::foreign_hashes::{OURS, import, stored_hashes};
 
 on_both_databases![
-    what_libraries_make_of_any_password_logs_in_and_is_replaced_by_argon2id,
-    what_libraries_make_by_default_logs_in_and_is_replaced_by_argon2id,
-    a_bcrypt_hash_is_of_72_bytes_and_ours_of_the_whole_password,
+    library_hashes_of_any_password_log_in_and_are_replaced,
+    library_default_hashes_log_in_and_are_replaced,
+    bcrypt_hashes_cover_72_bytes_and_argon2_all,
 ];
 
 const REQUIREMENTS: &str = include_str!("../foreign/requirements.txt");
@@ -92,7 +92,7 @@ async fn each_logs_in_and_is_replaced(app: &App, samples: &[Sample]) {
     assert!(stored.iter().all(|hash| hash.starts_with(OURS)), "{stored:?}");
 }
 
-async fn what_libraries_make_of_any_password_logs_in_and_is_replaced_by_argon2id(backend: Backend) {
+async fn library_hashes_of_any_password_log_in_and_are_replaced(backend: Backend) {
     let (most, more) = (format!("{:72}", "72 bytes"), "r\u{e9}sum\u{e9} ".repeat(12));
     assert!(most.len() == BCRYPT_BYTES && more.len() > BCRYPT_BYTES);
     let passwords = ["correct horse", "\u{e9}lan \u{1f980} drie", "  spaces at both ends  ", &most, &more];
@@ -105,7 +105,7 @@ async fn what_libraries_make_of_any_password_logs_in_and_is_replaced_by_argon2id
     assert!(refused.iter().all(|sample| sample.is_of_bcrypt() && sample.password == more));
 }
 
-async fn what_libraries_make_by_default_logs_in_and_is_replaced_by_argon2id(backend: Backend) {
+async fn library_default_hashes_log_in_and_are_replaced(backend: Backend) {
     let samples = make(&["correct horse"], &["default"]);
     let rounds = |sample: &Sample| -> Option<u32> {
         sample.hash.as_ref().ok()?.strip_prefix("pbkdf2_sha256$")?.split('$').next()?.parse().ok()
@@ -116,7 +116,7 @@ async fn what_libraries_make_by_default_logs_in_and_is_replaced_by_argon2id(back
 }
 
 /// As in the library that made it, unless that refused the password: then nobody has such a hash of it.
-async fn a_bcrypt_hash_is_of_72_bytes_and_ours_of_the_whole_password(backend: Backend) {
+async fn bcrypt_hashes_cover_72_bytes_and_argon2_all(backend: Backend) {
     // The 72nd byte is the first half of a letter.
     let whole = format!("p{}", "\u{e9}".repeat(40));
     let samples: Vec<Sample> = make(&[&whole], &[]).into_iter().filter(Sample::is_of_bcrypt).collect();

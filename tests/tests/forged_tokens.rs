@@ -15,15 +15,15 @@ use serde_json::{Value, json};
 use super::tokens::{header_of, now, part, published_keys};
 
 on_both_databases![
-    a_token_of_another_algorithm_is_refused,
-    a_token_with_an_edited_header_is_refused,
-    a_token_with_edited_claims_is_refused,
-    a_header_of_others_is_refused_with_our_own_signature,
-    claims_of_other_types_or_values_are_refused_with_our_own_signature,
-    a_token_that_is_not_whole_is_refused,
-    a_token_that_is_signed_by_somebody_else_is_refused,
-    a_token_counts_only_in_one_authorization_header,
-    an_absurdly_long_token_is_a_plain_401,
+    token_of_another_algorithm_is_rejected,
+    token_with_an_edited_header_is_rejected,
+    token_with_edited_claims_is_rejected,
+    header_of_others_is_rejected_with_our_own_signature,
+    claims_of_other_types_or_values_are_rejected_with_our_own_signature,
+    truncated_token_is_rejected,
+    token_signed_with_another_key_is_rejected,
+    token_counts_only_in_one_authorization_header,
+    absurdly_long_token_is_a_plain_401,
 ];
 
 fn encoded(value: &Value) -> String {
@@ -60,7 +60,7 @@ impl OwnKey {
 }
 
 /// SECURITY-CASES: algorithm confusion (Keycloak CVE-2026-11800).
-async fn a_token_of_another_algorithm_is_refused(backend: Backend) {
+async fn token_of_another_algorithm_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let header = header_of(&ann.token);
@@ -113,7 +113,7 @@ async fn public_key_as_secrets(http: &Http, kid: &Value) -> Vec<Vec<u8>> {
     ]
 }
 
-async fn a_token_with_an_edited_header_is_refused(backend: Backend) {
+async fn token_with_an_edited_header_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let mut edits = vec![
@@ -160,7 +160,7 @@ async fn a_token_with_an_edited_header_is_refused(backend: Backend) {
 }
 
 /// SECURITY-CASES: claim types (jsonwebtoken CVE-2026-25537).
-async fn a_token_with_edited_claims_is_refused(backend: Backend) {
+async fn token_with_edited_claims_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let parts: Vec<&str> = ann.token.split('.').collect();
@@ -198,7 +198,7 @@ async fn a_token_with_edited_claims_is_refused(backend: Backend) {
 }
 
 /// The signature is right in all of these, so that nothing but the header is in the way.
-async fn a_header_of_others_is_refused_with_our_own_signature(backend: Backend) {
+async fn header_of_others_is_rejected_with_our_own_signature(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let own = OwnKey::of(&app, &ann);
@@ -237,7 +237,7 @@ async fn a_header_of_others_is_refused_with_our_own_signature(backend: Backend) 
 }
 
 /// SECURITY-CASES: claim types. The signature is right in all of these.
-async fn claims_of_other_types_or_values_are_refused_with_our_own_signature(backend: Backend) {
+async fn claims_of_other_types_or_values_are_rejected_with_our_own_signature(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let own = OwnKey::of(&app, &ann);
@@ -289,7 +289,7 @@ async fn claims_of_other_types_or_values_are_refused_with_our_own_signature(back
     assert_eq!(app.http.init(&with("scope", json!("admin"))).await.status, 200);
 }
 
-async fn a_token_that_is_not_whole_is_refused(backend: Backend) {
+async fn truncated_token_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     let token = app.user("ann").await.token;
     let parts: Vec<&str> = token.split('.').collect();
@@ -319,7 +319,7 @@ async fn a_token_that_is_not_whole_is_refused(backend: Backend) {
 }
 
 /// With a key of the forger's own, under the name of ours, that is also in the header where some look for it.
-async fn a_token_that_is_signed_by_somebody_else_is_refused(backend: Backend) {
+async fn token_signed_with_another_key_is_rejected(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let forger = Ed25519KeyPair::generate().expect("a key");
@@ -339,7 +339,7 @@ async fn a_token_that_is_signed_by_somebody_else_is_refused(backend: Backend) {
     all_are_refused(&app.http, &hostile).await;
 }
 
-async fn a_token_counts_only_in_one_authorization_header(backend: Backend) {
+async fn token_counts_only_in_one_authorization_header(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let (token, init) = (&ann.token, || app.http.get("/api/init"));
@@ -362,7 +362,7 @@ async fn a_token_counts_only_in_one_authorization_header(backend: Backend) {
     assert_eq!(init().header("authorization", &format!("bEaReR {token}")).send().await.status, 200);
 }
 
-async fn an_absurdly_long_token_is_a_plain_401(backend: Backend) {
+async fn absurdly_long_token_is_a_plain_401(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let mut header = header_of(&ann.token);

@@ -20,10 +20,10 @@ use tonic_reflection::pb::v1::{
 };
 
 on_both_databases![
-    a_call_without_the_service_token_is_unauthenticated,
+    call_without_the_service_token_is_unauthenticated,
     other_services_log_in_by_the_contract,
     other_services_read_and_watch_by_the_contract,
-    a_malformed_id_is_an_invalid_argument,
+    malformed_id_is_an_invalid_argument,
     health_and_reflection_need_no_token,
 ];
 
@@ -105,7 +105,7 @@ pub(crate) fn code<T>(result: Result<T, Status>) -> Code {
     result.err().map_or(Code::Ok, |status| status.code())
 }
 
-async fn a_call_without_the_service_token_is_unauthenticated(backend: Backend) {
+async fn call_without_the_service_token_is_unauthenticated(backend: Backend) {
     let split = Services::start(backend).await;
     let gid = split.installation.create_user("ann").await;
     let GrpcClients { mut auth, mut directory } = GrpcClients::of(&split).await;
@@ -185,7 +185,7 @@ async fn other_services_read_and_watch_by_the_contract(backend: Backend) {
     assert!(keys.iter().any(|key| kid == *key.kid && key.x.len() == 32), "{keys:?}");
 }
 
-async fn a_malformed_id_is_an_invalid_argument(backend: Backend) {
+async fn malformed_id_is_an_invalid_argument(backend: Backend) {
     let split = Services::start(backend).await;
     let mut peers = GrpcClients::of(&split).await;
     for gid in ["", "x", "' OR 1=1", "0f8fad5bd9cb469fa16570867728950e"] {

@@ -29,16 +29,16 @@ use super::{
 };
 
 on_both_databases![
-    a_query_without_the_service_token_is_unauthenticated,
-    verify_token_says_what_a_good_token_says,
+    query_without_the_service_token_is_unauthenticated,
+    verify_token_returns_the_claims,
     revoke_token_ends_one_login_or_all,
     get_keys_has_the_published_keys,
     get_user_shows_a_user_complete_in_every_state,
     get_project_shows_a_project_in_full,
-    list_projects_goes_through_all_by_pages,
-    list_members_goes_through_all_by_pages,
-    check_membership_is_true_for_active_members_of_active_projects_alone,
-    a_malformed_parameter_is_named,
+    list_projects_pages_through_all,
+    list_members_pages_through_all,
+    check_membership_requires_active_member_and_project,
+    malformed_parameter_is_named,
 ];
 
 async fn scene(backend: Backend) -> (Services, GrpcClients, User, String) {
@@ -98,7 +98,7 @@ impl GrpcClients {
     }
 }
 
-async fn a_query_without_the_service_token_is_unauthenticated(backend: Backend) {
+async fn query_without_the_service_token_is_unauthenticated(backend: Backend) {
     let (split, GrpcClients { mut auth, mut directory }, ann, project) = scene(backend).await;
     let token = ann.token.clone();
     let (user_gid, caller_gid, project_gid) = (ann.gid.clone(), ann.gid.clone(), project);
@@ -158,7 +158,7 @@ async fn a_query_without_the_service_token_is_unauthenticated(backend: Backend) 
     assert_eq!(data["cc.projects_members"].as_array().map(Vec::len), Some(1));
 }
 
-async fn verify_token_says_what_a_good_token_says(backend: Backend) {
+async fn verify_token_returns_the_claims(backend: Backend) {
     let (split, mut peers, ann, project) = scene(backend).await;
     let robot = ann.create_api_user(&project, "Robot").await;
     let key_token = robot.auth().await.token();
@@ -304,7 +304,7 @@ async fn get_project_shows_a_project_in_full(backend: Backend) {
     }
 }
 
-async fn list_projects_goes_through_all_by_pages(backend: Backend) {
+async fn list_projects_pages_through_all(backend: Backend) {
     let (split, mut peers, ann, first) = scene(backend).await;
     let second = split.installation.create_project("ann", "Atlas").await;
     let third = split.installation.create_project("ann", "Bestiary").await;
@@ -343,7 +343,7 @@ async fn list_projects_goes_through_all_by_pages(backend: Backend) {
     assert_eq!(peers.projects(Some("x"), 1).await, Err(RpcError::invalid("after_project_gid")));
 }
 
-async fn list_members_goes_through_all_by_pages(backend: Backend) {
+async fn list_members_pages_through_all(backend: Backend) {
     let (split, mut peers, ann, project) = scene(backend).await;
     let (ben, cas) = (split.user("ben").await, split.user("cas").await);
     for member in [&ben, &cas] {
@@ -396,7 +396,7 @@ async fn list_members_goes_through_all_by_pages(backend: Backend) {
     assert_eq!(peers.page(UNKNOWN_GID, None, 2).await, Err(unprocessable("project_not_found")));
 }
 
-async fn check_membership_is_true_for_active_members_of_active_projects_alone(backend: Backend) {
+async fn check_membership_requires_active_member_and_project(backend: Backend) {
     let (split, mut peers, ann, project) = scene(backend).await;
     let (ben, cas) = (split.user("ben").await, split.user("cas").await);
     split.installation.add_member(&project, "ben").await;
@@ -436,7 +436,7 @@ async fn check_membership_is_true_for_active_members_of_active_projects_alone(ba
     assert_eq!(peers.check(&project, &ann.gid).await, none);
 }
 
-async fn a_malformed_parameter_is_named(backend: Backend) {
+async fn malformed_parameter_is_named(backend: Backend) {
     let (_split, mut peers, ann, project) = scene(backend).await;
     for bad in ["", "x", "0f8fad5bd9cb469fa16570867728950e", "' OR 1=1"] {
         assert_eq!(peers.user(bad).await, Err(RpcError::invalid("user_gid")), "{bad}");

@@ -17,7 +17,7 @@ use super::{
 
 on_both_databases![
     head_is_answered_as_get_without_the_body,
-    a_content_coding_is_unsupported_on_every_call,
+    content_coding_is_unsupported_on_every_call,
     product_data_and_the_image_server_are_not_implemented,
 ];
 
@@ -89,7 +89,7 @@ async fn head_is_answered_as_get_without_the_body(backend: Backend) {
     }
 }
 
-async fn a_content_coding_is_unsupported_on_every_call(backend: Backend) {
+async fn content_coding_is_unsupported_on_every_call(backend: Backend) {
     let app = App::with(backend, &[MANY_WRITES]).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;

@@ -22,14 +22,14 @@ use super::{
 };
 
 on_both_databases![
-    the_name_stays_and_the_picture_changes,
-    another_format_has_another_ending_and_the_old_one_is_gone,
-    an_icon_is_served_as_long_as_it_is_the_one,
-    an_icon_that_is_being_replaced_is_always_there,
-    the_first_bad_part_is_reported,
-    icons_are_the_owners_alone,
-    an_owner_has_the_icon_of_a_deleted_project_too,
-    what_is_replaced_is_gone_on_every_gateway,
+    icon_name_is_stable,
+    new_format_replaces_the_extension,
+    icon_is_served_until_replaced,
+    icon_is_available_during_replacement,
+    first_bad_part_is_reported,
+    icon_calls_require_the_owner,
+    owner_can_change_the_icon_of_a_deleted_project,
+    replaced_icon_is_gone_on_every_gateway,
 ];
 
 const UPLOAD: &str = "/api/projects/upload_icon";
@@ -76,7 +76,7 @@ fn files(directory: &std::path::Path) -> Vec<String> {
     listed.map(|entry| entry.expect("a file").file_name().to_string_lossy().into_owned()).collect()
 }
 
-async fn the_name_stays_and_the_picture_changes(backend: Backend) {
+async fn icon_name_is_stable(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let name = format!("{}.png", scene.project);
     let (mut now, mut tags) = (cursor(&scene.ben).await, Vec::new());
@@ -110,7 +110,7 @@ async fn the_name_stays_and_the_picture_changes(backend: Backend) {
     .await;
 }
 
-async fn another_format_has_another_ending_and_the_old_one_is_gone(backend: Backend) {
+async fn new_format_replaces_the_extension(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let mut last: Option<String> = None;
     for (format, extension, media_type) in [
@@ -138,7 +138,7 @@ async fn another_format_has_another_ending_and_the_old_one_is_gone(backend: Back
     get(&scene.app.http, &webp.to_uppercase()).await.assert_error(404, "Not found", &json!({}));
 }
 
-async fn an_icon_is_served_as_long_as_it_is_the_one(backend: Backend) {
+async fn icon_is_served_until_replaced(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let name = uploaded(&scene.ann, &scene.project, &png()).await;
     let path = format!("/media/icons/{name}");
@@ -169,7 +169,7 @@ async fn an_icon_is_served_as_long_as_it_is_the_one(backend: Backend) {
     scene.app.http.post(&path).json(&json!({})).send().await.assert_error(405, "Method not allowed", &json!({}));
 }
 
-async fn an_icon_that_is_being_replaced_is_always_there(backend: Backend) {
+async fn icon_is_available_during_replacement(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let name = uploaded(&scene.ann, &scene.project, &png()).await;
     let is_done = AtomicBool::new(false);
@@ -191,7 +191,7 @@ async fn an_icon_that_is_being_replaced_is_always_there(backend: Backend) {
     assert!(counts.iter().sum::<u32>() > 40, "{counts:?}");
 }
 
-async fn the_first_bad_part_is_reported(backend: Backend) {
+async fn first_bad_part_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let project = scene.project.as_bytes();
     let (file, long) = (png(), [b'x'; 101]);
@@ -220,7 +220,7 @@ async fn the_first_bad_part_is_reported(backend: Backend) {
     scene.assert_project(&send(&scene.ann, parts).await, |project| project["icon"] = json!("<project>.png"));
 }
 
-async fn icons_are_the_owners_alone(backend: Backend) {
+async fn icon_calls_require_the_owner(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
     let call = scene.app.http.post(UPLOAD).header("content-type", &media_type);
@@ -237,7 +237,7 @@ async fn icons_are_the_owners_alone(backend: Backend) {
     scene.assert_project(&about(&scene.ann, "get", &scene.project).await, |_| ());
 }
 
-async fn an_owner_has_the_icon_of_a_deleted_project_too(backend: Backend) {
+async fn owner_can_change_the_icon_of_a_deleted_project(backend: Backend) {
     let scene = Fixture::new(backend).await;
     about(&scene.ann, "delete", &scene.project).await.success();
     let answer = upload(&scene.ann, &scene.project, &png()).await;
@@ -254,7 +254,7 @@ async fn an_owner_has_the_icon_of_a_deleted_project_too(backend: Backend) {
     upload(&scene.ann, &scene.project, &png()).await.assert_forbidden();
 }
 
-async fn what_is_replaced_is_gone_on_every_gateway(backend: Backend) {
+async fn replaced_icon_is_gone_on_every_gateway(backend: Backend) {
     let split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;

@@ -20,7 +20,7 @@ use super::{
     icons,
 };
 
-on_both_databases![photographs_are_turned_and_served_small, what_no_format_makes_small_is_served_in_another];
+on_both_databases![photographs_are_rotated_and_scaled_down, incompressible_image_is_served_in_another_format];
 
 const MAX_SIDE: u32 = 1024;
 const MAX_BYTES: usize = 512 * 1024;
@@ -58,7 +58,7 @@ fn decode(file: &[u8]) -> (Option<i32>, Vec<u8>) {
     (output.status.code(), output.stdout)
 }
 
-async fn photographs_are_turned_and_served_small(backend: Backend) {
+async fn photographs_are_rotated_and_scaled_down(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     for (orientation, size) in [(1, (1024, 683)), (3, (1024, 683)), (6, (683, 1024)), (8, (683, 1024))] {
@@ -75,7 +75,7 @@ async fn photographs_are_turned_and_served_small(backend: Backend) {
     }
 }
 
-async fn what_no_format_makes_small_is_served_in_another(backend: Backend) {
+async fn incompressible_image_is_served_in_another_format(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -144,7 +144,7 @@ fn hostile_files() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn hostile_files_are_422_and_the_server_does_not_grow() {
+async fn hostile_files_are_422_without_memory_growth() {
     let app = App::start(Backend::Sqlite).await;
     let (ann, ben, cas) = (app.user("ann").await, app.user("ben").await, app.user("cas").await);
     let large = file(&DynamicImage::from(noise(1100, 1000)).to_rgb8().into(), ImageFormat::Png);
@@ -173,7 +173,7 @@ async fn hostile_files_are_422_and_the_server_does_not_grow() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_decoder_has_limits_and_no_variables() {
+async fn decoder_has_limits_and_no_variables() {
     let app = App::start(Backend::Sqlite).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let large = file(&DynamicImage::new_rgb8(SIDE.into(), SIDE.into()), ImageFormat::Png);
@@ -227,7 +227,7 @@ fn fifty_megapixels_fit_in_a_decoder() {
 }
 
 #[test]
-fn a_decoder_that_needs_too_much_memory_ends() {
+fn decoder_that_needs_too_much_memory_ends() {
     let (code, written) = decode(&webp_of_many_codes());
     assert_eq!((code, written.len()), (None, 0));
     assert_eq!(decode(b"no image"), (Some(3), Vec::new()));

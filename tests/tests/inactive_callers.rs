@@ -17,9 +17,9 @@ use tokio::time::Instant;
 use super::api_keys::authorised_paths;
 
 on_both_databases![
-    each_call_of_an_inactive_caller_is_denied_while_the_feed_is_cut,
-    tokens_are_not_vouched_for_when_the_feed_is_cut_for_too_long,
-    a_quiet_feed_is_a_followed_feed,
+    every_call_of_an_inactive_caller_is_denied_without_the_feed,
+    tokens_are_rejected_when_the_feed_is_stale_for_too_long,
+    feed_without_changes_counts_as_followed,
 ];
 
 /// Three processes, and a second directory, which is the one that auth follows.
@@ -116,7 +116,7 @@ impl Project {
     }
 }
 
-async fn each_call_of_an_inactive_caller_is_denied_while_the_feed_is_cut(backend: Backend) {
+async fn every_call_of_an_inactive_caller_is_denied_without_the_feed(backend: Backend) {
     let mut scene = Fixture::new(backend, "1h").await;
     let project = Project::new(&scene.split).await;
     let dan = scene.split.user("dan").await;
@@ -156,7 +156,7 @@ async fn each_call_of_an_inactive_caller_is_denied_while_the_feed_is_cut(backend
     ben.call("/api/projects/update", &json!({"project": project.gid, "name": "Flora"})).await.success();
 }
 
-async fn tokens_are_not_vouched_for_when_the_feed_is_cut_for_too_long(backend: Backend) {
+async fn tokens_are_rejected_when_the_feed_is_stale_for_too_long(backend: Backend) {
     let mut scene = Fixture::new(backend, "3s").await;
     let (ann, ben) = (scene.split.user("ann").await, scene.split.user("ben").await);
     let until = Duration::from_secs(20);
@@ -204,7 +204,7 @@ async fn tokens_are_not_vouched_for_when_the_feed_is_cut_for_too_long(backend: B
     }
 }
 
-async fn a_quiet_feed_is_a_followed_feed(backend: Backend) {
+async fn feed_without_changes_counts_as_followed(backend: Backend) {
     let scene = Fixture::new(backend, "3s").await;
     let ann = scene.split.user("ann").await;
     // The last cursors of the feed belong to events of users, which are no changes for auth to apply.

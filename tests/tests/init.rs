@@ -10,15 +10,15 @@ use doorward_tests::{
 use serde_json::json;
 
 on_both_databases![
-    init_answers_what_login_answered_with_a_fresh_token,
-    init_shows_what_has_changed_since,
-    without_a_good_token_there_is_no_init,
-    a_deactivated_user_is_refused_within_a_second_and_their_tokens_stay_dead,
-    each_deactivation_ends_the_tokens_of_before_also_several_in_a_second,
-    a_deleted_user_is_refused_within_a_second_also_when_the_name_is_taken_again,
+    init_equals_login_with_a_new_token,
+    init_shows_changes,
+    init_requires_a_valid_token,
+    deactivated_user_is_rejected_within_a_second_permanently,
+    repeated_deactivations_in_one_second_revoke_earlier_tokens,
+    deleted_user_is_rejected_within_a_second_even_if_the_username_is_reused,
 ];
 
-async fn init_answers_what_login_answered_with_a_fresh_token(backend: Backend) {
+async fn init_equals_login_with_a_new_token(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -44,7 +44,7 @@ async fn init_answers_what_login_answered_with_a_fresh_token(backend: Backend) {
     assert_eq!(app.http.init(&login.token()).await.status, 200);
 }
 
-async fn init_shows_what_has_changed_since(backend: Backend) {
+async fn init_shows_changes(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let (before, _) = ann.init().await.success();
@@ -55,7 +55,7 @@ async fn init_shows_what_has_changed_since(backend: Backend) {
     assert!(after["cc.cursor"].as_i64() > before["cc.cursor"].as_i64(), "{before} {after}");
 }
 
-async fn without_a_good_token_there_is_no_init(backend: Backend) {
+async fn init_requires_a_valid_token(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let token = &ann.token;
@@ -93,7 +93,7 @@ async fn without_a_good_token_there_is_no_init(backend: Backend) {
     }
 }
 
-async fn a_deactivated_user_is_refused_within_a_second_and_their_tokens_stay_dead(backend: Backend) {
+async fn deactivated_user_is_rejected_within_a_second_permanently(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     app.installation.change_user("deactivate", "ann").await;
@@ -109,7 +109,7 @@ async fn a_deactivated_user_is_refused_within_a_second_and_their_tokens_stay_dea
 }
 
 /// A token's `iat` has whole seconds, and what happens in one of them still has an order.
-async fn each_deactivation_ends_the_tokens_of_before_also_several_in_a_second(backend: Backend) {
+async fn repeated_deactivations_in_one_second_revoke_earlier_tokens(backend: Backend) {
     let app = App::start(backend).await;
     app.installation.create_user("ann").await;
     for round in 1..=3 {
@@ -122,7 +122,7 @@ async fn each_deactivation_ends_the_tokens_of_before_also_several_in_a_second(ba
     }
 }
 
-async fn a_deleted_user_is_refused_within_a_second_also_when_the_name_is_taken_again(backend: Backend) {
+async fn deleted_user_is_rejected_within_a_second_even_if_the_username_is_reused(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     app.installation.change_user("delete", "ann").await;

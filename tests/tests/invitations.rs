@@ -18,16 +18,16 @@ use serde_json::{Value, json};
 use super::api_keys::UNKNOWN_GID;
 
 on_both_databases![
-    an_account_is_invited_by_username_or_by_email_in_every_letter_case,
-    of_several_accounts_with_an_address_the_first_is_invited,
-    the_mail_is_in_the_language_of_who_reads_it,
-    without_mail_nobody_is_invited,
-    who_has_declined_can_be_invited_again,
-    an_account_accepts_and_is_a_member,
-    an_account_declines,
-    a_link_declines_without_an_account,
-    what_can_not_be_invited_is_refused,
-    the_first_bad_parameter_is_reported,
+    account_is_invited_by_username_or_by_email_in_every_letter_case,
+    first_of_several_accounts_is_invited,
+    invitation_mail_uses_the_invitees_language,
+    invitations_require_mail,
+    declined_invitee_can_be_invited_again,
+    account_accepts_and_becomes_a_member,
+    account_declines,
+    link_declines_without_an_account,
+    invalid_invitees_are_rejected,
+    first_bad_parameter_is_reported,
 ];
 
 /// Herbarium is ann's.
@@ -142,7 +142,7 @@ fn own_membership(status: &str, email: &str) -> Value {
     own
 }
 
-async fn an_account_is_invited_by_username_or_by_email_in_every_letter_case(backend: Backend) {
+async fn account_is_invited_by_username_or_by_email_in_every_letter_case(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     for name in ["ben", "ben@example.org", "Ben@Example.ORG", "BEN@EXAMPLE.ORG"] {
@@ -163,7 +163,7 @@ async fn an_account_is_invited_by_username_or_by_email_in_every_letter_case(back
     scene.try_invite("BEN").await.assert_unprocessable("user_not_found");
 }
 
-async fn of_several_accounts_with_an_address_the_first_is_invited(backend: Backend) {
+async fn first_of_several_accounts_is_invited(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let mut gids = Vec::new();
     for name in ["cas", "bea", "dan"] {
@@ -178,7 +178,7 @@ async fn of_several_accounts_with_an_address_the_first_is_invited(backend: Backe
     scene.try_invite("bea").await.assert_unprocessable("user_not_found");
 }
 
-async fn the_mail_is_in_the_language_of_who_reads_it(backend: Backend) {
+async fn invitation_mail_uses_the_invitees_language(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     ben.call("/api/account/update", &json!({"language": "nl-be"})).await.success();
@@ -202,7 +202,7 @@ async fn the_mail_is_in_the_language_of_who_reads_it(backend: Backend) {
     assert!(!mail.raw.contains("evil.example"));
 }
 
-async fn without_mail_nobody_is_invited(backend: Backend) {
+async fn invitations_require_mail(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -218,7 +218,7 @@ async fn without_mail_nobody_is_invited(backend: Backend) {
     assert_eq!(app.installation.cli(&["user", "list"], "").await.succeeded().items().len(), 2);
 }
 
-async fn who_has_declined_can_be_invited_again(backend: Backend) {
+async fn declined_invitee_can_be_invited_again(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     let user = json!({"user": ben.gid});
@@ -246,7 +246,7 @@ async fn who_has_declined_can_be_invited_again(backend: Backend) {
     scene.try_invite("ben").await.assert_unprocessable("inactive");
 }
 
-async fn an_account_accepts_and_is_a_member(backend: Backend) {
+async fn account_accepts_and_becomes_a_member(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     scene.invite("ben").await;
@@ -272,7 +272,7 @@ async fn an_account_accepts_and_is_a_member(backend: Backend) {
     }
 }
 
-async fn an_account_declines(backend: Backend) {
+async fn account_declines(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     scene.invite("ben").await;
@@ -290,7 +290,7 @@ async fn an_account_declines(backend: Backend) {
     assert_eq!(data["cc.projects_members"][0]["status"], json!("declined"));
 }
 
-async fn a_link_declines_without_an_account(backend: Backend) {
+async fn link_declines_without_an_account(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let new = scene.invite("new@example.org").await;
     scene.mail("new@example.org", &new).await;
@@ -310,7 +310,7 @@ async fn a_link_declines_without_an_account(backend: Backend) {
     scene.account(&user, "accept_invite").await.success();
 }
 
-async fn what_can_not_be_invited_is_refused(backend: Backend) {
+async fn invalid_invitees_are_rejected(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let robot = scene.ann.create_api_user(&scene.project, "Robot").await;
     let long = format!("{}@example.org", "x".repeat(300));
@@ -332,7 +332,7 @@ async fn what_can_not_be_invited_is_refused(backend: Backend) {
     scene.link("init_invite", &place).await.success();
 }
 
-async fn the_first_bad_parameter_is_reported(backend: Backend) {
+async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let wrong = [json!(null), json!(1), json!("x"), json!(""), json!([UNKNOWN_GID]), json!({})];
     for call in ["accept_invite", "decline_invite", "leave_project"] {

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use super::api_keys::{UNKNOWN_GID, authorised_paths};
 
 on_both_databases![
-    each_call_refuses_each_outsider_and_tells_nothing,
-    each_call_of_the_owner_refuses_members_and_programs,
-    a_deleted_project_is_closed_for_all,
+    every_call_rejects_non_members_without_leaking,
+    owner_calls_reject_members_and_api_users,
+    deleted_project_is_inaccessible,
     fields_of_the_server_are_ignored_in_every_body,
 ];
 
@@ -266,7 +266,7 @@ fn is_for_invited(path: &str) -> bool {
 }
 
 /// SECURITY-CASES: half-accepted members (Vaultwarden CVE-2026-43913), another project's objects (CVE-2026-27898).
-async fn each_call_refuses_each_outsider_and_tells_nothing(backend: Backend) {
+async fn every_call_rejects_non_members_without_leaking(backend: Backend) {
     let paths: BTreeSet<String> = authorised_paths().into_iter().collect();
     let rows: BTreeSet<String> = MATRIX.iter().map(|(path, _)| (*path).to_owned()).collect();
     assert_eq!(paths, rows, "each call has a row, and each row a call");
@@ -294,7 +294,7 @@ async fn each_call_refuses_each_outsider_and_tells_nothing(backend: Backend) {
     assert_same(&answer.success().1, &json!({"cc.projects": {&scene.project: short}}));
 }
 
-async fn each_call_of_the_owner_refuses_members_and_programs(backend: Backend) {
+async fn owner_calls_reject_members_and_api_users(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let program = scene.robot.auth().await.token();
     // The limits of others, and of oneself, are the owner's alone. To remove oneself is not to be tried here.
@@ -319,7 +319,7 @@ async fn each_call_of_the_owner_refuses_members_and_programs(backend: Backend) {
     assert_same(&scene.picture().await, &before);
 }
 
-async fn a_deleted_project_is_closed_for_all(backend: Backend) {
+async fn deleted_project_is_inaccessible(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let program = scene.robot.auth().await.token();
     let leo = scene.app.user("leo").await;

@@ -12,15 +12,15 @@ use serde_json::{Value, json};
 use super::tokens::{header_of, published_keys};
 
 on_both_databases![
-    keys_rotate_without_interruption_for_tokens_in_use,
-    the_tokens_of_a_retired_key_are_refused_within_a_second,
+    key_rotation_keeps_tokens_valid,
+    tokens_of_a_retired_key_are_rejected_within_a_second,
     no_command_shows_a_private_key,
-    a_key_that_signs_no_more_has_no_private_part,
-    the_same_keys_are_there_after_a_restart,
+    inactive_key_has_no_private_part,
+    keys_survive_a_restart,
     without_a_server_there_are_no_keys_yet,
 ];
 
-async fn keys_rotate_without_interruption_for_tokens_in_use(backend: Backend) {
+async fn key_rotation_keeps_tokens_valid(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let old = header_of(&ann.token)["kid"].clone();
@@ -43,7 +43,7 @@ async fn keys_rotate_without_interruption_for_tokens_in_use(backend: Backend) {
     }
 }
 
-async fn the_tokens_of_a_retired_key_are_refused_within_a_second(backend: Backend) {
+async fn tokens_of_a_retired_key_are_rejected_within_a_second(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let old = header_of(&ann.token)["kid"].as_str().expect("a kid").to_owned();
@@ -82,7 +82,7 @@ async fn no_command_shows_a_private_key(backend: Backend) {
     assert!(published.iter().all(|kid| listed.iter().any(|key| key["kid"] == *kid)));
 }
 
-async fn a_key_that_signs_no_more_has_no_private_part(backend: Backend) {
+async fn inactive_key_has_no_private_part(backend: Backend) {
     let mut app = App::start(backend).await;
     let ann = app.user("ann").await;
     let private = |state: &str| {
@@ -108,7 +108,7 @@ async fn a_key_that_signs_no_more_has_no_private_part(backend: Backend) {
     assert_eq!(texts(&app.installation.databases.auth, sql), ["", "", ""]);
 }
 
-async fn the_same_keys_are_there_after_a_restart(backend: Backend) {
+async fn keys_survive_a_restart(backend: Backend) {
     let mut app = App::start(backend).await;
     let ann = app.user("ann").await;
     app.restart().await;

@@ -3,9 +3,9 @@
 use doorward_tests::{App, Backend, json::is_release, on_both_databases};
 use serde_json::json;
 
-on_both_databases![ping_says_the_release, languages_are_all_of_iso_639_1_and_regional_forms];
+on_both_databases![ping_returns_the_api_version, languages_are_all_of_iso_639_1_and_regional_forms];
 
-async fn ping_says_the_release(backend: Backend) {
+async fn ping_returns_the_api_version(backend: Backend) {
     let app = App::start(backend).await;
     let calls = [
         app.http.get("/api/ping"),

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 use super::projects::Fixture;
 
 on_both_databases![
-    as_many_as_the_limit_pass_at_once_and_the_others_wait,
-    under_pressure_as_many_pass_each_second,
-    a_change_counts_within_a_second,
-    a_limit_is_of_one_member_in_one_project,
-    a_program_is_limited_by_its_key,
-    an_owner_limits_themself,
-    what_has_no_good_token_is_not_counted,
+    limit_passes_in_a_burst_and_others_wait,
+    sustained_load_passes_at_the_limit,
+    change_counts_within_a_second,
+    limit_applies_to_one_member_and_project,
+    api_user_is_rate_limited,
+    owner_can_limit_themselves,
+    unauthenticated_requests_are_not_counted,
     each_gateway_counts_for_itself,
 ];
 
@@ -63,7 +63,7 @@ async fn is_limited(user: &User, project: &str, at: u32) -> bool {
     answers.iter().any(|answer| answer.status == 429)
 }
 
-async fn as_many_as_the_limit_pass_at_once_and_the_others_wait(backend: Backend) {
+async fn limit_passes_in_a_burst_and_others_wait(backend: Backend) {
     let scene = Fixture::new(backend).await;
     assert_eq!(burst(&scene.ben, &scene.project, 30).await, 30);
     for at in [1, 5, 17] {
@@ -80,7 +80,7 @@ async fn as_many_as_the_limit_pass_at_once_and_the_others_wait(backend: Backend)
     assert!(begin.elapsed() < WINDOW + Duration::from_millis(300), "{:?}", begin.elapsed());
 }
 
-async fn under_pressure_as_many_pass_each_second(backend: Backend) {
+async fn sustained_load_passes_at_the_limit(backend: Backend) {
     let scene = Fixture::new(backend).await;
     const LIMIT: u32 = 20;
     const SECONDS: u32 = 5;
@@ -106,7 +106,7 @@ async fn under_pressure_as_many_pass_each_second(backend: Backend) {
     assert!(refused > passed, "no pressure: {passed} passed, {refused} were refused");
 }
 
-async fn a_change_counts_within_a_second(backend: Backend) {
+async fn change_counts_within_a_second(backend: Backend) {
     let scene = Fixture::new(backend).await;
     assert_eq!(burst(&scene.ben, &scene.project, 10).await, 10);
     limited(&scene, &scene.ben, 1).await;
@@ -123,7 +123,7 @@ async fn a_change_counts_within_a_second(backend: Backend) {
     passes(&scene.ben, &scene.project, 10, 2).await;
 }
 
-async fn a_limit_is_of_one_member_in_one_project(backend: Backend) {
+async fn limit_applies_to_one_member_and_project(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let atlas = scene.app.installation.create_project("cas", "Atlas").await;
     for user in ["ann", "ben"] {
@@ -151,7 +151,7 @@ async fn a_limit_is_of_one_member_in_one_project(backend: Backend) {
     one(&scene.ben, &scene.project).await.assert_throttled();
 }
 
-async fn a_program_is_limited_by_its_key(backend: Backend) {
+async fn api_user_is_rate_limited(backend: Backend) {
     let scene = Fixture::new(backend).await;
     limited(&scene, &scene.program, 3).await;
     passes(&scene.program, &scene.project, 10, 3).await;
@@ -165,7 +165,7 @@ async fn a_program_is_limited_by_its_key(backend: Backend) {
     assert_eq!(burst(&other, &scene.project, 10).await, 10);
 }
 
-async fn an_owner_limits_themself(backend: Backend) {
+async fn owner_can_limit_themselves(backend: Backend) {
     let scene = Fixture::new(backend).await;
     limited(&scene, &scene.ann, 4).await;
     passes(&scene.ann, &scene.project, 10, 4).await;
@@ -175,7 +175,7 @@ async fn an_owner_limits_themself(backend: Backend) {
     eventually("lifted", KNOWN, async || (burst(&scene.ann, &scene.project, 8).await == 8).then_some(())).await;
 }
 
-async fn what_has_no_good_token_is_not_counted(backend: Backend) {
+async fn unauthenticated_requests_are_not_counted(backend: Backend) {
     let scene = Fixture::new(backend).await;
     limited(&scene, &scene.ben, 2).await;
     let path = format!("/api/p/{}/members/get", scene.project);

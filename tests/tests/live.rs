@@ -85,7 +85,7 @@ async fn submit(tab: &Tab<'_>, within: &str, form: &str, text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_does_the_other_sees_at_once() {
+async fn changes_appear_in_other_tabs() {
     let demo = DemoServer::start().await;
     let browser = Browser::start(demo.installation.path()).await;
     let (ann, ben) = (demo.tab(&browser, "ann").await, demo.tab(&browser, "ben").await);
@@ -133,7 +133,7 @@ async fn what_one_does_the_other_sees_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_happens_while_the_connection_is_away_is_made_up_for() {
+async fn changes_during_a_disconnect_are_caught_up() {
     let mut demo = DemoServer::start().await;
     let browser = Browser::start(demo.installation.path()).await;
     let ann = demo.tab(&browser, "ann").await;
@@ -149,7 +149,7 @@ async fn what_happens_while_the_connection_is_away_is_made_up_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn after_an_entry_that_could_not_be_fetched_all_begins_anew() {
+async fn failed_fetch_restarts_the_sync() {
     let demo = DemoServer::start().await;
     let browser = Browser::start(demo.installation.path()).await;
     let (ann, ben) = (demo.tab(&browser, "ann").await, demo.tab(&browser, "ben").await);
@@ -168,7 +168,7 @@ async fn after_an_entry_that_could_not_be_fetched_all_begins_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_login_goes_on_when_its_first_token_has_run_out() {
+async fn session_continues_after_token_renewal() {
     let demo = DemoServer::with(&[("DOORWARD_TOKEN_LIFETIME", "10s"), ("DOORWARD_TOKEN_RENEW_AFTER", "2s")]).await;
     let browser = Browser::start(demo.installation.path()).await;
     let ann = demo.tab(&browser, "ann").await;
@@ -183,7 +183,7 @@ async fn a_login_goes_on_when_its_first_token_has_run_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_refused_is_said_and_a_login_that_is_over_is_left() {
+async fn errors_are_shown_and_ended_sessions_left() {
     let demo = DemoServer::start().await;
     let browser = Browser::start(demo.installation.path()).await;
     let problem = |text: &str| format!("{}[contains(., '{text}')]", by("problem"));
@@ -209,7 +209,7 @@ async fn what_is_refused_is_said_and_a_login_that_is_over_is_left() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_may_load_nothing_from_elsewhere() {
+async fn page_may_load_nothing_from_elsewhere() {
     let demo = DemoServer::start().await;
     for file in
         ["", "/live.css", "/icon.svg"].map(str::to_owned).into_iter().chain(SCRIPTS.map(|one| format!("/{one}")))
@@ -228,7 +228,7 @@ async fn the_page_may_load_nothing_from_elsewhere() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_is_the_demos_alone() {
+async fn page_is_served_by_the_demo_only() {
     let app = App::start(Backend::Sqlite).await;
     for path in ["/demo", "/demo/", "/demo/live.js"] {
         app.http.get(path).send().await.assert_error(404, "Not found", &json!({}));

@@ -10,7 +10,7 @@ use doorward_tests::{Backend, Http, Installation, eventually, process::binary};
 
 /// Whoever started it reads neither its output nor its errors.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_log_that_nobody_reads_stops_nothing() {
+async fn unread_log_does_not_block_the_server() {
     let installation = Installation::new(Backend::Sqlite).with(&[("DOORWARD_LOG_FORMAT", "json")]);
     installation.create_user("ann").await;
     let mut command = installation.command(binary(), &[("RUST_LOG", "trace,doorward_gateway::request=debug")]);
@@ -45,7 +45,7 @@ async fn a_log_that_nobody_reads_stops_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn why_it_did_not_start_is_printed() {
+async fn start_failure_is_printed() {
     let installation = Installation::new(Backend::Sqlite).with(&[("DOORWARD_OPS_LISTEN", "192.0.2.1:1")]);
     let output = installation.cli(&["serve"], "").await.failed(1);
     assert!(output.stderr.contains("192.0.2.1:1"), "{output}");

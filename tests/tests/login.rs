@@ -11,16 +11,16 @@ use http::HeaderMap;
 use serde_json::json;
 
 on_both_databases![
-    login_answers_all_that_an_app_needs_to_start,
-    login_of_a_user_without_projects_shows_nobody_else,
-    a_member_who_is_not_the_owner_sees_no_options_of_others,
+    login_returns_the_init_data,
+    login_without_projects_shows_no_other_user,
+    member_cannot_see_options_of_others,
     every_failed_login_looks_the_same,
-    a_username_is_compared_after_normalisation_and_with_case,
-    a_password_is_taken_as_it_is,
-    a_long_password_is_a_wrong_one,
+    username_is_compared_after_normalization_and_with_case,
+    password_is_not_trimmed,
+    long_password_is_a_wrong_one,
 ];
 
-async fn login_answers_all_that_an_app_needs_to_start(backend: Backend) {
+async fn login_returns_the_init_data(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben, cas) = (app.user("ann").await, app.user("ben").await, app.user("cas").await);
     let herbarium = app.installation.create_project("ann", "Herbarium").await;
@@ -90,7 +90,7 @@ async fn login_answers_all_that_an_app_needs_to_start(backend: Backend) {
     answer.token();
 }
 
-async fn login_of_a_user_without_projects_shows_nobody_else(backend: Backend) {
+async fn login_without_projects_shows_no_other_user(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     let made =
@@ -119,7 +119,7 @@ async fn login_of_a_user_without_projects_shows_nobody_else(backend: Backend) {
     );
 }
 
-async fn a_member_who_is_not_the_owner_sees_no_options_of_others(backend: Backend) {
+async fn member_cannot_see_options_of_others(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     app.user("ben").await;
@@ -186,7 +186,7 @@ pub(crate) fn telling(headers: &HeaderMap) -> BTreeSet<(&str, &[u8])> {
     pairs.filter(|(name, _)| !["date", "x-request-id"].contains(name)).collect()
 }
 
-async fn a_username_is_compared_after_normalisation_and_with_case(backend: Backend) {
+async fn username_is_compared_after_normalization_and_with_case(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     app.installation.cli(&["user", "create", "--username", "zo\u{eb}", "--password-stdin"], PASSWORD).await.succeeded();
@@ -198,7 +198,7 @@ async fn a_username_is_compared_after_normalisation_and_with_case(backend: Backe
     }
 }
 
-async fn a_password_is_taken_as_it_is(backend: Backend) {
+async fn password_is_not_trimmed(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     let password = "  spaces, \u{e9}lan, e\u{301}lan, \u{1f511} and \"quotes\"  ";
@@ -209,7 +209,7 @@ async fn a_password_is_taken_as_it_is(backend: Backend) {
     }
 }
 
-async fn a_long_password_is_a_wrong_one(backend: Backend) {
+async fn long_password_is_a_wrong_one(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     let longest = "long-".repeat(51) + "!";

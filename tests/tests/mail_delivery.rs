@@ -14,11 +14,11 @@ use super::account_steps::{
 };
 
 on_both_databases![
-    a_mail_that_nobody_takes_waits_until_somebody_does,
-    a_mail_that_waits_survives_a_kill_and_a_new_master_key,
-    a_mail_whose_acknowledgement_is_lost_comes_again_under_the_same_id,
-    a_mail_that_is_refused_for_good_is_written_down_without_its_address,
-    each_call_mails_what_it_should_and_links_to_the_configured_app,
+    undeliverable_mail_waits_for_the_server,
+    mail_that_waits_survives_a_kill_and_a_new_master_key,
+    unacknowledged_mail_is_sent_again_with_the_same_id,
+    rejected_mail_is_audited_without_address,
+    every_mail_links_to_the_configured_app,
 ];
 
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(15);
@@ -42,7 +42,7 @@ async fn all_sent(app: &App) {
     eventually("an empty outbox", EVENTUALLY_TIMEOUT, async || (waiting(app, "1 = 1") == 0).then_some(())).await;
 }
 
-async fn a_mail_that_nobody_takes_waits_until_somebody_does(backend: Backend) {
+async fn undeliverable_mail_waits_for_the_server(backend: Backend) {
     let (app, port) = without_a_mail_server(backend).await;
     let begun = app.http.post("/api/signup_request").json(&newcomer("ann")).send().await;
     let body = with(&newcomer("ann"), "validation_code", validation_code(&begun));
@@ -59,7 +59,7 @@ async fn a_mail_that_nobody_takes_waits_until_somebody_does(backend: Backend) {
     assert_eq!(smtp.mails().len(), 1);
 }
 
-async fn a_mail_that_waits_survives_a_kill_and_a_new_master_key(backend: Backend) {
+async fn mail_that_waits_survives_a_kill_and_a_new_master_key(backend: Backend) {
     let (mut app, port) = without_a_mail_server(backend).await;
     let begun = app.http.post("/api/signup_request").json(&newcomer("ann")).send().await;
     let body = with(&newcomer("ann"), "validation_code", validation_code(&begun));
@@ -82,7 +82,7 @@ async fn a_mail_that_waits_survives_a_kill_and_a_new_master_key(backend: Backend
     assert_eq!(smtp.mails().len(), 1);
 }
 
-async fn a_mail_whose_acknowledgement_is_lost_comes_again_under_the_same_id(backend: Backend) {
+async fn unacknowledged_mail_is_sent_again_with_the_same_id(backend: Backend) {
     let smtp = SmtpServer::start_with(Options { slow: Some(Duration::from_secs(3)), ..Options::default() }).await;
     let mut app = app(backend, &smtp, &[]).await;
     let body = with(&newcomer("ann"), "email", "slow+ann@example.org");
@@ -102,7 +102,7 @@ async fn a_mail_whose_acknowledgement_is_lost_comes_again_under_the_same_id(back
     app.http.post("/api/signup").json(&body).send().await.token();
 }
 
-async fn a_mail_that_is_refused_for_good_is_written_down_without_its_address(backend: Backend) {
+async fn rejected_mail_is_audited_without_address(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let ann = app.user("ann").await;
@@ -122,7 +122,7 @@ async fn a_mail_that_is_refused_for_good_is_written_down_without_its_address(bac
 }
 
 /// SECURITY-CASES: host header in mails (ZITADEL CVE-2025-48936).
-async fn each_call_mails_what_it_should_and_links_to_the_configured_app(backend: Backend) {
+async fn every_mail_links_to_the_configured_app(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let app = app(backend, &smtp, &[]).await;
     let ann = app.user("ann").await;

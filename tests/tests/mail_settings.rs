@@ -13,8 +13,8 @@ use serde_json::json;
 on_both_databases![
     without_a_mail_server_the_calls_that_need_one_are_unavailable_and_no_others,
     mails_may_go_to_the_log,
-    a_mail_waits_for_the_mail_server,
-    the_mail_server_is_greeted_by_the_name_of_the_app_or_of_the_setting,
+    mail_waits_for_the_mail_server,
+    mail_server_is_greeted_by_the_name_of_the_app_or_of_the_setting,
 ];
 
 const NEW: &str = "another battery staple 7";
@@ -76,7 +76,7 @@ async fn mails_may_go_to_the_log(backend: Backend) {
     assert_eq!(app.http.open("/api/signup", &with_codes(&first, &asked, code)).await.status, 200);
 }
 
-async fn the_mail_server_is_greeted_by_the_name_of_the_app_or_of_the_setting(backend: Backend) {
+async fn mail_server_is_greeted_by_the_name_of_the_app_or_of_the_setting(backend: Backend) {
     let none: &[(&str, &str)] = &[];
     let own: &[(&str, &str)] = &[("DOORWARD_SMTP_HELLO", "Mail-7.example.net")];
     let literal: &[(&str, &str)] = &[("DOORWARD_SMTP_HELLO", "[IPv6:2001:db8::7]")];
@@ -90,7 +90,7 @@ async fn the_mail_server_is_greeted_by_the_name_of_the_app_or_of_the_setting(bac
     }
 }
 
-async fn a_mail_waits_for_the_mail_server(backend: Backend) {
+async fn mail_waits_for_the_mail_server(backend: Backend) {
     let smtp = SmtpServer::start_with(Options { port: ports::free(), ..Options::default() }).await;
     let (port, settings) = (smtp.port(), mail_settings(&smtp));
     drop(smtp);

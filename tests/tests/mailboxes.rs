@@ -17,7 +17,7 @@ on_both_databases![
     every_call_takes_all_spellings_for_one_mailbox,
     all_spellings_count_as_one_mailbox,
     malformed_addresses_are_invalid_in_every_call,
-    the_migration_names_conflicts_and_keeps_both_accounts,
+    migration_names_conflicts_and_keeps_both_accounts,
 ];
 
 /// Spellings of one mailbox, and the header of emails to each.
@@ -127,7 +127,7 @@ async fn malformed_addresses_are_invalid_in_every_call(backend: Backend) {
     assert!(app.smtp.mails().is_empty());
 }
 
-async fn the_migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
+async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
     const UNDO: &str = "DROP INDEX users_by_email_conflict; ALTER TABLE users DROP COLUMN has_email_conflict; \
                         UPDATE users SET email_folded = LOWER(email); \
                         DELETE FROM __diesel_schema_migrations WHERE version = '0009'";

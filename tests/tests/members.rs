@@ -11,16 +11,16 @@ use serde_json::{Value, json};
 use super::api_keys::UNKNOWN_GID;
 
 on_both_databases![
-    a_member_is_seen_as_the_caller_may_see_them,
-    several_members_come_once_each_in_the_order_asked_for,
-    the_first_bad_parameter_is_reported,
-    nobody_does_anything_without_a_token,
-    a_deactivated_member_is_out_until_they_are_activated,
-    a_removed_member_is_out_of_the_project_and_of_nothing_else,
-    members_may_remove_themselves_and_nobody_else,
-    a_limit_is_the_owners_to_set,
-    notifications_are_the_members_own_to_set,
-    both_halves_of_an_update_are_done_or_none,
+    member_entry_depends_on_the_caller,
+    members_are_returned_once_in_request_order,
+    first_bad_parameter_is_reported,
+    calls_require_a_token,
+    deactivated_member_has_no_access_until_activated,
+    removed_member_loses_access_to_the_project_only,
+    members_can_remove_only_themselves,
+    only_the_owner_sets_limits,
+    only_the_member_sets_notifications,
+    member_update_is_atomic,
 ];
 
 const CALLS: [&str; 7] = ["get", "invite", "resend_invite", "remove", "deactivate", "activate", "update"];
@@ -118,7 +118,7 @@ fn success(result: &Value, users: &[(&str, Value)], memberships: &[Value]) -> Va
     json!({"success": true, "result": result, "data": {"cc.users": users, "cc.projects_members": memberships}})
 }
 
-async fn a_member_is_seen_as_the_caller_may_see_them(backend: Backend) {
+async fn member_entry_depends_on_the_caller(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let get = async |caller: &User, member: &str| {
         scene.told(&scene.call(caller, "get", &json!({"member": member, "members": [UNKNOWN_GID]})).await)
@@ -156,7 +156,7 @@ async fn a_member_is_seen_as_the_caller_may_see_them(backend: Backend) {
     }
 }
 
-async fn several_members_come_once_each_in_the_order_asked_for(backend: Backend) {
+async fn members_are_returned_once_in_request_order(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let (ann, ben, cas) = (&scene.ann.gid, &scene.ben.gid, &scene.cas.gid);
     let answer = scene.call(&scene.ben, "get", &json!({"members": [cas, ann, ben, cas, ann]})).await;
@@ -183,7 +183,7 @@ async fn several_members_come_once_each_in_the_order_asked_for(backend: Backend)
     scene.call(&scene.ben, "get", &many(1001)).await.assert_bad_parameter("Invalid parameter", "members");
 }
 
-async fn the_first_bad_parameter_is_reported(backend: Backend) {
+async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let bad = async |call: &str, body: Value, reason: &str, name: &str| {
         scene.call(&scene.ann, call, &body).await.assert_bad_parameter(reason, name);
@@ -213,7 +213,7 @@ async fn the_first_bad_parameter_is_reported(backend: Backend) {
     }
 }
 
-async fn nobody_does_anything_without_a_token(backend: Backend) {
+async fn calls_require_a_token(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let body = json!({"user": scene.ben.gid, "member": scene.ben.gid, "username_or_email": "dan", "options": {}});
     for call in CALLS {
@@ -232,7 +232,7 @@ async fn nobody_does_anything_without_a_token(backend: Backend) {
     }
 }
 
-async fn a_deactivated_member_is_out_until_they_are_activated(backend: Backend) {
+async fn deactivated_member_has_no_access_until_activated(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let user = json!({"user": scene.ben.gid});
     // Once more is no mistake.
@@ -268,7 +268,7 @@ async fn a_deactivated_member_is_out_until_they_are_activated(backend: Backend) 
     }
 }
 
-async fn a_removed_member_is_out_of_the_project_and_of_nothing_else(backend: Backend) {
+async fn removed_member_loses_access_to_the_project_only(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let (own, _) = scene.ben.call("/api/projects/create", &json!({"name": "Garden"})).await.success();
     let garden = own["project"].as_str().expect("a gid");
@@ -304,7 +304,7 @@ async fn a_removed_member_is_out_of_the_project_and_of_nothing_else(backend: Bac
     assert_eq!(again["options"], own_options("cas"));
 }
 
-async fn members_may_remove_themselves_and_nobody_else(backend: Backend) {
+async fn members_can_remove_only_themselves(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let others = [&scene.ann.gid, &scene.cas.gid, &scene.robot.gid, &scene.dan.gid, &UNKNOWN_GID.to_owned()];
     for other in others {
@@ -332,7 +332,7 @@ async fn members_may_remove_themselves_and_nobody_else(backend: Backend) {
     scene.app.http.open("/api/account/leave_project", &leave).await.assert_denied();
 }
 
-async fn a_limit_is_the_owners_to_set(backend: Backend) {
+async fn only_the_owner_sets_limits(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let set = async |caller: &User, user: &str, limit: Value| {
         scene.call(caller, "update", &json!({"user": user, "options": {"rate_limit_per_second": limit}})).await
@@ -383,7 +383,7 @@ async fn a_limit_is_the_owners_to_set(backend: Backend) {
     assert_eq!(scene.ben.init().await.status, 200);
 }
 
-async fn notifications_are_the_members_own_to_set(backend: Backend) {
+async fn only_the_member_sets_notifications(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let set = async |caller: &User, user: &str, notifications: Value| {
         scene.call(caller, "update", &json!({"user": user, "options": {"notifications": notifications}})).await
@@ -436,7 +436,7 @@ async fn notifications_are_the_members_own_to_set(backend: Backend) {
     set(&program, &scene.robot.gid, json!({"frequency": "never"})).await.assert_unprocessable("api_user");
 }
 
-async fn both_halves_of_an_update_are_done_or_none(backend: Backend) {
+async fn member_update_is_atomic(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let both = json!({"rate_limit_per_second": 5000, "notifications": {"frequency": "weekly"}});
     scene.call(&scene.ann, "update", &json!({"user": scene.ann.gid, "options": both})).await.success();

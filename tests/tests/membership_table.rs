@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::api_keys::UNKNOWN_GID;
 
-on_both_databases![each_cell_of_the_table_is_what_happens];
+on_both_databases![documented_transitions_hold];
 
 const DOCS: &str = include_str!("../../docs/membership.md");
 
@@ -107,7 +107,7 @@ impl TransitionCase<'_> {
     }
 }
 
-async fn each_cell_of_the_table_is_what_happens(backend: Backend) {
+async fn documented_transitions_hold(backend: Backend) {
     let app = MailApp::with(backend, &[MANY_WRITES]).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let scene = Fixture { app, ann, ben };

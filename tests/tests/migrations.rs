@@ -13,12 +13,12 @@ use serde_json::json;
 
 on_both_databases![
     migrations_may_run_several_times_at_once,
-    a_service_refuses_a_database_that_is_not_migrated,
-    a_newer_database_is_refused,
+    service_rejects_a_database_that_is_not_migrated,
+    newer_database_is_rejected,
     users_may_be_created_while_the_tables_are_being_made,
-    databases_that_are_swapped_are_refused_and_left_as_they_are,
-    a_project_of_before_it_had_options_gets_what_new_ones_start_with,
-    codes_of_before_several_could_be_valid_work_after_the_migration,
+    swapped_databases_are_rejected_unchanged,
+    migrated_project_gets_default_options,
+    codes_survive_the_migration_to_several_requests,
 ];
 
 async fn migrations_may_run_several_times_at_once(backend: Backend) {
@@ -31,7 +31,7 @@ async fn migrations_may_run_several_times_at_once(backend: Backend) {
     installation.create_user("ann").await;
 }
 
-async fn a_service_refuses_a_database_that_is_not_migrated(backend: Backend) {
+async fn service_rejects_a_database_that_is_not_migrated(backend: Backend) {
     let installation = Installation::new(backend).with(&[
         ("DOORWARD_AUTH_LISTEN", &ports::free_address()),
         ("DOORWARD_DIRECTORY_LISTEN", &ports::free_address()),
@@ -46,7 +46,7 @@ async fn a_service_refuses_a_database_that_is_not_migrated(backend: Backend) {
     doorward_tests::app::wait_until_ready(&mut process, &ops).await;
 }
 
-async fn a_newer_database_is_refused(backend: Backend) {
+async fn newer_database_is_rejected(backend: Backend) {
     let split = Services::prepare(backend).await;
     let databases = &split.installation.databases;
     for (service, url) in [("auth", &databases.auth), ("directory", &databases.directory)] {
@@ -92,7 +92,7 @@ async fn users_may_be_created_while_the_tables_are_being_made(backend: Backend) 
     }
 }
 
-async fn databases_that_are_swapped_are_refused_and_left_as_they_are(backend: Backend) {
+async fn swapped_databases_are_rejected_unchanged(backend: Backend) {
     const AUTH: &str = "DOORWARD_AUTH_DATABASE_URL";
     const DIRECTORY: &str = "DOORWARD_DIRECTORY_DATABASE_URL";
     let installation = Services::prepare(backend).await.installation;
@@ -123,7 +123,7 @@ async fn databases_that_are_swapped_are_refused_and_left_as_they_are(backend: Ba
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
-async fn a_project_of_before_it_had_options_gets_what_new_ones_start_with(backend: Backend) {
+async fn migrated_project_gets_default_options(backend: Backend) {
     let installation = Installation::new(backend);
     installation.cli(&["migrate"], "").await.succeeded();
     installation.create_user("ann").await;
@@ -200,7 +200,7 @@ fn undo_several_codes(backend: Backend, auth: &DatabaseUrl) {
     );
 }
 
-async fn codes_of_before_several_could_be_valid_work_after_the_migration(backend: Backend) {
+async fn codes_survive_the_migration_to_several_requests(backend: Backend) {
     let mut mailed = MailApp::start(backend).await;
     let ann = mailed.user("ann").await;
     mailed.user("ben").await;

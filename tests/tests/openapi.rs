@@ -34,7 +34,7 @@ fn scripts() -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_printed_is_what_is_served() {
+async fn printed_document_equals_served_document() {
     let app = App::start(Backend::Sqlite).await;
     let served = app.http.get("/api/openapi.json").send().await;
     assert_eq!((served.status, served.header("content-type")), (200, Some("application/json")));
@@ -45,7 +45,7 @@ async fn what_is_printed_is_what_is_served() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_page_to_read_may_load_nothing() {
+async fn page_to_read_may_load_nothing() {
     let app = App::start(Backend::Sqlite).await;
     let page = app.http.get("/api/docs").send().await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
@@ -56,7 +56,7 @@ async fn the_page_to_read_may_load_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_document_is_openapi_and_its_examples_are_what_it_says() {
+async fn document_is_valid_openapi_with_valid_examples() {
     let installation = Installation::new(Backend::Sqlite);
     let document = installation.path().join("openapi.json");
     std::fs::write(&document, installation.cli(&["openapi"], "").await.succeeded().stdout).expect("a file");
@@ -130,7 +130,7 @@ async fn upload(app: &App, token: &str, call: &str, parts: &[(&str, &[u8])]) -> 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn no_request_that_schemathesis_thinks_of_gets_an_answer_that_is_not_documented() {
+async fn schemathesis_finds_no_undocumented_response() {
     let settings = [("DOORWARD_LOG_MAILS", "true"), ("DOORWARD_LOGIN_FAILURES", "1000000"), MANY_WRITES];
     let app = App::with(Backend::Sqlite, &settings).await;
     let ann = app.user("ann").await;

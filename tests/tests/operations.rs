@@ -15,10 +15,7 @@ use tokio::net::TcpListener;
 use tonic::transport::Endpoint;
 use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
-on_both_databases![
-    health_and_metrics_are_on_a_listener_of_their_own,
-    the_health_check_command_says_by_its_code_whether_the_server_is_ready,
-];
+on_both_databases![health_and_metrics_are_on_a_listener_of_their_own, healthcheck_exit_code_reports_readiness,];
 
 const METRICS: [&str; 4] = [
     "doorward_http_requests_total",
@@ -70,7 +67,7 @@ async fn every_service_has_health_and_metrics() {
     }
 }
 
-async fn the_health_check_command_says_by_its_code_whether_the_server_is_ready(backend: Backend) {
+async fn healthcheck_exit_code_reports_readiness(backend: Backend) {
     let mut app = App::start(backend).await;
     let url = format!("http://{}/health/ready", app.ops.address());
     app.installation.cli(&["healthcheck"], "").await.succeeded();
@@ -81,7 +78,7 @@ async fn the_health_check_command_says_by_its_code_whether_the_server_is_ready(b
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_asked_to_stop_finishes_what_is_in_flight() {
+async fn shutdown_finishes_requests_in_flight() {
     // A login of about a second.
     let mut app =
         App::with(Backend::Sqlite, &[("DOORWARD_ARGON2_MEMORY_KIB", "65536"), ("DOORWARD_ARGON2_PASSES", "25")]).await;
@@ -108,7 +105,7 @@ async fn hash_is_running(ops: &Http) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_server_stops_at_once_also_with_open_connections() {
+async fn idle_server_stops_at_once_also_with_open_connections() {
     let mut app = App::start(Backend::Sqlite).await;
     let mut idle = raw::Connection::open(app.http.address()).await;
     idle.send(b"GET /api/ping HTTP/1.1\r\nHost: doorward\r\n\r\n").await;
@@ -127,7 +124,7 @@ async fn each_service_stops_when_asked_whether_or_not_its_peers_are_there() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn idle_connections_to_a_grpc_listener_do_not_hold_up_the_end_of_its_service() {
+async fn idle_grpc_connections_do_not_delay_shutdown() {
     tokio::join!(ends_beside_idle_connections(Auth), ends_beside_idle_connections(Directory));
 }
 
@@ -149,7 +146,7 @@ async fn ends_beside_idle_connections(role: Role) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_that_waits_for_its_database_ends_when_asked() {
+async fn start_waiting_for_its_database_ends_on_signal() {
     let postgres = Postgres::start();
     let directory = tempfile::tempdir().expect("a directory");
     let installation = with_grpc_listeners(Installation::over(Databases::on(&postgres), directory));
@@ -164,7 +161,7 @@ async fn a_start_that_waits_for_its_database_ends_when_asked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_whose_database_never_answers_ends_when_asked() {
+async fn start_with_a_silent_database_ends_on_signal() {
     let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = silent.local_addr().expect("an address");
     let installation = with_grpc_listeners(Installation::new(Backend::Sqlite));
@@ -188,7 +185,7 @@ fn with_grpc_listeners(installation: Installation) -> Installation {
 
 /// Password hashes are in one of them.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_files_of_sqlite_are_their_owners_alone() {
+async fn sqlite_files_are_private() {
     let app = App::start(Backend::Sqlite).await;
     app.user("ann").await;
     for name in ["auth.db", "auth.db-wal", "directory.db", "directory.db-shm"] {

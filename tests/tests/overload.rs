@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use doorward_tests::{Answer, App, Backend, PASSWORD, eventually, on_both_databases};
 
-on_both_databases![a_pool_of_one_connection_serves_or_refuses_and_never_hangs];
+on_both_databases![pool_of_one_connection_never_hangs];
 
-async fn a_pool_of_one_connection_serves_or_refuses_and_never_hangs(backend: Backend) {
+async fn pool_of_one_connection_never_hangs(backend: Backend) {
     let app = App::with(backend, &[("DOORWARD_DATABASE_POOL_SIZE", "1")]).await;
     let ann = app.user("ann").await;
     app.installation.create_project("ann", "Herbarium").await;
@@ -33,7 +33,7 @@ async fn a_pool_of_one_connection_serves_or_refuses_and_never_hangs(backend: Bac
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn logins_beyond_the_hash_queue_are_refused_at_once() {
+async fn logins_beyond_the_hash_queue_are_rejected_immediately() {
     // One worker, two that wait, a hash of a third of a second.
     let variables = [
         ("DOORWARD_HASH_WORKERS", "1"),

@@ -9,15 +9,15 @@ use doorward_tests::{
 use serde_json::{Value, json};
 
 on_both_databases![
-    a_new_password_ends_every_earlier_token_and_the_answer_has_the_one_that_works,
-    the_answer_has_one_token_also_when_the_old_one_is_due,
-    the_owner_is_told_by_mail_in_their_language,
-    a_password_is_kept_as_it_is,
-    a_password_that_would_be_guessed_soon_is_weak,
-    a_current_password_that_is_sent_must_match,
+    new_password_revokes_earlier_tokens_and_returns_a_new_one,
+    answer_has_one_token_also_when_the_old_one_is_due,
+    password_change_mail_uses_the_owners_language,
+    password_is_stored_unchanged,
+    guessable_password_is_weak,
+    current_password_that_is_sent_must_match,
     where_it_is_required_the_current_password_must_be_sent,
     guesses_at_the_current_password_are_throttled,
-    a_new_password_reaches_every_gateway_within_a_second,
+    new_password_reaches_every_gateway_within_a_second,
 ];
 
 const NEW: &str = "another battery staple 7";
@@ -27,7 +27,7 @@ fn with_current(current: impl Into<Value>) -> Value {
     json!({"password": NEW, "current_password": current.into()})
 }
 
-async fn a_new_password_ends_every_earlier_token_and_the_answer_has_the_one_that_works(backend: Backend) {
+async fn new_password_revokes_earlier_tokens_and_returns_a_new_one(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -56,7 +56,7 @@ async fn a_new_password_ends_every_earlier_token_and_the_answer_has_the_one_that
     }
 }
 
-async fn the_answer_has_one_token_also_when_the_old_one_is_due(backend: Backend) {
+async fn answer_has_one_token_also_when_the_old_one_is_due(backend: Backend) {
     let app = App::with(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "0s")]).await;
     let mut ann = app.user("ann").await;
     for password in [NEW, "a third battery staple 5", NEW] {
@@ -73,7 +73,7 @@ async fn the_answer_has_one_token_also_when_the_old_one_is_due(backend: Backend)
     }
 }
 
-async fn the_owner_is_told_by_mail_in_their_language(backend: Backend) {
+async fn password_change_mail_uses_the_owners_language(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let texts = [
@@ -97,7 +97,7 @@ async fn the_owner_is_told_by_mail_in_their_language(backend: Backend) {
     assert_eq!(app.smtp.mails().len(), texts.len(), "other changes are nobody's news");
 }
 
-async fn a_password_is_kept_as_it_is(backend: Backend) {
+async fn password_is_stored_unchanged(backend: Backend) {
     let app = App::start(backend).await;
     let mut ann = app.user("ann").await;
     let spaced = format!("  {NEW}\t ");
@@ -118,7 +118,7 @@ async fn a_password_is_kept_as_it_is(backend: Backend) {
     ann.call(PATH, &json!({"password": format!("{longest}x")})).await.assert_not_valid("password", "too_long");
 }
 
-async fn a_password_that_would_be_guessed_soon_is_weak(backend: Backend) {
+async fn guessable_password_is_weak(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("winterbottom").await;
     let ann_name = json!({"name": "Percival Arbuthnot"});
@@ -136,7 +136,7 @@ async fn a_password_that_would_be_guessed_soon_is_weak(backend: Backend) {
     assert_eq!(app.http.login("winterbottom", PASSWORD).await.status, 200);
 }
 
-async fn a_current_password_that_is_sent_must_match(backend: Backend) {
+async fn current_password_that_is_sent_must_match(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     for wrong in ["", "wrong", &format!("{PASSWORD} "), NEW, &"x".repeat(10_000)] {
@@ -188,7 +188,7 @@ async fn guesses_at_the_current_password_are_throttled(backend: Backend) {
     assert_eq!(ann.call(PATH, &json!({"name": "Anna"})).await.status, 200, "other changes go on");
 }
 
-async fn a_new_password_reaches_every_gateway_within_a_second(backend: Backend) {
+async fn new_password_reaches_every_gateway_within_a_second(backend: Backend) {
     let split = Services::start(backend).await;
     let gateway = split.replica(Gateway, &[]).await;
     let here = User::create(&split.installation, &split.http, "ann").await;

@@ -11,20 +11,20 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 on_both_databases![
-    a_reset_by_username_sets_the_password_and_logs_in,
-    every_earlier_token_ends_and_nobody_else_s,
-    by_address_the_usernames_of_all_its_accounts_are_told,
-    who_is_unknown_is_not_found,
-    both_steps_want_their_parameters_in_order,
-    the_second_step_must_be_about_who_asked,
-    the_fifth_wrong_try_is_the_last_and_the_fourth_is_not,
-    a_code_is_good_once,
-    a_request_that_is_repeated_has_codes_of_its_own,
-    a_password_that_is_refused_does_not_use_up_the_code,
-    who_has_no_code_learns_nothing_about_passwords,
-    who_is_deactivated_between_the_steps_gets_no_token,
-    a_new_password_ends_the_code_that_several_accounts_share,
-    a_reset_lets_in_whom_strangers_guesses_keep_out,
+    reset_by_username_sets_the_password_and_logs_in,
+    reset_revokes_earlier_tokens_of_the_user_only,
+    reset_by_address_mails_all_usernames,
+    unknown_user_is_not_found,
+    both_steps_report_missing_parameters_in_order,
+    second_step_must_name_the_requested_user,
+    fifth_wrong_attempt_is_the_last,
+    code_works_once,
+    request_that_is_repeated_has_codes_of_its_own,
+    password_that_is_rejected_does_not_use_up_the_code,
+    wrong_code_does_not_reveal_password_checks,
+    user_deactivated_between_steps_gets_no_token,
+    new_password_ends_the_code_that_several_accounts_share,
+    reset_ends_a_throttle_wait,
 ];
 
 const NEW: &str = "another battery staple 7";
@@ -35,7 +35,7 @@ fn of(name: &str) -> Value {
     json!({"username_or_email": name})
 }
 
-async fn a_reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
+async fn reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let herbarium = app.installation.create_project("ann", "Herbarium").await;
@@ -66,7 +66,7 @@ async fn a_reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
     assert!(notice.text.contains("“ann”") && notice.text.ends_with(&format!("\n{APP_URL}\n")), "{}", notice.text);
 }
 
-async fn every_earlier_token_ends_and_nobody_else_s(backend: Backend) {
+async fn reset_revokes_earlier_tokens_of_the_user_only(backend: Backend) {
     let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -87,7 +87,7 @@ async fn every_earlier_token_ends_and_nobody_else_s(backend: Backend) {
     assert_eq!(robot.auth().await.status, 200);
 }
 
-async fn by_address_the_usernames_of_all_its_accounts_are_told(backend: Backend) {
+async fn reset_by_address_mails_all_usernames(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ben").await;
     let zoe = app.user("zoe").await;
@@ -124,7 +124,7 @@ async fn same_address(app: &MailApp, username: &str, email: &str) -> User {
     User { gid, username: username.to_owned(), token, http: app.http.clone() }
 }
 
-async fn who_is_unknown_is_not_found(backend: Backend) {
+async fn unknown_user_is_not_found(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     app.user("ben").await;
@@ -163,7 +163,7 @@ async fn who_is_unknown_is_not_found(backend: Backend) {
     assert_eq!(app.http.open(RESET, &body).await.status, 200);
 }
 
-async fn both_steps_want_their_parameters_in_order(backend: Backend) {
+async fn both_steps_report_missing_parameters_in_order(backend: Backend) {
     let app = MailApp::start(backend).await;
     assert_requires_strings(|| app.http.post(REQUEST), &["username_or_email"]).await;
     let second = ["username", "new_password", "validation_code", "verification_code"];
@@ -172,7 +172,7 @@ async fn both_steps_want_their_parameters_in_order(backend: Backend) {
     assert_method(&app.http, RESET).await;
 }
 
-async fn the_second_step_must_be_about_who_asked(backend: Backend) {
+async fn second_step_must_name_the_requested_user(backend: Backend) {
     let app = MailApp::start(backend).await;
     for name in ["ann", "ben"] {
         app.user(name).await;
@@ -198,7 +198,7 @@ async fn the_second_step_must_be_about_who_asked(backend: Backend) {
     assert_eq!(app.http.open(RESET, &body).await.status, 200);
 }
 
-async fn the_fifth_wrong_try_is_the_last_and_the_fourth_is_not(backend: Backend) {
+async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
     let app = MailApp::start(backend).await;
     for (username, tries) in [("ann", 5), ("ben", 4)] {
         app.user(username).await;
@@ -216,7 +216,7 @@ async fn the_fifth_wrong_try_is_the_last_and_the_fourth_is_not(backend: Backend)
     }
 }
 
-async fn a_code_is_good_once(backend: Backend) {
+async fn code_works_once(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ann").await;
     let body = app.begin_reset("ann", NEW).await;
@@ -230,7 +230,7 @@ async fn a_code_is_good_once(backend: Backend) {
     assert_eq!(app.http.login("ann", NEW).await.status, 200);
 }
 
-async fn a_request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
+async fn request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ann").await;
     let first = app.begin_reset("ann", NEW).await;
@@ -246,7 +246,7 @@ async fn a_request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
     assert_eq!(app.http.open(RESET, &first).await.status, 200);
 }
 
-async fn a_password_that_is_refused_does_not_use_up_the_code(backend: Backend) {
+async fn password_that_is_rejected_does_not_use_up_the_code(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("winterbottom").await;
     ann.call("/api/account/update", &json!({"name": "Percival Arbuthnot"})).await.success();
@@ -264,14 +264,14 @@ async fn a_password_that_is_refused_does_not_use_up_the_code(backend: Backend) {
     app.http.login("winterbottom", NEW).await.assert_unknown_user();
 }
 
-async fn who_has_no_code_learns_nothing_about_passwords(backend: Backend) {
+async fn wrong_code_does_not_reveal_password_checks(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ann").await;
     let body = but(&miscoded(&app.begin_reset("ann", NEW).await), "new_password", "password");
     app.http.open(RESET, &body).await.assert_code_refused();
 }
 
-async fn who_is_deactivated_between_the_steps_gets_no_token(backend: Backend) {
+async fn user_deactivated_between_steps_gets_no_token(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ann").await;
     let body = app.begin_reset("ann", NEW).await;
@@ -281,7 +281,7 @@ async fn who_is_deactivated_between_the_steps_gets_no_token(backend: Backend) {
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
-async fn a_new_password_ends_the_code_that_several_accounts_share(backend: Backend) {
+async fn new_password_ends_the_code_that_several_accounts_share(backend: Backend) {
     let app = MailApp::start(backend).await;
     let (ann, _) = (app.user("ann").await, same_address(&app, "anna", "ann@example.org").await);
     let shared = async || {
@@ -301,7 +301,7 @@ async fn a_new_password_ends_the_code_that_several_accounts_share(backend: Backe
     app.http.open(RESET, &after_a_change).await.assert_code_refused();
 }
 
-async fn a_reset_lets_in_whom_strangers_guesses_keep_out(backend: Backend) {
+async fn reset_ends_a_throttle_wait(backend: Backend) {
     let few =
         [("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
     let app = MailApp::with(backend, &few).await;

@@ -10,9 +10,9 @@ use futures_util::future::join_all;
 use crate::foreign_hashes::{DJANGO, FOREIGN_PASSWORD};
 
 on_both_databases![
-    a_new_password_ends_renewed_tokens_too,
-    a_login_works_at_once_also_after_many_new_passwords_in_a_second,
-    a_login_with_a_new_password_works_at_once_also_after_several_in_a_second,
+    new_password_ends_renewed_tokens_too,
+    login_works_at_once_also_after_many_new_passwords_in_a_second,
+    login_with_a_new_password_works_at_once_also_after_several_in_a_second,
     a_login_that_is_under_way_with_the_old_password_gives_no_token_that_lives,
 ];
 
@@ -23,7 +23,7 @@ async fn set_password(installation: &Installation, password: &str) {
     installation.cli(&["user", "set-password", "ann", "--password-stdin"], password).await.succeeded();
 }
 
-async fn a_new_password_ends_renewed_tokens_too(backend: Backend) {
+async fn new_password_ends_renewed_tokens_too(backend: Backend) {
     let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let mut tokens = vec![split.http.login("ann", PASSWORD).await.token()];
@@ -61,7 +61,7 @@ async fn renew_until_refused(http: Http, mut token: String) -> Answer {
     }
 }
 
-async fn a_login_with_a_new_password_works_at_once_also_after_several_in_a_second(backend: Backend) {
+async fn login_with_a_new_password_works_at_once_also_after_several_in_a_second(backend: Backend) {
     let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let mut earlier: Vec<String> = Vec::new();
@@ -117,7 +117,7 @@ async fn a_login_that_is_under_way_with_the_old_password_gives_no_token_that_liv
     assert_eq!(split.http.init(&token).await.status, 200);
 }
 
-async fn a_login_works_at_once_also_after_many_new_passwords_in_a_second(backend: Backend) {
+async fn login_works_at_once_also_after_many_new_passwords_in_a_second(backend: Backend) {
     let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let words = ["user", "set-password", "ann", "--password-hash", DJANGO];

@@ -16,15 +16,15 @@ use crate::{
 };
 
 on_both_databases![
-    without_auth_logins_are_503_and_come_back,
-    without_directory_logins_are_503_and_come_back,
+    logins_without_auth_are_503_and_recover,
+    logins_without_directory_are_503_and_recover,
     peers_may_start_after_the_gateway,
-    a_gateway_that_restarts_accepts_the_tokens_of_before,
+    gateway_that_restarts_accepts_the_tokens_of_before,
     three_processes_notice_a_deactivated_user_within_a_second,
-    auth_acts_on_what_happened_while_it_was_away,
-    auth_looks_at_everybody_when_the_feed_was_not_kept_long_enough,
+    auth_applies_changes_made_while_it_was_down,
+    auth_checks_every_user_when_its_cursor_expired,
     auth_deletes_the_password_that_a_deleted_user_left_behind,
-    auth_keeps_the_password_of_a_user_who_was_deleted_and_imported_again,
+    auth_keeps_the_password_of_a_reimported_user,
 ];
 
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
@@ -81,11 +81,11 @@ async fn a_peer_goes_and_comes_back(backend: Backend, role: Role) {
     split.ready(Gateway).await;
 }
 
-async fn without_auth_logins_are_503_and_come_back(backend: Backend) {
+async fn logins_without_auth_are_503_and_recover(backend: Backend) {
     a_peer_goes_and_comes_back(backend, Auth).await;
 }
 
-async fn without_directory_logins_are_503_and_come_back(backend: Backend) {
+async fn logins_without_directory_are_503_and_recover(backend: Backend) {
     a_peer_goes_and_comes_back(backend, Directory).await;
 }
 
@@ -111,7 +111,7 @@ async fn peers_may_start_after_the_gateway(backend: Backend) {
     }
 }
 
-async fn a_gateway_that_restarts_accepts_the_tokens_of_before(backend: Backend) {
+async fn gateway_that_restarts_accepts_the_tokens_of_before(backend: Backend) {
     let mut split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
@@ -130,7 +130,7 @@ async fn three_processes_notice_a_deactivated_user_within_a_second(backend: Back
     refused(&split, &token, Duration::from_secs(1)).await;
 }
 
-async fn auth_acts_on_what_happened_while_it_was_away(backend: Backend) {
+async fn auth_applies_changes_made_while_it_was_down(backend: Backend) {
     let mut split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();
@@ -144,7 +144,7 @@ async fn auth_acts_on_what_happened_while_it_was_away(backend: Backend) {
     split.http.init(&token).await.assert_denied();
 }
 
-async fn auth_looks_at_everybody_when_the_feed_was_not_kept_long_enough(backend: Backend) {
+async fn auth_checks_every_user_when_its_cursor_expired(backend: Backend) {
     let mut split = Services::with(backend, &[("DOORWARD_FEED_RETENTION", "1s")]).await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
     let project = split.installation.create_project("ben", "One").await;
@@ -182,7 +182,7 @@ async fn auth_deletes_the_password_that_a_deleted_user_left_behind(backend: Back
     eventually("no password", RECOVERY_TIMEOUT, async || stored("user_gid").is_empty().then_some(())).await;
 }
 
-async fn auth_keeps_the_password_of_a_user_who_was_deleted_and_imported_again(backend: Backend) {
+async fn auth_keeps_the_password_of_a_reimported_user(backend: Backend) {
     let mut split = Services::start(backend).await;
     let gid = split.installation.create_user("ann").await;
     let again = json!({"gid": gid, "username": "ann", "password_hash": DJANGO});

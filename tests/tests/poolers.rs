@@ -9,7 +9,7 @@ fn through(pooler: &PgBouncer) -> Installation {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn poolers_that_share_sessions_are_refused_by_name() {
+async fn poolers_that_share_sessions_are_rejected_by_name() {
     let postgres = Postgres::start();
     drop(Databases::on(&postgres));
     for mode in ["transaction", "statement"] {
@@ -24,7 +24,7 @@ async fn poolers_that_share_sessions_are_refused_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pooler_in_session_mode_works() {
+async fn pooler_in_session_mode_works() {
     let postgres = Postgres::start();
     drop(Databases::on(&postgres));
     let pooler = PgBouncer::start(&postgres, "session");

@@ -13,7 +13,7 @@ const OUTAGE: Duration = Duration::from_secs(2);
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_postgresql_is_away_answers_are_503_and_never_wrong() {
+async fn responses_without_postgresql_are_503() {
     let postgres = Postgres::start();
     let directory = tempfile::tempdir().expect("a directory");
     let app = App::of(Installation::over(Databases::on(&postgres), directory)).await;
@@ -53,7 +53,7 @@ async fn while_postgresql_is_away_answers_are_503_and_never_wrong() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_command_without_its_database_fails_and_tells_no_secret() {
+async fn command_without_database_fails_without_secrets() {
     let postgres = Postgres::start();
     let directory = tempfile::tempdir().expect("a directory");
     let installation = Installation::over(Databases::on(&postgres), directory);

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use self::story::Story;
 
-on_both_databases![what_was_acknowledged_survives_a_power_cut, random_actions_survive_power_cuts_or_have_not_happened];
+on_both_databases![acknowledged_writes_survive_a_power_cut, random_actions_survive_power_cuts_or_have_no_effect];
 
 const NEW_PASSWORD: &str = "a kettle of 7 grey herons";
 
@@ -65,7 +65,7 @@ impl TestMachine {
     }
 }
 
-async fn what_was_acknowledged_survives_a_power_cut(backend: Backend) {
+async fn acknowledged_writes_survive_a_power_cut(backend: Backend) {
     let mut machine = TestMachine::start(backend, &[]).await;
     let ann = machine.app.user("ann").await;
     let http = machine.app.http.clone();
@@ -113,7 +113,7 @@ const STORIES: usize = 2;
 /// Number of power cuts in one story.
 const CUTS: usize = 4;
 
-async fn random_actions_survive_power_cuts_or_have_not_happened(backend: Backend) {
+async fn random_actions_survive_power_cuts_or_have_no_effect(backend: Backend) {
     for seed in random::seeds(STORIES) {
         eprintln!("TEST_SEED={seed}");
         let smtp = SmtpServer::start().await;
@@ -137,7 +137,7 @@ fn again(user: &User) -> User {
 
 /// The disk of these tests forgets what was not synced, and nothing else.
 #[test]
-fn a_power_cut_loses_what_was_not_synced() {
+fn power_cut_loses_unsynced_data() {
     let directory = tempfile::tempdir().expect("a directory");
     let disk = directory.path().join("disk");
     std::fs::create_dir(&disk).expect("a directory");

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use super::api_keys::UNKNOWN_GID;
 
 on_both_databases![
-    a_project_is_deleted_and_brought_back,
-    a_project_is_handed_over_to_a_member,
-    a_member_is_taken_out_in_every_state,
+    project_is_deleted_and_undeleted,
+    project_is_transferred_to_a_member,
+    member_is_removed_in_every_status,
     lists_are_tables_on_a_terminal_and_json_elsewhere,
 ];
 
@@ -45,7 +45,7 @@ async fn user_projects(user: &User, expected: &Value) {
     .await;
 }
 
-async fn a_project_is_deleted_and_brought_back(backend: Backend) {
+async fn project_is_deleted_and_undeleted(backend: Backend) {
     let (app, ann, ben, project) = scene(backend).await;
     let deleted = cli(&app, &["project", "delete", &project]).await.succeeded();
     assert_same(&deleted.json(), &entry(&project, &ann, "deleted"));
@@ -66,7 +66,7 @@ async fn a_project_is_deleted_and_brought_back(backend: Backend) {
     }
 }
 
-async fn a_project_is_handed_over_to_a_member(backend: Backend) {
+async fn project_is_transferred_to_a_member(backend: Backend) {
     let (app, ann, ben, project) = scene(backend).await;
     let cas = app.user("cas").await;
     let robot = ann.create_api_user(&project, "Robot").await;
@@ -85,7 +85,7 @@ async fn a_project_is_handed_over_to_a_member(backend: Backend) {
     cli(&app, &["user", "delete", "ben"]).await.failed(1);
 }
 
-async fn a_member_is_taken_out_in_every_state(backend: Backend) {
+async fn member_is_removed_in_every_status(backend: Backend) {
     let (app, ann, ben, project) = scene(backend).await;
     let robot = ann.create_api_user(&project, "Robot").await;
     let remove =

@@ -14,15 +14,15 @@ use serde_json::{Value, json};
 use super::login::telling;
 
 on_both_databases![
-    an_owner_is_told_all_that_work_in_the_project_needs,
-    a_member_sees_no_options_of_others,
-    an_api_user_gets_in_by_its_key_and_sees_the_members,
-    init_answers_what_login_answered_with_a_fresh_token,
-    members_in_every_state_are_seen_and_the_active_ones_are_project_members,
-    an_init_shows_what_has_changed_since,
-    the_first_bad_parameter_is_reported,
+    project_login_returns_the_full_project,
+    member_sees_no_options_of_others,
+    api_user_logs_in_and_sees_members,
+    init_equals_login_with_a_new_token,
+    members_in_every_status_are_visible,
+    project_init_shows_changes,
+    first_bad_parameter_is_reported,
     every_failed_project_login_looks_the_same,
-    an_init_is_for_active_members_alone,
+    project_init_requires_active_membership,
 ];
 
 const UNKNOWN_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
@@ -158,7 +158,7 @@ fn membership_with(user: &str, role: &str, options: &Value) -> Value {
     membership
 }
 
-async fn an_owner_is_told_all_that_work_in_the_project_needs(backend: Backend) {
+async fn project_login_returns_the_full_project(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let login = scene.login("ann").await;
     let atlas = json!({"gid": "2-atlas", "name": "Atlas", "icon": null, "owner": "3-cas", "status": "active"});
@@ -185,7 +185,7 @@ async fn an_owner_is_told_all_that_work_in_the_project_needs(backend: Backend) {
     assert_eq!(scene.app.http.init(&login.token()).await.status, 200);
 }
 
-async fn a_member_sees_no_options_of_others(backend: Backend) {
+async fn member_sees_no_options_of_others(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let login = scene.login("ben").await;
     assert_same(
@@ -204,7 +204,7 @@ async fn a_member_sees_no_options_of_others(backend: Backend) {
     login.success();
 }
 
-async fn an_api_user_gets_in_by_its_key_and_sees_the_members(backend: Backend) {
+async fn api_user_logs_in_and_sees_members(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let auth = scene.robot.auth().await;
     let robot = json!({
@@ -230,7 +230,7 @@ async fn an_api_user_gets_in_by_its_key_and_sees_the_members(backend: Backend) {
     assert_ne!(init.token(), auth.token());
 }
 
-async fn init_answers_what_login_answered_with_a_fresh_token(backend: Backend) {
+async fn init_equals_login_with_a_new_token(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let http = &scene.app.http;
     let (door, path) = (format!("/api/p/{}/login", scene.herbarium), format!("/api/p/{}/init", scene.herbarium));
@@ -261,7 +261,7 @@ async fn init_answers_what_login_answered_with_a_fresh_token(backend: Backend) {
     assert_same(&auth.json(), &scene.robot.auth().await.json());
 }
 
-async fn members_in_every_state_are_seen_and_the_active_ones_are_project_members(backend: Backend) {
+async fn members_in_every_status_are_visible(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let deactivated = scene.ann.api_keys(&scene.herbarium, "deactivate", &json!({"user": scene.robot.gid})).await;
     deactivated.success();
@@ -288,7 +288,7 @@ async fn members_in_every_state_are_seen_and_the_active_ones_are_project_members
     }
 }
 
-async fn an_init_shows_what_has_changed_since(backend: Backend) {
+async fn project_init_shows_changes(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let http = &scene.app.http;
     let (before, _) = http.project_init(&scene.herbarium, &scene.ben.token).await.success();
@@ -307,7 +307,7 @@ async fn an_init_shows_what_has_changed_since(backend: Backend) {
     assert_eq!(herbarium.0["project"], json!(scene.herbarium));
 }
 
-async fn the_first_bad_parameter_is_reported(backend: Backend) {
+async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let http = &scene.app.http;
     let (login, auth) = (format!("/api/p/{}/login", scene.herbarium), format!("/api/p/{}/auth", scene.herbarium));
@@ -411,7 +411,7 @@ async fn every_failed_project_login_looks_the_same(backend: Backend) {
     assert_eq!(scene.robot.auth().await.status, 200);
 }
 
-async fn an_init_is_for_active_members_alone(backend: Backend) {
+async fn project_init_requires_active_membership(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let (http, herbarium) = (&scene.app.http, &scene.herbarium);
     for token in [None, Some("garbage"), Some(&*scene.robot.key)] {

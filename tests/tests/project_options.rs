@@ -13,18 +13,18 @@ use super::{
 };
 
 on_both_databases![
-    a_language_is_added_and_removed,
-    a_language_that_cannot_be_is_unprocessable,
-    an_item_is_made_renamed_and_deleted,
-    names_are_trimmed_and_must_be_some,
-    an_item_moves_before_another_or_to_the_end,
+    language_is_added_and_removed,
+    language_that_cannot_be_is_unprocessable,
+    item_is_made_renamed_and_deleted,
+    names_are_trimmed_and_required,
+    item_moves_before_another_or_to_the_end,
     several_are_deleted_or_none,
-    the_channel_of_all_records_is_nobodys_to_change,
-    the_last_ordering_and_fieldlist_stay,
-    what_is_not_there_is_unprocessable,
-    a_list_has_at_most_a_thousand_items,
-    the_first_bad_parameter_is_reported,
-    every_call_is_for_active_members_alone,
+    built_in_channel_cannot_be_changed,
+    last_ordering_and_fieldlist_stay,
+    missing_items_are_unprocessable,
+    list_has_at_most_a_thousand_items,
+    first_bad_parameter_is_reported,
+    calls_require_active_membership,
     every_change_moves_the_feed_and_nothing_else_does,
     nothing_is_lost_when_two_members_change_at_once,
 ];
@@ -101,7 +101,7 @@ async fn language(user: &User, project: &str, call: &str, language: &str) -> Ans
     user.call(&format!("/api/p/{project}/languages/{call}"), &json!({"language": language})).await
 }
 
-async fn a_language_is_added_and_removed(backend: Backend) {
+async fn language_is_added_and_removed(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let assert_languages = |answer: &Answer, languages: Value| {
         let mut project = herbarium();
@@ -124,7 +124,7 @@ async fn a_language_is_added_and_removed(backend: Backend) {
     assert_eq!(options(&scene.ben, &scene.project).await["languages"], json!(["nl", "de", "aa", "en"]));
 }
 
-async fn a_language_that_cannot_be_is_unprocessable(backend: Backend) {
+async fn language_that_cannot_be_is_unprocessable(backend: Backend) {
     let scene = Fixture::new(backend).await;
     language(&scene.ann, &scene.project, "remove", "nl").await.success();
     let before = cursor(&scene.ann).await;
@@ -141,7 +141,7 @@ async fn a_language_that_cannot_be_is_unprocessable(backend: Backend) {
     assert_eq!(options(&scene.ann, &scene.project).await["languages"], json!(["en"]));
 }
 
-async fn an_item_is_made_renamed_and_deleted(backend: Backend) {
+async fn item_is_made_renamed_and_deleted(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for list in &LISTS {
         for user in [&scene.ann, &scene.ben, &scene.program] {
@@ -173,7 +173,7 @@ async fn an_item_is_made_renamed_and_deleted(backend: Backend) {
     }
 }
 
-async fn names_are_trimmed_and_must_be_some(backend: Backend) {
+async fn names_are_trimmed_and_required(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let longest = "\u{1f33f}".repeat(200);
     for list in &LISTS {
@@ -201,7 +201,7 @@ async fn names_are_trimmed_and_must_be_some(backend: Backend) {
     }
 }
 
-async fn an_item_moves_before_another_or_to_the_end(backend: Backend) {
+async fn item_moves_before_another_or_to_the_end(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for list in &LISTS {
         let mut ids = list.order(&scene.ann, &scene.project).await;
@@ -264,7 +264,7 @@ async fn several_are_deleted_or_none(backend: Backend) {
     }
 }
 
-async fn the_channel_of_all_records_is_nobodys_to_change(backend: Backend) {
+async fn built_in_channel_cannot_be_changed(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let [channels, orderings, fieldlists] = &LISTS;
     let main = channels.order(&scene.ann, &scene.project).await.remove(0);
@@ -295,7 +295,7 @@ async fn the_channel_of_all_records_is_nobodys_to_change(backend: Backend) {
     assert_eq!(options["channels"], json!({"__all__": "[all records]"}));
 }
 
-async fn the_last_ordering_and_fieldlist_stay(backend: Backend) {
+async fn last_ordering_and_fieldlist_stay(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for list in &LISTS[1..] {
         let main = list.order(&scene.ann, &scene.project).await.remove(0);
@@ -309,7 +309,7 @@ async fn the_last_ordering_and_fieldlist_stay(backend: Backend) {
     }
 }
 
-async fn what_is_not_there_is_unprocessable(backend: Backend) {
+async fn missing_items_are_unprocessable(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let other = scene.app.installation.create_project("ann", "Atlas").await;
     let theirs = options(&scene.ann, &other).await;
@@ -339,7 +339,7 @@ async fn what_is_not_there_is_unprocessable(backend: Backend) {
     scene.assert_project(&about(&scene.ann, "get", &scene.project).await, |_| ());
 }
 
-async fn a_list_has_at_most_a_thousand_items(backend: Backend) {
+async fn list_has_at_most_a_thousand_items(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let numbers = match backend {
         Backend::Postgres => "SELECT n, lpad(n::text, 12, '0') AS digits FROM generate_series(2, 999) AS numbers(n)",
@@ -372,7 +372,7 @@ async fn a_list_has_at_most_a_thousand_items(backend: Backend) {
     }
 }
 
-async fn the_first_bad_parameter_is_reported(backend: Backend) {
+async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let (missing, invalid) = ("Missing parameter", "Invalid parameter");
     let bad = [json!(null), json!(1), json!(false), json!(["x"]), json!({})];
@@ -439,7 +439,7 @@ fn all_calls(item: &str) -> Vec<(String, Value)> {
     calls
 }
 
-async fn every_call_is_for_active_members_alone(backend: Backend) {
+async fn calls_require_active_membership(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let before = cursor(&scene.ann).await;
     for (path, body) in all_calls(UNKNOWN_GID) {

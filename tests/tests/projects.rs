@@ -16,19 +16,19 @@ use super::{api_keys::UNKNOWN_GID, icons};
 
 on_both_databases![
     create_answers_the_project_and_the_membership,
-    get_answers_the_project_to_who_may_see_it,
-    update_changes_what_is_given,
-    names_are_trimmed_and_must_be_some,
-    the_first_bad_parameter_is_reported,
-    only_who_may_does_whether_or_not_there_is_such_a_project,
-    a_deleted_project_is_its_owners_alone,
-    undelete_brings_all_back,
-    permanent_delete_leaves_nothing,
-    an_invited_placeholder_goes_with_its_last_project,
+    get_returns_visible_projects_only,
+    update_changes_given_fields_only,
+    names_are_trimmed_and_required,
+    first_bad_parameter_is_reported,
+    calls_require_permission_regardless_of_existence,
+    deleted_project_is_visible_to_its_owner_only,
+    undelete_restores_everything,
+    permanent_delete_removes_everything,
+    placeholder_is_deleted_with_its_last_project,
     transfer_makes_a_member_the_owner,
-    what_is_in_no_state_for_it_is_unprocessable,
+    wrong_project_status_is_unprocessable,
     every_change_moves_the_feed_and_nothing_else_does,
-    a_project_of_eleven_thousand_members_ends,
+    project_of_eleven_thousand_members_can_be_purged,
 ];
 
 /// Herbarium is ann's, with ben and an API user; cas is a stranger.
@@ -206,7 +206,7 @@ async fn create_answers_the_project_and_the_membership(backend: Backend) {
     }
 }
 
-async fn get_answers_the_project_to_who_may_see_it(backend: Backend) {
+async fn get_returns_visible_projects_only(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for user in [&scene.ann, &scene.ben, &scene.program] {
         scene.assert_project(&about(user, "get", &scene.project).await, |_| ());
@@ -226,7 +226,7 @@ async fn get_answers_the_project_to_who_may_see_it(backend: Backend) {
     scene.assert_answer(&about(&scene.cas, "get", &scene.project).await, false, json!({"project": "<project>"}), data);
 }
 
-async fn update_changes_what_is_given(backend: Backend) {
+async fn update_changes_given_fields_only(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let update = async |user: &User, body: Value| {
         let mut whole = json!({"project": scene.project, "owner": scene.cas.gid, "status": "deleted"});
@@ -251,7 +251,7 @@ async fn update_changes_what_is_given(backend: Backend) {
     scene.assert_project(&about(&scene.ann, "get", &scene.project).await, both);
 }
 
-async fn names_are_trimmed_and_must_be_some(backend: Backend) {
+async fn names_are_trimmed_and_required(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let longest = "\u{e9}".repeat(200);
     let bodies =
@@ -282,7 +282,7 @@ async fn names_are_trimmed_and_must_be_some(backend: Backend) {
     assert_eq!(cursor(&scene.ann).await, before);
 }
 
-async fn the_first_bad_parameter_is_reported(backend: Backend) {
+async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let project = &scene.project;
     let (missing, invalid) = ("Missing parameter", "Invalid parameter");
@@ -320,7 +320,7 @@ async fn the_first_bad_parameter_is_reported(backend: Backend) {
     transfer(json!({"project": project})).await.assert_bad_parameter(missing, "user");
 }
 
-async fn only_who_may_does_whether_or_not_there_is_such_a_project(backend: Backend) {
+async fn calls_require_permission_regardless_of_existence(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let before = cursor(&scene.ann).await;
     let calls = ["update", "delete_icon", "delete", "undelete", "permanent_delete", "transfer"];
@@ -354,7 +354,7 @@ async fn only_who_may_does_whether_or_not_there_is_such_a_project(backend: Backe
     assert_eq!(cursor(&scene.ann).await, before);
 }
 
-async fn a_deleted_project_is_its_owners_alone(backend: Backend) {
+async fn deleted_project_is_visible_to_its_owner_only(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let project = &scene.project;
     let deleted = |entry: &mut Value| entry["status"] = json!("deleted");
@@ -408,7 +408,7 @@ async fn a_deleted_project_is_its_owners_alone(backend: Backend) {
     });
 }
 
-async fn undelete_brings_all_back(backend: Backend) {
+async fn undelete_restores_everything(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let project = &scene.project;
     let add = format!("/api/p/{project}/languages/add");
@@ -437,7 +437,7 @@ async fn undelete_brings_all_back(backend: Backend) {
     assert_eq!(icons::get(&scene.app.http, &format!("{project}.png")).await.status, 200);
 }
 
-async fn permanent_delete_leaves_nothing(backend: Backend) {
+async fn permanent_delete_removes_everything(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let project = &scene.project;
     let other = scene.app.installation.create_project("ann", "Atlas").await;
@@ -486,7 +486,7 @@ async fn permanent_delete_leaves_nothing(backend: Backend) {
     scene.ann.call("/api/account/delete", &json!({"confirm": true})).await.success();
 }
 
-async fn an_invited_placeholder_goes_with_its_last_project(backend: Backend) {
+async fn placeholder_is_deleted_with_its_last_project(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let other = scene.app.installation.create_project("ann", "Atlas").await;
     let [dan, eva] = ["11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222"];
@@ -540,7 +540,7 @@ async fn transfer_makes_a_member_the_owner(backend: Backend) {
     scene.own("delete").await.success();
 }
 
-async fn what_is_in_no_state_for_it_is_unprocessable(backend: Backend) {
+async fn wrong_project_status_is_unprocessable(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let before = changes(&scene.app.installation);
     let transfer = async |user: &str| {
@@ -600,7 +600,7 @@ async fn every_change_moves_the_feed_and_nothing_else_does(backend: Backend) {
     }
 }
 
-async fn a_project_of_eleven_thousand_members_ends(backend: Backend) {
+async fn project_of_eleven_thousand_members_can_be_purged(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let numbers = match backend {
         Backend::Postgres => "SELECT lpad(n::text, 12, '0') AS n FROM generate_series(1, 11000) AS numbers(n)",

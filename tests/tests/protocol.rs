@@ -7,13 +7,13 @@ use http::Method;
 use serde_json::json;
 
 on_both_databases![
-    an_unknown_path_is_404_in_the_envelope,
-    a_wrong_method_is_405_and_says_which_are_right,
-    a_sane_request_id_is_kept_and_another_replaced,
+    unknown_path_is_404_in_the_envelope,
+    wrong_method_is_405_with_allow,
+    well_formed_request_id_is_kept_and_others_replaced,
     every_error_of_many_at_once_is_its_own,
 ];
 
-async fn an_unknown_path_is_404_in_the_envelope(backend: Backend) {
+async fn unknown_path_is_404_in_the_envelope(backend: Backend) {
     let app = App::start(backend).await;
     let paths = [
         "/",
@@ -40,7 +40,7 @@ async fn an_unknown_path_is_404_in_the_envelope(backend: Backend) {
     }
 }
 
-async fn a_wrong_method_is_405_and_says_which_are_right(backend: Backend) {
+async fn wrong_method_is_405_with_allow(backend: Backend) {
     let app = App::start(backend).await;
     let calls = [
         (Method::GET, "/api/login", &["POST"] as &[&str]),
@@ -66,7 +66,7 @@ async fn a_wrong_method_is_405_and_says_which_are_right(backend: Backend) {
     }
 }
 
-async fn a_sane_request_id_is_kept_and_another_replaced(backend: Backend) {
+async fn well_formed_request_id_is_kept_and_others_replaced(backend: Backend) {
     let app = App::start(backend).await;
     let id_of = async |sent: &str| {
         let answer = app.http.get("/api/ping").header("x-request-id", sent).send().await;
@@ -116,7 +116,7 @@ async fn every_error_of_many_at_once_is_its_own(backend: Backend) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_that_stops_sending_is_let_go() {
+async fn stalled_client_is_disconnected() {
     let app = App::start(Backend::Sqlite).await;
     app.user("ann").await;
     let (head, body) = raw::post("/api/login", &json!({"username": "ann", "password": PASSWORD}).to_string());
@@ -136,7 +136,7 @@ async fn a_client_that_stops_sending_is_let_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn heads_without_end_are_refused() {
+async fn endless_heads_are_rejected() {
     let app = App::start(Backend::Sqlite).await;
     let many: String = (0..500).map(|number| format!("x-header-{number}: x\r\n")).collect();
     let large = format!("x-large: {}\r\n", "x".repeat(2 * 1024 * 1024));
@@ -151,7 +151,7 @@ async fn heads_without_end_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_http_does_no_harm() {
+async fn non_http_input_is_harmless() {
     let app = App::start(Backend::Sqlite).await;
     let garbage: [&[u8]; 6] = [
         b"\r\n\r\n\r\n",

@@ -4,9 +4,9 @@ use doorward_tests::{Answer, Backend, MailApp, PASSWORD, mailed::but, on_both_da
 use serde_json::{Value, json};
 
 on_both_databases![
-    names_can_t_be_tried_without_end,
-    one_mailbox_gets_only_so_many_mails_for_one_address,
-    codes_that_are_asked_for_with_a_token_count_for_the_mailbox_too,
+    username_checks_are_limited,
+    mails_to_a_mailbox_are_limited_per_network,
+    authenticated_code_requests_count_for_the_mailbox,
 ];
 
 /// Ten questions from an address; until the end of a test.
@@ -22,7 +22,7 @@ async fn ask(app: &MailApp, from: &str, path: &str, body: &Value) -> Answer {
     app.http.post(path).header("x-forwarded-for", from).json(body).send().await
 }
 
-async fn names_can_t_be_tried_without_end(backend: Backend) {
+async fn username_checks_are_limited(backend: Backend) {
     let app = MailApp::with(backend, &STRICT_LIMITS).await;
     app.installation.create_user("ann").await;
     let signup = json!({"username": "ann", "password": PASSWORD, "email": "new@example.org"});
@@ -48,7 +48,7 @@ async fn names_can_t_be_tried_without_end(backend: Backend) {
     }
 }
 
-async fn one_mailbox_gets_only_so_many_mails_for_one_address(backend: Backend) {
+async fn mails_to_a_mailbox_are_limited_per_network(backend: Backend) {
     let app = MailApp::with(backend, &STRICT_LIMITS).await;
     app.installation.create_user("ann").await;
     let signup = json!({"username": "anna", "password": PASSWORD, "email": "ann@example.org"});
@@ -71,7 +71,7 @@ async fn one_mailbox_gets_only_so_many_mails_for_one_address(backend: Backend) {
     assert_eq!(app.smtp.mails().len(), 4);
 }
 
-async fn codes_that_are_asked_for_with_a_token_count_for_the_mailbox_too(backend: Backend) {
+async fn authenticated_code_requests_count_for_the_mailbox(backend: Backend) {
     let app = MailApp::with(backend, &STRICT_LIMITS).await;
     let ann = app.user("ann").await;
     let body = json!({"email": "victim@example.org"});

@@ -14,8 +14,8 @@ use serde_json::json;
 
 on_both_databases![
     with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing,
-    a_server_with_the_old_key_goes_on_and_seals_nothing_more,
-    a_reseal_that_fails_changes_nothing,
+    server_with_the_old_master_key_seals_nothing,
+    reseal_that_fails_changes_nothing,
 ];
 
 const NEW_KEY: &str = "YW5vdGhlciBtYXN0ZXIga2V5IG9mIHRoZSB0ZXN0cyE=";
@@ -151,7 +151,7 @@ async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(b
     before.everything_works().await;
 }
 
-async fn a_server_with_the_old_key_goes_on_and_seals_nothing_more(backend: Backend) {
+async fn server_with_the_old_master_key_seals_nothing(backend: Backend) {
     let mut before = SealedInstallation::start(Installation::new(backend)).await;
     before.reseal(&[(NEW, NEW_KEY)]).await.succeeded();
 
@@ -173,7 +173,7 @@ async fn a_server_with_the_old_key_goes_on_and_seals_nothing_more(backend: Backe
     before.everything_works().await;
 }
 
-async fn a_reseal_that_fails_changes_nothing(backend: Backend) {
+async fn reseal_that_fails_changes_nothing(backend: Backend) {
     let mut before = SealedInstallation::start(Installation::new(backend)).await;
     let sealed = before.sealed();
     let wrong = [
@@ -194,7 +194,7 @@ async fn a_reseal_that_fails_changes_nothing(backend: Backend) {
 
 /// Over PostgreSQL no key is generated.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_generated_key_is_replaced_where_it_is() {
+async fn generated_key_file_is_replaced_in_place() {
     let mut before =
         SealedInstallation::start(Installation::new(Backend::Sqlite).without(&["DOORWARD_MASTER_KEY"])).await;
     let file = PathBuf::from(before.app.installation.variable("DOORWARD_DATA_DIR")).join("master.key");

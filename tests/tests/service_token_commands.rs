@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use super::{api_keys::UNKNOWN_GID, service_tokens::create};
 
 on_both_databases![
-    a_token_is_shown_once_and_listed_without_its_secret,
-    what_can_not_be_created_is_refused_and_changes_nothing,
-    a_revoked_name_is_free_again,
-    what_an_interruption_leaves_is_listed_and_revoked,
-    a_revocation_that_fails_halfway_says_so_and_can_be_repeated,
+    token_is_shown_once_and_listed_without_its_secret,
+    invalid_token_creation_changes_nothing,
+    revoked_name_is_free_again,
+    half_created_token_is_listed_and_revocable,
+    partially_failed_revocation_can_be_repeated,
     creations_at_once_of_one_name_give_one_token,
 ];
 
@@ -37,7 +37,7 @@ async fn trail(installation: &Installation, action: &str) -> Vec<Value> {
     installation.cli(&["audit", "--action", action], "").await.succeeded().items()
 }
 
-async fn a_token_is_shown_once_and_listed_without_its_secret(backend: Backend) {
+async fn token_is_shown_once_and_listed_without_its_secret(backend: Backend) {
     let installation = Installation::new(backend);
     assert_eq!(list(&installation).await, Vec::<Value>::new());
     installation.create_user("ann").await;
@@ -84,7 +84,7 @@ async fn a_token_is_shown_once_and_listed_without_its_secret(backend: Backend) {
     assert!(!kept.contains(secret), "{kept}");
 }
 
-async fn what_can_not_be_created_is_refused_and_changes_nothing(backend: Backend) {
+async fn invalid_token_creation_changes_nothing(backend: Backend) {
     let installation = Installation::new(backend);
     installation.create_user("ann").await;
     let project = installation.create_project("ann", "Herbarium").await;
@@ -131,7 +131,7 @@ async fn what_can_not_be_created_is_refused_and_changes_nothing(backend: Backend
     assert!(trail(&installation, "service_token_revoked").await.is_empty());
 }
 
-async fn a_revoked_name_is_free_again(backend: Backend) {
+async fn revoked_name_is_free_again(backend: Backend) {
     let installation = Installation::new(backend);
     let first = create(&installation, "search", &["--scope", "read"]).await;
     let revoked = installation.cli(&["service-token", "revoke", "search"], "").await.succeeded().json();
@@ -143,7 +143,7 @@ async fn a_revoked_name_is_free_again(backend: Backend) {
     assert_eq!(list(&installation).await[0]["scopes"], json!(["verify"]));
 }
 
-async fn what_an_interruption_leaves_is_listed_and_revoked(backend: Backend) {
+async fn half_created_token_is_listed_and_revocable(backend: Backend) {
     let installation = Installation::new(backend);
     let (auth, directory) = (&installation.databases.auth, &installation.databases.directory);
     for lost in [auth, directory] {
@@ -175,7 +175,7 @@ const fn refusing_changes(backend: Backend) -> [&'static str; 2] {
     }
 }
 
-async fn a_revocation_that_fails_halfway_says_so_and_can_be_repeated(backend: Backend) {
+async fn partially_failed_revocation_can_be_repeated(backend: Backend) {
     let installation = Installation::new(backend);
     create(&installation, "search", &["--scope", "read"]).await;
     let directory = &installation.databases.directory;

@@ -24,11 +24,11 @@ use super::{
 };
 
 on_both_databases![
-    a_scope_opens_its_rpcs_and_no_others,
-    a_missing_or_unknown_token_opens_nothing,
-    a_client_publishes_in_its_projects_only,
-    a_revoked_token_is_refused_and_its_streams_end_within_a_second,
-    a_token_works_as_soon_as_it_is_created,
+    scope_allows_its_rpcs_only,
+    missing_or_unknown_token_allows_nothing,
+    client_publishes_in_its_projects_only,
+    revoked_token_is_rejected_and_its_streams_end_within_a_second,
+    token_works_as_soon_as_it_is_created,
 ];
 
 /// The RPCs that the documentation names for each scope.
@@ -83,7 +83,7 @@ fn method(rpc: Rpc) -> &'static str {
     rpc.path().rsplit('/').next().expect("a method")
 }
 
-async fn a_scope_opens_its_rpcs_and_no_others(backend: Backend) {
+async fn scope_allows_its_rpcs_only(backend: Backend) {
     let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
@@ -111,7 +111,7 @@ async fn a_scope_opens_its_rpcs_and_no_others(backend: Backend) {
     }
 }
 
-async fn a_missing_or_unknown_token_opens_nothing(backend: Backend) {
+async fn missing_or_unknown_token_allows_nothing(backend: Backend) {
     let split = Services::start(backend).await;
     let good = create(&split.installation, "reader", &["--scope", "read"]).await;
     let revoked = create(&split.installation, "former", &["--scope", "read", "--scope", "verify"]).await;
@@ -165,7 +165,7 @@ async fn a_missing_or_unknown_token_opens_nothing(backend: Backend) {
     }
 }
 
-async fn a_client_publishes_in_its_projects_only(backend: Backend) {
+async fn client_publishes_in_its_projects_only(backend: Backend) {
     let split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let [herbarium, garden, atlas] = [
@@ -207,7 +207,7 @@ async fn end<T>(mut stream: Streaming<T>) -> Code {
     }
 }
 
-async fn a_revoked_token_is_refused_and_its_streams_end_within_a_second(backend: Backend) {
+async fn revoked_token_is_rejected_and_its_streams_end_within_a_second(backend: Backend) {
     let split = Services::start(backend).await;
     let options = ["--scope", "verify", "--scope", "follow", "--scope", "read"];
     let (token, kept) =
@@ -240,7 +240,7 @@ async fn a_revoked_token_is_refused_and_its_streams_end_within_a_second(backend:
     }
 }
 
-async fn a_token_works_as_soon_as_it_is_created(backend: Backend) {
+async fn token_works_as_soon_as_it_is_created(backend: Backend) {
     let mut split = Services::start(backend).await;
     let GrpcClients { mut auth, mut directory } = GrpcClients::of(&split).await;
     for round in 0..5 {

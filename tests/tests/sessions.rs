@@ -12,19 +12,19 @@ use serde_json::{Value, json};
 use super::tokens::{now, part};
 
 on_both_databases![
-    any_authorised_call_renews_a_token_that_is_due,
-    a_token_is_not_renewed_before_it_is_due,
+    any_authorized_call_renews_a_token_that_is_due,
+    token_is_not_renewed_before_it_is_due,
     many_calls_at_once_with_one_token_are_one_renewal,
-    who_goes_on_working_is_logged_in_until_the_longest_session_ends,
+    active_session_lasts_until_the_maximum,
     logout_ends_this_login_and_no_other,
-    a_logout_while_tokens_are_renewed_ends_those_too,
-    the_answer_to_a_logout_has_no_token,
+    logout_revokes_concurrently_renewed_tokens,
+    answer_to_a_logout_has_no_token,
     logout_everywhere_ends_every_login_of_the_user,
-    a_logout_that_is_refused_ends_nothing,
-    an_api_user_may_log_out,
-    a_logout_reaches_every_gateway_within_a_second,
-    a_logout_survives_a_restart_of_auth,
-    without_auth_a_gateway_vouches_for_tokens_for_ten_seconds,
+    logout_that_is_rejected_ends_nothing,
+    api_user_may_log_out,
+    logout_reaches_every_gateway_within_a_second,
+    logout_survives_a_restart_of_auth,
+    gateway_accepts_tokens_for_ten_seconds_without_auth,
 ];
 
 const ALWAYS_DUE: (&str, &str) = ("DOORWARD_TOKEN_RENEW_AFTER", "0s");
@@ -84,7 +84,7 @@ async fn api_user(app: &App) -> (String, String, String) {
     (project, text("user"), text("apikey"))
 }
 
-async fn any_authorised_call_renews_a_token_that_is_due(backend: Backend) {
+async fn any_authorized_call_renews_a_token_that_is_due(backend: Backend) {
     let app = App::with(backend, &[ALWAYS_DUE]).await;
     let ann = app.user("ann").await;
     let (project, user, _) = api_user(&app).await;
@@ -114,7 +114,7 @@ async fn any_authorised_call_renews_a_token_that_is_due(backend: Backend) {
     }
 }
 
-async fn a_token_is_not_renewed_before_it_is_due(backend: Backend) {
+async fn token_is_not_renewed_before_it_is_due(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let (project, user, _) = api_user(&app).await;
@@ -156,7 +156,7 @@ async fn many_calls_at_once_with_one_token_are_one_renewal(backend: Backend) {
     }
 }
 
-async fn who_goes_on_working_is_logged_in_until_the_longest_session_ends(backend: Backend) {
+async fn active_session_lasts_until_the_maximum(backend: Backend) {
     let settings =
         [("DOORWARD_TOKEN_LIFETIME", "5s"), ("DOORWARD_TOKEN_RENEW_AFTER", "1s"), ("DOORWARD_TOKEN_MAX_SESSION", "8s")];
     let app = App::with(backend, &settings).await;
@@ -208,7 +208,7 @@ async fn logout_ends_this_login_and_no_other(backend: Backend) {
     assert_eq!(ben.init().await.status, 200);
 }
 
-async fn a_logout_while_tokens_are_renewed_ends_those_too(backend: Backend) {
+async fn logout_revokes_concurrently_renewed_tokens(backend: Backend) {
     let app = App::with(backend, &[ALWAYS_DUE]).await;
     let ann = app.user("ann").await;
     for _ in 0..5 {
@@ -225,7 +225,7 @@ async fn a_logout_while_tokens_are_renewed_ends_those_too(backend: Backend) {
 }
 
 /// Not even one that was renewed just before, and is dead by now.
-async fn the_answer_to_a_logout_has_no_token(backend: Backend) {
+async fn answer_to_a_logout_has_no_token(backend: Backend) {
     let app = App::with(backend, &[ALWAYS_DUE]).await;
     let ann = app.user("ann").await;
     for body in [json!({}), json!({"everywhere": true})] {
@@ -253,7 +253,7 @@ async fn logout_everywhere_ends_every_login_of_the_user(backend: Backend) {
     }
 }
 
-async fn a_logout_that_is_refused_ends_nothing(backend: Backend) {
+async fn logout_that_is_rejected_ends_nothing(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     for wrong in [json!("true"), json!(1), json!(0), json!(null), json!([]), json!({})] {
@@ -269,7 +269,7 @@ async fn a_logout_that_is_refused_ends_nothing(backend: Backend) {
     assert_eq!(ann.init().await.status, 200);
 }
 
-async fn an_api_user_may_log_out(backend: Backend) {
+async fn api_user_may_log_out(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let (project, _, api_key) = api_user(&app).await;
@@ -288,7 +288,7 @@ async fn an_api_user_may_log_out(backend: Backend) {
     }
 }
 
-async fn a_logout_reaches_every_gateway_within_a_second(backend: Backend) {
+async fn logout_reaches_every_gateway_within_a_second(backend: Backend) {
     let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let gateway = split.replica(Gateway, &[]).await;
@@ -305,7 +305,7 @@ async fn a_logout_reaches_every_gateway_within_a_second(backend: Backend) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_logout_at_one_auth_is_known_to_the_gateway_of_another_within_a_second() {
+async fn logout_at_one_auth_is_known_to_the_gateway_of_another_within_a_second() {
     let split = Services::start(Backend::Postgres).await;
     split.installation.create_user("ann").await;
     let (_second_auth, second_gateway) = split.second_auth_and_gateway().await;
@@ -321,7 +321,7 @@ async fn a_logout_at_one_auth_is_known_to_the_gateway_of_another_within_a_second
     }
 }
 
-async fn a_logout_survives_a_restart_of_auth(backend: Backend) {
+async fn logout_survives_a_restart_of_auth(backend: Backend) {
     let mut split = Services::start(backend).await;
     for username in ["ann", "ben", "cas"] {
         split.installation.create_user(username).await;
@@ -347,7 +347,7 @@ async fn a_logout_survives_a_restart_of_auth(backend: Backend) {
     assert_eq!(split.http.init(&tokens[2]).await.status, 200);
 }
 
-async fn without_auth_a_gateway_vouches_for_tokens_for_ten_seconds(backend: Backend) {
+async fn gateway_accepts_tokens_for_ten_seconds_without_auth(backend: Backend) {
     let mut split = Services::with(backend, &[ALWAYS_DUE]).await;
     split.installation.create_user("ann").await;
     let token = split.http.login("ann", PASSWORD).await.token();

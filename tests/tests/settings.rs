@@ -32,7 +32,7 @@ async fn wrong_settings_are_all_named_in_one_message() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_unknown_variable_is_a_warning_and_an_unknown_key_of_the_file_an_error() {
+async fn unknown_variable_is_a_warning_and_an_unknown_key_of_the_file_an_error() {
     let installation = installation();
     let app = App::of(installation.with(&[("DOORWARD_NO_SUCH_SETTING", "x"), ("RUST_LOG", "warn")])).await;
     let log = app.process.stderr();
@@ -65,7 +65,7 @@ async fn print_config_shows_the_settings_without_their_secrets() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn secrets_come_from_files_too() {
+async fn secrets_are_read_from_files() {
     let installation = installation();
     let file = installation.path().join("key");
     std::fs::write(&file, format!("{MASTER_KEY}\n")).expect("a file");
@@ -81,7 +81,7 @@ async fn secrets_come_from_files_too() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn over_sqlite_a_master_key_is_made_and_kept_for_nobody_else_to_read() {
+async fn sqlite_master_key_file_is_generated_private() {
     let mut app = App::of(installation().without(&["DOORWARD_MASTER_KEY"])).await;
     let ann = app.user("ann").await;
     app.restart().await;
@@ -94,7 +94,7 @@ async fn over_sqlite_a_master_key_is_made_and_kept_for_nobody_else_to_read() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_master_key_that_is_missing_is_not_replaced_while_it_is_needed() {
+async fn master_key_that_is_missing_is_not_replaced_while_it_is_needed() {
     let mut app = App::of(installation().without(&["DOORWARD_MASTER_KEY"])).await;
     let ann = app.user("ann").await;
     let file = app.installation.path().join("data").join("master.key");
@@ -128,7 +128,7 @@ async fn over_postgresql_a_master_key_must_be_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_master_key_than_before_is_refused_and_the_reason_said() {
+async fn changed_master_key_is_rejected_with_reason() {
     let mut app = App::start(Backend::Sqlite).await;
     app.user("ann").await;
     app.process.kill();
@@ -146,7 +146,7 @@ async fn another_master_key_than_before_is_refused_and_the_reason_said() {
 
 /// Connections to PostgreSQL are still being made then. It went wrong in one of ten.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_start_that_is_refused_ends_in_order_every_time() {
+async fn failed_start_exits_gracefully() {
     let mut app = App::start(Backend::Postgres).await;
     app.process.kill();
     let other = ("DOORWARD_MASTER_KEY", "c29tZSBvdGhlciBrZXksIG5vdCB0aGUgc2FtZSBvbmU=");
@@ -156,7 +156,7 @@ async fn a_start_that_is_refused_ends_in_order_every_time() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_data_directory_that_can_not_be_written_is_refused_and_named() {
+async fn data_directory_that_cannot_be_written_is_rejected_and_named() {
     let installation = installation()
         .without(&["DOORWARD_AUTH_DATABASE_URL", "DOORWARD_DIRECTORY_DATABASE_URL", "DOORWARD_MASTER_KEY"])
         .with(&[("DOORWARD_DATA_DIR", "/dev/null/x")]);
@@ -167,7 +167,7 @@ async fn a_data_directory_that_can_not_be_written_is_refused_and_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_port_that_is_taken_is_named() {
+async fn port_in_use_is_reported() {
     let app = App::start(Backend::Sqlite).await;
     let other = Installation::new(Backend::Sqlite).with(&[("DOORWARD_LISTEN", app.http.address())]);
     let output = other.cli(&["serve"], "").await.failed(1);
@@ -175,7 +175,7 @@ async fn a_port_that_is_taken_is_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_grpc_listener_off_loopback_needs_a_service_token() {
+async fn grpc_listener_beyond_loopback_requires_a_service_token() {
     let address = format!("0.0.0.0:{}", ports::free());
     let installation = installation().with(&[("DOORWARD_DIRECTORY_LISTEN", &address)]);
     installation.cli(&["migrate"], "").await.succeeded();

@@ -12,21 +12,21 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 on_both_databases![
-    a_signup_makes_an_account_and_logs_it_in,
-    both_steps_want_their_parameters_in_order,
-    the_second_step_must_say_what_the_first_did,
-    spellings_of_the_same_are_the_same,
-    the_fifth_wrong_try_is_the_last,
-    four_wrong_tries_are_forgiven,
-    a_code_is_good_once,
-    of_many_at_once_with_one_code_one_makes_the_account,
-    a_request_that_is_repeated_has_codes_of_its_own,
-    an_address_with_an_account_gets_a_mail_that_says_so_and_no_code,
+    signup_creates_an_account_and_logs_in,
+    both_steps_report_missing_parameters_in_order,
+    second_step_must_repeat_the_first,
+    equivalent_spellings_are_accepted,
+    fifth_wrong_attempt_is_the_last,
+    four_wrong_attempts_are_allowed,
+    code_works_once,
+    one_of_concurrent_signups_creates_the_account,
+    request_that_is_repeated_has_codes_of_its_own,
+    address_with_account_gets_a_notice_without_code,
     members_of_the_body_that_are_not_asked_for_change_nothing,
-    the_mail_is_in_the_language_of_the_browser,
+    mail_is_in_the_language_of_the_browser,
 ];
 
-async fn a_signup_makes_an_account_and_logs_it_in(backend: Backend) {
+async fn signup_creates_an_account_and_logs_in(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ben").await;
     let first = json!({"username": "ann", "password": PASSWORD, "email": "Ann@Example.org"});
@@ -75,7 +75,7 @@ async fn a_signup_makes_an_account_and_logs_it_in(backend: Backend) {
     }
 }
 
-async fn both_steps_want_their_parameters_in_order(backend: Backend) {
+async fn both_steps_report_missing_parameters_in_order(backend: Backend) {
     let app = MailApp::start(backend).await;
     let first = ["username", "password", "email"];
     assert_requires_strings(|| app.http.post("/api/signup_request"), &first).await;
@@ -86,7 +86,7 @@ async fn both_steps_want_their_parameters_in_order(backend: Backend) {
     assert_eq!(app.smtp.mails().len(), 0);
 }
 
-async fn the_second_step_must_say_what_the_first_did(backend: Backend) {
+async fn second_step_must_repeat_the_first(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = app.begin_signup("ann", "ann@example.org").await;
     let other = app.begin_signup("ben", "ben@example.org").await;
@@ -123,7 +123,7 @@ async fn the_second_step_must_say_what_the_first_did(backend: Backend) {
     }
 }
 
-async fn spellings_of_the_same_are_the_same(backend: Backend) {
+async fn equivalent_spellings_are_accepted(backend: Backend) {
     let app = MailApp::start(backend).await;
     let password = "caf\u{e9} au lait, soir et matin";
     let first = json!({"username": "Zo\u{eb}", "password": password, "email": "Zoe@Example.org"});
@@ -142,7 +142,7 @@ async fn spellings_of_the_same_are_the_same(backend: Backend) {
     }
 }
 
-async fn the_fifth_wrong_try_is_the_last(backend: Backend) {
+async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = app.begin_signup("ann", "ann@example.org").await;
     let wrongs = [
@@ -163,7 +163,7 @@ async fn the_fifth_wrong_try_is_the_last(backend: Backend) {
     assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
 }
 
-async fn four_wrong_tries_are_forgiven(backend: Backend) {
+async fn four_wrong_attempts_are_allowed(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = app.begin_signup("ann", "ann@example.org").await;
     for _ in 0..2 {
@@ -175,7 +175,7 @@ async fn four_wrong_tries_are_forgiven(backend: Backend) {
     assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
 }
 
-async fn a_code_is_good_once(backend: Backend) {
+async fn code_works_once(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = app.begin_signup("ann", "ann@example.org").await;
     let gid = app.http.open("/api/signup", &body).await.success().0["user"].clone();
@@ -197,7 +197,7 @@ async fn a_code_is_good_once(backend: Backend) {
     assert_eq!(app.http.open("/api/signup", &ben).await.status, 200);
 }
 
-async fn of_many_at_once_with_one_code_one_makes_the_account(backend: Backend) {
+async fn one_of_concurrent_signups_creates_the_account(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = app.begin_signup("ann", "ann@example.org").await;
     let answers = join_all((0..8).map(|_| app.http.open("/api/signup", &body))).await;
@@ -207,7 +207,7 @@ async fn of_many_at_once_with_one_code_one_makes_the_account(backend: Backend) {
     assert_eq!(app.http.init(&made[0].token()).await.status, 200);
 }
 
-async fn a_request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
+async fn request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
     let app = MailApp::start(backend).await;
     let first = app.begin_signup("ann", "ann@example.org").await;
     let second = app.begin_signup("anna", "ANN@example.org").await;
@@ -221,7 +221,7 @@ async fn a_request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
 }
 
 /// Who asks can't tell: not by the answer, not by the second step.
-async fn an_address_with_an_account_gets_a_mail_that_says_so_and_no_code(backend: Backend) {
+async fn address_with_account_gets_a_notice_without_code(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let first = json!({"username": "annie", "password": PASSWORD, "email": "ANN@example.org"});
@@ -264,7 +264,7 @@ async fn members_of_the_body_that_are_not_asked_for_change_nothing(backend: Back
     assert_eq!((&data["cc.projects"], &data["cc.projects_members"]), (&json!({}), &json!([])));
 }
 
-async fn the_mail_is_in_the_language_of_the_browser(backend: Backend) {
+async fn mail_is_in_the_language_of_the_browser(backend: Backend) {
     let app = MailApp::start(backend).await;
     for (asked, subject) in [
         ("nl-BE,en;q=0.5", "Je code voor een nieuw account bij Doorward"),

@@ -8,12 +8,12 @@ use doorward_tests::{
 use serde_json::json;
 
 on_both_databases![
-    a_password_that_would_be_guessed_soon_is_weak,
-    a_password_has_8_to_256_characters,
-    a_password_is_kept_as_it_is,
-    what_is_no_address_is_refused,
-    odd_addresses_are_addresses_and_get_their_mail,
-    of_several_mistakes_the_first_is_named,
+    guessable_password_is_weak,
+    password_has_8_to_256_characters,
+    password_is_stored_unchanged,
+    malformed_address_is_rejected,
+    unusual_addresses_get_their_mail,
+    first_of_several_errors_is_reported,
 ];
 
 async fn ask(app: &MailApp, password: &str, email: &str) -> Answer {
@@ -21,7 +21,7 @@ async fn ask(app: &MailApp, password: &str, email: &str) -> Answer {
     app.http.open("/api/signup_request", &body).await
 }
 
-async fn a_password_that_would_be_guessed_soon_is_weak(backend: Backend) {
+async fn guessable_password_is_weak(backend: Backend) {
     let app = MailApp::start(backend).await;
     let weak = [
         "password",
@@ -54,7 +54,7 @@ async fn a_password_that_would_be_guessed_soon_is_weak(backend: Backend) {
     assert_eq!(app.smtp.mails().len(), 0);
 }
 
-async fn a_password_has_8_to_256_characters(backend: Backend) {
+async fn password_has_8_to_256_characters(backend: Backend) {
     let app = MailApp::start(backend).await;
     let words = |chars: usize| "correct horse battery staple ".chars().cycle().take(chars - 3).chain("é🦀7".chars());
     for (chars, is_good) in [(257, false), (300_000, false), (256, true)] {
@@ -79,7 +79,7 @@ async fn a_password_has_8_to_256_characters(backend: Backend) {
     validation_code(&app.http.open("/api/signup_request", &shortest).await);
 }
 
-async fn a_password_is_kept_as_it_is(backend: Backend) {
+async fn password_is_stored_unchanged(backend: Backend) {
     let app = MailApp::start(backend).await;
     let password = "  marmalade \t gluon\u{0}kV7 \u{202e} ";
     let first = json!({"username": "ann", "password": password, "email": "ann@example.org"});
@@ -92,7 +92,7 @@ async fn a_password_is_kept_as_it_is(backend: Backend) {
     }
 }
 
-async fn what_is_no_address_is_refused(backend: Backend) {
+async fn malformed_address_is_rejected(backend: Backend) {
     let app = MailApp::start(backend).await;
     let long = [
         format!("{}@example.org", "x".repeat(65)),
@@ -156,7 +156,7 @@ async fn what_is_no_address_is_refused(backend: Backend) {
     assert_eq!(app.smtp.mails().len(), 0);
 }
 
-async fn odd_addresses_are_addresses_and_get_their_mail(backend: Backend) {
+async fn unusual_addresses_get_their_mail(backend: Backend) {
     let app = MailApp::start(backend).await;
     let longest = format!("{}@{}.{}.{}.example", "l".repeat(64), "d".repeat(63), "d".repeat(63), "d".repeat(53));
     assert_eq!(longest.len(), 254);
@@ -197,7 +197,7 @@ async fn odd_addresses_are_addresses_and_get_their_mail(backend: Backend) {
     }
 }
 
-async fn of_several_mistakes_the_first_is_named(backend: Backend) {
+async fn first_of_several_errors_is_reported(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = |username: &str, password: &str| json!({"username": username, "password": password, "email": "x"});
     let ask = async |body| app.http.open("/api/signup_request", &body).await;

@@ -10,7 +10,7 @@ use doorward_tests::{
 };
 use serde_json::json;
 
-on_both_databases![who_was_invited_sees_the_invitations, the_second_account_of_an_address_takes_nothing,];
+on_both_databases![signup_sees_its_invitations, second_account_of_an_address_inherits_nothing,];
 
 /// Invites an address to a project: its gid.
 fn invite(app: &MailApp, project: &str, email: &str) -> String {
@@ -30,7 +30,7 @@ fn invite(app: &MailApp, project: &str, email: &str) -> String {
     gid
 }
 
-async fn who_was_invited_sees_the_invitations(backend: Backend) {
+async fn signup_sees_its_invitations(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -74,7 +74,7 @@ async fn who_was_invited_sees_the_invitations(backend: Backend) {
     assert_eq!(data["cc.users"][&ben], short);
 }
 
-async fn the_second_account_of_an_address_takes_nothing(backend: Backend) {
+async fn second_account_of_an_address_inherits_nothing(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;

@@ -25,7 +25,7 @@ async fn denied_and_disconnected(client: &mut SocketClient) {
 }
 
 #[tokio::test]
-async fn a_good_token_connects_over_each_transport() {
+async fn valid_token_connects_over_each_transport() {
     let app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
     for library in Library::ALL {
@@ -51,7 +51,7 @@ async fn polling_becomes_a_websocket() {
 }
 
 #[tokio::test]
-async fn a_bad_or_missing_token_is_refused() {
+async fn bad_or_missing_token_is_rejected() {
     let app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
     let longer = format!("{}.x", ann.token);
@@ -88,7 +88,7 @@ async fn who_has_logged_out_is_told_and_disconnected_within_a_second() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_due_is_renewed_and_the_new_one_works() {
+async fn token_that_is_due_is_renewed_and_the_new_one_works() {
     let app =
         App::with(Backend::Sqlite, &[("DOORWARD_TOKEN_LIFETIME", "10s"), ("DOORWARD_TOKEN_RENEW_AFTER", "2s")]).await;
     let ann = app.user("ann").await;

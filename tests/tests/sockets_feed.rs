@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::grpc::{GrpcClients, trusted};
 
 on_both_databases![
-    what_is_published_is_told_with_the_rest_in_order,
-    what_an_answer_leaves_comes_as_events,
-    who_is_removed_is_told_to_forget_and_no_more,
-    an_expired_cursor_is_refused_and_a_good_one_works_on_the_same_socket,
-    who_comes_with_a_cursor_of_the_future_goes_on_from_the_present,
-    a_project_that_is_brought_back_is_told_as_sync_tells_it,
+    published_rows_are_delivered_in_order,
+    rows_after_the_init_arrive_as_events,
+    removed_member_receives_the_removal_only,
+    expired_cursor_is_rejected_and_a_valid_one_works_on_the_same_socket,
+    future_cursor_starts_at_the_present,
+    undeleted_project_is_delivered_as_in_sync,
 ];
 
 /// Herbarium is ann's, with ben.
@@ -85,7 +85,7 @@ async fn pages(user: &User, mut body: Value) -> Vec<Value> {
     }
 }
 
-async fn what_is_published_is_told_with_the_rest_in_order(backend: Backend) {
+async fn published_rows_are_delivered_in_order(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let mut both = scene.follow(&scene.ann).await;
@@ -106,7 +106,7 @@ async fn what_is_published_is_told_with_the_rest_in_order(backend: Backend) {
     assert_eq!(global.rows(3).await, of("cc"));
 }
 
-async fn what_an_answer_leaves_comes_as_events(backend: Backend) {
+async fn rows_after_the_init_arrive_as_events(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     for number in 0..4 {
@@ -129,7 +129,7 @@ async fn what_an_answer_leaves_comes_as_events(backend: Backend) {
     assert_eq!(told, expected);
 }
 
-async fn who_is_removed_is_told_to_forget_and_no_more(backend: Backend) {
+async fn removed_member_receives_the_removal_only(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let (mut both, mut stays) = (scene.follow(&scene.ben).await, scene.follow(&scene.ann).await);
     let mut project = WebSocket::connect(scene.ben.http.address(), &scene.ben.token).await;
@@ -156,7 +156,7 @@ async fn who_is_removed_is_told_to_forget_and_no_more(backend: Backend) {
     assert_eq!(project.ask(&json!(["init", asked])).await["result"]["code"], 403);
 }
 
-async fn an_expired_cursor_is_refused_and_a_good_one_works_on_the_same_socket(backend: Backend) {
+async fn expired_cursor_is_rejected_and_a_valid_one_works_on_the_same_socket(backend: Backend) {
     let app = App::with(backend, &[("DOORWARD_FEED_RETENTION", "1s")]).await;
     let ann = app.user("ann").await;
     let old = json!({"cc_cursor": ann.init().await.success().0["cc.cursor"]});
@@ -177,7 +177,7 @@ async fn an_expired_cursor_is_refused_and_a_good_one_works_on_the_same_socket(ba
     assert_eq!(socket.rows(1).await[0]["data_key"], ann.gid.as_str());
 }
 
-async fn who_comes_with_a_cursor_of_the_future_goes_on_from_the_present(backend: Backend) {
+async fn future_cursor_starts_at_the_present(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let present = scene.position().await;
     for future in [present + 1, i64::MAX] {
@@ -191,7 +191,7 @@ async fn who_comes_with_a_cursor_of_the_future_goes_on_from_the_present(backend:
 }
 
 /// Also to those who were invited, and to the owner.
-async fn a_project_that_is_brought_back_is_told_as_sync_tells_it(backend: Backend) {
+async fn undeleted_project_is_delivered_as_in_sync(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let start = scene.position().await;
     let body = json!({"project": scene.project});

@@ -38,7 +38,7 @@ async fn all_is_well(app: &mut App) {
 }
 
 #[tokio::test]
-async fn elsewhere_a_websocket_is_answered_as_any_request_is() {
+async fn websocket_handshake_on_other_paths_is_a_normal_request() {
     let app = App::start(Backend::Sqlite).await;
     for (path, expected) in
         [("/", "404 Not Found"), ("/sync/iox", "404 Not Found"), ("/api/login", "405 Method Not Allowed")]
@@ -60,7 +60,7 @@ async fn elsewhere_a_websocket_is_answered_as_any_request_is() {
 }
 
 #[tokio::test]
-async fn a_connection_may_become_a_socket_after_other_requests() {
+async fn connection_may_become_a_socket_after_other_requests() {
     let app = App::start(Backend::Sqlite).await;
     let mut connection = Connection::open(app.http.address()).await;
     let ping = "GET /api/ping HTTP/1.1\r\nHost: doorward\r\n\r\n";
@@ -74,7 +74,7 @@ async fn a_connection_may_become_a_socket_after_other_requests() {
 }
 
 #[tokio::test]
-async fn what_is_no_packet_ends_its_own_connection_alone() {
+async fn invalid_packet_ends_only_its_connection() {
     let mut app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
     let connect = format!("40{}", json!({"JWT": ann.token}));
@@ -114,7 +114,7 @@ async fn what_is_no_packet_ends_its_own_connection_alone() {
 }
 
 #[tokio::test]
-async fn wild_events_are_ignored_or_refused() {
+async fn unknown_events_are_ignored_or_rejected() {
     let mut app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
     let address = app.installation.variable("DOORWARD_LISTEN");

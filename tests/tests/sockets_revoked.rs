@@ -8,15 +8,15 @@ use doorward_tests::{
 use serde_json::json;
 
 on_both_databases![
-    whoever_is_locked_out_is_disconnected_and_told_nothing_more,
-    a_program_whose_key_is_taken_back_is_disconnected,
-    a_thousand_inits_at_once_are_answered_or_refused,
-    whoever_is_answered_may_ask_again_at_once,
+    revoked_user_is_disconnected_without_further_events,
+    api_user_with_revoked_key_is_disconnected,
+    thousand_concurrent_inits_are_answered_or_throttled,
+    answered_client_can_init_again,
 ];
 
 /// Those that there are close it themselves.
 #[tokio::test]
-async fn a_connection_that_a_client_keeps_after_its_socket_is_closed() {
+async fn kept_connection_is_closed_after_its_socket() {
     let app = App::start(Backend::Sqlite).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let mut locked_out = WebSocket::connect(app.http.address(), &ben.token).await;
@@ -77,7 +77,7 @@ impl RevokedSocket {
     }
 }
 
-async fn whoever_is_locked_out_is_disconnected_and_told_nothing_more(backend: Backend) {
+async fn revoked_user_is_disconnected_without_further_events(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -110,7 +110,7 @@ async fn whoever_is_locked_out_is_disconnected_and_told_nothing_more(backend: Ba
     }
 }
 
-async fn a_program_whose_key_is_taken_back_is_disconnected(backend: Backend) {
+async fn api_user_with_revoked_key_is_disconnected(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -122,7 +122,7 @@ async fn a_program_whose_key_is_taken_back_is_disconnected(backend: Backend) {
     }
 }
 
-async fn whoever_is_answered_may_ask_again_at_once(backend: Backend) {
+async fn answered_client_can_init_again(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let from = ann.init().await.success().0["cc.cursor"].as_i64().expect("a cursor");
@@ -136,7 +136,7 @@ async fn whoever_is_answered_may_ask_again_at_once(backend: Backend) {
     socket.is_silent().await;
 }
 
-async fn a_thousand_inits_at_once_are_answered_or_refused(backend: Backend) {
+async fn thousand_concurrent_inits_are_answered_or_throttled(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let from = ann.init().await.success().0["cc.cursor"].clone();

@@ -8,13 +8,13 @@ use serde_json::json;
 
 use super::sockets_feed::Fixture;
 
-on_both_databases![who_reads_again_in_time_has_missed_nothing, who_reads_too_late_is_told_so_and_holds_up_nobody];
+on_both_databases![slow_reader_in_time_misses_nothing, late_reader_gets_cursor_expired_without_delaying_others];
 
 const MIB: u64 = 1024 * 1024;
 /// The longest that there are: 300 KB in an event of 1,000 rows.
 const KEY_BYTES: usize = 195;
 
-async fn who_reads_again_in_time_has_missed_nothing(backend: Backend) {
+async fn slow_reader_in_time_misses_nothing(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let mut slow = scene.follow(&scene.ben).await;
@@ -25,7 +25,7 @@ async fn who_reads_again_in_time_has_missed_nothing(backend: Backend) {
     assert_eq!(cursors(&told), (before + 1..=before + 30_000).collect::<Vec<_>>());
 }
 
-async fn who_reads_too_late_is_told_so_and_holds_up_nobody(backend: Backend) {
+async fn late_reader_gets_cursor_expired_without_delaying_others(backend: Backend) {
     // More than the system keeps, and 64 events besides.
     const EVENTS: i64 = 250;
     const ROWS: i64 = 100;
@@ -66,7 +66,7 @@ async fn who_reads_too_late_is_told_so_and_holds_up_nobody(backend: Backend) {
 
 /// When nothing more can be put by for it, or when it doesn't answer to a ping.
 #[tokio::test(flavor = "multi_thread")]
-async fn who_never_reads_is_disconnected_in_the_end() {
+async fn socket_that_never_reads_is_disconnected() {
     let mut scene = Fixture::new(Backend::Sqlite).await;
     let mut empty = WebSocket::connect(scene.ben.http.address(), &scene.ben.token).await;
     assert_eq!(empty.ask(&json!(["init", {}])).await["success"], true);
@@ -90,7 +90,7 @@ async fn who_never_reads_is_disconnected_in_the_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_closed_sockets_had_is_given_back() {
+async fn closed_sockets_release_memory() {
     const SOCKETS: u64 = 300;
     const ROUNDS: usize = 12;
     let app = App::start(Backend::Sqlite).await;

@@ -3,7 +3,7 @@
 use doorward_tests::{App, Backend, Library, SocketClient, User, on_both_databases};
 use serde_json::{Value, json};
 
-on_both_databases![changes_are_told_once_and_in_order, who_leaves_a_project_is_told_and_no_more];
+on_both_databases![changes_are_delivered_once_in_order, leaving_member_receives_the_removal_only];
 
 async fn connected(app: &App, library: Library, transports: &[&str], user: &User) -> SocketClient {
     let address = app.installation.variable("DOORWARD_LISTEN");
@@ -29,7 +29,7 @@ async fn cursor(user: &User) -> Value {
     user.init().await.success().0["cc.cursor"].clone()
 }
 
-async fn changes_are_told_once_and_in_order(backend: Backend) {
+async fn changes_are_delivered_once_in_order(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Fauna").await;
@@ -54,7 +54,7 @@ async fn changes_are_told_once_and_in_order(backend: Backend) {
     }
 }
 
-async fn who_leaves_a_project_is_told_and_no_more(backend: Backend) {
+async fn leaving_member_receives_the_removal_only(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Fauna").await;

@@ -53,7 +53,7 @@ fn fill(path: &Path) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_under_sqlite_is_503_and_named() {
+async fn full_disk_under_sqlite_is_503_and_named() {
     let directory = tempfile::tempdir().expect("a directory");
     let small = directory.path().join("small");
     std::fs::create_dir(&small).expect("a directory");
@@ -86,7 +86,7 @@ async fn a_full_disk_under_sqlite_is_503_and_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_full_disk_under_postgresql_is_503_and_named() {
+async fn full_disk_under_postgresql_is_503_and_named() {
     let postgres = Postgres::start_with_small_disk();
     let directory = tempfile::tempdir().expect("a directory");
     let app = App::of(Installation::over(Databases::on(&postgres), directory).with(&[MANY_WRITES])).await;
@@ -108,7 +108,7 @@ async fn a_full_disk_under_postgresql_is_503_and_named() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_postgresql_that_became_read_only_is_503_and_named() {
+async fn postgresql_that_became_read_only_is_503_and_named() {
     let postgres = Postgres::start();
     let directory = tempfile::tempdir().expect("a directory");
     let app = App::of(Installation::over(Databases::on(&postgres), directory)).await;
@@ -157,7 +157,7 @@ fn with_writes(url: &DatabaseUrl) -> DatabaseUrl {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_standby_that_is_promoted_takes_over() {
+async fn standby_that_is_promoted_takes_over() {
     let primary = Postgres::start();
     drop(Databases::on(&primary));
     let standby = primary.start_standby();
@@ -180,7 +180,7 @@ async fn a_standby_that_is_promoted_takes_over() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_timeout_is_503_in_any_language() {
+async fn lock_timeout_is_503_in_any_language() {
     let installation = Installation::new(Backend::Postgres);
     for url in [&installation.databases.auth, &installation.databases.directory] {
         let german = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lc_messages = ''de_DE.UTF-8''', current_database()); END $$";

@@ -12,12 +12,12 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 on_both_databases![
-    rows_come_without_cursors_beside_them,
-    an_answer_without_rows_says_how_far_it_goes,
+    response_with_rows_has_no_cursors,
+    empty_response_has_the_cursors,
     cursors_are_those_of_an_init,
-    an_api_user_reads_as_a_member,
-    a_token_that_is_due_is_renewed,
-    more_than_a_thousand_rows_come_page_by_page,
+    api_user_reads_as_a_member,
+    token_that_is_due_is_renewed,
+    more_than_a_thousand_rows_are_paged,
 ];
 
 const GET: &str = "/sync/get";
@@ -63,7 +63,7 @@ fn assert_result(answer: &Answer, result: &Value) {
     assert_eq!(answer.header("authorization"), None, "a token that isn't due");
 }
 
-async fn rows_come_without_cursors_beside_them(backend: Backend) {
+async fn response_with_rows_has_no_cursors(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let before = scene.position().await;
     scene.rename("Benjamin").await;
@@ -90,7 +90,7 @@ async fn rows_come_without_cursors_beside_them(backend: Backend) {
     assert!(scene.ann.call(GET, &json!({"cc_cursor": before})).await.text().contains(order));
 }
 
-async fn an_answer_without_rows_says_how_far_it_goes(backend: Backend) {
+async fn empty_response_has_the_cursors(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let before = scene.position().await;
     scene.dan.call("/api/account/update", &json!({"name": "Dan D."})).await.success();
@@ -137,7 +137,7 @@ async fn cursors_are_those_of_an_init(backend: Backend) {
     }
 }
 
-async fn an_api_user_reads_as_a_member(backend: Backend) {
+async fn api_user_reads_as_a_member(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let answer = scene.robot.auth().await;
     let before = answer.json()["result"]["cc.cursor"].as_i64().expect("a cursor");
@@ -157,7 +157,7 @@ async fn an_api_user_reads_as_a_member(backend: Backend) {
     }
 }
 
-async fn a_token_that_is_due_is_renewed(backend: Backend) {
+async fn token_that_is_due_is_renewed(backend: Backend) {
     let scene = Fixture::with(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "0s")]).await;
     let before = scene.position().await;
     scene.rename("Benjamin").await;
@@ -179,7 +179,7 @@ async fn a_token_that_is_due_is_renewed(backend: Backend) {
     assert_eq!(scene.app.http.login("ann", PASSWORD).await.status, 200);
 }
 
-async fn more_than_a_thousand_rows_come_page_by_page(backend: Backend) {
+async fn more_than_a_thousand_rows_are_paged(backend: Backend) {
     const CHANGES: i64 = 1003;
     let scene = Fixture::with(backend, &[MANY_WRITES]).await;
     let before = scene.position().await;

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use self::{reader::Reader, world::Scenario, writers::Writer};
 
-on_both_databases![whoever_follows_ends_with_what_init_shows, whoever_is_far_behind_is_told_page_by_page,];
+on_both_databases![syncing_readers_converge_to_init, distant_cursor_is_synced_in_pages,];
 
 /// Invitations need mails.
 const SETTINGS: [(&str, &str); 2] = [("DOORWARD_LOG_MAILS", "true"), MANY_WRITES];
@@ -27,7 +27,7 @@ const TIMES: usize = 5;
 const BETWEEN_POLLS: Duration = Duration::from_millis(30);
 
 /// With SQLite in one process; with PostgreSQL over two directories, of which one is killed in the middle.
-async fn whoever_follows_ends_with_what_init_shows(backend: Backend) {
+async fn syncing_readers_converge_to_init(backend: Backend) {
     match backend {
         Backend::Sqlite => {
             let app = App::with(backend, &SETTINGS).await;
@@ -118,7 +118,7 @@ async fn follow<'a>(mut reader: Reader<'a>, manner: ReadingStyle, stage: (&Scena
 }
 
 /// Much more than a page has, and more of it while he reads.
-async fn whoever_is_far_behind_is_told_page_by_page(backend: Backend) {
+async fn distant_cursor_is_synced_in_pages(backend: Backend) {
     const PROGRAMS: usize = 130;
     let app = App::with(backend, &[MANY_WRITES]).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);

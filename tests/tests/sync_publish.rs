@@ -20,11 +20,11 @@ use super::{
 };
 
 on_both_databases![
-    what_is_published_is_told_to_members_who_ask_for_it,
-    both_feeds_come_together_in_the_order_of_cursors,
-    a_thousand_rows_are_one_page,
-    what_can_not_be_published_is_refused_as_a_whole,
-    nobody_publishes_or_reads_without_the_service_token,
+    published_rows_reach_subscribed_members,
+    both_feeds_are_merged_by_cursor,
+    thousand_rows_are_one_page,
+    invalid_publication_is_rejected_as_a_whole,
+    publishing_requires_the_service_token,
 ];
 
 /// Herbarium is ann's, with ben; dan has nothing to do with it.
@@ -82,7 +82,7 @@ impl Fixture {
     }
 }
 
-async fn what_is_published_is_told_to_members_who_ask_for_it(backend: Backend) {
+async fn published_rows_reach_subscribed_members(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let garden = scene.split.installation.create_project("ann", "Garden").await;
     let robot = scene.ann.create_api_user(&scene.project, "Robot").await;
@@ -129,7 +129,7 @@ async fn what_is_published_is_told_to_members_who_ask_for_it(backend: Backend) {
     assert_same(&scene.dan.call("/sync/get", &strange).await.success().0, &json!({"sync": rows}));
 }
 
-async fn both_feeds_come_together_in_the_order_of_cursors(backend: Backend) {
+async fn both_feeds_are_merged_by_cursor(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let mut expected = Vec::new();
@@ -149,7 +149,7 @@ async fn both_feeds_come_together_in_the_order_of_cursors(backend: Backend) {
     assert_same(&result, &json!({"sync": [expected[2], expected[4], expected[5]]}));
 }
 
-async fn a_thousand_rows_are_one_page(backend: Backend) {
+async fn thousand_rows_are_one_page(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     assert_eq!(scene.publish(records(1000)).await, before + 1000);
@@ -186,7 +186,7 @@ async fn a_thousand_rows_are_one_page(backend: Backend) {
     assert_eq!(seen, (before + 1..=before + 3001).collect::<Vec<_>>());
 }
 
-async fn what_can_not_be_published_is_refused_as_a_whole(backend: Backend) {
+async fn invalid_publication_is_rejected_as_a_whole(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let deleted = scene.split.installation.create_project("ann", "Garden").await;
     scene.ann.call("/api/projects/delete", &json!({"project": deleted})).await.success();
@@ -222,7 +222,7 @@ async fn what_can_not_be_published_is_refused_as_a_whole(backend: Backend) {
     assert_same(&scene.read(&scene.ann, before).await, &nothing);
 }
 
-async fn nobody_publishes_or_reads_without_the_service_token(backend: Backend) {
+async fn publishing_requires_the_service_token(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let directory = &mut scene.peers.directory;

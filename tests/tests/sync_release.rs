@@ -5,11 +5,11 @@ use std::time::Duration;
 use doorward_tests::{App, Backend, User, backend::execute, eventually, json::assert_same, on_both_databases};
 use serde_json::{Value, json};
 
-on_both_databases![everybody_is_told_when_a_newer_release_starts];
+on_both_databases![newer_api_version_is_announced_to_all];
 
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 
-async fn everybody_is_told_when_a_newer_release_starts(backend: Backend) {
+async fn newer_api_version_is_announced_to_all(backend: Backend) {
     let mut app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;

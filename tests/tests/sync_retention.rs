@@ -15,10 +15,7 @@ use serde_json::{Value, json};
 
 use super::grpc::{GrpcClients, trusted};
 
-on_both_databases![
-    a_cursor_that_is_too_old_is_refused_and_an_init_gives_a_good_one,
-    a_reader_misses_nothing_without_being_told,
-];
+on_both_databases![expired_cursor_is_rejected_and_init_gives_a_valid_one, reader_never_misses_rows_silently,];
 
 const RETENTION: Duration = Duration::from_secs(1);
 const SHORT_RETENTION: [(&str, &str); 2] = [("DOORWARD_FEED_RETENTION", "1s"), MANY_WRITES];
@@ -85,7 +82,7 @@ impl Fixture {
     }
 }
 
-async fn a_cursor_that_is_too_old_is_refused_and_an_init_gives_a_good_one(backend: Backend) {
+async fn expired_cursor_is_rejected_and_init_gives_a_valid_one(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let old = scene.init().await;
     scene.change(0).await;
@@ -132,7 +129,7 @@ async fn a_cursor_that_is_too_old_is_refused_and_an_init_gives_a_good_one(backen
 }
 
 /// Each cursor is of a row that ann is told of, so that a gap would be seen.
-async fn a_reader_misses_nothing_without_being_told(backend: Backend) {
+async fn reader_never_misses_rows_silently(backend: Backend) {
     const ROUNDS: usize = 3;
     let mut scene = Fixture::new(backend).await;
     let mut old = scene.init().await;

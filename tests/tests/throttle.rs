@@ -7,24 +7,24 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 on_both_databases![
-    after_too_many_failures_the_right_password_is_refused_too,
-    attempts_during_a_wait_are_neither_hashed_nor_counted,
-    the_wait_doubles_up_to_the_longest,
-    a_success_clears_the_count_of_the_name,
+    after_too_many_failures_the_right_password_is_rejected_too,
+    attempts_during_a_wait_are_not_hashed_or_counted,
+    wait_doubles_up_to_the_longest,
+    success_clears_the_username_count,
     spellings_of_one_name_share_a_count_and_other_cases_do_not,
-    an_address_may_fail_ten_times_as_often_and_no_success_clears_that,
-    what_others_send_from_her_address_does_not_hold_up_a_user_who_logs_in_there,
-    an_ipv6_address_counts_by_its_slash_64,
-    a_new_forwarded_address_on_each_try_gets_nobody_through,
-    behind_a_trusted_proxy_the_rightmost_stranger_counts,
-    a_stranger_locks_nobody_out_of_an_address_they_know,
-    a_project_s_door_shares_the_count,
+    network_allows_ten_times_the_failures_and_is_not_cleared_by_success,
+    failures_of_others_do_not_block_a_known_network,
+    ipv6_addresses_count_by_64_prefix,
+    forged_forwarded_addresses_do_not_evade_the_throttle,
+    rightmost_untrusted_address_counts,
+    failures_elsewhere_do_not_lock_out_a_known_network,
+    project_login_shares_the_count,
     many_guesses_at_once_cost_no_more_hashes_than_the_limit,
     many_guessed_names_at_once_cost_no_more_hashes_than_the_limit_of_the_address,
     many_right_logins_of_one_user_at_once_all_succeed,
     many_wrong_api_keys_at_once_make_one_wait_and_no_longer_one,
-    wrong_api_keys_count_against_the_address_alone,
-    a_wait_survives_a_restart,
+    wrong_api_keys_count_by_network_only,
+    wait_survives_a_restart,
 ];
 
 const WRONG: &str = "a wrong password";
@@ -51,7 +51,7 @@ async fn hashes(ops: &Http) -> f64 {
     ops.metric("doorward_hash_duration_seconds_count").await
 }
 
-async fn after_too_many_failures_the_right_password_is_refused_too(backend: Backend) {
+async fn after_too_many_failures_the_right_password_is_rejected_too(backend: Backend) {
     let app = start(backend, "5", &[]).await;
     for user in ["ann", "ben"] {
         app.installation.create_user(user).await;
@@ -69,7 +69,7 @@ async fn after_too_many_failures_the_right_password_is_refused_too(backend: Back
     assert_eq!(app.http.login("ben", PASSWORD).await.status, 200);
 }
 
-async fn attempts_during_a_wait_are_neither_hashed_nor_counted(backend: Backend) {
+async fn attempts_during_a_wait_are_not_hashed_or_counted(backend: Backend) {
     let settings =
         [("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "2s"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
     let app = App::with(backend, &settings).await;
@@ -97,7 +97,7 @@ async fn attempts_during_a_wait_are_neither_hashed_nor_counted(backend: Backend)
     assert!((hashes(&app.ops).await - before - 4.0).abs() < 0.5, "{} hashes", hashes(&app.ops).await - before);
 }
 
-async fn the_wait_doubles_up_to_the_longest(backend: Backend) {
+async fn wait_doubles_up_to_the_longest(backend: Backend) {
     let settings =
         [("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "1s"), ("DOORWARD_LOGIN_BACKOFF_MAX", "2s")];
     let app = App::with(backend, &settings).await;
@@ -126,7 +126,7 @@ async fn the_wait_doubles_up_to_the_longest(backend: Backend) {
     }
 }
 
-async fn a_success_clears_the_count_of_the_name(backend: Backend) {
+async fn success_clears_the_username_count(backend: Backend) {
     let app = start(backend, "5", &[]).await;
     app.installation.create_user("ann").await;
     // First from an address that is not known yet, then from one that is.
@@ -155,7 +155,7 @@ async fn spellings_of_one_name_share_a_count_and_other_cases_do_not(backend: Bac
 }
 
 /// SECURITY-CASES: a success cleared the address counter (allauth 65.8).
-async fn an_address_may_fail_ten_times_as_often_and_no_success_clears_that(backend: Backend) {
+async fn network_allows_ten_times_the_failures_and_is_not_cleared_by_success(backend: Backend) {
     let app = start(backend, "2", &[PROXY]).await;
     app.installation.create_user("ann").await;
     let from = async |address, username: &str, password| login_from(&app.http, address, username, password).await;
@@ -175,7 +175,7 @@ async fn an_address_may_fail_ten_times_as_often_and_no_success_clears_that(backe
 }
 
 /// The situation behind a proxy that is not configured: all clients have one address.
-async fn what_others_send_from_her_address_does_not_hold_up_a_user_who_logs_in_there(backend: Backend) {
+async fn failures_of_others_do_not_block_a_known_network(backend: Backend) {
     let app = start(backend, "3", &[]).await;
     for user in ["ann", "ben"] {
         app.installation.create_user(user).await;
@@ -201,7 +201,7 @@ async fn what_others_send_from_her_address_does_not_hold_up_a_user_who_logs_in_t
     project_login(&app.http, &project, "ann", PASSWORD).await.assert_throttled();
 }
 
-async fn an_ipv6_address_counts_by_its_slash_64(backend: Backend) {
+async fn ipv6_addresses_count_by_64_prefix(backend: Backend) {
     let app = start(backend, "1", &[PROXY]).await;
     app.installation.create_user("ann").await;
     for number in 1..=10 {
@@ -217,7 +217,7 @@ async fn an_ipv6_address_counts_by_its_slash_64(backend: Backend) {
 }
 
 /// SECURITY-CASES: trusted headers (allauth 65.14, oauth2-proxy CVE-2026-40575).
-async fn a_new_forwarded_address_on_each_try_gets_nobody_through(backend: Backend) {
+async fn forged_forwarded_addresses_do_not_evade_the_throttle(backend: Backend) {
     let app = start(backend, "2", &[]).await;
     app.installation.create_user("ann").await;
     let mut tries = 0..;
@@ -235,7 +235,7 @@ async fn a_new_forwarded_address_on_each_try_gets_nobody_through(backend: Backen
     attempt("nobody-else", WRONG).await.assert_throttled();
 }
 
-async fn behind_a_trusted_proxy_the_rightmost_stranger_counts(backend: Backend) {
+async fn rightmost_untrusted_address_counts(backend: Backend) {
     let app = start(backend, "1", &[PROXY]).await;
     app.installation.create_user("ann").await;
     // What the client wrote itself, the client, a proxy behind the proxy.
@@ -253,7 +253,7 @@ async fn behind_a_trusted_proxy_the_rightmost_stranger_counts(backend: Backend) 
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200, "the proxy itself");
 }
 
-async fn a_stranger_locks_nobody_out_of_an_address_they_know(backend: Backend) {
+async fn failures_elsewhere_do_not_lock_out_a_known_network(backend: Backend) {
     let app = start(backend, "5", &[PROXY]).await;
     app.installation.create_user("ann").await;
     let (home, stranger, elsewhere) = ("203.0.113.1", "198.51.100.66", "192.0.2.1");
@@ -276,7 +276,7 @@ async fn a_stranger_locks_nobody_out_of_an_address_they_know(backend: Backend) {
     from(home, PASSWORD).await.assert_throttled();
 }
 
-async fn a_project_s_door_shares_the_count(backend: Backend) {
+async fn project_login_shares_the_count(backend: Backend) {
     let app = start(backend, "5", &[]).await;
     app.installation.create_user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -360,7 +360,7 @@ async fn many_wrong_api_keys_at_once_make_one_wait_and_no_longer_one(backend: Ba
     assert!(wait <= 60, "{wait}");
 }
 
-async fn wrong_api_keys_count_against_the_address_alone(backend: Backend) {
+async fn wrong_api_keys_count_by_network_only(backend: Backend) {
     let app = start(backend, "1", &[PROXY]).await;
     app.installation.create_user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -388,7 +388,7 @@ async fn wrong_api_keys_count_against_the_address_alone(backend: Backend) {
     login_from(&app.http, "203.0.113.2", "ann", PASSWORD).await.token();
 }
 
-async fn a_wait_survives_a_restart(backend: Backend) {
+async fn wait_survives_a_restart(backend: Backend) {
     let mut app = start(backend, "3", &[]).await;
     app.installation.create_user("ann").await;
     app.http.login("nobody", WRONG).await.assert_unknown_user();

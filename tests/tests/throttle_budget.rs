@@ -12,10 +12,10 @@ use serde_json::{Value, json};
 use super::account_steps::count;
 
 on_both_databases![
-    what_strangers_send_costs_the_owner_nothing,
-    a_request_made_at_home_outlives_what_strangers_send_later,
-    what_others_send_from_the_owner_s_network_holds_up_no_reset,
-    the_sixth_request_of_a_mailbox_ends_the_first,
+    requests_of_unknown_networks_do_not_affect_the_owner,
+    request_from_a_known_network_is_not_displaced,
+    requests_from_the_owners_network_do_not_block_a_reset,
+    sixth_request_invalidates_the_first,
 ];
 
 const NETWORKS: usize = 6;
@@ -133,7 +133,7 @@ async fn start(backend: Backend, settings: &[(&str, &str)]) -> (MailApp, User) {
     (app, ann)
 }
 
-async fn what_strangers_send_costs_the_owner_nothing(backend: Backend) {
+async fn requests_of_unknown_networks_do_not_affect_the_owner(backend: Backend) {
     let (app, _) = start(backend, &PROXY).await;
     log_in(&app, HOME, PASSWORD).await.token();
     strangers(&app).await;
@@ -152,7 +152,7 @@ async fn what_strangers_send_costs_the_owner_nothing(backend: Backend) {
     }
 }
 
-async fn a_request_made_at_home_outlives_what_strangers_send_later(backend: Backend) {
+async fn request_from_a_known_network_is_not_displaced(backend: Backend) {
     let (app, _) = start(backend, &PROXY).await;
     log_in(&app, HOME, PASSWORD).await.token();
     let asked = ask(&app, HOME, "/api/reset_password_request", &json!({"username_or_email": "ann"})).await;
@@ -164,7 +164,7 @@ async fn a_request_made_at_home_outlives_what_strangers_send_later(backend: Back
 }
 
 /// The situation behind a proxy that is not configured: all clients have one address.
-async fn what_others_send_from_the_owner_s_network_holds_up_no_reset(backend: Backend) {
+async fn requests_from_the_owners_network_do_not_block_a_reset(backend: Backend) {
     let (app, _) = start(backend, &LONG_BACKOFF).await;
     log_in(&app, HOME, PASSWORD).await.token();
     for (path, body) in [
@@ -188,7 +188,7 @@ async fn what_others_send_from_the_owner_s_network_holds_up_no_reset(backend: Ba
     log_in(&app, HOME, NEW).await.token();
 }
 
-async fn the_sixth_request_of_a_mailbox_ends_the_first(backend: Backend) {
+async fn sixth_request_invalidates_the_first(backend: Backend) {
     let app = MailApp::with(backend, &PROXY).await;
     let mut begun = Vec::new();
     for number in 1..=6 {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use doorward_tests::{App, Backend, Http, Installation, on_both_databases};
 use serde_json::{Value, json};
 
-on_both_databases![the_time_of_a_failed_login_tells_nothing, a_password_of_a_megabyte_costs_nothing];
+on_both_databases![failed_login_times_are_indistinguishable, megabyte_password_is_not_hashed];
 
 /// Logins of each kind at each login call.
 const LOGINS: usize = 200;
@@ -55,7 +55,7 @@ async fn fill(app: &App, backend: Backend) -> String {
     project
 }
 
-async fn the_time_of_a_failed_login_tells_nothing(backend: Backend) {
+async fn failed_login_times_are_indistinguishable(backend: Backend) {
     let app = start(backend).await;
     let project = fill(&app, backend).await;
     // The slower kind of hash makes all of them slow, so PostgreSQL has one of the two calls.
@@ -122,7 +122,7 @@ fn median(times: &[Duration]) -> Duration {
 }
 
 /// Django CVE-2013-1443. Reading a megabyte takes its time, but no more than when nobody hashes it.
-async fn a_password_of_a_megabyte_costs_nothing(backend: Backend) {
+async fn megabyte_password_is_not_hashed(backend: Backend) {
     let app = start(backend).await;
     app.user("ann").await;
     let megabyte = "x".repeat(1_000_000);

@@ -90,7 +90,7 @@ async fn answers(split: &Services, scheme: &str, tls: Option<ClientTlsConfig>) -
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn services_with_certificates_of_one_authority_talk_and_others_are_refused() {
+async fn services_accept_certificates_of_one_authority_only() {
     let (ours, theirs) = (Authority::new(), Authority::new());
     let directory = tempfile::tempdir().expect("a directory");
     let split = start(&ours, directory.path()).await;
@@ -110,7 +110,7 @@ async fn services_with_certificates_of_one_authority_talk_and_others_are_refused
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_named_token_is_accepted_with_a_certificate_of_its_name_only() {
+async fn named_token_is_accepted_with_a_certificate_of_its_name_only() {
     let authority = Authority::new();
     let directory = tempfile::tempdir().expect("a directory");
     let split = start(&authority, directory.path()).await;

@@ -8,10 +8,10 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
 
 on_both_databases![
-    a_token_verifies_offline_with_the_published_keys,
-    the_published_keys_are_public_and_cacheable,
-    an_expired_token_is_refused,
-    a_token_of_another_installation_is_refused,
+    token_verifies_offline_with_the_published_keys,
+    published_keys_are_public_and_cacheable,
+    expired_token_is_rejected,
+    token_of_another_installation_is_rejected,
 ];
 
 pub(crate) async fn published_keys(http: &Http) -> Vec<Value> {
@@ -35,7 +35,7 @@ pub(crate) fn now() -> i64 {
     i64::try_from(now.duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").as_secs()).expect("a time")
 }
 
-async fn a_token_verifies_offline_with_the_published_keys(backend: Backend) {
+async fn token_verifies_offline_with_the_published_keys(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let header = header_of(&ann.token);
@@ -65,7 +65,7 @@ async fn a_token_verifies_offline_with_the_published_keys(backend: Backend) {
     assert_ne!(part(&app.http.login("ann", PASSWORD).await.token(), 1)["sid"], claims["sid"]);
 }
 
-async fn the_published_keys_are_public_and_cacheable(backend: Backend) {
+async fn published_keys_are_public_and_cacheable(backend: Backend) {
     let app = App::start(backend).await;
     let answer = app.http.get("/.well-known/jwks.json").send().await;
     assert_eq!(answer.status, 200);
@@ -89,7 +89,7 @@ async fn the_published_keys_are_public_and_cacheable(backend: Backend) {
     }
 }
 
-async fn an_expired_token_is_refused(backend: Backend) {
+async fn expired_token_is_rejected(backend: Backend) {
     let app = App::with(backend, &[("DOORWARD_TOKEN_LIFETIME", "5s"), ("DOORWARD_TOKEN_RENEW_AFTER", "4s")]).await;
     let ann = app.user("ann").await;
     assert_eq!(ann.init().await.status, 200);
@@ -102,7 +102,7 @@ async fn an_expired_token_is_refused(backend: Backend) {
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
-async fn a_token_of_another_installation_is_refused(backend: Backend) {
+async fn token_of_another_installation_is_rejected(backend: Backend) {
     let (ours, theirs) = (App::start(backend).await, App::start(backend).await);
     let (ann, other) = (ours.user("ann").await, theirs.user("ann").await);
     ours.http.init(&other.token).await.assert_denied();

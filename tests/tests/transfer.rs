@@ -100,7 +100,7 @@ mod with_another_master_key {
 
     /// A server would make the key on its first start.
     #[tokio::test(flavor = "multi_thread")]
-    async fn an_installation_over_sqlite_makes_its_own() {
+    async fn sqlite_installation_generates_its_master_key() {
         let source = Source::new(Backend::Postgres).await;
         let export = source.export().await;
         let target = Installation::new(Backend::Sqlite).without(&["DOORWARD_MASTER_KEY"]);
@@ -117,7 +117,7 @@ mod with_another_master_key {
 }
 
 /// An export shows one moment, also while others write.
-async fn an_export_of_a_busy_server_is_consistent(backend: Backend) {
+async fn export_of_a_busy_server_is_consistent(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let rename = async {
@@ -154,7 +154,7 @@ async fn an_export_of_a_busy_server_is_consistent(backend: Backend) {
     }
 }
 
-async fn an_installation_that_is_not_empty_is_left_alone(backend: Backend) {
+async fn import_into_a_nonempty_installation_is_rejected(backend: Backend) {
     let export = Source::new(other(backend)).await.export().await;
     // Only a user of the command line; then with a server.
     let installation = target(backend, MASTER_KEY);
@@ -179,7 +179,7 @@ async fn an_installation_that_is_not_empty_is_left_alone(backend: Backend) {
     assert_eq!(Export::of(&imported).await.0, export.0);
 }
 
-async fn half_of_an_installation_that_is_not_empty_is_enough(backend: Backend) {
+async fn one_nonempty_database_rejects_the_import(backend: Backend) {
     let source = Source::new(backend).await;
     let export = source.export().await;
     let (auth, directory) = (&source.app.installation.databases.auth, &source.app.installation.databases.directory);
@@ -194,7 +194,7 @@ async fn half_of_an_installation_that_is_not_empty_is_enough(backend: Backend) {
     }
 }
 
-async fn an_import_into_an_installation_that_was_migrated_before(backend: Backend) {
+async fn import_into_an_installation_that_was_migrated_before(backend: Backend) {
     let export = Source::new(backend).await.export().await;
     let installation = target(backend, MASTER_KEY);
     installation.cli(&["migrate"], "").await.succeeded();
@@ -202,7 +202,7 @@ async fn an_import_into_an_installation_that_was_migrated_before(backend: Backen
     assert_eq!(Export::of(&installation).await.0, export.0);
 }
 
-async fn an_empty_installation_can_be_exported(backend: Backend) {
+async fn empty_installation_can_be_exported(backend: Backend) {
     let empty = target(backend, MASTER_KEY);
     let export = Export::of(&empty).await;
     let target = target(other(backend), NEW_KEY);
@@ -212,15 +212,15 @@ async fn an_empty_installation_can_be_exported(backend: Backend) {
 }
 
 doorward_tests::on_both_databases![
-    an_export_of_a_busy_server_is_consistent,
-    an_installation_that_is_not_empty_is_left_alone,
-    half_of_an_installation_that_is_not_empty_is_enough,
-    an_import_into_an_installation_that_was_migrated_before,
-    an_empty_installation_can_be_exported,
+    export_of_a_busy_server_is_consistent,
+    import_into_a_nonempty_installation_is_rejected,
+    one_nonempty_database_rejects_the_import,
+    import_into_an_installation_that_was_migrated_before,
+    empty_installation_can_be_exported,
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_export_is_private_and_replaces_a_file_only_when_it_is_complete() {
+async fn export_is_private_and_replaces_a_file_only_when_it_is_complete() {
     use std::os::unix::fs::PermissionsExt;
 
     let installation = target(Backend::Sqlite, MASTER_KEY);

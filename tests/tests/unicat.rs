@@ -9,7 +9,7 @@ use std::{
 use doorward_tests::{App, Backend, on_both_databases, process::clean_command};
 use serde_json::{Value, json};
 
-on_both_databases![the_public_python_client_works_unmodified];
+on_both_databases![public_python_client_works_unmodified];
 
 const REQUIREMENTS: &str = include_str!("../unicat/requirements.txt");
 
@@ -64,7 +64,7 @@ fn seen(facts: &Value) -> Vec<Value> {
     names.map(|name| facts[name].clone()).to_vec()
 }
 
-async fn the_public_python_client_works_unmodified(backend: Backend) {
+async fn public_python_client_works_unmodified(backend: Backend) {
     let settings = [("DOORWARD_TOKEN_LIFETIME", "6s"), ("DOORWARD_TOKEN_RENEW_AFTER", "1s")];
     let app = App::with(backend, &settings).await;
     app.user("ann").await;

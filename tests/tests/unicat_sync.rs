@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::unicat::Script;
 
-on_both_databases![the_public_python_client_follows_what_others_change];
+on_both_databases![public_python_client_syncs_changes];
 
 struct Fixture {
     app: App,
@@ -21,7 +21,7 @@ struct Fixture {
     eva: User,
 }
 
-async fn the_public_python_client_follows_what_others_change(backend: Backend) {
+async fn public_python_client_syncs_changes(backend: Backend) {
     let mut stage = Fixture::start(backend).await;
     stage.people_come_and_go().await;
     stage.the_project_changes().await;

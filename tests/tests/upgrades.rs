@@ -24,7 +24,7 @@ fn request(method: &str, path: &str, headers: &str, body: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_request_that_offers_another_protocol_keeps_the_connection() {
+async fn request_that_offers_another_protocol_keeps_the_connection() {
     let app = App::start(Backend::Sqlite).await;
     app.user("ann").await;
     let login = json!({"username": "ann", "password": PASSWORD}).to_string();
@@ -95,7 +95,7 @@ async fn behind_nginx_that_always_offers_an_upgrade_nothing_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_head_that_parsers_could_read_in_different_ways_is_refused() {
+async fn ambiguous_head_is_rejected() {
     let app = App::start(Backend::Sqlite).await;
     let good =
         "POST /api/ping HTTP/1.1\r\nHost: doorward\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";

@@ -6,16 +6,16 @@ use doorward_tests::{
 use serde_json::json;
 
 on_both_databases![
-    a_username_is_never_a_uuid,
-    a_command_takes_a_username_or_a_gid_and_never_guesses,
+    username_is_never_a_uuid,
+    command_takes_a_username_or_a_gid_and_never_guesses,
     options_that_name_a_user_have_a_twin_for_the_gid,
-    a_new_password_and_unblock_end_the_waits_of_the_throttle,
-    an_operator_changes_username_address_and_name,
-    an_update_that_is_refused_changes_nothing,
-    a_new_address_receives_its_open_invitations,
-    a_refused_deletion_names_the_projects,
+    new_password_and_unblock_end_the_waits_of_the_throttle,
+    operator_changes_username_address_and_name,
+    update_that_is_rejected_changes_nothing,
+    new_address_receives_its_open_invitations,
+    rejected_deletion_names_the_projects,
     users_without_a_password_are_imported,
-    a_password_from_stdin_has_no_byte_order_mark_and_no_line_end,
+    password_from_stdin_has_no_byte_order_mark_and_no_line_end,
 ];
 
 const UNKNOWN_GID: &str = "0f8fad5b-d9cb-469f-a165-70867728950e";
@@ -31,7 +31,7 @@ fn notations(gid: &str) -> [String; 6] {
     [gid.to_owned(), gid.to_uppercase(), plain.clone(), plain.to_uppercase(), format!("{{{gid}}}"), urn]
 }
 
-async fn a_username_is_never_a_uuid(backend: Backend) {
+async fn username_is_never_a_uuid(backend: Backend) {
     let mailed = MailApp::start(backend).await;
     let app = &mailed.app;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
@@ -57,7 +57,7 @@ async fn a_username_is_never_a_uuid(backend: Backend) {
     assert_eq!(users.len(), 2, "{users:?}");
 }
 
-async fn a_command_takes_a_username_or_a_gid_and_never_guesses(backend: Backend) {
+async fn command_takes_a_username_or_a_gid_and_never_guesses(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     let commands: [&[&str]; 7] = [
@@ -118,7 +118,7 @@ async fn options_that_name_a_user_have_a_twin_for_the_gid(backend: Backend) {
     run(&["audit", "--user-gid", "ann"]).await.failed(2);
 }
 
-async fn a_new_password_and_unblock_end_the_waits_of_the_throttle(backend: Backend) {
+async fn new_password_and_unblock_end_the_waits_of_the_throttle(backend: Backend) {
     let settings = [
         ("DOORWARD_LOGIN_FAILURES", "2"),
         ("DOORWARD_LOGIN_BACKOFF", "10m"),
@@ -150,7 +150,7 @@ async fn a_new_password_and_unblock_end_the_waits_of_the_throttle(backend: Backe
     assert_eq!(unblocked.len(), 2);
 }
 
-async fn an_operator_changes_username_address_and_name(backend: Backend) {
+async fn operator_changes_username_address_and_name(backend: Backend) {
     let app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ben", "Herbarium").await;
@@ -178,7 +178,7 @@ async fn an_operator_changes_username_address_and_name(backend: Backend) {
     assert_eq!(audited.succeeded().items().len(), 4);
 }
 
-async fn an_update_that_is_refused_changes_nothing(backend: Backend) {
+async fn update_that_is_rejected_changes_nothing(backend: Backend) {
     let mailed = MailApp::start(backend).await;
     let app = &mailed.app;
     let (ann, _) = (app.user("ann").await, app.user("ben").await);
@@ -208,7 +208,7 @@ async fn an_update_that_is_refused_changes_nothing(backend: Backend) {
     cli(&app.installation, &["user", "update", "--gid", &robot.gid, "--name", "Export"]).await.succeeded();
 }
 
-async fn a_new_address_receives_its_open_invitations(backend: Backend) {
+async fn new_address_receives_its_open_invitations(backend: Backend) {
     let mailed = MailApp::start(backend).await;
     let app = &mailed.app;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
@@ -221,7 +221,7 @@ async fn a_new_address_receives_its_open_invitations(backend: Backend) {
     assert_eq!(ben.call("/api/account/accept_invite", &json!({"project": project})).await.status, 200);
 }
 
-async fn a_refused_deletion_names_the_projects(backend: Backend) {
+async fn rejected_deletion_names_the_projects(backend: Backend) {
     let app = App::start(backend).await;
     let ann: User = app.user("ann").await;
     let mut projects = Vec::new();
@@ -251,7 +251,7 @@ async fn users_without_a_password_are_imported(backend: Backend) {
     }
 }
 
-async fn a_password_from_stdin_has_no_byte_order_mark_and_no_line_end(backend: Backend) {
+async fn password_from_stdin_has_no_byte_order_mark_and_no_line_end(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     let inputs = [

@@ -10,17 +10,17 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 on_both_databases![
-    anybody_may_ask_whether_a_name_is_free,
-    a_name_is_answered_as_it_is_kept,
-    what_rfc_8265_forbids_is_no_name,
-    a_name_has_1_to_64_characters,
-    the_call_wants_its_parameter,
-    a_name_that_somebody_has_is_unavailable_everywhere,
+    username_check_needs_no_token,
+    username_is_returned_normalized,
+    usernames_forbidden_by_rfc_8265_are_rejected,
+    name_has_1_to_64_characters,
+    call_requires_its_parameter,
+    taken_username_is_unavailable_in_every_call,
     names_of_every_script_are_in_mails_as_they_are,
-    an_at_sign_is_for_the_own_address_alone,
-    a_name_with_an_at_sign_stays_when_the_address_changes,
-    of_ten_who_sign_up_with_one_name_at_once_one_gets_it,
-    many_who_rename_themselves_to_one_name_at_once_are_told_so,
+    at_sign_requires_the_own_address,
+    name_with_an_at_sign_stays_when_the_address_changes,
+    one_of_ten_concurrent_signups_gets_the_username,
+    concurrent_renames_to_one_username_conflict,
 ];
 
 /// Forms of one name, and how it is kept.
@@ -67,7 +67,7 @@ async fn ask(app: &App, username: &str) -> (Value, Value) {
     answer.success()
 }
 
-async fn anybody_may_ask_whether_a_name_is_free(backend: Backend) {
+async fn username_check_needs_no_token(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     app.user("ben").await;
@@ -84,7 +84,7 @@ async fn anybody_may_ask_whether_a_name_is_free(backend: Backend) {
     assert_eq!(garbage.status, 200);
 }
 
-async fn a_name_is_answered_as_it_is_kept(backend: Backend) {
+async fn username_is_returned_normalized(backend: Backend) {
     let app = App::start(backend).await;
     for (typed, kept) in NORMAL {
         assert_eq!(ask(&app, typed).await, (json!({"username": kept, "available": true}), json!({})));
@@ -94,7 +94,7 @@ async fn a_name_is_answered_as_it_is_kept(backend: Backend) {
     assert_eq!(ask(&app, "\u{ff41}nn").await.0, taken);
 }
 
-async fn what_rfc_8265_forbids_is_no_name(backend: Backend) {
+async fn usernames_forbidden_by_rfc_8265_are_rejected(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     for name in FORBIDDEN {
@@ -111,7 +111,7 @@ async fn what_rfc_8265_forbids_is_no_name(backend: Backend) {
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
-async fn a_name_has_1_to_64_characters(backend: Backend) {
+async fn name_has_1_to_64_characters(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     for good in ["a".to_owned(), "x".repeat(64), "é".repeat(64), "e\u{301}".repeat(64), "𠀀".repeat(64)] {
@@ -128,13 +128,13 @@ async fn a_name_has_1_to_64_characters(backend: Backend) {
     assert_eq!(app.http.login(&long, PASSWORD).await.status, 200);
 }
 
-async fn the_call_wants_its_parameter(backend: Backend) {
+async fn call_requires_its_parameter(backend: Backend) {
     let app = App::start(backend).await;
     assert_requires_strings(|| app.http.post("/api/username"), &["username"]).await;
     assert_method(&app.http, "/api/username").await;
 }
 
-async fn a_name_that_somebody_has_is_unavailable_everywhere(backend: Backend) {
+async fn taken_username_is_unavailable_in_every_call(backend: Backend) {
     let app = MailApp::start(backend).await;
     let (_ann, ben) = (app.user("ann").await, app.user("ben").await);
     app.user("cas").await;
@@ -171,7 +171,7 @@ async fn names_of_every_script_are_in_mails_as_they_are(backend: Backend) {
 }
 
 /// Else somebody could take another's address as a name.
-async fn an_at_sign_is_for_the_own_address_alone(backend: Backend) {
+async fn at_sign_requires_the_own_address(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     for name in ["ben@example.org", "ann@example.or", "ann@", "@ann", "a@b@ann@example.org"] {
@@ -188,7 +188,7 @@ async fn an_at_sign_is_for_the_own_address_alone(backend: Backend) {
     app.http.open("/api/signup", &but(&body, "email", "dan@example.org")).await.assert_code_refused();
 }
 
-async fn a_name_with_an_at_sign_stays_when_the_address_changes(backend: Backend) {
+async fn name_with_an_at_sign_stays_when_the_address_changes(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.sign_up("ann@old.example", "ann@old.example").await;
     let body = app.begin_email_change(&ann, "ann@new.example").await;
@@ -206,7 +206,7 @@ async fn a_name_with_an_at_sign_stays_when_the_address_changes(backend: Backend)
         .assert_not_valid("username", "invalid");
 }
 
-async fn of_ten_who_sign_up_with_one_name_at_once_one_gets_it(backend: Backend) {
+async fn one_of_ten_concurrent_signups_gets_the_username(backend: Backend) {
     let app = MailApp::start(backend).await;
     let mut bodies = Vec::new();
     for number in 0..10 {
@@ -223,7 +223,7 @@ async fn of_ten_who_sign_up_with_one_name_at_once_one_gets_it(backend: Backend) 
     assert_eq!(app.http.login("ann", PASSWORD).await.success().0["user"], json!(gid));
 }
 
-async fn many_who_rename_themselves_to_one_name_at_once_are_told_so(backend: Backend) {
+async fn concurrent_renames_to_one_username_conflict(backend: Backend) {
     let app = App::start(backend).await;
     let mut users = Vec::new();
     for number in 0..6 {

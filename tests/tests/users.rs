@@ -6,13 +6,13 @@ use std::time::Duration;
 
 on_both_databases![
     users_are_created_listed_and_shown_as_json,
-    a_user_is_named_by_username_or_gid,
-    a_password_from_stdin_ends_before_its_line_break,
-    a_new_password_replaces_the_old_one,
-    what_can_not_be_created_is_an_error_and_changes_nothing,
+    user_is_named_by_username_or_gid,
+    password_from_stdin_ends_before_its_line_break,
+    new_password_replaces_the_old_one,
+    invalid_creation_changes_nothing,
     projects_are_created_listed_and_shown_as_json,
     members_are_added_and_listed_as_json,
-    a_user_who_owns_a_project_is_not_deleted,
+    project_owner_cannot_be_deleted,
     administration_needs_no_server,
 ];
 
@@ -49,7 +49,7 @@ async fn users_are_created_listed_and_shown_as_json(backend: Backend) {
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
-async fn a_user_is_named_by_username_or_gid(backend: Backend) {
+async fn user_is_named_by_username_or_gid(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     for name in ["ann", &ann.gid] {
@@ -66,7 +66,7 @@ async fn a_user_is_named_by_username_or_gid(backend: Backend) {
     app.installation.cli(&["user", "show", "ann"], "").await.failed(1);
 }
 
-async fn a_password_from_stdin_ends_before_its_line_break(backend: Backend) {
+async fn password_from_stdin_ends_before_its_line_break(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     for end in ["\n", "\r\n", ""] {
@@ -79,7 +79,7 @@ async fn a_password_from_stdin_ends_before_its_line_break(backend: Backend) {
     }
 }
 
-async fn a_new_password_replaces_the_old_one(backend: Backend) {
+async fn new_password_replaces_the_old_one(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     app.installation
@@ -91,7 +91,7 @@ async fn a_new_password_replaces_the_old_one(backend: Backend) {
     app.installation.cli(&["user", "set-password", "nobody", "--password-stdin"], PASSWORD).await.failed(1);
 }
 
-async fn what_can_not_be_created_is_an_error_and_changes_nothing(backend: Backend) {
+async fn invalid_creation_changes_nothing(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     let long = "x".repeat(65);
@@ -168,7 +168,7 @@ async fn members_are_added_and_listed_as_json(backend: Backend) {
     assert_eq!(ann.init().await.success().0["user_projects"], json!({&project: ["owner"]}));
 }
 
-async fn a_user_who_owns_a_project_is_not_deleted(backend: Backend) {
+async fn project_owner_cannot_be_deleted(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     app.installation.create_project("ann", "Herbarium").await;

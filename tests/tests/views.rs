@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use super::api_keys::UNKNOWN_GID;
 
 on_both_databases![
-    people_see_themselves_complete_and_others_short,
-    who_shares_no_project_sees_nobody,
-    memberships_are_seen_by_their_holders_and_by_members,
-    a_membership_that_is_no_invitation_is_not_seen_by_its_holder,
-    the_first_bad_parameter_is_reported,
+    own_user_has_details_and_others_are_summaries,
+    users_without_shared_projects_are_hidden,
+    memberships_are_visible_to_holders_and_members,
+    inactive_membership_is_hidden_from_its_holder,
+    first_bad_parameter_is_reported,
 ];
 
 /// Herbarium is ann's, with ben; fay is invited, gus has declined, hal is deactivated; dan has nothing to do with it.
@@ -109,7 +109,7 @@ fn own_options(name: &str) -> Value {
     })
 }
 
-async fn people_see_themselves_complete_and_others_short(backend: Backend) {
+async fn own_user_has_details_and_others_are_summaries(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for name in ["ann", "ben", "fay", "gus", "hal", "dan"] {
         assert_same(&scene.told(&scene.user(name, name).await), &one_user(name, &complete(name)));
@@ -120,7 +120,7 @@ async fn people_see_themselves_complete_and_others_short(backend: Backend) {
     }
 }
 
-async fn who_shares_no_project_sees_nobody(backend: Backend) {
+async fn users_without_shared_projects_are_hidden(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for (caller, user) in [
         ("ann", "dan"),
@@ -147,7 +147,7 @@ async fn who_shares_no_project_sees_nobody(backend: Backend) {
         .assert_unprocessable("user_not_found");
 }
 
-async fn memberships_are_seen_by_their_holders_and_by_members(backend: Backend) {
+async fn memberships_are_visible_to_holders_and_members(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let no_limit = || Some(json!({"rate_limit_per_second": null}));
     for (name, status) in [("ann", "active"), ("ben", "active"), ("fay", "invited")] {
@@ -168,7 +168,7 @@ async fn memberships_are_seen_by_their_holders_and_by_members(backend: Backend) 
     scene.person("ann").call("/api/members/get", &nowhere).await.assert_unprocessable("member_not_found");
 }
 
-async fn a_membership_that_is_no_invitation_is_not_seen_by_its_holder(backend: Backend) {
+async fn inactive_membership_is_hidden_from_its_holder(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for name in ["gus", "hal"] {
         for other in [name, "ann", "ben"] {
@@ -186,7 +186,7 @@ async fn a_membership_that_is_no_invitation_is_not_seen_by_its_holder(backend: B
     scene.member("gus", "ben").await.assert_unprocessable("member_not_found");
 }
 
-async fn the_first_bad_parameter_is_reported(backend: Backend) {
+async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let bad = async |path: &str, body: Value, reason: &str, name: &str| {
         scene.person("ann").call(path, &body).await.assert_bad_parameter(reason, name);

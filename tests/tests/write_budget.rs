@@ -7,11 +7,7 @@ use serde_json::json;
 
 use super::api_keys::authorised_paths;
 
-on_both_databases![
-    each_call_that_changes_data_counts_and_no_other,
-    a_budget_is_of_one_user_and_fills_up_again,
-    refused_calls_count_and_change_nothing,
-];
+on_both_databases![only_write_calls_count, budget_is_per_user_and_refills, rejected_calls_count_and_change_nothing,];
 
 const ROUTES: &str = include_str!("../../crates/gateway/src/app.rs");
 /// Calls that change no data, or only end a session.
@@ -42,7 +38,7 @@ async fn drain(user: &User) {
     .await;
 }
 
-async fn each_call_that_changes_data_counts_and_no_other(backend: Backend) {
+async fn only_write_calls_count(backend: Backend) {
     let app = start(backend).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -75,7 +71,7 @@ async fn each_call_that_changes_data_counts_and_no_other(backend: Backend) {
     }
 }
 
-async fn a_budget_is_of_one_user_and_fills_up_again(backend: Backend) {
+async fn budget_is_per_user_and_refills(backend: Backend) {
     let app = start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
@@ -104,7 +100,7 @@ async fn a_budget_is_of_one_user_and_fills_up_again(backend: Backend) {
     }
 }
 
-async fn refused_calls_count_and_change_nothing(backend: Backend) {
+async fn rejected_calls_count_and_change_nothing(backend: Backend) {
     let app = start(backend).await;
     let ann = app.user("ann").await;
     eventually("a drained budget", Duration::from_secs(20), async || {

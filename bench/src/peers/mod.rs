@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_summary_is_of_one_server_in_all_rounds() {
+    fn summary_covers_one_server_in_all_rounds() {
         let rates = |logins, starts| Rates { logins, starts };
         let conditions = Conditions { rounds: 3, repeated: 0, others: 0.0, is_busy: false };
         let values = vec![

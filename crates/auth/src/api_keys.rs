@@ -221,7 +221,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_is_known_by_its_form() {
+    fn api_key_format_is_recognized() {
         let key = generate().unwrap();
         assert!(key.starts_with("dw_") && is_well_formed(&key), "{key}");
         assert!(key.strip_prefix("dw_").unwrap().bytes().all(|byte| byte.is_ascii_alphanumeric()), "{key}");

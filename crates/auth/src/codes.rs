@@ -271,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_of_strangers_never_invalidate_those_from_known_networks() {
+    fn unknown_networks_never_invalidate_requests_from_known_ones() {
         let valid = |from_known: &[bool]| -> Vec<ValidRequest> {
             let request = |from_known_network: &bool| ValidRequest {
                 validation: String::new(),
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_have_only_characters_that_are_not_mistaken_for_others() {
+    fn codes_use_unambiguous_characters() {
         for _ in 0..100 {
             let code = generate().unwrap();
             assert_eq!(code.len(), 6);
@@ -301,7 +301,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mac_is_of_the_parts_and_not_of_their_sum() {
+    fn mac_depends_on_the_boundaries_of_its_parts() {
         let codes = Codes { key: Arc::new(hmac::Key::new(HMAC_SHA256, &[1; 32])) };
         assert_ne!(codes.mac(&["ab", "c"]), codes.mac(&["a", "bc"]));
         assert_ne!(codes.mac(&["ab"]), codes.mac(&["ab", ""]));

@@ -77,7 +77,7 @@ impl Fixture {
 }
 
 #[tokio::test]
-async fn a_user_who_is_deactivated_or_deleted_loses_their_tokens() {
+async fn deactivated_or_deleted_user_loses_tokens() {
     let cases = [
         (Action::Insert, "active", None),
         (Action::Insert, "invited", None),
@@ -97,7 +97,7 @@ async fn a_user_who_is_deactivated_or_deleted_loses_their_tokens() {
 }
 
 #[tokio::test]
-async fn only_an_api_user_who_leaves_its_own_project_loses_its_tokens() {
+async fn end_of_membership_revokes_tokens_of_api_users_only() {
     let scene = Fixture::new().await;
     let (user, robot, project) = (scene.user, scene.robot, scene.project);
     let others = [
@@ -118,7 +118,7 @@ async fn only_an_api_user_who_leaves_its_own_project_loses_its_tokens() {
 }
 
 #[tokio::test]
-async fn a_deleted_api_user_is_written_down_once() {
+async fn deleted_api_user_is_audited_once() {
     let scene = Fixture::new().await;
     let (robot, own) = (scene.robot.to_string(), format!("{}/{}", scene.project, scene.robot));
     let user = scene.user.to_string();
@@ -134,7 +134,7 @@ async fn a_deleted_api_user_is_written_down_once() {
 }
 
 #[tokio::test]
-async fn a_change_is_applied_once() {
+async fn change_is_applied_once() {
     let scene = Fixture::new().await;
     let user = scene.user.to_string();
     let deactivated = |cursor| change(cursor, Action::Update, (USERS, &user), "inactive");

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passwords_are_normalised_and_never_trimmed() {
+    fn passwords_are_normalized_and_never_trimmed() {
         assert_eq!(Password::parse(" Pa ss ").unwrap().as_bytes(), b" Pa ss ");
         assert_eq!(Password::parse("e\u{301}").unwrap().as_bytes(), "é".as_bytes());
         assert_eq!(Password::parse("a\u{a0}b").unwrap().as_bytes(), b"a b");

@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_kept_until_the_last_token_that_it_covers_has_expired() {
+    fn revocation_is_kept_until_its_last_token_expires() {
         // Dated to second 11, valid for a minute; and a minute for clocks that differ.
         let first = at(10_100_000);
         assert_eq!(first.expires_at_seconds, 11 + 60 + 60);

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_opens_only_with_its_key_at_its_place() {
+    fn sealed_secret_opens_only_with_its_key_and_associated_data() {
         let sealed = sealer(1).seal("signing_key/a", b"secret").unwrap();
         assert_eq!(sealer(1).open("signing_key/a", &sealed).unwrap(), b"secret");
         assert!(sealer(2).open("signing_key/a", &sealed).is_err());

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_guessed_soon_is_weak_and_says_why() {
+    fn guessable_password_is_weak_with_feedback() {
         for weak in ["password", "12345678", "qwertyuiop", "aaaaaaaaaaaa", "Passw0rd!", "20011983"] {
             let feedback = check(weak, &[]).unwrap_err();
             assert!(!feedback.warning.is_empty() || !feedback.suggestions.is_empty(), "{weak}");
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn what_everybody_knows_of_somebody_is_weak() {
+    fn password_from_profile_data_is_weak() {
         let hints = ["winterbottom", "percival.winterbottom@example.org", "Percival Winterbottom"];
         for weak in ["winterbottom", "Winterbottom1", "percivalwinterbottom", "percival.winterbottom@example.org"] {
             assert!(check(weak, &hints).is_err(), "{weak}");
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn long_and_odd_passwords_are_checked_too() {
+    fn long_and_unusual_passwords_are_checked() {
         for text in ["x".repeat(256), "ab".repeat(128), "\u{202e}\u{0}\u{1f}12345678".to_owned(), "é".repeat(256)] {
             drop(check(&text, &[&"y".repeat(200)]));
         }

@@ -101,7 +101,7 @@ mod tests {
     const PLACE: &str = "api_key/0f8fad5b-d9cb-469f-a165-70867728950e";
 
     #[test]
-    fn a_sealed_value_opens_with_the_new_key_and_other_columns_stay() {
+    fn resealed_value_opens_with_the_new_key() {
         let mut row = api_key(&sealer(1).seal(PLACE, b"secret").unwrap());
         Reseal::new(sealer(1), Some(sealer(2))).row("auth.api_keys", &mut row).unwrap();
         let sealed = row["sealed"].as_str().unwrap();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn with_the_same_key_a_sealed_value_is_opened_and_stays() {
+    fn value_is_unchanged_with_the_same_key() {
         let row = api_key(&sealer(1).seal(PLACE, b"secret").unwrap());
         let mut resealed = row.clone();
         Reseal::new(sealer(1), None).row("auth.api_keys", &mut resealed).unwrap();
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn a_retired_key_and_tables_without_secrets_stay_as_they_are() {
+    fn retired_keys_and_tables_without_secrets_are_unchanged() {
         let reseal = Reseal::new(sealer(1), Some(sealer(2)));
         let retired = json!({"kid": "a", "sealed_private_key": ""}).as_object().unwrap().clone();
         for (table, row) in

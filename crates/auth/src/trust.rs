@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_revocation_is_known_until_the_last_token_that_it_covers_has_expired() {
+    async fn trust_store_keeps_a_revocation_until_its_last_token_expires() {
         let (test, clock, trust) = start();
         revoke(&test, Gid::NIL, 10).await;
         trust.refresh().await.unwrap();

@@ -213,7 +213,7 @@ fn code<T: std::fmt::Debug>(answer: Result<T, RpcError>) -> ErrorCode {
 }
 
 #[tokio::test]
-async fn a_login_gives_a_token_of_the_contract() {
+async fn login_issues_a_token_with_the_documented_claims() {
     for fixture in both(CHEAP).await {
         let user = fixture.user("correct horse").await;
         let claims = fixture.claims(&fixture.log_in(Some(user), "correct horse").await.unwrap()).await;
@@ -233,7 +233,7 @@ async fn a_login_gives_a_token_of_the_contract() {
 }
 
 #[tokio::test]
-async fn renewals_stay_in_the_login_and_end_with_the_longest_session() {
+async fn renewals_keep_the_login_and_end_with_the_maximum_session() {
     for fixture in both(CHEAP).await {
         let user = fixture.user("correct horse").await;
         let first = fixture.log_in(Some(user), "correct horse").await.unwrap();
@@ -252,7 +252,7 @@ async fn renewals_stay_in_the_login_and_end_with_the_longest_session() {
 }
 
 #[tokio::test]
-async fn a_new_password_ends_what_was_issued_before_and_nothing_after() {
+async fn new_password_revokes_earlier_tokens_only() {
     for fixture in both(CHEAP).await {
         let user = fixture.user("correct horse").await;
         let begun = fixture.clock.now();
@@ -301,7 +301,7 @@ async fn wait_for_revocation(fixture: &Fixture) -> (String, i64) {
 }
 
 #[tokio::test]
-async fn a_rotation_interrupts_nothing_and_a_retired_key_verifies_nothing() {
+async fn key_rotation_is_seamless_and_retired_keys_verify_nothing() {
     for fixture in both(CHEAP).await {
         let user = fixture.user("correct horse").await;
         let before = fixture.keys().await;
@@ -329,7 +329,7 @@ async fn a_rotation_interrupts_nothing_and_a_retired_key_verifies_nothing() {
 }
 
 #[tokio::test]
-async fn another_master_key_is_refused_at_the_start() {
+async fn start_with_another_master_key_fails() {
     for fixture in both(CHEAP).await {
         let lifetime = Duration::from_secs(3600);
         let keys = Keys::new(fixture.test.database.clone(), fixture.clock.clone(), sealer(8), lifetime);
@@ -339,7 +339,7 @@ async fn another_master_key_is_refused_at_the_start() {
 }
 
 #[tokio::test]
-async fn a_full_queue_is_answered_at_once() {
+async fn full_hash_queue_is_rejected_immediately() {
     let slow = HashingConfig { memory_kib: 16 * 1024, passes: 8, workers: 1, queue: 2, ..CHEAP };
     let fixture = start(TestDatabase::sqlite(&MIGRATIONS), slow).await;
     let user = fixture.user("correct horse").await;
@@ -380,7 +380,7 @@ async fn stored_hash(fixture: &Fixture, user: Gid) -> String {
 }
 
 #[tokio::test]
-async fn a_foreign_hash_works_and_is_replaced_at_the_next_login() {
+async fn foreign_hash_verifies_and_is_replaced_at_login() {
     for fixture in both(CHEAP).await {
         for foreign in FOREIGN {
             let user = RandomIdGenerator.gid();
@@ -397,7 +397,7 @@ async fn a_foreign_hash_works_and_is_replaced_at_the_next_login() {
 }
 
 #[tokio::test]
-async fn a_hash_that_costs_too_much_is_not_taken() {
+async fn too_costly_hash_is_not_stored() {
     let fixture = start(TestDatabase::sqlite(&MIGRATIONS), CHEAP).await;
     for costly in [
         "$2b$31$fpQo4AVVBKaUT2cFe7Gk0OMl9wVk03U3C6/YqoSBJx8NV9cyQLVzG",
@@ -414,7 +414,7 @@ async fn a_hash_that_costs_too_much_is_not_taken() {
 }
 
 #[tokio::test]
-async fn without_the_service_token_nothing_is_answered() {
+async fn calls_without_service_token_are_rejected() {
     let test = TestDatabase::sqlite(&MIGRATIONS);
     let deps = Dependencies {
         database: test.database.clone(),

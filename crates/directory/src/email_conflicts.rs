@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_oldest_account_keeps_the_address_whatever_the_order_and_the_spelling() {
+    async fn oldest_account_keeps_the_address() {
         for test in TestDatabase::both(&MIGRATIONS) {
             let directory = Directory::new(test.database.clone(), Arc::new(SystemClock), Arc::new(RandomIdGenerator));
             // The oldest has the canonical spelling, or not.

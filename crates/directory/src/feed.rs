@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_reader_that_follows_concurrent_writers_misses_nothing_and_sees_no_gap() {
+    async fn reader_of_concurrent_writers_sees_every_change_in_order() {
         for test in TestDatabase::both(&MIGRATIONS) {
             let database = test.database.clone();
             let writers_are_done = Arc::new(AtomicBool::new(false));
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_change_wakes_those_who_listen_elsewhere() {
+    async fn change_notifies_other_processes() {
         let TestDatabase { database, .. } = &TestDatabase::postgres(&MIGRATIONS);
         let (sender, mut wakes) = mpsc::unbounded_channel();
         let shutdown = CancellationToken::new();

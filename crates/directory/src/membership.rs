@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn the_table_in_the_docs_is_the_rule() {
+    fn documented_transitions_match() {
         let (head, rows) = table();
         assert_eq!((head.len(), rows.len()), (11, 7));
         for row in rows {

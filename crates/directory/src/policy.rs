@@ -50,7 +50,7 @@ mod tests {
     const DOCS: &str = include_str!("../../../docs/security.md");
 
     #[test]
-    fn the_table_in_the_docs_is_the_policy() {
+    fn documented_permissions_match() {
         let rows = Permission::ALL.map(|deed| {
             let roles = [Some(Role::Owner), Some(Role::Member), Some(Role::Api), None];
             let cells = roles.map(|standing| if allows(standing, deed) { "yes" } else { "no" });
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_active_membership_in_an_active_project_counts() {
+    fn only_active_membership_in_active_project_gives_a_role() {
         use MembershipStatus as M;
         for membership in [M::Active, M::Invited, M::Declined, M::Inactive] {
             assert_eq!(standing(ProjectStatus::Deleted, membership, Role::Owner), None);

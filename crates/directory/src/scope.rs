@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_scope_is_written_and_read_alike() {
+    fn audiences_round_trip() {
         let gid: Gid = "0191f2a0-0000-4000-8000-000000000001".parse().unwrap();
         for scope in
             [Scope::User(gid), Scope::Card(gid), Scope::ProjectMembers(gid), Scope::ProjectFeed(gid), Scope::Everyone]

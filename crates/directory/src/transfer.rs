@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_lie_in_their_folders() {
+    fn picture_names_have_their_folder() {
         for name in ["avatars/0f8fad5b-d9cb-469f-a165-70867728950e.png", "icons/a.webp"] {
             assert!(is_picture(name), "{name}");
         }

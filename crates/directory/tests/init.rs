@@ -13,7 +13,7 @@ async fn init(fixture: &Fixture, user: Gid) -> Init {
 }
 
 #[tokio::test]
-async fn a_user_sees_the_members_of_their_projects_and_nobody_else() {
+async fn user_sees_only_members_of_own_projects() {
     for fixture in both() {
         let (ann, ben, carl, dora) = (
             fixture.user("ann").await,
@@ -53,7 +53,7 @@ async fn a_user_sees_the_members_of_their_projects_and_nobody_else() {
 }
 
 #[tokio::test]
-async fn who_is_not_active_gets_nothing() {
+async fn inactive_user_gets_no_init() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
         fixture.directory.set_user_status(ann.gid, UserStatus::Inactive).await.unwrap();
@@ -64,7 +64,7 @@ async fn who_is_not_active_gets_nothing() {
 }
 
 #[tokio::test]
-async fn an_inactive_member_is_still_seen_as_inactive() {
+async fn inactive_member_is_visible_as_inactive() {
     for fixture in both() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         let project = fixture.project(&ann, "One").await;
@@ -78,7 +78,7 @@ async fn an_inactive_member_is_still_seen_as_inactive() {
 
 /// A snapshot's cursor is exactly its position: what is in the answer is in the feed up to it, and nothing else is.
 #[tokio::test(flavor = "multi_thread")]
-async fn the_cursor_is_of_the_same_moment_as_the_data() {
+async fn init_cursor_matches_its_snapshot() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
         let project = fixture.project(&ann, "One").await;

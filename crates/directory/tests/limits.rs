@@ -46,7 +46,7 @@ async fn end(directory: &Directory, owner: &User, project: &Project) {
 }
 
 #[tokio::test]
-async fn a_user_owns_no_more_projects_than_the_limit() {
+async fn projects_per_user_are_limited() {
     for fixture in both() {
         let directory = limited(&fixture);
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
@@ -70,7 +70,7 @@ async fn a_user_owns_no_more_projects_than_the_limit() {
 }
 
 #[tokio::test]
-async fn a_transfer_counts_for_the_new_owner() {
+async fn transfer_counts_for_the_new_owner() {
     for fixture in both() {
         let directory = limited(&fixture);
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
@@ -89,7 +89,7 @@ async fn a_transfer_counts_for_the_new_owner() {
 }
 
 #[tokio::test]
-async fn a_project_has_no_more_memberships_than_the_limit() {
+async fn memberships_per_project_are_limited() {
     for fixture in both() {
         let directory = limited(&fixture);
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);

@@ -72,7 +72,7 @@ fn file(name: &str) -> String {
 }
 
 #[tokio::test]
-async fn another_picture_discards_the_one_of_before() {
+async fn new_picture_discards_the_previous_one() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
         let first = fixture.prepare(&ann).await;
@@ -99,7 +99,7 @@ async fn another_picture_discards_the_one_of_before() {
 }
 
 #[tokio::test]
-async fn what_is_prepared_and_not_set_is_discarded_after_ten_minutes() {
+async fn unassigned_upload_is_discarded_after_ten_minutes() {
     for fixture in both() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         let (first, second) = (fixture.prepare(&ann).await, fixture.prepare(&ann).await);
@@ -119,7 +119,7 @@ async fn what_is_prepared_and_not_set_is_discarded_after_ten_minutes() {
 }
 
 #[tokio::test]
-async fn a_deleted_user_leaves_no_picture() {
+async fn picture_of_a_deleted_user_is_discarded() {
     for fixture in both() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         let avatar = fixture.prepare(&ann).await;
@@ -132,7 +132,7 @@ async fn a_deleted_user_leaves_no_picture() {
 }
 
 #[tokio::test]
-async fn pictures_are_for_active_people() {
+async fn pictures_require_an_active_account() {
     for fixture in both() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         let project = fixture
@@ -159,7 +159,7 @@ async fn pictures_are_for_active_people() {
 }
 
 #[tokio::test]
-async fn a_list_has_a_hundred_names() {
+async fn discarded_list_is_limited_to_a_hundred() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
         for _ in 0..101 {

@@ -47,7 +47,7 @@ impl ProjectFixture {
 }
 
 #[tokio::test]
-async fn only_active_members_of_an_active_project_have_a_role_in_it() {
+async fn roles_require_active_membership_and_project() {
     for fixture in both() {
         let scene = ProjectFixture::new(&fixture).await;
         let directory = &scene.directory;
@@ -90,7 +90,7 @@ async fn only_the_owner_manages_members() {
 }
 
 #[tokio::test]
-async fn a_user_is_added_to_an_active_project_once() {
+async fn user_is_added_to_an_active_project_once() {
     for fixture in both() {
         let scene = ProjectFixture::new(&fixture).await;
         let (directory, project) = (&scene.directory, scene.project);
@@ -130,7 +130,7 @@ async fn members_are_listed_in_pages_in_the_order_of_gids() {
 }
 
 #[tokio::test]
-async fn a_placeholder_account_is_deleted_with_its_last_invitation() {
+async fn placeholder_account_is_deleted_with_its_last_invitation() {
     for fixture in both() {
         let scene = ProjectFixture::new(&fixture).await;
         let directory = &scene.directory;

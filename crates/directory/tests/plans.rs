@@ -233,7 +233,7 @@ fn gid(number: u32) -> Gid {
 }
 
 #[tokio::test]
-async fn every_query_of_login_and_init_is_answered_by_index() {
+async fn login_and_init_queries_use_indexes() {
     for place in Place::both().await {
         let directory = &place.directory;
         assert!(directory.find_login(LoginIdentifier::Username("user12345".to_owned()), None).await.unwrap().is_some());
@@ -246,7 +246,7 @@ async fn every_query_of_login_and_init_is_answered_by_index() {
 }
 
 #[tokio::test]
-async fn every_query_of_views_is_answered_by_index() {
+async fn view_queries_use_indexes() {
     for place in Place::both().await {
         let (directory, project, ann) = (&place.directory, gid(346), gid(12_345));
         directory.view_user(ann.into(), gid(4345)).await.unwrap();
@@ -265,7 +265,7 @@ async fn every_query_of_views_is_answered_by_index() {
 }
 
 #[tokio::test]
-async fn every_query_of_invitations_is_answered_by_index() {
+async fn invitation_queries_use_indexes() {
     for place in Place::both().await {
         let (directory, project, ann, dan) = (&place.directory, gid(346), gid(12_345), gid(1));
         for name in ["user1", "nobody@example.org"] {
@@ -288,7 +288,7 @@ async fn every_query_of_invitations_is_answered_by_index() {
 }
 
 #[tokio::test]
-async fn every_query_of_a_projects_life_is_answered_by_index() {
+async fn project_lifecycle_queries_use_indexes() {
     for place in Place::both().await {
         let (directory, project, ann, ben) = (&place.directory, gid(346), gid(12_345), gid(4345));
         let change = ProjectChange { name: Some("Flora".to_owned()), timezone: None };
@@ -317,7 +317,7 @@ async fn every_query_of_a_projects_life_is_answered_by_index() {
 }
 
 #[tokio::test]
-async fn ten_thousand_members_and_two_thousand_projects_are_found_by_index() {
+async fn large_project_queries_use_indexes() {
     for place in Place::both().await {
         let (directory, project, busy) = (&place.directory, gid(4000), gid(20_000));
         let init = directory.get_project_init(project, gid(1).into()).await.unwrap();
@@ -342,7 +342,7 @@ async fn ten_thousand_members_and_two_thousand_projects_are_found_by_index() {
 }
 
 #[tokio::test]
-async fn every_query_of_sync_is_answered_by_index() {
+async fn sync_queries_use_indexes() {
     for place in Place::both().await {
         let (directory, ann, busy, project) = (&place.directory, gid(12_345), gid(20_000), gid(346));
         let since = SyncCursors { cc_cursor: Some(0), project: None, cursor: None };

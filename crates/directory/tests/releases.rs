@@ -10,7 +10,7 @@ async fn note(fixture: &Fixture, release: &str) -> Result<(), Error> {
 }
 
 #[tokio::test]
-async fn everybody_is_told_once_of_a_newer_release_and_of_no_older_one() {
+async fn newer_api_version_is_announced_once() {
     for fixture in both() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         fixture.project(&ann, "Herbarium").await;
@@ -46,7 +46,7 @@ async fn everybody_is_told_once_of_a_newer_release_and_of_no_older_one() {
 }
 
 #[tokio::test]
-async fn of_several_servers_of_a_newer_release_one_tells() {
+async fn one_of_several_servers_announces_the_api_version() {
     for fixture in both() {
         note(&fixture, "2026.01.001").await.unwrap();
         let before = fixture.directory.feed_head().await.unwrap();
@@ -60,7 +60,7 @@ async fn of_several_servers_of_a_newer_release_one_tells() {
 }
 
 #[tokio::test]
-async fn services_publish_no_release() {
+async fn services_cannot_publish_an_api_version() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
         let project = fixture.project(&ann, "Herbarium").await;

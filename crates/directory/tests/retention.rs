@@ -11,7 +11,7 @@ use support::both;
 
 /// As after the migration that began with notices: the changes of before have none.
 #[tokio::test]
-async fn what_has_no_notices_stays_expired_while_changes_are_forgotten() {
+async fn changes_without_events_stay_expired() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
         fixture.project(&ann, "One").await;

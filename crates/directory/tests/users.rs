@@ -7,7 +7,7 @@ use doorward_domain::{DisplayName, Email, IdGenerator, RandomIdGenerator, UserSt
 use support::{both, new_user};
 
 #[tokio::test]
-async fn a_user_is_found_by_username_in_any_form_and_by_gid() {
+async fn user_is_found_by_any_form_of_username_and_by_gid() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
         let find = async |name: &str| {
@@ -22,7 +22,7 @@ async fn a_user_is_found_by_username_in_any_form_and_by_gid() {
 }
 
 #[tokio::test]
-async fn of_ten_who_want_one_name_one_gets_it() {
+async fn one_of_ten_concurrent_users_gets_the_username() {
     for fixture in both() {
         let tries = (0..10).map(|_| fixture.directory.create_user(new_user("ann")));
         let mut made = 0;
@@ -38,7 +38,7 @@ async fn of_ten_who_want_one_name_one_gets_it() {
 }
 
 #[tokio::test]
-async fn of_many_users_those_that_can_be_made_are_made() {
+async fn valid_users_of_a_batch_are_created() {
     for fixture in both() {
         fixture.user("ann").await;
         let thief = NewUser::new(
@@ -60,7 +60,7 @@ async fn of_many_users_those_that_can_be_made_are_made() {
 }
 
 #[tokio::test]
-async fn each_change_is_in_the_feed_and_no_change_is_not() {
+async fn every_change_and_only_changes_are_in_the_feed() {
     for fixture in both() {
         let ann = fixture.user("ann").await;
         for status in [UserStatus::Inactive, UserStatus::Inactive, UserStatus::Active] {
@@ -87,7 +87,7 @@ async fn each_change_is_in_the_feed_and_no_change_is_not() {
 }
 
 #[tokio::test]
-async fn an_owner_is_not_deleted_and_a_member_takes_their_membership_along() {
+async fn owner_cannot_be_deleted_and_memberships_are_deleted_with_a_user() {
     for fixture in both() {
         let (ann, ben) = (fixture.user("ann").await, fixture.user("ben").await);
         let project = fixture.project(&ann, "One").await;

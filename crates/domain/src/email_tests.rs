@@ -7,7 +7,7 @@ fn email(text: &str) -> Email {
 }
 
 #[test]
-fn spellings_of_one_mailbox_have_one_canonical_form() {
+fn spellings_of_one_mailbox_share_a_canonical_form() {
     for (canonical, spellings) in [
         (
             "fay@example.org",
@@ -53,7 +53,7 @@ fn spellings_of_one_mailbox_have_one_canonical_form() {
 }
 
 #[test]
-fn other_mailboxes_have_other_forms() {
+fn different_mailboxes_have_different_canonical_forms() {
     for (one, other) in [
         ("fay@example.org", "fay@example.com"),
         ("fay@example.org", "f.ay@example.org"),
@@ -113,7 +113,7 @@ fn lengths_count_the_canonical_form() {
 }
 
 #[test]
-fn what_is_no_address_is_refused() {
+fn malformed_addresses_are_rejected() {
     for bad in [
         "",
         "@",
@@ -177,7 +177,7 @@ fn white_space_around_an_address_is_ignored() {
 
 proptest! {
     #[test]
-    fn the_canonical_form_is_canonical(text in "\\PC{0,20}(@\\PC{1,20}[.](org|ÖRG))?") {
+    fn canonical_form_is_canonical(text in "\\PC{0,20}(@\\PC{1,20}[.](org|ÖRG))?") {
         if let Ok(email) = Email::parse(&text) {
             let again = Email::parse(&email.folded()).unwrap();
             prop_assert_eq!(again.folded(), email.folded());

@@ -92,14 +92,14 @@ mod tests {
         \u{2007}\u{2008}\u{2009}\u{200a}\u{2028}\u{2029}\u{202f}\u{205f}\u{3000}";
 
     #[test]
-    fn variants_of_one_name_are_one_name() {
+    fn equivalent_usernames_normalize_to_the_same() {
         assert_eq!(Username::parse("ann").unwrap(), Username::parse("ａｎｎ").unwrap());
         assert_eq!(Username::parse("Zo\u{eb}").unwrap(), Username::parse("Zoe\u{308}").unwrap());
         assert_ne!(Username::parse("ann").unwrap(), Username::parse("Ann").unwrap());
     }
 
     #[test]
-    fn what_rfc_8265_forbids_is_refused() {
+    fn usernames_forbidden_by_rfc_8265_are_rejected() {
         for bad in
             ["", "a b", "a\0", "a\nb", "\u{200b}", "\u{202e}nna", "ann\u{1f600}", &"x".repeat(65), &"x".repeat(4000)]
         {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn uuids_in_any_notation_are_not_new_usernames() {
+    fn uuids_in_any_notation_are_rejected_as_new_usernames() {
         let plain = "0f8fad5bd9cb469fa16570867728950e";
         let hyphenated = "0f8fad5b-d9cb-469f-a165-70867728950e";
         let full_width: String = hyphenated
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_with_an_at_sign_is_the_own_address() {
+    fn username_with_at_sign_must_be_the_own_address() {
         let email = Email::parse("Ann@example.org").unwrap();
         assert!(Username::parse("ann@Example.org").unwrap().is_allowed_for(Some(&email)));
         assert!(!Username::parse("ben@example.org").unwrap().is_allowed_for(Some(&email)));

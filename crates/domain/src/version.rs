@@ -69,13 +69,13 @@ mod tests {
     use super::ApiVersion;
 
     #[test]
-    fn the_release_has_fixed_width() {
+    fn release_has_fixed_width() {
         let release = super::release();
         assert_eq!(release.len(), "2026.11.001".len());
         assert!(release.as_str() >= "2026.11.001");
     }
     #[test]
-    fn an_api_version_has_fixed_width() {
+    fn api_version_has_fixed_width() {
         for good in ["2024.01.001", "2026.12.999", "0000.10.000"] {
             assert_eq!(ApiVersion::parse(good).unwrap().as_str(), good);
         }

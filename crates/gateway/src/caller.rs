@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bearer_token_is_a_token() {
+    fn exactly_one_bearer_header_is_accepted() {
         assert_eq!(token(&["Bearer abc"]).as_deref(), Some("abc"));
         assert_eq!(token(&["bEARER  abc "]).as_deref(), Some("abc"));
         assert_eq!(token(&[]), None);

@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn only_trusted_proxies_are_believed_from_the_right_end() {
+    fn forwarded_addresses_are_read_from_trusted_proxies_only() {
         assert_eq!(client("192.0.2.1", &["203.0.113.9"]), "192.0.2.1");
         assert_eq!(client("10.0.0.1", &["203.0.113.9"]), "203.0.113.9");
         assert_eq!(client("10.0.0.1", &["198.51.100.7", "203.0.113.9", "10.2.3.4"]), "203.0.113.9");

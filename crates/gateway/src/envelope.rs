@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn who_must_wait_is_told_how_long() {
+    fn throttled_response_has_retry_after() {
         let wait = |failure: RpcError| {
             ApiError::from(failure)
                 .error_response()

@@ -30,7 +30,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_language_with_the_most_weight_comes_first() {
+    fn language_with_the_highest_quality_is_chosen() {
         assert_eq!(parse("nl").as_deref(), Some("nl"));
         assert_eq!(parse("en;q=0.5, nl-BE, de;q=0.9").as_deref(), Some("nl-be"));
         assert_eq!(parse("de-AT,de;q=0.9").as_deref(), Some("de-at"));

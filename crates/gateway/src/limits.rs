@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn as_many_are_let_through_as_the_limit_says() {
+    fn rate_limit_admits_exactly_the_limit() {
         for (limit, offered, seconds) in [(1, 1000, 10), (5, 1000, 10), (50, 10_000, 10), (1000, 50_000, 10)] {
             let (admitted, right) = (admitted(limit, offered, seconds), limit * seconds);
             assert!(admitted <= right && admitted * 100 >= right * 98, "{limit}: {admitted} of {right}");
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_to_wait_is_told_how_long() {
+    fn rate_limited_response_has_retry_after() {
         let (mut window, begin) = (SlidingWindow::default(), Instant::now());
         assert_eq!(window.count(1, begin), None);
         assert_eq!(window.count(1, begin), Some(WINDOW));

@@ -29,7 +29,7 @@ fn names_are_gids_in_small_letters_with_an_extension() {
 }
 
 #[test]
-fn what_the_client_has_is_not_sent_again() {
+fn matching_etag_gives_not_modified() {
     for tags in ["\"a\"", "W/\"a\"", "\"b\", \"a\"", "*"] {
         assert_eq!(get(&[("if-none-match", tags)]), ResponsePlan::NotModified, "{tags}");
         assert_eq!(planned(Method::HEAD, &[("if-none-match", tags)]), ResponsePlan::NotModified);
@@ -42,7 +42,7 @@ fn what_the_client_has_is_not_sent_again() {
 }
 
 #[test]
-fn one_range_is_one_part() {
+fn single_range_is_partial_content() {
     for (range, expected) in [
         ("bytes=0-0", ResponsePlan::Part(0..1)),
         ("bytes=2-5", ResponsePlan::Part(2..6)),
@@ -68,7 +68,7 @@ fn one_range_is_one_part() {
 }
 
 #[test]
-fn a_part_of_something_else_is_not_sent() {
+fn range_of_another_version_is_not_sent() {
     for (has, expected) in [
         ("\"a\"", ResponsePlan::Part(2..6)),
         ("\"b\"", ResponsePlan::Whole),

@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn files_share_a_bounded_memory() {
+    fn uploads_share_bounded_memory() {
         let memory = UploadMemory(Arc::new(Semaphore::new(10)));
         let (mut one, mut other) = (Upload::new().unwrap(), Upload::new().unwrap());
         one.add(b"123", &memory).unwrap();
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_at_most_ten_million_bytes() {
+    fn file_has_at_most_ten_million_bytes() {
         let (mut upload, memory) = (Upload::new().unwrap(), UploadMemory::default());
         upload.add(&vec![0; 9_999_999], &memory).unwrap();
         upload.add(b"1", &memory).unwrap();

@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn burst_passes_at_once_and_then_rate() {
+    fn burst_passes_then_rate_applies() {
         for (per_second, burst) in [(20, 100), (1, 1), (5, 1), (1000, 3), (3, 1000)] {
             let (writes, user, begin) =
                 (WriteBudgets::new(WriteBudget { per_second, burst }), RandomIdGenerator.gid(), Instant::now());
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn users_have_budgets_of_their_own() {
+    fn budgets_are_per_user() {
         let (writes, begin) = (WriteBudgets::new(WriteBudget { per_second: 1, burst: 2 }), Instant::now());
         for user in [RandomIdGenerator.gid(), RandomIdGenerator.gid()] {
             assert_eq!(admitted(&writes, user, begin, [0, 0, 0, 0]), 2);
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn call_after_the_announced_wait_passes() {
+    fn call_after_retry_after_passes() {
         let (writes, user, begin) =
             (WriteBudgets::new(WriteBudget { per_second: 4, burst: 2 }), RandomIdGenerator.gid(), Instant::now());
         assert_eq!(admitted(&writes, user, begin, [0, 0]), 2);

@@ -126,7 +126,7 @@ mod tests {
         ["From", "To", "Subject", "Date", "Message-ID", "Auto-Submitted", "MIME-Version", "Content-Type"];
 
     #[test]
-    fn the_headers_are_these() {
+    fn mail_has_the_expected_headers() {
         let letter = MailContent::ResetCode { code: "K7MWQ4".to_owned(), usernames: vec!["ann".to_owned()] };
         let composed = composer().compose(&waiting("ann@example.org"), &letter).unwrap();
         let headers = headers(&composed.bytes);
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_addresses_are_sent_to_as_they_are() {
+    fn unusual_addresses_are_not_changed() {
         let letter = MailContent::SignupCode { code: "K7MWQ4".to_owned() };
         for (address, sent_to) in [
             ("o'brien+tag@example.org", "o'brien+tag@example.org"),
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn odd_senders_are_senders() {
+    fn unusual_senders_are_accepted() {
         let letter = MailContent::SignupCode { code: "K7MWQ4".to_owned() };
         for (from, header) in [
             ("no-reply@example.org", "From: no-reply@example.org"),
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_names_stay_out_of_the_headers() {
+    fn hostile_names_do_not_reach_headers() {
         for letter in each("a\u{202e}b\r\nBcc: x@y.org\r\n\r\n<script>") {
             let composed = composer().compose(&waiting("ann@example.org"), &letter).unwrap();
             assert_eq!(names(&composed.bytes), NAMES);
@@ -196,7 +196,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_a_letter_says_the_headers_are_the_same(text in any::<String>(), language in any::<String>()) {
+        fn content_never_changes_the_headers(text in any::<String>(), language in any::<String>()) {
             for letter in each(&text) {
                 let mail = LeasedMail { language: language.clone(), ..waiting("ann@example.org") };
                 let composed = composer().compose(&mail, &letter).unwrap();
@@ -205,7 +205,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_an_address_is_one_recipient_or_none(
+        fn any_address_gives_at_most_one_recipient(
             text in "(\"[ -~]{0,12}\"|[a-zA-Z0-9.!#$%&'*+/=?^_`{|}~é-]{1,12})@[a-zé0-9-]{1,8}[.][a-zé]{2,5}"
         ) {
             if let Ok(email) = Email::parse(&text) {

@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sender_is_an_address_perhaps_with_a_name() {
+    fn sender_is_an_address_with_optional_name() {
         for good in ["ann@example.org", "Doorward <no-reply@example.org>", "\"Door, ward\" <a@b.org>", "Tür <a@b.org>"]
         {
             assert_eq!(check_from(good), Ok(()), "{good}");

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_grow_to_an_hour() {
+    fn backoff_grows_to_an_hour() {
         let later = DeliveryError::Later("451".to_owned());
         let away = DeliveryError::Away("away".to_owned());
         let cases = [(1, 5, 5), (2, 15, 15), (3, 60, 60), (4, 300, 60), (5, 900, 60), (6, 3600, 60), (7, 3600, 60)];
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_given_up_after_a_day_at_once_when_refused_and_at_its_end() {
+    fn mail_is_given_up_after_a_day_on_rejection_and_on_expiry() {
         let later = DeliveryError::Later("451".to_owned());
         assert!(tries(30).next(&later, after(86_399)).is_some());
         assert_eq!(tries(30).next(&later, after(86_400)), None);

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_domain_name_or_an_address_literal_is_a_name() {
+    fn ehlo_name_is_a_domain_or_address_literal() {
         let longest = format!("{}.{}.{}.{}", "a".repeat(63), "b".repeat(63), "c".repeat(63), "d".repeat(63));
         for good in [
             "mail.example.org",
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_default_is_the_host_of_the_app_if_it_is_a_domain_name() {
+    fn default_ehlo_name_is_the_host_of_the_app_url() {
         for (app_url, hello) in [
             ("https://app.example.org/start", "app.example.org"),
             ("https://App.Example.org:8443", "app.example.org"),

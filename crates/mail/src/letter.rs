@@ -81,7 +81,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn letters_are_kept_as_json_with_their_kind() {
+    fn content_is_stored_as_json_with_its_kind() {
         for letter in each("ann") {
             let json = serde_json::to_string(&letter).unwrap();
             assert!(json.contains(&format!(r#""kind":"{}""#, letter.kind())), "{json}");

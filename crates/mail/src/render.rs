@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_is_on_a_line_of_its_own_and_in_one_element() {
+    fn code_has_its_own_line_and_one_html_element() {
         for (letter, words) in all("ann") {
             let has_code = letter.kind().ends_with("_code");
             let text = text(&words, APP);
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn both_link_to_the_app_and_load_nothing() {
+    fn text_and_html_link_to_the_app_and_load_nothing() {
         for (_, words) in all(HOSTILE) {
             assert_eq!(text(&words, APP).matches(&format!("\n\n{APP}")).count(), 1);
             let html = html(&words, APP).to_lowercase();
@@ -97,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn what_users_chose_is_escaped() {
+    fn user_text_is_escaped() {
         for (letter, words) in all(HOSTILE) {
             let html = html(&words, APP);
             assert!(!html.contains(HOSTILE));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invitation_links_to_its_answer() {
+    fn invitation_links_to_its_page() {
         let path = "/invite?invitee=0f8fad5b-d9cb-469f-a165-70867728950e&project=7c9e6679-7425-40de-944b-e07fc1f90ae7";
         for (_, words) in all("ann").into_iter().filter(|(letter, _)| letter.kind() == "invitation") {
             assert!(
@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_reads_so() {
+    fn code_mail_snapshot() {
         let letter =
             MailContent::ResetCode { code: "K7MWQ4".to_owned(), usernames: vec!["ann".to_owned(), "ben".to_owned()] };
         let expected = "With this code you can set a new Doorward password:\n\nK7MWQ4\n\n\

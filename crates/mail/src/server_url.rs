@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tls_is_required_unless_the_server_is_here_or_the_url_says_otherwise() {
+    fn tls_is_required_unless_local_or_overridden() {
         let cases = [
             ("smtp://mail.example.org", 587, Tls::Required, false),
             ("smtp://mail.example.org:2525/", 2525, Tls::Required, false),
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_url_that_can_not_be_meant_is_refused_without_its_secrets() {
+    fn malformed_url_is_rejected_without_showing_secrets() {
         for bad in [
             "",
             "s3cret",

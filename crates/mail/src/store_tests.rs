@@ -70,7 +70,7 @@ async fn write<T: Send + 'static>(
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_put_is_claimed_as_it_was_and_not_twice() {
+async fn queued_mail_is_claimed_unchanged_and_once() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let user = RandomIdGenerator.gid();
         let id = put(&test.database, NewMail { user: Some(user), ..mail("K7MWQ4", Some("signup/ann")) }, NOW).await;
@@ -93,7 +93,7 @@ async fn what_is_put_is_claimed_as_it_was_and_not_twice() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_transaction_that_fails_leaves_no_mail() {
+async fn transaction_that_fails_leaves_no_mail() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let outbox = outbox(&test.database, PlainContent);
         let failed: Result<()> = test
@@ -109,7 +109,7 @@ async fn a_transaction_that_fails_leaves_no_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_oldest_go_first_and_no_more_than_are_asked_for() {
+async fn claim_takes_the_oldest_up_to_the_limit() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let mut ids = Vec::new();
         for second in [3, 1, 2] {
@@ -122,7 +122,7 @@ async fn the_oldest_go_first_and_no_more_than_are_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_that_claim_at_once_share_what_there_is() {
+async fn concurrent_claims_share_the_mails() {
     for test in TestDatabase::both(&MIGRATIONS) {
         for _ in 0..30 {
             put(&test.database, mail("K7MWQ4", None), NOW).await;
@@ -152,7 +152,7 @@ async fn many_that_claim_at_once_share_what_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_of_the_same_topic_replaces_one_that_waits_but_not_one_being_sent() {
+async fn mail_of_the_same_topic_replaces_one_that_waits_but_not_one_being_sent() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let database = &test.database;
         put(database, mail("FIRST2", Some("reset/ann")), NOW).await;
@@ -192,7 +192,7 @@ async fn a_mail_of_the_same_topic_replaces_one_that_waits_but_not_one_being_sent
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_puts_the_same_topic_at_once_leaves_one_mail() {
+async fn concurrent_mails_of_one_topic_leave_one() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let puts = (0..20).map(|_| {
             let database = test.database.clone();
@@ -206,7 +206,7 @@ async fn who_puts_the_same_topic_at_once_leaves_one_mail() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn only_who_has_the_lease_puts_off_or_gives_up() {
+async fn only_the_lease_holder_releases_or_gives_up() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let database = &test.database;
         put(database, mail("K7MWQ4", None), NOW).await;
@@ -231,7 +231,7 @@ async fn only_who_has_the_lease_puts_off_or_gives_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn resealed_letters_open_with_the_new_key_alone() {
+async fn resealed_content_opens_only_with_the_new_key() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let database = &test.database;
         for _ in 0..3 {
@@ -256,7 +256,7 @@ async fn damage(database: &Database, id: &str, change: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_cannot_be_read_are_set_aside_and_the_others_claimed() {
+async fn unreadable_rows_are_quarantined_and_others_claimed() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let database = &test.database;
         let changes = ["user_gid = 'nobody'", "user_gid = ''", "id = 'x'"];
@@ -284,7 +284,7 @@ async fn rows_that_cannot_be_read_are_set_aside_and_the_others_claimed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_letter_that_was_set_aside_does_not_hold_up_a_new_key() {
+async fn quarantined_content_does_not_block_resealing() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let database = &test.database;
         for _ in 0..2 {

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named_and_nothing_is_repeated() {
+    fn errors_name_the_mistake_and_never_the_value() {
         for bad in ["", "gs://s3cret", "https://ann:s3cret@example.org", "file://s3cret"] {
             let message = bad.parse::<Location>().unwrap_err();
             assert!(message.starts_with("expected") && !message.contains("s3cret"), "{bad}: {message}");

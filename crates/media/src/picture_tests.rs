@@ -125,7 +125,7 @@ fn every_format_keeps_its_pixels() {
 }
 
 #[test]
-fn deep_and_gray_colors_are_taken() {
+fn deep_and_gray_colors_are_accepted() {
     let images: [DynamicImage; 6] = [
         pixels().into_rgba16().into(),
         pixels().into_rgb16().into(),
@@ -145,7 +145,7 @@ fn deep_and_gray_colors_are_taken() {
 }
 
 #[test]
-fn a_palette_and_few_bits_are_taken() {
+fn palettes_and_low_bit_depths_are_accepted() {
     for (depth, data) in [(png::BitDepth::One, [0b0100_0000]), (png::BitDepth::Two, [0b0001_0000])] {
         let mut bytes = Vec::new();
         let mut encoder = png::Encoder::new(&mut bytes, 2, 1);
@@ -183,7 +183,7 @@ fn interlaced() -> Vec<u8> {
 }
 
 #[test]
-fn an_interlaced_png_is_taken() {
+fn interlaced_png_is_accepted() {
     let expected = GrayImage::from_fn(8, 8, |x, y| Luma([u8::try_from(16 * x + y).unwrap()]));
     assert_eq!(difference(&image_of(&decoded(&interlaced()).unwrap()), &expected.into()), 0);
 }
@@ -202,7 +202,7 @@ fn jpeg(
 }
 
 #[test]
-fn progressive_jpegs_of_every_sampling_are_taken() {
+fn progressive_jpegs_of_every_sampling_are_accepted() {
     use jpeg_encoder::{ColorType, SamplingFactor};
     let expected: DynamicImage =
         RgbImage::from_fn(61, 45, |x, _| if x < 32 { Rgb([200; 3]) } else { Rgb([20; 3]) }).into();
@@ -221,7 +221,7 @@ fn progressive_jpegs_of_every_sampling_are_taken() {
 }
 
 #[test]
-fn cmyk_jpegs_are_taken() {
+fn cmyk_jpegs_are_accepted() {
     use jpeg_encoder::ColorType;
     // Mostly cyan: no red, much green and blue.
     let cyan = [255, 0, 0, 0].repeat(16 * 16);
@@ -235,7 +235,7 @@ fn cmyk_jpegs_are_taken() {
 }
 
 #[test]
-fn metadata_is_gone() {
+fn metadata_is_removed() {
     for format in Format::ALL {
         let bytes = sample_with_metadata(format, 1);
         assert!(contains(&bytes, SECRET), "{format:?}");
@@ -263,7 +263,7 @@ fn turned(orientation: u8) -> DynamicImage {
 }
 
 #[test]
-fn a_picture_is_turned_as_its_exif_says() {
+fn exif_orientation_is_applied() {
     for format in [Format::Png, Format::Jpeg, Format::Webp] {
         for orientation in 1..=8 {
             let read = image_of(&decoded(&sample_with_metadata(format, orientation)).unwrap());
@@ -274,7 +274,7 @@ fn a_picture_is_turned_as_its_exif_says() {
 }
 
 #[test]
-fn exif_behind_the_pixels_or_with_a_prefix_counts() {
+fn exif_after_the_pixels_or_with_a_prefix_is_applied() {
     let png = sample(Format::Png);
     let (before, end) = png.split_at(png.len() - 12);
     let webp = sample_with_metadata(Format::Webp, 6);
@@ -324,7 +324,7 @@ fn large_pictures_are_scaled_and_keep_their_ratio() {
 }
 
 #[test]
-fn scaling_is_before_turning() {
+fn scaling_precedes_rotation() {
     let mut bytes = Vec::new();
     let mut encoder = JpegEncoder::new_with_quality(&mut bytes, 90);
     encoder.set_exif_metadata(exif(6)).unwrap();
@@ -334,7 +334,7 @@ fn scaling_is_before_turning() {
 }
 
 #[test]
-fn transparency_is_kept_and_hidden_colors_stay_out_of_it() {
+fn transparency_is_kept_and_hidden_colors_are_removed() {
     // Visible green next to transparent red.
     let color = |x: u32, alpha: u8| if x.is_multiple_of(2) { Rgba([0, 200, 0, alpha]) } else { Rgba([255, 0, 0, 0]) };
     for alpha in [255, 100] {
@@ -359,7 +359,7 @@ fn transparency_is_kept_and_hidden_colors_stay_out_of_it() {
 }
 
 #[test]
-fn what_is_served_is_small_however_noisy_it_is() {
+fn served_image_is_small_even_for_noise() {
     for (width, height) in [(1024, 1024), (1500, 1500), (1024, 700)] {
         let transparent: DynamicImage = noise(width, height).into();
         let opaque: DynamicImage = transparent.to_rgb8().into();
@@ -406,7 +406,7 @@ fn claims(width: u32, height: u32) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn too_many_pixels_are_found_in_the_head() {
+fn too_many_pixels_are_rejected_by_the_header() {
     for (width, height) in [(50_000, 50_000), (7072, 7071), (60_000, 834), (65_535, 65_535)] {
         for bytes in claims(width, height) {
             assert_eq!(decoded(&bytes), Err(PictureError::TooManyPixels), "{:?}: {width}", Format::of(&bytes));
@@ -437,7 +437,7 @@ fn too_many_pixels_are_found_in_the_head() {
 }
 
 #[test]
-fn what_is_cut_off_anywhere_is_no_picture() {
+fn truncated_file_is_rejected() {
     for format in [Format::Png, Format::Jpeg, Format::Webp] {
         for bytes in [sample(format), sample_with_metadata(format, 6)] {
             assert!(decoded(&bytes).is_ok());
@@ -449,7 +449,7 @@ fn what_is_cut_off_anywhere_is_no_picture() {
 }
 
 #[test]
-fn a_gif_needs_its_first_frame_and_no_more() {
+fn gif_needs_only_its_first_frame() {
     let mut bytes = Vec::new();
     let mut encoder = GifEncoder::new(&mut bytes);
     let frame = |number: u8| {
@@ -474,7 +474,7 @@ fn a_gif_needs_its_first_frame_and_no_more() {
 }
 
 #[test]
-fn what_follows_a_picture_is_gone() {
+fn trailing_bytes_are_removed() {
     for format in Format::ALL {
         let bytes = sample(format);
         for tail in ["PK\x03\x04 an archive", "<html><script>alert(1)</script>", "\0", "\u{d9}"] {
@@ -488,7 +488,7 @@ fn what_follows_a_picture_is_gone() {
 }
 
 #[test]
-fn other_formats_are_refused_whatever_they_are_called() {
+fn other_formats_are_rejected() {
     let bmp =
         [b"BM\x46\0\0\0\0\0\0\0\x36\0\0\0\x28\0\0\0\x01\0\0\0\x01\0\0\0\x01\0\x18\0".as_slice(), &[0; 28]].concat();
     let others: [&[u8]; 12] = [
@@ -522,7 +522,7 @@ proptest! {
 
     /// In this process, so that a decoder that panics is known.
     #[test]
-    fn whatever_is_changed_it_is_a_picture_or_none(
+    fn mutated_files_decode_or_are_rejected(
         format in format(),
         orientation in 0..10_u8,
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),

@@ -67,7 +67,7 @@ fn user() -> Gid {
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and more";
 
 #[tokio::test]
-async fn the_file_goes_in_and_the_picture_comes_out() {
+async fn decoder_reads_the_file_and_writes_the_picture() {
     let program = Program::new("/bin/cat");
     let pictures = &program.pictures;
     let picture = pictures.decode(user(), file(PNG)).await.unwrap();
@@ -79,7 +79,7 @@ async fn the_file_goes_in_and_the_picture_comes_out() {
 }
 
 #[tokio::test]
-async fn however_the_process_ends_there_is_an_answer() {
+async fn every_exit_of_the_process_gives_a_result() {
     for (script, expected) in [
         ("exit 3", PictureError::NotAPicture),
         ("exit 4", PictureError::TooManyPixels),
@@ -97,7 +97,7 @@ async fn however_the_process_ends_there_is_an_answer() {
 }
 
 #[tokio::test]
-async fn the_process_gets_no_variables_and_one_argument() {
+async fn process_gets_no_variables_and_one_argument() {
     let program = Program::new("");
     let path = program.directory.path().join("out");
     let script = format!("#!/bin/sh\n(/usr/bin/env; pwd; echo \"$@\") > {}\nexit 3\n", path.display());
@@ -110,7 +110,7 @@ async fn the_process_gets_no_variables_and_one_argument() {
 }
 
 #[tokio::test]
-async fn a_call_that_is_dropped_ends_its_process() {
+async fn dropped_call_kills_its_process() {
     let program = Program::waiting();
     let (pictures, file) = (program.pictures.clone(), file(PNG));
     let call = tokio::spawn(async move { pictures.decode(user(), file).await });
@@ -123,7 +123,7 @@ async fn a_call_that_is_dropped_ends_its_process() {
 }
 
 #[tokio::test]
-async fn a_process_that_takes_too_long_is_ended() {
+async fn process_that_takes_too_long_is_ended() {
     let mut program = Program::new("echo $$ > \"$(dirname \"$0\")\"/running.$$; exec /bin/sleep 1000");
     program.pictures.max_time = Duration::from_millis(500);
     let start = Instant::now();
@@ -137,7 +137,7 @@ async fn a_process_that_takes_too_long_is_ended() {
 }
 
 #[tokio::test]
-async fn few_run_and_a_bounded_number_waits() {
+async fn running_and_waiting_decoders_are_bounded() {
     let program = Program::waiting();
     let decode = |user: Gid| {
         let (pictures, file) = (program.pictures.clone(), file(PNG));

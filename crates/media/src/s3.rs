@@ -81,7 +81,7 @@ mod tests {
     use crate::Location;
 
     #[test]
-    fn a_bucket_has_a_prefix_and_parameters_that_are_not_printed() {
+    fn bucket_has_a_prefix_and_parameters_that_are_not_printed() {
         let text = "s3://pictures/a/b?endpoint=http://127.0.0.1:9000&secret_access_key=s3/c+r%26et&allow_http=true";
         let location: Location = text.parse().unwrap();
         assert_eq!(location.to_string(), "s3://pictures/a/b");
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_are_named_and_nothing_is_repeated() {
+    fn errors_name_the_mistake_and_never_the_value() {
         for bad in [
             "",
             "/s3cret",

@@ -15,7 +15,7 @@ async fn text(object: Object) -> String {
 }
 
 #[tokio::test]
-async fn what_is_put_is_found_whole_and_in_part_until_it_is_deleted() {
+async fn stored_object_is_found_whole_and_in_ranges_until_deleted() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&directory);
     store.probe(&RandomIdGenerator).await.unwrap();
@@ -36,7 +36,7 @@ async fn what_is_put_is_found_whole_and_in_part_until_it_is_deleted() {
 }
 
 #[tokio::test]
-async fn the_directory_is_private_and_empty_after_a_probe() {
+async fn directory_is_private_and_empty_after_a_probe() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&directory);
     store.probe(&RandomIdGenerator).await.unwrap();
@@ -48,7 +48,7 @@ async fn the_directory_is_private_and_empty_after_a_probe() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_half_written_goes_with_the_name() {
+async fn partial_write_of_a_crash_is_replaced() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&directory);
     let half = directory.path().join(format!("a/media/{NAME}#1"));
@@ -60,7 +60,7 @@ async fn what_a_crash_left_half_written_goes_with_the_name() {
 }
 
 #[tokio::test]
-async fn names_do_not_lead_out_of_the_directory() {
+async fn names_cannot_leave_the_directory() {
     let directory = tempfile::tempdir().unwrap();
     let store = store(&directory);
     std::fs::write(directory.path().join("secret"), "x").unwrap();
@@ -71,12 +71,12 @@ async fn names_do_not_lead_out_of_the_directory() {
 }
 
 #[tokio::test]
-async fn a_directory_that_can_not_be_written_is_of_no_use() {
+async fn unwritable_directory_is_rejected() {
     assert!(Store::open(&Location::Directory("/dev/null/media".into())).is_err());
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_not_there_is_of_no_use() {
+async fn missing_bucket_is_rejected() {
     let location =
         "s3://bucket?endpoint=http://127.0.0.1:9&allow_http=true&region=x&access_key_id=x&secret_access_key=s3cret";
     let store = Store::open(&location.parse().unwrap()).unwrap();

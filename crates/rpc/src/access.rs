@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_give_access_to_what_the_documentation_names() {
+    fn scope_table_matches_the_documentation() {
         let document = include_str!("../../../docs/grpc.md");
         for scope in Scope::ALL {
             let row = document.lines().find(|line| line.starts_with(&format!("| `{scope}` |"))).unwrap();
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn scopes_are_written_and_read_alike() {
+    fn scopes_round_trip() {
         for scope in Scope::ALL {
             assert_eq!(scope.to_string().parse(), Ok(scope));
         }

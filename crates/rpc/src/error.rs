@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_code_survives_the_wire() {
+    fn every_error_code_round_trips() {
         for &code in ErrorCode::ALL {
             let sent =
                 RpcError::new(code).with_info("username", "unavailable").with_retry_after(Duration::from_secs(3));
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_is_away_is_unavailable_and_never_a_missing_login() {
+    fn unreachable_peer_is_unavailable_not_unauthenticated() {
         for code in [Code::Unavailable, Code::DeadlineExceeded, Code::Cancelled, Code::Unauthenticated, Code::Unknown] {
             assert_eq!(RpcError::from(Status::new(code, "")).code, ErrorCode::Unavailable);
         }

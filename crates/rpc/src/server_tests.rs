@@ -21,7 +21,7 @@ async fn start() -> (std::net::SocketAddr, CancellationToken) {
 }
 
 #[tokio::test]
-async fn connections_without_a_call_end() {
+async fn idle_connections_are_closed() {
     let (address, _shutdown) = start().await;
     for sent in [&b""[..], b"PRI", PREFACE] {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -33,7 +33,7 @@ async fn connections_without_a_call_end() {
 }
 
 #[tokio::test]
-async fn an_open_stream_keeps_its_connection_and_an_idle_channel_connects_again() {
+async fn open_stream_keeps_connection_and_idle_channel_reconnects() {
     let (address, _shutdown) = start().await;
     let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
     let mut client = HealthClient::new(channel.clone());
@@ -49,7 +49,7 @@ async fn an_open_stream_keeps_its_connection_and_an_idle_channel_connects_again(
 }
 
 #[tokio::test]
-async fn a_shutdown_ends_idle_connections_at_once() {
+async fn shutdown_closes_idle_connections_immediately() {
     let (address, shutdown) = start().await;
     let channel = tonic::transport::Endpoint::from_shared(format!("http://{address}")).unwrap().connect_lazy();
     let mut client = HealthClient::new(channel);
@@ -60,6 +60,6 @@ async fn a_shutdown_ends_idle_connections_at_once() {
 }
 
 #[test]
-fn idle_connections_end_within_a_minute() {
+fn idle_limits_are_at_most_a_minute() {
     assert!(IDLE_LIMITS.ask < IDLE_LIMITS.cut && IDLE_LIMITS.cut <= Duration::from_secs(60));
 }

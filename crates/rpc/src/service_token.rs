@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_same_token_is_equal() {
+    fn only_the_same_token_matches() {
         let token = ServiceToken::new(Some("secret".to_owned().into()));
         assert!(token.is(b"secret") && token.is_set());
         for other in [&b"secreT"[..], b"secre", b"secrets", b""] {

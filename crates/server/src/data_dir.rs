@@ -121,7 +121,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn the_directory_is_private_and_may_exist() {
+    fn directory_is_private_and_may_exist() {
         let scratch = Scratch::new();
         let path = scratch.path().join("a/b");
         create(&path).unwrap();
@@ -130,7 +130,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_second_user_of_the_directory_is_told_so() {
+    fn second_process_on_a_data_directory_is_rejected() {
         let scratch = Scratch::new();
         let lock_held = lock(scratch.path()).unwrap();
         let error = lock(scratch.path()).unwrap_err().to_string();
@@ -141,7 +141,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_directory_that_cannot_be_made_is_named() {
+    fn directory_that_cannot_be_created_is_reported() {
         let scratch = Scratch::new();
         let file = scratch.file("file", "");
         let error = create(&Path::new(&file).join("data")).unwrap_err().to_string();

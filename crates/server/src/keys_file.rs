@@ -221,7 +221,7 @@ mod tests {
     use crate::{data_dir::tests::Scratch, settings::tests::load};
 
     #[test]
-    fn a_generated_key_is_private_and_stays() {
+    fn generated_key_is_private_and_stays() {
         let scratch = Scratch::new();
         let path = scratch.path().join(FILE);
         let key = find_or_create(&path).unwrap();
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn only_processes_that_are_whole_make_secrets() {
+    fn only_single_process_roles_generate_secrets() {
         let scratch = Scratch::new();
         let directory = scratch.path().display().to_string();
         let settings = |role| load(role, &[("DOORWARD_DATA_DIR", &directory)], &[]).unwrap();
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_lost_a_race_gives_way() {
+    fn concurrently_created_key_wins() {
         let scratch = Scratch::new();
         let path = scratch.path().join(FILE);
         let (first, second) = (MasterKey::generate().unwrap(), MasterKey::generate().unwrap());
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_holds_something_else_is_named_and_kept() {
+    fn invalid_key_file_is_reported_and_kept() {
         let scratch = Scratch::new();
         let path = scratch.path().join(FILE);
         fs::write(&path, "c2hvcnQ=\n").unwrap();
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_that_is_missing_is_named() {
+    fn directory_that_is_missing_is_named() {
         let error = format!("{:#}", find_or_create(Path::new("/nowhere/at/all/master.key")).unwrap_err());
         assert!(error.contains("can't write the master key /nowhere/at/all/master.key"), "{error}");
     }

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn an_output_that_nobody_reads_costs_lines_and_no_time() {
+    fn blocked_output_drops_lines_without_blocking() {
         let (sender, receiver) = mpsc::sync_channel(0);
         let queue = LogQueue::with_bound(Stuck(sender), 1000).unwrap();
         let before = dropped_lines();

@@ -24,7 +24,7 @@ fn failing(why: &'static str) -> Check {
 }
 
 #[tokio::test]
-async fn a_process_is_ready_when_every_check_passes() {
+async fn process_is_ready_when_every_check_passes() {
     let (url, _shutdown) = start(vec![("auth", Check::new(|| async { Ok(()) }))]).await;
     assert_eq!(get(&format!("{url}/health/live")).await, (200, r#"{"status":"live"}"#.to_owned()));
     let ready = format!("{url}/health/ready");
@@ -97,6 +97,6 @@ async fn connections_that_wait_for_a_head_end() {
 }
 
 #[test]
-fn the_limit_for_heads_is_a_minute_at_most() {
+fn limit_for_heads_is_a_minute_at_most() {
     assert!(HEAD_TIMEOUT <= Duration::from_secs(60));
 }

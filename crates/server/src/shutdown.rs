@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_signal_cancels() {
+    async fn signal_cancels() {
         let shutdown = on_signals().unwrap();
         assert!(!shutdown.is_cancelled());
         let process = std::process::id().to_string();

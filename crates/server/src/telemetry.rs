@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn traces_travel_without_a_collector_and_are_logged_when_somebody_gathers_them() {
+    fn trace_context_is_propagated_without_collector_and_logged_when_sampled() {
         let provider = provider(&settings(None), Role::All).unwrap();
         tracing::subscriber::with_default(tracing_subscriber::registry().with(spans(&provider)), || {
             let trace = "0af7651916cd43dd8448eb211c80319c";
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn a_collector_that_is_silent_holds_up_the_end_for_a_bounded_time() {
+    async fn silent_collector_delays_shutdown_by_a_bounded_time() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let provider = provider(&settings(Some(url)), Role::Gateway).unwrap();
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_collector_that_is_no_url_is_a_mistake() {
+    async fn invalid_collector_url_is_an_error() {
         let error = provider(&settings(Some("::".to_owned())), Role::All).unwrap_err();
         assert!(error.is::<SettingsError>() && error.to_string().contains("OTEL_EXPORTER_OTLP_ENDPOINT: "), "{error}");
     }

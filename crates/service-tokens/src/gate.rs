@@ -109,7 +109,7 @@ mod tests {
     use crate::{NamedToken, Secret, store};
 
     #[tokio::test]
-    async fn a_named_token_is_checked_also_without_a_shared_one() {
+    async fn named_tokens_are_verified_without_a_shared_token() {
         let test = TestDatabase::sqlite(&store::tests::MIGRATIONS);
         let secret = Secret::generate().unwrap();
         let token = NamedToken::new("a".parse().unwrap(), &secret, &[Scope::Read], &[], Timestamp::from_micros(0));

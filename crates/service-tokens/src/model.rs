@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_fit_into_certificates() {
+    fn names_are_valid_in_certificates() {
         for good in ["a", "7", "records", "records-2.example.org", "a_b", &"x".repeat(64)] {
             assert_eq!(good.parse::<ClientName>().unwrap().as_str(), good);
         }
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn repetitions_are_dropped_and_the_order_is_kept() {
+    fn duplicates_are_removed_and_order_is_kept() {
         assert_eq!(distinct(&[3, 1, 3, 2, 1]), [3, 1, 2]);
     }
 }

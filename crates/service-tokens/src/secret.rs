@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_token_is_recognised_by_its_form() {
+    fn token_format_is_recognized() {
         let secret = Secret::generate().unwrap();
         let token = secret.expose().to_owned();
         assert!(token.starts_with("dws_") && token.bytes().skip(4).all(|byte| byte.is_ascii_alphanumeric()), "{token}");

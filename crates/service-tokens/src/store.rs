@@ -145,7 +145,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn tokens_are_stored_whole_and_a_name_only_once() {
+    async fn tokens_round_trip_and_names_are_unique() {
         for test in TestDatabase::both(&MIGRATIONS) {
             test.database
                 .write(|connection| {

@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_url_prints_without_its_password() {
+    fn url_prints_without_its_password() {
         let url: DatabaseUrl = "postgres://ann:p%40ss@db.example.org:5432/auth?password=x".parse().unwrap();
         assert_eq!(url.to_string(), "postgres://db.example.org:5432/auth");
         assert_eq!(format!("{url:?}"), url.to_string());
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn other_databases_are_refused() {
+    fn unknown_url_schemes_are_rejected() {
         for bad in [
             "",
             "mysql://x",

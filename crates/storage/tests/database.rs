@@ -34,7 +34,7 @@ fn add(connection: &mut AnyConnection) -> Result<(), Error> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sqlite_writers_that_read_first_lose_no_update() {
+async fn sqlite_read_then_write_loses_no_update() {
     let test = TestDatabase::sqlite(&MIGRATIONS);
     let writers = (0..400).map(|_| {
         let database = test.database.clone();
@@ -46,7 +46,7 @@ async fn sqlite_writers_that_read_first_lose_no_update() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failed_or_panicked_transaction_leaves_nothing_behind() {
+async fn failed_or_panicked_transaction_is_rolled_back() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let failed = test
             .database
@@ -71,7 +71,7 @@ async fn a_failed_or_panicked_transaction_leaves_nothing_behind() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_read_is_of_one_moment() {
+async fn read_uses_one_snapshot() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let database = test.database.clone();
         let (first_read, has_read) = std::sync::mpsc::channel();
@@ -95,7 +95,7 @@ async fn a_read_is_of_one_moment() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_empty_pool_is_unavailable_and_not_a_hang() {
+async fn exhausted_pool_fails_as_unavailable() {
     let test = TestDatabase::sqlite(&MIGRATIONS);
     let database = Database::new(Options { name: "small", url: test.database.url().clone(), pool_size: 1 });
     let (release, released) = std::sync::mpsc::channel::<()>();
@@ -120,7 +120,7 @@ async fn an_empty_pool_is_unavailable_and_not_a_hang() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_away_is_unavailable() {
+async fn unreachable_database_is_unavailable() {
     let url: DatabaseUrl = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
     let database = Database::new(Options { name: "away", url, pool_size: 2 });
     assert!(database.ping().await.unwrap_err().is_unavailable());
@@ -135,7 +135,7 @@ fn empty_databases() -> Vec<DatabaseUrl> {
 }
 
 #[test]
-fn four_that_migrate_at_once_migrate_once_and_a_newer_database_is_refused() {
+fn concurrent_migrations_run_once_and_newer_databases_are_rejected() {
     for url in empty_databases() {
         assert!(matches!(check(&url, &MIGRATIONS), Err(Error::SchemaOutdated(_))));
         let url = Arc::new(url);
@@ -168,7 +168,7 @@ async fn is_woken(wakes: &mut tokio::sync::mpsc::UnboundedReceiver<()>) -> bool 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_listens_is_woken_by_others_and_again_after_its_connection_was_lost() {
+async fn listener_is_woken_by_other_processes_and_after_reconnecting() {
     const END_LISTENER: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query = 'LISTEN news'";
     let TestDatabase { database, .. } = &TestDatabase::postgres(&MIGRATIONS);
     let say = |words: &'static str| database.write(move |connection| Ok::<(), Error>(connection.batch_execute(words)?));

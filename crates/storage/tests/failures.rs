@@ -51,7 +51,7 @@ async fn german() -> TestDatabase {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn postgresql_is_understood_in_any_language() {
+async fn postgresql_errors_are_classified_in_any_language() {
     let test = german().await;
     let unavailable = [
         "SET LOCAL statement_timeout = '50ms'; SELECT pg_sleep(5)",
@@ -75,7 +75,7 @@ async fn postgresql_is_understood_in_any_language() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_lock_timeout_and_a_deadlock_are_temporary_in_any_language() {
+async fn lock_timeout_and_deadlock_are_unavailable_in_any_language() {
     let test = german().await;
     run(&test.database, "CREATE TABLE other (value BIGINT); INSERT INTO other VALUES (0)").await.unwrap();
     let barrier = Arc::new(Barrier::new(2));
@@ -116,7 +116,7 @@ async fn a_lock_timeout_and_a_deadlock_are_temporary_in_any_language() {
 
 /// Compares the constants of the classification with what the library reports.
 #[tokio::test(flavor = "multi_thread")]
-async fn sqlite_is_understood() {
+async fn sqlite_errors_are_classified() {
     let test = TestDatabase::sqlite(&MIGRATIONS);
     let full = "CREATE TABLE filler (bytes BLOB); PRAGMA max_page_count = 20; \
                 INSERT INTO filler VALUES (zeroblob(1000000))";
@@ -155,7 +155,7 @@ async fn run_on(test: &TestDatabase, sql: &'static str) -> Error {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn sessions_that_became_read_only_are_replaced_at_once() {
+async fn read_only_sessions_are_replaced_immediately() {
     let test = TestDatabase::postgres(&MIGRATIONS);
     let all_set = run_in_all(&test.database, 4, "SET default_transaction_read_only = on").await;
     assert!(all_set.iter().all(Result::is_ok), "{all_set:?}");
@@ -168,7 +168,7 @@ async fn sessions_that_became_read_only_are_replaced_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_check_finds_read_only_sessions_without_any_write() {
+async fn write_check_finds_read_only_sessions() {
     let test = TestDatabase::postgres(&MIGRATIONS);
     test.database.check().await.unwrap();
     run_in_all(&test.database, 4, "SET default_transaction_read_only = on").await;
@@ -184,7 +184,7 @@ async fn the_check_finds_read_only_sessions_without_any_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_check_writes() {
+async fn write_check_writes() {
     for test in TestDatabase::both(&MIGRATIONS) {
         test.database.check().await.unwrap();
         // Fails with SQLSTATE 53100 in place of a full disk, and with an error of SQLite's.
@@ -213,7 +213,7 @@ async fn the_check_writes() {
 }
 
 #[test]
-fn a_database_that_is_not_utf_8_is_refused_by_name_and_left_as_it_is() {
+fn database_without_utf_8_is_rejected_and_unchanged() {
     let (server, _, name) = create_postgres_database();
     let other = format!("{name}_latin");
     let create = format!("CREATE DATABASE {other} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");

@@ -107,7 +107,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_message_is_as_large_as_its_frames(
+        fn message_size_is_the_sum_of_its_frames(
             lengths in prop::collection::vec((any::<bool>(), 0..70_000usize), 0..6), cut in 1..5000usize
         ) {
             let (mut longest, mut message) = (0, 0);
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_length_is_too_large() {
+    fn maximum_length_is_rejected() {
         let mut frames = Frames::new(100);
         assert_eq!(frames.follow(&[0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), Err(TooLarge));
     }

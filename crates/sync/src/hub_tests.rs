@@ -274,7 +274,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
     #[test]
-    fn no_row_is_lost_repeated_or_told_out_of_turn(steps in prop::collection::vec(step(), 0..80)) {
+    fn no_row_is_lost_repeated_or_out_of_order(steps in prop::collection::vec(step(), 0..80)) {
         let mut bench = HubFixture::new();
         for step in steps {
             bench.step(step);
@@ -291,7 +291,7 @@ proptest! {
 }
 
 #[test]
-fn calls_are_bounded_and_made_in_turn() {
+fn sync_calls_are_bounded_and_in_order() {
     let mut bench = HubFixture::new();
     for _ in 0..6 {
         bench.step(Operation::Change(FeedChange::EventRow(vec![0])));
@@ -306,7 +306,7 @@ fn calls_are_bounded_and_made_in_turn() {
 }
 
 #[test]
-fn each_feed_is_told_from_its_own_cursor() {
+fn each_feed_starts_at_its_own_cursor() {
     let mut hub = Hub::new();
     hub.hear(Vec::new(), 5);
     let project = Some(gid(9));

@@ -227,7 +227,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_malformed_session_id_is_not_a_request_without_one() {
+    fn malformed_session_id_is_not_a_request_without_one() {
         let of = |query: &str| SessionId::of(&format!("/sync/io/?EIO=4&transport=polling{query}").parse().unwrap());
         assert_eq!(of(""), SessionId::None);
         assert_eq!(of("&xsid=AAAAAAAAAAAAAAAA"), SessionId::None);

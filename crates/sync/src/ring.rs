@@ -51,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_dropped_is_known_to_be() {
+    fn buffer_knows_which_events_were_dropped() {
         let mut ring = EventBuffer::new(10, 3);
         assert_eq!((cursors(&ring, 10), cursors(&ring, 9)), (Some(vec![]), None));
         ring.push(vec![told(11), told(12), told(12)], 13);

@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_found_by_its_own_client_alone_and_while_it_lives() {
+    fn session_is_found_only_by_its_client_and_while_alive() {
         let (sessions, sid) = (PollingSessions::default(), Sid::new());
         let session = Arc::new(PollingSession::new(address("2001:db8:1:2::1")));
         sessions.insert(sid, &session);
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn one_poll_is_open_at_a_time_and_one_websocket_takes_over() {
+    fn one_poll_and_one_upgrade_per_session() {
         let session = PollingSession::new(address("192.0.2.1"));
         let poll = session.open_poll();
         assert!(poll.is_some() && session.open_poll().is_none());

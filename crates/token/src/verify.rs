@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn what_we_sign_we_believe() {
+    fn signed_tokens_verify() {
         let key = pkcs8();
         let signer = Signer::new("k", &key).unwrap();
         let claims: Claims = serde_json::from_value(claims()).unwrap();
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_token_of_an_api_user_names_its_project() {
+    fn api_user_token_has_its_project() {
         let key = pkcs8();
         let user: Claims = serde_json::from_value(claims()).unwrap();
         let api_user = Claims { kind: crate::TokenKind::Api, project: Some(user.sub), ..user };
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remembered_token_expires_and_goes_with_its_key() {
+    fn cached_token_expires_and_is_rejected_without_its_key() {
         let key = pkcs8();
         let signer = Signer::new("k", &key).unwrap();
         let keys = KeySet::new(vec![signer.public().clone()]);
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn each_remembered_token_keeps_its_own_claims() {
+    fn cached_tokens_keep_their_own_claims() {
         let key = pkcs8();
         let keys = KeySet::new(vec![Signer::new("k", &key).unwrap().public().clone()]);
         let verifier = crate::CachingVerifier::new("doorward");
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_that_was_signed_here_is_verified_without_its_signature() {
+    fn locally_signed_token_skips_signature_verification() {
         let keys = KeySet::new(vec![Signer::new("k", &pkcs8()).unwrap().public().clone()]);
         let claims: Claims = serde_json::from_value(claims()).unwrap();
         let verifier = crate::CachingVerifier::new("doorward");
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_can_differ_by_five_seconds() {
+    fn clock_leeway_is_five_seconds() {
         let key = pkcs8();
         for name in ["iat", "nbf"] {
             for (seconds, expected) in [(-5, None), (5, None), (6, Some(Refused::NotYetValid))] {
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_has_no_more_than_4096_bytes() {
+    fn token_has_no_more_than_4096_bytes() {
         let key = pkcs8();
         // Spaces after the claims are part of what is signed.
         let padded = |bytes: usize| forge(&key, &header(), &format!("{:<bytes$}", claims().to_string()));
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_of_others_are_refused() {
+    fn foreign_headers_are_rejected() {
         let key = pkcs8();
         for (name, value) in [
             ("alg", json!("none")),
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_other_types_or_values_are_refused() {
+    fn claims_of_wrong_type_or_value_are_rejected() {
         let key = pkcs8();
         let far = NOW.as_seconds() + 6;
         let wrong =
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn another_key_or_an_edited_payload_is_refused() {
+    fn wrong_key_or_edited_payload_is_rejected() {
         let (key, other) = (pkcs8(), pkcs8());
         let good = forge(&key, &header(), &claims().to_string());
         assert!(verify(&other, &good).is_err());
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn hmac_with_the_public_key_is_refused() {
+    fn hmac_with_the_public_key_is_rejected() {
         let key = pkcs8();
         let public = Signer::new("k", &key).unwrap().public().x.clone();
         let mut header = jsonwebtoken::Header::new(Algorithm::HS256);
@@ -329,13 +329,13 @@ mod tests {
     }
 
     #[test]
-    fn keys_of_another_length_are_left_out() {
+    fn keys_of_wrong_length_are_ignored() {
         let key = |bytes: usize| PublicKey { kid: "k".to_owned(), x: vec![1; bytes] };
         assert_eq!(KeySet::new(vec![key(31), key(32), key(33)]).public(), [key(32)]);
     }
 
     #[test]
-    fn a_key_is_published_as_a_jwk() {
+    fn key_is_published_as_a_jwk() {
         let key = PublicKey { kid: "k".to_owned(), x: vec![1; 32] };
         let x = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE";
         let jwk = json!({"kty": "OKP", "crv": "Ed25519", "kid": "k", "use": "sig", "alg": "EdDSA", "x": x});
@@ -344,7 +344,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_believed_or_panics(text in "\\PC{0,200}", header in "\\PC{0,40}") {
+        fn arbitrary_text_never_verifies_or_panics(text in "\\PC{0,200}", header in "\\PC{0,40}") {
             let key = pkcs8();
             prop_assert!(verify(&key, &text).is_err());
             let token = format!("{}.{text}.{text}", URL_SAFE_NO_PAD.encode(header));

@@ -10,9 +10,9 @@ use serde_json::json;
 use super::{DELETE, FORMATS, SWEEP, get, gone_within, picture, png, uploaded};
 
 on_both_databases![
-    a_picture_is_served_for_ever_and_runs_nothing,
+    avatar_is_served_immutable_and_sandboxed,
     parts_and_conditions_are_those_of_http,
-    what_is_replaced_or_deleted_is_gone_soon_after,
+    replaced_or_deleted_avatar_is_removed,
     names_that_are_none_are_not_found,
 ];
 
@@ -32,7 +32,7 @@ fn assert_described(answer: &Answer, media_type: &str) {
     assert!(answer.header("x-request-id").is_some() && answer.header("authorization").is_none());
 }
 
-async fn a_picture_is_served_for_ever_and_runs_nothing(backend: Backend) {
+async fn avatar_is_served_immutable_and_sandboxed(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     for (format, _, media_type) in FORMATS {
@@ -107,7 +107,7 @@ async fn parts_and_conditions_are_those_of_http(backend: Backend) {
     }
 }
 
-async fn what_is_replaced_or_deleted_is_gone_soon_after(backend: Backend) {
+async fn replaced_or_deleted_avatar_is_removed(backend: Backend) {
     let split = Services::start(backend).await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
     let other = split.replica(doorward_tests::Role::Gateway, &[]).await;

@@ -49,7 +49,7 @@ async fn pictures_are_kept_in_a_bucket(backend: Backend) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn another_directory_is_made_for_nobody_else_to_look_into() {
+async fn media_directory_is_private() {
     let installation = Installation::new(Backend::Sqlite);
     let directory = installation.path().join("a b/pictures");
     let url = format!("file://{}", directory.display().to_string().replace(' ', "%20"));
@@ -63,7 +63,7 @@ async fn another_directory_is_made_for_nobody_else_to_look_into() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_can_not_be_used_is_named_at_the_start() {
+async fn unusable_object_store_fails_the_start() {
     let s3 = S3::start().await;
     let no_bucket = s3.url_of("nowhere", "");
     for url in ["/dev/null/x", "file:///proc/x", no_bucket.as_str()] {

@@ -9,17 +9,17 @@ use serde_json::json;
 use super::Fixture;
 
 on_both_databases![
-    an_invitation_is_good_for_nobody_else_and_only_once,
-    an_invitation_is_the_projects_and_not_the_inviters,
-    an_account_made_anew_has_no_old_invitations,
-    an_acceptance_and_a_withdrawal_at_once_have_one_outcome,
-    of_many_acceptances_at_once_one_succeeds,
-    an_address_means_who_has_it_and_not_who_is_called_so,
+    invitation_is_valid_once_and_for_the_invitee_only,
+    invitation_survives_a_change_of_owner,
+    recreated_account_has_no_old_invitations,
+    concurrent_acceptance_and_removal_have_one_outcome,
+    one_of_concurrent_acceptances_succeeds,
+    address_takes_precedence_over_username,
     one_user_may_send_only_so_many_invitations,
 ];
 
 /// SECURITY-CASES: invitations (Keycloak CVE-2026-1529).
-async fn an_invitation_is_good_for_nobody_else_and_only_once(backend: Backend) {
+async fn invitation_is_valid_once_and_for_the_invitee_only(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let (ben, eve) = (scene.app.user("ben").await, scene.app.user("eve").await);
     let garden = scene.app.installation.create_project("ann", "Garden").await;
@@ -61,7 +61,7 @@ async fn an_invitation_is_good_for_nobody_else_and_only_once(backend: Backend) {
     accept.assert_unprocessable("not_invited");
 }
 
-async fn an_invitation_is_the_projects_and_not_the_inviters(backend: Backend) {
+async fn invitation_survives_a_change_of_owner(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
     let eve = scene.app.user("eve").await;
@@ -82,7 +82,7 @@ async fn an_invitation_is_the_projects_and_not_the_inviters(backend: Backend) {
 }
 
 /// SECURITY-CASES: recycled names (ZITADEL CVE-2026-55670).
-async fn an_account_made_anew_has_no_old_invitations(backend: Backend) {
+async fn recreated_account_has_no_old_invitations(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     scene.invite("ben").await;
@@ -93,7 +93,7 @@ async fn an_account_made_anew_has_no_old_invitations(backend: Backend) {
     scene.assert_dead(&ben.gid, &again).await;
 }
 
-async fn an_acceptance_and_a_withdrawal_at_once_have_one_outcome(backend: Backend) {
+async fn concurrent_acceptance_and_removal_have_one_outcome(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     for _ in 0..10 {
@@ -123,7 +123,7 @@ async fn an_acceptance_and_a_withdrawal_at_once_have_one_outcome(backend: Backen
     }
 }
 
-async fn of_many_acceptances_at_once_one_succeeds(backend: Backend) {
+async fn one_of_concurrent_acceptances_succeeds(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     scene.invite("ben").await;
@@ -145,7 +145,7 @@ async fn of_many_acceptances_at_once_one_succeeds(backend: Backend) {
 }
 
 /// SECURITY-CASES: recycled names.
-async fn an_address_means_who_has_it_and_not_who_is_called_so(backend: Backend) {
+async fn address_takes_precedence_over_username(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let eve = scene.app.sign_up("eve@example.org", "eve@example.org").await;
     assert_eq!(scene.invite("eve@example.org").await, eve.gid);

@@ -10,15 +10,15 @@ use serde_json::json;
 use super::{Fixture, invited, membership, place, short};
 
 on_both_databases![
-    who_has_no_account_gets_a_place_and_sees_it_by_the_link,
-    who_signs_up_with_an_invited_address_takes_the_place,
-    who_verifies_an_invited_address_takes_the_invitations,
-    an_address_whose_only_account_is_inactive_cannot_be_invited,
-    an_account_that_an_administrator_makes_takes_the_invitations,
-    a_place_without_memberships_is_forgotten,
+    invitee_without_account_gets_a_placeholder,
+    signup_with_an_invited_address_takes_over_the_placeholder,
+    verified_address_takes_over_invitations,
+    address_of_an_inactive_account_cannot_be_invited,
+    administrator_created_account_takes_over_invitations,
+    unused_placeholder_is_deleted,
 ];
 
-async fn who_has_no_account_gets_a_place_and_sees_it_by_the_link(backend: Backend) {
+async fn invitee_without_account_gets_a_placeholder(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let answer = scene.try_invite("New@Example.org").await;
     let user = answer.success().0["user"].as_str().expect("a gid").to_owned();
@@ -49,7 +49,7 @@ async fn who_has_no_account_gets_a_place_and_sees_it_by_the_link(backend: Backen
     assert!(seen.contains(&user) && !seen.to_lowercase().contains("new@example.org"), "{seen}");
 }
 
-async fn who_signs_up_with_an_invited_address_takes_the_place(backend: Backend) {
+async fn signup_with_an_invited_address_takes_over_the_placeholder(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let gid = scene.invite("New@example.org").await;
     let garden = scene.app.installation.create_project("ann", "Garden").await;
@@ -80,7 +80,7 @@ async fn who_signs_up_with_an_invited_address_takes_the_place(backend: Backend) 
 }
 
 /// SECURITY-CASES: pre-hijacking (PocketBase CVE-2024-38351, Vaultwarden CVE-2026-47164).
-async fn who_verifies_an_invited_address_takes_the_invitations(backend: Backend) {
+async fn verified_address_takes_over_invitations(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
     let place = scene.invite("New@example.org").await;
@@ -127,7 +127,7 @@ async fn who_verifies_an_invited_address_takes_the_invitations(backend: Backend)
     assert_eq!(scene.app.installation.cli(&["user", "list"], "").await.succeeded().items().len(), 3);
 }
 
-async fn an_address_whose_only_account_is_inactive_cannot_be_invited(backend: Backend) {
+async fn address_of_an_inactive_account_cannot_be_invited(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
     scene.app.installation.change_user("deactivate", "ben").await;
@@ -162,7 +162,7 @@ async fn an_address_whose_only_account_is_inactive_cannot_be_invited(backend: Ba
     scene.account(&again, "accept_invite").await.success();
 }
 
-async fn an_account_that_an_administrator_makes_takes_the_invitations(backend: Backend) {
+async fn administrator_created_account_takes_over_invitations(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let place = scene.invite("Ben@EXAMPLE.org").await;
     let ben = scene.app.user("ben").await;
@@ -171,7 +171,7 @@ async fn an_account_that_an_administrator_makes_takes_the_invitations(backend: B
     scene.account(&ben, "accept_invite").await.success();
 }
 
-async fn a_place_without_memberships_is_forgotten(backend: Backend) {
+async fn unused_placeholder_is_deleted(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let dan = scene.app.user("dan").await;
     let first = scene.invite("new@example.org").await;

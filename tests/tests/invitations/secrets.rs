@@ -7,10 +7,10 @@ use super::Fixture;
 
 on_both_databases![
     no_response_and_no_log_has_the_id_of_an_invitation,
-    gids_that_members_see_open_and_decline_no_invitation,
+    gids_cannot_replace_invitation_ids,
     sending_again_keeps_the_id_and_a_new_invitation_has_a_new_one,
-    a_link_from_before_ids_is_dead_until_the_invitation_is_sent_again,
-    declining_is_in_the_audit_trail_and_opening_is_not,
+    legacy_link_is_invalid_until_resent,
+    declining_is_audited_and_viewing_is_not,
 ];
 
 /// The id in the link of an email.
@@ -61,7 +61,7 @@ async fn no_response_and_no_log_has_the_id_of_an_invitation(backend: Backend) {
     assert!(!scene.app.process.stderr().contains(&id));
 }
 
-async fn gids_that_members_see_open_and_decline_no_invitation(backend: Backend) {
+async fn gids_cannot_replace_invitation_ids(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
     scene.app.installation.add_member(&scene.project, "ben").await;
@@ -122,7 +122,7 @@ async fn sending_again_keeps_the_id_and_a_new_invitation_has_a_new_one(backend: 
     scene.open_link("init_invite", &third).await.assert_invite_invalid();
 }
 
-async fn a_link_from_before_ids_is_dead_until_the_invitation_is_sent_again(backend: Backend) {
+async fn legacy_link_is_invalid_until_resent(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let new = scene.invite("new@example.org").await;
     scene.app.smtp.mail_to("new@example.org").await;
@@ -136,7 +136,7 @@ async fn a_link_from_before_ids_is_dead_until_the_invitation_is_sent_again(backe
     scene.open_link("init_invite", &id).await.success();
 }
 
-async fn declining_is_in_the_audit_trail_and_opening_is_not(backend: Backend) {
+async fn declining_is_audited_and_viewing_is_not(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let ben = scene.app.user("ben").await;
     let new = scene.invite("new@example.org").await;

@@ -14,25 +14,25 @@ use tokio_util::sync::CancellationToken;
 use self::fixture::{Fixture, TIMEOUT, config, mail};
 
 on_both_databases![
-    an_accepted_mail_is_sent_once_and_deleted,
-    a_refused_mail_is_given_up_at_once,
-    a_mail_refused_for_now_is_tried_again_and_sent_once,
-    a_connection_that_breaks_in_the_middle_costs_no_mail,
-    mails_wait_for_a_server_that_is_away,
-    a_slow_acknowledgement_is_waited_for,
-    an_expired_mail_is_not_sent,
-    a_mail_that_is_replaced_while_it_waits_is_not_sent,
-    a_mail_that_is_replaced_while_it_is_sent_is_not_tried_again,
-    a_hook_that_fails_keeps_the_mail,
-    what_is_being_sent_at_shutdown_is_sent,
-    a_server_that_wants_a_login_costs_no_mail,
-    logins_are_made_and_a_wrong_password_costs_no_mail,
-    odd_addresses_are_sent_to_or_given_up,
+    accepted_mail_is_sent_once_and_deleted,
+    rejected_mail_is_given_up_at_once,
+    mail_rejected_for_now_is_tried_again_and_sent_once,
+    broken_connection_loses_no_mail,
+    mails_wait_for_an_unavailable_server,
+    slow_acknowledgement_is_awaited,
+    expired_mail_is_not_sent,
+    mail_that_is_replaced_while_it_waits_is_not_sent,
+    mail_that_is_replaced_while_it_is_sent_is_not_tried_again,
+    failing_give_up_hook_keeps_the_mail,
+    shutdown_finishes_mails_in_flight,
+    server_that_requires_login_loses_no_mail,
+    login_works_and_wrong_password_loses_no_mail,
+    unusual_addresses_are_delivered_or_given_up,
     mails_that_are_only_logged_are_done,
-    rows_that_cannot_be_read_are_set_aside_and_hold_up_no_other,
+    unreadable_rows_are_quarantined,
 ];
 
-async fn an_accepted_mail_is_sent_once_and_deleted(backend: Backend) {
+async fn accepted_mail_is_sent_once_and_deleted(backend: Backend) {
     let server = SmtpServer::start().await;
     let mut fixture = Fixture::sending_to(backend, &server.url());
     let id = fixture.put(mail("ann@example.org")).await;
@@ -54,7 +54,7 @@ async fn an_accepted_mail_is_sent_once_and_deleted(backend: Backend) {
     assert_eq!((server.mails().len(), fixture.given_up().len()), (1, 0));
 }
 
-async fn a_refused_mail_is_given_up_at_once(backend: Backend) {
+async fn rejected_mail_is_given_up_at_once(backend: Backend) {
     let server = SmtpServer::start().await;
     let fixture = Fixture::sending_to(backend, &server.url());
     let user = Some(RandomIdGenerator.gid());
@@ -67,7 +67,7 @@ async fn a_refused_mail_is_given_up_at_once(backend: Backend) {
     assert_eq!(server.mails().len(), 0);
 }
 
-async fn a_mail_refused_for_now_is_tried_again_and_sent_once(backend: Backend) {
+async fn mail_rejected_for_now_is_tried_again_and_sent_once(backend: Backend) {
     let server = SmtpServer::start().await;
     let mut fixture = Fixture::sending_to(backend, &server.url());
     let id = fixture.put(mail("later2+ann@example.org")).await;
@@ -85,7 +85,7 @@ async fn a_mail_refused_for_now_is_tried_again_and_sent_once(backend: Backend) {
     assert_eq!((server.mails().len(), fixture.given_up().len()), (1, 0));
 }
 
-async fn a_server_that_wants_a_login_costs_no_mail(backend: Backend) {
+async fn server_that_requires_login_loses_no_mail(backend: Backend) {
     let server = SmtpServer::start().await;
     let fixture = Fixture::sending_to(backend, &server.url());
     fixture.put(mail("login+ann@example.org")).await;
@@ -96,7 +96,7 @@ async fn a_server_that_wants_a_login_costs_no_mail(backend: Backend) {
     assert_eq!(fixture.given_up().len(), 0);
 }
 
-async fn a_connection_that_breaks_in_the_middle_costs_no_mail(backend: Backend) {
+async fn broken_connection_loses_no_mail(backend: Backend) {
     let server = SmtpServer::start().await;
     let mut fixture = Fixture::sending_to(backend, &server.url());
     fixture.put(mail("drop+ann@example.org")).await;
@@ -109,7 +109,7 @@ async fn a_connection_that_breaks_in_the_middle_costs_no_mail(backend: Backend) 
     assert_eq!(server.mails().len(), 1);
 }
 
-async fn mails_wait_for_a_server_that_is_away(backend: Backend) {
+async fn mails_wait_for_an_unavailable_server(backend: Backend) {
     let port = ports::free();
     let fixture = Fixture::sending_to(backend, &format!("smtp://localhost:{port}"));
     fixture.put(mail("ann@example.org")).await;
@@ -132,7 +132,7 @@ async fn mails_wait_for_a_server_that_is_away(backend: Backend) {
     assert_eq!(fixture.given_up()[0].reason, "the mail server can't be used");
 }
 
-async fn a_slow_acknowledgement_is_waited_for(backend: Backend) {
+async fn slow_acknowledgement_is_awaited(backend: Backend) {
     let options = Options { slow: Some(Duration::from_secs(4)), ..Options::default() };
     let server = SmtpServer::start_with(options).await;
     let fixture = Fixture::sending_to(backend, &server.url());
@@ -146,7 +146,7 @@ async fn a_slow_acknowledgement_is_waited_for(backend: Backend) {
     assert_eq!(server.mails().len(), 2);
 }
 
-async fn an_expired_mail_is_not_sent(backend: Backend) {
+async fn expired_mail_is_not_sent(backend: Backend) {
     let server = SmtpServer::start().await;
     let fixture = Fixture::sending_to(backend, &server.url());
     let ends = fixture.clock.now().plus(Duration::from_secs(900));
@@ -162,7 +162,7 @@ async fn an_expired_mail_is_not_sent(backend: Backend) {
     assert_eq!(server.mails().len(), 0);
 }
 
-async fn a_mail_that_is_replaced_while_it_waits_is_not_sent(backend: Backend) {
+async fn mail_that_is_replaced_while_it_waits_is_not_sent(backend: Backend) {
     let server = SmtpServer::start().await;
     let fixture = Fixture::sending_to(backend, &server.url());
     let topic = Some("signup/ann".to_owned());
@@ -176,7 +176,7 @@ async fn a_mail_that_is_replaced_while_it_waits_is_not_sent(backend: Backend) {
 }
 
 /// By a server that says nothing for as long as the test likes, and then hangs up.
-async fn a_mail_that_is_replaced_while_it_is_sent_is_not_tried_again(backend: Backend) {
+async fn mail_that_is_replaced_while_it_is_sent_is_not_tried_again(backend: Backend) {
     let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = silent.local_addr().expect("an address").port();
     let fixture = Fixture::sending_to(backend, &format!("smtp://127.0.0.1:{port}"));
@@ -191,7 +191,7 @@ async fn a_mail_that_is_replaced_while_it_is_sent_is_not_tried_again(backend: Ba
     assert_eq!(fixture.given_up().len(), 0);
 }
 
-async fn a_hook_that_fails_keeps_the_mail(backend: Backend) {
+async fn failing_give_up_hook_keeps_the_mail(backend: Backend) {
     let server = SmtpServer::start().await;
     let mut fixture = Fixture::new(backend);
     let fails = Box::new(|_: &mut _, _: &GivenUpMail, _| Err(Error::Other("on purpose".to_owned())));
@@ -211,7 +211,7 @@ async fn a_hook_that_fails_keeps_the_mail(backend: Backend) {
     eventually("the hook", TIMEOUT, async || (fixture.given_up().len() == 1).then_some(())).await;
 }
 
-async fn what_is_being_sent_at_shutdown_is_sent(backend: Backend) {
+async fn shutdown_finishes_mails_in_flight(backend: Backend) {
     let options = Options { slow: Some(Duration::from_secs(1)), ..Options::default() };
     let server = SmtpServer::start_with(options).await;
     let mut fixture = Fixture::sending_to(backend, &server.url());
@@ -221,7 +221,7 @@ async fn what_is_being_sent_at_shutdown_is_sent(backend: Backend) {
     assert_eq!(fixture.texts("SELECT id AS text FROM outbox").len(), 0);
 }
 
-async fn logins_are_made_and_a_wrong_password_costs_no_mail(backend: Backend) {
+async fn login_works_and_wrong_password_loses_no_mail(backend: Backend) {
     let login = Some(("ann".to_owned(), "s3cret".to_owned()));
     let server = SmtpServer::start_with(Options { login, ..Options::default() }).await;
     let mut fixture = Fixture::sending_to(backend, &server.url().replace("s3cret", "wrong"));
@@ -236,7 +236,7 @@ async fn logins_are_made_and_a_wrong_password_costs_no_mail(backend: Backend) {
     assert_eq!(fixture.given_up().len(), 0);
 }
 
-async fn odd_addresses_are_sent_to_or_given_up(backend: Backend) {
+async fn unusual_addresses_are_delivered_or_given_up(backend: Backend) {
     let ascii_only = SmtpServer::start_with(Options { is_ascii_only: true, ..Options::default() }).await;
     let server = SmtpServer::start().await;
     let mut fixture = Fixture::sending_to(backend, &server.url());
@@ -275,7 +275,7 @@ async fn mails_that_are_only_logged_are_done(backend: Backend) {
 
 /// The lease ends while the database is stuck, and the row is still there when it is not any more.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_mail_that_was_acknowledged_is_not_sent_again_while_it_can_not_be_deleted() {
+async fn mail_that_was_acknowledged_is_not_sent_again_while_it_cannot_be_deleted() {
     let options = Options { slow: Some(Duration::from_secs(4)), ..Options::default() };
     let server = SmtpServer::start_with(options).await;
     let mut fixture = Fixture::sending_to(Backend::Postgres, &server.url());
@@ -319,7 +319,7 @@ fn other_pool(database: &Database) -> Database {
 }
 
 /// More of them than are taken at once, and older than the others.
-async fn rows_that_cannot_be_read_are_set_aside_and_hold_up_no_other(backend: Backend) {
+async fn unreadable_rows_are_quarantined(backend: Backend) {
     let server = SmtpServer::start().await;
     let mut fixture = Fixture::new(backend);
     let changes = [

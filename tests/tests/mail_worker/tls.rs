@@ -65,7 +65,7 @@ async fn mails_go_by_tls_and_only_to_a_server_with_a_trusted_certificate() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_without_the_tls_that_is_required_gets_no_mail() {
+async fn server_without_the_tls_that_is_required_gets_no_mail() {
     let server = SmtpServer::start().await;
     let fixture = Fixture::sending_to(Backend::Sqlite, &(server.url() + "?tls=required"));
     fixture.put(mail("ann@example.org")).await;

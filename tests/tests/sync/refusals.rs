@@ -12,13 +12,13 @@ use super::{CURSORS, Fixture, GET};
 use crate::api_keys::UNKNOWN_GID;
 
 on_both_databases![
-    the_first_bad_parameter_is_reported,
-    a_cursor_is_a_whole_number_that_fits,
-    a_project_is_for_its_active_members,
-    nobody_reads_without_a_token,
+    first_bad_parameter_is_reported,
+    cursor_must_be_a_64_bit_integer,
+    project_feed_requires_active_membership,
+    sync_requires_a_token,
 ];
 
-async fn the_first_bad_parameter_is_reported(backend: Backend) {
+async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let bad = async |path: &str, body: Value, name: &str| {
         scene.ann.call(path, &body).await.assert_bad_parameter("Invalid parameter", name);
@@ -38,7 +38,7 @@ async fn the_first_bad_parameter_is_reported(backend: Backend) {
     }
 }
 
-async fn a_cursor_is_a_whole_number_that_fits(backend: Backend) {
+async fn cursor_must_be_a_64_bit_integer(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let call = |body: String| {
         let call = scene.app.http.post(GET).bearer(&scene.ann.token).header("content-type", "application/json");
@@ -78,7 +78,7 @@ async fn a_cursor_is_a_whole_number_that_fits(backend: Backend) {
     }
 }
 
-async fn a_project_is_for_its_active_members(backend: Backend) {
+async fn project_feed_requires_active_membership(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let inside = async |user: &User| {
         for body in [json!({"project": scene.project}), json!({"project": scene.project, "cursor": 0, "cc_cursor": 0})]
@@ -116,7 +116,7 @@ async fn a_project_is_for_its_active_members(backend: Backend) {
     assert!(!inside(&scene.ben).await);
 }
 
-async fn nobody_reads_without_a_token(backend: Backend) {
+async fn sync_requires_a_token(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for path in [GET, CURSORS] {
         for body in [json!({}), json!({"cc_cursor": "x"}), json!({"project": scene.project, "cc_cursor": 0})] {

@@ -16,12 +16,12 @@ use crate::grpc::trusted;
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
 on_both_databases![
-    services_that_watch_are_told_the_project,
-    gateways_are_told_whom_a_row_concerns,
-    what_was_published_survives_a_kill,
+    watching_services_receive_the_project,
+    gateways_receive_the_audience_of_a_row,
+    published_rows_survive_a_kill,
 ];
 
-async fn services_that_watch_are_told_the_project(backend: Backend) {
+async fn watching_services_receive_the_project(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let watched = scene.peers.directory.watch_changes(trusted(WatchChangesRequest { cursor: Some(before) })).await;
@@ -56,7 +56,7 @@ async fn services_that_watch_are_told_the_project(backend: Backend) {
     assert_eq!(changes[2..], [user]);
 }
 
-async fn gateways_are_told_whom_a_row_concerns(backend: Backend) {
+async fn gateways_receive_the_audience_of_a_row(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let cursor = scene.publish(records(1)).await;
@@ -92,7 +92,7 @@ async fn gateways_are_told_whom_a_row_concerns(backend: Backend) {
     }
 }
 
-async fn what_was_published_survives_a_kill(backend: Backend) {
+async fn published_rows_survive_a_kill(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     scene.publish(records(3)).await;

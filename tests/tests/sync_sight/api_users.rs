@@ -5,9 +5,9 @@ use serde_json::json;
 
 use super::Fixture;
 
-on_both_databases![an_api_user_comes_changes_and_goes, an_api_user_that_was_deactivated_reads_on,];
+on_both_databases![api_user_lifecycle_is_delivered, reactivated_api_user_continues_to_sync,];
 
-async fn an_api_user_comes_changes_and_goes(backend: Backend) {
+async fn api_user_lifecycle_is_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let crane = scene.ann.create_api_user(&scene.herbarium, "Crane").await;
     scene.audience.name(&crane.gid, "crane");
@@ -33,7 +33,7 @@ async fn an_api_user_comes_changes_and_goes(backend: Backend) {
     scene.audience.is_told("deleted", &[("ann ben cas robot", told)]).await;
 }
 
-async fn an_api_user_that_was_deactivated_reads_on(backend: Backend) {
+async fn reactivated_api_user_continues_to_sync(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let user = json!({"user": scene.robot.gid});
     scene.owner("apikeys/update", &json!({"user": scene.robot.gid, "name": "Digger"})).await.success();

@@ -6,11 +6,11 @@ use serde_json::json;
 use super::Fixture;
 
 on_both_databases![
-    an_account_is_invited_and_joins,
-    an_account_declines_and_is_invited_again,
-    a_place_is_told_to_members_and_taken_by_a_signup,
-    a_place_is_given_up_for_an_account_that_there_is,
-    a_place_that_is_withdrawn_is_forgotten,
+    invitation_and_acceptance_are_delivered,
+    decline_and_new_invitation_are_delivered,
+    placeholder_and_its_signup_are_delivered,
+    placeholder_merged_into_an_account_is_delivered,
+    removed_placeholder_is_delivered,
 ];
 
 const INVITED: [(&str, &[&str]); 2] = [
@@ -31,7 +31,7 @@ impl Fixture {
     }
 }
 
-async fn an_account_is_invited_and_joins(backend: Backend) {
+async fn invitation_and_acceptance_are_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     scene.invite("dan").await;
     scene.audience.is_told("invited", &INVITED).await;
@@ -64,7 +64,7 @@ async fn an_account_is_invited_and_joins(backend: Backend) {
     scene.audience.is_told("accepted", told).await;
 }
 
-async fn an_account_declines_and_is_invited_again(backend: Backend) {
+async fn decline_and_new_invitation_are_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     scene.invite("dan").await;
     scene.audience.is_told("invited", &INVITED).await;
@@ -91,7 +91,7 @@ async fn an_account_declines_and_is_invited_again(backend: Backend) {
     scene.audience.is_told("withdrawn", told).await;
 }
 
-async fn a_place_is_told_to_members_and_taken_by_a_signup(backend: Backend) {
+async fn placeholder_and_its_signup_are_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let new = scene.invite("new@example.org").await;
     scene.audience.name(&new, "new");
@@ -116,7 +116,7 @@ async fn a_place_is_told_to_members_and_taken_by_a_signup(backend: Backend) {
     scene.audience.is_told("declined", told).await;
 }
 
-async fn a_place_is_given_up_for_an_account_that_there_is(backend: Backend) {
+async fn placeholder_merged_into_an_account_is_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     for (number, address) in ["one@example.org", "two@example.org"].into_iter().enumerate() {
         let place = scene.invite(address).await;
@@ -144,7 +144,7 @@ async fn a_place_is_given_up_for_an_account_that_there_is(backend: Backend) {
     }
 }
 
-async fn a_place_that_is_withdrawn_is_forgotten(backend: Backend) {
+async fn removed_placeholder_is_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let new = scene.invite("new@example.org").await;
     scene.audience.name(&new, "new");

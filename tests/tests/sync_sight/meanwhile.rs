@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Fixture;
 
-on_both_databases![who_reads_while_others_write_ends_with_what_an_init_gives];
+on_both_databases![reading_during_writes_converges_to_init];
 
 const ROUNDS: usize = 12;
 
@@ -50,7 +50,7 @@ impl Fixture {
     }
 }
 
-async fn who_reads_while_others_write_ends_with_what_an_init_gives(backend: Backend) {
+async fn reading_during_writes_converges_to_init(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let mut audience = std::mem::take(&mut scene.audience);
     let is_over = AtomicBool::new(false);

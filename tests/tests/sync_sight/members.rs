@@ -6,9 +6,9 @@ use serde_json::json;
 use super::Fixture;
 
 on_both_databases![
-    a_member_who_comes_and_goes,
-    who_leaves_keeps_whom_they_share_another_project_with,
-    what_is_set_of_a_membership_is_told_to_members,
+    member_joining_and_leaving_is_delivered,
+    shared_users_stay_visible_after_leaving,
+    membership_changes_are_delivered_to_members,
 ];
 
 /// Of Herbarium and all in it, to dan.
@@ -32,7 +32,7 @@ impl Fixture {
     }
 }
 
-async fn a_member_who_comes_and_goes(backend: Backend) {
+async fn member_joining_and_leaving_is_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let dan = scene.dan.gid.clone();
     scene.app.installation.add_member(&scene.herbarium, "dan").await;
@@ -65,7 +65,7 @@ async fn a_member_who_comes_and_goes(backend: Backend) {
     scene.dan_is_told("there and gone", ["DELETE", "DELETE"], "DELETE").await;
 }
 
-async fn who_leaves_keeps_whom_they_share_another_project_with(backend: Backend) {
+async fn shared_users_stay_visible_after_leaving(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     scene.on_project(&scene.cas, "/api/account/leave_project", &scene.herbarium).await;
     let membership = "DELETE cc.projects_members herbarium/cas";
@@ -103,7 +103,7 @@ async fn who_leaves_keeps_whom_they_share_another_project_with(backend: Backend)
     scene.audience.is_told("removed by themself", told).await;
 }
 
-async fn what_is_set_of_a_membership_is_told_to_members(backend: Backend) {
+async fn membership_changes_are_delivered_to_members(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     for (user, name) in [(&scene.ben.gid, "ben"), (&scene.robot.gid, "robot"), (&scene.fay.gid, "fay")] {
         let row = format!("UPDATE cc.projects_members herbarium/{name}");

@@ -7,14 +7,14 @@ use super::Fixture;
 use crate::avatars::{png, upload};
 
 on_both_databases![
-    what_somebody_changes_is_told_once_to_whoever_sees_them,
-    a_new_address_changes_the_own_memberships_too,
-    a_new_picture_is_told_to_whoever_sees_the_person,
-    who_is_deactivated_stays_in_sight_and_reads_on_when_back,
-    who_deletes_their_account_goes_from_each_project,
+    user_changes_are_delivered_once_to_those_who_see_the_user,
+    new_address_updates_own_memberships,
+    avatar_change_is_delivered,
+    deactivated_user_stays_visible_and_resumes,
+    deleted_account_leaves_every_project,
 ];
 
-async fn what_somebody_changes_is_told_once_to_whoever_sees_them(backend: Backend) {
+async fn user_changes_are_delivered_once_to_those_who_see_the_user(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     for change in [
         json!({"name": "Benjamin"}),
@@ -41,7 +41,7 @@ async fn what_somebody_changes_is_told_once_to_whoever_sees_them(backend: Backen
     scene.audience.is_told("a password is no entry", &[]).await;
 }
 
-async fn a_new_address_changes_the_own_memberships_too(backend: Backend) {
+async fn new_address_updates_own_memberships(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let body = scene.app.begin_email_change(&scene.dan, "daniel@example.org").await;
     scene.dan.call("/api/account/update_email", &body).await.success();
@@ -68,7 +68,7 @@ async fn a_new_address_changes_the_own_memberships_too(backend: Backend) {
     scene.audience.is_told("memberships", told).await;
 }
 
-async fn a_new_picture_is_told_to_whoever_sees_the_person(backend: Backend) {
+async fn avatar_change_is_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     upload(&scene.ann, &png()).await.success();
     scene.audience.is_told("uploaded", &[("ann ben cas robot", &["UPDATE cc.users ann"])]).await;
@@ -78,7 +78,7 @@ async fn a_new_picture_is_told_to_whoever_sees_the_person(backend: Backend) {
     scene.audience.is_told("there is none", &[]).await;
 }
 
-async fn who_is_deactivated_stays_in_sight_and_reads_on_when_back(backend: Backend) {
+async fn deactivated_user_stays_visible_and_resumes(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let others: &[(&str, &[&str])] = &[("ann cas robot", &["UPDATE cc.users ben"])];
     scene.audience.leaves("ben");
@@ -96,7 +96,7 @@ async fn who_is_deactivated_stays_in_sight_and_reads_on_when_back(backend: Backe
     scene.audience.is_told("back", &[("ben", &missed)]).await;
 }
 
-async fn who_deletes_their_account_goes_from_each_project(backend: Backend) {
+async fn deleted_account_leaves_every_project(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     scene.audience.leaves("fay");
     scene.fay.call("/api/account/delete", &json!({"confirm": true})).await.success();

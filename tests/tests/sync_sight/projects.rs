@@ -11,16 +11,16 @@ use super::Fixture;
 use crate::avatars::png;
 
 on_both_databases![
-    a_new_project_is_told_to_its_owner_alone,
-    what_changes_of_a_project_is_told_to_whoever_sees_it,
-    a_deleted_project_goes_from_all_but_its_owner_and_comes_back,
-    who_is_in_no_state_to_see_a_project_is_told_nothing_of_its_end,
-    a_project_that_is_gone_for_ever_is_told_to_its_owner_alone,
-    who_gets_a_project_sees_the_options_of_others_and_who_gives_it_no_more,
-    who_shares_two_projects_keeps_the_other_when_one_goes,
+    new_project_is_delivered_to_its_owner_only,
+    project_changes_are_delivered_to_those_who_see_it,
+    project_deletion_and_undeletion_are_delivered,
+    hidden_project_deletion_is_not_delivered,
+    permanent_deletion_is_delivered_to_the_owner_only,
+    transfer_changes_visible_options,
+    users_shared_by_another_project_stay_visible,
 ];
 
-async fn a_new_project_is_told_to_its_owner_alone(backend: Backend) {
+async fn new_project_is_delivered_to_its_owner_only(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let (made, _) = scene.ann.call("/api/projects/create", &json!({"name": "Atlas"})).await.success();
     scene.audience.name(made["project"].as_str().expect("a gid"), "atlas");
@@ -32,7 +32,7 @@ async fn a_new_project_is_told_to_its_owner_alone(backend: Backend) {
     scene.audience.is_told("by the command line", &[("dan", told)]).await;
 }
 
-async fn what_changes_of_a_project_is_told_to_whoever_sees_it(backend: Backend) {
+async fn project_changes_are_delivered_to_those_who_see_it(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let told: &[(&str, &[&str])] = &[("ann ben cas robot fay", &["UPDATE cc.projects herbarium"])];
     let project = &scene.herbarium;
@@ -89,7 +89,7 @@ fn of_all(action: &str, shown: &[&str], kept: &[&str]) -> Vec<String> {
     rows
 }
 
-async fn a_deleted_project_goes_from_all_but_its_owner_and_comes_back(backend: Backend) {
+async fn project_deletion_and_undeletion_are_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     for (path, action) in [("/api/projects/delete", "DELETE"), ("/api/projects/undelete", "INSERT")] {
         scene.on_project(&scene.ann, path, &scene.herbarium).await;
@@ -117,7 +117,7 @@ async fn a_deleted_project_goes_from_all_but_its_owner_and_comes_back(backend: B
     scene.audience.is_told("renamed", &[("ann ben cas robot fay", &["UPDATE cc.projects herbarium"])]).await;
 }
 
-async fn who_is_in_no_state_to_see_a_project_is_told_nothing_of_its_end(backend: Backend) {
+async fn hidden_project_deletion_is_not_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     scene.on_project(&scene.fay, "/api/account/decline_invite", &scene.herbarium).await;
     scene.app.installation.add_member(&scene.herbarium, "dan").await;
@@ -137,7 +137,7 @@ async fn who_is_in_no_state_to_see_a_project_is_told_nothing_of_its_end(backend:
     }
 }
 
-async fn a_project_that_is_gone_for_ever_is_told_to_its_owner_alone(backend: Backend) {
+async fn permanent_deletion_is_delivered_to_the_owner_only(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     scene.on_project(&scene.ann, "/api/projects/delete", &scene.herbarium).await;
     scene.audience.read_on("ann ben cas fay robot").await;
@@ -147,7 +147,7 @@ async fn a_project_that_is_gone_for_ever_is_told_to_its_owner_alone(backend: Bac
     scene.audience.is_told("gone", &[("ann", told)]).await;
 }
 
-async fn who_gets_a_project_sees_the_options_of_others_and_who_gives_it_no_more(backend: Backend) {
+async fn transfer_changes_visible_options(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let limit = json!({"user": scene.cas.gid, "options": {"rate_limit_per_second": 50}});
     scene.owner("members/update", &limit).await.success();
@@ -168,7 +168,7 @@ async fn who_gets_a_project_sees_the_options_of_others_and_who_gives_it_no_more(
     scene.audience.is_told("transferred", told).await;
 }
 
-async fn who_shares_two_projects_keeps_the_other_when_one_goes(backend: Backend) {
+async fn users_shared_by_another_project_stay_visible(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     scene.on_project(&scene.ben, "/api/projects/delete", &scene.garden).await;
     let told: &[(&str, &[&str])] = &[

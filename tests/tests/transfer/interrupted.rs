@@ -13,9 +13,9 @@ use doorward_tests::{
 use super::{import, other, refused::does_not_start, source::Source, stream::Export, target};
 
 on_both_databases![
-    an_import_that_is_killed_can_be_repeated,
-    an_import_that_is_killed_between_its_commits_can_be_repeated,
-    a_second_import_meanwhile_is_refused,
+    import_that_is_killed_can_be_repeated,
+    import_that_is_killed_between_its_commits_can_be_repeated,
+    second_import_meanwhile_is_rejected,
 ];
 
 const TIMEOUT: Duration = Duration::from_secs(20);
@@ -72,7 +72,7 @@ fn first_picture(installation: &Installation, export: &Export) -> PathBuf {
     installation.path().join("data/media").join(name.as_str().expect("a name"))
 }
 
-async fn an_import_that_is_killed_can_be_repeated(backend: Backend) {
+async fn import_that_is_killed_can_be_repeated(backend: Backend) {
     let source = Source::new(other(backend)).await;
     let export = source.export().await;
     let installation = target(backend, MASTER_KEY);
@@ -103,7 +103,7 @@ async fn an_import_that_is_killed_can_be_repeated(backend: Backend) {
 }
 
 /// The states that a kill between two commits leaves are made by hand.
-async fn an_import_that_is_killed_between_its_commits_can_be_repeated(backend: Backend) {
+async fn import_that_is_killed_between_its_commits_can_be_repeated(backend: Backend) {
     let export = Source::new(other(backend)).await.export().await;
     let installation = target(backend, MASTER_KEY);
     let (auth, directory) = (&installation.databases.auth, &installation.databases.directory);
@@ -143,7 +143,7 @@ async fn does_not_start_whole(installation: &Installation) {
     assert!(refused.stderr.contains("was not completed"), "{refused}");
 }
 
-async fn a_second_import_meanwhile_is_refused(backend: Backend) {
+async fn second_import_meanwhile_is_rejected(backend: Backend) {
     let export = Source::new(other(backend)).await.export().await;
     let installation = target(backend, MASTER_KEY);
     let lines: Vec<&str> = export.0.split_inclusive('\n').collect();

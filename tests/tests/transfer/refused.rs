@@ -9,11 +9,7 @@ use serde_json::{Value, json};
 
 use super::{NEW_KEY, OLD, import, other, source::Source, stream::Export, target};
 
-on_both_databases![
-    a_stream_that_is_not_whole_is_refused,
-    rows_that_the_database_does_not_know_are_refused,
-    secrets_that_do_not_open_are_refused,
-];
+on_both_databases![truncated_stream_is_rejected, unknown_rows_are_rejected, undecryptable_secrets_are_rejected,];
 
 /// Nothing but an import works.
 pub(super) async fn does_not_start(installation: &Installation) {
@@ -41,7 +37,7 @@ async fn recovers(installation: Installation, export: &Export) {
     doorward_tests::App::of(installation).await;
 }
 
-async fn a_stream_that_is_not_whole_is_refused(backend: Backend) {
+async fn truncated_stream_is_rejected(backend: Backend) {
     let export = Source::new(other(backend)).await.export().await;
     let installation = target(backend, MASTER_KEY);
     let text = &export.0;
@@ -78,7 +74,7 @@ fn find<'a>(lines: &'a mut [Value], table: &str) -> &'a mut Value {
 }
 
 /// With the right checksum.
-async fn rows_that_the_database_does_not_know_are_refused(backend: Backend) {
+async fn unknown_rows_are_rejected(backend: Backend) {
     let export = Source::new(other(backend)).await.export().await;
     let installation = target(backend, MASTER_KEY);
     type Change = fn(&mut Vec<Value>);
@@ -134,7 +130,7 @@ async fn rows_that_the_database_does_not_know_are_refused(backend: Backend) {
     recovers(installation, &export).await;
 }
 
-async fn secrets_that_do_not_open_are_refused(backend: Backend) {
+async fn undecryptable_secrets_are_rejected(backend: Backend) {
     let export = Source::new(other(backend)).await.export().await;
     let mut installation = target(backend, NEW_KEY);
     refuses(&installation, &export.0, OLD).await;

@@ -168,7 +168,7 @@ mod tests {
     const DIGEST: &str = "EEf1JL7ZaQGBk7gvJMuHxpVd/4jw1lTT0jgJ4qXiRqI";
 
     #[test]
-    fn rounds_and_costs_are_taken_up_to_their_limits() {
+    fn rounds_and_costs_are_accepted_up_to_their_limits() {
         let pbkdf2 = |rounds: &str| {
             [
                 format!("$pbkdf2-sha256${rounds}$c2FsdA${DIGEST}"),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hash_that_lacks_something_is_refused() {
+    fn incomplete_hash_is_rejected() {
         for text in [
             format!("$pbkdf2-sha256$29000$c2FsdA${}", &DIGEST[..42]),
             format!("$pbkdf2-sha256$29000$c2FsdA${DIGEST}="),

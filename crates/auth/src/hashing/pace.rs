@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_padded_to_the_slowest_kind() {
+    fn failed_checks_are_padded_to_the_slowest_hash_kind() {
         let pace = TimingPadding::default();
         record(&pace, "argon2id", 26, 27);
         assert_eq!(pace.padding(ms(27)), Duration::ZERO, "there is one kind");
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn the_padding_covers_the_delays_of_load_and_forgets_them() {
+    fn padding_follows_recent_queue_delays() {
         let pace = TimingPadding::default();
         record(&pace, "argon2id", 26, 26);
         record(&pace, "bcrypt", 200, 200);

@@ -165,7 +165,7 @@ mod tests {
     const CONFIG: HashingConfig = HashingConfig { memory_kib: 64, passes: 1, lanes: 1, workers: 1, queue: 1 };
 
     #[test]
-    fn a_hash_matches_its_password_alone() {
+    fn hash_matches_only_its_password() {
         let mut memory = Memory::default();
         let text = hash(b"correct horse", &CONFIG, &mut memory).unwrap();
         assert!(text.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{text}");
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn the_reference_implementations_hashes_match() {
+    fn hashes_of_reference_implementations_match() {
         // From the argon2 command of the reference implementation: echo -n password | argon2 somesalt -id -t 2 -m 16 -p 1
         let stored = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc";
         let stored = StoredHash::parse(stored).unwrap();
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn hashes_that_cost_too_much_are_refused() {
+    fn too_costly_hashes_are_rejected() {
         for text in [
             "$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",
             "$argon2id$v=19$m=65536,t=4000,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc",

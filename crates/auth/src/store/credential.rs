@@ -83,7 +83,7 @@ mod tests {
     use crate::MIGRATIONS;
 
     #[tokio::test]
-    async fn many_deletions_of_many_are_each_planned_for_the_table_of_the_moment() {
+    async fn bulk_deletions_use_custom_query_plans() {
         let test = TestDatabase::postgres(&MIGRATIONS);
         let delete = |connection: &mut AnyConnection| {
             let users: Vec<Gid> = (0..500).map(|_| RandomIdGenerator.gid()).collect();

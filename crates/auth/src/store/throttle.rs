@@ -146,7 +146,7 @@ mod tests {
     use crate::MIGRATIONS;
 
     #[tokio::test]
-    async fn a_wait_is_told_of_once() {
+    async fn wait_is_audited_once() {
         let test = TestDatabase::sqlite(&MIGRATIONS);
         let note = |connection: &mut AnyConnection| -> Result<Vec<bool>> {
             lock(connection, "name:a")?;
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_parts_of_a_bucket_are_cleared_and_no_others() {
+    async fn only_the_parts_of_a_bucket_are_deleted() {
         let test = TestDatabase::sqlite(&MIGRATIONS);
         let clear = |connection: &mut AnyConnection| -> Result<Vec<bool>> {
             let keys = ["name:a", "name:a@192.0.2.1", "name:a@2001:db8::/64", "name:ab@192.0.2.1", "name:b@192.0.2.1"];

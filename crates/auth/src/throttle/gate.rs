@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_so_many_are_let_through_at_once() {
+    fn attempts_in_flight_are_limited() {
         let gate = Arc::new(ClientAuthenticator::default());
         let first = gate.approach(&["a"]).enter(&[("a", 2)]).ok().unwrap();
         let second = gate.approach(&["a"]).enter(&[("a", 2)]).ok().unwrap();
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_by_keys_that_do_not_apply_are_ignored() {
+    fn failures_of_other_keys_are_ignored() {
         let gate = Arc::new(ClientAuthenticator::default());
         let stranger = gate.approach(&["address"]).enter(&[("address", 1)]).ok().unwrap();
         let owner = gate.approach(&["address", "name at address"]);
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ticket_that_is_given_up_leaves_nothing_behind() {
+    fn dropped_waiter_releases_its_state() {
         let gate = Arc::new(ClientAuthenticator::default());
         drop(gate.approach(&["a", "b", "c"]));
         let permit = gate.approach(&["a", "b", "c"]).enter(&[("a", 1), ("b", 1)]).ok().unwrap();
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn one_who_enters_wakes_the_next_while_there_is_room() {
+    fn started_attempt_wakes_the_next_while_capacity_remains() {
         let gate = Arc::new(ClientAuthenticator::default());
         let approach = || gate.approach(&["a"]);
         let inside = [(); 2].map(|()| approach().enter(&[("a", 2)]).ok().unwrap());

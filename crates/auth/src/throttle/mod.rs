@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_begin_at_the_threshold_double_and_end_at_the_longest() {
+    fn waits_start_at_the_threshold_and_double_up_to_the_maximum() {
         let bucket = Bucket::of_name("ann", &CONFIG);
         let mut count = none();
         let mut waits = Vec::new();
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_login_from_an_address_is_noted_once_a_day() {
+    fn login_from_a_known_network_is_recorded_once_a_day() {
         let ago = |seconds: u64| Some(NOW.minus(Duration::from_secs(seconds)));
         assert_eq!([None, ago(86_401), ago(86_400), ago(0)].map(|at| is_due(at, NOW)), [true, true, false, false]);
     }
@@ -348,7 +348,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_counted_by_what_one_customer_gets() {
+    fn ipv6_addresses_are_counted_by_their_64_prefix() {
         let place = |text: &str| ClientNetwork::of(text.parse().unwrap());
         assert_eq!(place("2001:db8:1:2::1"), place("2001:db8:1:2:ffff::9"));
         assert_ne!(place("2001:db8:1:2::1"), place("2001:db8:1:3::1"));
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_is_not_kept_as_typed() {
+    fn username_is_stored_hashed() {
         assert!(!Bucket::of_name("hunter2 hunter2", &CONFIG).key.contains("hunter2"));
     }
 }

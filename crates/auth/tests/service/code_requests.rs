@@ -42,7 +42,7 @@ impl Fixture {
 }
 
 #[tokio::test]
-async fn five_requests_are_valid_at_once_and_the_sixth_invalidates_the_oldest() {
+async fn sixth_request_invalidates_the_oldest_of_five() {
     for fixture in both_with_mails().await {
         let (_, purposes) = purposes(&fixture).await;
         for purpose in purposes {
@@ -62,7 +62,7 @@ async fn five_requests_are_valid_at_once_and_the_sixth_invalidates_the_oldest() 
 }
 
 #[tokio::test]
-async fn any_of_several_requests_succeeds_and_ends_the_others() {
+async fn success_of_one_request_ends_the_others() {
     for fixture in both_with_mails().await {
         let (_, purposes) = purposes(&fixture).await;
         for (purpose, place) in purposes.into_iter().flat_map(|purpose| (0..5).map(move |place| (purpose, place))) {
@@ -77,7 +77,7 @@ async fn any_of_several_requests_succeeds_and_ends_the_others() {
 }
 
 #[tokio::test]
-async fn of_all_requests_at_once_one_succeeds() {
+async fn one_of_concurrent_requests_succeeds() {
     for fixture in both_with_mails().await {
         let (_, purposes) = purposes(&fixture).await;
         for purpose in purposes {
@@ -90,7 +90,7 @@ async fn of_all_requests_at_once_one_succeeds() {
 }
 
 #[tokio::test]
-async fn a_request_from_a_known_network_outlives_any_number_of_others() {
+async fn request_from_a_known_network_is_never_invalidated_by_unknown_ones() {
     for fixture in both_with_mails().await {
         let (user, purposes) = purposes(&fixture).await;
         for purpose in purposes.into_iter().skip(1) {
@@ -114,7 +114,7 @@ async fn a_request_from_a_known_network_outlives_any_number_of_others() {
 }
 
 #[tokio::test]
-async fn a_network_is_known_to_its_user_alone_and_for_thirty_days() {
+async fn network_is_known_for_its_user_and_thirty_days() {
     for fixture in both_with_mails().await {
         let (user, [_, reset, _]) = purposes(&fixture).await;
         let other = fixture.user(PASSWORD).await;
@@ -133,7 +133,7 @@ async fn a_network_is_known_to_its_user_alone_and_for_thirty_days() {
 /// Six networks with 40 requests each within an hour: at any moment of it, an owner elsewhere receives codes that work, and the
 /// mailbox does not get hundreds of mails.
 #[tokio::test]
-async fn strangers_requests_leave_the_owner_a_usable_code() {
+async fn requests_from_unknown_networks_leave_the_owner_a_valid_code() {
     for fixture in both_with_mails().await {
         let (user, purposes) = purposes(&fixture).await;
         fixture.log_in_from(user, PASSWORD, HOME).await.unwrap();
@@ -164,7 +164,7 @@ async fn strangers_requests_leave_the_owner_a_usable_code() {
 }
 
 #[tokio::test]
-async fn strangers_on_the_owners_network_can_not_hold_up_a_right_code() {
+async fn wrong_codes_from_the_owners_network_do_not_block_a_correct_one() {
     for fixture in both_with_mails().await {
         let (user, purposes) = purposes(&fixture).await;
         fixture.log_in_from(user, PASSWORD, "192.0.2.1").await.unwrap();
@@ -187,7 +187,7 @@ async fn strangers_on_the_owners_network_can_not_hold_up_a_right_code() {
 
 /// Questions of others at the same address hold up neither a new password nor another email address.
 #[tokio::test]
-async fn strangers_questions_on_the_owners_network_hold_up_no_code() {
+async fn anonymous_calls_from_the_owners_network_do_not_block_codes() {
     for fixture in both_with_mails().await {
         let (user, [signup, reset, email]) = purposes(&fixture).await;
         fixture.log_in_from(user, PASSWORD, HOME).await.unwrap();
@@ -205,7 +205,7 @@ async fn strangers_questions_on_the_owners_network_hold_up_no_code() {
 }
 
 #[tokio::test]
-async fn every_request_has_its_mail_and_an_invalid_one_none() {
+async fn every_valid_request_has_one_mail() {
     for fixture in both_with_mails().await {
         let (_, purposes) = purposes(&fixture).await;
         for purpose in purposes {
@@ -219,7 +219,7 @@ async fn every_request_has_its_mail_and_an_invalid_one_none() {
 }
 
 #[tokio::test]
-async fn a_signup_finished_from_a_network_makes_it_a_known_one() {
+async fn completed_signup_makes_its_network_known() {
     for fixture in both_with_mails().await {
         let (_, [signup, ..]) = purposes(&fixture).await;
         let codes = fixture.begin(signup, "192.0.2.1").await.unwrap();

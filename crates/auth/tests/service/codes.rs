@@ -229,7 +229,7 @@ async fn codes_expire_after_fifteen_minutes() {
 }
 
 #[tokio::test]
-async fn a_password_is_reset_until_the_last_moment() {
+async fn password_reset_works_until_expiry() {
     for fixture in both_with_mails().await {
         let user = fixture.user(PASSWORD).await;
         let codes = fixture.request_reset(user).await;
@@ -245,7 +245,7 @@ async fn a_password_is_reset_until_the_last_moment() {
 
 /// The account is made, or the address changed, in between: a code that expires there is still used up.
 #[tokio::test]
-async fn a_second_step_that_has_begun_in_time_is_finished_and_once() {
+async fn reserved_code_completes_once_after_expiry() {
     for fixture in both_with_mails().await {
         let user = fixture.user(PASSWORD).await;
         let (signup, email) = (fixture.request_signup().await, fixture.request_email(user).await);
@@ -266,7 +266,7 @@ async fn a_second_step_that_has_begun_in_time_is_finished_and_once() {
 
 /// Asking again gives new codes, with a time and tries of their own.
 #[tokio::test]
-async fn codes_that_are_asked_for_again_are_valid_for_fifteen_minutes_again() {
+async fn new_codes_have_their_own_expiry() {
     for fixture in both_with_mails().await {
         let user = fixture.user(PASSWORD).await;
         let first = fixture.request_reset(user).await;
@@ -284,7 +284,7 @@ async fn codes_that_are_asked_for_again_are_valid_for_fifteen_minutes_again() {
 }
 
 #[tokio::test]
-async fn nothing_that_is_kept_of_a_code_shows_it() {
+async fn stored_codes_are_not_readable() {
     for fixture in both_with_mails().await {
         let user = fixture.user(PASSWORD).await;
         let all =

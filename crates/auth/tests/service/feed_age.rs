@@ -5,7 +5,7 @@ use doorward_rpc::auth::v1::{GetPublicKeysRequest, VerifyTokenRequest};
 use super::*;
 
 #[tokio::test]
-async fn tokens_are_not_vouched_for_while_the_feed_is_not_followed() {
+async fn tokens_are_not_accepted_while_the_feed_is_stale() {
     for test in TestDatabase::both(&MIGRATIONS) {
         let fixture = start(test, CHEAP).await;
         let ann = fixture.user("correct horse").await;
@@ -30,7 +30,7 @@ async fn tokens_are_not_vouched_for_while_the_feed_is_not_followed() {
 }
 
 #[tokio::test]
-async fn each_message_to_verifiers_says_how_old_the_knowledge_is() {
+async fn trust_messages_carry_their_age() {
     let fixture = start(TestDatabase::sqlite(&MIGRATIONS), CHEAP).await;
     let mut stream = fixture.client.clone().watch_trust(WatchTrustRequest {}).await.unwrap().into_inner();
     for _ in 0..3 {

@@ -43,7 +43,7 @@ impl Fixture {
 }
 
 #[tokio::test]
-async fn a_wait_begins_at_the_threshold_and_doubles_up_to_the_longest() {
+async fn wait_starts_at_the_threshold_and_doubles_up_to_the_maximum() {
     for fixture in both(CHEAP).await {
         let ann = fixture.person().await;
         ann.fails(4, "192.0.2.1").await;
@@ -62,7 +62,7 @@ async fn a_wait_begins_at_the_threshold_and_doubles_up_to_the_longest() {
 }
 
 #[tokio::test]
-async fn the_failures_of_a_name_are_forgiven_one_by_one_in_an_hour_each() {
+async fn username_failures_decay_by_one_per_hour() {
     for fixture in both(CHEAP).await {
         let ann = fixture.person().await;
         ann.fails(4, "192.0.2.1").await;
@@ -77,7 +77,7 @@ async fn the_failures_of_a_name_are_forgiven_one_by_one_in_an_hour_each() {
 }
 
 #[tokio::test]
-async fn the_failures_of_an_address_are_forgiven_in_a_minute_each() {
+async fn network_failures_decay_by_one_per_minute() {
     for fixture in both(CHEAP).await {
         let ann = fixture.person().await;
         let guess = async || {
@@ -97,7 +97,7 @@ async fn the_failures_of_an_address_are_forgiven_in_a_minute_each() {
 }
 
 #[tokio::test]
-async fn an_address_is_known_for_thirty_days_after_a_login() {
+async fn network_is_known_for_thirty_days_after_a_login() {
     let (home, stranger) = ("2001:db8:1:2::3", "198.51.100.66");
     for fixture in both(CHEAP).await {
         let ann = fixture.person().await;
@@ -123,7 +123,7 @@ async fn an_address_is_known_for_thirty_days_after_a_login() {
 }
 
 #[tokio::test]
-async fn an_address_is_known_for_one_user_alone() {
+async fn network_is_known_for_one_user_only() {
     for fixture in both(CHEAP).await {
         let (ann, ben) = (fixture.person().await, fixture.person().await);
         ann.tries(PASSWORD, "192.0.2.1").await.unwrap();

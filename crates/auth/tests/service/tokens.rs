@@ -47,7 +47,7 @@ impl Fixture {
 }
 
 #[tokio::test]
-async fn a_good_token_is_told_in_full_and_any_other_refused() {
+async fn valid_token_returns_all_claims_and_others_are_rejected() {
     for fixture in both(CHEAP).await {
         let user = fixture.user(PASSWORD).await;
         let first = fixture.log_in(Some(user), PASSWORD).await.unwrap();
@@ -85,7 +85,7 @@ async fn a_good_token_is_told_in_full_and_any_other_refused() {
 }
 
 #[tokio::test]
-async fn a_revocation_ends_one_login_with_its_renewals_or_all_of_the_user() {
+async fn revocation_covers_one_login_or_all_logins() {
     for fixture in both(CHEAP).await {
         let (ann, ben) = (fixture.user(PASSWORD).await, fixture.user(PASSWORD).await);
         let log_in = async |user| fixture.log_in(Some(user), PASSWORD).await.unwrap();
@@ -118,7 +118,7 @@ async fn a_revocation_ends_one_login_with_its_renewals_or_all_of_the_user() {
 }
 
 #[tokio::test]
-async fn a_revocation_needs_to_know_from_where() {
+async fn revocation_requires_a_client_address() {
     for fixture in both(CHEAP).await {
         let user = fixture.user(PASSWORD).await;
         let token = fixture.log_in(Some(user), PASSWORD).await.unwrap();
@@ -148,7 +148,7 @@ async fn a_revocation_is_known_to_another_process_within_a_second() {
 }
 
 #[tokio::test]
-async fn the_keys_are_those_that_may_verify_a_token_now() {
+async fn public_keys_are_the_verifying_keys() {
     for fixture in both(CHEAP).await {
         let kids = async || {
             let answer = fixture.client.clone().get_public_keys(GetPublicKeysRequest {}).await.unwrap().into_inner();

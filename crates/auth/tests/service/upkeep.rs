@@ -63,7 +63,7 @@ fn insert(into: &str, row: &str, count: i64) -> String {
 }
 
 #[tokio::test]
-async fn counts_go_when_all_of_them_is_forgiven() {
+async fn fully_decayed_counts_are_deleted() {
     for fixture in both(CHEAP).await {
         let (ann, ben) = (fixture.user("correct horse").await, fixture.user("correct horse").await);
         fixture.log_in_from(ann, "wrong", "192.0.2.1").await.unwrap_err();
@@ -79,7 +79,7 @@ async fn counts_go_when_all_of_them_is_forgiven() {
 }
 
 #[tokio::test]
-async fn counts_are_bounded_but_for_those_that_make_somebody_wait() {
+async fn counts_are_bounded_except_those_with_a_wait() {
     for fixture in both(CHEAP).await {
         let (old, now) = (fixture.micros_ago(HOUR), fixture.clock.now().as_micros());
         let columns = "throttle (bucket, failures, failed_at, blocked_until, told_until)";
@@ -95,7 +95,7 @@ async fn counts_are_bounded_but_for_those_that_make_somebody_wait() {
 }
 
 #[tokio::test]
-async fn addresses_are_forgotten_after_thirty_days_and_beyond_a_hundred_of_a_user() {
+async fn known_networks_are_limited_in_age_and_number() {
     for fixture in both(CHEAP).await {
         let (ann, ben) = (fixture.user("correct horse").await, fixture.user("correct horse").await);
         fixture.log_in_from(ann, "correct horse", "192.0.2.1").await.unwrap();
@@ -115,7 +115,7 @@ async fn addresses_are_forgotten_after_thirty_days_and_beyond_a_hundred_of_a_use
 }
 
 #[tokio::test]
-async fn the_audit_trail_is_kept_for_as_long_as_the_setting_says() {
+async fn audit_trail_is_kept_for_the_configured_time() {
     for fixture in both(CHEAP).await {
         // More than are deleted at once.
         let first = fixture.clock.now().as_micros();

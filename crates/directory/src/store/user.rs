@@ -220,7 +220,7 @@ mod tests {
     use crate::MIGRATIONS;
 
     #[tokio::test]
-    async fn many_looks_for_many_users_are_each_planned_for_the_table_of_the_moment() {
+    async fn bulk_user_queries_use_custom_query_plans() {
         let test = TestDatabase::postgres(&MIGRATIONS);
         let look = |connection: &mut AnyConnection| {
             for _ in 0..20 {

@@ -259,7 +259,7 @@ async fn follow_everything(test: &TestDatabase, seed: u8) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn whoever_follows_the_feed_ends_with_what_an_init_gives() {
+async fn syncing_clients_converge_to_init() {
     for seed in 0..2 {
         for test in TestDatabase::both(&MIGRATIONS) {
             follow_everything(&test, seed).await;

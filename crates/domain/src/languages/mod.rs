@@ -35,7 +35,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_are_a_lower_case_language_and_perhaps_a_territory() {
+    fn codes_are_a_lower_case_language_with_optional_territory() {
         let two_letters = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_lowercase());
         for (code, _) in all() {
             let (language, territory) = code.split_once('-').unwrap_or((code, "xx"));
@@ -60,7 +60,7 @@ mod tests {
     }
 
     #[test]
-    fn a_regional_form_is_named_after_its_language() {
+    fn name_of_a_regional_code_starts_with_the_language() {
         for (code, english) in all() {
             if let Some((language, _)) = code.split_once('-') {
                 let expected = name(language).map(|language| format!("{language} ("));

@@ -31,7 +31,7 @@ fn passed(sent: &str) -> (String, State) {
 }
 
 #[test]
-fn ordinary_requests_pass_as_they_are() {
+fn ordinary_requests_pass_unchanged() {
     for sent in [
         "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         "\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\nGET / HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -45,7 +45,7 @@ fn ordinary_requests_pass_as_they_are() {
 }
 
 #[test]
-fn a_bare_line_feed_in_a_head_becomes_what_no_parser_accepts() {
+fn bare_line_feed_in_a_head_is_made_unparsable() {
     for (sent, expected) in [
         ("\nGET / HTTP/1.1\r\n\r\n", "\0GET / HTTP/1.1\r\n\r\n"),
         ("\r\n\nGET / HTTP/1.1\r\n\r\n", "\r\n\0GET / HTTP/1.1\r\n\r\n"),
@@ -70,7 +70,7 @@ fn a_bare_line_feed_in_a_head_becomes_what_no_parser_accepts() {
 }
 
 #[test]
-fn a_bare_line_feed_in_a_trailer_ends_the_connection() {
+fn bare_line_feed_in_a_trailer_ends_the_connection() {
     let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
     for end in ["0\r\nA: b\n\r\n\r\n", "0\r\n\n"] {
         assert!(pass(format!("{head}{end}").as_bytes(), 1).is_err(), "{end:?}");
@@ -82,7 +82,7 @@ fn a_bare_line_feed_in_a_trailer_ends_the_connection() {
 }
 
 #[test]
-fn after_what_the_server_refuses_no_head_is_looked_for() {
+fn no_head_is_parsed_after_a_rejected_request() {
     for sent in [
         "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
@@ -134,7 +134,7 @@ fn only_a_handshake_for_sockets_takes_a_connection_over() {
 }
 
 #[test]
-fn a_request_for_another_protocol_becomes_an_ordinary_one() {
+fn upgrade_to_another_protocol_is_removed() {
     let sent = "POST /x HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nHost: x\r\nUpgrade: h2c\r\n\
         HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nContent-Length: 2\r\n\r\n{}GET / HTTP/1.1\r\n\r\n";
     let expected = sent.replace("Connection: Upgrade", "Connection:        ").replace("Upgrade: h2c", "Upgrade:    ");
@@ -144,7 +144,7 @@ fn a_request_for_another_protocol_becomes_an_ordinary_one() {
 }
 
 #[tokio::test]
-async fn bytes_come_out_as_they_are_however_they_are_read() {
+async fn bytes_are_passed_through_for_any_read_size() {
     let sent = format!("POST / HTTP/1.1\r\nContent-Length: 100000\r\n\r\n{}GET / HT", "x\n".repeat(50_000));
     let mut connection = Connection::new(sent.as_bytes());
     let mut passed = vec![0; 10];

@@ -56,7 +56,7 @@ fn operations(document: &Value) -> Vec<(&str, &str, &Value)> {
 }
 
 #[test]
-fn every_route_is_in_the_document_as_it_is_in_the_list() {
+fn document_matches_the_route_list() {
     let (document, routes) = (document(), routes());
     let lines = ROUTES.lines().filter(|line| line.trim().starts_with(".service(")).count();
     assert_eq!(routes.len(), lines - 1, "all but the scope are understood");
@@ -73,7 +73,7 @@ fn every_route_is_in_the_document_as_it_is_in_the_list() {
 }
 
 #[test]
-fn every_call_that_changes_data_may_be_refused_for_the_write_budget() {
+fn every_write_call_documents_429() {
     let document = document();
     let changes = ROUTES.lines().filter_map(|line| line.trim().strip_prefix(".service(change(\""));
     let changes: Vec<&str> = changes.filter_map(|rest| Some(rest.split_once('"')?.0)).collect();
@@ -86,7 +86,7 @@ fn every_call_that_changes_data_may_be_refused_for_the_write_budget() {
 }
 
 #[test]
-fn operations_have_names_of_their_own_and_sections_that_there_are() {
+fn operation_ids_are_unique_and_tags_exist() {
     let document = document();
     let mut names: Vec<&str> =
         operations(&document).iter().map(|(.., one)| one["operationId"].as_str().unwrap()).collect();
@@ -101,7 +101,7 @@ fn operations_have_names_of_their_own_and_sections_that_there_are() {
 }
 
 #[test]
-fn every_reference_leads_somewhere() {
+fn every_reference_resolves() {
     fn walk(value: &Value, document: &Value) {
         if let Some(reference) = value.get("$ref") {
             let pointer = reference.as_str().unwrap().trim_start_matches('#');
@@ -118,7 +118,7 @@ fn every_reference_leads_somewhere() {
 }
 
 #[test]
-fn bodies_may_have_unknown_members_and_answers_may_not() {
+fn request_schemas_are_open_and_response_schemas_closed() {
     let document = document();
     for (path, _, operation) in operations(&document) {
         for content in operation.pointer("/requestBody/content").and_then(Value::as_object).into_iter().flatten() {
@@ -134,7 +134,7 @@ fn bodies_may_have_unknown_members_and_answers_may_not() {
 }
 
 #[test]
-fn the_document_names_its_version_and_the_release() {
+fn document_names_its_version_and_the_release() {
     let document = document();
     assert_eq!(document["openapi"], "3.1.0");
     assert_eq!(document["info"]["version"], doorward_domain::version::release());
@@ -142,7 +142,7 @@ fn the_document_names_its_version_and_the_release() {
 }
 
 #[test]
-fn the_page_has_every_call_and_nothing_from_elsewhere() {
+fn page_has_every_call_and_no_external_resources() {
     let page = page::render(&calls::all());
     for path in routes().keys() {
         assert!(page.contains(&format!("<code>{path}</code>")), "{path}");

@@ -118,7 +118,7 @@ mod tests {
     const HOSTILE: &str = "a\u{202e}nn<b>\r\nBcc: x\u{85}\u{2028}y\u{feff}";
 
     #[test]
-    fn the_language_is_that_of_the_code_or_english() {
+    fn language_falls_back_to_english() {
         let cases =
             [("en", "en"), ("nl", "nl"), ("nl-be", "nl"), ("NL_BE", "nl"), ("de-at", "de"), ("fr", "en"), ("", "en")];
         for (code, language) in cases {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn each_language_has_words_of_its_own_with_the_same_blocks() {
+    fn languages_have_different_text_and_the_same_blocks() {
         let shape = |words: &MailText| {
             let shape = words.blocks.iter().map(|block| match block {
                 Block::Paragraph(_) => "paragraph".to_owned(),
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn what_users_chose_is_never_in_a_subject_and_never_changes_lines_or_direction() {
+    fn user_text_is_never_in_the_subject_and_never_changes_lines_or_direction() {
         for language in ["en", "nl", "de"] {
             for (letter, harmless) in each(HOSTILE).iter().zip(each("ann")) {
                 let words = write(letter, language);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn words_of_others_become_no_links() {
+    fn user_text_never_becomes_a_link() {
         for (chosen, shown) in [
             ("http://evil.example/x?y=z#w", "http···evil·example·x?y=z#w"),
             ("www.evil.example", "www·evil·example"),
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_address_is_masked() {
+    fn new_address_is_masked() {
         for (email, expected) in [
             ("ann@example.org", "a***@example.org"),
             ("\"x@y\"@example.org", "x***@example.org"),

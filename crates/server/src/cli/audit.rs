@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_is_a_moment_or_so_long_ago() {
+    fn since_is_a_time_or_an_age() {
         assert_eq!(since("2026-01-31T12:00:00Z"), Ok(Timestamp::from_seconds(1_769_860_800)));
         assert_eq!(since("2026-01-31"), Ok(Timestamp::from_seconds(1_769_817_600)));
         let ago = SystemClock.now().as_seconds() - since("1h").unwrap().as_seconds();
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn an_action_is_one_of_those_that_there_are() {
+    fn action_must_exist() {
         assert!(action("login").is_ok());
         assert!(action("logins").unwrap_err().contains("login_throttled"));
     }

@@ -10,7 +10,7 @@ fn leaves(command: &clap::Command) -> Vec<&clap::Command> {
 }
 
 #[test]
-fn the_command_line_holds_together() {
+fn command_line_is_consistent() {
     command().debug_assert();
 }
 
@@ -37,7 +37,7 @@ fn short_help_leaves_settings_out_and_long_help_has_them() {
 }
 
 #[test]
-fn the_first_word_says_what_the_process_does() {
+fn role_follows_the_command() {
     for (line, role) in [
         ("doorward demo", Role::Demo),
         ("doorward serve", Role::All),
@@ -63,7 +63,7 @@ fn the_first_word_says_what_the_process_does() {
 }
 
 #[test]
-fn a_new_password_comes_from_exactly_one_place() {
+fn exactly_one_password_source_is_accepted() {
     for command in ["user create --username ann", "user set-password ann"] {
         let line = |password: &str| parse_words(&format!("doorward {command}{password}"));
         assert!(line(" --password-stdin").is_ok());
@@ -81,7 +81,7 @@ fn a_new_password_comes_from_exactly_one_place() {
 }
 
 #[test]
-fn malformed_arguments_are_wrong_usage() {
+fn malformed_arguments_are_usage_errors() {
     for line in [
         "doorward",
         "doorward nothing",
@@ -121,7 +121,7 @@ fn help_and_version_succeed() {
 }
 
 #[test]
-fn a_key_id_may_begin_with_a_hyphen() {
+fn key_id_may_begin_with_a_hyphen() {
     assert!(
         matches!(parse_words("doorward keys retire -dQ_x"), Ok(Command::Keys(KeysCommand::Retire { kid })) if kid == "-dQ_x")
     );

@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_knows_the_people() {
+    fn demo_page_lists_the_demo_users() {
         let page = demo_page::PAGES.iter().find(|page| page.path == demo_page::PATH).unwrap();
         for (username, _) in PEOPLE {
             assert!(page.body.contains(&format!("data-person=\"{username}\"")), "{username}");

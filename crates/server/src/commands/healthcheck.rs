@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_listener_on_all_addresses_is_asked_on_loopback() {
+    fn healthcheck_of_a_wildcard_listener_uses_loopback() {
         for (listen, url) in [
             ("0.0.0.0:9090", "http://127.0.0.1:9090/health/ready"),
             ("[::]:9090", "http://[::1]:9090/health/ready"),
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_http_url_or_nobody_answers_fails() {
+    async fn non_http_url_or_closed_port_fails() {
         for (url, why) in [("https://x", "http://"), ("x y", "no URL"), ("http://127.0.0.1:1/", "no answer")] {
             let command = Healthcheck { url: Some(url.to_owned()) };
             let error = run(command, "127.0.0.1:1".parse().unwrap()).await.unwrap_err();

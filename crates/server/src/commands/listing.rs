@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_are_aligned_by_what_is_seen() {
+    fn columns_are_aligned_by_display_width() {
         let columns: [Column; 3] = [("NAME", "/name"), ("ROLES", "/roles"), ("LIMIT", "/options/limit")];
         let entries = [
             json!({"name": "Ann", "roles": ["owner", "api"], "options": {"limit": 5}}),

@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read() {
+    fn export_stream_round_trips() {
         let text = export();
         assert_eq!(read(&text).unwrap(), 4);
         let mut reader = Reader::new(text.as_bytes());
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_ends_anywhere_else_is_refused() {
+    fn truncated_stream_is_rejected() {
         let text = export();
         for end in (0..text.len()).filter(|end| text.is_char_boundary(*end)) {
             assert!(read(&text[..end]).is_err(), "{}", &text[..end]);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_was_altered_is_refused() {
+    fn altered_stream_is_rejected() {
         let text = export();
         for at in (0..text.len()).filter(|at| text.as_bytes()[*at].is_ascii_alphanumeric()) {
             let mut altered = text.clone().into_bytes();

@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_broken_file_is_named_with_its_line_and_nothing_of_it_is_repeated() {
+    fn broken_file_is_reported_by_line_without_its_content() {
         for broken in
             ["listen = 1\nmaster_key = s3cret!!\n", "\nmaster_key = \"s3cret\n", "a = 1\na = 's3cret'", "x=1\n[s3cret"]
         {

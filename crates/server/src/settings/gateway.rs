@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn a_realm_fits_in_a_quoted_string() {
+    fn realm_fits_in_a_quoted_string() {
         assert!(realm("JWT access to Doorward.").is_ok());
         for bad in ["", "a\"b", "a\\b", "a\r\nSet-Cookie: x", "\u{7f}", "\u{e4}"] {
             assert!(realm(bad).is_err(), "{bad:?}");

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sender_is_an_address_with_or_without_a_name() {
+    fn sender_is_an_address_with_or_without_a_name() {
         for good in ["noreply@example.org", "Doorward <noreply@example.org>"] {
             assert!(mailbox(good).is_ok(), "{good}");
         }
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mail_server_is_named_by_an_smtp_url() {
+    fn mail_server_is_named_by_an_smtp_url() {
         for good in
             ["smtp://localhost:25", "smtps://ann:secret@mail.example.org", "smtp://mail.example.org:587?tls=required"]
         {

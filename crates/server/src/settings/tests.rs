@@ -20,7 +20,7 @@ fn mistakes(role: Role, variables: &[(&str, &str)], words: &[&str]) -> String {
 }
 
 #[test]
-fn defaults_are_those_of_the_contract() {
+fn defaults_match_the_documentation() {
     let settings = load(Role::All, &[], &[]).unwrap();
     let cores = std::thread::available_parallelism().unwrap().get();
     let rest = format!(
@@ -91,7 +91,7 @@ fn defaults_depend_on_the_role() {
 }
 
 #[test]
-fn later_layers_go_before_earlier_ones() {
+fn later_layers_override_earlier_ones() {
     let scratch = Scratch::new();
     let file = scratch.file(
         "doorward.toml",
@@ -124,7 +124,7 @@ fn later_layers_go_before_earlier_ones() {
 }
 
 #[test]
-fn an_empty_variable_counts_as_not_set() {
+fn empty_variable_is_unset() {
     assert_eq!(
         load(Role::All, &[("DOORWARD_REALM", ""), ("RUST_LOG", "")], &[]).unwrap().gateway.realm,
         "JWT access to Doorward."
@@ -133,7 +133,7 @@ fn an_empty_variable_counts_as_not_set() {
 }
 
 #[test]
-fn all_mistakes_are_reported_at_once_by_name() {
+fn all_errors_are_reported_by_name() {
     let scratch = Scratch::new();
     let file =
         scratch.file("doorward.toml", "realm = 'a\"b'\nlisten_on = 'x'\nhash_workers = 1.5\n[gateway]\nlisten = 'x'");
@@ -165,7 +165,7 @@ fn all_mistakes_are_reported_at_once_by_name() {
 }
 
 #[test]
-fn unknown_variables_are_warnings_unless_they_are_known_to_be_others() {
+fn unknown_variables_are_warnings() {
     let variables = [
         ("DOORWARD_SERVICE_HOST", "10.0.0.1"),
         ("DOORWARD_listen", "x"),
@@ -223,7 +223,7 @@ fn secrets_are_not_in_debug_either() {
 }
 
 #[test]
-fn mistakes_repeat_no_secrets() {
+fn errors_never_contain_secrets() {
     let wrong = [
         ("DOORWARD_MASTER_KEY", "s3cret"),
         ("DOORWARD_SERVICE_TOKEN", "s3cret"),
@@ -241,7 +241,7 @@ fn mistakes_repeat_no_secrets() {
 }
 
 #[test]
-fn secrets_come_from_files_too() {
+fn secrets_are_read_from_files() {
     let scratch = Scratch::new();
     let key = scratch.file("key", &format!("{KEY}\n"));
     let token = scratch.file("token", "0123456789abcdef\r\n");
@@ -256,7 +256,7 @@ fn secrets_come_from_files_too() {
 }
 
 #[test]
-fn files_of_secrets_that_are_of_no_use_are_mistakes() {
+fn unusable_secret_files_are_errors() {
     let scratch = Scratch::new();
     let (empty, token) = (scratch.file("empty", "\n"), scratch.file("token", "0123456789abcdef"));
     let missing = scratch.path().join("missing").display().to_string();
@@ -279,7 +279,7 @@ fn files_of_secrets_that_are_of_no_use_are_mistakes() {
 }
 
 #[test]
-fn roles_need_what_they_use() {
+fn roles_require_their_settings() {
     let postgres = [
         ("DOORWARD_AUTH_DATABASE_URL", "postgres://db/auth"),
         ("DOORWARD_DIRECTORY_DATABASE_URL", "postgres://db/directory"),
@@ -307,7 +307,7 @@ fn roles_need_what_they_use() {
 }
 
 #[test]
-fn settings_must_fit_each_other() {
+fn inconsistent_settings_are_errors() {
     for (variables, expected) in [
         (
             &[("DOORWARD_AUTH_DATABASE_URL", "sqlite://./doorward-data/directory.db")][..],
@@ -347,7 +347,7 @@ fn settings_must_fit_each_other() {
 }
 
 #[test]
-fn what_is_printed_can_be_taken_as_a_file() {
+fn printed_config_is_a_valid_file() {
     let words = [
         "--listen",
         "0.0.0.0:1",
@@ -366,7 +366,7 @@ fn what_is_printed_can_be_taken_as_a_file() {
 }
 
 #[test]
-fn every_setting_is_read_and_has_the_default_that_help_promises() {
+fn every_setting_is_read_with_its_documented_default() {
     let effective = load(Role::Gateway, &[], &[]).unwrap().effective;
     let unset: Vec<_> =
         table::TABLE.iter().map(|setting| setting.key).filter(|key| !effective.contains_key(key)).collect();
@@ -391,7 +391,7 @@ fn every_setting_is_read_and_has_the_default_that_help_promises() {
 }
 
 #[test]
-fn the_mail_server_is_greeted_by_the_host_of_the_app_unless_a_name_is_set() {
+fn ehlo_name_defaults_to_the_host_of_the_app_url() {
     let hello = |variables: &[(&str, &str)]| load(Role::All, variables, &[]).unwrap().mail.hello;
     assert_eq!(hello(&[]), "[127.0.0.1]");
     assert_eq!(hello(&[("DOORWARD_APP_URL", "https://app.example.org/start")]), "app.example.org");
@@ -404,6 +404,6 @@ fn the_mail_server_is_greeted_by_the_host_of_the_app_unless_a_name_is_set() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_a_mistake() {
+fn missing_file_is_an_error() {
     assert!(mistakes(Role::All, &[], &["--config", "/nowhere.toml"]).contains("/nowhere.toml: can't read this file"));
 }
