@@ -34,7 +34,7 @@ impl Size {
 }
 
 pub(crate) fn fill(installation: &Installation, size: Size) -> anyhow::Result<()> {
-    let gids: Vec<String> = (0..size.users).map(|_| RandomIdGenerator.gid().to_string()).collect();
+    let gids: Vec<String> = (0..size.users).map(|_| RandomIdGenerator.new_gid().to_string()).collect();
     import(installation, &gids)?;
     sql::execute(&installation.directory_url, &projects(&gids, size.projects))?;
     sql::analyze(&installation.directory_url)
@@ -88,7 +88,7 @@ fn projects(gids: &[String], count: usize) -> String {
 pub(crate) fn insert_projects(all: &[Team]) -> String {
     let (mut projects, mut memberships) = (Vec::new(), Vec::new());
     for (owner, members) in all {
-        let project = RandomIdGenerator.gid();
+        let project = RandomIdGenerator.new_gid();
         projects.push(format!("('{project}','A project',NULL,'{owner}','active','Europe/Amsterdam',0,0)"));
         memberships.push(format!("('{project}','{owner}','owner','active',NULL,0,0)"));
         let others = members.iter().filter(|gid| *gid != owner);

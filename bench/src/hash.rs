@@ -51,15 +51,15 @@ pub(crate) fn cores() -> usize {
 }
 
 /// Hashes per second on all cores.
-pub(crate) fn on_all_cores(time: Duration) -> anyhow::Result<f64> {
+pub(crate) fn hashes_per_second(time: Duration) -> anyhow::Result<f64> {
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..cores()).map(|_| scope.spawn(move || on_one_core(time))).collect();
+        let threads: Vec<_> = (0..cores()).map(|_| scope.spawn(move || hash_on_one_core(time))).collect();
         let rates = threads.into_iter().map(|thread| thread.join().map_err(|_| anyhow!("a hash panicked"))?);
         rates.sum()
     })
 }
 
-fn on_one_core(time: Duration) -> anyhow::Result<f64> {
+fn hash_on_one_core(time: Duration) -> anyhow::Result<f64> {
     let mut hasher = RawHasher::default_parameters()?;
     hasher.hash(b"memory is allocated")?;
     let (started, mut count) = (Instant::now(), 0.0);

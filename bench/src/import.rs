@@ -22,7 +22,7 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
         let installation = Installation::new(backend)?;
         // Migrated before, as it is where somebody imports.
         installation.run(&["user", "list"])?;
-        let gids: Vec<String> = (0..lines).map(|_| RandomIdGenerator.gid().to_string()).collect();
+        let gids: Vec<String> = (0..lines).map(|_| RandomIdGenerator.new_gid().to_string()).collect();
         Ok(fill::import(&installation, &gids)?.as_secs_f64())
     });
     let series = series.await?;

@@ -26,7 +26,7 @@ const PROJECT_LOGIN_MILLISECONDS: f64 = 100.0;
 const CALLS: usize = 4;
 
 pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effort) -> anyhow::Result<()> {
-    let gids: Vec<String> = (0..MEMBERS).map(|_| RandomIdGenerator.gid().to_string()).collect();
+    let gids: Vec<String> = (0..MEMBERS).map(|_| RandomIdGenerator.new_gid().to_string()).collect();
     let (own, others) = gids.split_at(1);
     let one_project: Vec<Team> = own.iter().map(|owner| (owner.clone(), others.to_vec())).collect();
     let groups = others.chunks(OTHERS).take(PROJECTS);

@@ -44,7 +44,7 @@ pub(crate) async fn closed_loop(server: &Server, calls: &[Call], time: Duration)
     let end = begin + time;
     let mut connections = JoinSet::new();
     for call in calls.iter().cloned() {
-        connections.spawn(one_connection(server.address, call, begin, end));
+        connections.spawn(run_connection(server.address, call, begin, end));
     }
     tokio::time::sleep_until(begin).await;
     let (server_before, client_before) = (Cpu::of(server.id())?, Cpu::of(std::process::id())?);
@@ -62,7 +62,7 @@ pub(crate) async fn closed_loop(server: &Server, calls: &[Call], time: Duration)
     Ok(Load { per_second, latencies, refused, server_cpu: server_cpu / count, client_cpu: client_cpu / count })
 }
 
-async fn one_connection(
+async fn run_connection(
     address: SocketAddr,
     call: Call,
     begin: Instant,
@@ -93,8 +93,8 @@ async fn one_connection(
 }
 
 /// Sends a call again and again until then, for what others feel of it.
-pub(crate) async fn until(address: SocketAddr, call: Call, end: Instant) -> anyhow::Result<()> {
-    one_connection(address, call, end, end).await.map(drop)
+pub(crate) async fn run_until(address: SocketAddr, call: Call, end: Instant) -> anyhow::Result<()> {
+    run_connection(address, call, end, end).await.map(drop)
 }
 
 /// How long each of `count` calls takes, one after the other, in milliseconds.

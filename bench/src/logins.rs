@@ -24,7 +24,7 @@ pub(crate) async fn measure_throughput(report: &mut Report, backend: Backend, ef
     let time = Duration::from_secs(if effort.is_quick { 2 } else { 8 });
     let mut note = String::new();
     let series = rounds::run(effort, async || {
-        let ceiling = hash::on_all_cores(time)?;
+        let ceiling = hash::hashes_per_second(time)?;
         let load = load::closed_loop(&server, &calls, time).await?;
         note = format!("p50 {:.0} ms, p99 {:.0} ms; {}", load.percentile(500), load.percentile(990), load.cpu_note());
         Ok(Pair::new(load.per_second, ceiling)?)

@@ -20,12 +20,12 @@ pub(crate) struct Machine {
 
 impl Machine {
     pub(crate) fn new() -> Self {
-        Self { postmaster: sql::look_at_backend(parent_of_backend) }
+        Self { postmaster: sql::with_backend_process(find_postmaster) }
     }
 
     pub(crate) fn usage(self) -> anyhow::Result<Usage> {
         let roots: Vec<u32> = [std::process::id()].into_iter().chain(self.postmaster).collect();
-        let own = own_ticks(&read_processes()?, &roots);
+        let own = count_own_ticks(&read_processes()?, &roots);
         let (all, busy) = machine_ticks(&fs::read_to_string("/proc/stat")?)?;
         Ok(Usage { all, busy, own })
     }
@@ -36,7 +36,7 @@ impl Machine {
         while tokio::time::Instant::now() < until {
             let before = self.usage()?;
             tokio::time::sleep(SAMPLE_INTERVAL).await;
-            if before.share_of_others(self.usage()?) <= BUSY_SHARE {
+            if before.others_share(self.usage()?) <= BUSY_SHARE {
                 break;
             }
         }
@@ -57,7 +57,7 @@ pub(crate) struct Usage {
 
 impl Usage {
     /// Share of the machine, from 0 to 1, that others took between this moment and a later one.
-    pub(crate) fn share_of_others(self, later: Self) -> f64 {
+    pub(crate) fn others_share(self, later: Self) -> f64 {
         let all = later.all - self.all;
         let others = (later.busy - self.busy) - (later.own - self.own);
         if all > 0.0 { (others / all).clamp(0.0, 1.0) } else { 0.0 }
@@ -65,7 +65,7 @@ impl Usage {
 }
 
 /// The PostgreSQL server that started the process of a connection; `None` when it runs on another machine.
-fn parent_of_backend(backend: u32) -> Option<u32> {
+fn find_postmaster(backend: u32) -> Option<u32> {
     let name = fs::read_to_string(format!("/proc/{backend}/comm")).ok()?;
     if name.trim() == "postgres" { Some(read_process(backend).ok()?.parent) } else { None }
 }
@@ -110,7 +110,7 @@ fn read_process(id: u32) -> anyhow::Result<Process> {
 }
 
 /// CPU time of the roots and all of their descendants.
-fn own_ticks(processes: &[Process], roots: &[u32]) -> f64 {
+fn count_own_ticks(processes: &[Process], roots: &[u32]) -> f64 {
     let mut own: HashSet<u32> = roots.iter().copied().collect();
     loop {
         let known = own.len();
@@ -149,19 +149,19 @@ mod tests {
         // Children can come before their parents.
         let processes =
             [process(9, 7, 1.0), process(7, 5, 2.0), process(5, 1, 4.0), process(1, 0, 8.0), process(6, 1, 16.0)];
-        assert_eq!(own_ticks(&processes, &[5]), 7.0);
-        assert_eq!(own_ticks(&processes, &[7, 6]), 19.0);
-        assert_eq!(own_ticks(&processes, &[99]), 0.0);
+        assert_eq!(count_own_ticks(&processes, &[5]), 7.0);
+        assert_eq!(count_own_ticks(&processes, &[7, 6]), 19.0);
+        assert_eq!(count_own_ticks(&processes, &[99]), 0.0);
     }
 
     #[test]
     fn others_share_excludes_own_processes() {
         let before = Usage { all: 1000.0, busy: 500.0, own: 100.0 };
         let after = |all, busy, own| Usage { all: 1000.0 + all, busy: 500.0 + busy, own: 100.0 + own };
-        assert_eq!(before.share_of_others(after(200.0, 150.0, 130.0)), 0.1);
+        assert_eq!(before.others_share(after(200.0, 150.0, 130.0)), 0.1);
         // Ticks of both sides are not read at the same moment.
-        assert_eq!(before.share_of_others(after(200.0, 150.0, 151.0)), 0.0);
-        assert_eq!(before.share_of_others(after(0.0, 0.0, 0.0)), 0.0);
+        assert_eq!(before.others_share(after(200.0, 150.0, 151.0)), 0.0);
+        assert_eq!(before.others_share(after(0.0, 0.0, 0.0)), 0.0);
     }
 
     #[test]

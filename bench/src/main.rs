@@ -79,7 +79,7 @@ fn main() -> anyhow::Result<ExitCode> {
     }
     let report = runtime.block_on(run(&names, effort));
     report.print()?;
-    Ok(if report.is_kept() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Measures all sections, or those named. One that fails does not keep the others from being measured.

@@ -47,7 +47,7 @@ pub(crate) async fn measure(report: &mut Report, effort: Effort) -> anyhow::Resu
         tokio::time::sleep(Duration::from_secs(2)).await;
         Ok(Start {
             milliseconds: milliseconds(server.started_in),
-            private_mib: server.private_mib()?,
+            private_mib: server.read_private_mib()?,
             resident_mib: server.resident_mib()?,
         })
     });
@@ -63,7 +63,7 @@ pub(crate) async fn measure(report: &mut Report, effort: Effort) -> anyhow::Resu
     let time = Duration::from_secs(if effort.is_quick { 3 } else { 15 });
     // Memory is the same on a busy machine; one round that answers something is enough.
     let series = rounds::run(Effort { rounds: 1, ..effort }, async || {
-        let (load, peak) = server.peak_private_mib(load::closed_loop(&server, &calls, time)).await?;
+        let (load, peak) = server.measure_peak_private_mib(load::closed_loop(&server, &calls, time)).await?;
         let load = load?;
         Ok(Peak { mib: peak, answered: load.latencies.len(), refused: load.refused })
     });
@@ -71,7 +71,7 @@ pub(crate) async fn measure(report: &mut Report, effort: Effort) -> anyhow::Resu
     let workers = f64::from(u32::try_from(cores())?);
     let limit = MIB_PER_WORKER.mul_add(workers, idle + MIB_BESIDES);
     let finding = Measurement::new(format!("private memory, {CONCURRENT_LOGINS} concurrent logins"), "MiB", peak.mib);
-    let after = server.private_mib()?;
+    let after = server.read_private_mib()?;
     let note = format!("{} answered, {} told to wait; {after:.0} MiB after", peak.answered, peak.refused);
     report.add(finding.at_most(limit).note(note));
     Ok(())

@@ -88,7 +88,7 @@ impl Server {
 
     /// Private memory now, in MiB: pages that belong to no file. Pages of the binary and of libraries are left out, since
     /// how many of them are resident depends on the machine.
-    pub(crate) fn private_mib(&self) -> anyhow::Result<f64> {
+    pub(crate) fn read_private_mib(&self) -> anyhow::Result<f64> {
         self.status_mib("RssAnon:")
     }
 
@@ -98,14 +98,14 @@ impl Server {
     }
 
     /// The result of some work, and the most private memory meanwhile.
-    pub(crate) async fn peak_private_mib<T>(&self, work: impl Future<Output = T>) -> anyhow::Result<(T, f64)> {
+    pub(crate) async fn measure_peak_private_mib<T>(&self, work: impl Future<Output = T>) -> anyhow::Result<(T, f64)> {
         let mut work = pin!(work);
-        let mut peak = self.private_mib()?;
+        let mut peak = self.read_private_mib()?;
         loop {
             if let Ok(result) = tokio::time::timeout(BETWEEN_SAMPLES, &mut work).await {
                 return Ok((result, peak));
             }
-            peak = peak.max(self.private_mib()?);
+            peak = peak.max(self.read_private_mib()?);
         }
     }
 

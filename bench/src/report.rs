@@ -87,13 +87,13 @@ impl Measurement {
     }
 
     pub(crate) fn at_least(self, limit: f64) -> Self {
-        let is_kept = self.judged().median >= limit;
-        self.judge(is_kept, format!(">= {}", short(limit)))
+        let is_kept = self.evaluated().median >= limit;
+        self.evaluate(is_kept, format!(">= {}", format_short(limit)))
     }
 
     pub(crate) fn at_most(self, limit: f64) -> Self {
-        let is_kept = self.judged().median <= limit;
-        self.judge(is_kept, format!("<= {}", short(limit)))
+        let is_kept = self.evaluated().median <= limit;
+        self.evaluate(is_kept, format!("<= {}", format_short(limit)))
     }
 
     pub(crate) fn note(mut self, note: impl Into<String>) -> Self {
@@ -101,9 +101,9 @@ impl Measurement {
         self
     }
 
-    fn judge(mut self, is_kept: bool, target: String) -> Self {
+    fn evaluate(mut self, is_kept: bool, target: String) -> Self {
         let is_busy = self.conditions.is_some_and(|conditions| conditions.is_busy);
-        self.verdict = Some(match (self.judged().median.is_nan(), is_kept, is_busy) {
+        self.verdict = Some(match (self.evaluated().median.is_nan(), is_kept, is_busy) {
             (true, _, _) => Verdict::NotMeasured,
             (false, true, _) => Verdict::Kept,
             (false, false, true) => Verdict::BusyMachine,
@@ -113,7 +113,7 @@ impl Measurement {
         self
     }
 
-    fn judged(&self) -> Summary {
+    fn evaluated(&self) -> Summary {
         self.ratio.unwrap_or(self.measured)
     }
 
@@ -125,13 +125,13 @@ impl Measurement {
             Some(Verdict::NotMeasured) => "not measured",
             None => "",
         };
-        let digits: fn(f64) -> String = if self.ratio.is_some() { |ratio| format!("{ratio:.3}") } else { short };
+        let digits: fn(f64) -> String = if self.ratio.is_some() { |ratio| format!("{ratio:.3}") } else { format_short };
         [
             self.name.clone(),
-            format!("{} {}", short(self.measured.median), self.unit),
-            self.ceiling.map(short).unwrap_or_default(),
+            format!("{} {}", format_short(self.measured.median), self.unit),
+            self.ceiling.map(format_short).unwrap_or_default(),
             self.ratio.map(|ratio| digits(ratio.median)).unwrap_or_default(),
-            self.conditions.map(|_| spread(self.judged(), digits)).unwrap_or_default(),
+            self.conditions.map(|_| format_spread(self.evaluated(), digits)).unwrap_or_default(),
             self.target.clone().unwrap_or_default(),
             verdict.to_owned(),
             self.conditions.map(rounds).unwrap_or_default(),
@@ -141,7 +141,7 @@ impl Measurement {
 }
 
 /// The least and the greatest value.
-pub(crate) fn spread(summary: Summary, digits: fn(f64) -> String) -> String {
+pub(crate) fn format_spread(summary: Summary, digits: fn(f64) -> String) -> String {
     format!("{} to {}", digits(summary.least), digits(summary.greatest))
 }
 
@@ -158,7 +158,7 @@ pub(crate) fn rounds(conditions: Conditions) -> String {
 }
 
 /// Three digits that count.
-pub(crate) fn short(value: f64) -> String {
+pub(crate) fn format_short(value: f64) -> String {
     match value.abs() {
         large if large >= 100.0 => format!("{value:.0}"),
         medium if medium >= 10.0 => format!("{value:.1}"),
@@ -218,7 +218,7 @@ impl Report {
     }
 
     /// Whether no promise was missed or left out, and no section failed. What a busy machine left undecided was not missed.
-    pub(crate) fn is_kept(&self) -> bool {
+    pub(crate) fn is_met(&self) -> bool {
         let is_broken = |finding: &Measurement| matches!(finding.verdict, Some(Verdict::Missed | Verdict::NotMeasured));
         self.failures.is_empty() && !self.findings.iter().any(is_broken)
     }
@@ -289,19 +289,19 @@ mod tests {
         assert_eq!(kept.verdict, Some(Verdict::Kept));
         let nothing = finding(&[], true).at_least(0.95);
         assert_eq!(nothing.verdict, Some(Verdict::NotMeasured));
-        assert!(!report([nothing]).is_kept());
-        assert!(report([busy, kept]).is_kept());
+        assert!(!report([nothing]).is_met());
+        assert!(report([busy, kept]).is_met());
     }
 
     #[test]
     fn missed_promise_and_a_failed_section_are_not_kept() {
-        assert!(!report([finding(&[0.9], false).at_least(0.95)]).is_kept());
+        assert!(!report([finding(&[0.9], false).at_least(0.95)]).is_met());
         let mut failed = report([finding(&[0.9], false)]);
-        assert!(failed.is_kept());
+        assert!(failed.is_met());
         failed.end_section("init", Ok(()));
-        assert!(failed.is_kept());
+        assert!(failed.is_met());
         failed.end_section("init", Err(anyhow::anyhow!("the server ended")));
-        assert!(!failed.is_kept());
+        assert!(!failed.is_met());
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(crate) async fn run<T>(
             }
             Err(error) => return Err(error),
         };
-        let others = before.share_of_others(effort.machine.usage()?);
+        let others = before.others_share(effort.machine.usage()?);
         let is_quiet = rounds.push(value, others);
         if !is_quiet && !rounds.is_done() {
             let _ =

@@ -33,7 +33,7 @@ impl Socket {
     }
 
     /// Tells of each event that is told, and when it came, until the connection ends.
-    pub(crate) async fn listen(mut self, told: mpsc::UnboundedSender<Instant>) {
+    pub(crate) async fn record_events(mut self, told: mpsc::UnboundedSender<Instant>) {
         while let Ok(text) = self.next().await {
             if text.starts_with("42[\"sync\"") && told.send(Instant::now()).is_err() {
                 return;

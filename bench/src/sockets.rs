@@ -54,7 +54,7 @@ struct BenchServer {
 impl BenchServer {
     /// One project with so many members, besides its owner.
     async fn open(installation: &Installation, members: usize) -> anyhow::Result<Self> {
-        let gids: Vec<String> = (0..=members).map(|_| RandomIdGenerator.gid().to_string()).collect();
+        let gids: Vec<String> = (0..=members).map(|_| RandomIdGenerator.new_gid().to_string()).collect();
         import(installation, &gids)?;
         let team = (gids.first().context("an owner")?.clone(), gids.clone());
         sql::execute(&installation.directory_url, &insert_projects(&[team]))?;
@@ -91,7 +91,7 @@ impl BenchServer {
         let open = |token: &String| {
             let (token, told, cursor) = (token.clone(), self.told.clone(), self.cursor);
             async move {
-                tokio::spawn(Socket::open(address, &token, cursor).await?.listen(told));
+                tokio::spawn(Socket::open(address, &token, cursor).await?.record_events(told));
                 Ok::<_, anyhow::Error>(())
             }
         };
@@ -138,7 +138,7 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
 
     place.go_to_the_present().await?;
     // What everybody needs, as caches of the databases, is there by now.
-    let before = place.server.private_mib()?;
+    let before = place.server.read_private_mib()?;
     for _ in 1..EACH {
         place.connect_all().await?;
     }
@@ -146,7 +146,7 @@ pub(crate) async fn measure(report: &mut Report, backend: Backend, effort: Effor
     let count = members * EACH;
     let open = place.server.metric("doorward_sockets_open").await?;
     ensure!(open >= f64::from(u32::try_from(count)?), "{open} sockets are open");
-    let kib = (place.server.private_mib()? - before) * 1024.0 / f64::from(u32::try_from(count - members)?);
+    let kib = (place.server.read_private_mib()? - before) * 1024.0 / f64::from(u32::try_from(count - members)?);
     let memory = Measurement::new(format!("private memory of each of {count} sockets, {backend}"), "KiB", kib);
     report.add(memory.at_most(MAX_KIB_PER_SOCKET).note(format!("{before:.0} MiB with {members} of them")));
     drop(place);
@@ -173,7 +173,7 @@ async fn measure_latency(report: &mut Report, backend: Backend, effort: Effort) 
         let end = Instant::now() + time;
         // Until after the last change.
         let busy = stream::iter(vec![idle.clone(); BUSY])
-            .map(|call| load::until(address, call, end + Duration::from_secs(1)))
+            .map(|call| load::run_until(address, call, end + Duration::from_secs(1)))
             .buffer_unordered(BUSY)
             .try_collect::<Vec<_>>();
         let watch = async {

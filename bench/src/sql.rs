@@ -20,7 +20,7 @@ impl PostgresDatabase {
     pub(crate) fn create() -> anyhow::Result<Self> {
         let server =
             postgres_url().with_context(|| format!("{POSTGRES_VARIABLE} is not set: run this by `make bench`"))?;
-        let name = format!("bench_{}", RandomIdGenerator.gid().to_string().replace('-', "_"));
+        let name = format!("bench_{}", RandomIdGenerator.new_gid().to_string().replace('-', "_"));
         execute(&server, &format!("CREATE DATABASE {name}"))?;
         let (base, _) = server.rsplit_once('/').context("a URL without a database")?;
         let url = format!("{base}/{name}");
@@ -39,7 +39,7 @@ fn postgres_url() -> Option<String> {
 }
 
 /// Looks at the process that serves a connection to PostgreSQL, while it is open; `None` without a server.
-pub(crate) fn look_at_backend<T>(look: impl FnOnce(u32) -> Option<T>) -> Option<T> {
+pub(crate) fn with_backend_process<T>(look: impl FnOnce(u32) -> Option<T>) -> Option<T> {
     let mut connection = PgConnection::establish(&postgres_url()?).ok()?;
     let id: i32 = diesel::select(sql::<Integer>("pg_backend_pid()")).get_result(&mut connection).ok()?;
     look(id.try_into().ok()?)

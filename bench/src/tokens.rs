@@ -36,9 +36,9 @@ pub(crate) async fn measure_checks(report: &mut Report, effort: Effort) -> anyho
     tokio::time::sleep(SPREAD).await;
     let time = Duration::from_secs(if effort.is_quick { 1 } else { 3 });
     let series = rounds::run(effort, async || {
-        let unchecked = plain.cost_of("/api/p/x/login", time).await?;
-        let checked = plain.cost_of("/api/p/x/apikeys/delete", time).await?;
-        let crowded = crowded.cost_of("/api/p/x/apikeys/delete", time).await?;
+        let unchecked = plain.measure_cost("/api/p/x/login", time).await?;
+        let checked = plain.measure_cost("/api/p/x/apikeys/delete", time).await?;
+        let crowded = crowded.measure_cost("/api/p/x/apikeys/delete", time).await?;
         Ok(Checks { alone: Pair::new(checked, unchecked)?, crowded: Pair::new(crowded, checked)? })
     });
     let series = series.await?;
@@ -77,7 +77,7 @@ impl Checked {
     }
 
     /// Of the server, in microseconds of CPU for each call.
-    async fn cost_of(&self, path: &'static str, time: Duration) -> anyhow::Result<f64> {
+    async fn measure_cost(&self, path: &'static str, time: Duration) -> anyhow::Result<f64> {
         let calls = vec![Call::refused(path, &self.token); CONNECTIONS];
         Ok(micros(load::closed_loop(&self.server, &calls, time).await?.server_cpu))
     }
@@ -111,7 +111,7 @@ pub(crate) async fn measure_renewals(report: &mut Report, effort: Effort) -> any
         let before = Cpu::of(server.id())?;
         ask(&mut client, count, || ()).await?;
         let bare = before.since(server.id())?;
-        let signature = cost_of_a_signature(&mut client, count, &pair).await?;
+        let signature = measure_signature_cost(&mut client, count, &pair).await?;
         let before = Cpu::of(server.id())?;
         token = renew(&mut client, std::mem::take(&mut token), count).await?;
         let renewals = before.since(server.id())?;
@@ -142,7 +142,7 @@ async fn ask(client: &mut AuthClient<Channel>, count: u32, mut before_each: impl
 /// In microseconds of CPU, of a text as long as a token's. Between calls, as auth does it: one after the other, with all that
 /// it needs in the cache, a signature takes half as long. The clock is that of this thread, which stands still while other
 /// programs have its core.
-async fn cost_of_a_signature(
+async fn measure_signature_cost(
     client: &mut AuthClient<Channel>,
     count: u32,
     pair: &Ed25519KeyPair,
@@ -150,16 +150,16 @@ async fn cost_of_a_signature(
     let text = [b'x'; 500];
     let mut signing = Duration::ZERO;
     let sign = || {
-        let before = thread_cpu();
+        let before = thread_cpu_time();
         std::hint::black_box(pair.sign(&text));
-        signing += thread_cpu().saturating_sub(before);
+        signing += thread_cpu_time().saturating_sub(before);
     };
     ask(client, count, sign).await?;
     Ok(micros(signing) / f64::from(count))
 }
 
 /// CPU time of this thread so far.
-fn thread_cpu() -> Duration {
+fn thread_cpu_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 

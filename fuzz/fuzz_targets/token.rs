@@ -64,7 +64,7 @@ fn sign(header: &[u8], payload: &[u8]) -> String {
 }
 
 /// Whether the token is believed; with and without a memory, and for good reasons alone.
-fn check(token: &str) -> bool {
+fn verify_token(token: &str) -> bool {
     let Setup { keys, verifier, remembering, .. } = &*SETUP;
     let verified = verifier.verify(token, keys, NOW);
     for _ in 0..2 {
@@ -79,7 +79,7 @@ fn check(token: &str) -> bool {
     true
 }
 
-fn assert_believable(token: &str, claims: &Claims) {
+fn assert_valid(token: &str, claims: &Claims) {
     let parts: Vec<&str> = token.split('.').collect();
     let [header, payload, signature] = parts[..] else { panic!("{} parts", parts.len()) };
     UnparsedPublicKey::new(&ED25519, SETUP.key.public_key().as_ref())
@@ -105,7 +105,7 @@ fn decode(part: &str) -> Vec<u8> {
 }
 
 /// Changes one byte, at some places; another token has other ones.
-fn assert_no_change_is_believed(token: &str) {
+fn assert_changed_token_is_rejected(token: &str) {
     for random in fingerprint(token).chunks_exact(4) {
         let at = usize::from(u16::from_le_bytes([random[0], random[1]])) % token.len();
         let other = char::from(random[2] & 0x7f);

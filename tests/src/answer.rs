@@ -53,10 +53,10 @@ impl Answer {
 
     /// An error: the whole answer.
     pub fn assert_error(&self, status: u16, message: &str, info: &Value) {
-        self.assert_refusal(status, &json!({"code": status, "message": message, "info": info}));
+        self.assert_error_result(status, &json!({"code": status, "message": message, "info": info}));
     }
 
-    fn assert_refusal(&self, status: u16, result: &Value) {
+    fn assert_error_result(&self, status: u16, result: &Value) {
         assert_eq!(self.status, status, "{self:?}");
         assert_eq!(self.json(), json!({"success": false, "result": result, "data": {}}));
         self.assert_envelope();
@@ -76,7 +76,7 @@ impl Answer {
     }
 
     /// 401 as every refusal of a token looks.
-    pub fn assert_denied(&self) {
+    pub fn assert_unauthenticated(&self) {
         self.assert_error(401, "Permission denied", &json!({}));
         assert_eq!(self.header("www-authenticate"), Some(r#"Bearer realm="JWT access to Doorward.""#));
     }
@@ -98,12 +98,12 @@ impl Answer {
 
     /// 1004 for an invitation that is not open any more.
     pub fn assert_invite_invalid(&self) {
-        self.assert_refusal(422, &json!({"code": 1004, "message": "Invite invalid", "info": {}}));
+        self.assert_error_result(422, &json!({"code": 1004, "message": "Invite invalid", "info": {}}));
     }
 
     /// 1001 for a field's data.
-    pub fn assert_not_valid(&self, field: &str, reason: &str) {
-        self.assert_refusal(422, &json!({"code": 1001, "message": "Validation error", "info": {field: reason}}));
+    pub fn assert_validation_error(&self, field: &str, reason: &str) {
+        self.assert_error_result(422, &json!({"code": 1001, "message": "Validation error", "info": {field: reason}}));
     }
 
     /// 1001 for a password that would be guessed soon, with what helps to choose a better one.
@@ -114,12 +114,12 @@ impl Answer {
         assert!(feedback["warning"].is_string(), "{feedback}");
         assert_eq!(feedback.as_object().map(serde_json::Map::len), Some(2), "{feedback}");
         let info = json!({field: "weak", "feedback": feedback});
-        self.assert_refusal(422, &json!({"code": 1001, "message": "Validation error", "info": info}));
+        self.assert_error_result(422, &json!({"code": 1001, "message": "Validation error", "info": info}));
     }
 
     /// 1001 for a code that is wrong, used or too old, or comes with something else than before.
-    pub fn assert_code_refused(&self) {
-        self.assert_not_valid("verification_code", "incorrect");
+    pub fn assert_code_rejected(&self) {
+        self.assert_validation_error("verification_code", "incorrect");
     }
 
     /// 400 for the first parameter that is not as it should be.

@@ -27,16 +27,16 @@ pub struct User {
 
 impl App {
     pub async fn start(backend: Backend) -> Self {
-        Self::with(backend, &[]).await
+        Self::with_settings(backend, &[]).await
     }
 
     /// With these settings besides.
-    pub async fn with(backend: Backend, variables: &[(&str, &str)]) -> Self {
-        Self::of(Installation::new(backend).with(variables)).await
+    pub async fn with_settings(backend: Backend, variables: &[(&str, &str)]) -> Self {
+        Self::on_installation(Installation::new(backend).with(variables)).await
     }
 
     /// With this installation.
-    pub async fn of(installation: Installation) -> Self {
+    pub async fn on_installation(installation: Installation) -> Self {
         let process = installation.spawn(&["serve"], &[]);
         let http = Http::new(&installation.variable("DOORWARD_LISTEN"));
         let ops = Http::new(&installation.variable("DOORWARD_OPS_LISTEN"));
@@ -94,11 +94,11 @@ impl User {
     }
 
     /// Waits until the token is refused, within the second that the contract gives.
-    pub async fn denied_within_a_second(&self) {
+    pub async fn assert_denied_within_a_second(&self) {
         self.http.denied_within_a_second(&self.token).await;
     }
 
-    pub async fn denied_soon(&self) {
+    pub async fn assert_denied_eventually(&self) {
         self.http.denied_soon(&self.token).await;
     }
 }
@@ -137,7 +137,7 @@ impl Http {
     async fn denied_within(&self, time: Duration, token: &str) {
         let answer =
             eventually("401", time, async || Some(self.init(token).await).filter(|answer| answer.status != 200));
-        answer.await.assert_denied();
+        answer.await.assert_unauthenticated();
     }
 }
 

@@ -112,7 +112,7 @@ pub fn lock_table(url: &DatabaseUrl, table: &str) -> LockedTable {
 
 /// Everybody can read the table, and nobody write to it; with SQLite, to none.
 #[must_use]
-pub fn hold_writes(url: &DatabaseUrl, table: &str) -> LockedTable {
+pub fn block_writes(url: &DatabaseUrl, table: &str) -> LockedTable {
     let mut connection = connect(url);
     let sql = match connection {
         AnyConnection::Sqlite(_) => "BEGIN IMMEDIATE".to_owned(),
@@ -124,7 +124,7 @@ pub fn hold_writes(url: &DatabaseUrl, table: &str) -> LockedTable {
 
 /// How many wait for a lock in this database.
 #[must_use]
-pub fn count_waiting(url: &DatabaseUrl) -> usize {
+pub fn count_lock_waiters(url: &DatabaseUrl) -> usize {
     let waiting = "SELECT pid::text AS text FROM pg_stat_activity \
         WHERE datname = current_database() AND wait_event_type = 'Lock'";
     texts(url, waiting).len()

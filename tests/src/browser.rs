@@ -97,27 +97,27 @@ impl Drop for Browser {
 
 impl Tab<'_> {
     /// Presses what can be seen.
-    pub async fn press(&self, xpath: &str) {
-        self.on(xpath, "click", &json!({})).await;
+    pub async fn click(&self, xpath: &str) {
+        self.command(xpath, "click", &json!({})).await;
     }
 
     /// Writes into a field, in place of what is there.
     pub async fn fill(&self, xpath: &str, text: &str) {
-        self.on(xpath, "clear", &json!({})).await;
-        self.on(xpath, "value", &json!({"text": text})).await;
+        self.command(xpath, "clear", &json!({})).await;
+        self.command(xpath, "value", &json!({"text": text})).await;
     }
 
     /// Waits until there is such an element that can be seen.
-    pub async fn sees(&self, xpath: &str) {
-        self.sees_within(AT_ONCE, xpath).await;
+    pub async fn assert_visible(&self, xpath: &str) {
+        self.assert_visible_within(AT_ONCE, xpath).await;
     }
 
-    pub async fn sees_within(&self, time: Duration, xpath: &str) {
+    pub async fn assert_visible_within(&self, time: Duration, xpath: &str) {
         eventually(xpath, time, async || (self.visible(xpath).await > 0).then_some(())).await;
     }
 
     /// Waits until there is none.
-    pub async fn sees_no(&self, xpath: &str) {
+    pub async fn assert_hidden(&self, xpath: &str) {
         eventually(&format!("no {xpath}"), AT_ONCE, async || (self.visible(xpath).await == 0).then_some(())).await;
     }
 
@@ -136,7 +136,7 @@ impl Tab<'_> {
     }
 
     /// Waits until an element can be used like this.
-    async fn on(&self, xpath: &str, verb: &str, body: &Value) {
+    async fn command(&self, xpath: &str, verb: &str, body: &Value) {
         eventually(&format!("{verb} {xpath}"), AT_ONCE, async || {
             let found = self.post("/element", &json!({"using": "xpath", "value": xpath})).await.ok()?;
             let element = found[ELEMENT].as_str()?;

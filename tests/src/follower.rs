@@ -4,7 +4,7 @@
 use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 
-use crate::{Answer, ApiUser, Http, User, json::named};
+use crate::{Answer, ApiUser, Http, User, json::with_names};
 
 /// One client. Entries are kept by type and key, as init has them.
 pub struct SyncFollower {
@@ -38,14 +38,14 @@ impl SyncFollower {
 
     /// All that is new, page by page: the rows, after doing what they say. While others write, what is fetched may be newer
     /// than what is told.
-    async fn catch_up(&mut self, others_write: bool) -> Vec<Value> {
+    async fn sync(&mut self, others_write: bool) -> Vec<Value> {
         let mut all = Vec::new();
         loop {
             let (result, data) = self.call("/sync/get", &json!({"cc_cursor": self.cursor})).await.success();
             assert_eq!(data, json!({}));
             let rows = result["sync"].as_array().expect("a list");
             for row in rows {
-                self.follow(row, others_write).await;
+                self.apply_row(row, others_write).await;
             }
             all.extend(rows.iter().cloned());
             if rows.is_empty() {
@@ -57,7 +57,7 @@ impl SyncFollower {
         }
     }
 
-    async fn follow(&mut self, row: &Value, others_write: bool) {
+    async fn apply_row(&mut self, row: &Value, others_write: bool) {
         let cursor = row["cursor"].as_i64().expect("a cursor");
         assert!(row["type"] == "cc" && cursor > self.cursor, "{row} after {}", self.cursor);
         self.cursor = cursor;
@@ -97,7 +97,7 @@ impl SyncFollower {
         None
     }
 
-    async fn assert_has_what_init_gives(&self, what: &str) {
+    async fn assert_matches_init(&self, what: &str) {
         let (_, data) = self.http.init(&self.token).await.success();
         let fresh = picture(&data);
         assert!(self.picture == fresh, "{what}: {} has {:#?}\ninit gives {fresh:#?}", self.name, self.picture);
@@ -111,12 +111,12 @@ impl Audience {
     }
 
     /// From the present on.
-    pub async fn seat(&mut self, user: &User) {
+    pub async fn add_user(&mut self, user: &User) {
         self.name(&user.gid, &user.username);
         self.followers.push(SyncFollower::start(&user.username, &user.token, &user.http).await);
     }
 
-    pub async fn seat_robot(&mut self, robot: &ApiUser) {
+    pub async fn add_api_user(&mut self, robot: &ApiUser) {
         self.name(&robot.gid, "robot");
         let (token, http) = (robot.auth().await.token(), robot.http());
         self.followers.push(SyncFollower::start("robot", &token, http).await);
@@ -127,62 +127,62 @@ impl Audience {
     }
 
     /// Whose token is dead: they read on once they are back.
-    pub fn leaves(&mut self, name: &str) {
+    pub fn disconnect(&mut self, name: &str) {
         self.follower(name).is_away = true;
     }
 
-    pub fn is_back(&mut self, name: &str, token: &str) {
+    pub fn reconnect(&mut self, name: &str, token: &str) {
         let follower = self.follower(name);
         (follower.token, follower.is_away) = (token.to_owned(), false);
     }
 
     /// As [`is_told_all`](Self::is_told_all); several names before the rows are told the same.
-    pub async fn is_told(&mut self, what: &str, expected: &[(&str, &[&str])]) {
+    pub async fn assert_rows(&mut self, what: &str, expected: &[(&str, &[&str])]) {
         let rows = |rows: &[&str]| rows.iter().map(|row| (*row).to_owned()).collect();
         let each = expected.iter().flat_map(|(names, told)| names.split(' ').map(move |name| (name, rows(told))));
-        self.is_told_all(what, &each.collect::<Vec<_>>()).await;
+        self.assert_rows_of_all(what, &each.collect::<Vec<_>>()).await;
     }
 
     /// Everybody reads on: all rows that they are told since the last time, as `UPDATE cc.users ben`, by who is told them.
     /// Whoever isn't named is told nothing.
-    pub async fn is_told_all(&mut self, what: &str, expected: &[(&str, Vec<String>)]) {
+    pub async fn assert_rows_of_all(&mut self, what: &str, expected: &[(&str, Vec<String>)]) {
         let mut told = Map::new();
         for follower in self.followers.iter_mut().filter(|follower| !follower.is_away) {
-            let rows = follower.catch_up(false).await;
+            let rows = follower.sync(false).await;
             told.insert(follower.name.clone(), rows.iter().map(|row| shown(row, &self.names)).collect());
         }
         let mut wanted: Map<_, _> = told.keys().map(|name| (name.clone(), json!([]))).collect();
         wanted.extend(expected.iter().map(|(name, rows)| ((*name).to_owned(), json!(rows))));
         assert!(told == wanted, "{what}: got {told:#?}\nexpected {wanted:#?}");
         for follower in self.followers.iter().filter(|follower| !follower.is_away) {
-            follower.assert_has_what_init_gives(what).await;
+            follower.assert_matches_init(what).await;
         }
     }
 
     /// Everybody reads what there is while others write.
-    pub async fn reads_meanwhile(&mut self) {
-        join_all(self.followers.iter_mut().map(|follower| follower.catch_up(true))).await;
+    pub async fn sync_concurrently(&mut self) {
+        join_all(self.followers.iter_mut().map(|follower| follower.sync(true))).await;
     }
 
     /// Everybody reads the rest of it.
-    pub async fn reads_to_the_end(&mut self) {
+    pub async fn sync_to_end(&mut self) {
         for follower in &mut self.followers {
-            follower.catch_up(false).await;
-            follower.assert_has_what_init_gives("the end").await;
+            follower.sync(false).await;
+            follower.assert_matches_init("the end").await;
         }
     }
 
     /// These read on, whatever they are told.
-    pub async fn read_on(&mut self, names: &str) {
+    pub async fn sync(&mut self, names: &str) {
         for name in names.split(' ') {
-            self.follower(name).catch_up(false).await;
+            self.follower(name).sync(false).await;
         }
     }
 }
 
 fn shown(row: &Value, names: &[(String, String)]) -> Value {
     let names: Vec<_> = names.iter().map(|(gid, name)| (gid.as_str(), name.as_str())).collect();
-    let row = named(row, &names);
+    let row = with_names(row, &names);
     json!(format!("{} {} {}", text(&row["action"]), text(&row["data_type"]), text(&row["data_key"])))
 }
 

@@ -50,7 +50,7 @@ impl Bits {
 
 /// A WebP of 4 × 4 pixels and 3.8 MB: 65,536 groups of five prefix codes, for which a decoder allocates 1.3 GB.
 #[must_use]
-pub fn webp_of_many_codes() -> Vec<u8> {
+pub fn webp_with_many_codes() -> Vec<u8> {
     let mut bits = Bits { bytes: vec![0x2f], count: 8 };
     bits.put(4 - 1, 14);
     bits.put(4 - 1, 14);
@@ -144,7 +144,7 @@ pub fn jpeg(shape: &JpegShape) -> Vec<u8> {
 
 /// A progressive JPEG of 49,999,041 gray pixels that goes over all of them in each of 99,000 scans of a hundred bytes.
 #[must_use]
-pub fn jpeg_of_many_scans() -> Vec<u8> {
+pub fn jpeg_with_many_scans() -> Vec<u8> {
     let shape = JpegShape { width: 7071, height: 7071, sampling: &[0x11], is_progressive: true, orientation: 1 };
     let mut bytes = jpeg(&shape);
     bytes.truncate(bytes.len() - 2);

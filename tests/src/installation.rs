@@ -104,7 +104,7 @@ impl Installation {
 
     /// A command of the administration, to its end.
     pub async fn cli(&self, words: &[&str], stdin: &str) -> Output {
-        self.spawn_with_input(words, &[], stdin).exit(COMMAND).await
+        self.spawn_with_input(words, &[], stdin).wait_for_exit(COMMAND).await
     }
 
     /// Creates a user with [`PASSWORD`] and `<username>@example.org`: their gid.
@@ -113,25 +113,25 @@ impl Installation {
         let mut name = username.to_owned();
         name[..1].make_ascii_uppercase();
         let words = ["user", "create", "--username", username, "--email", &email, "--name", &name, "--password-stdin"];
-        gid(&self.cli(&words, PASSWORD).await.succeeded())
+        gid(&self.cli(&words, PASSWORD).await.assert_success())
     }
 
     /// Creates a project and returns its gid. The owner is a username or a gid.
     pub async fn create_project(&self, owner: &str, name: &str) -> String {
         let option = if is_gid(owner) { "--owner-gid" } else { "--owner" };
-        gid(&self.cli(&["project", "create", option, owner, "--name", name], "").await.succeeded())
+        gid(&self.cli(&["project", "create", option, owner, "--name", name], "").await.assert_success())
     }
 
     /// Adds a member. The user is a username or a gid.
     pub async fn add_member(&self, project: &str, user: &str) {
         let option = if is_gid(user) { "--user-gid" } else { "--user" };
-        self.cli(&["member", "add", "--project", project, option, user], "").await.succeeded();
+        self.cli(&["member", "add", "--project", project, option, user], "").await.assert_success();
     }
 
     /// Runs a command on one user, such as `deactivate`, that must succeed. The user is a username or a gid.
     pub async fn change_user(&self, change: &str, user: &str) {
         let named: &[&str] = if is_gid(user) { &["--gid", user] } else { &[user] };
-        self.cli(&[&["user", change], named].concat(), "").await.succeeded();
+        self.cli(&[&["user", change], named].concat(), "").await.assert_success();
     }
 
     /// Starts `doorward` with these words through another program, which gets its path and the words as arguments.

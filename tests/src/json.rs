@@ -4,14 +4,14 @@ use serde_json::{Value, json};
 
 /// The value with each of these ids, wherever it stands, replaced by its name.
 #[must_use]
-pub fn named(value: &Value, names: &[(&str, &str)]) -> Value {
+pub fn with_names(value: &Value, names: &[(&str, &str)]) -> Value {
     let text = names.iter().fold(value.to_string(), |text, (id, name)| text.replace(id, name));
     serde_json::from_str(&text).expect("still JSON")
 }
 
 /// A project's init with what [`redacted`] replaces, and the ids of the project's options by what they are.
 #[must_use]
-pub fn redacted_project(answer: &Value, names: &[(&str, &str)]) -> Value {
+pub fn redact_project(answer: &Value, names: &[(&str, &str)]) -> Value {
     let cursor = &answer["result"]["cursor"];
     assert!(cursor.as_i64().is_some_and(|cursor| cursor >= 0), "cursor {cursor}");
     let project = answer["result"]["project"].as_str().expect("a project");
@@ -21,7 +21,7 @@ pub fn redacted_project(answer: &Value, names: &[(&str, &str)]) -> Value {
     assert!(ids.iter().all(|id| id.parse::<doorward_domain::Gid>().is_ok()), "{ids:?}");
     assert!(ids[0] != ids[1] && ids[1] != ids[2] && ids[0] != ids[2], "{ids:?}");
     let ids = ids.iter().map(String::as_str).zip(["<channel>", "<ordering>", "<fieldlist>"]);
-    let mut answer = redacted(&named(answer, &ids.collect::<Vec<_>>()), names);
+    let mut answer = redact(&with_names(answer, &ids.collect::<Vec<_>>()), names);
     answer["result"]["cursor"] = json!("<cursor>");
     // The caller first, the others in an order that the contract leaves open.
     let members = answer["result"]["project_members"].as_array_mut().expect("a list");
@@ -32,8 +32,8 @@ pub fn redacted_project(answer: &Value, names: &[(&str, &str)]) -> Value {
 /// A login-like answer with what differs from run to run, and the long list of languages, replaced: cursor and release
 /// by their form, memberships in an order of ours (the contract leaves it open).
 #[must_use]
-pub fn redacted(answer: &Value, names: &[(&str, &str)]) -> Value {
-    let mut answer = named(answer, names);
+pub fn redact(answer: &Value, names: &[(&str, &str)]) -> Value {
+    let mut answer = with_names(answer, names);
     let cursor = &mut answer["result"]["cc.cursor"];
     assert!(cursor.as_i64().is_some_and(|cursor| cursor >= 0), "cc.cursor {cursor}");
     *cursor = json!("<cursor>");
@@ -58,6 +58,6 @@ pub fn is_release(version: &Value) -> bool {
 }
 
 /// Equality with a message that shows both in full.
-pub fn assert_same(actual: &Value, expected: &Value) {
+pub fn assert_json_eq(actual: &Value, expected: &Value) {
     assert!(actual == expected, "got {actual:#}\nexpected {expected:#}");
 }

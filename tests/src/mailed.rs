@@ -43,48 +43,48 @@ impl MailApp {
         let settings = mail_settings(&smtp);
         let settings: Vec<(&str, &str)> =
             settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let app = App::of(Installation::new(backend).with(&settings).with(variables)).await;
+        let app = App::on_installation(Installation::new(backend).with(&settings).with(variables)).await;
         Self { app, smtp }
     }
 
     /// The code in the next mail to this address.
-    pub async fn code_to(&self, address: &str) -> String {
+    pub async fn mailed_code(&self, address: &str) -> String {
         self.smtp.mail_to(address).await.code()
     }
 
     /// The first step of a signup: what the second must say.
-    pub async fn begin_signup(&self, username: &str, email: &str) -> Value {
+    pub async fn request_signup(&self, username: &str, email: &str) -> Value {
         let first = json!({"username": username, "password": PASSWORD, "email": email});
-        self.begun("/api/signup_request", None, &first, email).await
+        self.request_code("/api/signup_request", None, &first, email).await
     }
 
     /// A whole signup with [`PASSWORD`].
     pub async fn sign_up(&self, username: &str, email: &str) -> User {
-        let answer = self.http.open("/api/signup", &self.begin_signup(username, email).await).await;
+        let answer = self.http.open("/api/signup", &self.request_signup(username, email).await).await;
         let (result, _) = answer.success();
         let gid = result["user"].as_str().expect("a gid").to_owned();
         User { gid, username: username.to_owned(), token: answer.token(), http: self.http.clone() }
     }
 
     /// The first step of a new password of [`User::create`]'s users, by their username: what the second must say.
-    pub async fn begin_reset(&self, username: &str, new_password: &str) -> Value {
+    pub async fn request_password_reset(&self, username: &str, new_password: &str) -> Value {
         let email = format!("{username}@example.org");
         let asked = self.http.open("/api/reset_password_request", &json!({"username_or_email": username})).await;
         let second = json!({"username": username, "new_password": new_password});
-        with_codes(&second, &asked, &self.code_to(&email).await)
+        with_codes(&second, &asked, &self.mailed_code(&email).await)
     }
 
     /// The first step of a change of address: what the second must say.
-    pub async fn begin_email_change(&self, user: &User, email: &str) -> Value {
-        self.begun("/api/account/update_email_request", Some(user), &json!({"email": email}), email).await
+    pub async fn request_email_change(&self, user: &User, email: &str) -> Value {
+        self.request_code("/api/account/update_email_request", Some(user), &json!({"email": email}), email).await
     }
 
-    async fn begun(&self, path: &str, user: Option<&User>, first: &Value, email: &str) -> Value {
+    async fn request_code(&self, path: &str, user: Option<&User>, first: &Value, email: &str) -> Value {
         let asked = match user {
             Some(user) => user.call(path, first).await,
             None => self.http.open(path, first).await,
         };
-        with_codes(first, &asked, &self.code_to(email).await)
+        with_codes(first, &asked, &self.mailed_code(email).await)
     }
 }
 
@@ -98,8 +98,8 @@ impl Http {
 /// A second step, with the code of the first one's answer and that of its mail.
 #[must_use]
 pub fn with_codes(second: &Value, asked: &Answer, verification_code: &str) -> Value {
-    let second = but(second, "validation_code", validation_code(asked));
-    but(&second, "verification_code", verification_code)
+    let second = with_field(second, "validation_code", validation_code(asked));
+    with_field(&second, "verification_code", verification_code)
 }
 
 /// Of the answer to a first step, which has no token.
@@ -116,7 +116,7 @@ pub fn validation_code(asked: &Answer) -> String {
 
 /// The same body, but for one member.
 #[must_use]
-pub fn but(body: &Value, name: &str, value: impl Into<Value>) -> Value {
+pub fn with_field(body: &Value, name: &str, value: impl Into<Value>) -> Value {
     let mut body = body.clone();
     body[name] = value.into();
     body
@@ -131,6 +131,6 @@ pub fn wrong(code: &str) -> String {
 
 /// The body with a wrong verification code.
 #[must_use]
-pub fn miscoded(body: &Value) -> Value {
-    but(body, "verification_code", wrong(body["verification_code"].as_str().expect("a code")))
+pub fn with_wrong_code(body: &Value) -> Value {
+    with_field(body, "verification_code", wrong(body["verification_code"].as_str().expect("a code")))
 }

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::{
     Postgres, ports,
-    postgres::{PASSWORD, is_root, not_as_root, run},
+    postgres::{PASSWORD, command_as_postgres_user, is_root, run},
 };
 
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
@@ -26,7 +26,7 @@ impl PgBouncer {
     #[must_use]
     pub fn start(postgres: &Postgres, pool_mode: &str) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
-        let (port, server_port) = (ports::free(), postgres.port);
+        let (port, server_port) = (ports::find_free_port(), postgres.port);
         let file = directory.path().join("pgbouncer.ini");
         let settings = format!(
             "[databases]\n\
@@ -44,7 +44,7 @@ impl PgBouncer {
             run(Command::new("chown").arg("-R").arg("postgres").arg(directory.path()));
         }
         assert!(Path::new(PROGRAM).exists(), "no {PROGRAM}: scripts/setup.sh test installs it");
-        let mut command = not_as_root(Path::new(PROGRAM));
+        let mut command = command_as_postgres_user(Path::new(PROGRAM));
         command.arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).current_dir(directory.path());
         let child = command.spawn().unwrap_or_else(|error| panic!("{PROGRAM}: {error}"));
         Self { child, port, _directory: directory }

@@ -8,12 +8,12 @@ use doorward_domain::{IdGenerator, RandomIdGenerator};
 /// A port that nothing listens on, and that no other test gets until this one's process ends: what is to listen there may
 /// take its time to start.
 #[must_use]
-pub fn free() -> u16 {
+pub fn find_free_port() -> u16 {
     let directory = std::env::temp_dir().join("doorward-test-ports");
     std::fs::create_dir_all(&directory).expect("a directory");
     for _ in 0..1000 {
-        let port =
-            16_384 + u16::from_str_radix(&RandomIdGenerator.gid().to_string()[..4], 16).expect("hexadecimal") % 16_000;
+        let port = 16_384
+            + u16::from_str_radix(&RandomIdGenerator.new_gid().to_string()[..4], 16).expect("hexadecimal") % 16_000;
         let lock = File::create(directory.join(port.to_string())).expect("a file");
         if lock.try_lock().is_ok() && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             // Held until the process ends.
@@ -27,5 +27,5 @@ pub fn free() -> u16 {
 /// An address to listen on.
 #[must_use]
 pub fn free_address() -> String {
-    format!("127.0.0.1:{}", free())
+    format!("127.0.0.1:{}", find_free_port())
 }

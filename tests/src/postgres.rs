@@ -37,17 +37,17 @@ impl Postgres {
     #[must_use]
     pub fn start() -> Self {
         let postgres = Self::create();
-        postgres.start_again();
+        postgres.restart();
         postgres
     }
 
     /// Starts one that syncs what it commits, on a disk that can lose its power.
     #[must_use]
-    pub fn start_with_power() -> (Self, Power) {
+    pub fn start_with_power_cuts() -> (Self, Power) {
         let mut postgres = Self::create();
-        let power = Power::of(&postgres.data(), postgres.path());
+        let power = Power::at(&postgres.data(), postgres.path());
         (postgres.fsync, postgres.variables) = ("on", power.variables().into());
-        postgres.start_again();
+        postgres.restart();
         (postgres, power)
     }
 
@@ -59,10 +59,10 @@ impl Postgres {
         postgres.namespace = Some(namespace);
         std::fs::create_dir(postgres.small_disk()).expect("a directory");
         if namespace == MountNamespace::AsRoot {
-            postgres.give_to_postgres();
+            postgres.change_owner_to_postgres();
         }
         postgres.init();
-        postgres.start_again();
+        postgres.restart();
         let location = postgres.small_disk().display().to_string();
         let create = format!("CREATE TABLESPACE {SMALL_TABLESPACE} LOCATION '{location}'");
         execute(&postgres.url("postgres"), &create);
@@ -71,7 +71,7 @@ impl Postgres {
 
     /// Returns the directory of the small disk, as other processes reach it.
     #[must_use]
-    pub fn reach_small_disk(&self) -> PathBuf {
+    pub fn mount_small_disk(&self) -> PathBuf {
         let pid = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("a running server");
         let pid = pid.lines().next().expect("its process ID");
         PathBuf::from(format!("/proc/{pid}/root{}", self.small_disk().display()))
@@ -83,13 +83,13 @@ impl Postgres {
 
     fn create() -> Self {
         let postgres = Self::in_new_directory();
-        postgres.give_to_postgres();
+        postgres.change_owner_to_postgres();
         postgres.init();
         postgres
     }
 
     /// PostgreSQL refuses to run as root.
-    fn give_to_postgres(&self) {
+    fn change_owner_to_postgres(&self) {
         if is_root() {
             run(Command::new("chown").arg("-R").arg("postgres").arg(self.path()));
         }
@@ -98,7 +98,7 @@ impl Postgres {
     fn init(&self) {
         let password_file = format!("--pwfile={}", self.path().join("password").display());
         let options = ["--username=postgres", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync"];
-        run(self.program("initdb").arg("--pgdata").arg(self.data()).arg(password_file).args(options));
+        run(self.api_user("initdb").arg("--pgdata").arg(self.data()).arg(password_file).args(options));
     }
 
     fn in_new_directory() -> Self {
@@ -106,11 +106,18 @@ impl Postgres {
             .unwrap_or_else(|| panic!("{BIN_VARIABLE} is not set: run the tests by `make test`"));
         let directory = tempfile::tempdir().expect("a directory");
         std::fs::write(directory.path().join("password"), PASSWORD).expect("a file");
-        Self { directory, bin: bin.into(), port: ports::free(), namespace: None, fsync: "off", variables: Vec::new() }
+        Self {
+            directory,
+            bin: bin.into(),
+            port: ports::find_free_port(),
+            namespace: None,
+            fsync: "off",
+            variables: Vec::new(),
+        }
     }
 
     /// Starts it after [`stop`](Self::stop), on the same port, and waits until it accepts connections.
-    pub fn start_again(&self) {
+    pub fn restart(&self) {
         let settings = format!(
             "-p {} -k {} -c listen_addresses=127.0.0.1 -c fsync={}",
             self.port,
@@ -132,7 +139,7 @@ impl Postgres {
 
     /// Removes the file that names the server's process. After a power cut no process has that number any more; after a kill
     /// the process may be waiting to be reaped.
-    pub fn forget_process(&self) {
+    pub fn detach(&self) {
         drop(std::fs::remove_file(self.data().join("postmaster.pid")));
     }
 
@@ -154,9 +161,9 @@ impl Postgres {
     #[must_use]
     pub fn start_standby(&self) -> Self {
         let standby = Self::in_new_directory();
-        standby.give_to_postgres();
+        standby.change_owner_to_postgres();
         let (data, port) = (standby.data(), self.port.to_string());
-        let mut copy = standby.program("pg_basebackup");
+        let mut copy = standby.api_user("pg_basebackup");
         copy.args([
             "--host=127.0.0.1",
             "--username=postgres",
@@ -165,7 +172,7 @@ impl Postgres {
             "--no-sync",
         ]);
         run(copy.env("PGPASSWORD", PASSWORD).args(["--port", &port]).arg("--pgdata").arg(data));
-        standby.start_again();
+        standby.restart();
         standby
     }
 
@@ -204,12 +211,12 @@ impl Postgres {
     }
 
     fn pg_ctl(&self) -> Command {
-        let mut command = self.program("pg_ctl");
+        let mut command = self.api_user("pg_ctl");
         command.arg("--pgdata").arg(self.data()).arg("--silent");
         command
     }
 
-    fn program(&self, name: &str) -> Command {
+    fn api_user(&self, name: &str) -> Command {
         let path = self.bin.join(name);
         let mut command = if let Some(namespace) = self.namespace {
             let script = match namespace {
@@ -221,7 +228,7 @@ impl Postgres {
             command.args(arguments).args(["sh", "-c", script]).arg(self.small_disk()).arg(path);
             command
         } else {
-            not_as_root(&path)
+            command_as_postgres_user(&path)
         };
         command.current_dir(self.path());
         command
@@ -229,7 +236,7 @@ impl Postgres {
 }
 
 /// A program that refuses to run as root.
-pub(crate) fn not_as_root(path: &Path) -> Command {
+pub(crate) fn command_as_postgres_user(path: &Path) -> Command {
     if is_root() {
         let mut command = clean_command("setpriv");
         command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]).arg(path);

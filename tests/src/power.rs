@@ -17,13 +17,13 @@ impl Power {
     /// Makes `root` such a directory; what it has now is durable. Files of its own are in `beside`, which the processes must be
     /// able to write to.
     #[must_use]
-    pub fn of(root: &Path, beside: &Path) -> Self {
+    pub fn at(root: &Path, beside: &Path) -> Self {
         let (library, shadow) = (beside.join("power.so"), beside.join("durable"));
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("power/power.c");
         run(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&library).arg(source));
         run(Command::new("cp").arg("--archive").arg(root).arg(&shadow));
         let power = Self { library, root: root.to_owned(), shadow };
-        power.give_away();
+        power.change_owner();
         power
     }
 
@@ -44,7 +44,7 @@ impl Power {
     }
 
     /// Gives the shadow to the owner of the directory, which can be another user than the one that runs the tests.
-    fn give_away(&self) {
+    fn change_owner(&self) {
         let owner = std::fs::metadata(&self.root).expect("a directory").uid();
         run(Command::new("chown").arg("--recursive").arg(owner.to_string()).arg(&self.shadow).arg(&self.library));
     }

@@ -18,12 +18,12 @@ const LOG_LINES: usize = 40;
 /// The binary under test: `TEST_BINARY`, or the one that was built beside the tests.
 #[must_use]
 pub fn binary() -> PathBuf {
-    std::env::var_os("TEST_BINARY").map_or_else(|| built("doorward"), PathBuf::from)
+    std::env::var_os("TEST_BINARY").map_or_else(|| built_binary("doorward"), PathBuf::from)
 }
 
 /// The binary of another package, named as that is, that was built beside the tests.
 #[must_use]
-pub fn built(package: &str) -> PathBuf {
+pub fn built_binary(package: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     let built = test.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>").join(package);
     assert!(built.exists(), "no {}: `cargo build --workspace --bins --examples` first", built.display());
@@ -40,13 +40,13 @@ pub struct Output {
 }
 
 impl Output {
-    pub fn succeeded(self) -> Self {
+    pub fn assert_success(self) -> Self {
         assert_eq!(self.code, Some(0), "{self}");
         self
     }
 
     /// Fails with this code and says why on stderr.
-    pub fn failed(self, code: i32) -> Self {
+    pub fn assert_failure(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self}");
         assert!(!self.stderr.trim().is_empty(), "nothing on stderr");
         self
@@ -100,7 +100,7 @@ impl Process {
     /// Starts it with `stdin` to read; what it writes goes to files in `directory`.
     #[must_use]
     pub fn spawn(mut command: Command, directory: &Path, stdin: &str) -> Self {
-        let id = RandomIdGenerator.gid();
+        let id = RandomIdGenerator.new_gid();
         let file = |kind: &str| directory.join(format!("{id}.{kind}"));
         let (input, stdout, stderr) = (file("stdin"), file("stdout"), file("stderr"));
         let create = |path: &PathBuf| Stdio::from(File::create(path).expect("a file for output"));
@@ -183,7 +183,7 @@ impl Process {
     }
 
     /// Its end, by itself.
-    pub async fn exit(&mut self, within: Duration) -> Output {
+    pub async fn wait_for_exit(&mut self, within: Duration) -> Output {
         let what = format!("the end of {}", self.name);
         let status = eventually(&what, within, async || self.child.try_wait().expect("a child")).await;
         Output { code: status.code(), stdout: self.stdout(), stderr: self.stderr() }

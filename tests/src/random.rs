@@ -22,7 +22,7 @@ fn wanted() -> Option<u64> {
 }
 
 fn drawn() -> u64 {
-    u64::from_str_radix(&RandomIdGenerator.gid().to_string()[..8], 16).expect("hexadecimal")
+    u64::from_str_radix(&RandomIdGenerator.new_gid().to_string()[..8], 16).expect("hexadecimal")
 }
 
 impl Random {
@@ -41,7 +41,7 @@ impl Random {
         ((z ^ (z >> 31)) % bound as u64) as usize
     }
 
-    pub fn one_of<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+    pub fn choose<'a, T>(&mut self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len())]
     }
 

@@ -6,7 +6,7 @@ use crate::{App, Http, http::Call};
 
 /// Of a call that takes these strings, all of them required, and reports them in this order.
 pub async fn assert_requires_strings(call: impl Fn() -> Call, names: &[&str]) {
-    assert_wants_an_object(&call).await;
+    assert_requires_object(&call).await;
     let mut good = Map::new();
     for (position, name) in names.iter().enumerate() {
         call().json(&json!(good)).send().await.assert_bad_parameter("Missing parameter", name);
@@ -14,7 +14,7 @@ pub async fn assert_requires_strings(call: impl Fn() -> Call, names: &[&str]) {
         let mut others = good.clone();
         others.extend(names[position + 1..].iter().map(|name| ((*name).to_owned(), json!(null))));
         call().json(&json!(others)).send().await.assert_bad_parameter("Missing parameter", name);
-        for wrong in no_strings() {
+        for wrong in non_string_values() {
             others.insert((*name).to_owned(), wrong);
             call().json(&json!(others)).send().await.assert_bad_parameter("Invalid parameter", name);
         }
@@ -23,7 +23,7 @@ pub async fn assert_requires_strings(call: impl Fn() -> Call, names: &[&str]) {
 }
 
 /// Of a call that takes a JSON object.
-pub async fn assert_wants_an_object(call: impl Fn() -> Call) {
+pub async fn assert_requires_object(call: impl Fn() -> Call) {
     for body in ["", "[]", "null", "\"x\"", "1", "{", "{}{}", "[{}]", "username=ann"] {
         call().header("content-type", "application/json").body(body).send().await.assert_invalid_body();
     }
@@ -32,15 +32,15 @@ pub async fn assert_wants_an_object(call: impl Fn() -> Call) {
 
 /// What is no string, null included.
 #[must_use]
-pub fn no_strings() -> [Value; 7] {
+pub fn non_string_values() -> [Value; 7] {
     [json!(null), json!(1), json!(1.5), json!(true), json!([]), json!(["x"]), json!({"x": "y"})]
 }
 
 /// Of a call that is for people with a token: whatever the body, nobody else gets further.
-pub async fn assert_for_people_only(app: &App, path: &str, good: &Value) {
+pub async fn assert_requires_account(app: &App, path: &str, good: &Value) {
     for body in [good, &json!({})] {
-        app.http.open(path, body).await.assert_denied();
-        app.http.post(path).bearer("garbage").json(body).send().await.assert_denied();
+        app.http.open(path, body).await.assert_unauthenticated();
+        app.http.post(path).bearer("garbage").json(body).send().await.assert_unauthenticated();
     }
     let token = api_user_token(app).await;
     app.http.post(path).bearer(&token).json(good).send().await.assert_forbidden();

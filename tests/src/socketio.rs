@@ -67,15 +67,15 @@ impl SocketClient {
     }
 
     /// What it says next: the name of an event, and what came with it.
-    pub async fn says(&mut self) -> Value {
+    pub async fn next_message(&mut self) -> Value {
         let line = tokio::time::timeout(TIMEOUT, self.lines.recv()).await.expect("it says nothing");
         serde_json::from_str(&line.expect("it has ended")).expect("JSON")
     }
 
     /// What it says next, but for a change of transports, which may come at any time.
-    pub async fn hears(&mut self) -> Value {
-        let said = self.says().await;
-        if said[0] == "upgrade" { self.says().await } else { said }
+    pub async fn next_event(&mut self) -> Value {
+        let said = self.next_message().await;
+        if said[0] == "upgrade" { self.next_message().await } else { said }
     }
 
     pub fn emit(&mut self, words: &Value) {
@@ -83,9 +83,9 @@ impl SocketClient {
     }
 
     /// The answer to an event, before anything else that it says.
-    pub async fn ask(&mut self, words: &Value) -> Value {
+    pub async fn request(&mut self, words: &Value) -> Value {
         self.emit(words);
-        let said = self.hears().await;
+        let said = self.next_event().await;
         assert_eq!(said[0], "ack", "{said}");
         said[1].clone()
     }

@@ -25,7 +25,7 @@ pub struct Services {
 impl Role {
     pub const ALL: [Self; 3] = [Self::Directory, Self::Auth, Self::Gateway];
 
-    const fn word(self) -> &'static str {
+    const fn name(self) -> &'static str {
         match self {
             Self::Auth => "auth",
             Self::Directory => "directory",
@@ -34,7 +34,7 @@ impl Role {
     }
 
     /// The setting that says where it listens.
-    const fn listener(self) -> &'static str {
+    const fn listen_variable(self) -> &'static str {
         match self {
             Self::Auth => "DOORWARD_AUTH_LISTEN",
             Self::Directory => "DOORWARD_DIRECTORY_LISTEN",
@@ -85,11 +85,11 @@ impl Services {
 
     /// Databases and settings, and nothing running.
     pub async fn prepare(backend: Backend) -> Self {
-        Self::over(Installation::new(backend)).await
+        Self::on_installation(Installation::new(backend)).await
     }
 
     /// Migrates this installation, and starts nothing.
-    pub async fn over(installation: Installation) -> Self {
+    pub async fn on_installation(installation: Installation) -> Self {
         let (auth, directory) = (ports::free_address(), ports::free_address());
         let installation = installation.with(&[
             ("DOORWARD_AUTH_LISTEN", &auth),
@@ -98,7 +98,7 @@ impl Services {
             ("DOORWARD_DIRECTORY_URL", &format!("http://{directory}")),
             ("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN),
         ]);
-        installation.cli(&["migrate"], "").await.succeeded();
+        installation.cli(&["migrate"], "").await.assert_success();
         let http = Http::new(&installation.variable("DOORWARD_LISTEN"));
         Self { services: Vec::new(), installation, http, auth, directory }
     }
@@ -106,17 +106,17 @@ impl Services {
     /// Starts a service and doesn't wait for it.
     pub fn start_service(&mut self, role: Role) {
         let ops = ports::free_address();
-        let process = self.installation.spawn(&["serve", role.word()], &[("DOORWARD_OPS_LISTEN", &ops)]);
+        let process = self.installation.spawn(&["serve", role.name()], &[("DOORWARD_OPS_LISTEN", &ops)]);
         self.services.retain(|service| service.role != role);
         self.services.push(Service { role, ops, process });
     }
 
     /// One more of a role, ready, with these settings besides.
-    pub async fn replica(&self, role: Role, variables: &[(&str, &str)]) -> Replica {
+    pub async fn start_replica(&self, role: Role, variables: &[(&str, &str)]) -> Replica {
         let (address, ops) = (ports::free_address(), ports::free_address());
-        let own = [("DOORWARD_OPS_LISTEN", ops.as_str()), (role.listener(), address.as_str())];
+        let own = [("DOORWARD_OPS_LISTEN", ops.as_str()), (role.listen_variable(), address.as_str())];
         let variables = [variables, &own].concat();
-        let mut process = self.installation.spawn(&["serve", role.word()], &variables);
+        let mut process = self.installation.spawn(&["serve", role.name()], &variables);
         let ops = Http::new(&ops);
         wait_until_ready(&mut process, &ops).await;
         let variables = variables.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
@@ -128,23 +128,23 @@ impl Services {
         replica.kill();
         let variables: Vec<(&str, &str)> =
             replica.variables.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        replica.process = self.installation.spawn(&["serve", replica.role.word()], &variables);
+        replica.process = self.installation.spawn(&["serve", replica.role.name()], &variables);
         wait_until_ready(&mut replica.process, &replica.ops).await;
     }
 
     /// A second directory over the same database, and a gateway that asks that one.
-    pub async fn second_directory_and_gateway(&self) -> (Replica, Replica) {
-        let directory = self.replica(Role::Directory, &[]).await;
+    pub async fn start_second_directory_and_gateway(&self) -> (Replica, Replica) {
+        let directory = self.start_replica(Role::Directory, &[]).await;
         let url = format!("http://{}", directory.address);
-        let gateway = self.replica(Role::Gateway, &[("DOORWARD_DIRECTORY_URL", &url)]).await;
+        let gateway = self.start_replica(Role::Gateway, &[("DOORWARD_DIRECTORY_URL", &url)]).await;
         (directory, gateway)
     }
 
     /// A second auth over the same database, and a gateway that asks that one.
-    pub async fn second_auth_and_gateway(&self) -> (Replica, Replica) {
-        let auth = self.replica(Role::Auth, &[]).await;
+    pub async fn start_second_auth_and_gateway(&self) -> (Replica, Replica) {
+        let auth = self.start_replica(Role::Auth, &[]).await;
         let url = format!("http://{}", auth.address);
-        let gateway = self.replica(Role::Gateway, &[("DOORWARD_AUTH_URL", &url)]).await;
+        let gateway = self.start_replica(Role::Gateway, &[("DOORWARD_AUTH_URL", &url)]).await;
         (auth, gateway)
     }
 
@@ -162,7 +162,7 @@ impl Services {
     pub async fn terminate(&mut self, role: Role, within: Duration) -> Output {
         let service = self.services.iter_mut().find(|service| service.role == role).expect("started");
         service.process.terminate();
-        service.process.exit(within).await
+        service.process.wait_for_exit(within).await
     }
 
     /// A service that runs.

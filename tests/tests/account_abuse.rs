@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{
     account_steps::{AccountClient, NEW_PASSWORD, app, newcomer, split, with},
-    grpc::{GrpcClients, trusted},
+    grpc::{GrpcClients, with_service_token},
 };
 
 on_both_databases![
@@ -40,11 +40,15 @@ async fn ids_in_the_body_never_authenticate(backend: Backend) {
     let before = ann.init().await.success();
     for call in WITH_A_TOKEN {
         let path = format!("/api/account/{call}");
-        app.http.post(&path).json(&everything(&ann.gid)).send().await.assert_denied();
+        app.http.post(&path).json(&everything(&ann.gid)).send().await.assert_unauthenticated();
         let query = format!("{path}?token={}&user={}", ann.token, ann.gid);
-        app.http.post(&query).json(&everything(&ann.gid)).send().await.assert_denied();
+        app.http.post(&query).json(&everything(&ann.gid)).send().await.assert_unauthenticated();
         let with_header = app.http.post(&path).json(&everything(&ann.gid)).header("x-user", &ann.gid);
-        with_header.header("x-service-token", doorward_tests::installation::SERVICE_TOKEN).send().await.assert_denied();
+        with_header
+            .header("x-service-token", doorward_tests::installation::SERVICE_TOKEN)
+            .send()
+            .await
+            .assert_unauthenticated();
     }
     assert_eq!(ann.init().await.success(), before);
     assert_eq!(smtp.mails().len(), 0);
@@ -71,10 +75,10 @@ async fn ids_in_the_body_never_change_other_users(backend: Backend) {
 async fn tokens_are_revoked_everywhere_within_a_second(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let split = split(backend, &smtp, &[]).await;
-    let gateway = split.replica(Role::Gateway, &[]).await;
+    let gateway = split.start_replica(Role::Gateway, &[]).await;
     let doors = [split.http.clone(), gateway.http()];
     let caller = AccountClient { http: &split.http, smtp: &smtp };
-    let mut peers = GrpcClients::of(&split).await;
+    let mut peers = GrpcClients::connect(&split).await;
     let ann = split.user("ann").await;
     let mut stale = vec![ann.token.clone(), split.http.login("ann", PASSWORD).await.token()];
 
@@ -99,9 +103,9 @@ async fn all_ended(doors: &[Http], peers: &mut GrpcClients, tokens: &[String]) {
         for http in doors {
             let left = deadline.saturating_duration_since(Instant::now());
             let refused = async || Some(http.init(token).await).filter(|answer| answer.status != 200);
-            eventually("401", left, refused).await.assert_denied();
+            eventually("401", left, refused).await.assert_unauthenticated();
         }
-        let verified = peers.auth.verify_token(trusted(VerifyTokenRequest { token: token.clone() })).await;
+        let verified = peers.auth.verify_token(with_service_token(VerifyTokenRequest { token: token.clone() })).await;
         assert_eq!(verified.expect_err("an ended token").code(), tonic::Code::Unauthenticated);
     }
 }

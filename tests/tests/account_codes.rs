@@ -95,7 +95,7 @@ async fn new_password_invalidates_pending_email_change(backend: Backend) {
     let reset = caller.begin_reset("ann").await;
     let changed = caller.post_as(&ann.token, "/api/account/update", &json!({"password": NEW_PASSWORD})).await;
     let token = changed.token();
-    caller.change_email(&ann.token, &theirs).await.assert_denied();
+    caller.change_email(&ann.token, &theirs).await.assert_unauthenticated();
     refused(&caller.change_email(&token, &theirs).await);
     refused(&caller.reset(&reset).await);
     // Told of her new password, she sets another.
@@ -135,7 +135,7 @@ async fn codes_end_with_the_account(backend: Backend) {
     let email = caller.begin_email_change(&ann.token, "other@example.org").await;
     caller.post_as(&ann.token, "/api/account/delete", &json!({"confirm": true})).await.success();
     caller.reset(&reset).await.assert_unprocessable("user_not_found");
-    caller.change_email(&ann.token, &email).await.assert_denied();
+    caller.change_email(&ann.token, &email).await.assert_unauthenticated();
     assert_eq!(count(&app.installation.databases.auth, "codes", "1 = 1"), 0);
     assert_eq!(count(&app.installation.databases.auth, "credentials", "1 = 1"), 0);
 }
@@ -194,7 +194,7 @@ async fn reused_username_and_address_inherit_nothing(backend: Backend) {
     assert_ne!(result["user"], gid);
     assert_eq!(result["user_projects"], json!({}));
     assert_eq!(data["cc.projects_members"], json!([]));
-    app.http.init(&token).await.assert_denied();
+    app.http.init(&token).await.assert_unauthenticated();
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
     refused(&caller.reset(&reset).await);
     refused(&caller.change_email(&second.token(), &email).await);

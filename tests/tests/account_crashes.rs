@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use doorward_tests::{
     Answer, Backend, PASSWORD, Services, SmtpServer,
-    backend::{LockedTable, hold_writes},
+    backend::{LockedTable, block_writes},
     eventually, on_both_databases,
     split::Role::{self, Auth, Directory, Gateway},
 };
@@ -50,11 +50,11 @@ impl CrashFixture {
 
     /// Nobody can write what the directory tells others of.
     fn hold_directory(&self) -> LockedTable {
-        hold_writes(&self.split.installation.databases.directory, "feed_head")
+        block_writes(&self.split.installation.databases.directory, "feed_head")
     }
 
     fn hold_auth(&self) -> LockedTable {
-        hold_writes(&self.split.installation.databases.auth, "credentials")
+        block_writes(&self.split.installation.databases.auth, "credentials")
     }
 
     /// A call that isn't waited for; it may find nobody who answers.
@@ -265,7 +265,7 @@ async fn auth_deletes_data_of_accounts_deleted_while_it_was_down(backend: Backen
         tables.iter().all(|table| count(&auth, table, "1 = 1") == 0).then_some(())
     })
     .await;
-    ann.denied_soon().await;
+    ann.assert_denied_eventually().await;
     crashing.split.http.login("ann", PASSWORD).await.assert_unknown_user();
 }
 
@@ -279,7 +279,7 @@ async fn interrupted_reset_has_no_effect(backend: Backend) {
         if backend == Backend::Postgres {
             let auth = &crashing.split.installation.databases.auth;
             eventually("a write", EVENTUALLY_TIMEOUT, async || {
-                (doorward_tests::backend::count_waiting(auth) > 0).then_some(())
+                (doorward_tests::backend::count_lock_waiters(auth) > 0).then_some(())
             })
             .await;
         }

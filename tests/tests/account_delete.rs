@@ -3,9 +3,9 @@
 use doorward_tests::{
     App, Backend, MailApp, PASSWORD, Services, User,
     backend::{execute, texts},
-    mailed::but,
+    mailed::with_field,
     on_both_databases,
-    refusals::{assert_for_people_only, assert_wants_an_object},
+    refusals::{assert_requires_account, assert_requires_object},
     split::Role::Gateway,
 };
 use serde_json::json;
@@ -31,7 +31,7 @@ async fn delete(user: &User) {
 
 async fn deleted_account_is_inaccessible_immediately(backend: Backend) {
     // Also when the token is due.
-    let app = App::with(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "0s")]).await;
+    let app = App::with_settings(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "0s")]).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let other = app.http.login("ann", PASSWORD).await.token();
     let renewed = ann.init().await.token();
@@ -41,10 +41,10 @@ async fn deleted_account_is_inaccessible_immediately(backend: Backend) {
     for token in [&ann.token, &other, &renewed] {
         app.http.denied_soon(token).await;
     }
-    ann.call(PATH, &json!({"confirm": true})).await.assert_denied();
+    ann.call(PATH, &json!({"confirm": true})).await.assert_unauthenticated();
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
     assert_eq!(ben.init().await.status, 200);
-    app.installation.cli(&["user", "show", "ann"], "").await.failed(1);
+    app.installation.cli(&["user", "show", "ann"], "").await.assert_failure(1);
     let left = "SELECT user_gid AS text FROM credentials";
     assert_eq!(texts(&app.installation.databases.auth, left), [ben.gid.as_str()]);
 }
@@ -58,7 +58,7 @@ async fn deletion_requires_confirmation(backend: Backend) {
     for no in [json!(false), json!("true"), json!(1), json!(null), json!([true]), json!({"confirm": true}), json!("")] {
         ann.call(PATH, &json!({"confirm": no})).await.assert_bad_parameter("Invalid parameter", "confirm");
     }
-    assert_wants_an_object(|| app.http.post(PATH).bearer(&ann.token)).await;
+    assert_requires_object(|| app.http.post(PATH).bearer(&ann.token)).await;
     assert_eq!(ann.init().await.status, 200);
     delete(&ann).await;
 }
@@ -109,7 +109,7 @@ async fn keys_and_tokens_of_others_are_unaffected(backend: Backend) {
     let robot = ann.create_api_user(&project, "Robot").await;
     let by_key = robot.auth().await.token();
     delete(&ben).await;
-    app.http.project_init(&project, &ben.token).await.assert_denied();
+    app.http.project_init(&project, &ben.token).await.assert_unauthenticated();
     app.http.project_login(&project, "ben", PASSWORD).await.assert_unknown_user();
     for token in [&ann.token, &by_key, &robot.auth().await.token()] {
         assert_eq!(app.http.project_init(&project, token).await.status, 200);
@@ -131,8 +131,8 @@ async fn username_and_address_are_reusable_and_inherit_nothing(backend: Backend)
     let (result, data) = new.init().await.success();
     assert_eq!(result["user_projects"], json!({}));
     assert_eq!((&data["cc.projects"], &data["cc.projects_members"]), (&json!({}), &json!([])));
-    app.http.init(&ben.token).await.assert_denied();
-    app.http.project_init(&project, &ben.token).await.assert_denied();
+    app.http.init(&ben.token).await.assert_unauthenticated();
+    app.http.project_init(&project, &ben.token).await.assert_unauthenticated();
     app.http.project_init(&project, &new.token).await.assert_forbidden();
     assert!(!ann.init().await.text().contains(&new.gid));
 }
@@ -140,18 +140,18 @@ async fn username_and_address_are_reusable_and_inherit_nothing(backend: Backend)
 async fn codes_mailed_before_deletion_are_invalid(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
-    let reset = app.begin_reset("ann", "another battery staple 7").await;
-    let email = app.begin_email_change(&ann, "ann@new.example").await;
+    let reset = app.request_password_reset("ann", "another battery staple 7").await;
+    let email = app.request_email_change(&ann, "ann@new.example").await;
     delete(&ann).await;
     app.http.open("/api/reset_password", &reset).await.assert_unprocessable("user_not_found");
-    ann.call("/api/account/update_email", &email).await.assert_denied();
+    ann.call("/api/account/update_email", &email).await.assert_unauthenticated();
     let asked = app.http.open("/api/reset_password_request", &json!({"username_or_email": "ann@example.org"})).await;
     asked.assert_unprocessable("user_not_found");
     // Nor against who has the name then.
     let new = app.sign_up("ann", "ann@example.org").await;
-    app.http.open("/api/reset_password", &reset).await.assert_code_refused();
-    app.http.open("/api/reset_password", &but(&reset, "username", "ann")).await.assert_code_refused();
-    new.call("/api/account/update_email", &email).await.assert_code_refused();
+    app.http.open("/api/reset_password", &reset).await.assert_code_rejected();
+    app.http.open("/api/reset_password", &with_field(&reset, "username", "ann")).await.assert_code_rejected();
+    new.call("/api/account/update_email", &email).await.assert_code_rejected();
     assert_eq!(new.init().await.status, 200);
 }
 
@@ -162,13 +162,13 @@ async fn one_of_two_concurrent_deletions_succeeds(backend: Backend) {
     let (one, other) = tokio::join!(ann.call(PATH, &body), ann.call(PATH, &body));
     let (done, refused) = if one.status == 200 { (one, other) } else { (other, one) };
     done.success();
-    refused.assert_denied();
-    ann.denied_soon().await;
+    refused.assert_unauthenticated();
+    ann.assert_denied_eventually().await;
 }
 
 async fn every_gateway_knows_it_within_a_second(backend: Backend) {
     let split = Services::start(backend).await;
-    let gateway = split.replica(Gateway, &[]).await;
+    let gateway = split.start_replica(Gateway, &[]).await;
     let ann = User::create(&split.installation, &split.http, "ann").await;
     let there = gateway.http().login("ann", PASSWORD).await.token();
     delete(&ann).await;
@@ -182,5 +182,5 @@ async fn every_gateway_knows_it_within_a_second(backend: Backend) {
 
 async fn call_requires_an_account(backend: Backend) {
     let app = App::start(backend).await;
-    assert_for_people_only(&app, PATH, &json!({"confirm": true})).await;
+    assert_requires_account(&app, PATH, &json!({"confirm": true})).await;
 }

@@ -83,7 +83,7 @@ async fn username_checks_are_counted_in_every_call(backend: Backend) {
             if path == "/api/username" {
                 assert_eq!(answer.success().0, json!({"username": "ann", "available": false}));
             } else {
-                answer.assert_not_valid("username", "unavailable");
+                answer.assert_validation_error("username", "unavailable");
             }
         }
         let weak = with(&newcomer("ben"), "password", "password");

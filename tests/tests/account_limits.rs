@@ -79,7 +79,7 @@ async fn stolen_token_does_not_help_guessing_passwords(backend: Backend) {
     };
     // Two here and one there are three.
     for _ in 0..2 {
-        update("a wrong password").await.assert_not_valid("current_password", "incorrect");
+        update("a wrong password").await.assert_validation_error("current_password", "incorrect");
     }
     app.http.login("ann", "a wrong password").await.assert_unknown_user();
     update(PASSWORD).await.assert_throttled();
@@ -99,7 +99,7 @@ async fn wrong_current_password_is_always_rejected(backend: Backend) {
         caller.post_as(&ann.token, "/api/account/update", &change).await
     };
     for wrong in ["a wrong password", "", NEW_PASSWORD] {
-        update(wrong).await.assert_not_valid("current_password", "incorrect");
+        update(wrong).await.assert_validation_error("current_password", "incorrect");
     }
     app.http.login("other", PASSWORD).await.assert_unknown_user();
     let (_, data) = update(PASSWORD).await.success();

@@ -74,7 +74,7 @@ async fn one_of_64_resets_with_one_code_succeeds(backend: Backend) {
         let answers = at_once(slice::from_ref(&app.http), times, None, "/api/reset_password", &body).await;
         let token = one_succeeds(&answers).token();
         assert_eq!(app.http.init(&token).await.status, 200);
-        user.denied_soon().await;
+        user.assert_denied_eventually().await;
     }
 }
 
@@ -104,7 +104,7 @@ async fn one_of_64_email_changes_with_one_code_succeeds(backend: Backend) {
 async fn one_succeeds_over_two_auths() {
     let smtp = SmtpServer::start().await;
     let split: Services = split(Backend::Postgres, &smtp, &[("DOORWARD_HASH_QUEUE", "200")]).await;
-    let (_auth, gateway) = split.second_auth_and_gateway().await;
+    let (_auth, gateway) = split.start_second_auth_and_gateway().await;
     let doors = [split.http.clone(), gateway.http()];
     let caller = AccountClient { http: &split.http, smtp: &smtp };
 
@@ -165,7 +165,7 @@ async fn one_of_two_signups_with_one_username_succeeds(backend: Backend) {
     let answers = join_all(bodies.iter().map(|body| caller.signup(body))).await;
     let (good, others): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(good.len(), 1);
-    others.iter().for_each(|answer| answer.assert_not_valid("username", "unavailable"));
+    others.iter().for_each(|answer| answer.assert_validation_error("username", "unavailable"));
     // Their codes are not used up: with another name they'd begin anew, and here is no other account.
     assert_eq!(count(&app.installation.databases.directory, "users", "1 = 1"), 1);
     assert_eq!(count(&app.installation.databases.auth, "credentials", "1 = 1"), 1);
@@ -201,7 +201,7 @@ async fn two_changes_of_one_password_at_once_leave_one_that_works(backend: Backe
     let change = json!({"password": other, "current_password": PASSWORD});
     let (changed, reset) =
         tokio::join!(caller.post_as(&ann.token, "/api/account/update", &change), caller.reset(&reset));
-    ann.denied_soon().await;
+    ann.assert_denied_eventually().await;
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
     let mut logins = 0;
     for (password, answer) in [(other, &changed), (NEW_PASSWORD, &reset)] {

@@ -38,8 +38,8 @@ fn stored(app: &App) -> String {
 }
 
 async fn pending_codes_are_not_stored_in_clear(backend: Backend) {
-    let port = ports::free();
-    let app = App::of(mailed(Installation::new(backend), &format!("smtp://localhost:{port}"))).await;
+    let port = ports::find_free_port();
+    let app = App::on_installation(mailed(Installation::new(backend), &format!("smtp://localhost:{port}"))).await;
     let ann = app.user("ann").await;
     let begun = app.http.post("/api/signup_request").json(&newcomer("new")).send().await;
     let mut secrets = vec![validation_code(&begun)];
@@ -70,7 +70,7 @@ async fn pending_codes_are_not_stored_in_clear(backend: Backend) {
 async fn secrets_are_never_logged_or_audited(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let installation = mailed(Installation::new(backend), &smtp.url());
-    let app = App::of(installation.with(&[("RUST_LOG", "debug"), ("DOORWARD_LOG", "debug")])).await;
+    let app = App::on_installation(installation.with(&[("RUST_LOG", "debug"), ("DOORWARD_LOG", "debug")])).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
     let mut secrets = vec![PASSWORD.to_owned(), NEW_PASSWORD.to_owned(), "typed a wrong one 77".to_owned()];
     let mut note = |body: &Value| {
@@ -89,7 +89,7 @@ async fn secrets_are_never_logged_or_audited(backend: Backend) {
     caller.change_email(&first, &email).await.success();
     let change = json!({"password": NEW_PASSWORD, "current_password": "typed a wrong one 77"});
     let answer = caller.post_as(&first, "/api/account/update", &change).await;
-    answer.assert_not_valid("current_password", "incorrect");
+    answer.assert_validation_error("current_password", "incorrect");
     let begun = caller.post("/api/reset_password_request", &json!({"username_or_email": "ann"})).await;
     let code = smtp.mail_to("new@example.org").await.code();
     let reset = json!({"username": "ann", "new_password": NEW_PASSWORD, "validation_code": validation_code(&begun)});
@@ -104,7 +104,7 @@ async fn secrets_are_never_logged_or_audited(backend: Backend) {
     }
     secrets.push("$argon2".to_owned());
 
-    let (log, trail) = (app.process.stderr(), app.installation.cli(&["audit"], "").await.succeeded().to_string());
+    let (log, trail) = (app.process.stderr(), app.installation.cli(&["audit"], "").await.assert_success().to_string());
 
     assert!(log.contains("DEBUG"), "{log}");
     let expected = ["signup_requested", "code_refused", "signup", "email_changed", "password_reset", "user_deleted"];

@@ -18,7 +18,7 @@ pub(crate) fn mailed(mut installation: Installation, url: &str) -> Installation 
 }
 
 pub(crate) async fn app(backend: Backend, smtp: &SmtpServer, others: &[(&str, &str)]) -> App {
-    App::of(mailed(Installation::new(backend), &smtp.url()).with(others)).await
+    App::on_installation(mailed(Installation::new(backend), &smtp.url()).with(others)).await
 }
 
 pub(crate) async fn split(backend: Backend, smtp: &SmtpServer, others: &[(&str, &str)]) -> Services {
@@ -52,7 +52,7 @@ pub(crate) fn newcomer(username: &str) -> Value {
 }
 
 pub(crate) fn refused(answer: &Answer) {
-    answer.assert_not_valid("verification_code", "incorrect");
+    answer.assert_validation_error("verification_code", "incorrect");
 }
 
 /// Calls, and the mailboxes of those who call.

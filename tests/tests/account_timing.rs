@@ -20,7 +20,8 @@ const RANK_TOLERANCE: f64 = 0.10;
 async fn signup_request_time_does_not_reveal_accounts(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let installation = mailed(Installation::new(backend), &smtp.url());
-    let app = App::of(installation.without(&["DOORWARD_ARGON2_MEMORY_KIB", "DOORWARD_ARGON2_PASSES"])).await;
+    let app =
+        App::on_installation(installation.without(&["DOORWARD_ARGON2_MEMORY_KIB", "DOORWARD_ARGON2_PASSES"])).await;
     let caller = AccountClient { http: &app.http, smtp: &smtp };
     app.user("ann").await;
     let asked = ["ann@example.org", "ben@example.org"].map(|email| with(&newcomer("new"), "email", email));

@@ -3,9 +3,9 @@
 
 use doorward_tests::{
     Answer, App, Backend, User,
-    json::{assert_same, named},
+    json::{assert_json_eq, with_names},
     on_both_databases,
-    refusals::{assert_for_people_only, assert_wants_an_object, no_strings},
+    refusals::{assert_requires_account, assert_requires_object, non_string_values},
 };
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ fn entry(username: &str, name: &str, language: &str, timezone: &str) -> Value {
 async fn assert_updated(ann: &User, answer: &Answer, expected: Value) {
     answer.success();
     let expected = json!({"success": true, "result": {"user": "<ann>"}, "data": {"cc.users": {"<ann>": expected}}});
-    assert_same(&named(&answer.json(), &[(&ann.gid, "<ann>")]), &expected);
+    assert_json_eq(&with_names(&answer.json(), &[(&ann.gid, "<ann>")]), &expected);
     let (_, data) = ann.init().await.success();
     assert_eq!(data["cc.users"], answer.json()["data"]["cc.users"]);
 }
@@ -101,7 +101,7 @@ async fn invalid_field_changes_nothing(backend: Backend) {
         let mut body = good.clone();
         body[name] = json!(value);
         let answer = ann.call(PATH, &body).await;
-        answer.assert_not_valid(name, reason);
+        answer.assert_validation_error(name, reason);
         body["current_password"] = json!(null);
         ann.call(PATH, &body).await.assert_bad_parameter("Invalid parameter", "current_password");
     }
@@ -113,12 +113,12 @@ async fn invalid_field_changes_nothing(backend: Backend) {
     // Of several the one that the call lists first.
     let all = json!({"timezone": "x", "language": "x", "name": "", "password": "password", "username": "ben"});
     let mut all = all.as_object().expect("an object").clone();
-    ann.call(PATH, &json!(all)).await.assert_not_valid("username", "unavailable");
+    ann.call(PATH, &json!(all)).await.assert_validation_error("username", "unavailable");
     all.remove("username");
     ann.call(PATH, &json!(all)).await.assert_weak("password");
     all.remove("password");
     for field in ["name", "language", "timezone"] {
-        ann.call(PATH, &json!(all)).await.assert_not_valid(field, "invalid");
+        ann.call(PATH, &json!(all)).await.assert_validation_error(field, "invalid");
         all.remove(field);
     }
 }
@@ -129,7 +129,7 @@ async fn empty_update_is_rejected(backend: Backend) {
     for body in [json!({}), json!({"email": "x@example.org"}), json!({"current_password": "x"}), json!({"Name": "x"})] {
         ann.call(PATH, &body).await.assert_bad_parameter("Missing parameter", "username");
     }
-    assert_wants_an_object(|| app.http.post(PATH).bearer(&ann.token)).await;
+    assert_requires_object(|| app.http.post(PATH).bearer(&ann.token)).await;
 }
 
 async fn parameter_of_the_wrong_type_is_named(backend: Backend) {
@@ -137,7 +137,7 @@ async fn parameter_of_the_wrong_type_is_named(backend: Backend) {
     let ann = app.user("ann").await;
     let names = ["username", "password", "name", "language", "timezone"];
     for (position, name) in names.into_iter().enumerate() {
-        for wrong in no_strings() {
+        for wrong in non_string_values() {
             let mut body = json!({name: wrong});
             ann.call(PATH, &body).await.assert_bad_parameter("Invalid parameter", name);
             // Before what comes after it, and what is of the right type and bad.
@@ -157,10 +157,10 @@ async fn names_are_trimmed_and_without_control_characters(backend: Backend) {
         assert_updated(&ann, &answer, entry("ann", kept, "en", "Europe/Amsterdam")).await;
     }
     for bad in ["", " ", "\u{3000}", "a\nb", "a\r\nBcc: x", "a\u{0}b", "\u{0}", "a\u{1b}[31m", "a\u{7f}b", "a\u{85}b"] {
-        ann.call(PATH, &json!({"name": bad})).await.assert_not_valid("name", "invalid");
+        ann.call(PATH, &json!({"name": bad})).await.assert_validation_error("name", "invalid");
     }
     for long in ["x".repeat(201), "é".repeat(201), "x".repeat(500_000)] {
-        ann.call(PATH, &json!({"name": long})).await.assert_not_valid("name", "too_long");
+        ann.call(PATH, &json!({"name": long})).await.assert_validation_error("name", "too_long");
     }
 }
 
@@ -187,10 +187,10 @@ async fn languages_and_time_zones_are_those_of_the_lists(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     for language in ["", "EN", "en ", "english", "nl_BE", "xx-xx", "../en"] {
-        ann.call(PATH, &json!({"language": language})).await.assert_not_valid("language", "invalid");
+        ann.call(PATH, &json!({"language": language})).await.assert_validation_error("language", "invalid");
     }
     for timezone in ["", "europe/amsterdam", "Europe/Amsterdam ", "CET+1", "+01:00", "../etc/passwd", "Mars/Olympus"] {
-        ann.call(PATH, &json!({"timezone": timezone})).await.assert_not_valid("timezone", "invalid");
+        ann.call(PATH, &json!({"timezone": timezone})).await.assert_validation_error("timezone", "invalid");
     }
     for (language, timezone) in [("da", "America/Argentina/Buenos_Aires"), ("nl-be", "Etc/GMT+5")] {
         let answer = ann.call(PATH, &json!({"language": language, "timezone": timezone})).await;
@@ -227,7 +227,7 @@ async fn others_see_the_change_and_never_the_address(backend: Backend) {
 
 async fn call_requires_an_account(backend: Backend) {
     let app = App::start(backend).await;
-    assert_for_people_only(&app, PATH, &json!({"name": "Root"})).await;
+    assert_requires_account(&app, PATH, &json!({"name": "Root"})).await;
 }
 
 async fn deactivated_user_cannot_update(backend: Backend) {
@@ -235,7 +235,7 @@ async fn deactivated_user_cannot_update(backend: Backend) {
     let ann = app.user("ann").await;
     app.installation.change_user("deactivate", "ann").await;
     for body in [json!({"name": "Anna"}), json!({"password": "another battery staple 7"})] {
-        ann.call(PATH, &body).await.assert_denied();
+        ann.call(PATH, &body).await.assert_unauthenticated();
     }
     app.installation.change_user("activate", "ann").await;
     let (_, data) = app.http.login("ann", doorward_tests::PASSWORD).await.success();

@@ -7,7 +7,7 @@ use doorward_tests::{
     ApiUser, App, Backend, Http, Installation, PASSWORD, Services, User,
     backend::{execute, texts},
     eventually,
-    json::{assert_same, redacted},
+    json::{assert_json_eq, redact},
     on_both_databases,
     split::Role,
 };
@@ -58,8 +58,8 @@ async fn deactivation_invalidates_key_and_tokens_permanently(backend: Backend) {
     ann.api_keys(&project, "deactivate", &user(&robot)).await.success();
     robot.auth().await.assert_unknown_user();
     app.http.denied_soon(&token).await;
-    app.http.project_init(&project, &token).await.assert_denied();
-    app.http.init(&renewed).await.assert_denied();
+    app.http.project_init(&project, &token).await.assert_unauthenticated();
+    app.http.init(&renewed).await.assert_unauthenticated();
     // Still the owner's to read, and nobody else is concerned.
     assert_eq!(ann.api_keys(&project, "get", &user(&robot)).await.success().0["apikey"], json!(robot.key));
     assert_eq!(app.http.init(&others).await.status, 200);
@@ -67,10 +67,10 @@ async fn deactivation_invalidates_key_and_tokens_permanently(backend: Backend) {
 
     ann.api_keys(&project, "activate", &user(&robot)).await.success();
     app.http.denied_soon(&token).await;
-    app.http.init(&renewed).await.assert_denied();
+    app.http.init(&renewed).await.assert_unauthenticated();
     let new = robot.auth().await.token();
     assert_eq!(app.http.init(&new).await.status, 200);
-    app.http.init(&token).await.assert_denied();
+    app.http.init(&token).await.assert_unauthenticated();
 }
 
 /// A token's times have whole seconds, and what happens in one of them still has an order.
@@ -152,7 +152,7 @@ async fn deleted_api_user_is_removed_everywhere(backend: Backend) {
     assert_eq!(texts(&databases.directory, left), [ann.gid.clone(), ann.gid.clone()]);
     let again = ann.create_api_user(&project, "Robot").await;
     assert_ne!(again.gid, robot.gid);
-    app.http.init(&token).await.assert_denied();
+    app.http.init(&token).await.assert_unauthenticated();
     robot.auth().await.assert_unknown_user();
 }
 
@@ -167,8 +167,8 @@ async fn api_user_inits_and_is_visible_to_members(backend: Backend) {
     let init = app.http.init(&robot.auth().await.token()).await;
     let mut own = member("3-robot", "api");
     own["options"] = json!({"rate_limit_per_second": null});
-    assert_same(
-        &redacted(&init.json(), &names),
+    assert_json_eq(
+        &redact(&init.json(), &names),
         &json!({
             "success": true,
             "result": {
@@ -196,10 +196,10 @@ async fn api_user_inits_and_is_visible_to_members(backend: Backend) {
     );
     init.token();
 
-    let seen = redacted(&ben.init().await.json(), &names);
-    assert_same(&seen["data"]["cc.users"]["3-robot"], &short("3-robot", json!(null), "Robot"));
-    assert_same(&seen["data"]["cc.projects_members"][2], &member("3-robot", "api"));
-    let listed = app.installation.cli(&["member", "list", "--project", &project], "").await.succeeded().items();
+    let seen = redact(&ben.init().await.json(), &names);
+    assert_json_eq(&seen["data"]["cc.users"]["3-robot"], &short("3-robot", json!(null), "Robot"));
+    assert_json_eq(&seen["data"]["cc.projects_members"][2], &member("3-robot", "api"));
+    let listed = app.installation.cli(&["member", "list", "--project", &project], "").await.assert_success().items();
     let robots: Vec<&Value> = listed.iter().filter(|listed| listed["user_gid"] == json!(robot.gid)).collect();
     assert_eq!(robots.len(), 1, "{listed:?}");
     assert_eq!((&robots[0]["roles"], &robots[0]["status"]), (&json!(["api"]), &json!("active")));
@@ -233,28 +233,28 @@ async fn api_user_stays_in_its_own_project(backend: Backend) {
     let (app, _, _, robot) = scene(backend).await;
     let other = app.installation.create_project("ann", "Atlas").await;
     let cli = async |words: &[&str]| app.installation.cli(words, "").await;
-    let added = cli(&["member", "add", "--project", &other, "--user-gid", &robot.gid]).await.failed(1);
-    let made = cli(&["project", "create", "--owner-gid", &robot.gid, "--name", "Mine"]).await.failed(1);
+    let added = cli(&["member", "add", "--project", &other, "--user-gid", &robot.gid]).await.assert_failure(1);
+    let made = cli(&["project", "create", "--owner-gid", &robot.gid, "--name", "Mine"]).await.assert_failure(1);
     for refused in [added, made] {
         assert!(refused.stderr.contains("API user"), "{refused}");
     }
     let token = robot.auth().await.token();
     app.http.project_init(&other, &token).await.assert_forbidden();
-    assert_eq!(cli(&["project", "list"]).await.succeeded().items().len(), 2);
+    assert_eq!(cli(&["project", "list"]).await.assert_success().items().len(), 2);
 }
 
 async fn command_line_creates_api_users_next_to_a_server(backend: Backend) {
     let installation = Installation::new(backend);
-    installation.cli(&["migrate"], "").await.succeeded();
+    installation.cli(&["migrate"], "").await.assert_success();
     installation.create_user("ann").await;
     let project = installation.create_project("ann", "Herbarium").await;
     let before = installation.cli(&["apikey", "create", "--project", &project, "--name", "Early"], "").await;
-    let app = App::of(installation).await;
+    let app = App::on_installation(installation).await;
     let beside = app.installation.cli(&["apikey", "create", "--project", &project, "--name", " Late "], "").await;
     let token = app.http.login("ann", PASSWORD).await.token();
     let path = |call: &str| format!("/api/p/{project}/apikeys/{call}");
     for (output, name) in [(before, "Early"), (beside, "Late")] {
-        let made = output.succeeded().json();
+        let made = output.assert_success().json();
         let (user, key) = (made["user"].as_str().expect("a gid"), made["apikey"].as_str().expect("a key"));
         assert_eq!(made, json!({"user": user, "apikey": key}));
         let (result, data) = app.http.auth(&project, key).await.success();
@@ -265,11 +265,11 @@ async fn command_line_creates_api_users_next_to_a_server(backend: Backend) {
     let cli = async |project: &str, name: &str| {
         app.installation.cli(&["apikey", "create", "--project", project, "--name", name], "").await
     };
-    cli(UNKNOWN_GID, "Robot").await.failed(1);
+    cli(UNKNOWN_GID, "Robot").await.assert_failure(1);
     for (project, name) in [("x", "Robot"), (&*project, " "), (&project, &"x".repeat(201)), (&project, "a\nb")] {
-        assert_eq!(cli(project, name).await.failed(2).stdout, "", "{project} {name}");
+        assert_eq!(cli(project, name).await.assert_failure(2).stdout, "", "{project} {name}");
     }
-    let members = app.installation.cli(&["member", "list", "--project", &project], "").await.succeeded().items();
+    let members = app.installation.cli(&["member", "list", "--project", &project], "").await.assert_success().items();
     assert_eq!(members.len(), 3);
 }
 
@@ -289,7 +289,7 @@ async fn every_change_is_a_row_of_the_feed(backend: Backend) {
     let end = ann.init().await.success().0["cc.cursor"].as_i64().expect("a cursor");
 
     let mut directory = DirectoryClient::new(grpc::channel(&split.directory).await);
-    let watched = directory.watch_changes(grpc::trusted(WatchChangesRequest { cursor: start })).await;
+    let watched = directory.watch_changes(grpc::with_service_token(WatchChangesRequest { cursor: start })).await;
     let mut stream = watched.expect("a stream").into_inner();
     let mut changes: Vec<Change> = Vec::new();
     while changes.last().is_none_or(|last| last.cursor < end) {
@@ -371,7 +371,7 @@ async fn auth_applies_api_user_changes_after_a_restart(backend: Backend) {
 }
 
 async fn keys_are_not_stored_in_clear(backend: Backend) {
-    let app = App::with(backend, &[("RUST_LOG", "debug")]).await;
+    let app = App::with_settings(backend, &[("RUST_LOG", "debug")]).await;
     let ann = app.user("ann").await;
     let (project, other) = (
         app.installation.create_project("ann", "Herbarium").await,
@@ -384,7 +384,7 @@ async fn keys_are_not_stored_in_clear(backend: Backend) {
     app.http.auth(&other, &robot.key).await.assert_unknown_user();
     app.http.auth("x", &robot.key).await.assert_bad_parameter("Invalid parameter", "project");
     app.http.login(&robot.key, &robot.key).await.assert_unknown_user();
-    app.http.init(&robot.key).await.assert_denied();
+    app.http.init(&robot.key).await.assert_unauthenticated();
     ann.api_keys(&project, "get", &json!({"user": robot.key})).await.assert_bad_parameter("Invalid parameter", "user");
     let (rotated, _) = ann.api_keys(&project, "rotate", &body).await.success();
     secrets.push(rotated["apikey"].as_str().expect("a key").to_owned());
@@ -392,14 +392,14 @@ async fn keys_are_not_stored_in_clear(backend: Backend) {
     robot.auth().await.assert_unknown_user();
     let made = app.installation.cli(&["apikey", "create", "--project", &project, "--name", "By hand"], "").await;
     let stdout_of_cli = made.stdout.clone();
-    secrets.push(made.succeeded().json()["apikey"].as_str().expect("a key").to_owned());
+    secrets.push(made.assert_success().json()["apikey"].as_str().expect("a key").to_owned());
     execute(&app.installation.databases.directory, "UPDATE users SET name = 'The scan works' WHERE name = 'Robot'");
 
     let mut places = vec![("the log".to_owned(), (app.process.stdout() + &app.process.stderr()).into_bytes())];
     assert!(places[0].1.len() > 1000, "debug says little");
     places.push((
         "the audit trail".to_owned(),
-        app.installation.cli(&["audit"], "").await.succeeded().stdout.into_bytes(),
+        app.installation.cli(&["audit"], "").await.assert_success().stdout.into_bytes(),
     ));
     match backend {
         Backend::Sqlite => places.extend(files(app.installation.path())),

@@ -3,7 +3,7 @@
 use doorward_tests::{
     ApiUser, App, Backend, PASSWORD, User,
     backend::execute,
-    json::{assert_same, named},
+    json::{assert_json_eq, with_names},
     on_both_databases,
 };
 use serde_json::{Value, json};
@@ -73,7 +73,7 @@ async fn each_call_answers_the_api_user_as_its_owner_sees_it(backend: Backend) {
     let assert_answer = |answer: &doorward_tests::Answer, result: Value, data: Value| {
         answer.success();
         let expected = json!({"success": true, "result": result, "data": data});
-        assert_same(&named(&answer.json(), &names), &expected);
+        assert_json_eq(&with_names(&answer.json(), &names), &expected);
     };
     let same = json!({"user": "<user>"});
     assert_answer(&made, same.clone(), data("Nightly export", "active"));
@@ -141,10 +141,10 @@ async fn name_is_trimmed_and_required(backend: Backend) {
         (&*too_long, "too_long"),
     ] {
         for (call, body) in bodies(name) {
-            scene.call(call, &body).await.assert_not_valid("name", reason);
+            scene.call(call, &body).await.assert_validation_error("name", reason);
         }
     }
-    assert_same(&scene.picture().await, &before);
+    assert_json_eq(&scene.picture().await, &before);
 }
 
 async fn first_bad_parameter_is_reported(backend: Backend) {
@@ -186,7 +186,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
         let got = scene.app.http.get(&path).bearer(&scene.ann.token).send().await;
         got.assert_error(405, "Method not allowed", &json!({}));
     }
-    assert_same(&scene.picture().await, &before);
+    assert_json_eq(&scene.picture().await, &before);
 }
 
 async fn calls_require_the_owner_of_an_active_project(backend: Backend) {
@@ -234,7 +234,7 @@ async fn calls_require_the_owner_of_an_active_project(backend: Backend) {
         scene.ann.api_keys(&other, call, &body).await.assert_forbidden();
         scene.ann.api_keys(&deleted, call, &json!({"user": ghost.gid, "name": "Mine"})).await.assert_forbidden();
     }
-    assert_same(&scene.picture().await, &before);
+    assert_json_eq(&scene.picture().await, &before);
 }
 
 async fn only_api_users_of_this_very_project_are_managed(backend: Backend) {
@@ -250,7 +250,7 @@ async fn only_api_users_of_this_very_project_are_managed(backend: Backend) {
         let body = json!({"user": scene.robot.gid, "name": "x"});
         scene.ann.api_keys(&other, call, &body).await.assert_unprocessable("not_an_api_user");
     }
-    assert_same(&scene.picture().await, &before);
+    assert_json_eq(&scene.picture().await, &before);
     assert_eq!(elsewhere.auth().await.status, 200);
 }
 
@@ -275,13 +275,13 @@ async fn fields_of_the_server_in_a_body_are_ignored(backend: Backend) {
     let user = made.success().0["user"].as_str().expect("a gid").to_owned();
     assert!(![&scene.ben.gid, &scene.robot.gid].contains(&&user), "{user}");
     let names = [(user.as_str(), "<user>"), (&scene.project, "<project>")];
-    let described = |answer: &doorward_tests::Answer| named(&answer.success().1, &names);
-    assert_same(&described(&made), &data("Made", "active"));
+    let described = |answer: &doorward_tests::Answer| with_names(&answer.success().1, &names);
+    assert_json_eq(&described(&made), &data("Made", "active"));
     let body = with(json!({"user": user, "name": "Renamed"}));
     for (call, status) in
         [("update", "active"), ("deactivate", "inactive"), ("rotate", "inactive"), ("activate", "active")]
     {
-        assert_same(&described(&scene.call(call, &body).await), &data("Renamed", status));
+        assert_json_eq(&described(&scene.call(call, &body).await), &data("Renamed", status));
     }
     let (read, _) = scene.call("get", &body).await.success();
     assert_ne!(read["apikey"], json!("dw_mine"));
@@ -330,11 +330,11 @@ async fn every_authenticated_call_rejects_missing_tokens(backend: Backend) {
     for path in paths {
         for project in [scene.project.as_str(), UNKNOWN_GID, "x"] {
             let call = || scene.app.http.post(&path.replace("{project}", project)).json(&body);
-            call().send().await.assert_denied();
-            call().bearer("garbage").send().await.assert_denied();
-            call().bearer(&scene.robot.key).send().await.assert_denied();
-            call().header("authorization", &scene.ann.token).send().await.assert_denied();
+            call().send().await.assert_unauthenticated();
+            call().bearer("garbage").send().await.assert_unauthenticated();
+            call().bearer(&scene.robot.key).send().await.assert_unauthenticated();
+            call().header("authorization", &scene.ann.token).send().await.assert_unauthenticated();
         }
     }
-    assert_same(&scene.picture().await, &before);
+    assert_json_eq(&scene.picture().await, &before);
 }

@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use doorward_tests::{
-    App, Backend, Installation, Services, User, eventually, installation::COMMAND, json::assert_same, on_both_databases,
+    App, Backend, Installation, Services, User, eventually, installation::COMMAND, json::assert_json_eq,
+    on_both_databases,
 };
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ async fn new_project_has_the_languages_of_the_setting(backend: Backend) {
     ] {
         let variables: Vec<(&str, &str)> =
             setting.iter().map(|languages| ("DOORWARD_PROJECT_LANGUAGES", *languages)).collect();
-        let app = App::with(backend, &variables).await;
+        let app = App::with_settings(backend, &variables).await;
         let ann = app.user("ann").await;
         let (result, data) = ann.call("/api/projects/create", &json!({"name": "Herbarium"})).await.success();
         let project = result["project"].as_str().expect("a gid");
@@ -51,7 +52,8 @@ async fn wrong_languages_and_versions_are_configuration_errors() {
         ("DOORWARD_API_VERSION", "2026.13.001"),
         ("DOORWARD_API_VERSION", "latest"),
     ] {
-        let output = installation.spawn(&["serve"], &[(variable, value)]).exit(COMMAND).await.failed(2);
+        let output =
+            installation.spawn(&["serve"], &[(variable, value)]).wait_for_exit(COMMAND).await.assert_failure(2);
         assert!(output.stderr.contains(variable), "{variable}={value}: {output}");
     }
 }
@@ -74,14 +76,14 @@ async fn clients_see_the_api_version_of_the_setting(backend: Backend) {
     for answer in answers {
         assert_eq!(answer.success().0["cc.version"], version);
     }
-    let release = split.installation.cli(&["--version"], "").await.succeeded().stdout;
+    let release = split.installation.cli(&["--version"], "").await.assert_success().stdout;
     assert!(!release.contains("2031"), "{release}");
     let document = split.http.get("/api/openapi.json").send().await.json();
     assert!(release.contains(document["info"]["version"].as_str().expect("a release")), "{release}");
 }
 
 async fn newer_api_version_is_announced_in_the_feed(backend: Backend) {
-    let mut app = App::with(backend, &[("DOORWARD_API_VERSION", "2030.01.001")]).await;
+    let mut app = App::with_settings(backend, &[("DOORWARD_API_VERSION", "2030.01.001")]).await;
     let ann = app.user("ann").await;
     let since = ann.init().await.success().0["cc.cursor"].clone();
     let read = async || ann.call("/sync/get", &json!({"cc_cursor": since})).await.success().0;
@@ -93,10 +95,10 @@ async fn newer_api_version_is_announced_in_the_feed(backend: Backend) {
         "type": "cc", "cursor": since.as_i64().map(|cursor| cursor + 1), "action": "UPDATE", "data_type": "cc.version",
         "data_key": "2030.02.001"
     });
-    assert_same(&result, &json!({"sync": [row]}));
+    assert_json_eq(&result, &json!({"sync": [row]}));
     // An older one, as of the last server that is not yet replaced.
     app.installation.set(&[("DOORWARD_API_VERSION", "2030.01.001")]);
     app.restart().await;
-    assert_same(&read().await, &result);
+    assert_json_eq(&read().await, &result);
     assert_eq!(ann.init().await.success().0["cc.version"], json!("2030.01.001"));
 }

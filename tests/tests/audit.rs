@@ -5,7 +5,7 @@ use std::time::Duration;
 use doorward_tests::{
     Answer, App, Backend, PASSWORD, backend, eventually,
     installation::{COMMAND, MASTER_KEY},
-    json::assert_same,
+    json::assert_json_eq,
     on_both_databases,
 };
 use serde_json::{Value, json};
@@ -58,7 +58,7 @@ impl Client<'_> {
 }
 
 async fn trail(app: &App, filter: &[&str]) -> Vec<Value> {
-    app.installation.cli(&[&["audit"], filter].concat(), "").await.succeeded().items()
+    app.installation.cli(&[&["audit"], filter].concat(), "").await.assert_success().items()
 }
 
 /// As soon as the trail has so many of an action.
@@ -118,7 +118,9 @@ async fn request_id_from_outside_is_a_field_of_its_own(backend: Backend) {
 }
 
 async fn audit_records_are_complete(backend: Backend) {
-    let app = App::with(backend, &[PROXY, ("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "10m")]).await;
+    let app =
+        App::with_settings(backend, &[PROXY, ("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "10m")])
+            .await;
     let (ann, ben) = (app.installation.create_user("ann").await, app.installation.create_user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
     let mut client = Client { app: &app, calls: 0 };
@@ -145,11 +147,11 @@ async fn audit_records_are_complete(backend: Backend) {
     client.api_keys(&project, "delete", &token, &user).await;
     written(&app, "apikey_deleted", 1).await;
     client.send("/api/account/logout", Some(&token), &json!({"everywhere": true})).await.success();
-    app.installation.cli(&["user", "set-password", "ann", "--password-stdin"], PASSWORD).await.succeeded();
-    let keys = app.installation.cli(&["keys", "rotate"], "").await.succeeded().items();
+    app.installation.cli(&["user", "set-password", "ann", "--password-stdin"], PASSWORD).await.assert_success();
+    let keys = app.installation.cli(&["keys", "rotate"], "").await.assert_success().items();
     let previous = keys.iter().find(|key| key["state"] == json!("previous")).expect("a key")["kid"].clone();
     let previous = previous.as_str().expect("a kid");
-    app.installation.cli(&["keys", "retire", previous], "").await.succeeded();
+    app.installation.cli(&["keys", "retire", previous], "").await.assert_success();
     app.installation.change_user("deactivate", "ben").await;
     written(&app, "tokens_revoked", 3).await;
 
@@ -183,11 +185,13 @@ async fn audit_records_are_complete(backend: Backend) {
         "tokens_revoked ben - - - - user inactive",
         "user_deactivated ben command line - - - -",
     ];
-    assert_same(&json!(lines(&trail(&app, &[]).await, &names)), &json!(expected));
+    assert_json_eq(&json!(lines(&trail(&app, &[]).await, &names)), &json!(expected));
 }
 
 async fn network_wait_is_audited_once(backend: Backend) {
-    let app = App::with(backend, &[PROXY, ("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "10m")]).await;
+    let app =
+        App::with_settings(backend, &[PROXY, ("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "10m")])
+            .await;
     app.installation.create_user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let mut client = Client { app: &app, calls: 0 };
@@ -202,11 +206,11 @@ async fn network_wait_is_audited_once(backend: Backend) {
         (1..=10).map(|call| format!("api_login_failed - - project 203.0.113.7 request-{call} -")).collect();
     expected.push("api_login_throttled - - - 203.0.113.7 request-11 -".to_owned());
     let told = lines(&trail(&app, &[]).await[1..], &[(&project, "project")]);
-    assert_same(&json!(told), &json!(expected));
+    assert_json_eq(&json!(told), &json!(expected));
 }
 
 async fn audit_trail_has_no_secrets(backend: Backend) {
-    let app = App::with(backend, &[("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "10m")]).await;
+    let app = App::with_settings(backend, &[("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "10m")]).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let (typed, new_password) = ("hunter2-typed-as-a-name", "a much newer password 12");
@@ -226,13 +230,13 @@ async fn audit_trail_has_no_secrets(backend: Backend) {
     }
     let api_token = client.auth(&project, secrets.last().expect("a key")).await.token();
     client.send("/api/account/logout", Some(&ann.token), &json!({"everywhere": true})).await.success();
-    app.installation.cli(&["user", "set-password", "ann", "--password-stdin"], new_password).await.succeeded();
+    app.installation.cli(&["user", "set-password", "ann", "--password-stdin"], new_password).await.assert_success();
     for token in [&ann.token, &api_token] {
         secrets.extend([token.clone(), token.rsplit('.').next().expect("a signature").to_owned()]);
     }
     secrets.push("$argon2".to_owned());
 
-    let output = app.installation.cli(&["audit"], "").await.succeeded();
+    let output = app.installation.cli(&["audit"], "").await.assert_success();
 
     assert!(output.items().len() >= 12, "{output}");
     let buckets = backend::texts(&app.installation.databases.auth, "SELECT bucket AS text FROM throttle").join("\n");
@@ -252,7 +256,7 @@ async fn trail_is_filtered_by_user_action_and_time(backend: Backend) {
         app.http.login(username, WRONG).await.assert_unknown_user();
     }
     let words = ["apikey", "create", "--project", &project, "--name", "Export"];
-    let made = app.installation.cli(&words, "").await.succeeded().json();
+    let made = app.installation.cli(&words, "").await.assert_success().json();
     let key = made["user"].as_str().expect("a gid");
     let actions = async |filter: &[&str]| {
         let records = trail(&app, filter).await;
@@ -291,10 +295,10 @@ async fn trail_is_filtered_by_user_action_and_time(backend: Backend) {
     let of_ann = ["user_created", "login", "login_failed", "tokens_revoked", "user_deleted"];
     assert_eq!(actions(&["--user-gid", &ann.gid]).await, of_ann);
     for stranger in ["ann", "nobody"] {
-        app.installation.cli(&["audit", "--user", stranger], "").await.failed(1);
+        app.installation.cli(&["audit", "--user", stranger], "").await.assert_failure(1);
     }
     for wrong in [["--action", "logins"], ["--action", ""], ["--since", "yesterday"]] {
-        app.installation.cli(&[&["audit"], &wrong[..]].concat(), "").await.failed(2);
+        app.installation.cli(&[&["audit"], &wrong[..]].concat(), "").await.assert_failure(2);
     }
 }
 

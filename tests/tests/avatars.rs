@@ -13,7 +13,7 @@ use doorward_tests::{
     Answer, App, Backend, Http, Services, User, eventually,
     http::{BOUNDARY, form},
     images,
-    json::{assert_same, named},
+    json::{assert_json_eq, with_names},
     on_both_databases,
     raw::Connection,
 };
@@ -21,7 +21,7 @@ use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
 use serde_json::{Value, json};
 use tonic::Code;
 
-use super::grpc::{GrpcClients, code, trusted};
+use super::grpc::{GrpcClients, code, with_service_token};
 
 on_both_databases![
     avatar_calls_return_the_user,
@@ -75,7 +75,7 @@ pub(crate) async fn get(http: &Http, name: &str) -> Answer {
     http.get(&format!("/media/avatars/{name}")).send().await
 }
 
-async fn gone_within(http: &Http, name: &str, time: Duration) {
+async fn assert_gone_within(http: &Http, name: &str, time: Duration) {
     let gone = async || Some(get(http, name).await).filter(|answer| answer.status != 200);
     eventually("404", time, gone).await.assert_error(404, "Not found", &json!({}));
 }
@@ -107,7 +107,7 @@ async fn avatar_calls_return_the_user(backend: Backend) {
     for (format, extension, _) in FORMATS {
         let answer = upload(&ann, &picture(format, 64, 48)).await;
         let name = avatar(&answer, &ann).expect("an avatar");
-        assert_same(&named(&answer.json(), &[(&ann.gid, "<ann>")]), &answered(json!(name)));
+        assert_json_eq(&with_names(&answer.json(), &[(&ann.gid, "<ann>")]), &answered(json!(name)));
         let (gid, ending) = name.split_once('.').expect("an extension");
         assert!(gid.parse::<doorward_domain::Gid>().is_ok() && ending == extension && gid != ann.gid, "{name}");
         assert!(!names.contains(&name));
@@ -120,7 +120,7 @@ async fn avatar_calls_return_the_user(backend: Backend) {
     // Once more is no change.
     for _ in 0..2 {
         let answer = ann.call(DELETE, &json!({})).await;
-        assert_same(&named(&answer.json(), &[(&ann.gid, "<ann>")]), &answered(json!(null)));
+        assert_json_eq(&with_names(&answer.json(), &[(&ann.gid, "<ann>")]), &answered(json!(null)));
         answer.success();
         assert_eq!(seen(&ben).await, (cursor + 1, json!(null)));
     }
@@ -220,16 +220,16 @@ async fn avatar_calls_require_an_account(backend: Backend) {
     for body in [form(&[("upload_file", &png())]), b"x".to_vec()] {
         let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
         let call = || app.http.post(UPLOAD).header("content-type", &media_type).body(body.clone());
-        call().send().await.assert_denied();
-        call().bearer("garbage").send().await.assert_denied();
+        call().send().await.assert_unauthenticated();
+        call().bearer("garbage").send().await.assert_unauthenticated();
         call().bearer(&robot).send().await.assert_forbidden();
     }
-    app.http.post(DELETE).json(&json!({})).send().await.assert_denied();
+    app.http.post(DELETE).json(&json!({})).send().await.assert_unauthenticated();
     app.http.post(DELETE).bearer(&robot).json(&json!({})).send().await.assert_forbidden();
     app.installation.change_user("deactivate", "ann").await;
-    ann.denied_soon().await;
-    upload(&ann, &png()).await.assert_denied();
-    ann.call(DELETE, &json!({})).await.assert_denied();
+    ann.assert_denied_eventually().await;
+    upload(&ann, &png()).await.assert_unauthenticated();
+    ann.call(DELETE, &json!({})).await.assert_unauthenticated();
     assert!(files(&app).is_empty());
 }
 
@@ -257,12 +257,12 @@ async fn other_services_set_pictures_by_the_contract(backend: Backend) {
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     let robot = ann.create_api_user(&project, "Robot").await.gid;
-    let GrpcClients { mut directory, .. } = GrpcClients::of(&split).await;
+    let GrpcClients { mut directory, .. } = GrpcClients::connect(&split).await;
     let prepare = |user: &str, extension: &str| {
-        trusted(PrepareAvatarRequest { user_gid: user.to_owned(), extension: extension.to_owned() })
+        with_service_token(PrepareAvatarRequest { user_gid: user.to_owned(), extension: extension.to_owned() })
     };
     let set = |user: &str, name: Option<&str>| {
-        trusted(SetAvatarRequest { user_gid: user.to_owned(), file_name: name.map(str::to_owned) })
+        with_service_token(SetAvatarRequest { user_gid: user.to_owned(), file_name: name.map(str::to_owned) })
     };
     let nobody = super::api_keys::UNKNOWN_GID;
     for (user, extension, expected) in [
@@ -289,11 +289,12 @@ async fn other_services_set_pictures_by_the_contract(backend: Backend) {
         assert_eq!(user.expect("a user").avatar.as_deref(), Some(prepared.as_str()));
     }
     let many = ConfirmMediaDeletionRequest { file_names: vec![prepared.clone(); 1001] };
-    assert_eq!(code(directory.confirm_media_deletion(trusted(many)).await), Code::InvalidArgument);
+    assert_eq!(code(directory.confirm_media_deletion(with_service_token(many)).await), Code::InvalidArgument);
     // There is no such file; what is gone is forgotten by whoever deletes.
     directory.set_avatar(set(&ann.gid, None)).await.expect("a user");
     eventually("forgotten", SWEEP, async || {
-        let list = directory.list_discarded_media(trusted(ListDiscardedMediaRequest {})).await.expect("a list");
+        let list =
+            directory.list_discarded_media(with_service_token(ListDiscardedMediaRequest {})).await.expect("a list");
         list.into_inner().file_names.is_empty().then_some(())
     })
     .await;

@@ -15,7 +15,7 @@ const OURS: &str = "https://app.example.org";
 const SECOND: &str = "http://localhost:3000";
 
 async fn configured_origin_may_call_and_read_the_token(backend: Backend) {
-    let app = App::with(backend, &[("DOORWARD_CORS_ORIGINS", &format!("{OURS},{SECOND}"))]).await;
+    let app = App::with_settings(backend, &[("DOORWARD_CORS_ORIGINS", &format!("{OURS},{SECOND}"))]).await;
     app.user("ann").await;
     for origin in [OURS, SECOND] {
         let preflight = preflight(&app.http, origin).await;
@@ -31,7 +31,7 @@ async fn configured_origin_may_call_and_read_the_token(backend: Backend) {
         assert!(lists(&login, "access-control-expose-headers", "authorization"), "{login:?}");
         // A page must be able to read errors too.
         let denied = app.http.get("/api/init").header("origin", origin).send().await;
-        denied.assert_denied();
+        denied.assert_unauthenticated();
         assert_eq!(denied.header("access-control-allow-origin"), Some(origin));
     }
     for other in [
@@ -51,7 +51,7 @@ async fn by_default_no_other_origin_may_call(backend: Backend) {
 }
 
 async fn page_can_send_the_headers_of_tracing_libraries(backend: Backend) {
-    let app = App::with(backend, &[("DOORWARD_CORS_ORIGINS", OURS)]).await;
+    let app = App::with_settings(backend, &[("DOORWARD_CORS_ORIGINS", OURS)]).await;
     let allowed = [
         "authorization",
         "content-type",
@@ -76,7 +76,7 @@ async fn page_can_send_the_headers_of_tracing_libraries(backend: Backend) {
 }
 
 async fn preflight_that_is_rejected_is_400_in_the_envelope(backend: Backend) {
-    let app = App::with(backend, &[("DOORWARD_CORS_ORIGINS", OURS)]).await;
+    let app = App::with_settings(backend, &[("DOORWARD_CORS_ORIGINS", OURS)]).await;
     let cases = [
         ("https://evil.example.org", "POST", "content-type"),
         ("null", "POST", "content-type"),

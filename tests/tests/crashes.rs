@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use doorward_tests::{
     Answer, App, Backend, PASSWORD, Services,
-    backend::{count_waiting, lock_table},
+    backend::{count_lock_waiters, lock_table},
     eventually,
     installation::SERVICE_TOKEN,
     load::{Load, Request},
@@ -32,7 +32,7 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 async fn acknowledged_writes_survive_a_kill(backend: Backend) {
     let auth = ports::free_address();
     let settings = [("DOORWARD_AUTH_LISTEN", auth.as_str()), ("DOORWARD_SERVICE_TOKEN", SERVICE_TOKEN)];
-    let mut app = App::with(backend, &settings).await;
+    let mut app = App::with_settings(backend, &settings).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.user("ben").await;
@@ -48,7 +48,7 @@ async fn acknowledged_writes_survive_a_kill(backend: Backend) {
     assert_eq!(ann.init().await.status, 200);
     app.http.login("ben", PASSWORD).await.assert_unknown_user();
     // The revocation too: auth may not have seen the change before it was killed.
-    app.http.init(&ben.token()).await.assert_denied();
+    app.http.init(&ben.token()).await.assert_unauthenticated();
     // Init refuses inactive users by itself; auth knows only revocations.
     eventually("a revocation", RECOVERY_TIMEOUT, async || is_revoked(&auth, &ben.token()).await.then_some(())).await;
 }
@@ -133,7 +133,8 @@ async fn query_that_is_running_when_directory_is_killed_is_503() {
     let lock = lock_table(&database, "users");
     let calls = [split.http.login_call("ann", PASSWORD), split.http.get("/api/init").bearer(&token)];
     let calls = calls.map(|call| tokio::spawn(call.send()));
-    eventually("queries that wait", RECOVERY_TIMEOUT, async || (count_waiting(&database) == 2).then_some(())).await;
+    eventually("queries that wait", RECOVERY_TIMEOUT, async || (count_lock_waiters(&database) == 2).then_some(()))
+        .await;
 
     split.kill(Directory);
 

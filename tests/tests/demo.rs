@@ -57,7 +57,7 @@ async fn demo_prints_a_curl_that_logs_in() {
             "{start}: too empty to show anything"
         );
         process.terminate();
-        process.exit(COMMAND).await.succeeded();
+        process.wait_for_exit(COMMAND).await.assert_success();
     }
 }
 
@@ -67,7 +67,7 @@ async fn second_demo_on_the_same_directory_is_rejected() {
     let (mut first, http, ops) = demo(&installation);
     wait_until_ready(&mut first, &ops).await;
     let (mut second, ..) = demo(&installation);
-    let output = second.exit(Duration::from_secs(10)).await.failed(1);
+    let output = second.wait_for_exit(Duration::from_secs(10)).await.assert_failure(1);
     let directory = installation.path().join("data").display().to_string();
     assert!(output.stderr.contains(&directory), "{output}");
     assert!(first.is_running());

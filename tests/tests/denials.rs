@@ -26,8 +26,8 @@ async fn denied_authorizations_are_counted_and_logged(backend: Backend) {
     let text = app.ops.get("/metrics").send().await.text();
     assert!(text.lines().any(|line| line == format!("{COUNTER} 0")), "{text}");
     ann.init().await.success();
-    app.http.init("garbage").await.assert_denied();
-    app.http.get("/api/init").send().await.assert_denied();
+    app.http.init("garbage").await.assert_unauthenticated();
+    app.http.get("/api/init").send().await.assert_unauthenticated();
     ann.call("/api/nothing", &json!({})).await.assert_error(404, "Not found", &json!({}));
     assert!((app.ops.metric(COUNTER).await - 0.0).abs() < 0.1);
     assert!(!app.process.stderr().contains("authorization denied"));
@@ -65,7 +65,7 @@ async fn calls_denied_to_service_tokens_are_counted_and_logged(backend: Backend)
     let reader = service_tokens::create(&split.installation, "reader", &["--scope", "read"]).await;
     let options = ["--scope", "publish", "--project", &herbarium];
     let publisher = service_tokens::create(&split.installation, "publisher", &options).await;
-    let GrpcClients { mut auth, mut directory } = GrpcClients::of(&split).await;
+    let GrpcClients { mut auth, mut directory } = GrpcClients::connect(&split).await;
     for role in [Role::Auth, Role::Directory] {
         let text = split.ops(role).get("/metrics").send().await.text();
         assert!(text.lines().any(|line| line == format!("{COUNTER} 0")), "{role:?}: {text}");

@@ -2,10 +2,10 @@
 
 use doorward_tests::{
     Backend, MailApp, PASSWORD,
-    json::{assert_same, named},
-    mailed::{APP_URL, but, miscoded, validation_code, with_codes, wrong},
+    json::{assert_json_eq, with_names},
+    mailed::{APP_URL, validation_code, with_codes, with_field, with_wrong_code, wrong},
     on_both_databases,
-    refusals::{assert_for_people_only, assert_requires_strings},
+    refusals::{assert_requires_account, assert_requires_strings},
 };
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -60,7 +60,7 @@ async fn new_address_is_verified_and_old_one_notified(backend: Backend) {
         "options": {"language": "en", "timezone": "Europe/Amsterdam"}
     });
     let expected = json!({"success": true, "result": {"user": "<ann>"}, "data": {"cc.users": {"<ann>": user}}});
-    assert_same(&named(&answer.json(), &[(&ann.gid, "<ann>")]), &expected);
+    assert_json_eq(&with_names(&answer.json(), &[(&ann.gid, "<ann>")]), &expected);
     let notice = app.smtp.mail_to("ann@example.org").await;
     assert_eq!(notice.subject, "Your email address at Doorward was changed");
     assert!(notice.text.contains("A***@New.example") && !notice.raw.contains("Ann@New"), "{}", notice.text);
@@ -109,13 +109,13 @@ async fn passwords_are_reset_by_the_new_address_and_not_by_the_old_one(backend: 
         async |name: &str| app.http.open("/api/reset_password_request", &json!({"username_or_email": name})).await;
     let mut old = "ann@example.org".to_owned();
     for new in ["ann@new.example", "ann@newer.example"] {
-        let body = app.begin_email_change(&ann, new).await;
+        let body = app.request_email_change(&ann, new).await;
         ann.call(UPDATE, &body).await.success();
         ask(&old).await.assert_unprocessable("user_not_found");
         app.smtp.mail_to(&old).await;
         for name in [new, "ann"] {
             assert_eq!(ask(name).await.success().0["usernames"], json!(["ann"]));
-            app.code_to(new).await;
+            app.mailed_code(new).await;
         }
         new.clone_into(&mut old);
     }
@@ -132,12 +132,12 @@ async fn codes_to_the_old_address_become_invalid(backend: Backend) {
     for name in ["ann", "ann@example.org"] {
         let asked = app.http.open("/api/reset_password_request", &json!({"username_or_email": name})).await;
         let second = json!({"username": "ann", "new_password": "another battery staple 7"});
-        let reset = with_codes(&second, &asked, &app.code_to("ann@example.org").await);
-        let body = app.begin_email_change(&ann, "ann@new.example").await;
+        let reset = with_codes(&second, &asked, &app.mailed_code("ann@example.org").await);
+        let body = app.request_email_change(&ann, "ann@new.example").await;
         ann.call(UPDATE, &body).await.success();
-        app.http.open("/api/reset_password", &reset).await.assert_code_refused();
+        app.http.open("/api/reset_password", &reset).await.assert_code_rejected();
         app.smtp.mail_to("ann@example.org").await;
-        let back = app.begin_email_change(&ann, "ann@example.org").await;
+        let back = app.request_email_change(&ann, "ann@example.org").await;
         ann.call(UPDATE, &back).await.success();
         app.smtp.mail_to("ann@new.example").await;
     }
@@ -157,7 +157,7 @@ async fn malformed_address_is_rejected(backend: Backend) {
     let ann = app.user("ann").await;
     let long = format!("{}@example.org", "x".repeat(300));
     for bad in ["", "ann", "ann@", "@example.org", "ann@localhost", "Ann <a@b.org>", "a@b.org\r\nBcc: c@d.org", &long] {
-        ann.call(REQUEST, &json!({"email": bad})).await.assert_not_valid("email", "invalid");
+        ann.call(REQUEST, &json!({"email": bad})).await.assert_validation_error("email", "invalid");
     }
     assert_eq!(app.smtp.mails().len(), 0);
     for (odd, sent_to) in
@@ -165,7 +165,7 @@ async fn malformed_address_is_rejected(backend: Backend) {
     {
         let first = json!({"email": odd});
         let asked = ann.call(REQUEST, &first).await;
-        let answer = ann.call(UPDATE, &with_codes(&first, &asked, &app.code_to(sent_to).await)).await;
+        let answer = ann.call(UPDATE, &with_codes(&first, &asked, &app.mailed_code(sent_to).await)).await;
         assert_eq!(answer.success().1["cc.users"][&ann.gid]["email"], json!(odd));
     }
 }
@@ -173,9 +173,9 @@ async fn malformed_address_is_rejected(backend: Backend) {
 async fn second_step_must_repeat_the_first(backend: Backend) {
     let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
-    let other = app.begin_email_change(&ben, "ben@new.example").await;
-    let signup = app.begin_signup("cas", "ann@new.example").await;
-    let body = app.begin_email_change(&ann, "ann@new.example").await;
+    let other = app.request_email_change(&ben, "ben@new.example").await;
+    let signup = app.request_signup("cas", "ann@new.example").await;
+    let body = app.request_email_change(&ann, "ann@new.example").await;
     let changes = [
         ("verification_code", json!(wrong(body["verification_code"].as_str().expect("a code")))),
         ("verification_code", other["verification_code"].clone()),
@@ -187,15 +187,15 @@ async fn second_step_must_repeat_the_first(backend: Backend) {
         ("email", json!("")),
     ];
     for (name, value) in changes {
-        let body = app.begin_email_change(&ann, "ann@new.example").await;
-        ann.call(UPDATE, &but(&body, name, value)).await.assert_code_refused();
+        let body = app.request_email_change(&ann, "ann@new.example").await;
+        ann.call(UPDATE, &with_field(&body, name, value)).await.assert_code_rejected();
     }
     // Nor the codes of another call.
-    ann.call(UPDATE, &signup).await.assert_code_refused();
+    ann.call(UPDATE, &signup).await.assert_code_rejected();
     assert_eq!(ann.init().await.success().1["cc.users"][&ann.gid]["email"], json!("ann@example.org"));
-    let body = app.begin_email_change(&ann, "ann@new.example").await;
+    let body = app.request_email_change(&ann, "ann@new.example").await;
     let code = body["verification_code"].as_str().expect("a code").to_lowercase();
-    let body = but(&but(&body, "email", "ANN@NEW.example"), "verification_code", code);
+    let body = with_field(&with_field(&body, "email", "ANN@NEW.example"), "verification_code", code);
     ann.call(UPDATE, &body).await.success();
     app.smtp.mail_to("ann@example.org").await;
     assert_eq!(app.smtp.count_to("ann@example.org"), 1);
@@ -204,12 +204,12 @@ async fn second_step_must_repeat_the_first(backend: Backend) {
 async fn code_is_valid_for_the_requester_only(backend: Backend) {
     let app = MailApp::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
-    let body = app.begin_email_change(&ann, "ann@new.example").await;
-    ben.call(UPDATE, &body).await.assert_code_refused();
-    let more = but(&but(&body, "user", ann.gid.clone()), "gid", ann.gid.clone());
-    ben.call(UPDATE, &more).await.assert_code_refused();
+    let body = app.request_email_change(&ann, "ann@new.example").await;
+    ben.call(UPDATE, &body).await.assert_code_rejected();
+    let more = with_field(&with_field(&body, "user", ann.gid.clone()), "gid", ann.gid.clone());
+    ben.call(UPDATE, &more).await.assert_code_rejected();
     // Codes of several people don't replace each other.
-    let of_ben = app.begin_email_change(&ben, "ann@new.example").await;
+    let of_ben = app.request_email_change(&ben, "ann@new.example").await;
     ann.call(UPDATE, &body).await.success();
     ben.call(UPDATE, &of_ben).await.success();
 }
@@ -218,13 +218,13 @@ async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
     for tries in [5, 4] {
-        let body = app.begin_email_change(&ann, "ann@new.example").await;
+        let body = app.request_email_change(&ann, "ann@new.example").await;
         for _ in 0..tries {
-            ann.call(UPDATE, &miscoded(&body)).await.assert_code_refused();
+            ann.call(UPDATE, &with_wrong_code(&body)).await.assert_code_rejected();
         }
         let answer = ann.call(UPDATE, &body).await;
         if tries == 5 {
-            answer.assert_code_refused();
+            answer.assert_code_rejected();
         } else {
             answer.success();
         }
@@ -234,12 +234,12 @@ async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
 async fn code_works_once(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
-    let body = app.begin_email_change(&ann, "ann@new.example").await;
+    let body = app.request_email_change(&ann, "ann@new.example").await;
     let answers = join_all((0..6).map(|_| ann.call(UPDATE, &body))).await;
     let (done, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(done.len(), 1, "{answers:?}");
-    refused.iter().for_each(|answer| answer.assert_code_refused());
-    ann.call(UPDATE, &body).await.assert_code_refused();
+    refused.iter().for_each(|answer| answer.assert_code_rejected());
+    ann.call(UPDATE, &body).await.assert_code_rejected();
     app.smtp.mail_to("ann@example.org").await;
     assert_eq!(app.smtp.count_to("ann@example.org"), 1);
 }
@@ -247,34 +247,37 @@ async fn code_works_once(backend: Backend) {
 async fn each_request_has_its_own_codes(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("ann").await;
-    let first = app.begin_email_change(&ann, "ann@new.example").await;
-    let second = app.begin_email_change(&ann, "ann@newer.example").await;
-    let mixed = but(&first, "email", "ann@newer.example");
-    ann.call(UPDATE, &mixed).await.assert_code_refused();
+    let first = app.request_email_change(&ann, "ann@new.example").await;
+    let second = app.request_email_change(&ann, "ann@newer.example").await;
+    let mixed = with_field(&first, "email", "ann@newer.example");
+    ann.call(UPDATE, &mixed).await.assert_code_rejected();
     let (_, data) = ann.call(UPDATE, &first).await.success();
     assert_eq!(data["cc.users"][&ann.gid]["email"], json!("ann@new.example"));
-    ann.call(UPDATE, &second).await.assert_code_refused();
+    ann.call(UPDATE, &second).await.assert_code_rejected();
 }
 
 async fn user_without_address_can_set_one(backend: Backend) {
     let app = MailApp::start(backend).await;
-    app.installation.cli(&["user", "create", "--username", "mute", "--password-stdin"], PASSWORD).await.succeeded();
+    app.installation
+        .cli(&["user", "create", "--username", "mute", "--password-stdin"], PASSWORD)
+        .await
+        .assert_success();
     let token = app.http.login("mute", PASSWORD).await.token();
     let first = json!({"email": "mute@new.example"});
     let post = async |path: &str, body: &Value| app.http.post(path).bearer(&token).json(body).send().await;
     let asked = post(REQUEST, &first).await;
-    let body = with_codes(&first, &asked, &app.code_to("mute@new.example").await);
+    let body = with_codes(&first, &asked, &app.mailed_code("mute@new.example").await);
     post(UPDATE, &body).await.success();
     // The same address once more is no news.
     let asked = post(REQUEST, &first).await;
-    let body = with_codes(&first, &asked, &app.code_to("mute@new.example").await);
+    let body = with_codes(&first, &asked, &app.mailed_code("mute@new.example").await);
     post(UPDATE, &body).await.success();
     assert_eq!(app.smtp.mails().len(), 2);
 }
 
 async fn calls_require_an_account(backend: Backend) {
     let app = MailApp::start(backend).await;
-    assert_for_people_only(&app, REQUEST, &json!({"email": "root@new.example"})).await;
+    assert_requires_account(&app, REQUEST, &json!({"email": "root@new.example"})).await;
     assert_eq!(app.smtp.mails().len(), 0);
 }
 
@@ -282,5 +285,5 @@ async fn calls_require_an_account(backend: Backend) {
 async fn second_call_requires_an_account() {
     let app = MailApp::start(Backend::Sqlite).await;
     let body = json!({"email": "root@new.example", "validation_code": "x", "verification_code": "x"});
-    assert_for_people_only(&app, UPDATE, &body).await;
+    assert_requires_account(&app, UPDATE, &body).await;
 }

@@ -139,7 +139,7 @@ async fn websocket_handshake(app: &App, query: &str, headers: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn session_answers_only_the_client_that_opened_it() {
-    let app = App::with(Backend::Sqlite, &[("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8")]).await;
+    let app = App::with_settings(Backend::Sqlite, &[("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8")]).await;
     let from = |address: &'static str| ("x-forwarded-for", address);
     for (own, foreign) in
         [("192.0.2.1", "192.0.2.2"), ("2001:db8:1:2::1", "2001:db8:1:3::1"), ("192.0.2.1", "2001:db8::1")]

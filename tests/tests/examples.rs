@@ -8,7 +8,7 @@ use doorward_tests::{
     eventually,
     installation::COMMAND,
     ports,
-    process::{built, clean_command},
+    process::{built_binary, clean_command},
 };
 use serde_json::json;
 
@@ -22,10 +22,10 @@ struct VerifyService {
 impl VerifyService {
     async fn start() -> Self {
         let auth = ports::free_address();
-        let app = App::with(Backend::Sqlite, &[("DOORWARD_AUTH_LISTEN", auth.as_str())]).await;
+        let app = App::with_settings(Backend::Sqlite, &[("DOORWARD_AUTH_LISTEN", auth.as_str())]).await;
         let token = super::service_tokens::create(&app.installation, "whoami", &["--scope", "verify"]).await;
         let address = ports::free_address();
-        let mut command = clean_command(built("doorward-example-verify"));
+        let mut command = clean_command(built_binary("doorward-example-verify"));
         command.env("LISTEN", &address);
         command.env("DOORWARD_AUTH_URL", format!("http://{auth}")).env("DOORWARD_SERVICE_TOKEN", token);
         let mut process = Process::spawn(command, app.installation.path(), "");
@@ -93,13 +93,13 @@ async fn service_on_the_stream_of_auth_rejects_the_tokens_of_a_retired_key_withi
     let ann = verify.app.user("ann").await;
     let kid_of = |token: &str| super::tokens::header_of(token)["kid"].as_str().expect("a kid").to_owned();
     let old = kid_of(&ann.token);
-    verify.app.installation.cli(&["keys", "rotate"], "").await.succeeded();
+    verify.app.installation.cli(&["keys", "rotate"], "").await.assert_success();
     let fresh = eventually("a token of another key", Duration::from_secs(1), async || {
         Some(verify.app.http.login("ann", PASSWORD).await.token()).filter(|token| kid_of(token) != old)
     })
     .await;
     assert_eq!(verify.whoami(&ann.token).await.status, 200);
-    verify.app.installation.cli(&["keys", "retire", &old], "").await.succeeded();
+    verify.app.installation.cli(&["keys", "retire", &old], "").await.assert_success();
     verify.refused_within_a_second(&ann.token).await;
     assert_eq!(verify.whoami(&fresh).await.status, 200);
 }
@@ -130,23 +130,23 @@ async fn verify_python(app: &App, words: &[&str], token: &str) -> Output {
     let mut command = clean_command(python);
     command.arg(root.join("examples/verify-python/verify.py"));
     command.args(["--url", &format!("http://{}", app.http.address())]).args(words);
-    Process::spawn(command, app.installation.path(), token).exit(COMMAND).await
+    Process::spawn(command, app.installation.path(), token).wait_for_exit(COMMAND).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn python_service_with_the_published_keys_knows_its_callers() {
     let app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
-    let claims = verify_python(&app, &[], &format!("{}\n", ann.token)).await.succeeded().json();
+    let claims = verify_python(&app, &[], &format!("{}\n", ann.token)).await.assert_success().json();
     assert_eq!(claims, super::tokens::part(&ann.token, 1));
     assert_eq!(claims["sub"], json!(ann.gid));
 
     let other = App::start(Backend::Sqlite).await.user("ann").await;
     for token in ["", "x", &ann.token[1..], &format!("{}x", ann.token), &other.token] {
-        let refused = verify_python(&app, &[], token).await.failed(1);
+        let refused = verify_python(&app, &[], token).await.assert_failure(1);
         assert!(refused.stderr.starts_with("refused: ") && refused.stdout.is_empty(), "{token}: {refused}");
     }
-    let refused = verify_python(&app, &["--issuer", "other"], &ann.token).await.failed(1);
+    let refused = verify_python(&app, &["--issuer", "other"], &ann.token).await.assert_failure(1);
     assert!(refused.stderr.contains("issuer"), "{refused}");
 }
 
@@ -166,7 +166,7 @@ fn readme_shows_the_program_that_is_tested() {
 async fn service_with_a_token_of_its_own_reads_members_over_grpc() {
     let [auth, directory] = [ports::free_address(), ports::free_address()];
     let listeners = [("DOORWARD_AUTH_LISTEN", auth.as_str()), ("DOORWARD_DIRECTORY_LISTEN", directory.as_str())];
-    let app = App::with(Backend::Sqlite, &listeners).await;
+    let app = App::with_settings(Backend::Sqlite, &listeners).await;
     let ann = app.user("ann").await;
     app.user("ben").await;
     app.installation.create_project("ann", "Herbarium").await;
@@ -174,14 +174,14 @@ async fn service_with_a_token_of_its_own_reads_members_over_grpc() {
     let scopes = ["--scope", "verify", "--scope", "read"];
     let token = super::service_tokens::create(&app.installation, "search", &scopes).await;
     let run = async |token: &str| {
-        let mut command = clean_command(built("examples/members"));
+        let mut command = clean_command(built_binary("examples/members"));
         command.envs([("AUTH_URL", format!("http://{auth}")), ("DIRECTORY_URL", format!("http://{directory}"))]);
         command.env("SEARCH_TOKEN", token).env("TOKEN", &ann.token);
-        Process::spawn(command, app.installation.path(), "").exit(COMMAND).await
+        Process::spawn(command, app.installation.path(), "").wait_for_exit(COMMAND).await
     };
-    let mut lines: Vec<String> = run(&token).await.succeeded().stdout.lines().map(str::to_owned).collect();
+    let mut lines: Vec<String> = run(&token).await.assert_success().stdout.lines().map(str::to_owned).collect();
     lines[1..].sort_unstable();
     assert_eq!(lines, ["Ann calls", "Herbarium: a member", "Library: no member"]);
-    let refused = run("dws_wrong").await.failed(1);
+    let refused = run("dws_wrong").await.assert_failure(1);
     assert!(refused.stderr.contains("Unauthenticated"), "{refused}");
 }

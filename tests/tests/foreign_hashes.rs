@@ -49,7 +49,7 @@ pub(crate) fn user(username: &str, hash: &str) -> Value {
 async fn every_kind_of_foreign_hash_logs_in_and_is_replaced_by_argon2id(backend: Backend) {
     let app = App::start(backend).await;
     let lines: Vec<Value> = HASHES.iter().map(|(kind, hash)| user(kind, hash)).collect();
-    import(&app.installation, &lines).await.succeeded();
+    import(&app.installation, &lines).await.assert_success();
     assert_eq!(stored_hashes(&app).len(), HASHES.len());
     for (kind, hash) in HASHES {
         app.http.login(kind, "a wrong password").await.assert_unknown_user();
@@ -69,7 +69,7 @@ async fn logins_at_once_with_a_foreign_hash_all_succeed(backend: Backend) {
     let app = App::start(backend).await;
     for round in 0..5 {
         let name = format!("user{round}");
-        import(&app.installation, &[user(&name, DJANGO)]).await.succeeded();
+        import(&app.installation, &[user(&name, DJANGO)]).await.assert_success();
         let logins = (0..5).map(|_| app.http.login(&name, FOREIGN_PASSWORD));
         for answer in join_all(logins).await {
             assert_eq!(answer.status, 200, "{answer:?}");
@@ -111,7 +111,7 @@ async fn import_accepts_valid_lines_and_reports_others(backend: Backend) {
     let output = import(&app.installation, &lines).await;
     let report = format!("{}{}", output.stdout, output.stderr);
     // Some lines failed, so the command did.
-    output.failed(1);
+    output.assert_failure(1);
     for (number, name) in
         [(2, "ann"), (4, "cas"), (5, "no good name"), (6, "dee"), (7, "eve"), (8, "fay"), (9, "gus"), (11, "han")]
     {
@@ -120,7 +120,7 @@ async fn import_accepts_valid_lines_and_reports_others(backend: Backend) {
             "{name}, line {number}, is not in the report:\n{report}"
         );
     }
-    let listed = app.installation.cli(&["user", "list"], "").await.succeeded().items();
+    let listed = app.installation.cli(&["user", "list"], "").await.assert_success().items();
     let mut names: Vec<&str> = listed.iter().filter_map(|user| user["username"].as_str()).collect();
     names.sort_unstable();
     assert_eq!(names, ["ann", "ben", "cas", "ida"]);
@@ -156,7 +156,7 @@ async fn line_that_is_too_long_is_reported_and_the_next_ones_are_imported(backen
         json!(padded("last", 2 * MOST)),
     ];
     let app = App::start(backend).await;
-    let output = import(&app.installation, &lines).await.failed(1);
+    let output = import(&app.installation, &lines).await.assert_failure(1);
     let report = output.json();
     assert_eq!(report["imported"], json!(4), "{output}");
     let failed = report["failed"].as_array().expect("a list");
@@ -186,9 +186,9 @@ async fn hashes_that_cost_too_much_are_refused(backend: Backend) {
     ];
     for (number, hash) in costly.into_iter().enumerate() {
         let name = format!("user-{number}");
-        import(&app.installation, &[user(&name, hash)]).await.failed(1);
+        import(&app.installation, &[user(&name, hash)]).await.assert_failure(1);
         let create = ["user", "create", "--username", &name, "--password-hash", hash];
-        app.installation.cli(&create, "").await.failed(1);
+        app.installation.cli(&create, "").await.assert_failure(1);
     }
-    assert_eq!(app.installation.cli(&["user", "list"], "").await.succeeded().items(), [] as [Value; 0]);
+    assert_eq!(app.installation.cli(&["user", "list"], "").await.assert_success().items(), [] as [Value; 0]);
 }

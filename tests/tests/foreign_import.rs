@@ -101,7 +101,7 @@ async fn import_reports_every_invalid_line_and_imports_the_rest(backend: Backend
     });
     let file = write_lines(&app.installation, lines);
 
-    let output = spawn(&app.installation, &file).exit(COMMAND).await.failed(1);
+    let output = spawn(&app.installation, &file).wait_for_exit(COMMAND).await.assert_failure(1);
 
     let report = output.json();
     let failed = report["failed"].as_array().expect("a list");
@@ -147,7 +147,7 @@ async fn import_that_was_killed_can_be_repeated(backend: Backend) {
     assert!(passwords >= imported && imported <= LINES / 2, "{imported} users, {passwords} passwords");
     let file = write_lines(&app.installation, (1..=LINES).map(good_line));
 
-    let report = spawn(&app.installation, &file).exit(COMMAND).await.failed(1).json();
+    let report = spawn(&app.installation, &file).wait_for_exit(COMMAND).await.assert_failure(1).json();
 
     assert_eq!(report["imported"], json!(LINES - imported));
     let failed = report["failed"].as_array().expect("a list");
@@ -163,7 +163,7 @@ async fn import_that_was_killed_can_be_repeated(backend: Backend) {
 
 async fn endless_line_uses_bounded_memory(backend: Backend) {
     let installation = Installation::new(backend);
-    installation.cli(&["user", "list"], "").await.succeeded();
+    installation.cli(&["user", "list"], "").await.assert_success();
     let path = write_lines(&installation, [good_line(1)].into_iter());
     let mut file = File::options().write(true).open(&path).expect("the file");
     // A hole, which takes no space on the disk either.
@@ -177,7 +177,7 @@ async fn endless_line_uses_bounded_memory(backend: Backend) {
         tokio::task::yield_now().await;
     }
 
-    let report = process.exit(COMMAND).await.failed(1).json();
+    let report = process.wait_for_exit(COMMAND).await.assert_failure(1).json();
     let expected = json!({"imported": 2, "failed": [{"line": 2, "error": "has more than 65536 bytes"}]});
     assert_eq!(report, expected);
     assert!(most > 0 && most < 256 * MIB, "{most} bytes");

@@ -68,7 +68,7 @@ async fn import_samples(app: &App, samples: &[Sample]) {
     let lines: Vec<Value> = hashes
         .map(|(number, hash)| json!({"username": format!("user-{number}"), "name": "", "password_hash": hash}))
         .collect();
-    import(&app.installation, &lines).await.succeeded();
+    import(&app.installation, &lines).await.assert_success();
     assert_eq!(stored_hashes(app).len(), lines.len());
 }
 

@@ -37,7 +37,7 @@ struct OwnKey {
 }
 
 impl OwnKey {
-    fn of(app: &App, user: &User) -> Self {
+    fn from_app(app: &App, user: &User) -> Self {
         let header = header_of(&user.token);
         let kid = header["kid"].as_str().expect("a name");
         let query = format!("SELECT sealed_private_key AS text FROM signing_keys WHERE kid = '{kid}'");
@@ -201,7 +201,7 @@ async fn token_with_edited_claims_is_rejected(backend: Backend) {
 async fn header_of_others_is_rejected_with_our_own_signature(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
-    let own = OwnKey::of(&app, &ann);
+    let own = OwnKey::from_app(&app, &ann);
     let claims = part(&ann.token, 1);
     assert_eq!(app.http.init(&own.sign(&own.header, &claims)).await.status, 200, "what the server would sign itself");
     let mut hostile = Vec::new();
@@ -240,7 +240,7 @@ async fn header_of_others_is_rejected_with_our_own_signature(backend: Backend) {
 async fn claims_of_other_types_or_values_are_rejected_with_our_own_signature(backend: Backend) {
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
-    let own = OwnKey::of(&app, &ann);
+    let own = OwnKey::from_app(&app, &ann);
     let good = part(&ann.token, 1);
     let with = |name: &str, value: Value| {
         let mut claims = good.clone();
@@ -357,7 +357,7 @@ async fn token_counts_only_in_one_authorization_header(backend: Backend) {
         app.http.get(&format!("/api/init?access_token={token}&Authorization={token}&token={token}")),
     ];
     for call in calls {
-        call.send().await.assert_denied();
+        call.send().await.assert_unauthenticated();
     }
     assert_eq!(init().header("authorization", &format!("bEaReR {token}")).send().await.status, 200);
 }
@@ -381,6 +381,6 @@ async fn all_are_refused(http: &Http, tokens: &[String]) {
     for token in tokens {
         let answer = http.init(token).await;
         assert_eq!(answer.status, 401, "{token}: {answer:?}");
-        answer.assert_denied();
+        answer.assert_unauthenticated();
     }
 }

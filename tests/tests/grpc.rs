@@ -34,35 +34,39 @@ pub(crate) struct GrpcClients {
 }
 
 impl GrpcClients {
-    pub(crate) async fn of(split: &Services) -> Self {
+    pub(crate) async fn connect(split: &Services) -> Self {
         let auth = AuthClient::new(channel(&split.auth).await);
         Self { auth, directory: DirectoryClient::new(channel(&split.directory).await) }
     }
 
     async fn find(&mut self, username: &str) -> FindLoginResponse {
         let request = login_of(username);
-        self.directory.find_login(trusted(request)).await.expect("an answer").into_inner()
+        self.directory.find_login(with_service_token(request)).await.expect("an answer").into_inner()
     }
 
     async fn init(&mut self, gid: &str) -> Result<GetInitResponse, Code> {
         let request = GetInitRequest { user_gid: gid.to_owned(), known_cursor: None };
-        self.directory.get_init(trusted(request)).await.map(Response::into_inner).map_err(|status| status.code())
+        self.directory
+            .get_init(with_service_token(request))
+            .await
+            .map(Response::into_inner)
+            .map_err(|status| status.code())
     }
 
     async fn verify(&mut self, gid: Option<&str>, password: &str, checked_at: i64) -> Result<String, Code> {
-        let answer = self.auth.verify_password(trusted(verification(gid, password, checked_at))).await;
+        let answer = self.auth.verify_password(with_service_token(verification(gid, password, checked_at))).await;
         answer.map(|answer| answer.into_inner().token).map_err(|status| status.code())
     }
 
     async fn renew(&mut self, token: &str) -> Result<String, Code> {
-        let answer = self.auth.renew_token(trusted(RenewTokenRequest { token: token.to_owned() })).await;
+        let answer = self.auth.renew_token(with_service_token(RenewTokenRequest { token: token.to_owned() })).await;
         answer.map(|answer| answer.into_inner().token).map_err(|status| status.code())
     }
 }
 
 /// Whether auth refuses a token. It does not know the status of users, so only a revocation can be the reason.
 pub(crate) async fn is_revoked(auth: &str, token: &str) -> bool {
-    let request = trusted(VerifyTokenRequest { token: token.to_owned() });
+    let request = with_service_token(VerifyTokenRequest { token: token.to_owned() });
     match AuthClient::new(channel(auth).await).verify_token(request).await {
         Ok(_) => false,
         Err(status) if status.code() == Code::Unauthenticated => true,
@@ -81,7 +85,7 @@ pub(crate) fn with_token<T>(message: T, token: &str) -> Request<T> {
     request
 }
 
-pub(crate) fn trusted<T>(message: T) -> Request<T> {
+pub(crate) fn with_service_token<T>(message: T) -> Request<T> {
     with_token(message, SERVICE_TOKEN)
 }
 
@@ -108,8 +112,8 @@ pub(crate) fn code<T>(result: Result<T, Status>) -> Code {
 async fn call_without_the_service_token_is_unauthenticated(backend: Backend) {
     let split = Services::start(backend).await;
     let gid = split.installation.create_user("ann").await;
-    let GrpcClients { mut auth, mut directory } = GrpcClients::of(&split).await;
-    let checked_at = GrpcClients::of(&split).await.find("ann").await.checked_at;
+    let GrpcClients { mut auth, mut directory } = GrpcClients::connect(&split).await;
+    let checked_at = GrpcClients::connect(&split).await.find("ann").await.checked_at;
     let upper_case = SERVICE_TOKEN.to_uppercase();
     for token in [None, Some(""), Some("wrong"), Some(&SERVICE_TOKEN[1..]), Some(&upper_case)] {
         fn request<T>(message: T, token: Option<&str>) -> Request<T> {
@@ -137,7 +141,7 @@ async fn call_without_the_service_token_is_unauthenticated(backend: Backend) {
 async fn other_services_log_in_by_the_contract(backend: Backend) {
     let split = Services::start(backend).await;
     let gid = split.installation.create_user("ann").await;
-    let mut peers = GrpcClients::of(&split).await;
+    let mut peers = GrpcClients::connect(&split).await;
 
     let found = peers.find("ann").await;
     assert_eq!((found.user_gid.as_deref(), found.username.as_str()), (Some(&*gid), "ann"));
@@ -160,13 +164,13 @@ async fn other_services_read_and_watch_by_the_contract(backend: Backend) {
     let split = Services::start(backend).await;
     let gid = split.installation.create_user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
-    let mut peers = GrpcClients::of(&split).await;
+    let mut peers = GrpcClients::connect(&split).await;
 
     let init = peers.init(&gid).await.expect("an init");
     let projects: Vec<&String> = init.user_projects.iter().map(|owned| &owned.project_gid).collect();
     assert_eq!(projects, [&project]);
 
-    let watched = peers.directory.watch_changes(trusted(WatchChangesRequest { cursor: Some(0) })).await;
+    let watched = peers.directory.watch_changes(with_service_token(WatchChangesRequest { cursor: Some(0) })).await;
     let first = watched.expect("a stream").into_inner().next().await;
     let changes = first.expect("a message").expect("a message").changes;
     let is_ann = |change: &Change| change.data_type == "cc.users" && change.data_key == gid;
@@ -176,7 +180,7 @@ async fn other_services_read_and_watch_by_the_contract(backend: Backend) {
     assert!(changes.last().is_some_and(|last| last.cursor <= init.cursor), "{changes:?} until {}", init.cursor);
 
     let token = split.http.login("ann", PASSWORD).await.token();
-    let watched = peers.auth.watch_trust(trusted(WatchTrustRequest {})).await;
+    let watched = peers.auth.watch_trust(with_service_token(WatchTrustRequest {})).await;
     let first = watched.expect("a stream").into_inner().next().await;
     let event = first.expect("a message").expect("a message").event;
     let Some(Event::Snapshot(snapshot)) = event else { panic!("no snapshot first: {event:?}") };
@@ -187,7 +191,7 @@ async fn other_services_read_and_watch_by_the_contract(backend: Backend) {
 
 async fn malformed_id_is_an_invalid_argument(backend: Backend) {
     let split = Services::start(backend).await;
-    let mut peers = GrpcClients::of(&split).await;
+    let mut peers = GrpcClients::connect(&split).await;
     for gid in ["", "x", "' OR 1=1", "0f8fad5bd9cb469fa16570867728950e"] {
         assert_eq!(peers.verify(Some(gid), PASSWORD, 0).await, Err(Code::InvalidArgument), "{gid}");
         assert_eq!(peers.init(gid).await.err(), Some(Code::InvalidArgument), "{gid}");

@@ -24,7 +24,7 @@ use tonic::{Code, Request, Response, Status};
 
 use super::{
     api_keys::UNKNOWN_GID,
-    grpc::{GrpcClients, code, trusted, with_token},
+    grpc::{GrpcClients, code, with_service_token, with_token},
     tokens::{part, published_keys},
 };
 
@@ -45,7 +45,7 @@ async fn scene(backend: Backend) -> (Services, GrpcClients, User, String) {
     let split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
-    let peers = GrpcClients::of(&split).await;
+    let peers = GrpcClients::connect(&split).await;
     (split, peers, ann, project)
 }
 
@@ -59,42 +59,43 @@ fn unprocessable(reason: &str) -> RpcError {
 
 impl GrpcClients {
     async fn verify_token(&mut self, token: &str) -> Result<VerifyTokenResponse, RpcError> {
-        let answer = self.auth.verify_token(trusted(VerifyTokenRequest { token: token.to_owned() })).await;
+        let answer = self.auth.verify_token(with_service_token(VerifyTokenRequest { token: token.to_owned() })).await;
         answer.map(Response::into_inner).map_err(RpcError::from)
     }
 
     async fn revoke_token(&mut self, token: &str, everywhere: bool) -> Result<(), RpcError> {
         let client_address = "192.0.2.1".to_owned();
         let request = RevokeTokenRequest { token: token.to_owned(), all_logins: everywhere, client_address };
-        self.auth.revoke_token(trusted(request)).await.map(drop).map_err(RpcError::from)
+        self.auth.revoke_token(with_service_token(request)).await.map(drop).map_err(RpcError::from)
     }
 
     async fn user(&mut self, gid: &str) -> Result<UserEntry, RpcError> {
-        let answer = self.directory.get_user(trusted(GetUserRequest { user_gid: gid.to_owned() })).await;
+        let answer = self.directory.get_user(with_service_token(GetUserRequest { user_gid: gid.to_owned() })).await;
         answer.map(|answer| answer.into_inner().user.expect("a user")).map_err(RpcError::from)
     }
 
     async fn project(&mut self, gid: &str) -> Result<Project, RpcError> {
-        let answer = self.directory.get_project(trusted(GetProjectRequest { project_gid: gid.to_owned() })).await;
+        let answer =
+            self.directory.get_project(with_service_token(GetProjectRequest { project_gid: gid.to_owned() })).await;
         answer.map(|answer| answer.into_inner().project.expect("a project")).map_err(RpcError::from)
     }
 
     async fn page(&mut self, project: &str, after: Option<&str>, page_size: u32) -> Result<Vec<Membership>, RpcError> {
         let request =
             ListMembersRequest { project_gid: project.to_owned(), after_user_gid: after.map(str::to_owned), page_size };
-        let answer = self.directory.list_members(trusted(request)).await;
+        let answer = self.directory.list_members(with_service_token(request)).await;
         answer.map(|answer| answer.into_inner().memberships).map_err(RpcError::from)
     }
 
     async fn projects(&mut self, after: Option<&str>, page_size: u32) -> Result<Vec<Project>, RpcError> {
         let request = ListProjectsRequest { after_project_gid: after.map(str::to_owned), page_size };
-        let answer = self.directory.list_projects(trusted(request)).await;
+        let answer = self.directory.list_projects(with_service_token(request)).await;
         answer.map(|answer| answer.into_inner().projects).map_err(RpcError::from)
     }
 
     async fn check(&mut self, project: &str, user: &str) -> CheckMembershipResponse {
         let request = CheckMembershipRequest { project_gid: project.to_owned(), user_gid: user.to_owned() };
-        self.directory.check_membership(trusted(request)).await.expect("an answer").into_inner()
+        self.directory.check_membership(with_service_token(request)).await.expect("an answer").into_inner()
     }
 }
 
@@ -226,8 +227,13 @@ async fn revoke_token_ends_one_login_or_all(backend: Backend) {
 async fn get_keys_has_the_published_keys(backend: Backend) {
     let (split, mut peers, ann, _) = scene(backend).await;
     let mut named = async || {
-        let keys =
-            peers.auth.get_public_keys(trusted(GetPublicKeysRequest {})).await.expect("an answer").into_inner().keys;
+        let keys = peers
+            .auth
+            .get_public_keys(with_service_token(GetPublicKeysRequest {}))
+            .await
+            .expect("an answer")
+            .into_inner()
+            .keys;
         let keys = keys.expect("keys").keys;
         assert!(keys.iter().all(|key| key.x.len() == 32), "{keys:?}");
         let mut kids: Vec<String> = keys.into_iter().map(|key| key.kid).collect();
@@ -240,7 +246,7 @@ async fn get_keys_has_the_published_keys(backend: Backend) {
     published.sort();
     assert_eq!(before.iter().map(|kid| json!(kid).to_string()).collect::<Vec<_>>(), published);
     assert!(before.iter().any(|kid| super::tokens::header_of(&ann.token)["kid"] == **kid));
-    split.installation.cli(&["keys", "rotate"], "").await.succeeded();
+    split.installation.cli(&["keys", "rotate"], "").await.assert_success();
     eventually("another key", Duration::from_secs(10), async || (named().await != before).then_some(())).await;
 }
 
@@ -308,7 +314,7 @@ async fn list_projects_pages_through_all(backend: Backend) {
     let (split, mut peers, ann, first) = scene(backend).await;
     let second = split.installation.create_project("ann", "Atlas").await;
     let third = split.installation.create_project("ann", "Bestiary").await;
-    split.installation.cli(&["project", "delete", &third], "").await.succeeded();
+    split.installation.cli(&["project", "delete", &third], "").await.assert_success();
     let project = |gid: &str, name: &str, status: ProjectStatus| Project {
         gid: gid.to_owned(),
         name: name.to_owned(),
@@ -339,8 +345,8 @@ async fn list_projects_pages_through_all(backend: Backend) {
     }
     // Of whatever is there after a gid that isn't.
     assert_eq!(peers.projects(Some("00000000-0000-4000-8000-000000000000"), 0).await, Ok(expected));
-    assert_eq!(peers.projects(None, 1001).await, Err(RpcError::invalid("page_size")));
-    assert_eq!(peers.projects(Some("x"), 1).await, Err(RpcError::invalid("after_project_gid")));
+    assert_eq!(peers.projects(None, 1001).await, Err(RpcError::invalid_parameter("page_size")));
+    assert_eq!(peers.projects(Some("x"), 1).await, Err(RpcError::invalid_parameter("after_project_gid")));
 }
 
 async fn list_members_pages_through_all(backend: Backend) {
@@ -391,7 +397,7 @@ async fn list_members_pages_through_all(backend: Backend) {
     assert_eq!(peers.page(&project, None, 2).await, Ok(vec![expected[0].clone(), expected[2].clone()]));
 
     for page_size in [1001, u32::MAX] {
-        assert_eq!(peers.page(&project, None, page_size).await, Err(RpcError::invalid("page_size")));
+        assert_eq!(peers.page(&project, None, page_size).await, Err(RpcError::invalid_parameter("page_size")));
     }
     assert_eq!(peers.page(UNKNOWN_GID, None, 2).await, Err(unprocessable("project_not_found")));
 }
@@ -439,17 +445,24 @@ async fn check_membership_requires_active_member_and_project(backend: Backend) {
 async fn malformed_parameter_is_named(backend: Backend) {
     let (_split, mut peers, ann, project) = scene(backend).await;
     for bad in ["", "x", "0f8fad5bd9cb469fa16570867728950e", "' OR 1=1"] {
-        assert_eq!(peers.user(bad).await, Err(RpcError::invalid("user_gid")), "{bad}");
-        assert_eq!(peers.project(bad).await, Err(RpcError::invalid("project_gid")), "{bad}");
-        assert_eq!(peers.page(bad, None, 1001).await, Err(RpcError::invalid("project_gid")), "{bad}");
-        assert_eq!(peers.page(&project, Some(bad), 2).await, Err(RpcError::invalid("after_user_gid")), "{bad}");
+        assert_eq!(peers.user(bad).await, Err(RpcError::invalid_parameter("user_gid")), "{bad}");
+        assert_eq!(peers.project(bad).await, Err(RpcError::invalid_parameter("project_gid")), "{bad}");
+        assert_eq!(peers.page(bad, None, 1001).await, Err(RpcError::invalid_parameter("project_gid")), "{bad}");
+        assert_eq!(
+            peers.page(&project, Some(bad), 2).await,
+            Err(RpcError::invalid_parameter("after_user_gid")),
+            "{bad}"
+        );
         for (project, user, name) in [(bad, &*ann.gid, "project_gid"), (&project, bad, "user_gid")] {
             let request = CheckMembershipRequest { project_gid: project.to_owned(), user_gid: user.to_owned() };
-            let failed = failure(peers.directory.check_membership(trusted(request)).await);
-            assert_eq!(failed, RpcError::invalid(name));
+            let failed = failure(peers.directory.check_membership(with_service_token(request)).await);
+            assert_eq!(failed, RpcError::invalid_parameter(name));
         }
         let request = RevokeTokenRequest { token: ann.token.clone(), all_logins: true, client_address: bad.to_owned() };
-        assert_eq!(failure(peers.auth.revoke_token(trusted(request)).await), RpcError::invalid("client_address"));
+        assert_eq!(
+            failure(peers.auth.revoke_token(with_service_token(request)).await),
+            RpcError::invalid_parameter("client_address")
+        );
     }
     assert!(peers.verify_token(&ann.token).await.is_ok());
 }

@@ -224,7 +224,10 @@ async fn icon_calls_require_the_owner(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let media_type = format!("multipart/form-data; boundary={BOUNDARY}");
     let call = scene.app.http.post(UPLOAD).header("content-type", &media_type);
-    call.body(form(&[("project", scene.project.as_bytes()), ("upload_file", &png())])).send().await.assert_denied();
+    call.body(form(&[("project", scene.project.as_bytes()), ("upload_file", &png())]))
+        .send()
+        .await
+        .assert_unauthenticated();
     for bytes in [png(), b"no picture".to_vec()] {
         for user in [&scene.ben, &scene.cas, &scene.program] {
             upload(user, &scene.project, &bytes).await.assert_forbidden();
@@ -258,7 +261,7 @@ async fn replaced_icon_is_gone_on_every_gateway(backend: Backend) {
     let split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
-    let gateway = split.replica(Role::Gateway, &[]).await;
+    let gateway = split.start_replica(Role::Gateway, &[]).await;
     let other = gateway.http();
     let ann_there =
         User { http: other.clone(), token: ann.token.clone(), gid: ann.gid.clone(), username: String::new() };

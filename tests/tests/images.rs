@@ -8,7 +8,7 @@ use std::{
 
 use doorward_tests::{
     App, Backend, eventually,
-    images::{JpegShape, gif, jpeg, jpeg_of_many_scans, png, riff, webp, webp_of_many_codes},
+    images::{JpegShape, gif, jpeg, jpeg_with_many_scans, png, riff, webp, webp_with_many_codes},
     on_both_databases,
     process::binary,
 };
@@ -125,8 +125,8 @@ fn hostile_files() -> Vec<(&'static str, Vec<u8>)> {
         riff(&[(b"VP8X", &head), (b"ANIM", &[0; 6]), (b"ANMF", &frame)])
     };
     vec![
-        ("WebP with many prefix codes", webp_of_many_codes()),
-        ("JPEG with 99,000 scans", jpeg_of_many_scans()),
+        ("WebP with many prefix codes", webp_with_many_codes()),
+        ("JPEG with 99,000 scans", jpeg_with_many_scans()),
         ("PNG with compressed metadata and no pixels", metadata_only),
         ("PNG with compressed metadata and few pixels", png(10, 10, &chunks)),
         ("PNG whose pixels are missing", png(7000, 7000, &[(b"IDAT", &pixels[..100])])),
@@ -156,7 +156,7 @@ async fn hostile_files_are_422_without_memory_growth() {
         answer.assert_unprocessable("not_an_image");
         ben.init().await.success();
     }
-    let bomb = webp_of_many_codes();
+    let bomb = webp_with_many_codes();
     let many = (0..5).flat_map(|_| [&ann, &ben, &cas]).map(|user| upload(user, &bomb));
     for answer in futures_util::future::join_all(many).await {
         match answer.status {
@@ -228,7 +228,7 @@ fn fifty_megapixels_fit_in_a_decoder() {
 
 #[test]
 fn decoder_that_needs_too_much_memory_ends() {
-    let (code, written) = decode(&webp_of_many_codes());
+    let (code, written) = decode(&webp_with_many_codes());
     assert_eq!((code, written.len()), (None, 0));
     assert_eq!(decode(b"no image"), (Some(3), Vec::new()));
     assert_eq!(decode(&png(60_000, 60_000, &[])), (Some(4), Vec::new()));

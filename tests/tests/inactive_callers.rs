@@ -6,7 +6,7 @@ use std::time::Duration;
 use doorward_tests::{
     Answer, ApiUser, Backend, Http, PASSWORD, Services, User, eventually,
     http::{BOUNDARY, form},
-    json::assert_same,
+    json::assert_json_eq,
     on_both_databases,
     split::{Replica, Role},
 };
@@ -34,7 +34,7 @@ impl Fixture {
         let directory = split.installation.variable("DOORWARD_DIRECTORY_URL");
         split.installation.set(&[("DOORWARD_TRUST_MAX_AGE", trust_max_age)]);
         split.start_service(Role::Directory);
-        let followed = split.replica(Role::Directory, &[]).await;
+        let followed = split.start_replica(Role::Directory, &[]).await;
         split.installation.set(&[("DOORWARD_DIRECTORY_URL", &format!("http://{}", followed.address))]);
         split.start_service(Role::Auth);
         split.installation.set(&[("DOORWARD_DIRECTORY_URL", &directory)]);
@@ -135,17 +135,17 @@ async fn every_call_of_an_inactive_caller_is_denied_without_the_feed(backend: Ba
         for user in [ann, ben, &dan] {
             let answer = project.call(http, &user.token, path).await;
             println!("{} {path}: {} {}", user.username, answer.status, answer.text());
-            answer.assert_denied();
+            answer.assert_unauthenticated();
         }
     }
     // With the cursor of this moment too.
     let (result, _) = project.people[2].call("/sync/cursors", &json!({})).await.success();
     let sync = json!({"cc_cursor": result["cc.cursor"]});
     for user in [ann, ben, &dan] {
-        user.call("/sync/get", &sync).await.assert_denied();
-        user.call("/sync/get", &json!({})).await.assert_denied();
+        user.call("/sync/get", &sync).await.assert_unauthenticated();
+        user.call("/sync/get", &json!({})).await.assert_unauthenticated();
     }
-    assert_same(&project.picture(http).await, &before);
+    assert_json_eq(&project.picture(http).await, &before);
     for name in ["ann", "ben", "dan"] {
         http.login(name, PASSWORD).await.assert_unknown_user();
     }
@@ -198,7 +198,7 @@ async fn tokens_are_rejected_when_the_feed_is_stale_for_too_long(backend: Backen
         }
     })
     .await;
-    ben.call("/api/account/logout", &json!({})).await.assert_denied();
+    ben.call("/api/account/logout", &json!({})).await.assert_unauthenticated();
     for role in Role::ALL {
         eventually("ready", until, async || scene.is_ready(role).await.then_some(())).await;
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use doorward_tests::{
     App, Backend, PASSWORD, eventually,
-    json::{assert_same, redacted},
+    json::{assert_json_eq, redact},
     on_both_databases,
 };
 use serde_json::json;
@@ -35,7 +35,7 @@ async fn init_equals_login_with_a_new_token(backend: Backend) {
     for call in calls {
         let answer = call.bearer(&token).send().await;
         answer.success();
-        assert_same(&redacted(&answer.json(), &names), &redacted(&login.json(), &names));
+        assert_json_eq(&redact(&answer.json(), &names), &redact(&login.json(), &names));
         assert_eq!(answer.json()["result"]["cc.cursor"], login.json()["result"]["cc.cursor"]);
         assert_ne!(answer.token(), token, "not a fresh token");
         token = answer.token();
@@ -86,7 +86,7 @@ async fn init_requires_a_valid_token(backend: Backend) {
     for (number, call) in refused.into_iter().enumerate() {
         let answer = call.send().await;
         assert_eq!(answer.status, 401, "number {number}");
-        answer.assert_denied();
+        answer.assert_unauthenticated();
     }
     for scheme in ["Bearer", "bearer", "BEARER", "bEaReR"] {
         assert_eq!(credentials(&format!("{scheme} {token}")).send().await.status, 200, "{scheme}");
@@ -97,15 +97,15 @@ async fn deactivated_user_is_rejected_within_a_second_permanently(backend: Backe
     let app = App::start(backend).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     app.installation.change_user("deactivate", "ann").await;
-    ann.denied_within_a_second().await;
+    ann.assert_denied_within_a_second().await;
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
     assert_eq!(ben.init().await.status, 200);
 
     app.installation.change_user("activate", "ann").await;
-    ann.denied_within_a_second().await;
+    ann.assert_denied_within_a_second().await;
     let login = app.http.login("ann", PASSWORD).await;
     assert_eq!(app.http.init(&login.token()).await.status, 200);
-    ann.init().await.assert_denied();
+    ann.init().await.assert_unauthenticated();
 }
 
 /// A token's `iat` has whole seconds, and what happens in one of them still has an order.
@@ -126,11 +126,11 @@ async fn deleted_user_is_rejected_within_a_second_even_if_the_username_is_reused
     let app = App::start(backend).await;
     let ann = app.user("ann").await;
     app.installation.change_user("delete", "ann").await;
-    ann.denied_within_a_second().await;
+    ann.assert_denied_within_a_second().await;
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
 
     let other = app.user("ann").await;
     assert_ne!(other.gid, ann.gid);
-    ann.init().await.assert_denied();
+    ann.init().await.assert_unauthenticated();
     assert_eq!(other.init().await.status, 200);
 }

@@ -8,10 +8,10 @@ use std::{collections::HashMap, sync::Mutex};
 
 use doorward_tests::{
     Answer, App, Backend, MailApp, ReceivedMail, User,
-    json::{assert_same, named},
+    json::{assert_json_eq, with_names},
     mailed::APP_URL,
     on_both_databases,
-    refusals::{assert_for_people_only, assert_method},
+    refusals::{assert_method, assert_requires_account},
 };
 use serde_json::{Value, json};
 
@@ -95,7 +95,7 @@ impl Fixture {
 
     fn told(&self, answer: &Answer, user: &str) -> Value {
         answer.success();
-        named(&answer.json(), &[(user, "<user>"), (&self.project, "<project>"), (&self.ann.gid, "<ann>")])
+        with_names(&answer.json(), &[(user, "<user>"), (&self.project, "<project>"), (&self.ann.gid, "<ann>")])
     }
 
     /// The invitation in the next mail to this address.
@@ -147,11 +147,11 @@ async fn account_is_invited_by_username_or_by_email_in_every_letter_case(backend
     let ben = scene.app.user("ben").await;
     for name in ["ben", "ben@example.org", "Ben@Example.ORG", "BEN@EXAMPLE.ORG"] {
         let answer = scene.try_invite(name).await;
-        assert_same(&scene.told(&answer, &ben.gid), &invited(&short("ben", "Ben")));
+        assert_json_eq(&scene.told(&answer, &ben.gid), &invited(&short("ben", "Ben")));
         scene.mail("ben@example.org", &ben.gid).await;
     }
     let again = scene.owner("resend_invite", &json!({"user": ben.gid})).await;
-    assert_same(&scene.told(&again, &ben.gid), &invited(&short("ben", "Ben")));
+    assert_json_eq(&scene.told(&again, &ben.gid), &invited(&short("ben", "Ben")));
     scene.mail("ben@example.org", &ben.gid).await;
     // Nobody is a member by being invited, and sees no more than that.
     scene.app.http.project_init(&scene.project, &ben.token).await.assert_forbidden();
@@ -169,7 +169,7 @@ async fn first_of_several_accounts_is_invited(backend: Backend) {
     for name in ["cas", "bea", "dan"] {
         let words = ["user", "create", "--username", name, "--email", "We@example.org", "--password-stdin"];
         let made = scene.app.installation.cli(&words, "correct horse battery staple 9").await;
-        gids.push(doorward_tests::installation::gid(&made.succeeded()));
+        gids.push(doorward_tests::installation::gid(&made.assert_success()));
     }
     assert_eq!(scene.invite("we@example.org").await, gids[1]);
     assert_eq!(scene.invite("dan").await, gids[2]);
@@ -215,7 +215,7 @@ async fn invitations_require_mail(backend: Backend) {
     ann.call(&path("resend_invite"), &json!({"user": ben.gid})).await.assert_unavailable();
     let (_, data) = app.http.project_init(&project, &ann.token).await.success();
     assert_eq!(data["cc.projects_members"].as_array().map(Vec::len), Some(1));
-    assert_eq!(app.installation.cli(&["user", "list"], "").await.succeeded().items().len(), 2);
+    assert_eq!(app.installation.cli(&["user", "list"], "").await.assert_success().items().len(), 2);
 }
 
 async fn declined_invitee_can_be_invited_again(backend: Backend) {
@@ -253,13 +253,13 @@ async fn account_accepts_and_becomes_a_member(backend: Backend) {
     let answer = scene.account(&ben, "accept_invite").await;
     let told = scene.told(&answer, &ben.gid);
     let (_, data) = scene.app.http.project_init(&scene.project, &scene.ann.token).await.success();
-    let full = named(&data["cc.projects"], &[(&scene.project, "<project>"), (&scene.ann.gid, "<ann>")]);
+    let full = with_names(&data["cc.projects"], &[(&scene.project, "<project>"), (&scene.ann.gid, "<ann>")]);
     assert!(full["<project>"]["options"]["channels"].is_object() && full["<project>"]["build"] == json!(1));
     let expected = json!({
         "success": true, "result": {"project": "<project>"},
         "data": {"cc.projects": full, "cc.projects_members": [own_membership("active", "ben@example.org")]}
     });
-    assert_same(&told, &expected);
+    assert_json_eq(&told, &expected);
     let token = answer.token();
     assert_ne!(token, ben.token);
     let (result, _) = scene.app.http.project_init(&scene.project, &token).await.success();
@@ -281,7 +281,7 @@ async fn account_declines(backend: Backend) {
         "success": true, "result": {"project": "<project>"},
         "data": {"cc.projects_members": [own_membership("declined", "ben@example.org")]}
     });
-    assert_same(&scene.told(&answer, &ben.gid), &expected);
+    assert_json_eq(&scene.told(&answer, &ben.gid), &expected);
     assert!(!ben.init().await.text().contains(&scene.project));
     scene.account(&ben, "decline_invite").await.assert_unprocessable("not_invited");
     scene.account(&ben, "accept_invite").await.assert_invite_invalid();
@@ -298,7 +298,7 @@ async fn link_declines_without_an_account(backend: Backend) {
     let expected = json!({
         "success": true, "result": {"project": "<project>"}, "data": {"cc.projects_members": [membership("declined")]}
     });
-    assert_same(&scene.told(&answer, &new), &expected);
+    assert_json_eq(&scene.told(&answer, &new), &expected);
     scene.link("init_invite", &new).await.assert_invite_invalid();
     scene.link("decline_invite", &new).await.assert_unprocessable("not_invited");
     // Who has declined and signs up later has declined.
@@ -327,7 +327,7 @@ async fn invalid_invitees_are_rejected(backend: Backend) {
     // An administrator makes no account of a place, but may forget it.
     let place = scene.invite("new@example.org").await;
     for change in ["activate", "deactivate"] {
-        scene.app.installation.cli(&["user", change, &place], "").await.failed(1);
+        scene.app.installation.cli(&["user", change, &place], "").await.assert_failure(1);
     }
     scene.link("init_invite", &place).await.success();
 }
@@ -368,7 +368,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
     for (position, call) in ["accept_invite", "decline_invite", "leave_project"].iter().enumerate() {
         // Makes a user and a project of fixed names.
         if position == 0 {
-            assert_for_people_only(&scene.app, &format!("/api/account/{call}"), &json!({"project": scene.project}))
+            assert_requires_account(&scene.app, &format!("/api/account/{call}"), &json!({"project": scene.project}))
                 .await;
         } else {
             scene
@@ -376,7 +376,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
                 .http
                 .open(&format!("/api/account/{call}"), &json!({"project": scene.project}))
                 .await
-                .assert_denied();
+                .assert_unauthenticated();
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use doorward_tests::{
     Answer, ApiUser, Backend, MailApp, PASSWORD, User,
     http::{BOUNDARY, form},
-    json::assert_same,
+    json::assert_json_eq,
     on_both_databases,
 };
 use image::{DynamicImage, ImageFormat};
@@ -285,13 +285,13 @@ async fn every_call_rejects_non_members_without_leaking(backend: Backend) {
             scene.assert_tells_nothing(&answer, *kind, path);
         }
     }
-    assert_same(&scene.picture().await, &before);
+    assert_json_eq(&scene.picture().await, &before);
 
     let invited = scene.outsiders.iter().find(|outsider| outsider.kind == NonMemberKind::Invited).expect("somebody");
     let answer = scene.call(&invited.token, "/api/projects/get").await;
     let short =
         json!({"gid": scene.project, "name": "Herbarium", "icon": null, "owner": scene.ann.gid, "status": "active"});
-    assert_same(&answer.success().1, &json!({"cc.projects": {&scene.project: short}}));
+    assert_json_eq(&answer.success().1, &json!({"cc.projects": {&scene.project: short}}));
 }
 
 async fn owner_calls_reject_members_and_api_users(backend: Backend) {
@@ -316,7 +316,7 @@ async fn owner_calls_reject_members_and_api_users(backend: Backend) {
     for (path, _) in MATRIX.iter().filter(|(path, _)| path.starts_with("/api/account/") && !path.ends_with("logout")) {
         scene.call(&program, path).await.assert_forbidden();
     }
-    assert_same(&scene.picture().await, &before);
+    assert_json_eq(&scene.picture().await, &before);
 }
 
 async fn deleted_project_is_inaccessible(backend: Backend) {
@@ -433,7 +433,7 @@ async fn fields_of_the_server_are_ignored_in_every_body(backend: Backend) {
         answer.success();
     }
     let after = server_side(&scene.app.http.project_init(project, &ben.token).await.success().1);
-    assert_same(&after, &before);
+    assert_json_eq(&after, &before);
     // What is made has only what its maker gives it.
     let (_, data) = ben.call("/api/projects/create", &with(json!({"name": "Mine"}))).await.success();
     let made = data["cc.projects"].as_object().and_then(|made| made.values().next()).expect("a project").clone();

@@ -180,16 +180,16 @@ async fn unauthenticated_requests_are_not_counted(backend: Backend) {
     limited(&scene, &scene.ben, 2).await;
     let path = format!("/api/p/{}/members/get", scene.project);
     for _ in 0..5 {
-        scene.app.http.post(&path).json(&json!({})).send().await.assert_denied();
-        scene.app.http.post(&path).bearer("garbage").json(&json!({})).send().await.assert_denied();
+        scene.app.http.post(&path).json(&json!({})).send().await.assert_unauthenticated();
+        scene.app.http.post(&path).bearer("garbage").json(&json!({})).send().await.assert_unauthenticated();
         scene.cas.call(&path, &json!({"member": scene.ben.gid})).await.assert_forbidden();
         scene.app.http.project_login(&scene.project, "ben", PASSWORD).await.success();
     }
     passes(&scene.ben, &scene.project, 5, 2).await;
     scene.ben.call("/api/account/logout", &json!({})).await.success();
-    scene.ben.denied_soon().await;
+    scene.ben.assert_denied_eventually().await;
     for _ in 0..5 {
-        one(&scene.ben, &scene.project).await.assert_denied();
+        one(&scene.ben, &scene.project).await.assert_unauthenticated();
     }
 }
 
@@ -198,7 +198,7 @@ async fn each_gateway_counts_for_itself(backend: Backend) {
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
     let project = split.installation.create_project("ann", "Herbarium").await;
     split.installation.add_member(&project, "ben").await;
-    let second = split.replica(Role::Gateway, &[]).await;
+    let second = split.start_replica(Role::Gateway, &[]).await;
     let at = |http: Http| User { gid: ben.gid.clone(), username: String::new(), token: ben.token.clone(), http };
     let (here, there) = (at(split.http.clone()), at(second.http()));
     limit(&ann, &project, &ben, json!(3)).await;

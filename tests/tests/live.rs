@@ -46,10 +46,10 @@ impl DemoServer {
     /// A tab in which one of the people has logged in.
     async fn tab<'a>(&self, browser: &'a Browser, person: &str) -> Tab<'a> {
         let tab = browser.open(&format!("http://{}/demo", self.http.address())).await;
-        tab.press(&by(&format!("as-{person}"))).await;
+        tab.click(&by(&format!("as-{person}"))).await;
         tab.fill(&by("password"), &self.password).await;
-        tab.press(&by("log-in")).await;
-        tab.sees(&live()).await;
+        tab.click(&by("log-in")).await;
+        tab.assert_visible(&live()).await;
         tab
     }
 }
@@ -79,9 +79,9 @@ fn member(of: &str, name: &str, status: &str) -> String {
 /// Opens a form, fills its field and sends it off. `within` is where it stands.
 async fn submit(tab: &Tab<'_>, within: &str, form: &str, text: &str) {
     let (summary, form) = (format!("{within}{}", by(&format!("open-{form}"))), format!("{within}{}", by(form)));
-    tab.press(&summary).await;
+    tab.click(&summary).await;
     tab.fill(&format!("{form}//input"), text).await;
-    tab.press(&format!("{form}//button")).await;
+    tab.click(&format!("{form}//button")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,42 +89,42 @@ async fn changes_appear_in_other_tabs() {
     let demo = DemoServer::start().await;
     let browser = Browser::start(demo.installation.path()).await;
     let (ann, ben) = (demo.tab(&browser, "ann").await, demo.tab(&browser, "ben").await);
-    ann.sees(&member("Spring catalogue", "Ben de Vries", "active")).await;
+    ann.assert_visible(&member("Spring catalogue", "Ben de Vries", "active")).await;
 
     submit(&ben, "", "rename-me", "Ben Smit").await;
-    ben.sees(&format!("{}[.='Ben Smit']", by("my-name"))).await;
+    ben.assert_visible(&format!("{}[.='Ben Smit']", by("my-name"))).await;
     for shared in ["Spring catalogue", "Webshop"] {
-        ann.sees(&member(shared, "Ben Smit", "active")).await;
+        ann.assert_visible(&member(shared, "Ben Smit", "active")).await;
     }
     submit(&ann, &project("Spring catalogue"), "rename-project", "Autumn catalogue").await;
-    ben.sees(&project("Autumn catalogue")).await;
-    ben.sees_no(&project("Spring catalogue")).await;
+    ben.assert_visible(&project("Autumn catalogue")).await;
+    ben.assert_hidden(&project("Spring catalogue")).await;
 
     // Text stays text.
     let name = "<b>Herbarium</b>";
     ann.fill(&format!("{}//input", by("create-project")), name).await;
-    ann.press(&format!("{}//button", by("create-project"))).await;
+    ann.click(&format!("{}//button", by("create-project"))).await;
     submit(&ann, &project(name), "invite", "ben").await;
-    ann.sees(&member(name, "Ben Smit", "invited")).await;
-    ben.press(&format!("{}{}", invitation(name), by("accept"))).await;
-    ben.sees(&member(name, "Ann Smit", "active")).await;
-    ann.sees(&member(name, "Ben Smit", "active")).await;
+    ann.assert_visible(&member(name, "Ben Smit", "invited")).await;
+    ben.click(&format!("{}{}", invitation(name), by("accept"))).await;
+    ben.assert_visible(&member(name, "Ann Smit", "active")).await;
+    ann.assert_visible(&member(name, "Ben Smit", "active")).await;
 
-    ann.press(&format!("{}{}", member(name, "Ben Smit", "active"), by("remove"))).await;
-    ben.sees_no(&project(name)).await;
-    ben.sees(&format!("{}[*='DELETE'][*='cc.projects']", by("row"))).await;
+    ann.click(&format!("{}{}", member(name, "Ben Smit", "active"), by("remove"))).await;
+    ben.assert_hidden(&project(name)).await;
+    ben.assert_visible(&format!("{}[*='DELETE'][*='cc.projects']", by("row"))).await;
 
     submit(&ann, &project(name), "invite", "ben@example.org").await;
-    ben.press(&format!("{}{}", invitation(name), by("decline"))).await;
-    ben.sees_no(&invitation(name)).await;
-    ann.sees(&member(name, "Ben Smit", "declined")).await;
+    ben.click(&format!("{}{}", invitation(name), by("decline"))).await;
+    ben.assert_hidden(&invitation(name)).await;
+    ann.assert_visible(&member(name, "Ben Smit", "declined")).await;
 
     submit(&ann, &project(name), "invite", "flora@example.net").await;
-    ann.sees(&member(name, "somebody invited by mail", "invited")).await;
+    ann.assert_visible(&member(name, "somebody invited by mail", "invited")).await;
 
-    ben.press(&format!("{}{}", project("Autumn catalogue"), by("leave"))).await;
-    ben.sees_no(&project("Autumn catalogue")).await;
-    ann.sees_no(&member("Autumn catalogue", "Ben Smit", "active")).await;
+    ben.click(&format!("{}{}", project("Autumn catalogue"), by("leave"))).await;
+    ben.assert_hidden(&project("Autumn catalogue")).await;
+    ann.assert_hidden(&member("Autumn catalogue", "Ben Smit", "active")).await;
     assert_eq!(browser.console().await, Vec::<String>::new());
     // Its policy allows a WebSocket.
     let polled =
@@ -138,14 +138,14 @@ async fn changes_during_a_disconnect_are_caught_up() {
     let browser = Browser::start(demo.installation.path()).await;
     let ann = demo.tab(&browser, "ann").await;
     demo.process.kill();
-    ann.sees(&format!("{}[.='offline']", by("connection"))).await;
+    ann.assert_visible(&format!("{}[.='offline']", by("connection"))).await;
     demo.process = demo.installation.spawn(&["demo"], &[]);
     demo.ready().await;
     let token = demo.http.login("ben", &demo.password).await.token();
     let renamed = json!({"name": "Ben Smit"});
     demo.http.post("/api/account/update").bearer(&token).json(&renamed).send().await.success();
-    ann.sees_within(RECONNECTION, &member("Webshop", "Ben Smit", "active")).await;
-    ann.sees(&live()).await;
+    ann.assert_visible_within(RECONNECTION, &member("Webshop", "Ben Smit", "active")).await;
+    ann.assert_visible(&live()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -161,10 +161,10 @@ async fn failed_fetch_restarts_the_sync() {
         };";
     ann.run(fail_once, &json!([])).await;
     submit(&ben, "", "rename-me", "Ben Smit").await;
-    ann.sees(&member("Webshop", "Ben Smit", "active")).await;
-    ann.sees(&live()).await;
+    ann.assert_visible(&member("Webshop", "Ben Smit", "active")).await;
+    ann.assert_visible(&live()).await;
     submit(&ben, "", "rename-me", "Ben Jansen").await;
-    ann.sees(&member("Webshop", "Ben Jansen", "active")).await;
+    ann.assert_visible(&member("Webshop", "Ben Jansen", "active")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,8 +178,8 @@ async fn session_continues_after_token_renewal() {
     })
     .await;
     submit(&ann, "", "rename-me", "Anna Smit").await;
-    ann.sees(&format!("{}[.='Anna Smit']", by("my-name"))).await;
-    ann.sees(&live()).await;
+    ann.assert_visible(&format!("{}[.='Anna Smit']", by("my-name"))).await;
+    ann.assert_visible(&live()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,23 +189,23 @@ async fn errors_are_shown_and_ended_sessions_left() {
     let problem = |text: &str| format!("{}[contains(., '{text}')]", by("problem"));
     let ann = demo.tab(&browser, "ann").await;
     submit(&ann, &project("Spring catalogue"), "invite", "ben").await;
-    ann.sees(&problem("already_member")).await;
+    ann.assert_visible(&problem("already_member")).await;
 
     // By another login of hers.
     let token = demo.http.login("ann", &demo.password).await.token();
     let everywhere = json!({"everywhere": true});
     demo.http.post("/api/account/logout").bearer(&token).json(&everywhere).send().await.success();
-    ann.sees(&problem("Log in again")).await;
-    ann.sees_no(&by("home")).await;
+    ann.assert_visible(&problem("Log in again")).await;
+    ann.assert_hidden(&by("home")).await;
     ann.fill(&by("username"), "ann").await;
     ann.fill(&by("password"), "wrong").await;
-    ann.press(&by("log-in")).await;
-    ann.sees(&problem("Nobody has this username and password")).await;
+    ann.click(&by("log-in")).await;
+    ann.assert_visible(&problem("Nobody has this username and password")).await;
 
     let ben = demo.tab(&browser, "ben").await;
-    ben.press(&by("log-out")).await;
-    ben.sees(&by("log-in")).await;
-    ben.sees_no(&by("home")).await;
+    ben.click(&by("log-out")).await;
+    ben.assert_visible(&by("log-in")).await;
+    ben.assert_hidden(&by("home")).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

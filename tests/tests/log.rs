@@ -47,6 +47,6 @@ async fn unread_log_does_not_block_the_server() {
 #[tokio::test(flavor = "multi_thread")]
 async fn start_failure_is_printed() {
     let installation = Installation::new(Backend::Sqlite).with(&[("DOORWARD_OPS_LISTEN", "192.0.2.1:1")]);
-    let output = installation.cli(&["serve"], "").await.failed(1);
+    let output = installation.cli(&["serve"], "").await.assert_failure(1);
     assert!(output.stderr.contains("192.0.2.1:1"), "{output}");
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use doorward_tests::{
     App, Backend, PASSWORD,
-    json::{assert_same, redacted},
+    json::{assert_json_eq, redact},
     on_both_databases,
 };
 use http::HeaderMap;
@@ -39,8 +39,8 @@ async fn login_returns_the_init_data(backend: Backend) {
         (&atlas, "2-atlas"),
         (&hidden, "3-hidden"),
     ];
-    assert_same(
-        &redacted(&answer.json(), &names),
+    assert_json_eq(
+        &redact(&answer.json(), &names),
         &json!({
             "success": true,
             "result": {
@@ -93,14 +93,17 @@ async fn login_returns_the_init_data(backend: Backend) {
 async fn login_without_projects_shows_no_other_user(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
-    let made =
-        app.installation.cli(&["user", "create", "--username", "ben", "--password-stdin"], PASSWORD).await.succeeded();
+    let made = app
+        .installation
+        .cli(&["user", "create", "--username", "ben", "--password-stdin"], PASSWORD)
+        .await
+        .assert_success();
     let gid = doorward_tests::installation::gid(&made);
 
     let answer = app.http.login("ben", PASSWORD).await;
 
-    assert_same(
-        &redacted(&answer.json(), &[(&gid, "1-ben")]),
+    assert_json_eq(
+        &redact(&answer.json(), &[(&gid, "1-ben")]),
         &json!({
             "success": true,
             "result": {"user": "1-ben", "user_projects": {}, "cc.version": "<version>", "cc.cursor": "<cursor>"},
@@ -153,7 +156,7 @@ async fn every_failed_login_looks_the_same(backend: Backend) {
     app.installation
         .cli(&["user", "create", "--username", "foreign", "--password-hash", foreign], "")
         .await
-        .succeeded();
+        .assert_success();
 
     let too_long = "x".repeat(4_000);
     let attempts = [
@@ -189,7 +192,10 @@ pub(crate) fn telling(headers: &HeaderMap) -> BTreeSet<(&str, &[u8])> {
 async fn username_is_compared_after_normalization_and_with_case(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
-    app.installation.cli(&["user", "create", "--username", "zo\u{eb}", "--password-stdin"], PASSWORD).await.succeeded();
+    app.installation
+        .cli(&["user", "create", "--username", "zo\u{eb}", "--password-stdin"], PASSWORD)
+        .await
+        .assert_success();
     for variant in ["ann", "\u{ff41}\u{ff4e}\u{ff4e}", "zo\u{eb}", "zoe\u{308}"] {
         assert_eq!(app.http.login(variant, PASSWORD).await.status, 200, "{variant:?}");
     }
@@ -202,7 +208,7 @@ async fn password_is_not_trimmed(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     let password = "  spaces, \u{e9}lan, e\u{301}lan, \u{1f511} and \"quotes\"  ";
-    app.installation.cli(&["user", "set-password", "ann", "--password-stdin"], password).await.succeeded();
+    app.installation.cli(&["user", "set-password", "ann", "--password-stdin"], password).await.assert_success();
     assert_eq!(app.http.login("ann", password).await.status, 200);
     for other in [password.trim(), password.trim_start(), password.trim_end(), &password.to_uppercase(), PASSWORD] {
         app.http.login("ann", other).await.assert_unknown_user();
@@ -213,10 +219,10 @@ async fn long_password_is_a_wrong_one(backend: Backend) {
     let app = App::start(backend).await;
     app.user("ann").await;
     let longest = "long-".repeat(51) + "!";
-    app.installation.cli(&["user", "set-password", "ann", "--password-stdin"], &longest).await.succeeded();
+    app.installation.cli(&["user", "set-password", "ann", "--password-stdin"], &longest).await.assert_success();
     assert_eq!(app.http.login("ann", &longest).await.status, 200);
     app.http.login("ann", &"x".repeat(300)).await.assert_unknown_user();
     app.http.login("ann", &longest.repeat(2)).await.assert_unknown_user();
     let too_long = longest + "!";
-    app.installation.cli(&["user", "set-password", "ann", "--password-stdin"], &too_long).await.failed(1);
+    app.installation.cli(&["user", "set-password", "ann", "--password-stdin"], &too_long).await.assert_failure(1);
 }

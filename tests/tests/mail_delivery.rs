@@ -25,9 +25,9 @@ const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// An app whose mail server is not there yet, and the port where it will be.
 async fn without_a_mail_server(backend: Backend) -> (App, u16) {
-    let port = ports::free();
+    let port = ports::find_free_port();
     let url = format!("smtp://localhost:{port}");
-    (App::of(mailed(Installation::new(backend), &url)).await, port)
+    (App::on_installation(mailed(Installation::new(backend), &url)).await, port)
 }
 
 async fn mail_server(port: u16) -> SmtpServer {
@@ -70,7 +70,7 @@ async fn mail_that_waits_survives_a_kill_and_a_new_master_key(backend: Backend) 
     app.process.kill();
     let new_key = "YW5vdGhlciBtYXN0ZXIga2V5IG9mIHRoZSB0ZXN0cyE=";
     app.installation.set(&[("DOORWARD_NEW_MASTER_KEY", new_key)]);
-    app.installation.cli(&["keys", "reseal"], "").await.succeeded();
+    app.installation.cli(&["keys", "reseal"], "").await.assert_success();
     app.installation.set(&[("DOORWARD_MASTER_KEY", new_key)]);
     let smtp = mail_server(port).await;
 
@@ -109,7 +109,7 @@ async fn rejected_mail_is_audited_without_address(backend: Backend) {
     let address = "refuse+ann@example.org";
     ann.call("/api/account/update_email_request", &json!({"email": address})).await.success();
     all_sent(&app).await;
-    let told = app.installation.cli(&["audit", "--action", "mail_given_up"], "").await.succeeded();
+    let told = app.installation.cli(&["audit", "--action", "mail_given_up"], "").await.assert_success();
     let [record] = told.items().try_into().expect("one");
     let record: serde_json::Value = record;
     assert_eq!(record["user"], json!(ann.gid));
@@ -168,7 +168,7 @@ async fn every_mail_links_to_the_configured_app(backend: Backend) {
 async fn two_auths_over_one_database_send_nothing_twice() {
     let smtp = SmtpServer::start().await;
     let split = split(Backend::Postgres, &smtp, &[("DOORWARD_HASH_QUEUE", "200")]).await;
-    let (_auth, gateway) = split.second_auth_and_gateway().await;
+    let (_auth, gateway) = split.start_second_auth_and_gateway().await;
     let doors = [split.http.clone(), gateway.http()];
     let bodies: Vec<_> = (0..60).map(|number| newcomer(&format!("ann-{number}"))).collect();
     let calls = bodies.iter().zip(doors.iter().cycle());

@@ -36,13 +36,13 @@ async fn without_a_mail_server_the_calls_that_need_one_are_unavailable_and_no_ot
     let free = app.http.open("/api/username", &json!({"username": "ben"})).await;
     assert_eq!(free.success().0, json!({"username": "ben", "available": true}));
     let token = ann.call("/api/account/update", &json!({"name": "Anna", "password": NEW})).await.token();
-    ann.denied_soon().await;
+    ann.assert_denied_eventually().await;
     let body = with_codes(&email, &sample(), "AAAAAA");
     let refused = app.http.post("/api/account/update_email").bearer(&token).json(&body).send().await;
-    refused.assert_code_refused();
-    app.http.open("/api/signup", &with_codes(&signup, &sample(), "AAAAAA")).await.assert_code_refused();
+    refused.assert_code_rejected();
+    app.http.open("/api/signup", &with_codes(&signup, &sample(), "AAAAAA")).await.assert_code_rejected();
     let reset = with_codes(&json!({"username": "ann", "new_password": NEW}), &sample(), "AAAAAA");
-    app.http.open("/api/reset_password", &reset).await.assert_code_refused();
+    app.http.open("/api/reset_password", &reset).await.assert_code_rejected();
     let deleted = app.http.post("/api/account/delete").bearer(&token).json(&json!({"confirm": true})).send().await;
     deleted.success();
 }
@@ -58,9 +58,11 @@ fn sample() -> doorward_tests::Answer {
 }
 
 async fn mails_may_go_to_the_log(backend: Backend) {
-    let app =
-        App::with(backend, &[("DOORWARD_LOG_MAILS", "true"), ("DOORWARD_APP_URL", "https://logged.example/start")])
-            .await;
+    let app = App::with_settings(
+        backend,
+        &[("DOORWARD_LOG_MAILS", "true"), ("DOORWARD_APP_URL", "https://logged.example/start")],
+    )
+    .await;
     let first = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
     let asked = app.http.open("/api/signup_request", &first).await;
     validation_code(&asked);
@@ -91,17 +93,17 @@ async fn mail_server_is_greeted_by_the_name_of_the_app_or_of_the_setting(backend
 }
 
 async fn mail_waits_for_the_mail_server(backend: Backend) {
-    let smtp = SmtpServer::start_with(Options { port: ports::free(), ..Options::default() }).await;
+    let smtp = SmtpServer::start_with(Options { port: ports::find_free_port(), ..Options::default() }).await;
     let (port, settings) = (smtp.port(), mail_settings(&smtp));
     drop(smtp);
     let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let app = App::of(Installation::new(backend).with(&settings)).await;
+    let app = App::on_installation(Installation::new(backend).with(&settings)).await;
     let first = json!({"username": "ann", "password": PASSWORD, "email": "ann@example.org"});
     let asked = app.http.open("/api/signup_request", &first).await;
     validation_code(&asked);
     let smtp = SmtpServer::start_with(Options { port, ..Options::default() }).await;
     let app = MailApp { app, smtp };
-    let code = app.code_to("ann@example.org").await;
+    let code = app.mailed_code("ann@example.org").await;
     assert_eq!(app.http.open("/api/signup", &with_codes(&first, &asked, &code)).await.status, 200);
     assert_eq!(app.smtp.mails().len(), 1);
 }

@@ -8,7 +8,7 @@ use doorward_tests::{
     backend::execute,
     eventually,
     installation::gid,
-    mailed::{but, mail_settings, with_codes},
+    mailed::{mail_settings, with_codes, with_field},
     on_both_databases,
 };
 use serde_json::json;
@@ -48,8 +48,8 @@ async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
     app.smtp.mail_to(SPELLINGS[0].1).await;
     let first = json!({"username": "fay", "password": PASSWORD, "email": SPELLINGS[5].0});
     let asked = app.http.open("/api/signup_request", &first).await;
-    let code = app.code_to(SPELLINGS[5].1).await;
-    let second = with_codes(&but(&first, "email", SPELLINGS[2].0), &asked, &code);
+    let code = app.mailed_code(SPELLINGS[5].1).await;
+    let second = with_codes(&with_field(&first, "email", SPELLINGS[2].0), &asked, &code);
     let signed_up = app.http.open("/api/signup", &second).await;
     let (result, data) = signed_up.success();
     assert_eq!(result["user"], placeholder);
@@ -75,7 +75,7 @@ async fn every_call_takes_all_spellings_for_one_mailbox(backend: Backend) {
     // A name with an @ is the own address, in any spelling, and no other's.
     fay.call("/api/account/update", &json!({"username": "Fay@xn--bcher-kva.example"})).await.success();
     let other = fay.call("/api/account/update", &json!({"username": "eve@b\u{fc}cher.example"})).await;
-    other.assert_not_valid("username", "invalid");
+    other.assert_validation_error("username", "invalid");
 }
 
 async fn all_spellings_count_as_one_mailbox(backend: Backend) {
@@ -114,15 +114,15 @@ async fn malformed_addresses_are_invalid_in_every_call(backend: Backend) {
         &format!("fay@{}.example", "\u{fc}".repeat(63)),
     ] {
         let signup = json!({"username": "fay", "password": PASSWORD, "email": bad});
-        app.http.open("/api/signup_request", &signup).await.assert_not_valid("email", "invalid");
+        app.http.open("/api/signup_request", &signup).await.assert_validation_error("email", "invalid");
         let change = ann.call("/api/account/update_email_request", &json!({"email": bad})).await;
-        change.assert_not_valid("email", "invalid");
+        change.assert_validation_error("email", "invalid");
         let body = json!({"username_or_email": bad});
         let invited = ann.call(&format!("/api/p/{project}/members/invite"), &body).await;
         invited.assert_unprocessable("user_not_found");
         app.http.open("/api/reset_password_request", &body).await.assert_unprocessable("user_not_found");
         let words = ["user", "create", "--username", "fay", "--email", bad, "--password-stdin"];
-        app.installation.cli(&words, PASSWORD).await.failed(2);
+        app.installation.cli(&words, PASSWORD).await.assert_failure(2);
     }
     assert!(app.smtp.mails().is_empty());
 }
@@ -132,10 +132,10 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
                         UPDATE users SET email_folded = LOWER(email); \
                         DELETE FROM __diesel_schema_migrations WHERE version = '0009'";
     let installation = Installation::new(backend);
-    installation.cli(&["migrate"], "").await.succeeded();
+    installation.cli(&["migrate"], "").await.assert_success();
     let create = async |username: &str, email: &str| {
         let words = ["user", "create", "--username", username, "--email", email, "--password-stdin"];
-        gid(&installation.cli(&words, PASSWORD).await.succeeded())
+        gid(&installation.cli(&words, PASSWORD).await.assert_success())
     };
     let old = create("old", "\"fay\"@example.org").await;
     let new = create("new", "fay@example.org").await;
@@ -162,7 +162,7 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
     let pairs = [("fay@example.org", &old, &new), ("gus@xn--bcher-kva.example", &german, &ascii)];
     // Each run names what is left to do.
     for _ in 0..2 {
-        let output = installation.cli(&["migrate"], "").await.succeeded();
+        let output = installation.cli(&["migrate"], "").await.assert_success();
         let lines: Vec<&str> = output.stderr.lines().filter(|line| line.contains("conflict: ")).collect();
         assert_eq!(lines.len(), 2, "{output}");
         for (address, older, younger) in pairs {
@@ -174,7 +174,7 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
     let smtp = SmtpServer::start().await;
     let settings = mail_settings(&smtp);
     let settings: Vec<(&str, &str)> = settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    let app = MailApp { app: App::of(installation.with(&settings)).await, smtp };
+    let app = MailApp { app: App::on_installation(installation.with(&settings)).await, smtp };
     let log = app.process.stderr();
     for (address, older, younger) in pairs {
         let is_pair = |line: &&str| [address, older, younger].iter().all(|part| line.contains(part));
@@ -197,7 +197,7 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
     assert_eq!(invite("fay@example.org").await, json!(old));
     assert_eq!(invite("gus@xn--bcher-kva.example").await, json!(german));
     assert_eq!(invite("ida@example.org").await, json!("00000000-0000-4000-8000-000000000001"));
-    assert_eq!(app.installation.cli(&["user", "list"], "").await.succeeded().items().len(), 9);
+    assert_eq!(app.installation.cli(&["user", "list"], "").await.assert_success().items().len(), 9);
 
     // Both accounts work. The conflict ends when the address of the younger one changes.
     for name in ["old", "new", "german", "ascii"] {
@@ -205,14 +205,14 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
     }
     let token = app.http.login("new", PASSWORD).await.token();
     let user = User { gid: new.clone(), username: "new".to_owned(), token, http: app.http.clone() };
-    let change = app.begin_email_change(&user, "faye@example.org").await;
+    let change = app.request_email_change(&user, "faye@example.org").await;
     user.call("/api/account/update_email", &change).await.success();
     assert_eq!(usernames("faye@example.org").await, json!(["new"]));
-    let output = app.installation.cli(&["migrate"], "").await.succeeded();
+    let output = app.installation.cli(&["migrate"], "").await.assert_success();
     assert!(!output.stderr.contains("fay@example.org") && output.stderr.contains(&ascii), "{output}");
     // Or when the older one gives the address up.
-    app.installation.cli(&["user", "delete", "german"], "").await.succeeded();
+    app.installation.cli(&["user", "delete", "german"], "").await.assert_success();
     assert_eq!(usernames("gus@b\u{fc}cher.example").await, json!(["ascii"]));
-    let output = app.installation.cli(&["migrate"], "").await.succeeded();
+    let output = app.installation.cli(&["migrate"], "").await.assert_success();
     assert!(!output.stderr.contains("conflict: "), "{output}");
 }

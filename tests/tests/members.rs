@@ -3,7 +3,7 @@
 
 use doorward_tests::{
     Answer, ApiUser, Backend, MailApp, PASSWORD, User,
-    json::{assert_same, named},
+    json::{assert_json_eq, with_names},
     on_both_databases,
 };
 use serde_json::{Value, json};
@@ -62,7 +62,7 @@ impl Fixture {
             (&self.robot.gid, "<robot>"),
             (&self.project, "<project>"),
         ];
-        named(&answer.json(), &names)
+        with_names(&answer.json(), &names)
     }
 
     /// The one membership of an answer.
@@ -128,28 +128,28 @@ async fn member_entry_depends_on_the_caller(backend: Backend) {
     };
     // The owner: the limits of others, and all of their own.
     let expected = one("ben", short("ben"), membership("ben", "active", "member", Some(no_limit())));
-    assert_same(&get(&scene.ann, &scene.ben.gid).await, &expected);
+    assert_json_eq(&get(&scene.ann, &scene.ben.gid).await, &expected);
     let expected = one("robot", robot(), membership("robot", "active", "api", Some(no_limit())));
-    assert_same(&get(&scene.ann, &scene.robot.gid).await, &expected);
+    assert_json_eq(&get(&scene.ann, &scene.robot.gid).await, &expected);
     let expected = one("ann", complete("ann"), membership("ann", "active", "owner", Some(own_options("ann"))));
-    assert_same(&get(&scene.ann, &scene.ann.gid).await, &expected);
+    assert_json_eq(&get(&scene.ann, &scene.ann.gid).await, &expected);
     // A member: nothing but the entries of others.
     let expected = one("ann", short("ann"), membership("ann", "active", "owner", None));
-    assert_same(&get(&scene.ben, &scene.ann.gid).await, &expected);
+    assert_json_eq(&get(&scene.ben, &scene.ann.gid).await, &expected);
     let expected = one("robot", robot(), membership("robot", "active", "api", None));
-    assert_same(&get(&scene.ben, &scene.robot.gid).await, &expected);
+    assert_json_eq(&get(&scene.ben, &scene.robot.gid).await, &expected);
     let expected = one("ben", complete("ben"), membership("ben", "active", "member", Some(own_options("ben"))));
-    assert_same(&get(&scene.ben, &scene.ben.gid).await, &expected);
+    assert_json_eq(&get(&scene.ben, &scene.ben.gid).await, &expected);
     // A program.
     let token = scene.robot.auth().await.token();
     let program = User { gid: String::new(), username: String::new(), token, http: scene.app.http.clone() };
     let expected = one("ben", short("ben"), membership("ben", "active", "member", None));
-    assert_same(&get(&program, &scene.ben.gid).await, &expected);
+    assert_json_eq(&get(&program, &scene.ben.gid).await, &expected);
     let mut own = robot();
     own["email"] = json!(null);
     own["options"] = json!({"language": "en", "timezone": "Europe/Amsterdam"});
     let expected = one("robot", own, membership("robot", "active", "api", Some(no_limit())));
-    assert_same(&get(&program, &scene.robot.gid).await, &expected);
+    assert_json_eq(&get(&program, &scene.robot.gid).await, &expected);
 
     for nobody in [scene.dan.gid.as_str(), UNKNOWN_GID] {
         scene.call(&scene.ben, "get", &json!({"member": nobody})).await.assert_unprocessable("member_not_found");
@@ -169,10 +169,10 @@ async fn members_are_returned_once_in_request_order(backend: Backend) {
             membership("ben", "active", "member", Some(own_options("ben"))),
         ],
     );
-    assert_same(&scene.told(&answer), &expected);
+    assert_json_eq(&scene.told(&answer), &expected);
     assert_eq!(answer.text().matches("\"username\":\"cas\"").count(), 1);
     let none = scene.told(&scene.call(&scene.ben, "get", &json!({"members": []})).await);
-    assert_same(&none, &success(&json!({"users": []}), &[], &[]));
+    assert_json_eq(&none, &success(&json!({"users": []}), &[], &[]));
     // All, or none.
     for nobody in [scene.dan.gid.as_str(), UNKNOWN_GID] {
         let answer = scene.call(&scene.ben, "get", &json!({"members": [ann, nobody]})).await;
@@ -219,8 +219,8 @@ async fn calls_require_a_token(backend: Backend) {
     for call in CALLS {
         let path = format!("/api/p/{}/members/{call}", scene.project);
         for body in [&body, &json!({})] {
-            scene.app.http.open(&path, body).await.assert_denied();
-            scene.app.http.post(&path).bearer("x").json(body).send().await.assert_denied();
+            scene.app.http.open(&path, body).await.assert_unauthenticated();
+            scene.app.http.post(&path).bearer("x").json(body).send().await.assert_unauthenticated();
         }
         let answer = scene.app.http.get(&path).bearer(&scene.ann.token).send().await;
         answer.assert_error(405, "Method not allowed", &json!({}));
@@ -241,7 +241,7 @@ async fn deactivated_member_has_no_access_until_activated(backend: Backend) {
     {
         let answer = scene.told(&scene.call(&scene.ann, call, &user).await);
         let membership = membership("ben", status, "member", Some(no_limit()));
-        assert_same(&answer, &success(&json!({"user": "<ben>"}), &[("ben", short("ben"))], &[membership]));
+        assert_json_eq(&answer, &success(&json!({"user": "<ben>"}), &[("ben", short("ben"))], &[membership]));
         let is_in = status == "active";
         let inside = scene.app.http.project_init(&scene.project, &scene.ben.token).await;
         assert_eq!(inside.status, if is_in { 200 } else { 403 });
@@ -274,7 +274,7 @@ async fn removed_member_loses_access_to_the_project_only(backend: Backend) {
     let garden = own["project"].as_str().expect("a gid");
     let user = json!({"user": scene.ben.gid});
     let answer = scene.call(&scene.ann, "remove", &user).await;
-    assert_same(&answer.json(), &json!({"success": true, "result": {}, "data": {}}));
+    assert_json_eq(&answer.json(), &json!({"success": true, "result": {}, "data": {}}));
     scene.call(&scene.ann, "remove", &user).await.assert_unprocessable("not_a_member");
 
     // The same token, for other things.
@@ -313,13 +313,13 @@ async fn members_can_remove_only_themselves(backend: Backend) {
     scene.call(&scene.dan, "remove", &json!({"user": scene.dan.gid})).await.assert_forbidden();
     scene.call(&scene.ann, "remove", &json!({"user": scene.ann.gid})).await.assert_unprocessable("owner");
     let answer = scene.call(&scene.ben, "remove", &json!({"user": scene.ben.gid})).await;
-    assert_same(&answer.json(), &json!({"success": true, "result": {}, "data": {}}));
+    assert_json_eq(&answer.json(), &json!({"success": true, "result": {}, "data": {}}));
     scene.call(&scene.ben, "remove", &json!({"user": scene.ben.gid})).await.assert_forbidden();
 
     // The other way out.
     let leave = json!({"project": scene.project});
     let answer = scene.cas.call("/api/account/leave_project", &leave).await;
-    assert_same(&answer.json(), &json!({"success": true, "result": {}, "data": {}}));
+    assert_json_eq(&answer.json(), &json!({"success": true, "result": {}, "data": {}}));
     assert_eq!(scene.app.http.init(&answer.token()).await.success().0["user_projects"], json!({}));
     scene.cas.call("/api/account/leave_project", &leave).await.assert_unprocessable("not_a_member");
     scene
@@ -329,7 +329,7 @@ async fn members_can_remove_only_themselves(backend: Backend) {
         .assert_unprocessable("not_a_member");
     scene.ann.call("/api/account/leave_project", &leave).await.assert_unprocessable("owner");
     scene.cas.call("/api/account/leave_project", &json!({})).await.assert_bad_parameter("Missing parameter", "project");
-    scene.app.http.open("/api/account/leave_project", &leave).await.assert_denied();
+    scene.app.http.open("/api/account/leave_project", &leave).await.assert_unauthenticated();
 }
 
 async fn only_the_owner_sets_limits(backend: Backend) {
@@ -340,8 +340,8 @@ async fn only_the_owner_sets_limits(backend: Backend) {
     for limit in [json!(1000), json!(1_000_000), json!(u32::MAX), json!(null), json!(2000)] {
         let answer = scene.told(&set(&scene.ann, &scene.ben.gid, limit.clone()).await);
         let membership = membership("ben", "active", "member", Some(json!({"rate_limit_per_second": limit})));
-        assert_same(&answer["data"], &json!({"cc.projects_members": [membership]}));
-        assert_same(&answer["result"], &json!({"user": "<ben>"}));
+        assert_json_eq(&answer["data"], &json!({"cc.projects_members": [membership]}));
+        assert_json_eq(&answer["result"], &json!({"user": "<ben>"}));
         assert_eq!(scene.membership(&scene.ben, &scene.ben.gid).await["options"]["rate_limit_per_second"], limit);
     }
     for limit in [
@@ -400,7 +400,7 @@ async fn only_the_member_sets_notifications(backend: Backend) {
         let options = json!({"notifications": expected, "rate_limit_per_second": null});
         let membership = membership("ben", "active", "member", Some(options));
         let data = json!({"cc.projects_members": [membership]});
-        assert_same(&answer, &json!({"success": true, "result": {"user": "<ben>"}, "data": data}));
+        assert_json_eq(&answer, &json!({"success": true, "result": {"user": "<ben>"}, "data": data}));
     }
     for wrong in [
         json!(null),
@@ -422,7 +422,7 @@ async fn only_the_member_sets_notifications(backend: Backend) {
         let answer = set(&scene.ben, &scene.ben.gid, wrong).await;
         answer.assert_bad_parameter("Invalid parameter", "options");
     }
-    set(&scene.ben, &scene.ben.gid, json!({"email": "nowhere"})).await.assert_not_valid("email", "invalid");
+    set(&scene.ben, &scene.ben.gid, json!({"email": "nowhere"})).await.assert_validation_error("email", "invalid");
     set(&scene.ben, &scene.ben.gid, json!({})).await.success();
     assert_eq!(scene.membership(&scene.ben, &scene.ben.gid).await["options"]["notifications"], expected);
     // Nobody sees them but they, and nobody sets them for others.

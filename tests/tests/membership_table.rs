@@ -59,7 +59,7 @@ impl Fixture {
             // An owner has a link if the project was transferred to an invited member.
             let set = format!(
                 "UPDATE memberships SET invitation_id = '{}' WHERE project_gid = '{}'",
-                RandomIdGenerator.gid(),
+                RandomIdGenerator.new_gid(),
                 case.project
             );
             execute(&self.app.installation.databases.directory, &set);

@@ -25,9 +25,9 @@ async fn migrations_may_run_several_times_at_once(backend: Backend) {
     let installation = Installation::new(backend);
     let mut running: Vec<_> = (0..4).map(|_| installation.spawn(&["migrate"], &[])).collect();
     for process in &mut running {
-        process.exit(COMMAND).await.succeeded();
+        process.wait_for_exit(COMMAND).await.assert_success();
     }
-    installation.cli(&["migrate"], "").await.succeeded();
+    installation.cli(&["migrate"], "").await.assert_success();
     installation.create_user("ann").await;
 }
 
@@ -37,7 +37,7 @@ async fn service_rejects_a_database_that_is_not_migrated(backend: Backend) {
         ("DOORWARD_DIRECTORY_LISTEN", &ports::free_address()),
     ]);
     for service in ["auth", "directory"] {
-        let output = installation.cli(&["serve", service], "").await.failed(1);
+        let output = installation.cli(&["serve", service], "").await.assert_failure(1);
         assert!(output.stderr.contains("migrate") && !output.stderr.contains("panicked"), "{output}");
     }
     // With `--migrate` it helps itself.
@@ -53,7 +53,7 @@ async fn newer_database_is_rejected(backend: Backend) {
         execute(url, "INSERT INTO __diesel_schema_migrations (version) VALUES ('9999')");
         for words in [&["serve", service] as &[&str], &["serve", service, "--migrate"], &["migrate"], &["serve", "all"]]
         {
-            let output = split.installation.cli(words, "").await.failed(1);
+            let output = split.installation.cli(words, "").await.assert_failure(1);
             assert!(output.stderr.contains("newer") && !output.stderr.contains("panicked"), "{words:?}: {output}");
         }
         execute(url, "DELETE FROM __diesel_schema_migrations WHERE version = '9999'");
@@ -71,22 +71,22 @@ async fn users_may_be_created_while_the_tables_are_being_made(backend: Backend) 
     let twice = NAMES.iter().chain(&NAMES);
     let (migrated, created) =
         tokio::join!(join_all((0..3).map(|_| migrate())), join_all(twice.map(|name| create(name))));
-    migrated.into_iter().for_each(|output| drop(output.succeeded()));
+    migrated.into_iter().for_each(|output| drop(output.assert_success()));
     let (made, refused): (Vec<_>, Vec<_>) = created.into_iter().partition(|output| output.code == Some(0));
     for output in refused {
-        let output = output.failed(1);
+        let output = output.assert_failure(1);
         assert!(output.stderr.contains("taken") && !output.stderr.contains("panicked"), "{output}");
     }
 
     // Each name was given once, and each credential belongs to one of these users.
     let mut gids: Vec<String> = made.iter().map(gid).collect();
     gids.sort_unstable();
-    let users = installation.cli(&["user", "list"], "").await.succeeded().items();
+    let users = installation.cli(&["user", "list"], "").await.assert_success().items();
     let listed: Vec<&str> = users.iter().filter_map(|user| user["gid"].as_str()).collect();
     assert_eq!(listed, gids);
     let credentials = "SELECT user_gid AS text FROM credentials ORDER BY user_gid";
     assert_eq!(texts(&installation.databases.auth, credentials), gids);
-    let app = App::of(installation).await;
+    let app = App::on_installation(installation).await;
     for name in NAMES {
         assert_eq!(app.http.login(name, PASSWORD).await.status, 200, "{name}");
     }
@@ -111,7 +111,7 @@ async fn swapped_databases_are_rejected_unchanged(backend: Backend) {
         (&["keys", "list"], "auth"),
     ];
     for (words, service) in cases {
-        let output = installation.spawn(words, &swapped).exit(COMMAND).await.failed(1);
+        let output = installation.spawn(words, &swapped).wait_for_exit(COMMAND).await.assert_failure(1);
         let is_clear = output.stderr.contains("belongs to another service")
             && output.stderr.contains(&format!("{service} database"))
             && !output.stderr.contains("panicked");
@@ -119,13 +119,13 @@ async fn swapped_databases_are_rejected_unchanged(backend: Backend) {
         // The password of the database is in these.
         assert!(backend == Backend::Sqlite || !output.stderr.contains(&auth) && !output.stderr.contains(&directory));
     }
-    let app = App::of(installation.without(&["DOORWARD_AUTH_URL", "DOORWARD_DIRECTORY_URL"])).await;
+    let app = App::on_installation(installation.without(&["DOORWARD_AUTH_URL", "DOORWARD_DIRECTORY_URL"])).await;
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
 async fn migrated_project_gets_default_options(backend: Backend) {
     let installation = Installation::new(backend);
-    installation.cli(&["migrate"], "").await.succeeded();
+    installation.cli(&["migrate"], "").await.assert_success();
     installation.create_user("ann").await;
     let mut old = Vec::new();
     for number in 0..20 {
@@ -142,7 +142,7 @@ async fn migrated_project_gets_default_options(backend: Backend) {
                 DELETE FROM __diesel_schema_migrations WHERE version > '0001'";
     execute(&installation.databases.directory, undo);
 
-    let app = App::of(installation).await;
+    let app = App::on_installation(installation).await;
 
     let mut ids = Vec::new();
     for project in &old {
@@ -204,10 +204,10 @@ async fn codes_survive_the_migration_to_several_requests(backend: Backend) {
     let mut mailed = MailApp::start(backend).await;
     let ann = mailed.user("ann").await;
     mailed.user("ben").await;
-    let signup = mailed.begin_signup("eva", "eva@example.org").await;
-    let begun_signup = mailed.begin_signup("fay", "fay@example.org").await;
-    let reset = mailed.begin_reset("ben", "a ladder of 9 blue herons").await;
-    let change = mailed.begin_email_change(&ann, "ann@example.com").await;
+    let signup = mailed.request_signup("eva", "eva@example.org").await;
+    let begun_signup = mailed.request_signup("fay", "fay@example.org").await;
+    let reset = mailed.request_password_reset("ben", "a ladder of 9 blue herons").await;
+    let change = mailed.request_email_change(&ann, "ann@example.com").await;
     mailed.app.process.kill();
     let auth = mailed.installation.databases.auth.clone();
     let rows = "SELECT purpose || ' ' || subject || ' ' || verification || ' ' || bindings || ' ' || expires_at AS text \
@@ -216,7 +216,7 @@ async fn codes_survive_the_migration_to_several_requests(backend: Backend) {
     let before = texts(&auth, rows);
     assert_eq!(before.len(), 4);
 
-    let ran = mailed.installation.cli(&["migrate"], "").await.succeeded();
+    let ran = mailed.installation.cli(&["migrate"], "").await.assert_success();
     assert!(format!("{ran}").contains("0006_code_requests"), "{ran}");
 
     assert_eq!(texts(&auth, rows), before);
@@ -226,13 +226,13 @@ async fn codes_survive_the_migration_to_several_requests(backend: Backend) {
     assert_eq!(texts(&auth, state), expected);
     mailed.app.restart().await;
     // A second request is valid at the same time as the old one; a sixth invalidates the old one, which is the oldest.
-    mailed.begin_reset("ben", "a ladder of 9 grey herons").await;
+    mailed.request_password_reset("ben", "a ladder of 9 grey herons").await;
     for _ in 0..5 {
-        mailed.begin_email_change(&ann, "ann@example.com").await;
-        mailed.begin_signup("fay", "fay@example.org").await;
+        mailed.request_email_change(&ann, "ann@example.com").await;
+        mailed.request_signup("fay", "fay@example.org").await;
     }
     let answer = ann.call("/api/account/update_email", &change).await;
-    answer.assert_not_valid("verification_code", "incorrect");
+    answer.assert_validation_error("verification_code", "incorrect");
     for (path, second) in [("/api/reset_password", &reset), ("/api/signup", &signup), ("/api/signup", &begun_signup)] {
         mailed.http.open(path, second).await.success();
     }

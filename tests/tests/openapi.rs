@@ -39,7 +39,7 @@ async fn printed_document_equals_served_document() {
     let served = app.http.get("/api/openapi.json").send().await;
     assert_eq!((served.status, served.header("content-type")), (200, Some("application/json")));
     assert_eq!(served.header("cache-control"), Some("public, max-age=300"));
-    assert_eq!(served.text(), app.installation.cli(&["openapi"], "").await.succeeded().stdout);
+    assert_eq!(served.text(), app.installation.cli(&["openapi"], "").await.assert_success().stdout);
     let document: Value = serde_json::from_str(&served.text()).expect("JSON");
     assert!(doorward_tests::json::is_release(&document["info"]["version"]), "{}", document["info"]);
 }
@@ -59,7 +59,7 @@ async fn page_to_read_may_load_nothing() {
 async fn document_is_valid_openapi_with_valid_examples() {
     let installation = Installation::new(Backend::Sqlite);
     let document = installation.path().join("openapi.json");
-    std::fs::write(&document, installation.cli(&["openapi"], "").await.succeeded().stdout).expect("a file");
+    std::fs::write(&document, installation.cli(&["openapi"], "").await.assert_success().stdout).expect("a file");
     let output = tool("python").arg(scripts().join("check.py")).arg(&document).output().expect("python");
     let said: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     assert_eq!(said["mistakes"], json!([]));
@@ -132,7 +132,7 @@ async fn upload(app: &App, token: &str, call: &str, parts: &[(&str, &[u8])]) -> 
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_no_undocumented_response() {
     let settings = [("DOORWARD_LOG_MAILS", "true"), ("DOORWARD_LOGIN_FAILURES", "1000000"), MANY_WRITES];
-    let app = App::with(Backend::Sqlite, &settings).await;
+    let app = App::with_settings(Backend::Sqlite, &settings).await;
     let ann = app.user("ann").await;
     let scene = scene(&app, &ann).await;
     let mut schemathesis = tool("schemathesis");

@@ -70,18 +70,21 @@ async fn every_service_has_health_and_metrics() {
 async fn healthcheck_exit_code_reports_readiness(backend: Backend) {
     let mut app = App::start(backend).await;
     let url = format!("http://{}/health/ready", app.ops.address());
-    app.installation.cli(&["healthcheck"], "").await.succeeded();
-    app.installation.cli(&["healthcheck", &url], "").await.succeeded();
+    app.installation.cli(&["healthcheck"], "").await.assert_success();
+    app.installation.cli(&["healthcheck", &url], "").await.assert_success();
     app.process.kill();
-    app.installation.cli(&["healthcheck"], "").await.failed(1);
-    app.installation.cli(&["healthcheck", &url], "").await.failed(1);
+    app.installation.cli(&["healthcheck"], "").await.assert_failure(1);
+    app.installation.cli(&["healthcheck", &url], "").await.assert_failure(1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn shutdown_finishes_requests_in_flight() {
     // A login of about a second.
-    let mut app =
-        App::with(Backend::Sqlite, &[("DOORWARD_ARGON2_MEMORY_KIB", "65536"), ("DOORWARD_ARGON2_PASSES", "25")]).await;
+    let mut app = App::with_settings(
+        Backend::Sqlite,
+        &[("DOORWARD_ARGON2_MEMORY_KIB", "65536"), ("DOORWARD_ARGON2_PASSES", "25")],
+    )
+    .await;
     app.installation.create_user("ann").await;
     let (head, body) = raw::post("/api/login", &json!({"username": "ann", "password": PASSWORD}).to_string());
     let mut login = raw::Connection::open(app.http.address()).await;
@@ -92,7 +95,7 @@ async fn shutdown_finishes_requests_in_flight() {
 
     let answer = login.rest(Duration::from_secs(15)).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    app.process.exit(COMMAND).await.succeeded();
+    app.process.wait_for_exit(COMMAND).await.assert_success();
     assert_eq!(app.http.status("/api/ping").await, None);
 }
 
@@ -111,7 +114,7 @@ async fn idle_server_stops_at_once_also_with_open_connections() {
     idle.send(b"GET /api/ping HTTP/1.1\r\nHost: doorward\r\n\r\n").await;
     eventually("an answer", COMMAND, async || app.http.status("/api/ping").await).await;
     app.process.terminate();
-    app.process.exit(Duration::from_secs(10)).await.succeeded();
+    app.process.wait_for_exit(Duration::from_secs(10)).await.assert_success();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -156,7 +159,7 @@ async fn start_waiting_for_its_database_ends_on_signal() {
         let waits = "waiting for the database";
         eventually(waits, COMMAND, async || process.stderr().contains(waits).then_some(())).await;
         process.terminate();
-        process.exit(Duration::from_secs(10)).await.succeeded();
+        process.wait_for_exit(Duration::from_secs(10)).await.assert_success();
     }
 }
 
@@ -171,7 +174,7 @@ async fn start_with_a_silent_database_ends_on_signal() {
         let mut process = installation.spawn(&["serve", service], &[(setting, &url)]);
         let connection = tokio::time::timeout(COMMAND, silent.accept()).await.expect("in time").expect("a connection");
         process.terminate();
-        process.exit(Duration::from_secs(10)).await.succeeded();
+        process.wait_for_exit(Duration::from_secs(10)).await.assert_success();
         drop(connection);
     }
 }

@@ -7,7 +7,7 @@ use doorward_tests::{Answer, App, Backend, PASSWORD, eventually, on_both_databas
 on_both_databases![pool_of_one_connection_never_hangs];
 
 async fn pool_of_one_connection_never_hangs(backend: Backend) {
-    let app = App::with(backend, &[("DOORWARD_DATABASE_POOL_SIZE", "1")]).await;
+    let app = App::with_settings(backend, &[("DOORWARD_DATABASE_POOL_SIZE", "1")]).await;
     let ann = app.user("ann").await;
     app.installation.create_project("ann", "Herbarium").await;
     let started = Instant::now();
@@ -41,7 +41,7 @@ async fn logins_beyond_the_hash_queue_are_rejected_immediately() {
         ("DOORWARD_ARGON2_MEMORY_KIB", "65536"),
         ("DOORWARD_ARGON2_PASSES", "8"),
     ];
-    let app = App::with(Backend::Sqlite, &variables).await;
+    let app = App::with_settings(Backend::Sqlite, &variables).await;
     app.installation.create_user("ann").await;
     let logins: Vec<_> = (0..30)
         .map(|number| {
@@ -71,8 +71,11 @@ async fn logins_beyond_the_hash_queue_are_rejected_immediately() {
 /// Hashing keeps off the threads that serve everything else.
 #[tokio::test(flavor = "multi_thread")]
 async fn other_calls_are_answered_while_all_workers_hash() {
-    let app =
-        App::with(Backend::Sqlite, &[("DOORWARD_ARGON2_MEMORY_KIB", "65536"), ("DOORWARD_ARGON2_PASSES", "8")]).await;
+    let app = App::with_settings(
+        Backend::Sqlite,
+        &[("DOORWARD_ARGON2_MEMORY_KIB", "65536"), ("DOORWARD_ARGON2_PASSES", "8")],
+    )
+    .await;
     let ann = app.user("ann").await;
     let logins: Vec<_> = (0..8)
         .map(|_| {

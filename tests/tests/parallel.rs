@@ -76,7 +76,7 @@ async fn call(scene: &Fixture, row: &Row, number: usize) -> (Rpc, Result<(), Sta
 /// Whether an answer is one that the contract has for calls that are in each other's way.
 fn assert_answered((rpc, answer): &(Rpc, Result<(), Status>), server: &Postgres) {
     if let Err(status) = answer {
-        let failure = RpcError::sent_in(status);
+        let failure = RpcError::from_service_status(status);
         let is_expected = failure.as_ref().is_some_and(|failure| {
             !matches!(failure.code, ErrorCode::Internal | ErrorCode::Unavailable | ErrorCode::InvalidRequest)
         });
@@ -94,7 +94,7 @@ fn deadlocks(server: &Postgres) -> String {
 
 async fn start(server: &Postgres) -> Fixture {
     let directory = tempfile::tempdir().expect("a directory");
-    Fixture::over(Installation::over(Databases::on(server), directory)).await
+    Fixture::on_installation(Installation::over(Databases::on(server), directory)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use doorward_tests::{
     App, Backend, MailApp, PASSWORD, Services, User,
-    json::{assert_same, named},
+    json::{assert_json_eq, with_names},
     on_both_databases,
     split::Role::Gateway,
 };
@@ -43,13 +43,13 @@ async fn new_password_revokes_earlier_tokens_and_returns_a_new_one(backend: Back
         "options": {"language": "en", "timezone": "Europe/Amsterdam"}
     });
     let expected = json!({"success": true, "result": {"user": "<ann>"}, "data": {"cc.users": {"<ann>": user}}});
-    assert_same(&named(&answer.json(), &[(&ann.gid, "<ann>")]), &expected);
+    assert_json_eq(&with_names(&answer.json(), &[(&ann.gid, "<ann>")]), &expected);
     let token = answer.token();
     assert_eq!(app.http.init(&token).await.status, 200);
     for old in [&ann.token, &other, &renewed] {
         app.http.denied_soon(old).await;
     }
-    ann.call(PATH, &json!({"name": "Anna"})).await.assert_denied();
+    ann.call(PATH, &json!({"name": "Anna"})).await.assert_unauthenticated();
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
     for good in [&token, &app.http.login("ann", NEW).await.token(), &ben.token, &by_key] {
         assert_eq!(app.http.init(good).await.status, 200);
@@ -57,7 +57,7 @@ async fn new_password_revokes_earlier_tokens_and_returns_a_new_one(backend: Back
 }
 
 async fn answer_has_one_token_also_when_the_old_one_is_due(backend: Backend) {
-    let app = App::with(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "0s")]).await;
+    let app = App::with_settings(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "0s")]).await;
     let mut ann = app.user("ann").await;
     for password in [NEW, "a third battery staple 5", NEW] {
         let token = ann.call(PATH, &json!({"password": password})).await.token();
@@ -115,7 +115,7 @@ async fn password_is_stored_unchanged(backend: Backend) {
     ann.token = ann.call(PATH, &json!({"password": longest})).await.token();
     assert_eq!(app.http.login("ann", &longest).await.status, 200);
     app.http.login("ann", &longest[..longest.len() - 1]).await.assert_unknown_user();
-    ann.call(PATH, &json!({"password": format!("{longest}x")})).await.assert_not_valid("password", "too_long");
+    ann.call(PATH, &json!({"password": format!("{longest}x")})).await.assert_validation_error("password", "too_long");
 }
 
 async fn guessable_password_is_weak(backend: Backend) {
@@ -141,7 +141,7 @@ async fn current_password_that_is_sent_must_match(backend: Backend) {
     let ann = app.user("ann").await;
     for wrong in ["", "wrong", &format!("{PASSWORD} "), NEW, &"x".repeat(10_000)] {
         let answer = ann.call(PATH, &with_current(wrong)).await;
-        answer.assert_not_valid("current_password", "incorrect");
+        answer.assert_validation_error("current_password", "incorrect");
     }
     for wrong in [json!(null), json!(1), json!([])] {
         let answer = ann.call(PATH, &with_current(wrong)).await;
@@ -150,28 +150,28 @@ async fn current_password_that_is_sent_must_match(backend: Backend) {
     // Whatever is changed with it.
     for current in ["", "wrong"] {
         let answer = ann.call(PATH, &json!({"name": "Anna", "current_password": current})).await;
-        answer.assert_not_valid("current_password", "incorrect");
+        answer.assert_validation_error("current_password", "incorrect");
     }
     assert_eq!(ann.init().await.success().1["cc.users"][&ann.gid]["name"], json!("Ann"));
     ann.call(PATH, &json!({"name": "Anna", "current_password": PASSWORD})).await.success();
     assert_eq!(ann.init().await.success().1["cc.users"][&ann.gid]["name"], json!("Anna"));
     let token = ann.call(PATH, &with_current(PASSWORD)).await.token();
     assert_eq!(app.http.init(&token).await.status, 200);
-    ann.denied_soon().await;
+    ann.assert_denied_eventually().await;
     assert_eq!(app.http.login("ann", NEW).await.status, 200);
 }
 
 async fn where_it_is_required_the_current_password_must_be_sent(backend: Backend) {
-    let app = App::with(backend, &[("DOORWARD_REQUIRE_CURRENT_PASSWORD", "true")]).await;
+    let app = App::with_settings(backend, &[("DOORWARD_REQUIRE_CURRENT_PASSWORD", "true")]).await;
     let ann = app.user("ann").await;
     for body in [json!({"password": NEW}), json!({"password": "password"}), json!({"password": NEW, "name": "Anna"})] {
         ann.call(PATH, &body).await.assert_bad_parameter("Missing parameter", "current_password");
     }
-    ann.call(PATH, &with_current("wrong")).await.assert_not_valid("current_password", "incorrect");
+    ann.call(PATH, &with_current("wrong")).await.assert_validation_error("current_password", "incorrect");
     let (_, data) = ann.call(PATH, &json!({"language": "nl"})).await.success();
     assert_eq!(data["cc.users"][&ann.gid]["name"], json!("Ann"));
     let token = ann.call(PATH, &with_current(PASSWORD)).await.token();
-    ann.denied_soon().await;
+    ann.assert_denied_eventually().await;
     assert_eq!(app.http.init(&token).await.status, 200);
 }
 
@@ -179,10 +179,10 @@ async fn where_it_is_required_the_current_password_must_be_sent(backend: Backend
 async fn guesses_at_the_current_password_are_throttled(backend: Backend) {
     let settings =
         [("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "10m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
-    let app = App::with(backend, &settings).await;
+    let app = App::with_settings(backend, &settings).await;
     let ann = app.user("ann").await;
     for _ in 0..3 {
-        ann.call(PATH, &with_current("wrong")).await.assert_not_valid("current_password", "incorrect");
+        ann.call(PATH, &with_current("wrong")).await.assert_validation_error("current_password", "incorrect");
     }
     ann.call(PATH, &with_current(PASSWORD)).await.assert_throttled();
     assert_eq!(ann.call(PATH, &json!({"name": "Anna"})).await.status, 200, "other changes go on");
@@ -190,7 +190,7 @@ async fn guesses_at_the_current_password_are_throttled(backend: Backend) {
 
 async fn new_password_reaches_every_gateway_within_a_second(backend: Backend) {
     let split = Services::start(backend).await;
-    let gateway = split.replica(Gateway, &[]).await;
+    let gateway = split.start_replica(Gateway, &[]).await;
     let here = User::create(&split.installation, &split.http, "ann").await;
     let there = gateway.http().login("ann", PASSWORD).await.token();
     let token = here.call(PATH, &json!({"password": NEW})).await.token();

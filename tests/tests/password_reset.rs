@@ -2,8 +2,8 @@
 
 use doorward_tests::{
     Backend, MailApp, PASSWORD, User,
-    json::{assert_same, redacted},
-    mailed::{APP_URL, but, miscoded, validation_code, with_codes, wrong},
+    json::{assert_json_eq, redact},
+    mailed::{APP_URL, validation_code, with_codes, with_field, with_wrong_code, wrong},
     on_both_databases,
     refusals::{assert_method, assert_requires_strings},
 };
@@ -56,7 +56,7 @@ async fn reset_by_username_sets_the_password_and_logs_in(backend: Backend) {
     answer.success();
     let names = [(ann.gid.as_str(), "<ann>"), (&herbarium, "<herbarium>")];
     let login = app.http.login("ann", NEW).await;
-    assert_same(&redacted(&answer.json(), &names), &redacted(&login.json(), &names));
+    assert_json_eq(&redact(&answer.json(), &names), &redact(&login.json(), &names));
     assert_eq!(answer.json()["data"]["cc.projects"][&herbarium]["name"], json!("Herbarium"));
     assert_eq!(app.http.init(&answer.token()).await.status, 200);
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
@@ -74,7 +74,7 @@ async fn reset_revokes_earlier_tokens_of_the_user_only(backend: Backend) {
     let by_key = robot.auth().await.token();
     let second = app.http.login("ann", PASSWORD).await.token();
     let renewed = ann.init().await.token();
-    let body = app.begin_reset("ann", NEW).await;
+    let body = app.request_password_reset("ann", NEW).await;
     assert_eq!(ann.init().await.status, 200, "the first step ends nothing");
 
     let token = app.http.open(RESET, &body).await.token();
@@ -103,10 +103,10 @@ async fn reset_by_address_mails_all_usernames(backend: Backend) {
 
         // Good for one of them, and once.
         let body = with_codes(&json!({"username": "ben", "new_password": NEW}), &asked, &mail.code());
-        app.http.open(RESET, &body).await.assert_code_refused();
-        let answer = app.http.open(RESET, &but(&body, "username", "ann")).await;
+        app.http.open(RESET, &body).await.assert_code_rejected();
+        let answer = app.http.open(RESET, &with_field(&body, "username", "ann")).await;
         assert_eq!(answer.success().0["user"], json!(ann.gid));
-        app.http.open(RESET, &but(&body, "username", "zoe")).await.assert_code_refused();
+        app.http.open(RESET, &with_field(&body, "username", "zoe")).await.assert_code_rejected();
         app.smtp.mail_to("zoe@example.org").await;
     }
     assert_eq!(zoe.init().await.status, 200);
@@ -118,7 +118,7 @@ async fn reset_by_address_mails_all_usernames(backend: Backend) {
 /// A user, who has another's address.
 async fn same_address(app: &MailApp, username: &str, email: &str) -> User {
     let words = ["user", "create", "--username", username, "--email", email, "--password-stdin"];
-    let made = app.installation.cli(&words, PASSWORD).await.succeeded();
+    let made = app.installation.cli(&words, PASSWORD).await.assert_success();
     let gid = doorward_tests::installation::gid(&made);
     let token = app.http.login(username, PASSWORD).await.token();
     User { gid, username: username.to_owned(), token, http: app.http.clone() }
@@ -131,7 +131,10 @@ async fn unknown_user_is_not_found(backend: Backend) {
     app.user("cas").await;
     app.installation.change_user("deactivate", "ben").await;
     app.installation.change_user("delete", "cas").await;
-    app.installation.cli(&["user", "create", "--username", "mute", "--password-stdin"], PASSWORD).await.succeeded();
+    app.installation
+        .cli(&["user", "create", "--username", "mute", "--password-stdin"], PASSWORD)
+        .await
+        .assert_success();
     let project = app.installation.create_project("ann", "Herbarium").await;
     let robot = ann.create_api_user(&project, "Robot").await;
     let unknown = [
@@ -156,9 +159,9 @@ async fn unknown_user_is_not_found(backend: Backend) {
         app.http.open(REQUEST, &of(name)).await.assert_unprocessable("user_not_found");
     }
     assert_eq!(app.smtp.mails().len(), 0);
-    let body = app.begin_reset("ann", NEW).await;
+    let body = app.request_password_reset("ann", NEW).await;
     for name in ["nobody", "ben", "cas", "no name", "ann@example.org"] {
-        app.http.open(RESET, &but(&body, "username", name)).await.assert_unprocessable("user_not_found");
+        app.http.open(RESET, &with_field(&body, "username", name)).await.assert_unprocessable("user_not_found");
     }
     assert_eq!(app.http.open(RESET, &body).await.status, 200);
 }
@@ -177,8 +180,8 @@ async fn second_step_must_name_the_requested_user(backend: Backend) {
     for name in ["ann", "ben"] {
         app.user(name).await;
     }
-    let other = app.begin_reset("ben", NEW).await;
-    let body = app.begin_reset("ann", NEW).await;
+    let other = app.request_password_reset("ben", NEW).await;
+    let body = app.request_password_reset("ann", NEW).await;
     let changes = [
         ("verification_code", json!(wrong(body["verification_code"].as_str().expect("a code")))),
         ("verification_code", other["verification_code"].clone()),
@@ -187,14 +190,14 @@ async fn second_step_must_name_the_requested_user(backend: Backend) {
         ("username", json!("ben")),
     ];
     for (name, value) in changes {
-        let body = app.begin_reset("ann", NEW).await;
-        app.http.open(RESET, &but(&body, name, value)).await.assert_code_refused();
+        let body = app.request_password_reset("ann", NEW).await;
+        app.http.open(RESET, &with_field(&body, name, value)).await.assert_code_rejected();
     }
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
     assert_eq!(app.http.login("ben", PASSWORD).await.status, 200);
-    let body = app.begin_reset("ann", NEW).await;
+    let body = app.request_password_reset("ann", NEW).await;
     let code = body["verification_code"].as_str().expect("a code").to_lowercase();
-    let body = but(&but(&body, "verification_code", code), "username", "\u{ff41}nn");
+    let body = with_field(&with_field(&body, "verification_code", code), "username", "\u{ff41}nn");
     assert_eq!(app.http.open(RESET, &body).await.status, 200);
 }
 
@@ -202,13 +205,13 @@ async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
     let app = MailApp::start(backend).await;
     for (username, tries) in [("ann", 5), ("ben", 4)] {
         app.user(username).await;
-        let body = app.begin_reset(username, NEW).await;
+        let body = app.request_password_reset(username, NEW).await;
         for _ in 0..tries {
-            app.http.open(RESET, &miscoded(&body)).await.assert_code_refused();
+            app.http.open(RESET, &with_wrong_code(&body)).await.assert_code_rejected();
         }
         let answer = app.http.open(RESET, &body).await;
         if tries == 5 {
-            answer.assert_code_refused();
+            answer.assert_code_rejected();
             assert_eq!(app.http.login(username, PASSWORD).await.status, 200);
         } else {
             answer.token();
@@ -219,13 +222,13 @@ async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
 async fn code_works_once(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ann").await;
-    let body = app.begin_reset("ann", NEW).await;
+    let body = app.request_password_reset("ann", NEW).await;
     let answers = join_all((0..6).map(|_| app.http.open(RESET, &body))).await;
     let (done, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(done.len(), 1, "{answers:?}");
-    refused.iter().for_each(|answer| answer.assert_code_refused());
-    let other = but(&body, "new_password", "a third battery staple 5");
-    app.http.open(RESET, &other).await.assert_code_refused();
+    refused.iter().for_each(|answer| answer.assert_code_rejected());
+    let other = with_field(&body, "new_password", "a third battery staple 5");
+    app.http.open(RESET, &other).await.assert_code_rejected();
     assert_eq!(app.http.init(&done[0].token()).await.status, 200);
     assert_eq!(app.http.login("ann", NEW).await.status, 200);
 }
@@ -233,16 +236,16 @@ async fn code_works_once(backend: Backend) {
 async fn request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ann").await;
-    let first = app.begin_reset("ann", NEW).await;
+    let first = app.request_password_reset("ann", NEW).await;
     let asked = app.http.open(REQUEST, &of("ANN@example.org")).await;
-    let second = with_codes(&first, &asked, &app.code_to("ann@example.org").await);
-    let mixed = but(&second, "verification_code", first["verification_code"].clone());
-    app.http.open(RESET, &mixed).await.assert_code_refused();
+    let second = with_codes(&first, &asked, &app.mailed_code("ann@example.org").await);
+    let mixed = with_field(&second, "verification_code", first["verification_code"].clone());
+    app.http.open(RESET, &mixed).await.assert_code_rejected();
     // The tries of one are not those of the other.
     for _ in 0..4 {
-        app.http.open(RESET, &miscoded(&second)).await.assert_code_refused();
+        app.http.open(RESET, &with_wrong_code(&second)).await.assert_code_rejected();
     }
-    app.http.open(RESET, &second).await.assert_code_refused();
+    app.http.open(RESET, &second).await.assert_code_rejected();
     assert_eq!(app.http.open(RESET, &first).await.status, 200);
 }
 
@@ -250,15 +253,18 @@ async fn password_that_is_rejected_does_not_use_up_the_code(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.user("winterbottom").await;
     ann.call("/api/account/update", &json!({"name": "Percival Arbuthnot"})).await.success();
-    let body = app.begin_reset("winterbottom", NEW).await;
+    let body = app.request_password_reset("winterbottom", NEW).await;
     for weak in ["password", "1234567", "winterbottom", "winterbottom@example.org", "percivalarbuthnot", "Arbuthnot1"] {
-        app.http.open(RESET, &but(&body, "new_password", weak)).await.assert_weak("new_password");
+        app.http.open(RESET, &with_field(&body, "new_password", weak)).await.assert_weak("new_password");
     }
-    let long = but(&body, "new_password", "x".repeat(257));
-    app.http.open(RESET, &long).await.assert_not_valid("new_password", "too_long");
-    app.http.open(RESET, &but(&body, "new_password", "")).await.assert_not_valid("new_password", "invalid");
+    let long = with_field(&body, "new_password", "x".repeat(257));
+    app.http.open(RESET, &long).await.assert_validation_error("new_password", "too_long");
+    app.http
+        .open(RESET, &with_field(&body, "new_password", ""))
+        .await
+        .assert_validation_error("new_password", "invalid");
     assert_eq!(ann.init().await.status, 200);
-    let spaced = but(&body, "new_password", format!(" {NEW} "));
+    let spaced = with_field(&body, "new_password", format!(" {NEW} "));
     assert_eq!(app.http.open(RESET, &spaced).await.status, 200);
     assert_eq!(app.http.login("winterbottom", &format!(" {NEW} ")).await.status, 200);
     app.http.login("winterbottom", NEW).await.assert_unknown_user();
@@ -267,14 +273,14 @@ async fn password_that_is_rejected_does_not_use_up_the_code(backend: Backend) {
 async fn wrong_code_does_not_reveal_password_checks(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ann").await;
-    let body = but(&miscoded(&app.begin_reset("ann", NEW).await), "new_password", "password");
-    app.http.open(RESET, &body).await.assert_code_refused();
+    let body = with_field(&with_wrong_code(&app.request_password_reset("ann", NEW).await), "new_password", "password");
+    app.http.open(RESET, &body).await.assert_code_rejected();
 }
 
 async fn user_deactivated_between_steps_gets_no_token(backend: Backend) {
     let app = MailApp::start(backend).await;
     app.user("ann").await;
-    let body = app.begin_reset("ann", NEW).await;
+    let body = app.request_password_reset("ann", NEW).await;
     app.installation.change_user("deactivate", "ann").await;
     app.http.open(RESET, &body).await.assert_unprocessable("user_not_found");
     app.installation.change_user("activate", "ann").await;
@@ -287,18 +293,18 @@ async fn new_password_ends_the_code_that_several_accounts_share(backend: Backend
     let shared = async || {
         let asked = app.http.open(REQUEST, &of("ann@example.org")).await;
         let second = json!({"username": "ann", "new_password": NEW});
-        with_codes(&second, &asked, &app.code_to("ann@example.org").await)
+        with_codes(&second, &asked, &app.mailed_code("ann@example.org").await)
     };
     let after_a_reset = shared().await;
-    app.http.open(RESET, &app.begin_reset("ann", NEW).await).await.success();
-    app.http.open(RESET, &after_a_reset).await.assert_code_refused();
+    app.http.open(RESET, &app.request_password_reset("ann", NEW).await).await.success();
+    app.http.open(RESET, &after_a_reset).await.assert_code_rejected();
     // That the password is another.
     app.smtp.mail_to("ann@example.org").await;
     let after_a_change = shared().await;
     let token = app.http.login("ann", NEW).await.token();
     let ann = User { token, ..ann };
     ann.call("/api/account/update", &json!({"password": PASSWORD})).await.success();
-    app.http.open(RESET, &after_a_change).await.assert_code_refused();
+    app.http.open(RESET, &after_a_change).await.assert_code_rejected();
 }
 
 async fn reset_ends_a_throttle_wait(backend: Backend) {
@@ -313,6 +319,6 @@ async fn reset_ends_a_throttle_wait(backend: Backend) {
         app.http.login("ann", "a wrong password").await.assert_unknown_user();
     }
     app.http.login("ann", PASSWORD).await.assert_throttled();
-    app.http.open(RESET, &app.begin_reset("ann", NEW).await).await.success();
+    app.http.open(RESET, &app.request_password_reset("ann", NEW).await).await.success();
     app.http.login("ann", NEW).await.success();
 }

@@ -20,7 +20,7 @@ on_both_databases![
 const EVENTUALLY_TIMEOUT: Duration = Duration::from_secs(10);
 
 async fn set_password(installation: &Installation, password: &str) {
-    installation.cli(&["user", "set-password", "ann", "--password-stdin"], password).await.succeeded();
+    installation.cli(&["user", "set-password", "ann", "--password-stdin"], password).await.assert_success();
 }
 
 async fn new_password_ends_renewed_tokens_too(backend: Backend) {
@@ -38,7 +38,7 @@ async fn new_password_ends_renewed_tokens_too(backend: Backend) {
     set_password(&split.installation, "another good password").await;
 
     let refused = tokio::time::timeout(EVENTUALLY_TIMEOUT, renewing).await.expect("no end of renewals");
-    refused.expect("an answer").assert_denied();
+    refused.expect("an answer").assert_unauthenticated();
     for token in &tokens {
         split.http.denied_soon(token).await;
     }
@@ -46,7 +46,7 @@ async fn new_password_ends_renewed_tokens_too(backend: Backend) {
     let renewed = split.http.init(&token).await.token();
     assert_eq!(split.http.init(&renewed).await.status, 200);
     for token in &tokens {
-        split.http.init(token).await.assert_denied();
+        split.http.init(token).await.assert_unauthenticated();
     }
 }
 
@@ -101,7 +101,7 @@ async fn a_login_that_is_under_way_with_the_old_password_gives_no_token_that_liv
 
     // By a hash, which takes no time.
     let words = ["user", "set-password", "ann", "--password-hash", DJANGO];
-    split.installation.cli(&words, "").await.succeeded();
+    split.installation.cli(&words, "").await.assert_success();
 
     assert!(logins.iter().any(|login| !login.is_finished()), "the logins were too fast to tell");
     for login in logins {
@@ -122,7 +122,7 @@ async fn login_works_at_once_also_after_many_new_passwords_in_a_second(backend: 
     split.installation.create_user("ann").await;
     let words = ["user", "set-password", "ann", "--password-hash", DJANGO];
     let changes = (0..12).map(|_| split.installation.cli(&words, ""));
-    join_all(changes).await.into_iter().for_each(|output| drop(output.succeeded()));
+    join_all(changes).await.into_iter().for_each(|output| drop(output.assert_success()));
     let token = split.http.login("ann", FOREIGN_PASSWORD).await.token();
     let renewed = split.http.init(&token).await.token();
     assert_eq!(split.http.init(&renewed).await.status, 200);

@@ -29,7 +29,7 @@ on_both_databases![
 
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 
-async fn logs_in_again(split: &Services) -> String {
+async fn wait_for_login(split: &Services) -> String {
     eventually("a login", RECOVERY_TIMEOUT, async || {
         let answer = split.http.login("ann", PASSWORD).await;
         if answer.status != 200 {
@@ -41,7 +41,7 @@ async fn logs_in_again(split: &Services) -> String {
     .await
 }
 
-async fn init_works_again(split: &Services, token: &str) {
+async fn wait_for_init(split: &Services, token: &str) {
     eventually("an init", RECOVERY_TIMEOUT, async || {
         let answer = split.http.init(token).await;
         if answer.status != 200 {
@@ -63,7 +63,7 @@ async fn a_peer_goes_and_comes_back(backend: Backend, role: Role) {
         split.http.login("ann", "a wrong password").await.assert_unavailable();
         split.http.login("nobody", PASSWORD).await.assert_unavailable();
         split.http.init(&token).await.assert_unavailable();
-        split.http.init("garbage").await.assert_denied();
+        split.http.init("garbage").await.assert_unauthenticated();
         assert_eq!(split.http.status("/api/ping").await, Some(200));
         assert_eq!(split.http.status("/api/languages/get").await, Some(200));
     }
@@ -76,8 +76,8 @@ async fn a_peer_goes_and_comes_back(backend: Backend, role: Role) {
 
     split.start_service(role);
     split.ready(role).await;
-    logs_in_again(&split).await;
-    init_works_again(&split, &token).await;
+    wait_for_login(&split).await;
+    wait_for_init(&split, &token).await;
     split.ready(Gateway).await;
 }
 
@@ -104,8 +104,8 @@ async fn peers_may_start_after_the_gateway(backend: Backend) {
     split.http.login("ann", PASSWORD).await.assert_unavailable();
     split.start_service(Directory);
     split.ready(Directory).await;
-    let token = logs_in_again(&split).await;
-    init_works_again(&split, &token).await;
+    let token = wait_for_login(&split).await;
+    wait_for_init(&split, &token).await;
     for role in [Auth, Gateway] {
         split.ready(role).await;
     }
@@ -140,8 +140,8 @@ async fn auth_applies_changes_made_while_it_was_down(backend: Backend) {
     split.start_service(Auth);
     split.ready(Auth).await;
     refused(&split, &token, RECOVERY_TIMEOUT).await;
-    logs_in_again(&split).await;
-    split.http.init(&token).await.assert_denied();
+    wait_for_login(&split).await;
+    split.http.init(&token).await.assert_unauthenticated();
 }
 
 async fn auth_checks_every_user_when_its_cursor_expired(backend: Backend) {
@@ -159,7 +159,7 @@ async fn auth_checks_every_user_when_its_cursor_expired(backend: Backend) {
     split.start_service(Auth);
     split.ready(Auth).await;
     refused(&split, &ann.token, RECOVERY_TIMEOUT).await;
-    init_works_again(&split, &ben.token).await;
+    wait_for_init(&split, &ben.token).await;
     assert_eq!(robot.auth().await.status, 200);
     // And goes on from there.
     split.installation.change_user("deactivate", "ben").await;
@@ -194,7 +194,7 @@ async fn auth_keeps_the_password_of_a_reimported_user(backend: Backend) {
             split.kill(Auth);
         }
         split.installation.change_user("delete", "ann").await;
-        import(&split.installation, std::slice::from_ref(&again)).await.succeeded();
+        import(&split.installation, std::slice::from_ref(&again)).await.assert_success();
         if is_away {
             split.start_service(Auth);
             split.ready(Auth).await;
@@ -213,5 +213,5 @@ async fn refused(split: &Services, token: &str, within: Duration) {
     let is_refused = async || (split.http.init(token).await.status == 401).then_some(());
     eventually("401", within, is_refused).await;
     eventually("a revocation", within, async || is_revoked(&split.auth, token).await.then_some(())).await;
-    split.http.init(token).await.assert_denied();
+    split.http.init(token).await.assert_unauthenticated();
 }

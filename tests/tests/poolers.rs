@@ -16,7 +16,7 @@ async fn poolers_that_share_sessions_are_rejected_by_name() {
         let pooler = PgBouncer::start(&postgres, mode);
         let installation = through(&pooler);
         for words in [&["migrate"][..], &["serve"]] {
-            let output = installation.cli(words, "").await.failed(1);
+            let output = installation.cli(words, "").await.assert_failure(1);
             let is_named = mode == "statement" || output.stderr.contains("connection pooler in transaction mode");
             assert!(is_named && !output.stderr.contains("panicked"), "{mode}: {output}");
         }
@@ -28,7 +28,7 @@ async fn pooler_in_session_mode_works() {
     let postgres = Postgres::start();
     drop(Databases::on(&postgres));
     let pooler = PgBouncer::start(&postgres, "session");
-    let app = App::of(through(&pooler)).await;
+    let app = App::on_installation(through(&pooler)).await;
     let ann = app.user("ann").await;
     for _ in 0..50 {
         ann.call("/api/projects/create", &json!({"name": "A project"})).await.success();

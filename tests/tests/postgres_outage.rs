@@ -16,7 +16,7 @@ const RECOVERY_TIMEOUT: Duration = Duration::from_secs(20);
 async fn responses_without_postgresql_are_503() {
     let postgres = Postgres::start();
     let directory = tempfile::tempdir().expect("a directory");
-    let app = App::of(Installation::over(Databases::on(&postgres), directory)).await;
+    let app = App::on_installation(Installation::over(Databases::on(&postgres), directory)).await;
     let ann = app.user("ann").await;
     let load = Load::start(&app.http, &ann.token);
 
@@ -34,7 +34,7 @@ async fn responses_without_postgresql_are_503() {
         assert_eq!(app.ops.status("/health/live").await, Some(200));
         tokio::time::sleep(OUTAGE).await;
 
-        postgres.start_again();
+        postgres.restart();
         eventually("a login", RECOVERY_TIMEOUT, async || {
             (app.http.login("ann", PASSWORD).await.status == 200).then_some(())
         })
@@ -57,10 +57,10 @@ async fn command_without_database_fails_without_secrets() {
     let postgres = Postgres::start();
     let directory = tempfile::tempdir().expect("a directory");
     let installation = Installation::over(Databases::on(&postgres), directory);
-    installation.cli(&["migrate"], "").await.succeeded();
+    installation.cli(&["migrate"], "").await.assert_success();
     postgres.stop();
-    let output = installation.cli(&["user", "list"], "").await.failed(1);
+    let output = installation.cli(&["user", "list"], "").await.assert_failure(1);
     assert!(!output.stderr.contains("panicked") && !output.stderr.contains("throw-away"), "{output}");
-    postgres.start_again();
-    installation.cli(&["user", "list"], "").await.succeeded();
+    postgres.restart();
+    installation.cli(&["user", "list"], "").await.assert_success();
 }

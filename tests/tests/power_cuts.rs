@@ -33,19 +33,20 @@ impl TestMachine {
             Backend::Sqlite => {
                 let disk = directory.path().join("disk");
                 std::fs::create_dir(&disk).expect("a directory");
-                let power = Power::of(&disk, directory.path());
+                let power = Power::at(&disk, directory.path());
                 let databases = Databases::in_directory(&disk);
                 let data = disk.join("data").display().to_string();
                 let installation = Installation::over(databases, directory).with(&[("DOORWARD_DATA_DIR", &data)]);
                 let variables = power.variables();
                 let variables: Vec<(&str, &str)> =
                     variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
-                let app = App::of(installation.with(&variables).with(settings)).await;
+                let app = App::on_installation(installation.with(&variables).with(settings)).await;
                 Self { app, power, postgres: None }
             }
             Backend::Postgres => {
-                let (postgres, power) = Postgres::start_with_power();
-                let app = App::of(Installation::over(Databases::on(&postgres), directory).with(settings)).await;
+                let (postgres, power) = Postgres::start_with_power_cuts();
+                let app =
+                    App::on_installation(Installation::over(Databases::on(&postgres), directory).with(settings)).await;
                 Self { app, power, postgres: Some(postgres) }
             }
         }
@@ -58,8 +59,8 @@ impl TestMachine {
         }
         self.power.cut();
         if let Some(postgres) = &self.postgres {
-            postgres.forget_process();
-            postgres.start_again();
+            postgres.detach();
+            postgres.restart();
         }
         self.app.restart().await;
     }
@@ -84,7 +85,7 @@ async fn acknowledged_writes_survive_a_power_cut(backend: Backend) {
     acknowledged(other.call("/api/account/logout", &json!({})).await).await;
     acknowledged(ann.api_keys(&project, "deactivate", &json!({"user": robot.gid})).await).await;
     machine.lose_power().await;
-    other.init().await.assert_denied();
+    other.init().await.assert_unauthenticated();
     assert_eq!(ann.init().await.status, 200);
     robot.auth().await.assert_unknown_user();
 
@@ -92,7 +93,7 @@ async fn acknowledged_writes_survive_a_power_cut(backend: Backend) {
     let changed = ann.call("/api/account/update", &json!({"name": "Ann Smit", "password": NEW_PASSWORD})).await;
     let token = changed.token();
     machine.lose_power().await;
-    ann.init().await.assert_denied();
+    ann.init().await.assert_unauthenticated();
     http.login("ann", PASSWORD).await.assert_unknown_user();
     assert_eq!(http.init(&token).await.success().1["cc.users"][&ann.gid]["name"], json!("Ann Smit"));
     let ann = User { token: http.login("ann", NEW_PASSWORD).await.token(), ..again(&ann) };
@@ -124,9 +125,9 @@ async fn random_actions_survive_power_cuts_or_have_no_effect(backend: Backend) {
         let mut machine = TestMachine::start(backend, &settings).await;
         let mut story = Story::new(Random::new(seed, 0));
         for _ in 0..CUTS {
-            story.go_on(&machine.app, &smtp).await;
+            story.run(&machine.app, &smtp).await;
             story.lose_power_in_an_action(&mut machine, &smtp).await;
-            story.check(&machine.app).await;
+            story.verify(&machine.app).await;
         }
     }
 }
@@ -142,7 +143,7 @@ fn power_cut_loses_unsynced_data() {
     let disk = directory.path().join("disk");
     std::fs::create_dir(&disk).expect("a directory");
     std::fs::write(disk.join("before"), "old").expect("a file");
-    let power = Power::of(&disk, directory.path());
+    let power = Power::at(&disk, directory.path());
     let dd = |name: &str, options: &[&str]| {
         let mut command = std::process::Command::new("dd");
         command.args([

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use doorward_tests::{
     App, Backend, Installation, Output, PASSWORD, User, eventually,
-    json::assert_same,
+    json::assert_json_eq,
     on_both_databases,
     process::{binary, clean_command},
 };
@@ -47,22 +47,24 @@ async fn user_projects(user: &User, expected: &Value) {
 
 async fn project_is_deleted_and_undeleted(backend: Backend) {
     let (app, ann, ben, project) = scene(backend).await;
-    let deleted = cli(&app, &["project", "delete", &project]).await.succeeded();
-    assert_same(&deleted.json(), &entry(&project, &ann, "deleted"));
+    let deleted = cli(&app, &["project", "delete", &project]).await.assert_success();
+    assert_json_eq(&deleted.json(), &entry(&project, &ann, "deleted"));
     user_projects(&ben, &json!({})).await;
     assert_eq!(ann.init().await.success().1["cc.projects"][&project]["status"], json!("deleted"));
-    assert!(cli(&app, &["project", "delete", &project]).await.failed(1).stderr.contains("the project is deleted"));
-    cli(&app, &["member", "add", "--project", &project, "--user", "ann"]).await.failed(1);
-    cli(&app, &["project", "transfer", &project, "--to", "ben"]).await.failed(1);
+    assert!(
+        cli(&app, &["project", "delete", &project]).await.assert_failure(1).stderr.contains("the project is deleted")
+    );
+    cli(&app, &["member", "add", "--project", &project, "--user", "ann"]).await.assert_failure(1);
+    cli(&app, &["project", "transfer", &project, "--to", "ben"]).await.assert_failure(1);
 
-    let back = cli(&app, &["project", "undelete", &project]).await.succeeded();
-    assert_same(&back.json(), &entry(&project, &ann, "active"));
+    let back = cli(&app, &["project", "undelete", &project]).await.assert_success();
+    assert_json_eq(&back.json(), &entry(&project, &ann, "active"));
     user_projects(&ben, &json!({&project: ["member"]})).await;
-    cli(&app, &["project", "undelete", &project]).await.failed(1);
+    cli(&app, &["project", "undelete", &project]).await.assert_failure(1);
     for call in ["delete", "undelete"] {
-        assert!(cli(&app, &["project", call, UNKNOWN_GID]).await.failed(1).stderr.contains("no such project"));
-        cli(&app, &["project", call]).await.failed(2);
-        cli(&app, &["project", call, "Herbarium"]).await.failed(2);
+        assert!(cli(&app, &["project", call, UNKNOWN_GID]).await.assert_failure(1).stderr.contains("no such project"));
+        cli(&app, &["project", call]).await.assert_failure(2);
+        cli(&app, &["project", call, "Herbarium"]).await.assert_failure(2);
     }
 }
 
@@ -71,18 +73,18 @@ async fn project_is_transferred_to_a_member(backend: Backend) {
     let cas = app.user("cas").await;
     let robot = ann.create_api_user(&project, "Robot").await;
     for nobody in ["cas", "nobody", "ann", UNKNOWN_GID, &robot.gid] {
-        cli(&app, &["project", "transfer", &project, "--to", nobody]).await.failed(1);
+        cli(&app, &["project", "transfer", &project, "--to", nobody]).await.assert_failure(1);
     }
-    cli(&app, &["project", "transfer", UNKNOWN_GID, "--to", "ben"]).await.failed(1);
-    cli(&app, &["project", "transfer", &project]).await.failed(2);
-    let given = cli(&app, &["project", "transfer", &project, "--to-gid", &ben.gid]).await.succeeded();
-    assert_same(&given.json(), &entry(&project, &ben, "active"));
+    cli(&app, &["project", "transfer", UNKNOWN_GID, "--to", "ben"]).await.assert_failure(1);
+    cli(&app, &["project", "transfer", &project]).await.assert_failure(2);
+    let given = cli(&app, &["project", "transfer", &project, "--to-gid", &ben.gid]).await.assert_success();
+    assert_json_eq(&given.json(), &entry(&project, &ben, "active"));
     user_projects(&ann, &json!({&project: ["member"]})).await;
     user_projects(&ben, &json!({&project: ["owner"]})).await;
     user_projects(&cas, &json!({})).await;
     // Whoever has nothing of their own any more may go.
-    cli(&app, &["user", "delete", "ann"]).await.succeeded();
-    cli(&app, &["user", "delete", "ben"]).await.failed(1);
+    cli(&app, &["user", "delete", "ann"]).await.assert_success();
+    cli(&app, &["user", "delete", "ben"]).await.assert_failure(1);
 }
 
 async fn member_is_removed_in_every_status(backend: Backend) {
@@ -91,7 +93,7 @@ async fn member_is_removed_in_every_status(backend: Backend) {
     let remove =
         async |project: &str, user: &str| cli(&app, &["member", "remove", "--project", project, "--user", user]).await;
     for (project, user) in [(UNKNOWN_GID, "ben"), (&project, "nobody"), (&project, "ann"), (&project, &robot.gid)] {
-        remove(project, user).await.failed(1);
+        remove(project, user).await.assert_failure(1);
     }
     for state in ["active", "inactive"] {
         if state == "inactive" {
@@ -99,14 +101,14 @@ async fn member_is_removed_in_every_status(backend: Backend) {
             let path = format!("/api/p/{project}/members/deactivate");
             ann.call(&path, &json!({"user": ben.gid})).await.success();
         }
-        let removed = remove(&project, "ben").await.succeeded();
-        assert_same(&removed.json(), &json!({"project_gid": project, "user_gid": ben.gid}));
+        let removed = remove(&project, "ben").await.assert_success();
+        assert_json_eq(&removed.json(), &json!({"project_gid": project, "user_gid": ben.gid}));
         user_projects(&ben, &json!({})).await;
-        assert!(remove(&project, "ben").await.failed(1).stderr.contains("no member"));
+        assert!(remove(&project, "ben").await.assert_failure(1).stderr.contains("no member"));
     }
-    let listed = cli(&app, &["member", "list", "--project", &project]).await.succeeded().items();
+    let listed = cli(&app, &["member", "list", "--project", &project]).await.assert_success().items();
     assert_eq!(listed.len(), 2);
-    cli(&app, &["member", "remove", "--project", &project]).await.failed(2);
+    cli(&app, &["member", "remove", "--project", &project]).await.assert_failure(2);
 }
 
 /// What a command writes to a terminal, by script(1).
@@ -154,10 +156,10 @@ async fn lists_are_tables_on_a_terminal_and_json_elsewhere(backend: Backend) {
     let list = format!("member list --project {project}");
     for words in ["user list", "project list", &list, "keys list"] {
         let piped: Vec<&str> = words.split(' ').collect();
-        let json = cli(&app, &piped).await.succeeded();
+        let json = cli(&app, &piped).await.assert_success();
         let forced: Value = serde_json::from_str(&seen(&format!("{words} --json")).join("\n")).expect("JSON");
-        assert_same(&forced, &json.json());
-        assert_same(&cli(&app, &[&piped[..], &["--json"]].concat()).await.succeeded().json(), &forced);
+        assert_json_eq(&forced, &json.json());
+        assert_json_eq(&cli(&app, &[&piped[..], &["--json"]].concat()).await.assert_success().json(), &forced);
         assert!(forced.as_array().is_some_and(|list| !list.is_empty()));
     }
     assert_eq!(app.http.login("ben", PASSWORD).await.status, 200);

@@ -6,7 +6,7 @@ use doorward_tests::{
     ApiUser, App, Backend, PASSWORD, User,
     backend::execute,
     eventually,
-    json::{assert_same, redacted_project},
+    json::{assert_json_eq, redact_project},
     on_both_databases,
 };
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ impl Fixture {
             (&self.herbarium, "1-herbarium"),
             (&self.atlas, "2-atlas"),
         ];
-        redacted_project(answer, &names)
+        redact_project(answer, &names)
     }
 
     async fn login(&self, username: &str) -> doorward_tests::Answer {
@@ -163,7 +163,7 @@ async fn project_login_returns_the_full_project(backend: Backend) {
     let login = scene.login("ann").await;
     let atlas = json!({"gid": "2-atlas", "name": "Atlas", "icon": null, "owner": "3-cas", "status": "active"});
     let limit = json!({"rate_limit_per_second": null});
-    assert_same(
+    assert_json_eq(
         &scene.redacted(&login.json()),
         &answer(
             [
@@ -188,7 +188,7 @@ async fn project_login_returns_the_full_project(backend: Backend) {
 async fn member_sees_no_options_of_others(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let login = scene.login("ben").await;
-    assert_same(
+    assert_json_eq(
         &scene.redacted(&login.json()),
         &answer(
             [json!("2-ben"), json!({"1-herbarium": ["member"]}), json!(["2-ben", "1-ann", "4-robot"])],
@@ -221,12 +221,12 @@ async fn api_user_logs_in_and_sees_members(backend: Backend) {
             membership_with("4-robot", "api", &json!({"rate_limit_per_second": null}))
         ]),
     );
-    assert_same(&scene.redacted(&auth.json()), &expected);
+    assert_json_eq(&scene.redacted(&auth.json()), &expected);
     auth.success();
     let claims = super::tokens::part(&auth.token(), 1);
     assert_eq!((&claims["sub"], &claims["kind"]), (&json!(scene.robot.gid), &json!("api")));
     let init = scene.app.http.project_init(&scene.herbarium, &auth.token()).await;
-    assert_same(&scene.redacted(&init.json()), &expected);
+    assert_json_eq(&scene.redacted(&init.json()), &expected);
     assert_ne!(init.token(), auth.token());
 }
 
@@ -248,17 +248,17 @@ async fn init_equals_login_with_a_new_token(backend: Backend) {
         for call in calls {
             let init = call.bearer(&token).send().await;
             init.success();
-            assert_same(&init.json(), &login.json());
+            assert_json_eq(&init.json(), &login.json());
             assert_ne!(init.token(), token, "not a fresh token");
             token = init.token();
         }
         // The token of the other kind of login does as well.
         let elsewhere = http.login(username, PASSWORD).await.token();
-        assert_same(&http.project_init(&scene.herbarium, &elsewhere).await.json(), &login.json());
+        assert_json_eq(&http.project_init(&scene.herbarium, &elsewhere).await.json(), &login.json());
     }
     let body = json!({"api_key": scene.robot.key, "omit_extended_definitions": true});
     let auth = http.post(&format!("/api/p/{}/auth", scene.herbarium)).json(&body).send().await;
-    assert_same(&auth.json(), &scene.robot.auth().await.json());
+    assert_json_eq(&auth.json(), &scene.robot.auth().await.json());
 }
 
 async fn members_in_every_status_are_visible(backend: Backend) {
@@ -418,7 +418,7 @@ async fn project_init_requires_active_membership(backend: Backend) {
         for project in [herbarium, UNKNOWN_GID, "x"] {
             let call = http.get(&format!("/api/p/{project}/init"));
             let call = if let Some(token) = token { call.bearer(token) } else { call };
-            call.send().await.assert_denied();
+            call.send().await.assert_unauthenticated();
         }
     }
     let stranger = http.project_init(herbarium, &scene.cas.token).await;
@@ -443,5 +443,5 @@ async fn project_init_requires_active_membership(backend: Backend) {
     let refused = eventually("401", Duration::from_secs(10), async || {
         Some(http.project_init(herbarium, &scene.ben.token).await).filter(|answer| answer.status == 401)
     });
-    refused.await.assert_denied();
+    refused.await.assert_unauthenticated();
 }

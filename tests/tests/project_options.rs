@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use doorward_tests::{
-    Answer, Backend, Http, MANY_WRITES, Role, Services, User, backend::execute, json::assert_same, on_both_databases,
+    Answer, Backend, Http, MANY_WRITES, Role, Services, User, backend::execute, json::assert_json_eq, on_both_databases,
 };
 use serde_json::{Map, Value, json};
 
@@ -194,7 +194,7 @@ async fn names_are_trimmed_and_required(backend: Backend) {
             (&too_long, "too_long"),
         ] {
             for (call, body) in bodies(name) {
-                list.call(&scene.ann, &scene.project, call, &body).await.assert_not_valid("name", reason);
+                list.call(&scene.ann, &scene.project, call, &body).await.assert_validation_error("name", reason);
             }
         }
         assert_eq!(cursor(&scene.ann).await, before);
@@ -214,7 +214,7 @@ async fn item_moves_before_another_or_to_the_end(backend: Backend) {
             let (result, data) = answer.success();
             assert_eq!((result, answer.header("authorization")), (json!({"project": scene.project}), None));
             let entry = &data["cc.projects"][&scene.project];
-            assert_same(entry, &about(user, "get", &scene.project).await.success().1["cc.projects"][&scene.project]);
+            assert_json_eq(entry, &about(user, "get", &scene.project).await.success().1["cc.projects"][&scene.project]);
             let order = list.ids(&entry["options"]);
             order.iter().map(|id| ids.iter().position(|other| other == id).expect("known")).collect::<Vec<_>>()
         };
@@ -444,8 +444,8 @@ async fn calls_require_active_membership(backend: Backend) {
     let before = cursor(&scene.ann).await;
     for (path, body) in all_calls(UNKNOWN_GID) {
         let of = |project: &str| format!("/api/p/{project}/{path}");
-        scene.app.http.post(&of(&scene.project)).json(&body).send().await.assert_denied();
-        scene.app.http.post(&of(&scene.project)).bearer("garbage").json(&body).send().await.assert_denied();
+        scene.app.http.post(&of(&scene.project)).json(&body).send().await.assert_unauthenticated();
+        scene.app.http.post(&of(&scene.project)).bearer("garbage").json(&body).send().await.assert_unauthenticated();
         scene.cas.call(&of(&scene.project), &body).await.assert_forbidden();
         scene.cas.call(&of(UNKNOWN_GID), &body).await.assert_forbidden();
         scene.ann.call(&of(UNKNOWN_GID), &body).await.assert_forbidden();
@@ -523,12 +523,12 @@ async fn nothing_is_lost_when_two_members_change_at_once(backend: Backend) {
     let project = split.installation.create_project("ann", "Herbarium").await;
     split.installation.add_member(&project, "ben").await;
     let second = match backend {
-        Backend::Postgres => Some(split.replica(Role::Directory, &[]).await),
+        Backend::Postgres => Some(split.start_replica(Role::Directory, &[]).await),
         Backend::Sqlite => None,
     };
     let url = second.as_ref().map_or_else(|| split.directory.clone(), |second| second.address.clone());
     let url = format!("http://{url}");
-    let gateway = split.replica(Role::Gateway, &[("DOORWARD_DIRECTORY_URL", &url)]).await;
+    let gateway = split.start_replica(Role::Gateway, &[("DOORWARD_DIRECTORY_URL", &url)]).await;
     let here = |number: usize| -> User {
         let (user, http): (&User, Http) =
             if number.is_multiple_of(2) { (&ann, split.http.clone()) } else { (&ben, gateway.http()) };

@@ -7,7 +7,7 @@ use doorward_tests::{
     Answer, ApiUser, App, Backend, Installation, MANY_WRITES, PASSWORD, User,
     backend::execute,
     eventually,
-    json::{assert_same, named},
+    json::{assert_json_eq, with_names},
     on_both_databases,
 };
 use serde_json::{Value, json};
@@ -46,7 +46,7 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) async fn new(backend: Backend) -> Self {
-        let app = App::with(backend, &[MANY_WRITES]).await;
+        let app = App::with_settings(backend, &[MANY_WRITES]).await;
         let (ann, ben, cas) = (app.user("ann").await, app.user("ben").await, app.user("cas").await);
         let project = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&project, "ben").await;
@@ -61,7 +61,7 @@ impl Fixture {
 
     pub(crate) fn named(&self, answer: &Answer) -> Value {
         let names: Vec<(&str, &str)> = self.names.iter().map(|(id, name)| (id.as_str(), *name)).collect();
-        named(&answer.json(), &names)
+        with_names(&answer.json(), &names)
     }
 
     /// A success with this result and data, and with a token or without.
@@ -70,7 +70,7 @@ impl Fixture {
         let mut expected = json!({"success": true});
         expected["result"] = result;
         expected["data"] = data;
-        assert_same(&self.named(answer), &expected);
+        assert_json_eq(&self.named(answer), &expected);
         if renews {
             answer.token();
         } else {
@@ -187,8 +187,8 @@ async fn create_answers_the_project_and_the_membership(backend: Backend) {
         let mut expected = herbarium();
         expected["name"] = json!(name);
         expected["options"]["timezone"] = json!(timezone);
-        assert_same(
-            &named(&made.json(), &ids),
+        assert_json_eq(
+            &with_names(&made.json(), &ids),
             &json!({
                 "success": true,
                 "result": {"project": "<project>", "project_members": ["<ann>"]},
@@ -244,9 +244,11 @@ async fn update_changes_given_fields_only(backend: Backend) {
     scene.assert_project(&update(&scene.program, json!({"timezone": "Asia/Tokyo"})).await, both);
     scene.assert_project(&about(&scene.ann, "get", &scene.project).await, both);
     for timezone in ["", "Europe/Nowhere", "europe", " Asia/Tokyo", "+02:00"] {
-        update(&scene.ann, json!({"timezone": timezone, "name": "Lost"})).await.assert_not_valid("timezone", "invalid");
+        update(&scene.ann, json!({"timezone": timezone, "name": "Lost"}))
+            .await
+            .assert_validation_error("timezone", "invalid");
         let create = scene.cas.call("/api/projects/create", &json!({"timezone": timezone})).await;
-        create.assert_not_valid("timezone", "invalid");
+        create.assert_validation_error("timezone", "invalid");
     }
     scene.assert_project(&about(&scene.ann, "get", &scene.project).await, both);
 }
@@ -276,7 +278,7 @@ async fn names_are_trimmed_and_required(backend: Backend) {
     ] {
         for (call, body) in bodies(name) {
             let answer = scene.ann.call(&format!("/api/projects/{call}"), &body).await;
-            answer.assert_not_valid("name", reason);
+            answer.assert_validation_error("name", reason);
         }
     }
     assert_eq!(cursor(&scene.ann).await, before);
@@ -326,7 +328,7 @@ async fn calls_require_permission_regardless_of_existence(backend: Backend) {
     let calls = ["update", "delete_icon", "delete", "undelete", "permanent_delete", "transfer"];
     for call in calls.into_iter().chain(["get", "create"]) {
         let call = scene.app.http.post(&format!("/api/projects/{call}"));
-        call.json(&json!({"project": scene.project})).send().await.assert_denied();
+        call.json(&json!({"project": scene.project})).send().await.assert_unauthenticated();
     }
     for call in calls {
         let path = format!("/api/projects/{call}");
@@ -363,10 +365,10 @@ async fn deleted_project_is_visible_to_its_owner_only(backend: Backend) {
     let (result, data) = scene.ann.init().await.success();
     assert_eq!(result["user_projects"], json!({}));
     let short = json!({"gid": project, "name": "Herbarium", "icon": null, "owner": scene.ann.gid, "status": "deleted"});
-    assert_same(&data["cc.projects"], &json!({project: short}));
+    assert_json_eq(&data["cc.projects"], &json!({project: short}));
     let own = membership("ann", "owner", Some(own_options("ann")));
-    let memberships = named(&data["cc.projects_members"], &[(&scene.ann.gid, "<ann>"), (project, "<project>")]);
-    assert_same(&memberships, &json!([own]));
+    let memberships = with_names(&data["cc.projects_members"], &[(&scene.ann.gid, "<ann>"), (project, "<project>")]);
+    assert_json_eq(&memberships, &json!([own]));
     assert_eq!(data["cc.users"].as_object().map(serde_json::Map::len), Some(1));
     scene.assert_project(&scene.own("get").await, deleted);
     let login = scene.app.http.login("ann", PASSWORD).await.success();
@@ -482,7 +484,7 @@ async fn permanent_delete_removes_everything(backend: Backend) {
     })
     .await;
     // An owner of nothing may go.
-    scene.app.installation.cli(&["project", "transfer", &other, "--to", "ben"], "").await.succeeded();
+    scene.app.installation.cli(&["project", "transfer", &other, "--to", "ben"], "").await.assert_success();
     scene.ann.call("/api/account/delete", &json!({"confirm": true})).await.success();
 }
 

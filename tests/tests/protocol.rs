@@ -107,7 +107,7 @@ async fn every_error_of_many_at_once_is_its_own(backend: Backend) {
             0 => answer.assert_unknown_user(),
             1 => answer.assert_error(400, "Bad request", &json!({"Missing parameter": "password"})),
             2 => answer.assert_error(400, "Bad request", &json!({"Invalid parameter": "username"})),
-            3 => answer.assert_denied(),
+            3 => answer.assert_unauthenticated(),
             _ => answer.assert_error(404, "Not found", &json!({})),
         }
         assert_eq!(answer.header("x-request-id"), Some(id.as_str()));

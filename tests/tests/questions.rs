@@ -1,6 +1,6 @@
 //! What anybody may ask without a token, and how often: names can't be tried, and mailboxes not filled, without end.
 
-use doorward_tests::{Answer, Backend, MailApp, PASSWORD, mailed::but, on_both_databases};
+use doorward_tests::{Answer, Backend, MailApp, PASSWORD, mailed::with_field, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases![
@@ -62,7 +62,7 @@ async fn mails_to_a_mailbox_are_limited_per_network(backend: Backend) {
     for (path, body) in asked.iter().chain(&[("/api/reset_password_request", by_address)]) {
         ask(&app, "203.0.113.1", path, body).await.assert_throttled();
     }
-    let other = but(&signup, "email", "ben@example.org");
+    let other = with_field(&signup, "email", "ben@example.org");
     assert_eq!(ask(&app, "203.0.113.1", "/api/signup_request", &other).await.status, 200);
     app.smtp.mail_to("ben@example.org").await;
     // Another network has its own count.

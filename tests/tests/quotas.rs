@@ -44,7 +44,7 @@ async fn projects_of_a_user_are_limited(backend: Backend) {
     ann.call("/api/projects/transfer", &transfer).await.assert_unprocessable("limit_reached");
     // The command line is not bound.
     let words = ["project", "transfer", third.as_str(), "--to", "ben"];
-    app.installation.cli(&words, "").await.succeeded();
+    app.installation.cli(&words, "").await.assert_success();
     app.installation.create_project("ben", "Fifth").await;
     create(&ann).await;
     assert_full(&ann).await;

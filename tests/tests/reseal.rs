@@ -35,15 +35,15 @@ struct SealedInstallation {
 
 impl SealedInstallation {
     async fn start(installation: Installation) -> Self {
-        let app = App::of(installation).await;
+        let app = App::on_installation(installation).await;
         let ann = app.user("ann").await;
         let project = app.installation.create_project("ann", "Herbarium").await;
         let words = ["apikey", "create", "--project", &project, "--name", "Export"];
-        let made = app.installation.cli(&words, "").await.succeeded().json();
+        let made = app.installation.cli(&words, "").await.assert_success().json();
         let text = |name: &str| made[name].as_str().expect("a text").to_owned();
         let (user, api_key) = (text("user"), text("apikey"));
         // So that there is a previous key, which still has its private part.
-        app.installation.cli(&["keys", "rotate"], "").await.succeeded();
+        app.installation.cli(&["keys", "rotate"], "").await.assert_success();
         let mut before = Self { app, ann, project, user, api_key, api_token: String::new() };
         before.api_token = before.auth().await;
         before
@@ -69,7 +69,7 @@ impl SealedInstallation {
     }
 
     async fn reseal(&self, variables: &[(&str, &str)]) -> Output {
-        self.app.installation.spawn(&["keys", "reseal"], variables).exit(COMMAND).await
+        self.app.installation.spawn(&["keys", "reseal"], variables).wait_for_exit(COMMAND).await
     }
 
     /// With this key, if it is not the generated one.
@@ -82,7 +82,7 @@ impl SealedInstallation {
 
     async fn refuses_to_start(&mut self) {
         self.app.process.kill();
-        let ended = self.app.installation.spawn(&["serve"], &[]).exit(COMMAND).await.failed(1);
+        let ended = self.app.installation.spawn(&["serve"], &[]).wait_for_exit(COMMAND).await.assert_failure(1);
         assert!(ended.stderr.contains("master key"), "{ended}");
     }
 
@@ -119,9 +119,9 @@ async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(b
     let mut before = SealedInstallation::start(Installation::new(backend)).await;
     assert_eq!((before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)), (5, 0));
     let kids = |items: Vec<serde_json::Value>| items.iter().map(|key| key["kid"].clone()).collect::<Vec<_>>();
-    let listed = kids(before.app.installation.cli(&["keys", "list"], "").await.succeeded().items());
+    let listed = kids(before.app.installation.cli(&["keys", "list"], "").await.assert_success().items());
 
-    let resealed = before.reseal(&[(NEW, NEW_KEY)]).await.succeeded();
+    let resealed = before.reseal(&[(NEW, NEW_KEY)]).await.assert_success();
 
     assert_eq!(kids(resealed.items()), listed);
     for key in [MASTER_KEY, NEW_KEY] {
@@ -129,23 +129,23 @@ async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(b
     }
     assert_eq!((before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)), (0, 5));
     before.refuses_to_start().await;
-    before.app.installation.cli(&["keys", "rotate"], "").await.failed(1);
+    before.app.installation.cli(&["keys", "rotate"], "").await.assert_failure(1);
     for kid in &listed {
         let words = ["keys", "retire", kid.as_str().expect("a kid")];
-        before.app.installation.cli(&words, "").await.failed(1);
+        before.app.installation.cli(&words, "").await.assert_failure(1);
     }
     assert_eq!((before.opened_by(MASTER_KEY), before.opened_by(NEW_KEY)), (0, 5), "nothing is sealed with the old one");
     before.restart(Some(NEW_KEY)).await;
     before.everything_works().await;
-    let written = before.app.installation.cli(&["audit", "--action", "master_key_replaced"], "").await.succeeded();
+    let written = before.app.installation.cli(&["audit", "--action", "master_key_replaced"], "").await.assert_success();
     assert_eq!(written.items().len(), 1);
     assert_eq!(written.items()[0]["by"], json!("command line"));
 
     // Again, from a file.
     let file = before.app.installation.path().join("new.key");
     std::fs::write(&file, format!("{THIRD_KEY}\n")).expect("a file");
-    before.app.installation.cli(&["keys", "rotate"], "").await.succeeded();
-    before.reseal(&[("DOORWARD_NEW_MASTER_KEY_FILE", &file.display().to_string())]).await.succeeded();
+    before.app.installation.cli(&["keys", "rotate"], "").await.assert_success();
+    before.reseal(&[("DOORWARD_NEW_MASTER_KEY_FILE", &file.display().to_string())]).await.assert_success();
     before.refuses_to_start().await;
     before.restart(Some(THIRD_KEY)).await;
     before.everything_works().await;
@@ -153,7 +153,7 @@ async fn with_a_given_key_the_new_one_opens_everything_and_the_old_one_nothing(b
 
 async fn server_with_the_old_master_key_seals_nothing(backend: Backend) {
     let mut before = SealedInstallation::start(Installation::new(backend)).await;
-    before.reseal(&[(NEW, NEW_KEY)]).await.succeeded();
+    before.reseal(&[(NEW, NEW_KEY)]).await.assert_success();
 
     for token in [&before.ann.token, &before.api_token, &before.auth().await] {
         assert_eq!(before.app.http.init(token).await.status, 200);
@@ -183,7 +183,7 @@ async fn reseal_that_fails_changes_nothing(backend: Backend) {
         (&[], 1, NEW),
     ];
     for (variables, code, named) in wrong {
-        let ended = before.reseal(variables).await.failed(code);
+        let ended = before.reseal(variables).await.assert_failure(code);
         assert!(ended.stderr.contains(named), "{ended}");
         assert_eq!(before.sealed(), sealed);
     }
@@ -202,7 +202,7 @@ async fn generated_key_file_is_replaced_in_place() {
     let old = read();
     assert_eq!(before.opened_by(&old), 5);
 
-    before.reseal(&[]).await.succeeded();
+    before.reseal(&[]).await.assert_success();
 
     let new = read();
     assert_ne!(new, old);
@@ -216,20 +216,20 @@ async fn generated_key_file_is_replaced_in_place() {
 
     std::fs::write(&file, &old).expect("a file");
     before.refuses_to_start().await;
-    before.reseal(&[]).await.failed(1);
+    before.reseal(&[]).await.assert_failure(1);
     assert_eq!((read(), before.opened_by(&new)), (old.clone(), 5));
     std::fs::write(&file, &new).expect("a file");
 
     // What an earlier one left behind may be the only copy of a key.
     let left = file.with_extension("key.new");
     std::fs::write(&left, &old).expect("a file");
-    let refused = before.reseal(&[]).await.failed(1);
+    let refused = before.reseal(&[]).await.assert_failure(1);
     assert!(refused.stderr.contains("master.key.new"), "{refused}");
     assert_eq!((std::fs::read_to_string(&left).expect("the key"), before.opened_by(&new)), (old, 5));
     std::fs::remove_file(&left).expect("the key");
 
     // One that is given is taken.
-    before.reseal(&[(NEW, NEW_KEY)]).await.succeeded();
+    before.reseal(&[(NEW, NEW_KEY)]).await.assert_success();
     assert_eq!(read().trim(), NEW_KEY);
     before.restart(None).await;
     before.everything_works().await;

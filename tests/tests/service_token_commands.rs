@@ -19,7 +19,7 @@ on_both_databases![
 ];
 
 async fn list(installation: &Installation) -> Vec<Value> {
-    installation.cli(&["service-token", "list"], "").await.succeeded().items()
+    installation.cli(&["service-token", "list"], "").await.assert_success().items()
 }
 
 async fn names(installation: &Installation) -> Vec<String> {
@@ -34,7 +34,7 @@ fn rows(installation: &Installation) -> [Vec<String>; 2] {
 }
 
 async fn trail(installation: &Installation, action: &str) -> Vec<Value> {
-    installation.cli(&["audit", "--action", action], "").await.succeeded().items()
+    installation.cli(&["audit", "--action", action], "").await.assert_success().items()
 }
 
 async fn token_is_shown_once_and_listed_without_its_secret(backend: Backend) {
@@ -52,7 +52,7 @@ async fn token_is_shown_once_and_listed_without_its_secret(backend: Backend) {
         ["--project", &project],
     ]
     .concat();
-    let created = installation.cli(&words, "").await.succeeded();
+    let created = installation.cli(&words, "").await.assert_success();
     let shown = created.json();
     let keys: Vec<&String> = shown.as_object().expect("an object").keys().collect();
     assert_eq!(keys, ["name", "scopes", "projects", "token"]);
@@ -113,7 +113,7 @@ async fn invalid_token_creation_changes_nothing(backend: Backend) {
         &["--name", "a", "--name", "b", "--scope", "read"],
     ];
     for options in wrong_usage {
-        let refused = installation.cli(&[&["service-token", "create"], *options].concat(), "").await.failed(2);
+        let refused = installation.cli(&[&["service-token", "create"], *options].concat(), "").await.assert_failure(2);
         assert!(refused.stdout.is_empty(), "{options:?}: {refused}");
     }
     for (options, reason) in [
@@ -121,11 +121,11 @@ async fn invalid_token_creation_changes_nothing(backend: Backend) {
         (&["--name", "a", "--scope", "publish", "--project", UNKNOWN_GID], UNKNOWN_GID),
         (&["--name", "a", "--scope", "publish", "--project", &project, "--project", UNKNOWN_GID], UNKNOWN_GID),
     ] {
-        let refused = installation.cli(&[&["service-token", "create"], options].concat(), "").await.failed(1);
+        let refused = installation.cli(&[&["service-token", "create"], options].concat(), "").await.assert_failure(1);
         assert!(refused.stdout.is_empty() && refused.stderr.contains(reason), "{options:?}: {refused}");
     }
     for (name, exit) in [("a", 1), ("Taken", 2), ("", 2), ("taken.", 2)] {
-        installation.cli(&["service-token", "revoke", name], "").await.failed(exit);
+        installation.cli(&["service-token", "revoke", name], "").await.assert_failure(exit);
     }
     assert_eq!(rows(&installation), before);
     assert!(trail(&installation, "service_token_revoked").await.is_empty());
@@ -134,7 +134,7 @@ async fn invalid_token_creation_changes_nothing(backend: Backend) {
 async fn revoked_name_is_free_again(backend: Backend) {
     let installation = Installation::new(backend);
     let first = create(&installation, "search", &["--scope", "read"]).await;
-    let revoked = installation.cli(&["service-token", "revoke", "search"], "").await.succeeded().json();
+    let revoked = installation.cli(&["service-token", "revoke", "search"], "").await.assert_success().json();
     assert_eq!(revoked["name"], json!("search"));
     assert_eq!(rows(&installation), [Vec::<String>::new(), Vec::new()]);
     let trail = trail(&installation, "service_token_revoked").await;
@@ -151,11 +151,11 @@ async fn half_created_token_is_listed_and_revocable(backend: Backend) {
         execute(lost, "DELETE FROM service_tokens");
         assert_eq!(names(&installation).await, ["half"]);
         let words = ["service-token", "create", "--name", "half", "--scope", "read"];
-        let refused = installation.cli(&words, "").await.failed(1);
+        let refused = installation.cli(&words, "").await.assert_failure(1);
         assert!(refused.stderr.contains("revoke") && refused.stdout.is_empty(), "{refused}");
-        installation.cli(&["service-token", "revoke", "half"], "").await.succeeded();
+        installation.cli(&["service-token", "revoke", "half"], "").await.assert_success();
         assert_eq!(rows(&installation), [Vec::<String>::new(), Vec::new()]);
-        installation.cli(&["service-token", "revoke", "half"], "").await.failed(1);
+        installation.cli(&["service-token", "revoke", "half"], "").await.assert_failure(1);
     }
 }
 
@@ -181,22 +181,22 @@ async fn partially_failed_revocation_can_be_repeated(backend: Backend) {
     let directory = &installation.databases.directory;
     let [refuse, accept] = refusing_changes(backend);
     execute(directory, refuse);
-    let failed = installation.cli(&["service-token", "revoke", "search"], "").await.failed(1);
+    let failed = installation.cli(&["service-token", "revoke", "search"], "").await.assert_failure(1);
     assert!(failed.stderr.contains("again") && failed.stdout.is_empty(), "{failed}");
     let words = ["service-token", "create", "--name", "other", "--scope", "read"];
-    let failed = installation.cli(&words, "").await.failed(1);
+    let failed = installation.cli(&words, "").await.assert_failure(1);
     assert!(failed.stderr.contains("revoke other") && failed.stdout.is_empty(), "{failed}");
     execute(directory, accept);
     assert_eq!(names(&installation).await, ["other", "search"]);
     for name in ["search", "other"] {
-        installation.cli(&["service-token", "revoke", name], "").await.succeeded();
+        installation.cli(&["service-token", "revoke", name], "").await.assert_success();
     }
     assert_eq!(rows(&installation), [Vec::<String>::new(), Vec::new()]);
 }
 
 async fn creations_at_once_of_one_name_give_one_token(backend: Backend) {
     let installation = Installation::new(backend);
-    installation.cli(&["migrate"], "").await.succeeded();
+    installation.cli(&["migrate"], "").await.assert_success();
     let words = ["service-token", "create", "--name", "search", "--scope", "read"];
     let outputs = futures_util::future::join_all((0..4).map(|_| installation.cli(&words, ""))).await;
     let created = outputs.iter().filter(|output| output.code == Some(0)).count();

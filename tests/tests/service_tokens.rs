@@ -55,12 +55,12 @@ const SCOPES: [(&str, &[&str]); 4] = [
 /// Creates a named token by the command line.
 pub(crate) async fn create(installation: &Installation, name: &str, options: &[&str]) -> String {
     let words = [&["service-token", "create", "--name", name], options].concat();
-    let created = installation.cli(&words, "").await.succeeded().json();
+    let created = installation.cli(&words, "").await.assert_success().json();
     created["token"].as_str().expect("a token").to_owned()
 }
 
 async fn revoke(installation: &Installation, name: &str) {
-    installation.cli(&["service-token", "revoke", name], "").await.succeeded();
+    installation.cli(&["service-token", "revoke", name], "").await.assert_success();
 }
 
 /// Returns the code with which a call is refused before its handler. Such a status has none of the details of a service's own.
@@ -76,7 +76,7 @@ async fn refusal(split: &Services, rpc: Rpc, token: Option<&str>) -> Option<Code
         Err(status) => status,
     };
     let is_refused = matches!(status.code(), Code::Unauthenticated | Code::PermissionDenied);
-    (is_refused && RpcError::sent_in(&status).is_none()).then(|| status.code())
+    (is_refused && RpcError::from_service_status(&status).is_none()).then(|| status.code())
 }
 
 fn method(rpc: Rpc) -> &'static str {
@@ -145,7 +145,7 @@ async fn missing_or_unknown_token_allows_nothing(backend: Backend) {
         }
     }
     // Two tokens are none.
-    let mut directory = GrpcClients::of(&split).await.directory;
+    let mut directory = GrpcClients::connect(&split).await.directory;
     let mut twice = with_token(GetUserRequest { user_gid: UNKNOWN_GID.to_owned() }, &good);
     twice.metadata_mut().append("x-service-token", SERVICE_TOKEN.parse().expect("ASCII"));
     assert_eq!(code(directory.get_user(twice).await), Code::Unauthenticated);
@@ -175,7 +175,7 @@ async fn client_publishes_in_its_projects_only(backend: Backend) {
     ];
     let options = ["--scope", "publish", "--project", &herbarium, "--project", &garden];
     let token = create(&split.installation, "records", &options).await;
-    let mut directory = GrpcClients::of(&split).await.directory;
+    let mut directory = GrpcClients::connect(&split).await.directory;
     let mut publish = async |project: &str, token: &str| {
         let row =
             PublishedRow { action: Action::Insert.into(), data_type: "records".to_owned(), data_key: "r1".to_owned() };
@@ -212,7 +212,7 @@ async fn revoked_token_is_rejected_and_its_streams_end_within_a_second(backend: 
     let options = ["--scope", "verify", "--scope", "follow", "--scope", "read"];
     let (token, kept) =
         (create(&split.installation, "gone", &options).await, create(&split.installation, "kept", &options).await);
-    let GrpcClients { mut auth, mut directory } = GrpcClients::of(&split).await;
+    let GrpcClients { mut auth, mut directory } = GrpcClients::connect(&split).await;
     let trust = auth.watch_trust(with_token(WatchTrustRequest {}, &token)).await.expect("a stream").into_inner();
     let watch = WatchChangesRequest { cursor: None };
     let changes = directory.watch_changes(with_token(watch, &token)).await.expect("a stream").into_inner();
@@ -242,7 +242,7 @@ async fn revoked_token_is_rejected_and_its_streams_end_within_a_second(backend: 
 
 async fn token_works_as_soon_as_it_is_created(backend: Backend) {
     let mut split = Services::start(backend).await;
-    let GrpcClients { mut auth, mut directory } = GrpcClients::of(&split).await;
+    let GrpcClients { mut auth, mut directory } = GrpcClients::connect(&split).await;
     for round in 0..5 {
         let token =
             create(&split.installation, &format!("client-{round}"), &["--scope", "verify", "--scope", "follow"]).await;
@@ -257,7 +257,7 @@ async fn token_works_as_soon_as_it_is_created(backend: Backend) {
     split.kill(Role::Auth);
     split.start_service(Role::Auth);
     split.ready(Role::Auth).await;
-    let mut auth = GrpcClients::of(&split).await.auth;
+    let mut auth = GrpcClients::connect(&split).await.auth;
     let answer: Result<_, Status> = auth.get_public_keys(with_token(GetPublicKeysRequest {}, &token)).await;
     assert_eq!(code(answer), Code::Ok);
 }

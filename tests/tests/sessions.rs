@@ -61,7 +61,7 @@ fn renewed(answer: &Answer) -> Option<String> {
 }
 
 /// Soon, and from then on.
-async fn denied(http: &Http, tokens: &[&str]) {
+async fn assert_denied(http: &Http, tokens: &[&str]) {
     denied_within(Duration::from_secs(10), http, tokens).await;
 }
 
@@ -70,8 +70,8 @@ async fn denied_within(time: Duration, http: &Http, tokens: &[&str]) {
     for token in tokens {
         let left = deadline.saturating_duration_since(Instant::now());
         let refused = async || Some(http.init(token).await).filter(|answer| answer.status != 200);
-        eventually("401", left, refused).await.assert_denied();
-        http.init(token).await.assert_denied();
+        eventually("401", left, refused).await.assert_unauthenticated();
+        http.init(token).await.assert_unauthenticated();
     }
 }
 
@@ -79,13 +79,13 @@ async fn denied_within(time: Duration, http: &Http, tokens: &[&str]) {
 async fn api_user(app: &App) -> (String, String, String) {
     let project = app.installation.create_project("ann", "Herbarium").await;
     let words = ["apikey", "create", "--project", &project, "--name", "Export"];
-    let made = app.installation.cli(&words, "").await.succeeded().json();
+    let made = app.installation.cli(&words, "").await.assert_success().json();
     let text = |name: &str| made[name].as_str().expect("a text").to_owned();
     (project, text("user"), text("apikey"))
 }
 
 async fn any_authorized_call_renews_a_token_that_is_due(backend: Backend) {
-    let app = App::with(backend, &[ALWAYS_DUE]).await;
+    let app = App::with_settings(backend, &[ALWAYS_DUE]).await;
     let ann = app.user("ann").await;
     let (project, user, _) = api_user(&app).await;
     let old = part(&ann.token, 1);
@@ -123,7 +123,7 @@ async fn token_is_not_renewed_before_it_is_due(backend: Backend) {
         assert_eq!(renewed(&post(&app.http, &get, &ann.token, &body).await), None, "{body}");
     }
 
-    let app = App::with(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "2s")]).await;
+    let app = App::with_settings(backend, &[("DOORWARD_TOKEN_RENEW_AFTER", "2s")]).await;
     let ann = app.user("ann").await;
     let issued_at = part(&ann.token, 1)["iat"].as_i64().expect("iat");
     let token = eventually("a renewal", Duration::from_secs(15), async || {
@@ -136,7 +136,7 @@ async fn token_is_not_renewed_before_it_is_due(backend: Backend) {
 }
 
 async fn many_calls_at_once_with_one_token_are_one_renewal(backend: Backend) {
-    let app = App::with(backend, &[ALWAYS_DUE]).await;
+    let app = App::with_settings(backend, &[ALWAYS_DUE]).await;
     let ann = app.user("ann").await;
     let before = app.ops.metric(RENEWALS).await;
     let started = Instant::now();
@@ -159,7 +159,7 @@ async fn many_calls_at_once_with_one_token_are_one_renewal(backend: Backend) {
 async fn active_session_lasts_until_the_maximum(backend: Backend) {
     let settings =
         [("DOORWARD_TOKEN_LIFETIME", "5s"), ("DOORWARD_TOKEN_RENEW_AFTER", "1s"), ("DOORWARD_TOKEN_MAX_SESSION", "8s")];
-    let app = App::with(backend, &settings).await;
+    let app = App::with_settings(backend, &settings).await;
     let ann = app.user("ann").await;
     let first = part(&ann.token, 1);
     let session_end = first["auth_time"].as_i64().expect("auth_time") + 8;
@@ -181,10 +181,10 @@ async fn active_session_lasts_until_the_maximum(backend: Backend) {
         None
     })
     .await;
-    refused.assert_denied();
+    refused.assert_unauthenticated();
     assert!(now() >= session_end, "refused {} s too early", session_end - now());
     assert!(renewals >= 3, "{renewals} renewals");
-    app.http.init(&token).await.assert_denied();
+    app.http.init(&token).await.assert_unauthenticated();
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
 
@@ -197,19 +197,19 @@ async fn logout_ends_this_login_and_no_other(backend: Backend) {
 
     logged_out(&app.http, &second, &json!({})).await;
 
-    denied(&app.http, &[&second, &ann.token, &third]).await;
-    logout(&app.http, &third, &json!({})).await.assert_denied();
+    assert_denied(&app.http, &[&second, &ann.token, &third]).await;
+    logout(&app.http, &third, &json!({})).await.assert_unauthenticated();
     for token in [&other, &ben.token, &app.http.login("ann", PASSWORD).await.token()] {
         assert_eq!(app.http.init(token).await.status, 200);
     }
     // Ends only what it says, however it is said.
     logged_out(&app.http, &other, &json!({"everywhere": false, "unknown": 1})).await;
-    denied(&app.http, &[&other]).await;
+    assert_denied(&app.http, &[&other]).await;
     assert_eq!(ben.init().await.status, 200);
 }
 
 async fn logout_revokes_concurrently_renewed_tokens(backend: Backend) {
-    let app = App::with(backend, &[ALWAYS_DUE]).await;
+    let app = App::with_settings(backend, &[ALWAYS_DUE]).await;
     let ann = app.user("ann").await;
     for _ in 0..5 {
         let token = app.http.login("ann", PASSWORD).await.token();
@@ -219,14 +219,14 @@ async fn logout_revokes_concurrently_renewed_tokens(backend: Backend) {
         assert_eq!(answer.status, 200, "{answer:?}");
         let tokens: Vec<String> = answers.iter().filter_map(renewed).collect();
         let tokens: Vec<&str> = tokens.iter().map(String::as_str).chain([token.as_str()]).collect();
-        denied(&app.http, &tokens).await;
+        assert_denied(&app.http, &tokens).await;
     }
     assert_eq!(ann.init().await.status, 200);
 }
 
 /// Not even one that was renewed just before, and is dead by now.
 async fn answer_to_a_logout_has_no_token(backend: Backend) {
-    let app = App::with(backend, &[ALWAYS_DUE]).await;
+    let app = App::with_settings(backend, &[ALWAYS_DUE]).await;
     let ann = app.user("ann").await;
     for body in [json!({}), json!({"everywhere": true})] {
         let token = app.http.login("ann", PASSWORD).await.token();
@@ -234,7 +234,7 @@ async fn answer_to_a_logout_has_no_token(backend: Backend) {
         let answer = logout(&app.http, &token, &body).await;
         assert_eq!((answer.status, renewed(&answer)), (200, None), "{body}");
     }
-    denied(&app.http, &[&ann.token]).await;
+    assert_denied(&app.http, &[&ann.token]).await;
 }
 
 async fn logout_everywhere_ends_every_login_of_the_user(backend: Backend) {
@@ -247,7 +247,7 @@ async fn logout_everywhere_ends_every_login_of_the_user(backend: Backend) {
 
     // In the same second, too.
     let new = app.http.login("ann", PASSWORD).await.token();
-    denied(&app.http, &[&ann.token, &other, &renewed]).await;
+    assert_denied(&app.http, &[&ann.token, &other, &renewed]).await;
     for token in [&new, &ben.token] {
         assert_eq!(app.http.init(token).await.status, 200);
     }
@@ -261,8 +261,8 @@ async fn logout_that_is_rejected_ends_nothing(backend: Backend) {
         answer.assert_error(400, "Bad request", &json!({"Invalid parameter": "everywhere"}));
     }
     logout(&app.http, &ann.token, &json!([true])).await.assert_invalid_body();
-    app.http.post("/api/account/logout").json(&json!({})).send().await.assert_denied();
-    logout(&app.http, "garbage", &json!({"everywhere": true})).await.assert_denied();
+    app.http.post("/api/account/logout").json(&json!({})).send().await.assert_unauthenticated();
+    logout(&app.http, "garbage", &json!({"everywhere": true})).await.assert_unauthenticated();
     let answer = app.http.get("/api/account/logout").bearer(&ann.token).send().await;
     answer.assert_error(405, "Method not allowed", &json!({}));
     assert_eq!(answer.header("allow"), Some("POST"));
@@ -279,10 +279,10 @@ async fn api_user_may_log_out(backend: Backend) {
     };
     let (first, second, third) = (auth().await, auth().await, auth().await);
     logged_out(&app.http, &first, &json!({})).await;
-    denied(&app.http, &[&first]).await;
+    assert_denied(&app.http, &[&first]).await;
     assert_eq!(app.http.init(&second).await.status, 200);
     logged_out(&app.http, &second, &json!({"everywhere": true})).await;
-    denied(&app.http, &[&second, &third]).await;
+    assert_denied(&app.http, &[&second, &third]).await;
     for token in [&auth().await, &ann.token] {
         assert_eq!(app.http.init(token).await.status, 200);
     }
@@ -291,7 +291,7 @@ async fn api_user_may_log_out(backend: Backend) {
 async fn logout_reaches_every_gateway_within_a_second(backend: Backend) {
     let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
-    let gateway = split.replica(Gateway, &[]).await;
+    let gateway = split.start_replica(Gateway, &[]).await;
     let doors = [split.http.clone(), gateway.http()];
     for (here, there) in [(&doors[0], &doors[1]), (&doors[1], &doors[0])] {
         for body in [json!({}), json!({"everywhere": true})] {
@@ -308,7 +308,7 @@ async fn logout_reaches_every_gateway_within_a_second(backend: Backend) {
 async fn logout_at_one_auth_is_known_to_the_gateway_of_another_within_a_second() {
     let split = Services::start(Backend::Postgres).await;
     split.installation.create_user("ann").await;
-    let (_second_auth, second_gateway) = split.second_auth_and_gateway().await;
+    let (_second_auth, second_gateway) = split.start_second_auth_and_gateway().await;
     let doors = [split.http.clone(), second_gateway.http()];
     for (here, there) in [(&doors[0], &doors[1]), (&doors[1], &doors[0])] {
         let [token, other] = [here.login("ann", PASSWORD).await.token(), there.login("ann", PASSWORD).await.token()];
@@ -341,8 +341,8 @@ async fn logout_survives_a_restart_of_auth(backend: Backend) {
         split.ready(role).await;
     }
     for token in &tokens[..2] {
-        split.http.init(token).await.assert_denied();
-        forbidden(&split.http, token).await.assert_denied();
+        split.http.init(token).await.assert_unauthenticated();
+        forbidden(&split.http, token).await.assert_unauthenticated();
     }
     assert_eq!(split.http.init(&tokens[2]).await.status, 200);
 }

@@ -34,7 +34,7 @@ async fn wrong_settings_are_all_named_in_one_message() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unknown_variable_is_a_warning_and_an_unknown_key_of_the_file_an_error() {
     let installation = installation();
-    let app = App::of(installation.with(&[("DOORWARD_NO_SUCH_SETTING", "x"), ("RUST_LOG", "warn")])).await;
+    let app = App::on_installation(installation.with(&[("DOORWARD_NO_SUCH_SETTING", "x"), ("RUST_LOG", "warn")])).await;
     let log = app.process.stderr();
     assert!(log.contains("DOORWARD_NO_SUCH_SETTING"), "{log}");
 
@@ -57,7 +57,7 @@ async fn print_config_shows_the_settings_without_their_secrets() {
         ("DOORWARD_SMTP_URL", "smtps://mail:s3cret-four@mail.example.org"),
         ("DOORWARD_MAIL_FROM", "doorward@example.org"),
     ]);
-    let output = installation.cli(&["serve", "--print-config"], "").await.succeeded();
+    let output = installation.cli(&["serve", "--print-config"], "").await.assert_success();
     assert!(output.stdout.contains("127.0.0.1:18099") && output.stdout.contains("db.example.org"), "{output}");
     let all = format!("{}{}", output.stdout, output.stderr);
     assert!(!all.contains("s3cret") && !all.contains(MASTER_KEY), "{output}");
@@ -70,8 +70,10 @@ async fn secrets_are_read_from_files() {
     let file = installation.path().join("key");
     std::fs::write(&file, format!("{MASTER_KEY}\n")).expect("a file");
     let file = file.display().to_string();
-    let app =
-        App::of(installation.without(&["DOORWARD_MASTER_KEY"]).with(&[("DOORWARD_MASTER_KEY_FILE", &file)])).await;
+    let app = App::on_installation(
+        installation.without(&["DOORWARD_MASTER_KEY"]).with(&[("DOORWARD_MASTER_KEY_FILE", &file)]),
+    )
+    .await;
     app.user("ann").await;
     // The same key by another way: what was sealed with it opens.
     let mut app = app;
@@ -82,7 +84,7 @@ async fn secrets_are_read_from_files() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sqlite_master_key_file_is_generated_private() {
-    let mut app = App::of(installation().without(&["DOORWARD_MASTER_KEY"])).await;
+    let mut app = App::on_installation(installation().without(&["DOORWARD_MASTER_KEY"])).await;
     let ann = app.user("ann").await;
     app.restart().await;
     assert_eq!(ann.init().await.status, 200);
@@ -95,20 +97,20 @@ async fn sqlite_master_key_file_is_generated_private() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn master_key_that_is_missing_is_not_replaced_while_it_is_needed() {
-    let mut app = App::of(installation().without(&["DOORWARD_MASTER_KEY"])).await;
+    let mut app = App::on_installation(installation().without(&["DOORWARD_MASTER_KEY"])).await;
     let ann = app.user("ann").await;
     let file = app.installation.path().join("data").join("master.key");
     let key = std::fs::read_to_string(&file).expect("a key");
     app.process.kill();
     std::fs::remove_file(&file).expect("the key");
     for command in ["serve", "demo"] {
-        let output = app.installation.cli(&[command], "").await.failed(1);
+        let output = app.installation.cli(&[command], "").await.assert_failure(1);
         assert!(output.stderr.contains("master.key is missing") && !output.stderr.contains("panicked"), "{output}");
         assert!(!file.exists(), "{command} made another key");
     }
     // The secrets are sealed too.
     execute(&app.installation.databases.auth, "DELETE FROM signing_keys");
-    app.installation.cli(&["serve"], "").await.failed(1);
+    app.installation.cli(&["serve"], "").await.assert_failure(1);
     assert!(!file.exists());
 
     std::fs::write(&file, key).expect("the key again");
@@ -133,7 +135,7 @@ async fn changed_master_key_is_rejected_with_reason() {
     app.user("ann").await;
     app.process.kill();
     let other = ("DOORWARD_MASTER_KEY", "c29tZSBvdGhlciBrZXksIG5vdCB0aGUgc2FtZSBvbmU=");
-    let output = app.installation.spawn(&["serve"], &[other]).exit(COMMAND).await.failed(1);
+    let output = app.installation.spawn(&["serve"], &[other]).wait_for_exit(COMMAND).await.assert_failure(1);
     assert!(
         output.stderr.to_lowercase().contains("master key") || output.stderr.contains("DOORWARD_MASTER_KEY"),
         "{output}"
@@ -151,7 +153,7 @@ async fn failed_start_exits_gracefully() {
     app.process.kill();
     let other = ("DOORWARD_MASTER_KEY", "c29tZSBvdGhlciBrZXksIG5vdCB0aGUgc2FtZSBvbmU=");
     for _ in 0..40 {
-        app.installation.spawn(&["serve"], &[other]).exit(COMMAND).await.failed(1);
+        app.installation.spawn(&["serve"], &[other]).wait_for_exit(COMMAND).await.assert_failure(1);
     }
 }
 
@@ -161,7 +163,7 @@ async fn data_directory_that_cannot_be_written_is_rejected_and_named() {
         .without(&["DOORWARD_AUTH_DATABASE_URL", "DOORWARD_DIRECTORY_DATABASE_URL", "DOORWARD_MASTER_KEY"])
         .with(&[("DOORWARD_DATA_DIR", "/dev/null/x")]);
     for words in [&["serve"] as &[&str], &["demo"], &["migrate"], &["user", "list"]] {
-        let output = installation.cli(words, "").await.failed(1);
+        let output = installation.cli(words, "").await.assert_failure(1);
         assert!(output.stderr.contains("/dev/null/x") && !output.stderr.contains("panicked"), "{words:?}: {output}");
     }
 }
@@ -170,15 +172,15 @@ async fn data_directory_that_cannot_be_written_is_rejected_and_named() {
 async fn port_in_use_is_reported() {
     let app = App::start(Backend::Sqlite).await;
     let other = Installation::new(Backend::Sqlite).with(&[("DOORWARD_LISTEN", app.http.address())]);
-    let output = other.cli(&["serve"], "").await.failed(1);
+    let output = other.cli(&["serve"], "").await.assert_failure(1);
     assert!(output.stderr.contains(app.http.address()), "{output}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn grpc_listener_beyond_loopback_requires_a_service_token() {
-    let address = format!("0.0.0.0:{}", ports::free());
+    let address = format!("0.0.0.0:{}", ports::find_free_port());
     let installation = installation().with(&[("DOORWARD_DIRECTORY_LISTEN", &address)]);
-    installation.cli(&["migrate"], "").await.succeeded();
+    installation.cli(&["migrate"], "").await.assert_success();
     let output = installation.cli(&["serve", "directory"], "").await;
     assert!(output.code != Some(0) && output.stderr.contains("DOORWARD_SERVICE_TOKEN"), "{output}");
 }
@@ -201,7 +203,7 @@ async fn wrong_usage_is_code_2() {
         &["keys", "retire"],
     ];
     for words in cases {
-        let output = installation.cli(words, "").await.failed(2);
+        let output = installation.cli(words, "").await.assert_failure(2);
         assert_eq!(output.stdout, "", "{words:?}");
     }
 }
@@ -209,7 +211,7 @@ async fn wrong_usage_is_code_2() {
 #[tokio::test(flavor = "multi_thread")]
 async fn every_command_explains_itself_with_an_example() {
     let installation = installation();
-    let version = installation.cli(&["--version"], "").await.succeeded();
+    let version = installation.cli(&["--version"], "").await.assert_success();
     assert!(version.stdout.starts_with("doorward 2"), "{version}");
     let commands: [&[&str]; 21] = [
         &["demo"],
@@ -235,7 +237,7 @@ async fn every_command_explains_itself_with_an_example() {
         &["healthcheck"],
     ];
     for words in commands {
-        let output = installation.cli(&[words, &["--help"]].concat(), "").await.succeeded();
+        let output = installation.cli(&[words, &["--help"]].concat(), "").await.assert_success();
         let help = output.stdout.to_lowercase();
         let example = help.split("example").nth(1).unwrap_or_else(|| panic!("{words:?} has no example: {output}"));
         assert!(example.contains("doorward"), "{words:?}: {output}");

@@ -3,8 +3,8 @@
 
 use doorward_tests::{
     Backend, MailApp, PASSWORD,
-    json::{assert_same, redacted},
-    mailed::{APP_URL, but, miscoded, validation_code, with_codes, wrong},
+    json::{assert_json_eq, redact},
+    mailed::{APP_URL, validation_code, with_codes, with_field, with_wrong_code, wrong},
     on_both_databases,
     refusals::{assert_method, assert_requires_strings},
 };
@@ -64,9 +64,9 @@ async fn signup_creates_an_account_and_logs_in(backend: Backend) {
         }
     });
     answer.success();
-    assert_same(&redacted(&answer.json(), &[(&gid, "<ann>")]), &expected);
+    assert_json_eq(&redact(&answer.json(), &[(&gid, "<ann>")]), &expected);
     for same in [app.http.init(&answer.token()).await, app.http.login("ann", PASSWORD).await] {
-        assert_same(&redacted(&same.json(), &[(&gid, "<ann>")]), &expected);
+        assert_json_eq(&redact(&same.json(), &[(&gid, "<ann>")]), &expected);
     }
     assert_eq!(app.smtp.mails().len(), 1);
     let log = app.process.stderr();
@@ -88,8 +88,8 @@ async fn both_steps_report_missing_parameters_in_order(backend: Backend) {
 
 async fn second_step_must_repeat_the_first(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let body = app.begin_signup("ann", "ann@example.org").await;
-    let other = app.begin_signup("ben", "ben@example.org").await;
+    let body = app.request_signup("ann", "ann@example.org").await;
+    let other = app.request_signup("ben", "ben@example.org").await;
     let changes = [
         ("verification_code", json!(wrong(body["verification_code"].as_str().expect("a code")))),
         ("verification_code", other["verification_code"].clone()),
@@ -111,14 +111,14 @@ async fn second_step_must_repeat_the_first(backend: Backend) {
     ];
     for (name, value) in changes {
         // A new code each time, for tries are counted.
-        let body = app.begin_signup("ann", "ann@example.org").await;
-        let answer = app.http.open("/api/signup", &but(&body, name, value.clone())).await;
+        let body = app.request_signup("ann", "ann@example.org").await;
+        let answer = app.http.open("/api/signup", &with_field(&body, name, value.clone())).await;
         assert_eq!(answer.status, 422, "{name}: {value}: {answer:?}");
-        answer.assert_code_refused();
+        answer.assert_code_rejected();
     }
     app.http.login("ann", PASSWORD).await.assert_unknown_user();
     // They spoil nothing.
-    for body in [app.begin_signup("ann", "ann@example.org").await, other] {
+    for body in [app.request_signup("ann", "ann@example.org").await, other] {
         assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
     }
 }
@@ -128,11 +128,11 @@ async fn equivalent_spellings_are_accepted(backend: Backend) {
     let password = "caf\u{e9} au lait, soir et matin";
     let first = json!({"username": "Zo\u{eb}", "password": password, "email": "Zoe@Example.org"});
     let asked = app.http.open("/api/signup_request", &first).await;
-    let body = with_codes(&first, &asked, &app.code_to("Zoe@Example.org").await);
+    let body = with_codes(&first, &asked, &app.mailed_code("Zoe@Example.org").await);
     let code = body["verification_code"].as_str().expect("a code").to_lowercase();
-    let body = but(&body, "verification_code", format!(" {code} "));
-    let body = but(&but(&body, "username", "\u{ff3a}oe\u{308}"), "email", "zOE@eXAMPLE.ORG");
-    let body = but(&body, "password", "cafe\u{301} au lait, soir et matin");
+    let body = with_field(&body, "verification_code", format!(" {code} "));
+    let body = with_field(&with_field(&body, "username", "\u{ff3a}oe\u{308}"), "email", "zOE@eXAMPLE.ORG");
+    let body = with_field(&body, "password", "cafe\u{301} au lait, soir et matin");
     let (result, data) = app.http.open("/api/signup", &body).await.success();
     let user = &data["cc.users"][result["user"].as_str().expect("a gid")];
     assert_eq!(user["username"], json!("Zo\u{eb}"));
@@ -144,78 +144,78 @@ async fn equivalent_spellings_are_accepted(backend: Backend) {
 
 async fn fifth_wrong_attempt_is_the_last(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let body = app.begin_signup("ann", "ann@example.org").await;
+    let body = app.request_signup("ann", "ann@example.org").await;
     let wrongs = [
-        miscoded(&body),
-        but(&body, "username", "ben"),
-        but(&body, "password", format!("{PASSWORD}!")),
-        but(&body, "email", "ben@example.org"),
-        miscoded(&body),
+        with_wrong_code(&body),
+        with_field(&body, "username", "ben"),
+        with_field(&body, "password", format!("{PASSWORD}!")),
+        with_field(&body, "email", "ben@example.org"),
+        with_wrong_code(&body),
     ];
     for wrong in wrongs {
-        app.http.open("/api/signup", &wrong).await.assert_code_refused();
+        app.http.open("/api/signup", &wrong).await.assert_code_rejected();
     }
     for _ in 0..2 {
-        app.http.open("/api/signup", &body).await.assert_code_refused();
+        app.http.open("/api/signup", &body).await.assert_code_rejected();
     }
     // Asking again helps.
-    let body = app.begin_signup("ann", "ann@example.org").await;
+    let body = app.request_signup("ann", "ann@example.org").await;
     assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
 }
 
 async fn four_wrong_attempts_are_allowed(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let body = app.begin_signup("ann", "ann@example.org").await;
+    let body = app.request_signup("ann", "ann@example.org").await;
     for _ in 0..2 {
-        app.http.open("/api/signup", &miscoded(&body)).await.assert_code_refused();
-        app.http.open("/api/signup", &but(&body, "password", "another one")).await.assert_code_refused();
+        app.http.open("/api/signup", &with_wrong_code(&body)).await.assert_code_rejected();
+        app.http.open("/api/signup", &with_field(&body, "password", "another one")).await.assert_code_rejected();
         // Nobody's: not counted.
-        app.http.open("/api/signup", &but(&body, "validation_code", "x")).await.assert_code_refused();
+        app.http.open("/api/signup", &with_field(&body, "validation_code", "x")).await.assert_code_rejected();
     }
     assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
 }
 
 async fn code_works_once(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let body = app.begin_signup("ann", "ann@example.org").await;
+    let body = app.request_signup("ann", "ann@example.org").await;
     let gid = app.http.open("/api/signup", &body).await.success().0["user"].clone();
-    app.http.open("/api/signup", &body).await.assert_code_refused();
+    app.http.open("/api/signup", &body).await.assert_code_rejected();
     // Nor for anything else.
     let reset = json!({
         "username": "ann", "new_password": "another battery staple 7",
         "validation_code": body["validation_code"], "verification_code": body["verification_code"]
     });
-    app.http.open("/api/reset_password", &reset).await.assert_code_refused();
-    let ben = app.begin_signup("ben", "ben@example.org").await;
-    let reset = but(
-        &but(&reset, "validation_code", ben["validation_code"].clone()),
+    app.http.open("/api/reset_password", &reset).await.assert_code_rejected();
+    let ben = app.request_signup("ben", "ben@example.org").await;
+    let reset = with_field(
+        &with_field(&reset, "validation_code", ben["validation_code"].clone()),
         "verification_code",
         ben["verification_code"].clone(),
     );
-    app.http.open("/api/reset_password", &reset).await.assert_code_refused();
+    app.http.open("/api/reset_password", &reset).await.assert_code_rejected();
     assert_eq!(app.http.login("ann", PASSWORD).await.success().0["user"], gid);
     assert_eq!(app.http.open("/api/signup", &ben).await.status, 200);
 }
 
 async fn one_of_concurrent_signups_creates_the_account(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let body = app.begin_signup("ann", "ann@example.org").await;
+    let body = app.request_signup("ann", "ann@example.org").await;
     let answers = join_all((0..8).map(|_| app.http.open("/api/signup", &body))).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(made.len(), 1, "{answers:?}");
-    refused.iter().for_each(|answer| answer.assert_code_refused());
+    refused.iter().for_each(|answer| answer.assert_code_rejected());
     assert_eq!(app.http.init(&made[0].token()).await.status, 200);
 }
 
 async fn request_that_is_repeated_has_codes_of_its_own(backend: Backend) {
     let app = MailApp::start(backend).await;
-    let first = app.begin_signup("ann", "ann@example.org").await;
-    let second = app.begin_signup("anna", "ANN@example.org").await;
+    let first = app.request_signup("ann", "ann@example.org").await;
+    let second = app.request_signup("anna", "ANN@example.org").await;
     // A code is refused together with the other request's code.
-    let mixed = but(&second, "verification_code", first["verification_code"].clone());
-    app.http.open("/api/signup", &mixed).await.assert_code_refused();
+    let mixed = with_field(&second, "verification_code", first["verification_code"].clone());
+    app.http.open("/api/signup", &mixed).await.assert_code_rejected();
     assert_eq!(app.http.open("/api/signup", &first).await.status, 200);
-    app.http.open("/api/signup", &second).await.assert_code_refused();
+    app.http.open("/api/signup", &second).await.assert_code_rejected();
     app.http.login("anna", PASSWORD).await.assert_unknown_user();
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
@@ -226,7 +226,7 @@ async fn address_with_account_gets_a_notice_without_code(backend: Backend) {
     let ann = app.user("ann").await;
     let first = json!({"username": "annie", "password": PASSWORD, "email": "ANN@example.org"});
     let asked = app.http.open("/api/signup_request", &first).await;
-    let unknown = app.http.open("/api/signup_request", &but(&first, "email", "new@example.org")).await;
+    let unknown = app.http.open("/api/signup_request", &with_field(&first, "email", "new@example.org")).await;
     assert_eq!((asked.status, asked.body.len()), (unknown.status, unknown.body.len()));
     validation_code(&asked);
 
@@ -238,8 +238,8 @@ async fn address_with_account_gets_a_notice_without_code(backend: Backend) {
         You didn't ask for an account? Then you need to do nothing: nothing has changed.\n\n{APP_URL}\n"
     );
     assert_eq!(mail.text, expected);
-    for code in ["AAAAAA", "", &app.code_to("new@example.org").await] {
-        app.http.open("/api/signup", &with_codes(&first, &asked, code)).await.assert_code_refused();
+    for code in ["AAAAAA", "", &app.mailed_code("new@example.org").await] {
+        app.http.open("/api/signup", &with_codes(&first, &asked, code)).await.assert_code_rejected();
     }
     app.http.login("annie", PASSWORD).await.assert_unknown_user();
     assert_eq!(ann.init().await.status, 200);
@@ -249,7 +249,7 @@ async fn members_of_the_body_that_are_not_asked_for_change_nothing(backend: Back
     let app = MailApp::start(backend).await;
     let ben = app.user("ben").await;
     let project = app.installation.create_project("ben", "Atlas").await;
-    let body = app.begin_signup("ann", "ann@example.org").await;
+    let body = app.request_signup("ann", "ann@example.org").await;
     let more = json!({
         "gid": ben.gid, "user": ben.gid, "user_gid": ben.gid, "signup_gid": ben.gid, "name": "Root", "status": "invited",
         "roles": ["owner"], "project": project, "avatar": "x.png", "language": "nl", "options": {"language": "nl"}

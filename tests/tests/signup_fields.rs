@@ -50,7 +50,7 @@ async fn guessable_password_is_weak(backend: Backend) {
         "suggestions": ["Use at least 8 characters. A few uncommon words are easy to remember."]
     });
     assert_eq!(short.json()["result"]["info"], json!({"password": "weak", "feedback": feedback}));
-    ask(&app, "", "percival@arboretum.example").await.assert_not_valid("password", "invalid");
+    ask(&app, "", "percival@arboretum.example").await.assert_validation_error("password", "invalid");
     assert_eq!(app.smtp.mails().len(), 0);
 }
 
@@ -62,11 +62,11 @@ async fn password_has_8_to_256_characters(backend: Backend) {
         assert_eq!(password.chars().count(), chars);
         let answer = ask(&app, &password, "ann@example.org").await;
         if !is_good {
-            answer.assert_not_valid("password", "too_long");
+            answer.assert_validation_error("password", "too_long");
             continue;
         }
         let first = json!({"username": "winterbottom", "password": password, "email": "ann@example.org"});
-        let body = with_codes(&first, &answer, &app.code_to("ann@example.org").await);
+        let body = with_codes(&first, &answer, &app.mailed_code("ann@example.org").await);
         assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
         assert_eq!(app.http.login("winterbottom", &password).await.status, 200);
         app.http.login("winterbottom", &words(255).collect::<String>()).await.assert_unknown_user();
@@ -84,7 +84,7 @@ async fn password_is_stored_unchanged(backend: Backend) {
     let password = "  marmalade \t gluon\u{0}kV7 \u{202e} ";
     let first = json!({"username": "ann", "password": password, "email": "ann@example.org"});
     let asked = app.http.open("/api/signup_request", &first).await;
-    let body = with_codes(&first, &asked, &app.code_to("ann@example.org").await);
+    let body = with_codes(&first, &asked, &app.mailed_code("ann@example.org").await);
     assert_eq!(app.http.open("/api/signup", &body).await.status, 200);
     assert_eq!(app.http.login("ann", password).await.status, 200);
     for other in [password.trim(), password.trim_start(), password.trim_end(), &password.replace('\u{0}', "")] {
@@ -149,7 +149,7 @@ async fn malformed_address_is_rejected(backend: Backend) {
         if answer.status == 200 {
             taken.push(email.to_owned());
         } else {
-            answer.assert_not_valid("email", "invalid");
+            answer.assert_validation_error("email", "invalid");
         }
     }
     assert_eq!(taken, [""; 0], "taken as addresses");
@@ -183,7 +183,7 @@ async fn unusual_addresses_get_their_mail(backend: Backend) {
         let first = json!({"username": username, "password": PASSWORD, "email": email});
         let asked = app.http.open("/api/signup_request", &first).await;
         assert_eq!(asked.status, 200, "{email}: {asked:?}");
-        let body = with_codes(&first, &asked, &app.code_to(sent_to).await);
+        let body = with_codes(&first, &asked, &app.mailed_code(sent_to).await);
         let (result, data) = app.http.open("/api/signup", &body).await.success();
         let user = &data["cc.users"][result["user"].as_str().expect("a gid")];
         assert_eq!(user["email"], json!(email.trim()));
@@ -193,7 +193,7 @@ async fn unusual_addresses_get_their_mail(backend: Backend) {
             asked.success().0["usernames"].as_array().is_some_and(|all| all.contains(&json!(username))),
             "{asked:?}"
         );
-        app.code_to(sent_to).await;
+        app.mailed_code(sent_to).await;
     }
 }
 
@@ -201,7 +201,7 @@ async fn first_of_several_errors_is_reported(backend: Backend) {
     let app = MailApp::start(backend).await;
     let body = |username: &str, password: &str| json!({"username": username, "password": password, "email": "x"});
     let ask = async |body| app.http.open("/api/signup_request", &body).await;
-    ask(body("no name", "x")).await.assert_not_valid("username", "invalid");
+    ask(body("no name", "x")).await.assert_validation_error("username", "invalid");
     ask(body("ann", "x")).await.assert_weak("password");
-    ask(body("ann", PASSWORD)).await.assert_not_valid("email", "invalid");
+    ask(body("ann", PASSWORD)).await.assert_validation_error("email", "invalid");
 }

@@ -4,8 +4,8 @@ use doorward_domain::{IdGenerator, RandomIdGenerator};
 use doorward_tests::{
     Backend, MailApp, PASSWORD,
     backend::execute,
-    json::{assert_same, redacted},
-    mailed::but,
+    json::{assert_json_eq, redact},
+    mailed::with_field,
     on_both_databases,
 };
 use serde_json::json;
@@ -14,7 +14,7 @@ on_both_databases![signup_sees_its_invitations, second_account_of_an_address_inh
 
 /// Invites an address to a project: its gid.
 fn invite(app: &MailApp, project: &str, email: &str) -> String {
-    let gid = RandomIdGenerator.gid().to_string();
+    let gid = RandomIdGenerator.new_gid().to_string();
     let directory = &app.installation.databases.directory;
     let user = format!(
         "INSERT INTO users (gid, email, email_folded, name, status, language, timezone, created_at, updated_at) \
@@ -39,7 +39,7 @@ async fn signup_sees_its_invitations(backend: Backend) {
     let asked = app.http.open("/api/reset_password_request", &json!({"username_or_email": "ben@example.org"})).await;
     asked.assert_unprocessable("user_not_found");
 
-    let answer = app.http.open("/api/signup", &app.begin_signup("ben", "ben@EXAMPLE.org").await).await;
+    let answer = app.http.open("/api/signup", &app.request_signup("ben", "ben@EXAMPLE.org").await).await;
     answer.success();
     let names = [(ann.gid.as_str(), "1-ann"), (&ben, "2-ben"), (&project, "<herbarium>")];
     let expected = json!({
@@ -66,8 +66,8 @@ async fn signup_sees_its_invitations(backend: Backend) {
             "cc.languages": "<languages>"
         }
     });
-    assert_same(&redacted(&answer.json(), &names), &expected);
-    assert_same(&redacted(&app.http.login("ben", PASSWORD).await.json(), &names), &expected);
+    assert_json_eq(&redact(&answer.json(), &names), &expected);
+    assert_json_eq(&redact(&app.http.login("ben", PASSWORD).await.json(), &names), &expected);
     app.http.project_init(&project, &answer.token()).await.assert_forbidden();
     let (_, data) = ann.init().await.success();
     let short = json!({"gid": ben, "username": "ben", "name": "", "avatar": null, "status": "active"});
@@ -80,8 +80,8 @@ async fn second_account_of_an_address_inherits_nothing(backend: Backend) {
     let project = app.installation.create_project("ann", "Herbarium").await;
     let invited = invite(&app, &project, "ben@example.org");
     // A code for another address, or another's, takes no place.
-    let other = app.begin_signup("cas", "cas@example.org").await;
-    app.http.open("/api/signup", &but(&other, "email", "ben@example.org")).await.assert_code_refused();
+    let other = app.request_signup("cas", "cas@example.org").await;
+    app.http.open("/api/signup", &with_field(&other, "email", "ben@example.org")).await.assert_code_rejected();
     let cas = app.http.open("/api/signup", &other).await.success().0["user"].clone();
     assert_ne!(cas, json!(invited));
     assert_eq!(app.sign_up("ben", "ben@example.org").await.gid, invited);

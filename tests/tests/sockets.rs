@@ -13,15 +13,15 @@ fn connect(app: &App, library: Library, transports: &[&str], auth: &Value) -> So
 
 async fn connected(app: &App, library: Library, transports: &[&str], user: &User) -> SocketClient {
     let mut client = connect(app, library, transports, &json!({"JWT": user.token}));
-    let said = client.hears().await;
+    let said = client.next_event().await;
     assert_eq!(said[0], "connect", "{library:?} {transports:?}");
     client
 }
 
 async fn denied_and_disconnected(client: &mut SocketClient) {
-    let said = client.hears().await;
+    let said = client.next_event().await;
     assert_eq!(said, json!(["authorization", {"JWT": null}]));
-    assert_eq!(client.says().await[0], "disconnect");
+    assert_eq!(client.next_message().await[0], "disconnect");
 }
 
 #[tokio::test]
@@ -41,12 +41,12 @@ async fn polling_becomes_a_websocket() {
     let app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
     let mut python = connect(&app, Library::Python, &["polling", "websocket"], &json!({"JWT": ann.token}));
-    assert_eq!(python.says().await, json!(["connect", "websocket"]));
+    assert_eq!(python.next_message().await, json!(["connect", "websocket"]));
     let mut script = connect(&app, Library::JavaScript, &["polling", "websocket"], &json!({"JWT": ann.token}));
-    let said = [script.says().await, script.says().await];
+    let said = [script.next_message().await, script.next_message().await];
     assert!(said.contains(&json!(["upgrade", "websocket"])), "{said:?}");
     for client in [&mut python, &mut script] {
-        assert_eq!(client.ask(&json!(["init", {"cc_cursor": null}])).await["result"]["code"], 400);
+        assert_eq!(client.request(&json!(["init", {"cc_cursor": null}])).await["result"]["code"], 400);
     }
 }
 
@@ -61,7 +61,11 @@ async fn bad_or_missing_token_is_rejected() {
                 [json!({"JWT": "x"}), json!({}), json!({"JWT": null}), json!({"JWT": 1}), json!({"JWT": longer})]
             {
                 let mut client = connect(&app, library, transports, &auth);
-                assert_eq!(client.says().await, json!(["connect_error", "Permission denied"]), "{library:?} {auth}");
+                assert_eq!(
+                    client.next_message().await,
+                    json!(["connect_error", "Permission denied"]),
+                    "{library:?} {auth}"
+                );
             }
         }
     }
@@ -89,13 +93,16 @@ async fn who_has_logged_out_is_told_and_disconnected_within_a_second() {
 
 #[tokio::test]
 async fn token_that_is_due_is_renewed_and_the_new_one_works() {
-    let app =
-        App::with(Backend::Sqlite, &[("DOORWARD_TOKEN_LIFETIME", "10s"), ("DOORWARD_TOKEN_RENEW_AFTER", "2s")]).await;
+    let app = App::with_settings(
+        Backend::Sqlite,
+        &[("DOORWARD_TOKEN_LIFETIME", "10s"), ("DOORWARD_TOKEN_RENEW_AFTER", "2s")],
+    )
+    .await;
     let ann = app.user("ann").await;
     let mut client = connected(&app, Library::JavaScript, &["websocket"], &ann).await;
     let mut last = ann.token.clone();
     for _ in 0..2 {
-        let said = client.says().await;
+        let said = client.next_message().await;
         let token = said[1]["JWT"].as_str().unwrap_or_else(|| panic!("{said}"));
         assert_eq!((said[0].as_str(), token == last), (Some("authorization"), false));
         assert_eq!(app.http.init(token).await.status, 200);
@@ -117,8 +124,8 @@ async fn a_stop_closes_sockets_and_waits_for_none() {
         }
     }
     app.process.terminate();
-    app.process.exit(Duration::from_secs(15)).await.succeeded();
+    app.process.wait_for_exit(Duration::from_secs(15)).await.assert_success();
     for client in &mut clients {
-        assert_eq!(client.hears().await[0], "disconnect");
+        assert_eq!(client.next_event().await[0], "disconnect");
     }
 }

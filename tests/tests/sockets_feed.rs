@@ -6,7 +6,7 @@ use doorward_rpc::directory::v1::{Action, PublishRequest, PublishedRow};
 use doorward_tests::{App, Backend, Services, User, WebSocket, eventually, on_both_databases, websocket::cursors};
 use serde_json::{Value, json};
 
-use super::grpc::{GrpcClients, trusted};
+use super::grpc::{GrpcClients, with_service_token};
 
 on_both_databases![
     published_rows_are_delivered_in_order,
@@ -32,7 +32,7 @@ impl Fixture {
         let (ann, ben) = (split.user("ann").await, split.user("ben").await);
         let project = split.installation.create_project("ann", "Herbarium").await;
         split.installation.add_member(&project, "ben").await;
-        let peers = GrpcClients::of(&split).await;
+        let peers = GrpcClients::connect(&split).await;
         Self { split, ann, ben, project, peers }
     }
 
@@ -44,7 +44,7 @@ impl Fixture {
             data_key: format!("{key}{number}"),
         };
         let request = PublishRequest { project_gid: self.project.clone(), rows: (0..count).map(row).collect() };
-        self.peers.directory.publish(trusted(request)).await.expect("a cursor").into_inner().cursor
+        self.peers.directory.publish(with_service_token(request)).await.expect("a cursor").into_inner().cursor
     }
 
     pub(crate) async fn position(&self) -> i64 {
@@ -140,7 +140,7 @@ async fn removed_member_receives_the_removal_only(backend: Backend) {
         assert_eq!(socket.rows(3).await.last().expect("a row")["cursor"], last);
     }
     let words = ["member", "remove", "--project", &scene.project, "--user", "ben"];
-    scene.split.installation.cli(&words, "").await.succeeded();
+    scene.split.installation.cli(&words, "").await.assert_success();
     scene.publish(3, "s").await;
     // The last thing that he is told, and ann isn't.
     scene.rename(&scene.ben, "Benjamin").await;
@@ -157,7 +157,7 @@ async fn removed_member_receives_the_removal_only(backend: Backend) {
 }
 
 async fn expired_cursor_is_rejected_and_a_valid_one_works_on_the_same_socket(backend: Backend) {
-    let app = App::with(backend, &[("DOORWARD_FEED_RETENTION", "1s")]).await;
+    let app = App::with_settings(backend, &[("DOORWARD_FEED_RETENTION", "1s")]).await;
     let ann = app.user("ann").await;
     let old = json!({"cc_cursor": ann.init().await.success().0["cc.cursor"]});
     let mut socket = WebSocket::connect(app.http.address(), &ann.token).await;

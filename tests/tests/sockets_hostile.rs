@@ -26,14 +26,14 @@ fn frame(flags: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// The server is well, serves another user's socket, and has not taken much memory: a message has at most 100,000 bytes.
-async fn all_is_well(app: &mut App) {
+async fn assert_server_is_healthy(app: &mut App) {
     assert!(app.process.is_running());
     let peak = app.process.peak_bytes().expect("Linux tells it");
     assert!(peak < MAX_PEAK_BYTES, "{} MiB", peak / (1024 * 1024));
     let token = app.http.login("ann", doorward_tests::PASSWORD).await.token();
     let address = app.installation.variable("DOORWARD_LISTEN");
     let mut client = SocketClient::connect(Library::Python, &address, &["websocket"], &json!({"JWT": token}));
-    assert_eq!(client.says().await[0], "connect");
+    assert_eq!(client.next_message().await[0], "connect");
     assert!(!app.process.log().contains("panicked"), "{}", app.process.log());
 }
 
@@ -110,7 +110,7 @@ async fn invalid_packet_ends_only_its_connection() {
             connection.rest(TIMEOUT).await;
         }
     }
-    all_is_well(&mut app).await;
+    assert_server_is_healthy(&mut app).await;
 }
 
 #[tokio::test]
@@ -120,25 +120,25 @@ async fn unknown_events_are_ignored_or_rejected() {
     let address = app.installation.variable("DOORWARD_LISTEN");
     for library in Library::IN_ORDER {
         let mut client = SocketClient::connect(library, &address, &["websocket"], &json!({"JWT": ann.token}));
-        assert_eq!(client.says().await[0], "connect");
+        assert_eq!(client.next_message().await[0], "connect");
         client.emit(&json!(["sync", [1]]));
         client.emit(&json!(["unknown", {"a": {"b": [null]}}]));
         for parameters in [json!([]), json!(null), json!("x"), json!(7)] {
-            let answer = client.ask(&json!(["init", parameters])).await;
+            let answer = client.request(&json!(["init", parameters])).await;
             assert_eq!(answer["result"]["code"], 400, "{answer}");
             assert_eq!(answer["result"]["info"], json!({"Invalid body": "it is not a JSON object"}), "{answer}");
         }
-        let answer = client.ask(&json!(["init"])).await;
+        let answer = client.request(&json!(["init"])).await;
         assert_eq!(answer["result"]["code"], 400, "{answer}");
-        let answer = client.ask(&json!(["init", {"cc_cursor": -1}])).await;
+        let answer = client.request(&json!(["init", {"cc_cursor": -1}])).await;
         assert_eq!(answer["result"]["info"], json!({"Invalid parameter": "cc_cursor"}), "{answer}");
     }
-    all_is_well(&mut app).await;
+    assert_server_is_healthy(&mut app).await;
 }
 
 #[tokio::test]
 async fn polling_has_bounds_and_the_headers_of_the_gateway() {
-    let mut app = App::with(Backend::Sqlite, &[("DOORWARD_CORS_ORIGINS", "https://app.example.org")]).await;
+    let mut app = App::with_settings(Backend::Sqlite, &[("DOORWARD_CORS_ORIGINS", "https://app.example.org")]).await;
     app.user("ann").await;
     let path = "/sync/io/?EIO=4&transport=polling";
     let opened = app.http.get(path).header("origin", "https://app.example.org").send().await;
@@ -158,5 +158,5 @@ async fn polling_has_bounds_and_the_headers_of_the_gateway() {
     assert_eq!(app.http.post(path).body("x").send().await.status, 400);
     assert_eq!(app.http.post(path).body("x".repeat(200_000)).send().await.status, 413);
     assert_eq!(app.http.call(http::Method::DELETE, path).send().await.status, 405);
-    all_is_well(&mut app).await;
+    assert_server_is_healthy(&mut app).await;
 }

@@ -62,7 +62,7 @@ async fn sockets_outlive_a_directory_and_are_told_what_was_changed_meanwhile(bac
 async fn what_the_command_line_changes_is_told_within_a_second_by_every_gateway(backend: Backend) {
     let split = Services::start(backend).await;
     let ann = split.user("ann").await;
-    let other = split.replica(Role::Gateway, &[]).await;
+    let other = split.start_replica(Role::Gateway, &[]).await;
     let mut sockets = [follow(split.http.address(), &ann).await, follow(&other.address, &ann).await];
     for round in 0..5 {
         let project = split.installation.create_project("ann", &format!("Garden {round}")).await;

@@ -92,7 +92,7 @@ async fn revoked_user_is_disconnected_without_further_events(backend: Backend) {
             }
             "passwd" => {
                 let words = ["user", "set-password", what, "--password-stdin"];
-                app.installation.cli(&words, "another battery staple 7").await.succeeded();
+                app.installation.cli(&words, "another battery staple 7").await.assert_success();
                 ("", json!({}))
             }
             "deleted" => ("/api/account/delete", json!({"confirm": true})),

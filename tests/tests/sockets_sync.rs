@@ -8,7 +8,7 @@ on_both_databases![changes_are_delivered_once_in_order, leaving_member_receives_
 async fn connected(app: &App, library: Library, transports: &[&str], user: &User) -> SocketClient {
     let address = app.installation.variable("DOORWARD_LISTEN");
     let mut client = SocketClient::connect(library, &address, transports, &json!({"JWT": user.token}));
-    assert_eq!(client.hears().await[0], "connect");
+    assert_eq!(client.next_event().await[0], "connect");
     client
 }
 
@@ -16,7 +16,7 @@ async fn connected(app: &App, library: Library, transports: &[&str], user: &User
 async fn rows(client: &mut SocketClient, count: usize) -> Vec<Value> {
     let mut rows = Vec::new();
     while rows.len() < count {
-        let said = client.hears().await;
+        let said = client.next_event().await;
         assert_eq!(said[0], "sync", "{said}");
         rows.extend(said[1].as_array().expect("a list").iter().cloned());
     }
@@ -38,7 +38,7 @@ async fn changes_are_delivered_once_in_order(backend: Backend) {
     for library in Library::IN_ORDER {
         for transports in [&["polling"][..], &["websocket"], &["polling", "websocket"]] {
             let mut client = connected(&app, library, transports, &ann).await;
-            let answer = client.ask(&json!(["init", {"cc_cursor": from, "project": project}])).await;
+            let answer = client.request(&json!(["init", {"cc_cursor": from, "project": project}])).await;
             assert_eq!(answer["success"], true, "{answer}");
             clients.push(client);
         }
@@ -60,7 +60,7 @@ async fn leaving_member_receives_the_removal_only(backend: Backend) {
     let project = app.installation.create_project("ann", "Fauna").await;
     let from = cursor(&ben).await;
     let mut client = connected(&app, Library::JavaScript, &["websocket"], &ben).await;
-    let answer = client.ask(&json!(["init", {"cc_cursor": from}])).await;
+    let answer = client.request(&json!(["init", {"cc_cursor": from}])).await;
     assert_eq!(answer["success"], true, "{answer}");
     app.installation.add_member(&project, "ben").await;
     let sync = async |from: &Value| {

@@ -89,10 +89,10 @@ async fn full_disk_under_sqlite_is_503_and_named() {
 async fn full_disk_under_postgresql_is_503_and_named() {
     let postgres = Postgres::start_with_small_disk();
     let directory = tempfile::tempdir().expect("a directory");
-    let app = App::of(Installation::over(Databases::on(&postgres), directory).with(&[MANY_WRITES])).await;
+    let app = App::on_installation(Installation::over(Databases::on(&postgres), directory).with(&[MANY_WRITES])).await;
     let ann = app.user("ann").await;
 
-    let filler = postgres.reach_small_disk().join("filler");
+    let filler = postgres.mount_small_disk().join("filler");
     fill(&filler);
     for check in ["directory_database", "auth_database"] {
         until_not_ready(&app.ops, &format!(r#""{check}":"the disk of the database is full"#)).await;
@@ -111,7 +111,7 @@ async fn full_disk_under_postgresql_is_503_and_named() {
 async fn postgresql_that_became_read_only_is_503_and_named() {
     let postgres = Postgres::start();
     let directory = tempfile::tempdir().expect("a directory");
-    let app = App::of(Installation::over(Databases::on(&postgres), directory)).await;
+    let app = App::on_installation(Installation::over(Databases::on(&postgres), directory)).await;
     let ann = app.user("ann").await;
 
     postgres.set("default_transaction_read_only", "on");
@@ -163,7 +163,7 @@ async fn standby_that_is_promoted_takes_over() {
     let standby = primary.start_standby();
     let url = |database| primary.url_with_standby(&standby, database);
     let databases = Databases::at(url("auth"), url("directory"));
-    let app = App::of(Installation::over(databases, tempfile::tempdir().expect("a directory"))).await;
+    let app = App::on_installation(Installation::over(databases, tempfile::tempdir().expect("a directory"))).await;
     let ann: User = app.user("ann").await;
     let is_replicated = "SELECT username AS text FROM users WHERE username = 'ann'";
     eventually("replicated", TIMEOUT, async || {
@@ -186,7 +186,7 @@ async fn lock_timeout_is_503_in_any_language() {
         let german = "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lc_messages = ''de_DE.UTF-8''', current_database()); END $$";
         execute(url, german);
     }
-    let app = App::of(installation).await;
+    let app = App::on_installation(installation).await;
     let ann = app.user("ann").await;
     let locked = lock_table(&app.installation.databases.directory, "projects");
     ann.call("/api/projects/create", &json!({"name": "Locked"})).await.assert_unavailable();

@@ -6,7 +6,7 @@ mod refusals;
 use std::time::Duration;
 
 use doorward_tests::{
-    Answer, ApiUser, App, Backend, MANY_WRITES, PASSWORD, User, eventually, json::assert_same, on_both_databases,
+    Answer, ApiUser, App, Backend, MANY_WRITES, PASSWORD, User, eventually, json::assert_json_eq, on_both_databases,
 };
 use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
@@ -39,7 +39,7 @@ impl Fixture {
     }
 
     async fn with(backend: Backend, variables: &[(&str, &str)]) -> Self {
-        let app = App::with(backend, variables).await;
+        let app = App::with_settings(backend, variables).await;
         let (ann, ben, dan) = (app.user("ann").await, app.user("ben").await, app.user("dan").await);
         let project = app.installation.create_project("ann", "Herbarium").await;
         app.installation.add_member(&project, "ben").await;
@@ -58,7 +58,7 @@ impl Fixture {
 }
 
 fn assert_result(answer: &Answer, result: &Value) {
-    assert_same(&answer.json(), &json!({"success": true, "result": result, "data": {}}));
+    assert_json_eq(&answer.json(), &json!({"success": true, "result": result, "data": {}}));
     answer.success();
     assert_eq!(answer.header("authorization"), None, "a token that isn't due");
 }
@@ -84,7 +84,7 @@ async fn response_with_rows_has_no_cursors(backend: Backend) {
         let answer = scene.ann.call(GET, &body).await;
         assert_result(&answer, &json!({"sync": expected}));
         // As often as they are asked for.
-        assert_same(&scene.ann.call(GET, &body).await.json(), &answer.json());
+        assert_json_eq(&scene.ann.call(GET, &body).await.json(), &answer.json());
     }
     let order = r#"{"type":"cc","cursor":"#;
     assert!(scene.ann.call(GET, &json!({"cc_cursor": before})).await.text().contains(order));
@@ -175,7 +175,7 @@ async fn token_that_is_due_is_renewed(backend: Backend) {
         scene.app.http.post(path).bearer(&renewed).json(&body).send().await.success();
     }
     let denied = scene.app.http.post(GET).bearer("garbage").json(&json!({})).send().await;
-    denied.assert_denied();
+    denied.assert_unauthenticated();
     assert_eq!(scene.app.http.login("ann", PASSWORD).await.status, 200);
 }
 

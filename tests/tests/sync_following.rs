@@ -30,15 +30,15 @@ const BETWEEN_POLLS: Duration = Duration::from_millis(30);
 async fn syncing_readers_converge_to_init(backend: Backend) {
     match backend {
         Backend::Sqlite => {
-            let app = App::with(backend, &SETTINGS).await;
+            let app = App::with_settings(backend, &SETTINGS).await;
             follow_writers(&app.installation, std::slice::from_ref(&app.http), async |_| {}).await;
         }
         Backend::Postgres => {
             let split = Services::with(backend, &SETTINGS).await;
-            let (mut directory, gateway) = split.second_directory_and_gateway().await;
+            let (mut directory, gateway) = split.start_second_directory_and_gateway().await;
             let doors = [split.http.clone(), gateway.http()];
             let kill = async |world: &Scenario<'_>| {
-                world.until(world.half()).await;
+                world.wait_for(world.half()).await;
                 split.restart(&mut directory).await;
             };
             follow_writers(&split.installation, &doors, kill).await;
@@ -87,11 +87,11 @@ async fn follow_writers(installation: &Installation, doors: &[Http], meanwhile: 
     let writers = (0..WRITERS).map(|number| Writer::new(&world, number, Random::new(seed, 20 + number)).write());
     let write = async {
         join_all(writers).await;
-        Writer::new(&world, WRITERS, Random::new(seed, 30)).make_up().await;
+        Writer::new(&world, WRITERS, Random::new(seed, 30)).add_project_activity().await;
         world.end();
     };
     let (mut readers, (), ()) = tokio::join!(join_all(readers), write, meanwhile(&world));
-    join_all(readers.iter_mut().map(Reader::has_what_init_shows)).await;
+    join_all(readers.iter_mut().map(Reader::assert_matches_init)).await;
     let rows: Vec<usize> = readers.iter().map(Reader::rows).collect();
     eprintln!("{} changes; rows that each was told: {rows:?}", world.changes());
 }
@@ -100,14 +100,14 @@ async fn follow_writers(installation: &Installation, doors: &[Http], meanwhile: 
 async fn follow<'a>(mut reader: Reader<'a>, manner: ReadingStyle, stage: (&Scenario<'_>, Random)) -> Reader<'a> {
     let (world, mut random) = stage;
     let mut begins_anew = matches!(manner, ReadingStyle::Anew);
-    while !world.is_over() {
+    while !world.is_finished() {
         match manner {
-            ReadingStyle::Pausing => world.until(world.begun() + random.below(10)).await,
+            ReadingStyle::Pausing => world.wait_for(world.begun() + random.below(10)).await,
             ReadingStyle::Anew if begins_anew && world.begun() >= world.half() => {
-                reader.begin_anew().await;
+                reader.restart().await;
                 begins_anew = false;
             }
-            ReadingStyle::Late => world.until(usize::MAX).await,
+            ReadingStyle::Late => world.wait_for(usize::MAX).await,
             ReadingStyle::Steady | ReadingStyle::Anew => {}
         }
         if !reader.read().await {
@@ -120,7 +120,7 @@ async fn follow<'a>(mut reader: Reader<'a>, manner: ReadingStyle, stage: (&Scena
 /// Much more than a page has, and more of it while he reads.
 async fn distant_cursor_is_synced_in_pages(backend: Backend) {
     const PROGRAMS: usize = 130;
-    let app = App::with(backend, &[MANY_WRITES]).await;
+    let app = App::with_settings(backend, &[MANY_WRITES]).await;
     let (ann, ben) = (app.user("ann").await, app.user("ben").await);
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
@@ -140,7 +140,7 @@ async fn distant_cursor_is_synced_in_pages(backend: Backend) {
     assert!(reader.read().await);
     assert_eq!(reader.rows(), 1000);
     come_and_go().await;
-    reader.has_what_init_shows().await;
+    reader.assert_matches_init().await;
     assert!(reader.pages > 1, "{} pages", reader.pages);
     assert!(reader.rows() < 2 * 1000, "{} rows", reader.rows());
 }

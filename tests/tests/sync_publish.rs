@@ -10,13 +10,13 @@ use doorward_rpc::{
         Action, GetCursorRequest, PublishRequest, PublishedRow, SyncRequest, WatchChangesRequest, WatchEventsRequest,
     },
 };
-use doorward_tests::{Backend, Services, User, json::assert_same, on_both_databases};
+use doorward_tests::{Backend, Services, User, json::assert_json_eq, on_both_databases};
 use serde_json::{Value, json};
 use tonic::{Code, Request};
 
 use super::{
     api_keys::UNKNOWN_GID,
-    grpc::{GrpcClients, code, trusted, with_token},
+    grpc::{GrpcClients, code, with_service_token, with_token},
 };
 
 on_both_databases![
@@ -55,13 +55,13 @@ impl Fixture {
         let (ann, ben, dan) = (split.user("ann").await, split.user("ben").await, split.user("dan").await);
         let project = split.installation.create_project("ann", "Herbarium").await;
         split.installation.add_member(&project, "ben").await;
-        let peers = GrpcClients::of(&split).await;
+        let peers = GrpcClients::connect(&split).await;
         Self { split, peers, ann, ben, dan, project }
     }
 
     async fn publish_in(&mut self, project: &str, rows: Vec<PublishedRow>) -> Result<i64, RpcError> {
         let request = PublishRequest { project_gid: project.to_owned(), rows };
-        let answer = self.peers.directory.publish(trusted(request)).await;
+        let answer = self.peers.directory.publish(with_service_token(request)).await;
         answer.map(|answer| answer.into_inner().cursor).map_err(RpcError::from)
     }
 
@@ -107,26 +107,26 @@ async fn published_rows_reach_subscribed_members(backend: Backend) {
     for member in [&scene.ann, &scene.ben, &program] {
         let get = async |body: Value| member.call("/sync/get", &body).await.success().0;
         let project = &scene.project;
-        assert_same(&scene.read(member, before).await, &json!({"sync": rows}));
-        assert_same(&get(json!({"project": project, "cursor": before})).await, &json!({"sync": rows}));
-        assert_same(&get(json!({"project": project, "cursor": before + 2})).await, &json!({"sync": rows[2..]}));
+        assert_json_eq(&scene.read(member, before).await, &json!({"sync": rows}));
+        assert_json_eq(&get(json!({"project": project, "cursor": before})).await, &json!({"sync": rows}));
+        assert_json_eq(&get(json!({"project": project, "cursor": before + 2})).await, &json!({"sync": rows[2..]}));
         // Who doesn't ask for them.
         let (now, both) = (before + 4, json!({"sync": [], "cc.cursor": before + 4, "cursor": before + 4}));
         let global = json!({"sync": [], "cc.cursor": now});
-        assert_same(&get(json!({"cc_cursor": before})).await, &global);
-        assert_same(&get(json!({"cc_cursor": before, "cursor": before})).await, &global);
-        assert_same(&get(json!({"cc_cursor": before, "project": project})).await, &both);
-        assert_same(&get(json!({"cc_cursor": before, "project": project, "cursor": now})).await, &both);
+        assert_json_eq(&get(json!({"cc_cursor": before})).await, &global);
+        assert_json_eq(&get(json!({"cc_cursor": before, "cursor": before})).await, &global);
+        assert_json_eq(&get(json!({"cc_cursor": before, "project": project})).await, &both);
+        assert_json_eq(&get(json!({"cc_cursor": before, "project": project, "cursor": now})).await, &both);
     }
     let elsewhere = json!({"cc_cursor": before, "project": garden, "cursor": before});
     let nothing = json!({"sync": [], "cc.cursor": before + 4, "cursor": before + 4});
-    assert_same(&scene.ann.call("/sync/get", &elsewhere).await.success().0, &nothing);
+    assert_json_eq(&scene.ann.call("/sync/get", &elsewhere).await.success().0, &nothing);
     let strange = json!({"project": scene.project, "cursor": before});
     scene.dan.call("/sync/get", &strange).await.assert_forbidden();
     scene.ben.call("/sync/get", &elsewhere).await.assert_forbidden();
     // Who comes later, sees what was there before.
     scene.split.installation.add_member(&scene.project, "dan").await;
-    assert_same(&scene.dan.call("/sync/get", &strange).await.success().0, &json!({"sync": rows}));
+    assert_json_eq(&scene.dan.call("/sync/get", &strange).await.success().0, &json!({"sync": rows}));
 }
 
 async fn both_feeds_are_merged_by_cursor(backend: Backend) {
@@ -142,11 +142,11 @@ async fn both_feeds_are_merged_by_cursor(backend: Backend) {
             json!({"type": "cc", "cursor": cursor, "action": "UPDATE", "data_type": "cc.users", "data_key": key}),
         );
     }
-    assert_same(&scene.read(&scene.ann, before).await, &json!({"sync": expected}));
+    assert_json_eq(&scene.read(&scene.ann, before).await, &json!({"sync": expected}));
     // From elsewhere in each.
     let body = json!({"cc_cursor": before + 4, "project": scene.project, "cursor": before + 2});
     let (result, _) = scene.ann.call("/sync/get", &body).await.success();
-    assert_same(&result, &json!({"sync": [expected[2], expected[4], expected[5]]}));
+    assert_json_eq(&result, &json!({"sync": [expected[2], expected[4], expected[5]]}));
 }
 
 async fn thousand_rows_are_one_page(backend: Backend) {
@@ -158,14 +158,14 @@ async fn thousand_rows_are_one_page(backend: Backend) {
         cursor += 1;
         rows.push(told(cursor, "INSERT", "records", &format!("r{number}")));
     }
-    assert_same(&scene.read(&scene.ben, before).await, &json!({"sync": rows}));
+    assert_json_eq(&scene.read(&scene.ben, before).await, &json!({"sync": rows}));
     // One of the other feed.
     scene.ben.call("/api/account/update", &json!({"name": "Benjamin"})).await.success();
     let more = json!({"sync": rows, "warning": "more data"});
-    assert_same(&scene.read(&scene.ben, before).await, &more);
+    assert_json_eq(&scene.read(&scene.ben, before).await, &more);
     for number in 0..2 {
         scene.publish(records(1000)).await;
-        assert_same(&scene.read(&scene.ben, before).await, &more);
+        assert_json_eq(&scene.read(&scene.ben, before).await, &more);
         let head = scene.position().await;
         assert_eq!(head, before + 1001 + 1000 * (number + 1));
     }
@@ -174,7 +174,7 @@ async fn thousand_rows_are_one_page(backend: Backend) {
         let page = scene.read(&scene.ben, position).await;
         let rows = page["sync"].as_array().expect("a list");
         if rows.is_empty() {
-            assert_same(&page, &json!({"sync": [], "cc.cursor": position, "cursor": position}));
+            assert_json_eq(&page, &json!({"sync": [], "cc.cursor": position, "cursor": position}));
             break;
         }
         seen.extend(rows.iter().map(|row| row["cursor"].as_i64().expect("a cursor")));
@@ -208,18 +208,18 @@ async fn invalid_publication_is_rejected_as_a_whole(backend: Backend) {
         assert_eq!(scene.publish_in(&project, rows).await, Err(not_valid.clone()), "{what}");
     }
     let unspecified = vec![good.clone(), row(Action::Unspecified, "records", "r1")];
-    assert_eq!(scene.publish_in(&project, unspecified).await, Err(RpcError::invalid("rows")));
+    assert_eq!(scene.publish_in(&project, unspecified).await, Err(RpcError::invalid_parameter("rows")));
     let unprocessable = RpcError::new(ErrorCode::Unprocessable).with_info("reason", "project_not_found");
     for nothing in [UNKNOWN_GID, &deleted, &scene.ann.gid.clone()] {
         assert_eq!(scene.publish_in(nothing, vec![good.clone()]).await, Err(unprocessable.clone()));
     }
     for malformed in ["", "x"] {
         let failed = scene.publish_in(malformed, vec![good.clone()]).await;
-        assert_eq!(failed, Err(RpcError::invalid("project_gid")));
+        assert_eq!(failed, Err(RpcError::invalid_parameter("project_gid")));
     }
     assert_eq!(scene.position().await, before);
     let nothing = json!({"sync": [], "cc.cursor": before, "cursor": before});
-    assert_same(&scene.read(&scene.ann, before).await, &nothing);
+    assert_json_eq(&scene.read(&scene.ann, before).await, &nothing);
 }
 
 async fn publishing_requires_the_service_token(backend: Backend) {

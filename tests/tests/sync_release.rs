@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use doorward_tests::{App, Backend, User, backend::execute, eventually, json::assert_same, on_both_databases};
+use doorward_tests::{App, Backend, User, backend::execute, eventually, json::assert_json_eq, on_both_databases};
 use serde_json::{Value, json};
 
 on_both_databases![newer_api_version_is_announced_to_all];
@@ -24,7 +24,7 @@ async fn newer_api_version_is_announced_to_all(backend: Backend) {
     let since = json!({"cc_cursor": before["cc.cursor"]});
     let read = async |user: &User| -> Value { user.call("/sync/get", &since).await.success().0 };
     app.restart().await;
-    assert_same(&read(&ben).await, &json!({"sync": [], "cc.cursor": before["cc.cursor"]}));
+    assert_json_eq(&read(&ben).await, &json!({"sync": [], "cc.cursor": before["cc.cursor"]}));
 
     // As if another one had been here last.
     execute(&app.installation.databases.directory, "UPDATE feed_release SET release = '2020.01.001'");
@@ -35,10 +35,10 @@ async fn newer_api_version_is_announced_to_all(backend: Backend) {
         "type": "cc", "cursor": before["cc.cursor"].as_i64().map(|cursor| cursor + 1), "action": "UPDATE",
         "data_type": "cc.version", "data_key": before["cc.version"]
     });
-    assert_same(&result, &json!({"sync": [row]}));
+    assert_json_eq(&result, &json!({"sync": [row]}));
     for user in [&ann, &program] {
-        assert_same(&read(user).await, &result);
+        assert_json_eq(&read(user).await, &result);
     }
     app.restart().await;
-    assert_same(&read(&ben).await, &result);
+    assert_json_eq(&read(&ben).await, &result);
 }

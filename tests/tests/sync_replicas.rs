@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tonic::Streaming;
 
-use super::grpc::{channel, trusted};
+use super::grpc::{channel, with_service_token};
 
 on_both_databases![notices_of_what_the_command_line_changes_come_within_a_second];
 
@@ -28,7 +28,7 @@ async fn rows(http: &Http, user: &User, cursor: &mut i64) -> Vec<Value> {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_one_replica_has_answered_the_other_tells_at_once() {
     let split = Services::start(Backend::Postgres).await;
-    let (_directory, gateway) = split.second_directory_and_gateway().await;
+    let (_directory, gateway) = split.start_second_directory_and_gateway().await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
     let project = split.installation.create_project("ann", "Herbarium").await;
     split.installation.add_member(&project, "ben").await;
@@ -44,7 +44,7 @@ async fn what_one_replica_has_answered_the_other_tells_at_once() {
         assert_eq!(data["cc.projects"][&project]["name"], body["name"]);
         assert_eq!(rows(here, &ben, &mut cursor).await, [] as [Value; 0], "{round}");
     }
-    split.installation.cli(&["member", "remove", "--project", &project, "--user", "ben"], "").await.succeeded();
+    split.installation.cli(&["member", "remove", "--project", &project, "--user", "ben"], "").await.assert_success();
     for door in &doors {
         let told = rows(door, &ben, &mut cursor.clone()).await;
         assert!(told.contains(&json!(["DELETE", "cc.projects", project])), "{told:?}");
@@ -52,7 +52,7 @@ async fn what_one_replica_has_answered_the_other_tells_at_once() {
 }
 
 /// From the present on.
-async fn watch(address: &str) -> Streaming<WatchEventsResponse> {
+async fn watch_changes(address: &str) -> Streaming<WatchEventsResponse> {
     let mut notices = watch_from(address, None).await;
     let first = notices.next().await.expect("a message").expect("a message");
     assert_eq!(first.events, []);
@@ -61,7 +61,7 @@ async fn watch(address: &str) -> Streaming<WatchEventsResponse> {
 
 async fn watch_from(address: &str, cursor: Option<i64>) -> Streaming<WatchEventsResponse> {
     let mut directory = DirectoryClient::new(channel(address).await);
-    directory.watch_events(trusted(WatchEventsRequest { cursor })).await.expect("a stream").into_inner()
+    directory.watch_events(with_service_token(WatchEventsRequest { cursor })).await.expect("a stream").into_inner()
 }
 
 /// All until a position.
@@ -98,10 +98,10 @@ async fn hears(notices: &mut Streaming<WatchEventsResponse>, data_type: &str, da
 #[tokio::test(flavor = "multi_thread")]
 async fn notices_of_what_another_replica_changes_come_within_a_second() {
     let split = Services::start(Backend::Postgres).await;
-    let (directory, gateway) = split.second_directory_and_gateway().await;
+    let (directory, gateway) = split.start_second_directory_and_gateway().await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
-    let mut streams = [watch(&split.directory).await, watch(&directory.address).await];
+    let mut streams = [watch_changes(&split.directory).await, watch_changes(&directory.address).await];
     for (round, door) in [&split.http, &gateway.http(), &split.http, &gateway.http()].into_iter().enumerate() {
         let body = json!({"project": project, "name": format!("Herbarium {round}")});
         door.post("/api/projects/update").bearer(&ann.token).json(&body).send().await.success();
@@ -114,7 +114,7 @@ async fn notices_of_what_another_replica_changes_come_within_a_second() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_watch_goes_on_at_another_replica_where_it_was_cut_off() {
     let split = Services::start(Backend::Postgres).await;
-    let mut directory = split.replica(Role::Directory, &[]).await;
+    let mut directory = split.start_replica(Role::Directory, &[]).await;
     let ann = split.user("ann").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
     let change = async |name: &str| {
@@ -146,10 +146,10 @@ async fn notices_of_what_the_command_line_changes_come_within_a_second(backend: 
     split.installation.create_user("ann").await;
     let ben = split.installation.create_user("ben").await;
     let project = split.installation.create_project("ann", "Herbarium").await;
-    let mut notices = watch(&split.directory).await;
+    let mut notices = watch_changes(&split.directory).await;
     for command in ["add", "remove", "add"] {
         let words = ["member", command, "--project", &project, "--user", "ben"];
-        split.installation.cli(&words, "").await.succeeded();
+        split.installation.cli(&words, "").await.assert_success();
         hears(&mut notices, "cc.projects_members", &format!("{project}/{ben}")).await;
     }
 }

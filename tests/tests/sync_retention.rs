@@ -8,12 +8,12 @@ use doorward_rpc::{
     directory::v1::{Action, PublishRequest, PublishedRow, WatchChangesRequest},
 };
 use doorward_tests::{
-    Backend, MANY_WRITES, Services, User, eventually, json::assert_same, on_both_databases, websocket::cursors,
+    Backend, MANY_WRITES, Services, User, eventually, json::assert_json_eq, on_both_databases, websocket::cursors,
 };
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 
-use super::grpc::{GrpcClients, trusted};
+use super::grpc::{GrpcClients, with_service_token};
 
 on_both_databases![expired_cursor_is_rejected_and_init_gives_a_valid_one, reader_never_misses_rows_silently,];
 
@@ -36,7 +36,7 @@ impl Fixture {
         let (ann, ben) = (split.user("ann").await, split.user("ben").await);
         let project = split.installation.create_project("ann", "Herbarium").await;
         split.installation.add_member(&project, "ben").await;
-        let peers = GrpcClients::of(&split).await;
+        let peers = GrpcClients::connect(&split).await;
         Self { split, peers, ann, ben, project }
     }
 
@@ -49,7 +49,7 @@ impl Fixture {
             data_key: format!("r{number}"),
         };
         let request = PublishRequest { project_gid: self.project.clone(), rows: vec![row] };
-        self.peers.directory.publish(trusted(request)).await.expect("a cursor");
+        self.peers.directory.publish(with_service_token(request)).await.expect("a cursor");
     }
 
     /// A change, and what it tells whoever was up to date. None when a busy machine takes too long for that.
@@ -105,14 +105,15 @@ async fn expired_cursor_is_rejected_and_init_gives_a_valid_one(backend: Backend)
     scene.ann.call("/sync/get", &strange).await.assert_forbidden();
     let global = json!({"sync": [], "cc.cursor": now});
     for good in [json!({}), json!({"cc_cursor": now}), json!({"cc_cursor": now, "cursor": old})] {
-        assert_same(&scene.ann.call("/sync/get", &good).await.success().0, &global);
+        assert_json_eq(&scene.ann.call("/sync/get", &good).await.success().0, &global);
     }
     assert_eq!(scene.read(now).await, Some(Vec::new()));
     assert_eq!(scene.ann.call("/sync/cursors", &json!({})).await.success().0, json!({"cc.cursor": now}));
 
     // Services that watch are told so, too.
     for cursor in [0, old] {
-        let watched = scene.peers.directory.watch_changes(trusted(WatchChangesRequest { cursor: Some(cursor) })).await;
+        let watched =
+            scene.peers.directory.watch_changes(with_service_token(WatchChangesRequest { cursor: Some(cursor) })).await;
         let failed = match watched {
             Ok(stream) => stream.into_inner().next().await.expect("a message").expect_err("too old"),
             Err(failed) => failed,

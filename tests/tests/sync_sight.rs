@@ -42,9 +42,9 @@ impl Fixture {
         audience.name(&scene.herbarium, "herbarium");
         audience.name(&scene.garden, "garden");
         for user in [&scene.ann, &scene.ben, &scene.cas, &scene.dan, &scene.fay] {
-            audience.seat(user).await;
+            audience.add_user(user).await;
         }
-        audience.seat_robot(&scene.robot).await;
+        audience.add_api_user(&scene.robot).await;
         scene
     }
 

@@ -34,7 +34,7 @@ const LONG_BACKOFF: [(&str, &str); 2] = [("DOORWARD_LOGIN_BACKOFF", "10m"), ("DO
 const PROXY: (&str, &str) = ("DOORWARD_TRUSTED_PROXIES", "127.0.0.0/8");
 
 async fn start(backend: Backend, failures: &str, others: &[(&str, &str)]) -> App {
-    App::with(backend, &[&LONG_BACKOFF[..], &[("DOORWARD_LOGIN_FAILURES", failures)], others].concat()).await
+    App::with_settings(backend, &[&LONG_BACKOFF[..], &[("DOORWARD_LOGIN_FAILURES", failures)], others].concat()).await
 }
 
 /// A login that says that it comes from somewhere.
@@ -72,7 +72,7 @@ async fn after_too_many_failures_the_right_password_is_rejected_too(backend: Bac
 async fn attempts_during_a_wait_are_not_hashed_or_counted(backend: Backend) {
     let settings =
         [("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "2s"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
-    let app = App::with(backend, &settings).await;
+    let app = App::with_settings(backend, &settings).await;
     app.installation.create_user("ann").await;
     let before = hashes(&app.ops).await;
     for _ in 0..3 {
@@ -100,7 +100,7 @@ async fn attempts_during_a_wait_are_not_hashed_or_counted(backend: Backend) {
 async fn wait_doubles_up_to_the_longest(backend: Backend) {
     let settings =
         [("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "1s"), ("DOORWARD_LOGIN_BACKOFF_MAX", "2s")];
-    let app = App::with(backend, &settings).await;
+    let app = App::with_settings(backend, &settings).await;
     app.installation.create_user("ann").await;
     // Each wait is from a failure's count on, which is later than its request.
     let mut begun = Instant::now();
@@ -346,7 +346,7 @@ async fn many_right_logins_of_one_user_at_once_all_succeed(backend: Backend) {
 async fn many_wrong_api_keys_at_once_make_one_wait_and_no_longer_one(backend: Backend) {
     let settings =
         [("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "1m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
-    let app = App::with(backend, &settings).await;
+    let app = App::with_settings(backend, &settings).await;
     app.installation.create_user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let auth = async |number: usize| {
@@ -365,7 +365,7 @@ async fn wrong_api_keys_count_by_network_only(backend: Backend) {
     app.installation.create_user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     let words = ["apikey", "create", "--project", &project, "--name", "Export"];
-    let made = app.installation.cli(&words, "").await.succeeded().json();
+    let made = app.installation.cli(&words, "").await.assert_success().json();
     let api_key = made["apikey"].as_str().expect("a key");
     let auth = async |address: &str, api_key: &str| {
         let call = app.http.post(&format!("/api/p/{project}/auth")).header("x-forwarded-for", address);
@@ -408,7 +408,7 @@ async fn two_processes_of_auth_share_the_counts() {
     let split =
         Services::with(Backend::Postgres, &[&LONG_BACKOFF[..], &[("DOORWARD_LOGIN_FAILURES", "5")]].concat()).await;
     split.installation.create_user("ann").await;
-    let (second_auth, second_gateway) = split.second_auth_and_gateway().await;
+    let (second_auth, second_gateway) = split.start_second_auth_and_gateway().await;
     let doors = [split.http.clone(), second_gateway.http()];
     for turn in 0..5 {
         doors[turn % 2].login("ann", WRONG).await.assert_unknown_user();

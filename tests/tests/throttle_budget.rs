@@ -3,7 +3,7 @@
 
 use doorward_tests::{
     Answer, Backend, MailApp, PASSWORD, User, eventually,
-    mailed::{but, with_codes},
+    mailed::{with_codes, with_field},
     on_both_databases,
 };
 use futures_util::future::join_all;
@@ -70,7 +70,7 @@ impl NonMemberKind {
             Self::SignupOfOwner => ("/api/signup_request", signup("ann@example.org")),
             Self::WrongCode => {
                 let codes = json!({"validation_code": validation_code, "verification_code": "AAAAAA"});
-                let body = but(&but(&codes, "username", "ann"), "new_password", NEW);
+                let body = with_field(&with_field(&codes, "username", "ann"), "new_password", NEW);
                 ("/api/reset_password", body)
             }
             Self::Question => ("/api/username", json!({"username": "ann"})),
@@ -156,7 +156,7 @@ async fn request_from_a_known_network_is_not_displaced(backend: Backend) {
     let (app, _) = start(backend, &PROXY).await;
     log_in(&app, HOME, PASSWORD).await.token();
     let asked = ask(&app, HOME, "/api/reset_password_request", &json!({"username_or_email": "ann"})).await;
-    let code = app.code_to("ann@example.org").await;
+    let code = app.mailed_code("ann@example.org").await;
     strangers(&app).await;
     let second = with_codes(&json!({"username": "ann", "new_password": NEW}), &asked, &code);
     ask(&app, HOME, "/api/reset_password", &second).await.token();
@@ -194,11 +194,11 @@ async fn sixth_request_invalidates_the_first(backend: Backend) {
     for number in 1..=6 {
         let body = json!({"username": format!("new-{number}"), "password": PASSWORD, "email": MAILBOX});
         let asked = ask(&app, &format!("192.0.2.{number}"), "/api/signup_request", &body).await;
-        begun.push(with_codes(&body, &asked, &app.code_to(MAILBOX).await));
+        begun.push(with_codes(&body, &asked, &app.mailed_code(MAILBOX).await));
     }
-    app.http.open("/api/signup", &begun[0]).await.assert_code_refused();
+    app.http.open("/api/signup", &begun[0]).await.assert_code_rejected();
     app.http.open("/api/signup", &begun[1]).await.token();
     for body in &begun {
-        app.http.open("/api/signup", body).await.assert_code_refused();
+        app.http.open("/api/signup", body).await.assert_code_rejected();
     }
 }

@@ -30,7 +30,7 @@ const KINDS: [(&str, &str); 6] = [
 async fn start(backend: Backend) -> App {
     let installation = Installation::new(backend).without(&["DOORWARD_ARGON2_MEMORY_KIB", "DOORWARD_ARGON2_PASSES"]);
     // Guesses are what is measured.
-    App::of(installation.with(&[("DOORWARD_LOGIN_FAILURES", "1000000")])).await
+    App::on_installation(installation.with(&[("DOORWARD_LOGIN_FAILURES", "1000000")])).await
 }
 
 /// Creates the users, all members of one project, and returns its gid. bcrypt is cheaper than argon2id on SQLite, and more
@@ -44,7 +44,7 @@ async fn fill(app: &App, backend: Backend) -> String {
     let lines = [json!({"username": "cas"}), json!({"username": "dan", "password_hash": hash})];
     let file = app.installation.path().join("users.jsonl");
     std::fs::write(&file, lines.map(|line| format!("{line}\n")).concat()).expect("a file");
-    app.installation.cli(&["user", "import", &file.display().to_string()], "").await.succeeded();
+    app.installation.cli(&["user", "import", &file.display().to_string()], "").await.assert_success();
     app.installation.create_user("ann").await;
     app.installation.create_user("ben").await;
     let project = app.installation.create_project("ann", "Herbarium").await;

@@ -90,14 +90,15 @@ async fn published_keys_are_public_and_cacheable(backend: Backend) {
 }
 
 async fn expired_token_is_rejected(backend: Backend) {
-    let app = App::with(backend, &[("DOORWARD_TOKEN_LIFETIME", "5s"), ("DOORWARD_TOKEN_RENEW_AFTER", "4s")]).await;
+    let app =
+        App::with_settings(backend, &[("DOORWARD_TOKEN_LIFETIME", "5s"), ("DOORWARD_TOKEN_RENEW_AFTER", "4s")]).await;
     let ann = app.user("ann").await;
     assert_eq!(ann.init().await.status, 200);
     let ended = eventually("the end of the token", Duration::from_secs(20), async || {
         Some(ann.init().await).filter(|answer| answer.status != 200)
     })
     .await;
-    ended.assert_denied();
+    ended.assert_unauthenticated();
     assert!(now() >= part(&ann.token, 1)["exp"].as_i64().expect("exp"), "refused too early");
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }
@@ -105,6 +106,6 @@ async fn expired_token_is_rejected(backend: Backend) {
 async fn token_of_another_installation_is_rejected(backend: Backend) {
     let (ours, theirs) = (App::start(backend).await, App::start(backend).await);
     let (ann, other) = (ours.user("ann").await, theirs.user("ann").await);
-    ours.http.init(&other.token).await.assert_denied();
-    theirs.http.init(&ann.token).await.assert_denied();
+    ours.http.init(&other.token).await.assert_unauthenticated();
+    theirs.http.init(&ann.token).await.assert_unauthenticated();
 }

@@ -33,7 +33,7 @@ fn target(backend: Backend, master_key: &str) -> Installation {
 
 /// Imports by standard input, and returns what the command printed.
 async fn import(target: &Installation, export: &Export) -> Value {
-    target.cli(&["import"], &export.0).await.succeeded().json()
+    target.cli(&["import"], &export.0).await.assert_success().json()
 }
 
 mod with_the_same_master_key {
@@ -50,7 +50,7 @@ mod with_the_same_master_key {
         assert_eq!(Export::of(&target).await.0, export.0);
         // From one file to another.
         let file = target.path().join("state.jsonl").display().to_string();
-        let written = target.cli(&["export", &file], "").await.succeeded().json();
+        let written = target.cli(&["export", &file], "").await.assert_success().json();
         assert_eq!((written, std::fs::read_to_string(&file).expect("the export")), (report, export.0.clone()));
         assert!(!export.0.contains(&source.robot.key) && !export.0.contains(PASSWORD), "secrets in plain text");
         source.works_on(target).await;
@@ -80,7 +80,7 @@ mod with_another_master_key {
         std::fs::write(&file, &export.0).expect("the export");
 
         let words = ["import", &file, "--master-key-old-file", &old.display().to_string()];
-        target.cli(&words, "").await.succeeded();
+        target.cli(&words, "").await.assert_success();
 
         let again = Export::of(&target).await;
         assert_eq!(again.unsealed(NEW_KEY), export.unsealed(MASTER_KEY));
@@ -104,7 +104,7 @@ mod with_another_master_key {
         let source = Source::new(Backend::Postgres).await;
         let export = source.export().await;
         let target = Installation::new(Backend::Sqlite).without(&["DOORWARD_MASTER_KEY"]);
-        let refused = target.cli(&["import"], &export.0).await.failed(1);
+        let refused = target.cli(&["import"], &export.0).await.assert_failure(1);
         assert!(refused.stderr.contains("master key"), "{refused}");
 
         let old = [(OLD, MASTER_KEY)];
@@ -160,13 +160,13 @@ async fn import_into_a_nonempty_installation_is_rejected(backend: Backend) {
     let installation = target(backend, MASTER_KEY);
     installation.create_user("zoe").await;
     let before = Export::of(&installation).await;
-    let refused = installation.cli(&["import"], &export.0).await.failed(1);
+    let refused = installation.cli(&["import"], &export.0).await.assert_failure(1);
     assert!(refused.stderr.contains("not empty"), "{refused}");
     assert_eq!(Export::of(&installation).await.0, before.0);
 
-    let app = App::of(installation).await;
+    let app = App::on_installation(installation).await;
     let before = Export::of(&app.installation).await;
-    let refused = app.installation.cli(&["import"], &export.0).await.failed(1);
+    let refused = app.installation.cli(&["import"], &export.0).await.assert_failure(1);
     assert!(refused.stderr.contains("not empty") || refused.stderr.contains("in use"), "{refused}");
     assert_eq!(Export::of(&app.installation).await.0, before.0);
     assert_eq!(app.http.login("zoe", PASSWORD).await.status, 200);
@@ -174,7 +174,7 @@ async fn import_into_a_nonempty_installation_is_rejected(backend: Backend) {
     // One that has never been started, but to follow the directory.
     let imported = target(backend, MASTER_KEY);
     import(&imported, &export).await;
-    let refused = imported.cli(&["import"], &export.0).await.failed(1);
+    let refused = imported.cli(&["import"], &export.0).await.assert_failure(1);
     assert!(refused.stderr.contains("imported already"), "{refused}");
     assert_eq!(Export::of(&imported).await.0, export.0);
 }
@@ -186,7 +186,8 @@ async fn one_nonempty_database_rejects_the_import(backend: Backend) {
     let [auth, directory] = [auth, directory].map(doorward_tests::backend::url_text);
     for (name, url) in [("DOORWARD_AUTH_DATABASE_URL", &auth), ("DOORWARD_DIRECTORY_DATABASE_URL", &directory)] {
         let half = target(backend, MASTER_KEY);
-        let refused = half.spawn(&["import", "/dev/null"], &[(name, url)]).exit(COMMAND).await.failed(1);
+        let refused =
+            half.spawn(&["import", "/dev/null"], &[(name, url)]).wait_for_exit(COMMAND).await.assert_failure(1);
         assert!(refused.stderr.contains("not empty"), "{refused}");
         // Neither half was touched.
         assert_eq!(source.export().await.0, export.0);
@@ -197,7 +198,7 @@ async fn one_nonempty_database_rejects_the_import(backend: Backend) {
 async fn import_into_an_installation_that_was_migrated_before(backend: Backend) {
     let export = Source::new(backend).await.export().await;
     let installation = target(backend, MASTER_KEY);
-    installation.cli(&["migrate"], "").await.succeeded();
+    installation.cli(&["migrate"], "").await.assert_success();
     import(&installation, &export).await;
     assert_eq!(Export::of(&installation).await.0, export.0);
 }
@@ -208,7 +209,7 @@ async fn empty_installation_can_be_exported(backend: Backend) {
     let target = target(other(backend), NEW_KEY);
     import(&target, &export).await;
     assert_eq!(Export::of(&target).await.0, export.0);
-    App::of(target).await.user("ann").await;
+    App::on_installation(target).await.user("ann").await;
 }
 
 doorward_tests::on_both_databases![
@@ -226,20 +227,20 @@ async fn export_is_private_and_replaces_a_file_only_when_it_is_complete() {
     let installation = target(Backend::Sqlite, MASTER_KEY);
     let file = installation.path().join("state.jsonl");
     let words = ["export", &file.display().to_string()];
-    installation.cli(&words, "").await.succeeded();
+    installation.cli(&words, "").await.assert_success();
     assert_eq!(std::fs::metadata(&file).expect("the export").permissions().mode() & 0o777, 0o600);
     std::fs::write(&file, "kept").expect("a file");
     let nowhere = [("DOORWARD_DIRECTORY_DATABASE_URL", "postgres://127.0.0.1:1/nowhere")];
-    installation.spawn(&words, &nowhere).exit(COMMAND).await.failed(1);
+    installation.spawn(&words, &nowhere).wait_for_exit(COMMAND).await.assert_failure(1);
     assert_eq!(std::fs::read_to_string(&file).expect("the file"), "kept");
-    installation.cli(&words, "").await.succeeded();
+    installation.cli(&words, "").await.assert_success();
     assert_eq!(std::fs::read_to_string(&file).expect("the export"), Export::of(&installation).await.0);
     let names = std::fs::read_dir(installation.path()).expect("a directory");
     let drafts =
         names.filter(|name| name.as_ref().expect("a file").file_name().display().to_string().contains("jsonl."));
     assert_eq!(drafts.count(), 0);
-    installation.cli(&["export", "/nowhere/at/all"], "").await.failed(1);
-    installation.cli(&["import", "/nowhere/at/all"], "").await.failed(1);
+    installation.cli(&["export", "/nowhere/at/all"], "").await.assert_failure(1);
+    installation.cli(&["import", "/nowhere/at/all"], "").await.assert_failure(1);
     // That changed nothing.
-    App::of(installation).await;
+    App::on_installation(installation).await;
 }

@@ -59,21 +59,21 @@ impl Drop for Script {
     }
 }
 
-fn seen(facts: &Value) -> Vec<Value> {
+fn visible_entries(facts: &Value) -> Vec<Value> {
     let names = ["project", "languages", "ordering", "fieldlist", "backups", "members", "counts", "dutch"];
     names.map(|name| facts[name].clone()).to_vec()
 }
 
 async fn public_python_client_works_unmodified(backend: Backend) {
     let settings = [("DOORWARD_TOKEN_LIFETIME", "6s"), ("DOORWARD_TOKEN_RENEW_AFTER", "1s")];
-    let app = App::with(backend, &settings).await;
+    let app = App::with_settings(backend, &settings).await;
     app.user("ann").await;
     app.user("ben").await;
     app.user("cas").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     app.installation.add_member(&project, "ben").await;
     let words = ["apikey", "create", "--project", &project, "--name", "Robot"];
-    let made = app.installation.cli(&words, "").await.succeeded().json();
+    let made = app.installation.cli(&words, "").await.assert_success().json();
     let robot = json!({"user": made["user"]});
     let change = async |call: &str| {
         let path = format!("/api/p/{project}/apikeys/{call}");
@@ -100,7 +100,7 @@ async fn public_python_client_works_unmodified(backend: Backend) {
         json!([3, 1, 3]),
         json!("Dutch"),
     ];
-    assert_eq!(seen(&connected), expected);
+    assert_eq!(visible_entries(&connected), expected);
     assert_eq!(connected["connected"], json!(true));
     let client = connected["client"].as_str().expect("a version");
     assert!(REQUIREMENTS.lines().any(|line| line == format!("unicat=={client}")), "unicat {client}");
@@ -114,7 +114,7 @@ async fn public_python_client_works_unmodified(backend: Backend) {
 
     script.go_on();
     let inited = script.says();
-    assert_eq!(seen(&inited), expected);
+    assert_eq!(visible_entries(&inited), expected);
     let told = ["done", "user", "is_fresh", "again"].map(|name| &inited[name]);
     assert_eq!(told, [&json!(true), &made["user"], &json!(true), &json!(true)]);
 
@@ -125,7 +125,7 @@ async fn public_python_client_works_unmodified(backend: Backend) {
         (&json!([403]), &json!(false), &json!(true))
     );
     assert!(worked["tokens"].as_u64() >= Some(3), "{worked}");
-    app.http.init(worked["first"].as_str().expect("a token")).await.assert_denied();
+    app.http.init(worked["first"].as_str().expect("a token")).await.assert_unauthenticated();
 
     change("deactivate").await;
     script.go_on();
@@ -141,7 +141,7 @@ async fn public_python_client_works_unmodified(backend: Backend) {
     change("activate").await;
     script.go_on();
     let again = script.says();
-    assert_eq!((&again["connected"], seen(&again)), (&json!(true), expected.to_vec()));
+    assert_eq!((&again["connected"], visible_entries(&again)), (&json!(true), expected.to_vec()));
 
     let expected = changes_the_project(&mut script, expected.to_vec());
     sees_what_others_change(&mut script, &app, &project, expected).await;
@@ -175,7 +175,7 @@ fn changes_the_project(script: &mut Script, mut expected: Vec<Value>) -> Vec<Val
     expected[1] = json!([["nl", "fr", "de"], "nl"]);
     expected[2] = json!([["By name", "Main ordering"], "By name"]);
     expected[3] = json!([["Main fieldlist", "Prices"], "Main fieldlist"]);
-    assert_eq!(seen(&changed), expected);
+    assert_eq!(visible_entries(&changed), expected);
 
     script.go_on();
     let deleted = script.says();
@@ -187,7 +187,7 @@ fn changes_the_project(script: &mut Script, mut expected: Vec<Value>) -> Vec<Val
     assert_eq!(deleted["channel_names"], json!(["[all records]", "Main channel"]));
     expected[2] = json!([["By name"], "By name"]);
     expected[3] = json!([["Prices"], "Prices"]);
-    assert_eq!(seen(&deleted), expected);
+    assert_eq!(visible_entries(&deleted), expected);
     expected
 }
 
@@ -199,7 +199,7 @@ async fn sees_what_others_change(script: &mut Script, app: &App, project: &str, 
     post("/api/projects/update", json!({"project": project, "name": "Flora"})).await;
     post("/api/projects/transfer", json!({"project": project, "user": ben})).await;
     app.installation.add_member(project, "cas").await;
-    app.installation.cli(&["member", "remove", "--project", project, "--user", "ann"], "").await.succeeded();
+    app.installation.cli(&["member", "remove", "--project", project, "--user", "ann"], "").await.assert_success();
     script.go_on();
     let told = script.says();
     assert_eq!((&told["done"], &told["asked"]), (&json!(true), &json!([true, "Flora", "Ben"])));
@@ -209,5 +209,5 @@ async fn sees_what_others_change(script: &mut Script, app: &App, project: &str, 
         ["Cas", "cas", null, "active", ["member"]],
         ["Robot", null, null, "active", ["api"]]
     ]);
-    assert_eq!(seen(&told), expected);
+    assert_eq!(visible_entries(&told), expected);
 }

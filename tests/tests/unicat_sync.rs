@@ -33,7 +33,7 @@ async fn public_python_client_syncs_changes(backend: Backend) {
 impl Fixture {
     /// Of a project of ann's, where ben is who follows, and cas the third.
     async fn start(backend: Backend) -> Self {
-        let app = App::with(backend, &[("DOORWARD_LOG_MAILS", "true")]).await;
+        let app = App::with_settings(backend, &[("DOORWARD_LOG_MAILS", "true")]).await;
         let [ann, ben] = [app.user("ann").await, app.user("ben").await];
         let [cas, dan, eva] = [app.user("cas").await, app.user("dan").await, app.user("eva").await];
         let project = app.installation.create_project("ann", "Herbarium").await;

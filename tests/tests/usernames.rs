@@ -2,7 +2,7 @@
 
 use doorward_tests::{
     App, Backend, MailApp, PASSWORD,
-    mailed::but,
+    mailed::with_field,
     on_both_databases,
     refusals::{assert_method, assert_requires_strings},
 };
@@ -102,10 +102,10 @@ async fn usernames_forbidden_by_rfc_8265_are_rejected(backend: Backend) {
         for path in ["/api/username", "/api/signup_request"] {
             let answer = app.http.open(path, &body).await;
             assert_eq!(answer.status, 422, "{path} {name:?}");
-            answer.assert_not_valid("username", "invalid");
+            answer.assert_validation_error("username", "invalid");
         }
         let answer = ann.call("/api/account/update", &json!({"username": name})).await;
-        answer.assert_not_valid("username", "invalid");
+        answer.assert_validation_error("username", "invalid");
     }
     assert_eq!(app.smtp.mails().len(), 0);
     assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
@@ -119,9 +119,11 @@ async fn name_has_1_to_64_characters(backend: Backend) {
     }
     for long in ["x".repeat(65), "é".repeat(65), "e\u{301}".repeat(65), "𠀀".repeat(65), "x".repeat(100_000)] {
         let body = json!({"username": long, "password": PASSWORD, "email": "new@example.org"});
-        app.http.open("/api/username", &body).await.assert_not_valid("username", "too_long");
-        app.http.open("/api/signup_request", &body).await.assert_not_valid("username", "too_long");
-        ann.call("/api/account/update", &json!({"username": long})).await.assert_not_valid("username", "too_long");
+        app.http.open("/api/username", &body).await.assert_validation_error("username", "too_long");
+        app.http.open("/api/signup_request", &body).await.assert_validation_error("username", "too_long");
+        ann.call("/api/account/update", &json!({"username": long}))
+            .await
+            .assert_validation_error("username", "too_long");
     }
     let long = "𠀀".repeat(64);
     app.sign_up(&long, "long@example.org").await;
@@ -141,13 +143,15 @@ async fn taken_username_is_unavailable_in_every_call(backend: Backend) {
     app.installation.change_user("deactivate", "cas").await;
     for name in ["ann", "\u{ff41}\u{ff4e}n", "cas"] {
         let body = json!({"username": name, "password": PASSWORD, "email": "new@example.org"});
-        app.http.open("/api/signup_request", &body).await.assert_not_valid("username", "unavailable");
-        ben.call("/api/account/update", &json!({"username": name})).await.assert_not_valid("username", "unavailable");
+        app.http.open("/api/signup_request", &body).await.assert_validation_error("username", "unavailable");
+        ben.call("/api/account/update", &json!({"username": name}))
+            .await
+            .assert_validation_error("username", "unavailable");
     }
     // Taken after the first step.
-    let body = app.begin_signup("dan", "dan@example.org").await;
+    let body = app.request_signup("dan", "dan@example.org").await;
     ben.call("/api/account/update", &json!({"username": "dan"})).await.success();
-    app.http.open("/api/signup", &body).await.assert_not_valid("username", "unavailable");
+    app.http.open("/api/signup", &body).await.assert_validation_error("username", "unavailable");
     assert_eq!(app.http.login("dan", PASSWORD).await.success().0["user"], json!(ben.gid));
     // Free again, the same codes do.
     ben.call("/api/account/update", &json!({"username": "ben"})).await.success();
@@ -176,22 +180,24 @@ async fn at_sign_requires_the_own_address(backend: Backend) {
     let ann = app.user("ann").await;
     for name in ["ben@example.org", "ann@example.or", "ann@", "@ann", "a@b@ann@example.org"] {
         let body = json!({"username": name, "password": PASSWORD, "email": "new@example.org"});
-        app.http.open("/api/signup_request", &body).await.assert_not_valid("username", "invalid");
-        ann.call("/api/account/update", &json!({"username": name})).await.assert_not_valid("username", "invalid");
+        app.http.open("/api/signup_request", &body).await.assert_validation_error("username", "invalid");
+        ann.call("/api/account/update", &json!({"username": name}))
+            .await
+            .assert_validation_error("username", "invalid");
     }
     ann.call("/api/account/update", &json!({"username": "ANN@example.org"})).await.success();
     assert_eq!(app.http.login("ANN@example.org", PASSWORD).await.status, 200);
     app.http.login("ann@example.org", PASSWORD).await.assert_unknown_user();
     app.sign_up("Ben@Example.org", "ben@example.org").await;
     // The second step can't take another's either.
-    let body = app.begin_signup("cas@example.org", "cas@example.org").await;
-    app.http.open("/api/signup", &but(&body, "email", "dan@example.org")).await.assert_code_refused();
+    let body = app.request_signup("cas@example.org", "cas@example.org").await;
+    app.http.open("/api/signup", &with_field(&body, "email", "dan@example.org")).await.assert_code_rejected();
 }
 
 async fn name_with_an_at_sign_stays_when_the_address_changes(backend: Backend) {
     let app = MailApp::start(backend).await;
     let ann = app.sign_up("ann@old.example", "ann@old.example").await;
-    let body = app.begin_email_change(&ann, "ann@new.example").await;
+    let body = app.request_email_change(&ann, "ann@new.example").await;
     let (_, data) = ann.call("/api/account/update_email", &body).await.success();
     assert_eq!(data["cc.users"][&ann.gid]["username"], json!("ann@old.example"));
     assert_eq!(app.http.login("ann@old.example", PASSWORD).await.status, 200);
@@ -199,23 +205,23 @@ async fn name_with_an_at_sign_stays_when_the_address_changes(backend: Backend) {
     let both = json!({"username": "ann@old.example", "name": "Ann"});
     ann.call("/api/account/update", &both).await.success();
     let other = json!({"username": "ANN@old.example"});
-    ann.call("/api/account/update", &other).await.assert_not_valid("username", "invalid");
+    ann.call("/api/account/update", &other).await.assert_validation_error("username", "invalid");
     ann.call("/api/account/update", &json!({"username": "ann@new.example"})).await.success();
     ann.call("/api/account/update", &json!({"username": "ann@old.example"}))
         .await
-        .assert_not_valid("username", "invalid");
+        .assert_validation_error("username", "invalid");
 }
 
 async fn one_of_ten_concurrent_signups_gets_the_username(backend: Backend) {
     let app = MailApp::start(backend).await;
     let mut bodies = Vec::new();
     for number in 0..10 {
-        bodies.push(app.begin_signup("ann", &format!("ann{number}@example.org")).await);
+        bodies.push(app.request_signup("ann", &format!("ann{number}@example.org")).await);
     }
     let answers = join_all(bodies.iter().map(|body| app.http.open("/api/signup", body))).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(made.len(), 1, "{answers:?}");
-    refused.iter().for_each(|answer| answer.assert_not_valid("username", "unavailable"));
+    refused.iter().for_each(|answer| answer.assert_validation_error("username", "unavailable"));
     let (result, data) = made[0].success();
     let gid = result["user"].as_str().expect("a gid");
     let winner = answers.iter().position(|answer| answer.status == 200).expect("one");
@@ -233,7 +239,7 @@ async fn concurrent_renames_to_one_username_conflict(backend: Backend) {
     let answers = join_all(users.iter().map(|user| user.call("/api/account/update", &body))).await;
     let (made, refused): (Vec<_>, Vec<_>) = answers.iter().partition(|answer| answer.status == 200);
     assert_eq!(made.len(), 1, "{answers:?}");
-    refused.iter().for_each(|answer| answer.assert_not_valid("username", "unavailable"));
+    refused.iter().for_each(|answer| answer.assert_validation_error("username", "unavailable"));
     let names =
         join_all(users.iter().map(async |user| user.init().await.success().1["cc.users"][&user.gid]["name"].clone()));
     assert_eq!(names.await.iter().filter(|name| **name == json!("Won")).count(), 1);

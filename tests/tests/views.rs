@@ -2,7 +2,7 @@
 
 use doorward_tests::{
     Answer, Backend, MailApp, User,
-    json::{assert_same, named},
+    json::{assert_json_eq, with_names},
     on_both_databases,
     refusals::assert_method,
 };
@@ -68,7 +68,7 @@ impl Fixture {
             self.people.iter().map(|user| (user.gid.clone(), format!("<{}>", user.username))).collect();
         let mut names: Vec<_> = labels.iter().map(|(gid, name)| (gid.as_str(), name.as_str())).collect();
         names.push((&self.project, "<project>"));
-        named(&answer.json(), &names)
+        with_names(&answer.json(), &names)
     }
 }
 
@@ -112,11 +112,11 @@ fn own_options(name: &str) -> Value {
 async fn own_user_has_details_and_others_are_summaries(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for name in ["ann", "ben", "fay", "gus", "hal", "dan"] {
-        assert_same(&scene.told(&scene.user(name, name).await), &one_user(name, &complete(name)));
+        assert_json_eq(&scene.told(&scene.user(name, name).await), &one_user(name, &complete(name)));
     }
     // Members, and who is invited.
     for (caller, user) in [("ann", "ben"), ("ben", "ann"), ("ann", "fay"), ("ben", "fay")] {
-        assert_same(&scene.told(&scene.user(caller, user).await), &one_user(user, &short(user)));
+        assert_json_eq(&scene.told(&scene.user(caller, user).await), &one_user(user, &short(user)));
     }
 }
 
@@ -152,14 +152,14 @@ async fn memberships_are_visible_to_holders_and_members(backend: Backend) {
     let no_limit = || Some(json!({"rate_limit_per_second": null}));
     for (name, status) in [("ann", "active"), ("ben", "active"), ("fay", "invited")] {
         let expected = one_member(name, &complete(name), status, Some(own_options(name)));
-        assert_same(&scene.told(&scene.member(name, name).await), &expected);
+        assert_json_eq(&scene.told(&scene.member(name, name).await), &expected);
     }
     for (name, status) in [("ben", "active"), ("fay", "invited"), ("gus", "declined"), ("hal", "inactive")] {
         let expected = one_member(name, &short(name), status, no_limit());
-        assert_same(&scene.told(&scene.member("ann", name).await), &expected);
+        assert_json_eq(&scene.told(&scene.member("ann", name).await), &expected);
     }
     for (name, status) in [("ann", "active"), ("fay", "invited"), ("gus", "declined"), ("hal", "inactive")] {
-        assert_same(&scene.told(&scene.member("ben", name).await), &one_member(name, &short(name), status, None));
+        assert_json_eq(&scene.told(&scene.member("ben", name).await), &one_member(name, &short(name), status, None));
     }
     for (caller, member) in [("ann", "dan"), ("fay", "ann"), ("fay", "ben"), ("dan", "ann"), ("dan", "dan")] {
         scene.member(caller, member).await.assert_unprocessable("member_not_found");
@@ -190,7 +190,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let bad = async |path: &str, body: Value, reason: &str, name: &str| {
         scene.person("ann").call(path, &body).await.assert_bad_parameter(reason, name);
-        scene.app.http.open(path, &body).await.assert_denied();
+        scene.app.http.open(path, &body).await.assert_unauthenticated();
     };
     bad("/api/users/get", json!({}), "Missing parameter", "user").await;
     bad("/api/members/get", json!({}), "Missing parameter", "project").await;

@@ -3,7 +3,7 @@
 use doorward_tests::{
     App, Backend, MailApp, PASSWORD, User,
     installation::gid,
-    mailed::{but, with_codes},
+    mailed::{with_codes, with_field},
     on_both_databases,
 };
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn pad(text: &str) -> String {
 }
 
 async fn logins_ignore_white_space_around_names(backend: Backend) {
-    let app = App::with(backend, &[("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "1m")]).await;
+    let app = App::with_settings(backend, &[("DOORWARD_LOGIN_FAILURES", "3"), ("DOORWARD_LOGIN_BACKOFF", "1m")]).await;
     let ann = app.user("ann").await;
     let project = app.installation.create_project("ann", "Herbarium").await;
     for name in padded("ann") {
@@ -60,7 +60,7 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
     assert_eq!(asked, json!({"username": "ann", "available": true}));
     let first = json!({"username": pad("ann"), "password": PASSWORD, "email": pad("ann@example.org")});
     let asked = app.http.open("/api/signup_request", &first).await;
-    let code = app.code_to("ann@example.org").await;
+    let code = app.mailed_code("ann@example.org").await;
     // The second step may be typed in another way than the first.
     let second = json!({"username": "ann\n", "password": PASSWORD, "email": "\tann@example.org"});
     let answer = app.http.open("/api/signup", &with_codes(&second, &asked, &code)).await;
@@ -70,8 +70,8 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
     assert_eq!(entry(&data), (json!("ann"), json!("ann@example.org")));
     let ann = User { gid: gid.clone(), username: "ann".to_owned(), token: answer.token(), http: app.http.clone() };
 
-    let asked = app.http.open("/api/signup_request", &but(&first, "email", "ben@example.org")).await;
-    asked.assert_not_valid("username", "unavailable");
+    let asked = app.http.open("/api/signup_request", &with_field(&first, "email", "ben@example.org")).await;
+    asked.assert_validation_error("username", "unavailable");
     // An address is no password of its owner, however it is padded.
     let hinted =
         json!({"username": "ben", "password": "bartholomew@example.org", "email": pad("bartholomew@example.org")});
@@ -80,7 +80,7 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
     let (_, data) = ann.call("/api/account/update", &json!({"username": pad("anna")})).await.success();
     assert_eq!(entry(&data).0, json!("anna"));
     let asked = ann.call("/api/account/update_email_request", &json!({"email": pad("anna@example.org")})).await;
-    let code = app.code_to("anna@example.org").await;
+    let code = app.mailed_code("anna@example.org").await;
     let second = json!({"email": "\u{2003}anna@example.org"});
     let (_, data) = ann.call("/api/account/update_email", &with_codes(&second, &asked, &code)).await.success();
     assert_eq!(entry(&data).1, json!("anna@example.org"));
@@ -88,7 +88,7 @@ async fn accounts_ignore_white_space_around_names_and_addresses(backend: Backend
     for name in [pad("anna"), pad("anna@example.org")] {
         let asked = app.http.open("/api/reset_password_request", &json!({"username_or_email": name})).await;
         assert_eq!(asked.success().0["usernames"], json!(["anna"]), "{name:?}");
-        let code = app.code_to("anna@example.org").await;
+        let code = app.mailed_code("anna@example.org").await;
         let second = json!({"username": pad("anna"), "new_password": "a new horse battery staple 8"});
         let reset = app.http.open("/api/reset_password", &with_codes(&second, &asked, &code)).await;
         assert_eq!(reset.success().0["user"], json!(gid));
@@ -120,24 +120,24 @@ async fn invitations_ignore_white_space_around_names_and_addresses(backend: Back
 async fn commands_ignore_white_space_around_names_and_addresses(backend: Backend) {
     let app = App::start(backend).await;
     let words = ["user", "create", "--username", &pad("ann"), "--email", &pad("ann@example.org"), "--password-stdin"];
-    let made = app.installation.cli(&words, PASSWORD).await.succeeded();
+    let made = app.installation.cli(&words, PASSWORD).await.assert_success();
     let entry = made.json();
     assert_eq!((&entry["username"], &entry["email"]), (&json!("ann"), &json!("ann@example.org")));
     let ann = gid(&made);
-    assert_eq!(gid(&app.installation.cli(&["user", "show", &pad("ann")], "").await.succeeded()), ann);
+    assert_eq!(gid(&app.installation.cli(&["user", "show", &pad("ann")], "").await.assert_success()), ann);
     let words = ["project", "create", "--owner", &pad("ann"), "--name", "Herbarium"];
-    let project = gid(&app.installation.cli(&words, "").await.succeeded());
+    let project = gid(&app.installation.cli(&words, "").await.assert_success());
     let line = json!({"username": pad("ben"), "email": pad("ben@example.org")}).to_string() + "\n";
     let file = app.installation.path().join("users.jsonl");
     let hash =
         line.replace('}', ",\"password_hash\":\"$2b$04$abcdefghijklmnopqrstuuKWVxn4kCGEN1.O9jcbxbUnwQvUPBBpC\"}");
     std::fs::write(&file, hash).expect("a file");
-    app.installation.cli(&["user", "import", &file.to_string_lossy()], "").await.succeeded();
-    let shown = app.installation.cli(&["user", "show", "ben"], "").await.succeeded().json();
+    app.installation.cli(&["user", "import", &file.to_string_lossy()], "").await.assert_success();
+    let shown = app.installation.cli(&["user", "show", "ben"], "").await.assert_success().json();
     assert_eq!(shown["email"], json!("ben@example.org"));
     let words = ["member", "add", "--project", &project, "--user", &pad("ben")];
-    app.installation.cli(&words, "").await.succeeded();
-    app.installation.cli(&["user", "deactivate", &pad("ben")], "").await.succeeded();
-    let shown = app.installation.cli(&["user", "show", "ben"], "").await.succeeded().json();
+    app.installation.cli(&words, "").await.assert_success();
+    app.installation.cli(&["user", "deactivate", &pad("ben")], "").await.assert_success();
+    let shown = app.installation.cli(&["user", "show", "ben"], "").await.assert_success().json();
     assert_eq!(shown["status"], json!("inactive"));
 }

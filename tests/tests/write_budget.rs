@@ -26,7 +26,7 @@ const UNCOUNTED: [&str; 10] = [
 
 /// With a budget of three calls that takes longer to fill up than a test.
 async fn start(backend: Backend) -> App {
-    App::with(backend, &[("DOORWARD_WRITE_RATE", "1"), ("DOORWARD_WRITE_BURST", "3")]).await
+    App::with_settings(backend, &[("DOORWARD_WRITE_RATE", "1"), ("DOORWARD_WRITE_BURST", "3")]).await
 }
 
 /// Uses up the budget.
@@ -67,7 +67,7 @@ async fn only_write_calls_count(backend: Backend) {
     ann.call("/api/account/logout", &json!({})).await.success();
     // Without a valid token nothing is counted.
     for _ in 0..10 {
-        ann.call("/api/account/update", &json!({"timezone": "UTC"})).await.assert_denied();
+        ann.call("/api/account/update", &json!({"timezone": "UTC"})).await.assert_unauthenticated();
     }
 }
 

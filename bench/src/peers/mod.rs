@@ -17,7 +17,7 @@ use crate::{
     init::CONNECTIONS,
     load,
     process::Server,
-    report::{rounds as describe_rounds, short, spread, write_json, write_table},
+    report::{format_short, format_spread, rounds as describe_rounds, write_json, write_table},
     rounds::{self, Conditions, Series},
     statistics::Summary,
 };
@@ -52,7 +52,7 @@ struct Memory {
 
 impl Memory {
     fn of(server: &Server) -> anyhow::Result<Self> {
-        Ok(Self { private: server.private_mib()?, resident: server.resident_mib()? })
+        Ok(Self { private: server.read_private_mib()?, resident: server.resident_mib()? })
     }
 
     /// Waits until a server has started completely, and returns its memory.
@@ -146,15 +146,15 @@ fn print(rows: &[Row], conditions: Conditions) -> anyhow::Result<()> {
         [
             row.name.clone(),
             row.password_hash.to_owned(),
-            short(row.logins.median),
-            spread(row.logins, short),
-            short(row.starts.median),
-            spread(row.starts, short),
+            format_short(row.logins.median),
+            format_spread(row.logins, format_short),
+            format_short(row.starts.median),
+            format_spread(row.starts, format_short),
             row.start_bytes.to_string(),
             row.start_means.to_owned(),
-            short(row.idle.private),
-            short(row.after.private),
-            short(row.idle.resident),
+            format_short(row.idle.private),
+            format_short(row.after.private),
+            format_short(row.idle.resident),
         ]
     });
     let table: Vec<[String; 11]> = [head.map(str::to_owned)].into_iter().chain(cells).collect();

@@ -47,25 +47,27 @@ impl Logins {
     /// [`Error::Throttled`], [`Error::HashQueueFull`] when too many wait, and those of the database.
     pub(crate) async fn admit(&self, attempt: &Attempt, place: &ClientNetwork) -> Result<Admission, Error> {
         let config = &self.config.throttle;
-        let address = Bucket::of_address(place, config);
-        let (name, name_here) =
-            (Bucket::of_name(&attempt.username, config), Bucket::of_name_at(&attempt.username, place, config));
+        let address = Bucket::for_network(place, config);
+        let (name, name_here) = (
+            Bucket::for_username(&attempt.username, config),
+            Bucket::for_username_at_network(&attempt.username, place, config),
+        );
         let give_up_at = tokio::time::Instant::now() + TIMEOUT;
-        let mut ticket = self.gate.approach(&[&address.key, &name.key, &name_here.key]);
+        let mut ticket = self.gate.register(&[&address.key, &name.key, &name_here.key]);
         let mut _waiting = None;
         while tokio::time::Instant::now() < give_up_at {
-            let look = self.look(attempt, place, [&address.key, &name.key, &name_here.key]).await?;
+            let look = self.load_attempt_state(attempt, place, [&address.key, &name.key, &name_here.key]).await?;
             let now = self.clock.now();
-            let is_known = throttle::is_known(look.last_login_at, now);
+            let is_known = throttle::is_known_network(look.last_login_at, now);
             // At an address from which the user has logged in, nothing that others send there holds them up.
             let name = if is_known { &name_here } else { &name };
             let applying: Vec<&Bucket> = if is_known { vec![name] } else { vec![&address, name] };
             let counts: Vec<&FailureCount> = applying.iter().filter_map(|bucket| look.count(bucket)).collect();
-            let entry = Entry::new(Action::LoginThrottled, attempt.user, &attempt.origin).in_project(attempt.project);
-            self.refuse_blocked(&counts, entry).await?;
-            let room = |bucket: &Bucket| bucket.allowed_at_once(look.count(bucket), now);
+            let entry = Entry::new(Action::LoginThrottled, attempt.user, &attempt.origin).with_project(attempt.project);
+            self.check_not_blocked(&counts, entry).await?;
+            let room = |bucket: &Bucket| bucket.max_in_flight(look.count(bucket), now);
             let rooms: Vec<(&str, usize)> = applying.iter().map(|bucket| (bucket.key.as_str(), room(bucket))).collect();
-            match ticket.enter(&rooms) {
+            match ticket.try_start(&rooms) {
                 Ok(permit) => {
                     let has_name_count = look.count(name).is_some();
                     let name = name.clone();
@@ -87,7 +89,12 @@ impl Logins {
         Err(Error::HashQueueFull)
     }
 
-    async fn look(&self, attempt: &Attempt, place: &ClientNetwork, buckets: [&str; 3]) -> Result<AttemptState, Error> {
+    async fn load_attempt_state(
+        &self,
+        attempt: &Attempt,
+        place: &ClientNetwork,
+        buckets: [&str; 3],
+    ) -> Result<AttemptState, Error> {
         let (user, place) = (attempt.user.unwrap_or(NOBODY), place.clone());
         let buckets = buckets.map(str::to_owned);
         let work = move |connection: &mut AnyConnection| {
@@ -96,11 +103,11 @@ impl Logins {
                 .map_or((None, None), |(hash, at)| (Some(hash), at));
             Ok(AttemptState { counts, hash, last_login_at })
         };
-        Ok(self.database.peek(work).await?)
+        Ok(self.database.query(work).await?)
     }
 
     /// Refuses whoever comes during a wait, and writes down the first of them.
-    pub(crate) async fn refuse_blocked(&self, counts: &[&FailureCount], entry: Entry) -> Result<(), Error> {
+    pub(crate) async fn check_not_blocked(&self, counts: &[&FailureCount], entry: Entry) -> Result<(), Error> {
         let now = self.clock.now();
         let longest = counts.iter().filter_map(|count| Some((throttle::wait(count, now)?, *count)));
         let Some((wait, count)) = longest.max_by_key(|(wait, _)| *wait) else {
@@ -109,7 +116,7 @@ impl Logins {
         if count.told_until < count.blocked_until {
             let (bucket, until) = (count.bucket.clone(), count.blocked_until);
             let write = move |connection: &mut AnyConnection| {
-                if store::throttle::note_told(connection, &bucket, until)? {
+                if store::throttle::mark_audited(connection, &bucket, until)? {
                     audit::record(connection, entry, now)?;
                 }
                 Ok::<_, Error>(())

@@ -40,7 +40,7 @@ pub struct ApiKey {
 impl ApiKey {
     /// Whether a use at `now` is worth recording.
     pub(crate) fn is_use_due(&self, now: Timestamp) -> bool {
-        self.last_used_at.is_none_or(|used| used < now.minus(LAST_USE_PRECISION))
+        self.last_used_at.is_none_or(|used| used < now.saturating_sub(LAST_USE_PRECISION))
     }
 }
 
@@ -68,7 +68,7 @@ impl ApiKeys {
     ) -> Result<Self, Error> {
         let opener = sealer.clone();
         let secret = database
-            .write(move |connection| secrets::find_or_make(connection, &opener, secrets::API_KEY_HMAC_KEY))
+            .write(move |connection| secrets::find_or_create(connection, &opener, secrets::API_KEY_HMAC_KEY))
             .await?;
         let lookup = Arc::new(hmac::Key::new(HMAC_SHA256, &secret));
         Ok(Self { database, clock, sealer, lookup, lifetime })
@@ -76,7 +76,7 @@ impl ApiKeys {
 
     /// By the key's text. Anything else than a key is looked up all the same: the time tells nothing.
     pub(crate) fn find(&self, connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Option<ApiKey>> {
-        self.find_by(store::api_key::find_by_lookup, connection, text)
+        self.find_with(store::api_key::find_by_lookup, connection, text)
     }
 
     /// Does the same as [`find`](Self::find) and locks the row: no other transaction replaces or deletes it before this one ends.
@@ -89,27 +89,27 @@ impl ApiKeys {
         let find = |connection: &mut AnyConnection, lookup: &str| {
             store::api_key::find_by_lookup_locked(connection, lookup, lock)
         };
-        self.find_by(find, connection, text)
+        self.find_with(find, connection, text)
     }
 
-    fn find_by(
+    fn find_with(
         &self,
         find: impl Fn(&mut AnyConnection, &str) -> doorward_storage::Result<Option<ApiKey>>,
         connection: &mut AnyConnection,
         text: &str,
     ) -> doorward_storage::Result<Option<ApiKey>> {
         let end = text.char_indices().nth(MAX_CHARS).map_or(text.len(), |(end, _)| end);
-        let lookup = self.lookup_of(text.get(..end).unwrap_or_default());
+        let lookup = self.lookup_hmac(text.get(..end).unwrap_or_default());
         let found = find(connection, &lookup)?;
         let is_key = is_well_formed(text);
-        Ok(found.filter(|key| is_key && secrets::is_equal(&key.lookup, &lookup)))
+        Ok(found.filter(|key| is_key && secrets::constant_time_eq(&key.lookup, &lookup)))
     }
 
     /// An API user's key. There is one from the first time on that this is asked.
     ///
     /// # Errors
     /// Those of the database; when the master key is another by now.
-    pub async fn get(&self, user: Gid, project: Gid, origin: Origin) -> Result<String, Error> {
+    pub async fn get_or_create(&self, user: Gid, project: Gid, origin: Origin) -> Result<String, Error> {
         let this = self.clone();
         self.database
             .write(move |connection| {
@@ -121,10 +121,10 @@ impl ApiKeys {
                 }
                 let now = this.clock.now();
                 let (text, action) = match key {
-                    Some(key) => (this.open(&key)?, Action::ApiKeyRead),
-                    None => (this.put_new(connection, user, project, now)?, Action::ApiKeyCreated),
+                    Some(key) => (this.unseal(&key)?, Action::ApiKeyRead),
+                    None => (this.insert_new(connection, user, project, now)?, Action::ApiKeyCreated),
                 };
-                audit::record(connection, Entry::new(action, Some(user), &origin).in_project(Some(project)), now)?;
+                audit::record(connection, Entry::new(action, Some(user), &origin).with_project(Some(project)), now)?;
                 Ok(text)
             })
             .await
@@ -139,11 +139,11 @@ impl ApiKeys {
         self.database
             .write(move |connection| {
                 store::trust_head::lock(connection)?;
-                let text = this.put_new(connection, user, project, this.clock.now())?;
+                let text = this.insert_new(connection, user, project, this.clock.now())?;
                 // Logins with the old key are over now, or wait for the new one: what they began before is covered.
                 let now = this.clock.now();
                 revocation::revoke(connection, vec![(RevocationTarget::Subject(user), now)], this.lifetime)?;
-                let entry = Entry::new(Action::ApiKeyRotated, Some(user), &origin).in_project(Some(project));
+                let entry = Entry::new(Action::ApiKeyRotated, Some(user), &origin).with_project(Some(project));
                 audit::record(connection, entry, now)?;
                 Ok(text)
             })
@@ -154,7 +154,13 @@ impl ApiKeys {
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn note(&self, user: Gid, project: Gid, action: Action, origin: Origin) -> Result<(), Error> {
+    pub(crate) async fn record_change(
+        &self,
+        user: Gid,
+        project: Gid,
+        action: Action,
+        origin: Origin,
+    ) -> Result<(), Error> {
         let (clock, lifetime) = (self.clock.clone(), self.lifetime);
         self.database
             .write(move |connection| {
@@ -166,12 +172,12 @@ impl ApiKeys {
                 if action == Action::ApiKeyDeleted {
                     store::api_key::delete_older(connection, user, now)?;
                 }
-                audit::record(connection, Entry::new(action, Some(user), &origin).in_project(Some(project)), now)
+                audit::record(connection, Entry::new(action, Some(user), &origin).with_project(Some(project)), now)
             })
             .await
     }
 
-    fn put_new(
+    fn insert_new(
         &self,
         connection: &mut AnyConnection,
         user: Gid,
@@ -179,36 +185,31 @@ impl ApiKeys {
         now: Timestamp,
     ) -> Result<String, Error> {
         // After a change of the master key, a process that still has the old one must seal nothing more.
-        secrets::find_or_make(connection, &self.sealer, secrets::API_KEY_HMAC_KEY)?;
+        secrets::find_or_create(connection, &self.sealer, secrets::API_KEY_HMAC_KEY)?;
         let text = generate()?;
-        let sealed = self.sealer.seal(&place(user), text.as_bytes())?;
-        let lookup = self.lookup_of(&text);
+        let sealed = self.sealer.seal(&api_key_associated_data(&user.to_string()), text.as_bytes())?;
+        let lookup = self.lookup_hmac(&text);
         let key = ApiKey { user, project, lookup, sealed, created_at: now, last_used_at: None };
-        store::api_key::put(connection, &key)?;
+        store::api_key::upsert(connection, &key)?;
         Ok(text)
     }
 
-    fn open(&self, key: &ApiKey) -> Result<String, Error> {
-        let text = self.sealer.open(&place(key.user), &key.sealed)?;
+    fn unseal(&self, key: &ApiKey) -> Result<String, Error> {
+        let text = self.sealer.open(&api_key_associated_data(&key.user.to_string()), &key.sealed)?;
         String::from_utf8(text).map_err(|_| Error::Internal("a sealed API key is no text"))
     }
 
-    fn lookup_of(&self, text: &str) -> String {
+    fn lookup_hmac(&self, text: &str) -> String {
         STANDARD.encode(hmac::sign(&self.lookup, text.as_bytes()))
     }
 }
 
-pub(crate) fn place(user: Gid) -> String {
-    place_of(&user.to_string())
-}
-
-/// Returns the same for the text of a gid.
-pub(crate) fn place_of(user: &str) -> String {
+pub(crate) fn api_key_associated_data(user: &str) -> String {
     format!("api_key/{user}")
 }
 
 fn generate() -> Result<String, Error> {
-    Ok(format!("{PREFIX}{}", bs58::encode(secrets::random::<KEY_BYTES>()?).with_check().into_string()))
+    Ok(format!("{PREFIX}{}", bs58::encode(secrets::random_bytes::<KEY_BYTES>()?).with_check().into_string()))
 }
 
 fn is_well_formed(text: &str) -> bool {

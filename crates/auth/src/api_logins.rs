@@ -32,41 +32,41 @@ impl Logins {
     ///
     /// # Errors
     /// [`Error::Throttled`], and those of the database.
-    pub(crate) async fn find_api_key(
+    pub(crate) async fn find_api_key_user(
         &self,
         text: String,
         address: IpAddr,
         origin: &Origin,
     ) -> Result<Option<Gid>, Error> {
-        let bucket = Bucket::of_address(&ClientNetwork::of(address), &self.config.throttle);
+        let bucket = Bucket::for_network(&ClientNetwork::from_address(address), &self.config.throttle);
         let (key, api_keys) = (bucket.key.clone(), self.api_keys.clone());
         let work = move |connection: &mut AnyConnection| {
             let count = store::throttle::find(connection, &key)?;
             Ok((count, api_keys.find(connection, &text)?))
         };
-        let (count, found) = self.database.peek(work).await?;
+        let (count, found) = self.database.query(work).await?;
         let entry = Entry::new(Action::ApiLoginThrottled, None, origin);
-        self.refuse_blocked(count.as_ref().as_slice(), entry).await?;
+        self.check_not_blocked(count.as_ref().as_slice(), entry).await?;
         Ok(found.map(|key| key.user))
     }
 
     /// # Errors
     /// [`Error::UnknownUser`], [`Error::Throttled`], and those of the database.
-    pub(crate) async fn by_api_key(&self, attempt: ApiKeyAttempt) -> Result<String, Error> {
-        match self.accept_api_key(&attempt).await? {
+    pub(crate) async fn log_in_with_api_key(&self, attempt: ApiKeyAttempt) -> Result<String, Error> {
+        match self.record_api_key_success(&attempt).await? {
             Some(login) => self.tokens.issue(&login),
             None => {
-                self.refuse_api_key(attempt).await?;
+                self.record_api_key_failure(attempt).await?;
                 Err(Error::UnknownUser)
             }
         }
     }
 
-    async fn accept_api_key(&self, attempt: &ApiKeyAttempt) -> Result<Option<VerifiedLogin>, Error> {
+    async fn record_api_key_success(&self, attempt: &ApiKeyAttempt) -> Result<Option<VerifiedLogin>, Error> {
         let (project, user, begun) = (attempt.project, attempt.user, attempt.begun);
         let (text, origin, api_keys) = (attempt.api_key.clone(), attempt.origin.clone(), self.api_keys.clone());
         let now = self.clock.now();
-        let bucket = Bucket::of_address(&ClientNetwork::of(attempt.address), &self.config.throttle).key;
+        let bucket = Bucket::for_network(&ClientNetwork::from_address(attempt.address), &self.config.throttle).key;
         let write = move |connection: &mut AnyConnection| {
             let count = store::throttle::find(connection, &bucket)?;
             if let Some(wait) = count.and_then(|count| throttle::wait(&count, now)) {
@@ -83,20 +83,20 @@ impl Logins {
                 return Ok(None);
             };
             if is_use_due && key.is_use_due(now) {
-                store::api_key::note_use(connection, key.user, now)?;
+                store::api_key::set_last_used(connection, key.user, now)?;
             }
-            let entry = Entry::new(Action::ApiLogin, user, &origin.by(key.user)).in_project(Some(project));
+            let entry = Entry::new(Action::ApiLogin, user, &origin.with_user(key.user)).with_project(Some(project));
             audit::record(connection, entry, now)?;
             let kind = (TokenKind::Api, Some(project));
             Ok(Some(VerifiedLogin { subject: key.user, kind, at: begun, not_before: not_before(revocation) }))
         };
-        self.database.write_unsynced(write).await
+        self.database.write_without_fsync(write).await
     }
 
-    async fn refuse_api_key(&self, attempt: ApiKeyAttempt) -> Result<(), Error> {
-        let bucket = Bucket::of_address(&ClientNetwork::of(attempt.address), &self.config.throttle);
+    async fn record_api_key_failure(&self, attempt: ApiKeyAttempt) -> Result<(), Error> {
+        let bucket = Bucket::for_network(&ClientNetwork::from_address(attempt.address), &self.config.throttle);
         let entry = Entry::new(Action::ApiLoginFailed, attempt.user, &attempt.origin);
-        let entry = entry.in_project(Some(attempt.project));
+        let entry = entry.with_project(Some(attempt.project));
         let (config, clock) = (self.config.clone(), self.clock.clone());
         let write = move |connection: &mut AnyConnection| {
             let now = clock.now();

@@ -87,7 +87,7 @@ pub enum Actor {
 }
 
 impl Actor {
-    pub(crate) fn as_text(self) -> Option<String> {
+    pub(crate) fn to_text(self) -> Option<String> {
         match self {
             Self::Service => None,
             Self::CommandLine => Some("command line".to_owned()),
@@ -114,12 +114,12 @@ impl Origin {
         Self { actor: Actor::CommandLine, address: None, request_id: None, client_request_id: None }
     }
 
-    pub(crate) const fn service() -> Self {
+    pub(crate) const fn internal() -> Self {
         Self { actor: Actor::Service, address: None, request_id: None, client_request_id: None }
     }
 
     /// The same, by somebody who has proved who they are.
-    pub(crate) fn by(&self, user: Gid) -> Self {
+    pub(crate) fn with_user(&self, user: Gid) -> Self {
         Self { actor: Actor::User(user), ..self.clone() }
     }
 }
@@ -140,7 +140,7 @@ impl Entry {
         Self { action, user, project: None, origin: origin.clone(), detail: None }
     }
 
-    pub(crate) fn in_project(self, project: Option<Gid>) -> Self {
+    pub(crate) fn with_project(self, project: Option<Gid>) -> Self {
         Self { project, ..self }
     }
 
@@ -151,24 +151,30 @@ impl Entry {
 
 /// Writes it down within the caller's transaction.
 pub(crate) fn record(connection: &mut AnyConnection, entry: Entry, now: Timestamp) -> Result<(), Error> {
-    Ok(store::audit::append(connection, entry, now)?)
+    Ok(store::audit::insert(connection, entry, now)?)
 }
 
 /// Writes down that a mail is not sent any more.
-pub(crate) fn mail_given_up(
+pub(crate) fn record_given_up_mail(
     connection: &mut AnyConnection,
     mail: &GivenUpMail,
     now: Timestamp,
 ) -> doorward_storage::Result<()> {
-    let entry = Entry::new(Action::MailGivenUp, mail.user, &Origin::service());
-    store::audit::append(connection, entry.with_detail(&format!("{}: {}", mail.kind, mail.reason)), now)
+    let entry = Entry::new(Action::MailGivenUp, mail.user, &Origin::internal());
+    store::audit::insert(connection, entry.with_detail(&format!("{}: {}", mail.kind, mail.reason)), now)
 }
 
 /// Writes down what was done elsewhere.
 ///
 /// # Errors
 /// Those of the database.
-pub async fn note(database: &Database, action: Action, user: Gid, origin: Origin, now: Timestamp) -> Result<(), Error> {
+pub async fn record_action(
+    database: &Database,
+    action: Action,
+    user: Gid,
+    origin: Origin,
+    now: Timestamp,
+) -> Result<(), Error> {
     database.write(move |connection| record(connection, Entry::new(action, Some(user), &origin), now)).await
 }
 
@@ -206,5 +212,5 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Record>, Error> {
     let filter = filter.clone();
-    database.read(move |connection| Ok(store::audit::list(connection, &filter, after, limit)?)).await
+    database.read_snapshot(move |connection| Ok(store::audit::list(connection, &filter, after, limit)?)).await
 }

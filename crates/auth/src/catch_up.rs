@@ -10,7 +10,7 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Error,
-    follow::{AccessEnd, Client, EndReason, Follower, end},
+    follow::{AccessEnd, Client, EndReason, Follower, revoke_access},
     store,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 const PAGE: i64 = 500;
 
 /// Whether the feed is not kept so far back.
-pub(crate) fn is_needed(failure: &RpcError) -> bool {
+pub(crate) fn is_cursor_expired(failure: &RpcError) -> bool {
     failure.info.get("reason").is_some_and(|reason| reason == "cursor_expired")
 }
 
@@ -33,10 +33,10 @@ impl Follower {
             let mut after = None;
             loop {
                 let read = move |connection: &mut AnyConnection| list(connection, after, PAGE);
-                let users = self.database.peek(read).await.map_err(|error| error.to_string())?;
+                let users = self.database.query(read).await.map_err(|error| error.to_string())?;
                 let Some(last) = users.last() else { break };
                 after = Some(*last);
-                count += self.end_those_who_are_gone(client, users).await?;
+                count += self.revoke_ended_access(client, users).await?;
             }
         }
         let advance =
@@ -46,16 +46,16 @@ impl Follower {
         Ok(())
     }
 
-    async fn end_those_who_are_gone(&self, client: &mut Client, users: Vec<Gid>) -> Result<usize, String> {
+    async fn revoke_ended_access(&self, client: &mut Client, users: Vec<Gid>) -> Result<usize, String> {
         let mut gone = Vec::new();
         for user in users {
-            if let Some(why) = why_gone(client, user).await? {
+            if let Some(why) = find_end_reason(client, user).await? {
                 gone.push(AccessEnd { user, at: self.clock.now(), why });
             }
         }
         let (count, lifetime) = (gone.len(), self.lifetime);
         if count > 0 {
-            let write = move |connection: &mut AnyConnection| end(connection, &gone, lifetime);
+            let write = move |connection: &mut AnyConnection| revoke_access(connection, &gone, lifetime);
             self.database.write(write).await.map_err(|error: Error| error.to_string())?;
             self.trust.refresh().await.map_err(|error| error.to_string())?;
         }
@@ -63,7 +63,7 @@ impl Follower {
     }
 }
 
-async fn why_gone(client: &mut Client, user: Gid) -> Result<Option<EndReason>, String> {
+async fn find_end_reason(client: &mut Client, user: Gid) -> Result<Option<EndReason>, String> {
     match client.get_user(GetUserRequest { user_gid: user.to_string() }).await {
         Ok(found) => {
             let is_active = found.into_inner().user.is_some_and(|user| user.status() == UserStatus::Active);

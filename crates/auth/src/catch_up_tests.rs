@@ -82,7 +82,7 @@ fn unprocessable(reason: &str) -> RpcError {
 }
 
 fn follower(test: &TestDatabase, directory: Directory) -> Follower {
-    let (peer, incoming) = Peer::in_memory();
+    let (peer, incoming) = Peer::in_memory_pair();
     let (_, is_ready) = watch::channel(true);
     let listeners = Listeners { tcp: None, in_memory: Some(incoming) };
     let routes = Routes::new(directory);
@@ -102,15 +102,15 @@ fn follower(test: &TestDatabase, directory: Directory) -> Follower {
 #[tokio::test]
 async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
     for test in TestDatabase::both(&MIGRATIONS) {
-        let [active, inactive, deleted, robot] = [(); 4].map(|()| RandomIdGenerator.gid());
+        let [active, inactive, deleted, robot] = [(); 4].map(|()| RandomIdGenerator.new_gid());
         let put = move |connection: &mut AnyConnection| {
             for user in [active, inactive, deleted] {
-                store::credential::put(connection, user, "hash".to_owned(), AT)?;
+                store::credential::upsert(connection, user, "hash".to_owned(), AT)?;
             }
             let (lookup, sealed) = ("lookup".to_owned(), "sealed".to_owned());
-            let project = RandomIdGenerator.gid();
+            let project = RandomIdGenerator.new_gid();
             let key = ApiKey { user: robot, project, lookup, sealed, created_at: AT, last_used_at: None };
-            store::api_key::put(connection, &key)
+            store::api_key::upsert(connection, &key)
         };
         test.database.write(put).await.unwrap();
         let known = [(active, UserStatus::Active), (inactive, UserStatus::Inactive)];
@@ -127,7 +127,7 @@ async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
             users.extend(store::api_key::list_users(connection, None, 10)?);
             Ok::<_, Error>((users, store::feed_position::get(connection)?))
         };
-        let (with_secrets, position) = test.database.read(find).await.unwrap();
+        let (with_secrets, position) = test.database.read_snapshot(find).await.unwrap();
         assert_eq!(HashSet::from_iter(with_secrets), HashSet::from([active, inactive]));
         assert_eq!(position, CURSOR);
         let trail = audit::list(&test.database, &audit::Filter::default(), (Timestamp::default(), 0), 10).await;
@@ -139,8 +139,8 @@ async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
 
 #[test]
 fn only_an_expired_cursor_makes_it_necessary() {
-    assert!(is_needed(&unprocessable("cursor_expired")));
+    assert!(is_cursor_expired(&unprocessable("cursor_expired")));
     for other in [unprocessable("user_not_found"), RpcError::new(ErrorCode::Unprocessable), RpcError::unavailable()] {
-        assert!(!is_needed(&other), "{other:?}");
+        assert!(!is_cursor_expired(&other), "{other:?}");
     }
 }

@@ -100,73 +100,73 @@ pub(crate) struct Codes {
 impl Codes {
     pub(crate) async fn start(database: &Database, sealer: Arc<Sealer>) -> Result<Self, Error> {
         let work =
-            move |connection: &mut AnyConnection| secrets::find_or_make(connection, &sealer, secrets::CODE_HMAC_KEY);
+            move |connection: &mut AnyConnection| secrets::find_or_create(connection, &sealer, secrets::CODE_HMAC_KEY);
         Ok(Self { key: Arc::new(hmac::Key::new(HMAC_SHA256, &database.write(work).await?)) })
     }
 
     /// A new code, which is not stored yet.
-    pub(crate) fn make(
+    pub(crate) fn create(
         &self,
         purpose: Purpose,
         subject: String,
         bindings: &[&[&str]],
         now: Timestamp,
     ) -> Result<(Code, CodePair), Error> {
-        let validation = URL_SAFE_NO_PAD.encode(secrets::random::<VALIDATION_BYTES>()?);
-        let pair = CodePair { validation, verification: generate()? };
+        let validation = URL_SAFE_NO_PAD.encode(secrets::random_bytes::<VALIDATION_BYTES>()?);
+        let pair = CodePair { validation, verification: random_code()? };
         let code = Code {
-            validation: found_by(&pair.validation),
+            validation: validation_code_hash(&pair.validation),
             purpose,
             subject,
-            verification: self.verification(&pair),
-            bindings: bindings.iter().map(|parts| self.binding(purpose, parts)).collect(),
+            verification: self.codes_hmac(&pair),
+            bindings: bindings.iter().map(|parts| self.binding_hmac(purpose, parts)).collect(),
             signup: None,
             failed_tries: 0,
-            expires_at: now.plus(LIFETIME),
+            expires_at: now.saturating_add(LIFETIME),
             from_known_network: false,
         };
         Ok((code, pair))
     }
 
     /// The code, when all of it is right. When it isn't that is counted, so the caller's transaction must be committed.
-    pub(crate) fn check(
+    pub(crate) fn verify(
         &self,
         connection: &mut AnyConnection,
         purpose: Purpose,
         (typed, binding): (&CodePair, &[&str]),
         now: Timestamp,
     ) -> Result<Option<Code>, Error> {
-        let validation = found_by(&typed.validation);
+        let validation = validation_code_hash(&typed.validation);
         let Some(code) = store::code::find_locked(connection, &validation, purpose)? else {
             return Ok(None);
         };
         if code.failed_tries >= MAX_ATTEMPTS || code.expires_at <= now {
             return Ok(None);
         }
-        let is_verified = secrets::is_equal(&code.verification, &self.verification(typed));
-        let binding = self.binding(purpose, binding);
+        let is_verified = secrets::constant_time_eq(&code.verification, &self.codes_hmac(typed));
+        let binding = self.binding_hmac(purpose, binding);
         // Each is compared, also after one that is equal.
-        let bound = code.bindings.iter().filter(|expected| secrets::is_equal(expected, &binding)).count();
+        let bound = code.bindings.iter().filter(|expected| secrets::constant_time_eq(expected, &binding)).count();
         if is_verified && bound > 0 {
             return Ok(Some(code));
         }
-        store::code::set_failed_tries(connection, &validation, code.failed_tries + 1)?;
+        store::code::set_failed_attempts(connection, &validation, code.failed_tries + 1)?;
         Ok(None)
     }
 
-    fn verification(&self, pair: &CodePair) -> String {
+    fn codes_hmac(&self, pair: &CodePair) -> String {
         let typed = pair.verification.trim().to_ascii_uppercase();
-        self.mac(&["verification", &pair.validation, &typed])
+        self.hmac_parts(&["verification", &pair.validation, &typed])
     }
 
-    fn binding(&self, purpose: Purpose, parts: &[&str]) -> String {
+    fn binding_hmac(&self, purpose: Purpose, parts: &[&str]) -> String {
         let mut all = vec!["binding", purpose.as_str()];
         all.extend(parts);
-        self.mac(&all)
+        self.hmac_parts(&all)
     }
 
     /// Of the parts and where each ends.
-    fn mac(&self, parts: &[&str]) -> String {
+    fn hmac_parts(&self, parts: &[&str]) -> String {
         let mut context = hmac::Context::with_key(&self.key);
         for part in parts {
             context.update(&u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
@@ -177,9 +177,9 @@ impl Codes {
 }
 
 /// One more wrong try with what else belongs to a code that was right.
-pub(crate) fn count_failure(connection: &mut AnyConnection, code: &Code) -> Result<(), Error> {
+pub(crate) fn count_failed_attempt(connection: &mut AnyConnection, code: &Code) -> Result<(), Error> {
     if let Some(code) = store::code::find_locked(connection, &code.validation, code.purpose)? {
-        store::code::set_failed_tries(connection, &code.validation, code.failed_tries + 1)?;
+        store::code::set_failed_attempts(connection, &code.validation, code.failed_tries + 1)?;
     }
     Ok(())
 }
@@ -190,12 +190,12 @@ pub(crate) fn count_failure(connection: &mut AnyConnection, code: &Code) -> Resu
 /// # Errors
 /// [`Error::Throttled`] when all others are from networks that the account has used and this one is not, and
 /// database errors.
-pub(crate) fn put(connection: &mut AnyConnection, code: Code, now: Timestamp) -> Result<Vec<String>, Error> {
+pub(crate) fn insert(connection: &mut AnyConnection, code: Code, now: Timestamp) -> Result<Vec<String>, Error> {
     store::code::lock_subject(connection, code.purpose, &code.subject)?;
     let mut valid = store::code::list_valid(connection, (code.purpose, &code.subject), MAX_ATTEMPTS, now)?;
     let mut invalidated = Vec::new();
     while valid.len() >= MAX_VALID_REQUESTS {
-        let Some(oldest) = next_to_invalidate(&valid, code.from_known_network) else {
+        let Some(oldest) = position_to_invalidate(&valid, code.from_known_network) else {
             let first_to_expire = valid.iter().map(|request| request.expires_at.as_micros()).min();
             let wait = first_to_expire.map_or(0, |at| at.saturating_sub(now.as_micros()));
             return Err(Error::Throttled(Duration::from_micros(wait.unsigned_abs())));
@@ -209,7 +209,7 @@ pub(crate) fn put(connection: &mut AnyConnection, code: Code, now: Timestamp) ->
 }
 
 /// The position of the request that makes room for a new one; they are ordered by age.
-fn next_to_invalidate(valid: &[ValidRequest], for_known_network: bool) -> Option<usize> {
+fn position_to_invalidate(valid: &[ValidRequest], for_known_network: bool) -> Option<usize> {
     let oldest_of_strangers = valid.iter().position(|request| !request.from_known_network);
     oldest_of_strangers.or((for_known_network && !valid.is_empty()).then_some(0))
 }
@@ -220,8 +220,8 @@ pub(crate) fn begin(connection: &mut AnyConnection, code: &Code) -> Result<bool,
     let Some(code) = store::code::find_locked(connection, &code.validation, code.purpose)? else {
         return Ok(false);
     };
-    store::code::set_begun(connection, &code.validation)?;
-    store::code::delete_others(connection, &code)?;
+    store::code::set_reserved(connection, &code.validation)?;
+    store::code::delete_other_requests(connection, &code)?;
     Ok(true)
 }
 
@@ -232,30 +232,30 @@ pub(crate) fn use_up(
     purpose: Purpose,
     validation_code: &str,
 ) -> Result<Option<Code>, Error> {
-    let code = store::code::find_locked(connection, &found_by(validation_code), purpose)?;
+    let code = store::code::find_locked(connection, &validation_code_hash(validation_code), purpose)?;
     if let Some(code) = &code {
-        store::code::delete_of(connection, purpose, &code.subject)?;
+        store::code::delete_for_subject(connection, purpose, &code.subject)?;
     }
     Ok(code)
 }
 
-pub(crate) fn sweep(connection: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
-    Ok(store::code::delete_expired(connection, now.minus(RESERVATION_GRACE))?)
+pub(crate) fn delete_expired(connection: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
+    Ok(store::code::delete_expired(connection, now.saturating_sub(RESERVATION_GRACE))?)
 }
 
 /// An address as the subject of codes and topics: not in plain text.
-pub(crate) fn hashed(text: &str) -> String {
+pub(crate) fn sha256_base64(text: &str) -> String {
     URL_SAFE_NO_PAD.encode(digest(&SHA256, text.as_bytes()))
 }
 
-fn found_by(validation_code: &str) -> String {
-    hashed(validation_code)
+fn validation_code_hash(validation_code: &str) -> String {
+    sha256_base64(validation_code)
 }
 
-fn generate() -> Result<String, Error> {
+fn random_code() -> Result<String, Error> {
     let mut code = String::with_capacity(VERIFICATION_CHARS);
     while code.len() < VERIFICATION_CHARS {
-        let [byte] = secrets::random::<1>()?;
+        let [byte] = secrets::random_bytes::<1>()?;
         // 240 is ten times 24: each character is as likely as any.
         if byte < 240
             && let Some(char) = ALPHABET.get(usize::from(byte) % ALPHABET.len())
@@ -285,25 +285,25 @@ mod tests {
             (&[true, true, false, true, false], Some(2), Some(2)),
             (&[true, true, true, true, true], None, Some(0)),
         ] {
-            assert_eq!(next_to_invalidate(&valid(from_known), false), of_stranger, "{from_known:?}");
-            assert_eq!(next_to_invalidate(&valid(from_known), true), of_owner, "{from_known:?}");
+            assert_eq!(position_to_invalidate(&valid(from_known), false), of_stranger, "{from_known:?}");
+            assert_eq!(position_to_invalidate(&valid(from_known), true), of_owner, "{from_known:?}");
         }
     }
 
     #[test]
     fn codes_use_unambiguous_characters() {
         for _ in 0..100 {
-            let code = generate().unwrap();
+            let code = random_code().unwrap();
             assert_eq!(code.len(), 6);
             assert!(code.bytes().all(|byte| ALPHABET.contains(&byte)), "{code}");
         }
-        assert_ne!((generate().unwrap(), generate().unwrap()), (generate().unwrap(), generate().unwrap()));
+        assert_ne!((random_code().unwrap(), random_code().unwrap()), (random_code().unwrap(), random_code().unwrap()));
     }
 
     #[test]
     fn mac_depends_on_the_boundaries_of_its_parts() {
         let codes = Codes { key: Arc::new(hmac::Key::new(HMAC_SHA256, &[1; 32])) };
-        assert_ne!(codes.mac(&["ab", "c"]), codes.mac(&["a", "bc"]));
-        assert_ne!(codes.mac(&["ab"]), codes.mac(&["ab", ""]));
+        assert_ne!(codes.hmac_parts(&["ab", "c"]), codes.hmac_parts(&["a", "bc"]));
+        assert_ne!(codes.hmac_parts(&["ab"]), codes.hmac_parts(&["ab", ""]));
     }
 }

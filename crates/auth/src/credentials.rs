@@ -65,7 +65,7 @@ impl Credentials {
             .hasher
             .run(move |memory| {
                 let started = Instant::now();
-                (checked.matches(typed.as_bytes(), memory), checked.kind(), started.elapsed())
+                (checked.matches(typed.as_bytes(), memory), checked.cost_kind(), started.elapsed())
             })
             .await?;
         self.pace.record(kind, took, begun.elapsed());
@@ -86,8 +86,8 @@ impl Credentials {
     /// # Errors
     /// When the password is too short, and those of the database.
     pub async fn set_password(&self, user: Gid, password: Password, origin: Origin) -> Result<(), Error> {
-        let hash = self.hash_new(password).await?;
-        self.put(user, hash, origin).await
+        let hash = self.hash_new_password(password).await?;
+        self.store_hash(user, hash, origin).await
     }
 
     /// Sets a password by its hash and ends every earlier token of the user.
@@ -96,16 +96,16 @@ impl Credentials {
     /// When the hash is of no known kind or costs too much to check, and those of the database.
     pub async fn set_hash(&self, user: Gid, hash: String, origin: Origin) -> Result<(), Error> {
         StoredHash::parse(&hash)?;
-        self.put(user, hash, origin).await
+        self.store_hash(user, hash, origin).await
     }
 
     /// Ends the waits of the login throttle that count by this username. Those of client addresses stay.
     ///
     /// # Errors
     /// Database errors.
-    pub async fn lift_throttle(&self, username: String) -> Result<(), Error> {
+    pub async fn clear_throttle(&self, username: String) -> Result<(), Error> {
         let config = self.config.throttle;
-        self.database.write(move |connection| throttle::clear_name(connection, &username, &config)).await
+        self.database.write(move |connection| throttle::clear_username(connection, &username, &config)).await
     }
 
     /// Stores the hashes of users who are about to be made, in one transaction. What an earlier try left under the same
@@ -113,7 +113,7 @@ impl Credentials {
     ///
     /// # Errors
     /// Those of the database, and then none is stored.
-    pub async fn put_hashes(&self, new: Vec<(Gid, String)>) -> Result<(), Error> {
+    pub async fn insert_hashes(&self, new: Vec<(Gid, String)>) -> Result<(), Error> {
         let now = self.clock.now();
         self.database
             .write(move |connection| {
@@ -128,7 +128,7 @@ impl Credentials {
     ///
     /// # Errors
     /// When the password is too short.
-    pub async fn hash_new(&self, password: Password) -> Result<String, Error> {
+    pub async fn hash_new_password(&self, password: Password) -> Result<String, Error> {
         password.check_length(self.config.password_min_chars)?;
         self.hash(password).await
     }
@@ -143,7 +143,7 @@ impl Credentials {
     ///
     /// # Errors
     /// [`Error::PasswordTooShort`], [`Error::PasswordWeak`], [`Error::HashQueueFull`].
-    pub(crate) async fn check_new(&self, password: Password, hints: UserInputs) -> Result<(), Error> {
+    pub(crate) async fn check_new_password(&self, password: Password, hints: UserInputs) -> Result<(), Error> {
         password.check_length(self.config.password_min_chars)?;
         self.hasher.run(move |_| strength::check(&password, &hints)).await?
     }
@@ -152,18 +152,18 @@ impl Credentials {
     /// [`Error::HashQueueFull`].
     pub(crate) async fn hash(&self, password: Password) -> Result<String, Error> {
         let config = self.config.hashing;
-        self.hasher.run(move |memory| hashing::hash(password.as_bytes(), &config, memory)).await?
+        self.hasher.run(move |memory| hashing::hash_password(password.as_bytes(), &config, memory)).await?
     }
 
-    async fn put(&self, user: Gid, hash: String, origin: Origin) -> Result<(), Error> {
+    async fn store_hash(&self, user: Gid, hash: String, origin: Origin) -> Result<(), Error> {
         let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
         let replacement = Replacement { user, hash, action: Action::PasswordChanged };
         self.database
             .write(move |connection| {
-                store::trust_head::next_version(connection)?;
+                store::trust_head::increment(connection)?;
                 // Not before the lock is held: a login that began while we waited for it is covered too.
                 let now = clock.now();
-                replacement.put(connection, &origin, lifetime, now)
+                replacement.apply(connection, &origin, lifetime, now)
             })
             .await
     }
@@ -194,7 +194,7 @@ pub(crate) struct Replacement {
 
 impl Replacement {
     /// Within the caller's transaction, which holds the lock of the trust head.
-    pub(crate) fn put(
+    pub(crate) fn apply(
         self,
         connection: &mut AnyConnection,
         origin: &Origin,
@@ -202,8 +202,8 @@ impl Replacement {
         now: Timestamp,
     ) -> Result<(), Error> {
         let Self { user, hash, action } = self;
-        store::credential::put(connection, user, hash, now)?;
-        store::code::delete_of_user(connection, user)?;
+        store::credential::upsert(connection, user, hash, now)?;
+        store::code::delete_for_user(connection, user)?;
         revocation::revoke(connection, vec![(RevocationTarget::Subject(user), now)], lifetime)?;
         audit::record(connection, Entry::new(action, Some(user), origin), now)
     }

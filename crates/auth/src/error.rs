@@ -71,7 +71,7 @@ impl From<Error> for RpcError {
             Error::Throttled(wait) => Self::new(ErrorCode::Throttled).with_retry_after(wait),
             Error::HashQueueFull => Self::unavailable(),
             Error::PasswordTooShort(least) => {
-                validation("password", "weak").with_info("feedback", &Feedback::too_short(least).to_json())
+                validation("password", "weak").with_info("feedback", &Feedback::for_short_password(least).to_json())
             }
             Error::PasswordWeak(feedback) => validation("password", "weak").with_info("feedback", &feedback.to_json()),
             Error::PasswordTooLong(_) => validation("password", "too_long"),

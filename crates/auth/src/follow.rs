@@ -46,7 +46,7 @@ impl Follower {
         while !shutdown.is_cancelled() {
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                ended = self.follow(&mut is_logged) => if let Err(reason) = ended && !is_logged {
+                ended = self.read_stream(&mut is_logged) => if let Err(reason) = ended && !is_logged {
                     tracing::warn!(reason, "the directory's changes are not heard of: nobody's tokens are revoked by them");
                     is_logged = true;
                 }
@@ -59,8 +59,9 @@ impl Follower {
         }
     }
 
-    async fn follow(&self, is_logged: &mut bool) -> Result<(), String> {
-        let cursor = self.database.read(|connection| Ok::<_, Error>(store::feed_position::get(connection)?)).await;
+    async fn read_stream(&self, is_logged: &mut bool) -> Result<(), String> {
+        let cursor =
+            self.database.read_snapshot(|connection| Ok::<_, Error>(store::feed_position::get(connection)?)).await;
         let cursor = cursor.map_err(|error| error.to_string())?;
         self.position.send_replace(cursor);
         let mut client = DirectoryClient::new(self.directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
@@ -74,19 +75,19 @@ impl Follower {
                 Ok(None) => return Ok(()),
                 Err(status) => {
                     let failure = RpcError::from(status);
-                    if catch_up::is_needed(&failure) {
+                    if catch_up::is_cursor_expired(&failure) {
                         return self.catch_up(&mut client).await;
                     }
                     return Err(format!("{:?}", failure.code));
                 }
             };
-            self.take_over(message).await.map_err(|error| error.to_string())?;
+            self.apply_message(message).await.map_err(|error| error.to_string())?;
             *is_logged = false;
             metrics::gauge!("doorward_feed_followed").set(1.0);
         }
     }
 
-    async fn take_over(&self, message: WatchChangesResponse) -> Result<(), Error> {
+    async fn apply_message(&self, message: WatchChangesResponse) -> Result<(), Error> {
         if message.changes.is_empty() {
             return Ok(());
         }
@@ -105,22 +106,26 @@ fn apply(connection: &mut AnyConnection, message: &WatchChangesResponse, lifetim
     let position = store::feed_position::get_locked(connection)?;
     let mut gone: Vec<AccessEnd> = Vec::new();
     for change in message.changes.iter().filter(|change| change.cursor > position) {
-        gone.extend(who_is_gone(connection, change)?);
+        gone.extend(find_access_end(connection, change)?);
     }
     // An API user's membership changes with the user: one of the two says enough.
     let users: Vec<Gid> =
         gone.iter().filter(|gone| gone.why != EndReason::MembershipEnded).map(|gone| gone.user).collect();
     gone.retain(|gone| gone.why != EndReason::MembershipEnded || !users.contains(&gone.user));
-    end(connection, &gone, lifetime)?;
+    revoke_access(connection, &gone, lifetime)?;
     store::feed_position::advance(connection, message.cursor)?;
     Ok(!gone.is_empty())
 }
 
 /// Ends the tokens of these, and forgets those who are deleted.
-pub(crate) fn end(connection: &mut AnyConnection, gone: &[AccessEnd], lifetime: Duration) -> Result<(), Error> {
+pub(crate) fn revoke_access(
+    connection: &mut AnyConnection,
+    gone: &[AccessEnd],
+    lifetime: Duration,
+) -> Result<(), Error> {
     let covered = gone.iter().map(|gone| (RevocationTarget::Subject(gone.user), gone.at)).collect();
     revocation::revoke(connection, covered, lifetime)?;
-    gone.iter().try_for_each(|gone| forget(connection, gone))
+    gone.iter().try_for_each(|gone| delete_secrets(connection, gone))
 }
 
 /// Somebody who may have no tokens any more.
@@ -148,7 +153,7 @@ impl EndReason {
     }
 }
 
-fn who_is_gone(connection: &mut AnyConnection, change: &Change) -> Result<Option<AccessEnd>, Error> {
+fn find_access_end(connection: &mut AnyConnection, change: &Change) -> Result<Option<AccessEnd>, Error> {
     let may_have_tokens = change.status == UserStatus::Active.as_str() || change.action() == Action::Insert;
     if may_have_tokens {
         return Ok(None);
@@ -174,8 +179,8 @@ fn who_is_gone(connection: &mut AnyConnection, change: &Change) -> Result<Option
     }
 }
 
-fn forget(connection: &mut AnyConnection, gone: &AccessEnd) -> Result<(), Error> {
-    let entry = Entry::new(audit::Action::TokensRevoked, Some(gone.user), &Origin::service());
+fn delete_secrets(connection: &mut AnyConnection, gone: &AccessEnd) -> Result<(), Error> {
+    let entry = Entry::new(audit::Action::TokensRevoked, Some(gone.user), &Origin::internal());
     audit::record(connection, entry.with_detail(gone.why.as_str()), gone.at)?;
     if gone.why == EndReason::Deleted {
         accounts::forget(connection, gone.user, gone.at)?;

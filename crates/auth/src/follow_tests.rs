@@ -33,12 +33,12 @@ struct Fixture {
 impl Fixture {
     async fn new() -> Self {
         let test = TestDatabase::sqlite(&MIGRATIONS);
-        let [user, robot, project] = [(); 3].map(|()| RandomIdGenerator.gid());
+        let [user, robot, project] = [(); 3].map(|()| RandomIdGenerator.new_gid());
         let put = move |connection: &mut AnyConnection| {
-            store::credential::put(connection, user, "hash".to_owned(), AT)?;
+            store::credential::upsert(connection, user, "hash".to_owned(), AT)?;
             let (lookup, sealed) = ("lookup".to_owned(), "sealed".to_owned());
             let key = ApiKey { user: robot, project, lookup, sealed, created_at: AT, last_used_at: None };
-            store::api_key::put(connection, &key)
+            store::api_key::upsert(connection, &key)
         };
         test.database.write(put).await.unwrap();
         Self { test, user, robot, project }
@@ -55,7 +55,7 @@ impl Fixture {
     async fn is_revoked(&self, user: Gid) -> bool {
         let find =
             move |connection: &mut AnyConnection| store::revocation::find(connection, &RevocationTarget::Subject(user));
-        let found = self.test.database.read(find).await.unwrap();
+        let found = self.test.database.read_snapshot(find).await.unwrap();
         found.is_some_and(|revocation| revocation.revoked_at == AT)
     }
 
@@ -66,7 +66,7 @@ impl Fixture {
             users.extend(store::api_key::list_users(connection, None, 10)?);
             Ok::<_, doorward_storage::Error>(users)
         };
-        self.test.database.read(list).await.unwrap()
+        self.test.database.read_snapshot(list).await.unwrap()
     }
 
     /// Returns the details in the audit trail.
@@ -102,7 +102,7 @@ async fn end_of_membership_revokes_tokens_of_api_users_only() {
     let (user, robot, project) = (scene.user, scene.robot, scene.project);
     let others = [
         format!("{project}/{user}"),
-        format!("{}/{robot}", RandomIdGenerator.gid()),
+        format!("{}/{robot}", RandomIdGenerator.new_gid()),
         robot.to_string(),
         format!("x/{robot}"),
     ];

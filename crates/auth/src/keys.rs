@@ -65,7 +65,7 @@ pub struct SigningKey {
 impl SigningKey {
     /// Whether it may verify a token at `now`.
     #[must_use]
-    pub fn verifies_at(&self, now: Timestamp) -> bool {
+    pub fn can_verify_at(&self, now: Timestamp) -> bool {
         match self.state {
             KeyState::Next | KeyState::Active => true,
             KeyState::Previous => self.verify_until.is_some_and(|until| now < until),
@@ -78,7 +78,7 @@ impl SigningKey {
     }
 
     pub(crate) fn to_signer(&self, sealer: &Sealer) -> Result<Signer, Error> {
-        let pkcs8 = sealer.open(&place(&self.kid), &self.sealed_private_key)?;
+        let pkcs8 = sealer.open(&signing_key_associated_data(&self.kid), &self.sealed_private_key)?;
         Signer::new(&self.kid, &pkcs8).map_err(|_| Error::Internal("a stored signing key is no Ed25519 key"))
     }
 
@@ -86,15 +86,15 @@ impl SigningKey {
         let broken = |_| Error::Internal("can't make a signing key");
         let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).map_err(broken)?;
         let signer = Signer::new("", pkcs8.as_ref()).map_err(|_| Error::Internal("can't make a signing key"))?;
-        let public_key = URL_SAFE_NO_PAD.encode(&signer.public().x);
+        let public_key = URL_SAFE_NO_PAD.encode(&signer.public_key().x);
         let jwk = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{public_key}"}}"#);
         let kid = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, jwk.as_bytes()));
-        let sealed_private_key = sealer.seal(&place(&kid), pkcs8.as_ref())?;
+        let sealed_private_key = sealer.seal(&signing_key_associated_data(&kid), pkcs8.as_ref())?;
         Ok(Self { kid, state, public_key, sealed_private_key, created_at: now, verify_until: None })
     }
 }
 
-pub(crate) fn place(kid: &str) -> String {
+pub(crate) fn signing_key_associated_data(kid: &str) -> String {
     format!("signing_key/{kid}")
 }
 
@@ -119,7 +119,7 @@ impl Keys {
     ///
     /// # Errors
     /// When the master key is not the one that sealed them, and those of the database.
-    pub async fn ensure(&self) -> Result<(), Error> {
+    pub async fn create_missing(&self) -> Result<(), Error> {
         let (sealer, now) = (self.sealer.clone(), self.clock.now());
         self.database
             .write(move |connection| {
@@ -134,7 +134,7 @@ impl Keys {
                         store::signing_key::insert(connection, SigningKey::generate(&sealer, state, now)?)?;
                     }
                 }
-                Ok(store::signing_key::delete_private_parts_of_previous(connection)?)
+                Ok(store::signing_key::delete_private_keys_of_previous(connection)?)
             })
             .await
     }
@@ -144,23 +144,23 @@ impl Keys {
     /// # Errors
     /// When the master key is not the one that sealed the keys, and those of the database.
     pub async fn rotate(&self, origin: Origin) -> Result<Vec<SigningKey>, Error> {
-        self.ensure().await?;
+        self.create_missing().await?;
         let (sealer, now) = (self.sealer.clone(), self.clock.now());
         let lifetime = self.lifetime;
         self.database
             .write(move |connection| {
                 let keys = list_locked(connection)?;
-                check(&keys, &sealer)?;
-                let lifetime = store::trust_head::longest_lifetime(connection, lifetime)?;
+                verify_master_key(&keys, &sealer)?;
+                let lifetime = store::trust_head::get_longest_lifetime(connection, lifetime)?;
                 // A minute more: replicas switch within a second, and clocks differ.
-                let verify_until = now.plus(lifetime).plus(Duration::from_secs(60));
+                let verify_until = now.saturating_add(lifetime).saturating_add(Duration::from_secs(60));
                 for key in keys {
                     match key.state {
                         KeyState::Active => {
-                            store::signing_key::stop_signing(connection, &key.kid, verify_until)?;
+                            store::signing_key::deactivate(connection, &key.kid, verify_until)?;
                         }
-                        KeyState::Next => store::signing_key::start_signing(connection, &key.kid)?,
-                        KeyState::Previous if !key.verifies_at(now) => {
+                        KeyState::Next => store::signing_key::activate(connection, &key.kid)?,
+                        KeyState::Previous if !key.can_verify_at(now) => {
                             store::signing_key::retire(connection, &key.kid)?;
                         }
                         KeyState::Previous | KeyState::Retired => {}
@@ -182,7 +182,7 @@ impl Keys {
         self.database
             .write(move |connection| {
                 let keys = list_locked(connection)?;
-                check(&keys, &sealer)?;
+                verify_master_key(&keys, &sealer)?;
                 let key = keys.iter().find(|key| key.kid == kid).ok_or(Error::KeyNotFound)?;
                 match key.state {
                     KeyState::Active => return Err(Error::KeyIsActive),
@@ -210,7 +210,7 @@ impl Keys {
         self.database
             .write(move |connection| {
                 store::trust_head::lock(connection)?;
-                reseal::all(connection, &old, &new)?;
+                reseal::reseal_all(connection, &old, &new)?;
                 audit::record(connection, Entry::new(Action::MasterKeyReplaced, None, &origin), now)
             })
             .await
@@ -219,12 +219,12 @@ impl Keys {
     /// # Errors
     /// Those of the database.
     pub async fn list(database: &Database) -> Result<Vec<SigningKey>, Error> {
-        database.read(|connection| Ok(store::signing_key::list(connection)?)).await
+        database.read_snapshot(|connection| Ok(store::signing_key::list(connection)?)).await
     }
 }
 
 /// That the master key is the one that seals, at this very moment.
-fn check(keys: &[SigningKey], sealer: &Sealer) -> Result<(), Error> {
+fn verify_master_key(keys: &[SigningKey], sealer: &Sealer) -> Result<(), Error> {
     match keys.iter().find(|key| key.state == KeyState::Active) {
         Some(key) => key.to_signer(sealer).map(drop),
         None => Ok(()),
@@ -233,6 +233,6 @@ fn check(keys: &[SigningKey], sealer: &Sealer) -> Result<(), Error> {
 
 /// Takes the lock under which keys change.
 fn list_locked(connection: &mut AnyConnection) -> Result<Vec<SigningKey>, Error> {
-    store::trust_head::next_version(connection)?;
+    store::trust_head::increment(connection)?;
     Ok(store::signing_key::list(connection)?)
 }

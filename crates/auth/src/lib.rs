@@ -52,10 +52,10 @@ pub use api_keys::{ApiKey, ApiKeys};
 pub use config::{Config, HashingConfig, ThrottleConfig};
 pub use credentials::Credentials;
 pub use error::Error;
-pub use hashing::{Hasher, StoredHash, is_affordable};
+pub use hashing::{Hasher, StoredHash, is_within_cost_limit};
 pub use keys::Keys;
 pub use password::Password;
-pub use reseal::is_any_sealed;
+pub use reseal::has_sealed_data;
 pub use sealing::{SealError, Sealer};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
@@ -94,16 +94,16 @@ impl Auth {
         let Dependencies { database, clock, ids, sealer, directory } = deps;
         let config = Arc::new(config);
         let lifetime = config.lifetime;
-        Keys::new(database.clone(), clock.clone(), sealer.clone(), lifetime).ensure().await?;
-        let note = move |connection: &mut AnyConnection| store::trust_head::note_lifetime(connection, lifetime);
+        Keys::new(database.clone(), clock.clone(), sealer.clone(), lifetime).create_missing().await?;
+        let note = move |connection: &mut AnyConnection| store::trust_head::record_lifetime(connection, lifetime);
         database.write(note).await?;
         let trust =
             Arc::new(trust::TrustStore::new(database.clone(), clock.clone(), sealer.clone(), config.trust_max_age));
         trust.refresh().await?;
         let tokens = Arc::new(tokens::Tokens::new(clock.clone(), ids.clone(), config.clone(), trust.clone()));
-        tokens.self_test()?;
+        tokens.check_signing()?;
         let codes = codes::Codes::start(&database, sealer.clone()).await?;
-        let (outbox, mailer) = mails(&database, &clock, &sealer, config.mail.clone())?;
+        let (outbox, mailer) = start_outbox(&database, &clock, &sealer, config.mail.clone())?;
         let api_keys = ApiKeys::start(database.clone(), clock.clone(), sealer, lifetime).await?;
         let credentials = Credentials::new(database.clone(), clock.clone(), config.clone())?;
         let logins = Arc::new(logins::Logins {
@@ -163,7 +163,7 @@ impl Auth {
     ///
     /// # Errors
     /// The check fails when the directory's feed has not been followed to its end for `trust_max_age`.
-    pub fn feed_check(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
+    pub fn readiness_check(&self) -> impl Fn() -> Result<(), String> + Send + Sync + 'static {
         let trust = self.trust.clone();
         move || {
             if trust.is_fresh() { Ok(()) } else { Err("the directory's feed is not followed".to_owned()) }
@@ -184,13 +184,13 @@ impl Auth {
         }
         tokio::spawn({
             let (trust, shutdown) = (trust.clone(), shutdown.clone());
-            async move { trust.follow(shutdown).await }
+            async move { trust.run(shutdown).await }
         });
         let gate = ClientAuthenticator::start(database.clone(), token, &shutdown);
-        let is_ready = server::readiness(
+        let is_ready = server::watch_readiness(
             move || {
                 let (database, trust) = (database.clone(), trust.clone());
-                async move { database.check().await.is_ok() && trust.is_fresh() }
+                async move { database.check_writable().await.is_ok() && trust.is_fresh() }
             },
             &shutdown,
         );
@@ -200,7 +200,7 @@ impl Auth {
 }
 
 /// Where mails wait, and who sends them: nobody, when that is not configured.
-fn mails(
+fn start_outbox(
     database: &Database,
     clock: &Arc<dyn Clock>,
     sealer: &Arc<Sealer>,
@@ -210,7 +210,7 @@ fn mails(
         return Ok((None, None));
     };
     let outbox = Outbox::new(database.clone(), clock.clone(), sealer.clone());
-    let worker = Worker::new(outbox.clone(), config, Box::new(audit::mail_given_up));
+    let worker = Worker::new(outbox.clone(), config, Box::new(audit::record_given_up_mail));
     let worker = worker.map_err(|error| {
         tracing::error!(%error, "mails can't be sent");
         Error::Internal("the settings of mail make no sense")

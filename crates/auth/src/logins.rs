@@ -54,8 +54,8 @@ impl Logins {
     ///
     /// # Errors
     /// [`Error::UnknownUser`], [`Error::Throttled`], [`Error::HashQueueFull`], and those of the database.
-    pub(crate) async fn by_password(self: Arc<Self>, attempt: Attempt) -> Result<String, Error> {
-        let work = async move { self.check_password(attempt).await };
+    pub(crate) async fn log_in_with_password(self: Arc<Self>, attempt: Attempt) -> Result<String, Error> {
+        let work = async move { self.verify_password(attempt).await };
         let done = tokio::spawn(work.in_current_span()).await;
         done.map_err(|_| Error::Internal("a login ended early"))?
     }
@@ -64,21 +64,21 @@ impl Logins {
     ///
     /// # Errors
     /// As [`by_password`](Self::by_password).
-    pub(crate) async fn confirm(self: Arc<Self>, attempt: Attempt) -> Result<(), Error> {
+    pub(crate) async fn verify_current_password(self: Arc<Self>, attempt: Attempt) -> Result<(), Error> {
         let work = async move {
-            let admitted = self.admit(&attempt, &ClientNetwork::of(attempt.address)).await?;
+            let admitted = self.admit(&attempt, &ClientNetwork::from_address(attempt.address)).await?;
             if self.credentials.verify(attempt.user, admitted.hash.clone(), &attempt.password).await?.is_some() {
                 return Ok(());
             }
-            self.fail(&attempt, Some(admitted)).await?;
+            self.record_failure(&attempt, Some(admitted)).await?;
             Err(Error::UnknownUser)
         };
         let done = tokio::spawn(work.in_current_span()).await;
         done.map_err(|_| Error::Internal("a password's check ended early"))?
     }
 
-    async fn check_password(&self, attempt: Attempt) -> Result<String, Error> {
-        let place = ClientNetwork::of(attempt.address);
+    async fn verify_password(&self, attempt: Attempt) -> Result<String, Error> {
+        let place = ClientNetwork::from_address(attempt.address);
         let admitted = self.admit(&attempt, &place).await?;
         let user = attempt.user.filter(|_| attempt.is_login_allowed);
         let mut hash = admitted.hash.clone().filter(|_| user.is_some());
@@ -86,21 +86,21 @@ impl Logins {
         // one that is outdated.
         for _ in 0..2 {
             let Some(verified) = self.credentials.verify(user, hash, &attempt.password).await? else {
-                self.fail(&attempt, Some(admitted)).await?;
+                self.record_failure(&attempt, Some(admitted)).await?;
                 return Err(Error::UnknownUser);
             };
-            match self.succeed(&attempt, &admitted, &place, verified).await? {
+            match self.record_success(&attempt, &admitted, &place, verified).await? {
                 Outcome::VerifiedLogin(login) => return self.tokens.issue(&login),
                 Outcome::Revoked => break,
                 Outcome::HashReplaced(by) => hash = by,
             }
         }
         // The password was right when it was looked at: no failure to count.
-        self.fail(&attempt, None).await?;
+        self.record_failure(&attempt, None).await?;
         Err(Error::UnknownUser)
     }
 
-    async fn succeed(
+    async fn record_success(
         &self,
         attempt: &Attempt,
         admitted: &Admission,
@@ -109,9 +109,10 @@ impl Logins {
     ) -> Result<Outcome, Error> {
         let VerifiedPassword { user, hash } = verified;
         let now = self.clock.now();
-        let is_address_due = throttle::is_due(admitted.last_login_at, now);
+        let is_address_due = throttle::needs_login_update(admitted.last_login_at, now);
         let stale_count = admitted.has_name_count.then(|| admitted.name.key.clone());
-        let entry = Entry::new(Action::VerifiedLogin, Some(user), &attempt.origin.by(user)).in_project(attempt.project);
+        let entry = Entry::new(Action::VerifiedLogin, Some(user), &attempt.origin.with_user(user))
+            .with_project(attempt.project);
         let (place, begun) = (place.clone(), attempt.begun);
         let write = move |connection: &mut AnyConnection| {
             let (stored, revocation) = store::revocation::find_with_hash(connection, user)?;
@@ -122,10 +123,10 @@ impl Logins {
                 return Ok(Outcome::HashReplaced(stored));
             }
             if let Some(bucket) = stale_count {
-                store::throttle::clear(connection, &bucket)?;
+                store::throttle::delete(connection, &bucket)?;
             }
             if is_address_due {
-                store::known_address::put(connection, user, place.as_str(), now)?;
+                store::known_address::upsert(connection, user, place.as_str(), now)?;
             }
             audit::record(connection, entry, now)?;
             let kind = (TokenKind::User, None);
@@ -137,13 +138,13 @@ impl Logins {
             }))
         };
         // An answer doesn't wait for the disk: a power cut can take the last lines of good logins from the audit trail.
-        self.database.write_unsynced(write).await
+        self.database.write_without_fsync(write).await
     }
 
     /// Counted against whom it was admitted by.
-    async fn fail(&self, attempt: &Attempt, admitted: Option<Admission>) -> Result<(), Error> {
+    async fn record_failure(&self, attempt: &Attempt, admitted: Option<Admission>) -> Result<(), Error> {
         let (config, clock) = (self.config.clone(), self.clock.clone());
-        let entry = Entry::new(Action::LoginFailed, attempt.user, &attempt.origin).in_project(attempt.project);
+        let entry = Entry::new(Action::LoginFailed, attempt.user, &attempt.origin).with_project(attempt.project);
         let (permit, buckets) = admitted.map_or((None, None), |admitted| {
             let Admission { permit, address, name, .. } = admitted;
             (Some(permit), Some((address, name)))
@@ -158,7 +159,7 @@ impl Logins {
         let done = self.database.write(write).await;
         // The next is let through when this one is counted.
         if let Some(permit) = permit {
-            permit.leave_counted();
+            permit.release_counted();
         }
         done
     }

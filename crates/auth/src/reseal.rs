@@ -11,30 +11,30 @@ const PAGE: i64 = 1000;
 ///
 /// # Errors
 /// Errors of the database.
-pub async fn is_any_sealed(database: &Database) -> Result<bool, Error> {
+pub async fn has_sealed_data(database: &Database) -> Result<bool, Error> {
     database
-        .read(|connection| {
+        .read_snapshot(|connection| {
             let keys = store::signing_key::list(connection)?;
             Ok(keys.iter().any(|key| !key.sealed_private_key.is_empty())
                 || !store::secret::list(connection)?.is_empty()
                 || !store::api_key::list(connection, None, 1)?.is_empty()
-                || doorward_mail::is_any_kept(connection)?)
+                || doorward_mail::has_mails(connection)?)
         })
         .await
 }
 
 /// Within the caller's transaction.
-pub(crate) fn all(connection: &mut AnyConnection, old: &Sealer, new: &Sealer) -> Result<(), Error> {
+pub(crate) fn reseal_all(connection: &mut AnyConnection, old: &Sealer, new: &Sealer) -> Result<(), Error> {
     let again = |place: &str, sealed: &str| new.seal(place, &old.open(place, sealed)?);
     for key in store::signing_key::list(connection)? {
         // A key that signs no more has no private part.
         if !key.sealed_private_key.is_empty() {
-            let sealed = again(&keys::place(&key.kid), &key.sealed_private_key)?;
-            store::signing_key::set_sealed(connection, &key.kid, &sealed)?;
+            let sealed = again(&keys::signing_key_associated_data(&key.kid), &key.sealed_private_key)?;
+            store::signing_key::set_sealed_private_key(connection, &key.kid, &sealed)?;
         }
     }
     for (name, sealed) in store::secret::list(connection)? {
-        store::secret::set(connection, &name, &again(&secrets::place(&name), &sealed)?)?;
+        store::secret::update(connection, &name, &again(&secrets::secret_associated_data(&name), &sealed)?)?;
     }
     doorward_mail::reseal(connection, old, new).map_err(|_| Error::Internal("a mail that waits does not open"))?;
     let mut after: Option<Gid> = None;
@@ -45,8 +45,8 @@ pub(crate) fn all(connection: &mut AnyConnection, old: &Sealer, new: &Sealer) ->
         };
         after = Some(last.user);
         for mut key in page {
-            key.sealed = again(&api_keys::place(key.user), &key.sealed)?;
-            store::api_key::put(connection, &key)?;
+            key.sealed = again(&api_keys::api_key_associated_data(&key.user.to_string()), &key.sealed)?;
+            store::api_key::upsert(connection, &key)?;
         }
     }
 }

@@ -18,7 +18,7 @@ pub(crate) enum RevocationTarget {
 }
 
 impl RevocationTarget {
-    pub(crate) fn key(&self) -> (&'static str, String) {
+    pub(crate) fn to_key(&self) -> (&'static str, String) {
         match self {
             Self::Subject(gid) => ("subject", gid.to_string()),
             Self::Sid(sid) => ("sid", sid.clone()),
@@ -39,16 +39,16 @@ pub(crate) struct Revocation {
 impl Revocation {
     /// Covers logins up to the end of the second of `revoked_at`, for `auth_time` has whole seconds. A login later in that
     /// second is dated ahead, to `not_before_seconds`.
-    pub(crate) fn new(covers: RevocationTarget, revoked_at: Timestamp, lifetime: Duration) -> Self {
-        Self::after(covers, revoked_at.as_seconds(), revoked_at, lifetime)
+    pub(crate) fn for_target(covers: RevocationTarget, revoked_at: Timestamp, lifetime: Duration) -> Self {
+        Self::covering_until(covers, revoked_at.as_seconds(), revoked_at, lifetime)
     }
 
     /// Of one login, which may be dated ahead.
-    fn of_login(sid: String, auth_time: i64, revoked_at: Timestamp, lifetime: Duration) -> Self {
-        Self::after(RevocationTarget::Sid(sid), revoked_at.as_seconds().max(auth_time), revoked_at, lifetime)
+    fn for_login(sid: String, auth_time: i64, revoked_at: Timestamp, lifetime: Duration) -> Self {
+        Self::covering_until(RevocationTarget::Sid(sid), revoked_at.as_seconds().max(auth_time), revoked_at, lifetime)
     }
 
-    fn after(covers: RevocationTarget, last_second: i64, revoked_at: Timestamp, lifetime: Duration) -> Self {
+    fn covering_until(covers: RevocationTarget, last_second: i64, revoked_at: Timestamp, lifetime: Duration) -> Self {
         let not_before_seconds = last_second.saturating_add(1);
         let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
         // A minute more, for clocks that differ.
@@ -58,7 +58,7 @@ impl Revocation {
 
     /// Both in one. A later one in the same second must also cover what was issued in between, which is dated to the very
     /// `not_before_seconds` of the earlier one. The same or an earlier one again changes nothing.
-    pub(crate) fn widened_by(&self, other: &Self) -> Self {
+    pub(crate) fn merge(&self, other: &Self) -> Self {
         let after_this = if other.revoked_at > self.revoked_at { self.not_before_seconds + 1 } else { i64::MIN };
         let not_before_seconds = self.not_before_seconds.max(other.not_before_seconds).max(after_this);
         let ahead = not_before_seconds - other.not_before_seconds.min(not_before_seconds);
@@ -81,10 +81,10 @@ pub(crate) fn revoke(
     if covered.is_empty() {
         return Ok(());
     }
-    let version = store::trust_head::next_version(connection)?;
-    let lifetime = store::trust_head::longest_lifetime(connection, own_lifetime)?;
+    let version = store::trust_head::increment(connection)?;
+    let lifetime = store::trust_head::get_longest_lifetime(connection, own_lifetime)?;
     for (covers, revoked_at) in covered {
-        store::revocation::put(connection, &Revocation::new(covers, revoked_at, lifetime), version)?;
+        store::revocation::upsert(connection, &Revocation::for_target(covers, revoked_at, lifetime), version)?;
     }
     Ok(())
 }
@@ -96,10 +96,10 @@ pub(crate) fn revoke_login(
     revoked_at: Timestamp,
     own_lifetime: Duration,
 ) -> Result<(), Error> {
-    let version = store::trust_head::next_version(connection)?;
-    let lifetime = store::trust_head::longest_lifetime(connection, own_lifetime)?;
-    let revocation = Revocation::of_login(login.sid.clone(), login.auth_time, revoked_at, lifetime);
-    Ok(store::revocation::put(connection, &revocation, version)?)
+    let version = store::trust_head::increment(connection)?;
+    let lifetime = store::trust_head::get_longest_lifetime(connection, own_lifetime)?;
+    let revocation = Revocation::for_login(login.sid.clone(), login.auth_time, revoked_at, lifetime);
+    Ok(store::revocation::upsert(connection, &revocation, version)?)
 }
 
 #[cfg(test)]
@@ -110,19 +110,23 @@ mod tests {
     use crate::MIGRATIONS;
 
     fn at(micros: i64) -> Revocation {
-        Revocation::new(RevocationTarget::Subject(Gid::NIL), Timestamp::from_micros(micros), Duration::from_secs(60))
+        Revocation::for_target(
+            RevocationTarget::Subject(Gid::NIL),
+            Timestamp::from_micros(micros),
+            Duration::from_secs(60),
+        )
     }
 
     #[test]
     fn a_second_one_in_the_same_second_covers_what_was_issued_in_between() {
         let (first, second, later) = (at(10_100_000), at(10_200_000), at(15_000_000));
         assert_eq!(first.not_before_seconds, 11);
-        let both = first.widened_by(&second);
+        let both = first.merge(&second);
         assert_eq!(both.not_before_seconds, 12);
         assert!(both.expires_at_seconds > first.expires_at_seconds);
-        assert_eq!(both.widened_by(&second), both, "the same again");
-        assert_eq!(both.widened_by(&first), both, "an earlier one again");
-        assert_eq!(both.widened_by(&later).not_before_seconds, 16);
+        assert_eq!(both.merge(&second), both, "the same again");
+        assert_eq!(both.merge(&first), both, "an earlier one again");
+        assert_eq!(both.merge(&later).not_before_seconds, 16);
     }
 
     #[test]
@@ -130,12 +134,12 @@ mod tests {
         // Dated to second 11, valid for a minute; and a minute for clocks that differ.
         let first = at(10_100_000);
         assert_eq!(first.expires_at_seconds, 11 + 60 + 60);
-        let second = first.widened_by(&at(10_200_000));
+        let second = first.merge(&at(10_200_000));
         assert_eq!(second.expires_at_seconds, 12 + 60 + 60);
-        let third = second.widened_by(&at(10_300_000));
+        let third = second.merge(&at(10_300_000));
         assert_eq!((third.not_before_seconds, third.expires_at_seconds), (13, 13 + 60 + 60));
-        let longer = Revocation::new(third.covers.clone(), third.revoked_at, Duration::from_secs(600));
-        assert_eq!(third.widened_by(&longer).expires_at_seconds, 13 + 600 + 60);
+        let longer = Revocation::for_target(third.covers.clone(), third.revoked_at, Duration::from_secs(600));
+        assert_eq!(third.merge(&longer).expires_at_seconds, 13 + 600 + 60);
     }
 
     #[tokio::test]

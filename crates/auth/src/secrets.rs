@@ -13,40 +13,40 @@ pub(crate) const API_KEY_HMAC_KEY: &str = "api_key_lookup";
 pub(crate) const CODE_HMAC_KEY: &str = "mailed_codes";
 
 /// To which a sealed secret is bound.
-pub(crate) fn place(name: &str) -> String {
+pub(crate) fn secret_associated_data(name: &str) -> String {
     format!("secret/{name}")
 }
 
-pub(crate) fn find_or_make(
+pub(crate) fn find_or_create(
     connection: &mut AnyConnection,
     sealer: &Sealer,
     name: &'static str,
 ) -> Result<Vec<u8>, Error> {
     if let Some(sealed) = store::secret::find(connection, name)? {
-        return Ok(sealer.open(&place(name), &sealed)?);
+        return Ok(sealer.open(&secret_associated_data(name), &sealed)?);
     }
     store::trust_head::lock(connection)?;
     // Somebody else may have made it while we waited.
     if let Some(sealed) = store::secret::find(connection, name)? {
-        return Ok(sealer.open(&place(name), &sealed)?);
+        return Ok(sealer.open(&secret_associated_data(name), &sealed)?);
     }
     // Not with another key than all the rest.
     if let Some(active) = store::signing_key::list(connection)?.iter().find(|key| key.state == KeyState::Active) {
         active.to_signer(sealer)?;
     }
-    let secret = random::<BYTES>()?;
-    let sealed = sealer.seal(&place(name), &secret)?;
+    let secret = random_bytes::<BYTES>()?;
+    let sealed = sealer.seal(&secret_associated_data(name), &secret)?;
     store::secret::insert(connection, name, &sealed)?;
     Ok(secret.to_vec())
 }
 
-pub(crate) fn random<const N: usize>() -> Result<[u8; N], Error> {
+pub(crate) fn random_bytes<const N: usize>() -> Result<[u8; N], Error> {
     let mut bytes = [0; N];
     rand::fill(&mut bytes).map_err(|_| Error::Internal("no random numbers"))?;
     Ok(bytes)
 }
 
 /// In a time that tells nothing of where they differ.
-pub(crate) fn is_equal(a: &str, b: &str) -> bool {
+pub(crate) fn constant_time_eq(a: &str, b: &str) -> bool {
     verify_slices_are_equal(a.as_bytes(), b.as_bytes()).is_ok()
 }

@@ -19,7 +19,7 @@ pub async fn create(database: &Database, token: NamedToken, origin: Origin) -> R
         .write(move |connection| {
             let insertion = doorward_service_tokens::insert(connection, &token)?;
             if insertion == InsertOutcome::Inserted {
-                let entry = Entry::new(Action::ServiceTokenCreated, None, &origin).with_detail(&describe(&token));
+                let entry = Entry::new(Action::ServiceTokenCreated, None, &origin).with_detail(&describe_token(&token));
                 audit::record(connection, entry, now)?;
             }
             Ok(insertion)
@@ -46,11 +46,11 @@ pub async fn revoke(database: &Database, name: ClientName, origin: Origin, now: 
 /// # Errors
 /// Returns an error when the database fails.
 pub async fn list(database: &Database) -> Result<Vec<NamedToken>, Error> {
-    Ok(database.peek(doorward_service_tokens::list).await?)
+    Ok(database.query(doorward_service_tokens::list).await?)
 }
 
 /// Such as `records: read, publish in 0f8fad5b-d9cb-469f-a165-70867728950e`.
-fn describe(token: &NamedToken) -> String {
+fn describe_token(token: &NamedToken) -> String {
     let scopes: Vec<&str> = token.scopes.iter().map(|scope| scope.as_str()).collect();
     let mut text = format!("{}: {}", token.name, scopes.join(", "));
     if !token.projects.is_empty() {

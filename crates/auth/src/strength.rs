@@ -13,7 +13,7 @@ pub struct Feedback {
 }
 
 impl Feedback {
-    pub(crate) fn too_short(least: usize) -> Self {
+    pub(crate) fn for_short_password(least: usize) -> Self {
         let suggestion = format!("Use at least {least} characters. A few uncommon words are easy to remember.");
         Self { warning: "This is too short.".to_owned(), suggestions: vec![suggestion] }
     }

@@ -47,9 +47,9 @@ impl Tokens {
             aud: AUDIENCE.to_owned(),
             sub: login.subject,
             iat,
-            exp: iat.saturating_add(seconds(self.config.lifetime.min(self.config.max_session))),
-            jti: self.ids.gid().to_string(),
-            sid: self.ids.gid().to_string(),
+            exp: iat.saturating_add(to_seconds(self.config.lifetime.min(self.config.max_session))),
+            jti: self.ids.new_gid().to_string(),
+            sid: self.ids.new_gid().to_string(),
             // Ahead of `iat`, which verifiers compare with their clocks, when it is the second of a revocation.
             auth_time: iat.max(login.not_before),
             kind,
@@ -74,18 +74,18 @@ impl Tokens {
         let old = self.verify(token)?;
         // Never older than what it replaces, whichever clock dated that.
         let iat = self.clock.now().as_seconds().max(old.iat);
-        let session_end = old.auth_time.saturating_add(seconds(self.config.max_session));
-        let exp = iat.saturating_add(seconds(self.config.lifetime)).min(session_end);
+        let session_end = old.auth_time.saturating_add(to_seconds(self.config.max_session));
+        let exp = iat.saturating_add(to_seconds(self.config.lifetime)).min(session_end);
         if exp <= iat {
             return Err(Error::InvalidToken);
         }
-        self.sign(Claims { iat, exp, jti: self.ids.gid().to_string(), ..old })
+        self.sign(Claims { iat, exp, jti: self.ids.new_gid().to_string(), ..old })
     }
 
     /// Signs and verifies once, so that a crypto library that can't fails at the start and not at the first login.
-    pub(crate) fn self_test(&self) -> Result<(), Error> {
+    pub(crate) fn check_signing(&self) -> Result<(), Error> {
         let kind = (TokenKind::User, None);
-        let login = VerifiedLogin { subject: self.ids.gid(), kind, at: self.clock.now(), not_before: i64::MIN };
+        let login = VerifiedLogin { subject: self.ids.new_gid(), kind, at: self.clock.now(), not_before: i64::MIN };
         let token = self.issue(&login)?;
         Verifier::new(&self.config.issuer)
             .verify(&token, &self.trust.keys(), self.clock.now())
@@ -97,11 +97,11 @@ impl Tokens {
         let signer = self.trust.signer().ok_or(Error::Internal("there is no signing key"))?;
         let token = signer.sign(&claims).map_err(|_| Error::Internal("signing failed"))?;
         // Its renewal then costs one signature, and no check of another.
-        self.verifier.remember(&token, &signer.public().kid, claims);
+        self.verifier.insert_verified(&token, &signer.public_key().kid, claims);
         Ok(token)
     }
 }
 
-fn seconds(duration: Duration) -> i64 {
+fn to_seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }

@@ -34,10 +34,20 @@ struct SealedColumn {
 }
 
 const SEALED: &[SealedColumn] = &[
-    SealedColumn { table: "signing_keys", column: "sealed_private_key", id: "kid", associated_data: keys::place },
-    SealedColumn { table: "secrets", column: "sealed", id: "name", associated_data: secrets::place },
-    SealedColumn { table: "api_keys", column: "sealed", id: "user_gid", associated_data: api_keys::place_of },
-    SealedColumn { table: "outbox", column: "letter", id: "id", associated_data: doorward_mail::letter_place },
+    SealedColumn {
+        table: "signing_keys",
+        column: "sealed_private_key",
+        id: "kid",
+        associated_data: keys::signing_key_associated_data,
+    },
+    SealedColumn { table: "secrets", column: "sealed", id: "name", associated_data: secrets::secret_associated_data },
+    SealedColumn {
+        table: "api_keys",
+        column: "sealed",
+        id: "user_gid",
+        associated_data: api_keys::api_key_associated_data,
+    },
+    SealedColumn { table: "outbox", column: "letter", id: "id", associated_data: doorward_mail::associated_data },
 ];
 
 /// Opens the sealed values of an export, and seals them with the master key of the installation that imports it.
@@ -57,7 +67,7 @@ impl Reseal {
     ///
     /// # Errors
     /// When the old key does not open them.
-    pub fn row(&self, table: &str, row: &mut Row) -> Result<(), SealError> {
+    pub fn reseal_row(&self, table: &str, row: &mut Row) -> Result<(), SealError> {
         let Some(table) = table.strip_prefix(TABLES.database).and_then(|table| table.strip_prefix('.')) else {
             return Ok(());
         };
@@ -103,7 +113,7 @@ mod tests {
     #[test]
     fn resealed_value_opens_with_the_new_key() {
         let mut row = api_key(&sealer(1).seal(PLACE, b"secret").unwrap());
-        Reseal::new(sealer(1), Some(sealer(2))).row("auth.api_keys", &mut row).unwrap();
+        Reseal::new(sealer(1), Some(sealer(2))).reseal_row("auth.api_keys", &mut row).unwrap();
         let sealed = row["sealed"].as_str().unwrap();
         assert_eq!(sealer(2).open(PLACE, sealed).unwrap(), b"secret");
         assert_eq!(row["lookup"], json!("x"));
@@ -113,9 +123,9 @@ mod tests {
     fn value_is_unchanged_with_the_same_key() {
         let row = api_key(&sealer(1).seal(PLACE, b"secret").unwrap());
         let mut resealed = row.clone();
-        Reseal::new(sealer(1), None).row("auth.api_keys", &mut resealed).unwrap();
+        Reseal::new(sealer(1), None).reseal_row("auth.api_keys", &mut resealed).unwrap();
         assert_eq!(resealed, row);
-        assert!(Reseal::new(sealer(2), None).row("auth.api_keys", &mut resealed).is_err());
+        assert!(Reseal::new(sealer(2), None).reseal_row("auth.api_keys", &mut resealed).is_err());
     }
 
     #[test]
@@ -126,7 +136,7 @@ mod tests {
             [("auth.signing_keys", retired), ("directory.outbox", api_key("x")), ("auth.audit", api_key("x"))]
         {
             let mut resealed = row.clone();
-            reseal.row(table, &mut resealed).unwrap();
+            reseal.reseal_row(table, &mut resealed).unwrap();
             assert_eq!(resealed, row);
         }
     }
@@ -137,7 +147,7 @@ mod tests {
             let check = |connection: &mut AnyConnection| -> Result<_, doorward_storage::Error> {
                 Ok((check_tables(connection, &TABLES).map_err(|error| error.to_string()), sealed_columns(connection)))
             };
-            let (checked, found) = database.database.read(check).await.unwrap();
+            let (checked, found) = database.database.read_snapshot(check).await.unwrap();
             assert_eq!(checked, Ok(()));
             let mut known: Vec<_> = SEALED.iter().map(|sealed| (sealed.table, sealed.column)).collect();
             // Its name doesn't tell.

@@ -70,15 +70,15 @@ impl TrustStore {
     }
 
     pub(crate) fn signer(&self) -> Option<Signer> {
-        self.read(|state| state.signer.clone())
+        self.with_state(|state| state.signer.clone())
     }
 
     pub(crate) fn keys(&self) -> Arc<KeySet> {
-        self.read(|state| state.keys.clone())
+        self.with_state(|state| state.keys.clone())
     }
 
     pub(crate) fn is_revoked(&self, claims: &Claims) -> bool {
-        self.read(|state| {
+        self.with_state(|state| {
             [RevocationTarget::Subject(claims.sub), RevocationTarget::Sid(claims.sid.clone())].iter().any(|covers| {
                 state.revocations.get(covers).is_some_and(|revocation| claims.auth_time < revocation.not_before_seconds)
             })
@@ -87,42 +87,42 @@ impl TrustStore {
 
     /// Whether tokens can be vouched for: the database was read lately, and the directory's feed was followed to its end.
     pub(crate) fn is_fresh(&self) -> bool {
-        let is_current = self.read(|state| state.refreshed_at.elapsed() < MAX_STALENESS);
+        let is_current = self.with_state(|state| state.refreshed_at.elapsed() < MAX_STALENESS);
         is_current && self.age().is_some_and(|age| age < self.max_age)
     }
 
     /// The time since the moment up to which every deactivation is known. None: nothing is known yet.
     pub(crate) fn age(&self) -> Option<Duration> {
-        self.read(|state| state.complete_until.map(|until| until.elapsed()))
+        self.with_state(|state| state.complete_until.map(|until| until.elapsed()))
     }
 
     /// Notes that every deactivation that was committed before this time is known.
     pub(crate) fn set_complete_until(&self, until: Instant) {
-        self.write(|state| state.complete_until = state.complete_until.max(Some(until)));
+        self.with_state_mut(|state| state.complete_until = state.complete_until.max(Some(until)));
     }
 
     /// What comes from now on, and what is there: in this order, so that nothing falls between.
     pub(crate) fn subscribe(&self) -> (broadcast::Receiver<TrustEvent>, Vec<PublicKey>, Vec<Revocation>) {
         let events = self.events.subscribe();
         let (keys, revocations) =
-            self.read(|state| (state.keys.public().to_vec(), state.revocations.values().cloned().collect()));
+            self.with_state(|state| (state.keys.public_keys().to_vec(), state.revocations.values().cloned().collect()));
         (events, keys, revocations)
     }
 
     /// Takes over what has changed in the database.
     pub(crate) async fn refresh(&self) -> Result<(), Error> {
-        self.refresh_if(|known, version| known != version).await
+        self.refresh_when(|known, version| known != version).await
     }
 
     /// Keeps in step until `shutdown`.
-    pub(crate) async fn follow(&self, shutdown: CancellationToken) {
+    pub(crate) async fn run(&self, shutdown: CancellationToken) {
         let mut swept_at = Instant::now();
         while !shutdown.is_cancelled() {
             if swept_at.elapsed() >= CLEANUP_INTERVAL {
                 swept_at = Instant::now();
-                log_failure("can't drop expired keys and revocations", self.sweep().await);
+                log_error("can't drop expired keys and revocations", self.remove_expired().await);
             }
-            log_failure("can't learn of keys and revocations", self.refresh().await);
+            log_error("can't learn of keys and revocations", self.refresh().await);
             tokio::select! {
                 () = shutdown.cancelled() => {}
                 () = tokio::time::sleep(POLL_INTERVAL) => {}
@@ -130,53 +130,56 @@ impl TrustStore {
         }
     }
 
-    async fn sweep(&self) -> Result<(), Error> {
+    async fn remove_expired(&self) -> Result<(), Error> {
         let now = self.clock.now();
-        self.write(|state| state.revocations.retain(|_, revocation| revocation.expires_at_seconds >= now.as_seconds()));
+        self.with_state_mut(|state| {
+            state.revocations.retain(|_, revocation| revocation.expires_at_seconds >= now.as_seconds())
+        });
         self.database
             .write(move |connection| Ok::<_, Error>(store::revocation::delete_expired(connection, now)?))
             .await?;
-        self.refresh_if(|_, _| true).await
+        self.refresh_when(|_, _| true).await
     }
 
-    async fn refresh_if(&self, is_due: impl Fn(i64, i64) -> bool) -> Result<(), Error> {
+    async fn refresh_when(&self, is_due: impl Fn(i64, i64) -> bool) -> Result<(), Error> {
         let _one = self.refreshing.lock().await;
-        let known = self.read(|state| state.version);
-        if !is_due(known, self.database.peek(store::trust_head::version).await?) {
-            self.write(|state| state.refreshed_at = Instant::now());
+        let known = self.with_state(|state| state.version);
+        if !is_due(known, self.database.query(store::trust_head::get).await?) {
+            self.with_state_mut(|state| state.refreshed_at = Instant::now());
             return Ok(());
         }
         let news = self
             .database
-            .read(move |connection| {
-                let version = store::trust_head::version(connection)?;
+            .read_snapshot(move |connection| {
+                let version = store::trust_head::get(connection)?;
                 let keys = store::signing_key::list(connection)?;
-                Ok::<_, Error>((version, keys, store::revocation::list_since(connection, known)?))
+                Ok::<_, Error>((version, keys, store::revocation::list_after(connection, known)?))
             })
             .await?;
         let (version, keys, revocations) = news;
-        self.take_over(version, &keys, revocations)?;
-        self.write(|state| state.refreshed_at = Instant::now());
+        self.apply(version, &keys, revocations)?;
+        self.with_state_mut(|state| state.refreshed_at = Instant::now());
         Ok(())
     }
 
-    fn take_over(&self, version: i64, keys: &[SigningKey], revocations: Vec<Revocation>) -> Result<(), Error> {
+    fn apply(&self, version: i64, keys: &[SigningKey], revocations: Vec<Revocation>) -> Result<(), Error> {
         let now: Timestamp = self.clock.now();
         let public: Vec<PublicKey> =
-            keys.iter().filter(|key| key.verifies_at(now)).filter_map(SigningKey::to_public).collect();
+            keys.iter().filter(|key| key.can_verify_at(now)).filter_map(SigningKey::to_public).collect();
         let active = keys.iter().find(|key| key.state == KeyState::Active);
-        let signs_already = self.read(|state| state.signer.as_ref().map(|signer| signer.public().kid.clone()));
+        let signs_already =
+            self.with_state(|state| state.signer.as_ref().map(|signer| signer.public_key().kid.clone()));
         let signer = match active {
             Some(key) if signs_already.as_ref() != Some(&key.kid) => Some(key.to_signer(&self.sealer)?),
             _ => None,
         };
-        let keys_changed = self.write(|state| {
+        let keys_changed = self.with_state_mut(|state| {
             state.version = version;
             state.signer = signer.or(state.signer.take());
             for revocation in &revocations {
                 state.revocations.insert(revocation.covers.clone(), revocation.clone());
             }
-            let keys_changed = state.keys.public() != public;
+            let keys_changed = state.keys.public_keys() != public;
             if keys_changed {
                 state.keys = Arc::new(KeySet::new(public.clone()));
             }
@@ -192,16 +195,16 @@ impl TrustStore {
         Ok(())
     }
 
-    fn read<T>(&self, get: impl FnOnce(&TrustState) -> T) -> T {
+    fn with_state<T>(&self, get: impl FnOnce(&TrustState) -> T) -> T {
         get(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn write<T>(&self, set: impl FnOnce(&mut TrustState) -> T) -> T {
+    fn with_state_mut<T>(&self, set: impl FnOnce(&mut TrustState) -> T) -> T {
         set(&mut self.state.write().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-fn log_failure(what: &str, done: Result<(), Error>) {
+fn log_error(what: &str, done: Result<(), Error>) {
     if let Err(error) = done {
         tracing::warn!(%error, "{what}");
     }
@@ -269,7 +272,7 @@ mod tests {
         trust.refresh().await.unwrap();
         for (second, is_revoked) in [(10, true), (131, true), (132, false)] {
             clock.0.store(second, Ordering::SeqCst);
-            trust.sweep().await.unwrap();
+            trust.remove_expired().await.unwrap();
             assert_eq!(trust.is_revoked(&claims(Gid::NIL)), is_revoked, "{second}");
         }
     }
@@ -284,9 +287,9 @@ mod tests {
         let shutdown = CancellationToken::new();
         let following = tokio::spawn({
             let (trust, shutdown) = (trust.clone(), shutdown.clone());
-            async move { trust.follow(shutdown).await }
+            async move { trust.run(shutdown).await }
         });
-        let later = RandomIdGenerator.gid();
+        let later = RandomIdGenerator.new_gid();
         revoke(&test, later, 132).await;
         let polled = async {
             while !trust.is_revoked(&claims(later)) {

@@ -20,24 +20,26 @@ impl Maintenance {
     pub(crate) async fn run(self, shutdown: CancellationToken) {
         let mut interval = tokio::time::interval(INTERVAL);
         while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
-            if let Err(error) = self.sweep().await {
+            if let Err(error) = self.delete_expired().await {
                 tracing::warn!(%error, "what is too old stays for now");
             }
         }
     }
 
-    async fn sweep(&self) -> Result<(), Error> {
+    async fn delete_expired(&self) -> Result<(), Error> {
         let (now, config) = (self.clock.now(), self.config.clone());
         for kind in throttle::BucketKind::ALL {
             let config = config.clone();
-            self.database.write(move |connection| throttle::sweep(connection, kind, &config.throttle, now)).await?;
+            self.database
+                .write(move |connection| throttle::delete_decayed(connection, kind, &config.throttle, now))
+                .await?;
         }
         let forget = move |connection: &mut AnyConnection| {
-            codes::sweep(connection, now)?;
+            codes::delete_expired(connection, now)?;
             Ok::<_, Error>(store::known_address::delete_older(connection, now, throttle::KNOWN_NETWORK_LIFETIME)?)
         };
         self.database.write(forget).await?;
-        let cut = now.minus(self.config.audit_retention);
+        let cut = now.saturating_sub(self.config.audit_retention);
         // In small transactions, between which others have their turn.
         while self
             .database

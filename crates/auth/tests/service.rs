@@ -95,10 +95,10 @@ fn no_directory() -> Channel {
 }
 
 async fn start(test: TestDatabase, hashing: HashingConfig) -> Fixture {
-    start_with(test, config(hashing)).await
+    start_with_config(test, config(hashing)).await
 }
 
-async fn start_with(test: TestDatabase, config: Config) -> Fixture {
+async fn start_with_config(test: TestDatabase, config: Config) -> Fixture {
     let clock = Arc::new(FixedClock(AtomicI64::new(START_SECONDS * 1_000_000 + 250_000)));
     let shutdown = CancellationToken::new();
     let database = test.database.clone();
@@ -114,14 +114,14 @@ async fn serve(
     config: Config,
     shutdown: &CancellationToken,
 ) -> AuthClient<Channel> {
-    let mut client = serve_with(test, clock, (config, quiet_directory()), shutdown).await;
+    let mut client = serve_with_directory(test, clock, (config, quiet_directory()), shutdown).await;
     while client.watch_trust(WatchTrustRequest {}).await.is_err() {
         tokio::task::yield_now().await;
     }
     client
 }
 
-async fn serve_with(
+async fn serve_with_directory(
     test: &TestDatabase,
     clock: &Arc<FixedClock>,
     (config, directory): (Config, Channel),
@@ -136,12 +136,12 @@ async fn serve_with(
         directory,
     };
     let auth = Auth::start(deps, config, shutdown.clone()).await.unwrap();
-    let (peer, incoming) = Peer::in_memory();
+    let (peer, incoming) = Peer::in_memory_pair();
     tokio::spawn(auth.serve(Listeners { tcp: None, in_memory: Some(incoming) }, token.clone()));
     AuthClient::new(peer.connect(&token).unwrap())
 }
 
-async fn both(hashing: HashingConfig) -> Vec<Fixture> {
+async fn on_both_databases(hashing: HashingConfig) -> Vec<Fixture> {
     let mut fixtures = Vec::new();
     for test in TestDatabase::both(&MIGRATIONS) {
         fixtures.push(start(test, hashing).await);
@@ -170,9 +170,9 @@ impl Drop for Fixture {
 
 impl Fixture {
     async fn user(&self, password: &str) -> Gid {
-        let user = RandomIdGenerator.gid();
-        let hash = self.credentials.hash_new(Password::parse(password).unwrap()).await.unwrap();
-        self.credentials.put_hashes(vec![(user, hash)]).await.unwrap();
+        let user = RandomIdGenerator.new_gid();
+        let hash = self.credentials.hash_new_password(Password::parse(password).unwrap()).await.unwrap();
+        self.credentials.insert_hashes(vec![(user, hash)]).await.unwrap();
         user
     }
 
@@ -214,7 +214,7 @@ fn code<T: std::fmt::Debug>(answer: Result<T, RpcError>) -> ErrorCode {
 
 #[tokio::test]
 async fn login_issues_a_token_with_the_documented_claims() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let user = fixture.user("correct horse").await;
         let claims = fixture.claims(&fixture.log_in(Some(user), "correct horse").await.unwrap()).await;
         assert_eq!((claims.sub, claims.iat, claims.auth_time), (user, START_SECONDS, START_SECONDS));
@@ -223,7 +223,7 @@ async fn login_issues_a_token_with_the_documented_claims() {
             (Some(user), "correct horsf"),
             (Some(user), ""),
             (Some(user), "correct horse "),
-            (Some(RandomIdGenerator.gid()), "correct horse"),
+            (Some(RandomIdGenerator.new_gid()), "correct horse"),
             (None, "correct horse"),
         ] {
             assert_eq!(code(fixture.log_in(user, password).await), ErrorCode::UnknownUser);
@@ -234,7 +234,7 @@ async fn login_issues_a_token_with_the_documented_claims() {
 
 #[tokio::test]
 async fn renewals_keep_the_login_and_end_with_the_maximum_session() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let user = fixture.user("correct horse").await;
         let first = fixture.log_in(Some(user), "correct horse").await.unwrap();
         fixture.clock.advance(Duration::from_secs(3000));
@@ -253,7 +253,7 @@ async fn renewals_keep_the_login_and_end_with_the_maximum_session() {
 
 #[tokio::test]
 async fn new_password_revokes_earlier_tokens_only() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let user = fixture.user("correct horse").await;
         let begun = fixture.clock.now();
         let old = fixture.log_in(Some(user), "correct horse").await.unwrap();
@@ -302,7 +302,7 @@ async fn wait_for_revocation(fixture: &Fixture) -> (String, i64) {
 
 #[tokio::test]
 async fn key_rotation_is_seamless_and_retired_keys_verify_nothing() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let user = fixture.user("correct horse").await;
         let before = fixture.keys().await;
         let old = fixture.log_in(Some(user), "correct horse").await.unwrap();
@@ -330,10 +330,10 @@ async fn key_rotation_is_seamless_and_retired_keys_verify_nothing() {
 
 #[tokio::test]
 async fn start_with_another_master_key_fails() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let lifetime = Duration::from_secs(3600);
         let keys = Keys::new(fixture.test.database.clone(), fixture.clock.clone(), sealer(8), lifetime);
-        assert!(keys.ensure().await.unwrap_err().to_string().contains("master key"));
+        assert!(keys.create_missing().await.unwrap_err().to_string().contains("master key"));
         assert!(keys.rotate(Origin::command_line()).await.is_err());
     }
 }
@@ -369,7 +369,7 @@ struct Stored {
 async fn stored_hash(fixture: &Fixture, user: Gid) -> String {
     use diesel::RunQueryDsl;
     let query = format!("SELECT password_hash FROM credentials WHERE user_gid = '{user}'");
-    let read = fixture.test.database.read(move |connection| {
+    let read = fixture.test.database.read_snapshot(move |connection| {
         let row: Stored = match connection {
             AnyConnection::Postgres(connection) => diesel::sql_query(query).get_result(connection)?,
             AnyConnection::Sqlite(connection) => diesel::sql_query(query).get_result(connection)?,
@@ -381,10 +381,10 @@ async fn stored_hash(fixture: &Fixture, user: Gid) -> String {
 
 #[tokio::test]
 async fn foreign_hash_verifies_and_is_replaced_at_login() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         for foreign in FOREIGN {
-            let user = RandomIdGenerator.gid();
-            fixture.credentials.put_hashes(vec![(user, foreign.to_owned())]).await.unwrap();
+            let user = RandomIdGenerator.new_gid();
+            fixture.credentials.insert_hashes(vec![(user, foreign.to_owned())]).await.unwrap();
             assert_eq!(code(fixture.log_in(Some(user), "wrong password").await), ErrorCode::UnknownUser, "{foreign}");
             assert_eq!(stored_hash(&fixture, user).await, foreign);
             fixture.log_in(Some(user), "correct horse").await.unwrap();
@@ -408,7 +408,7 @@ async fn too_costly_hash_is_not_stored() {
         "",
     ] {
         let refused =
-            fixture.credentials.set_hash(RandomIdGenerator.gid(), costly.to_owned(), Origin::command_line()).await;
+            fixture.credentials.set_hash(RandomIdGenerator.new_gid(), costly.to_owned(), Origin::command_line()).await;
         assert!(matches!(refused, Err(Error::UnusableHash(_))), "{costly}");
     }
 }
@@ -424,7 +424,7 @@ async fn calls_without_service_token_are_rejected() {
         directory: no_directory(),
     };
     let auth = Auth::start(deps, config(CHEAP), CancellationToken::new()).await.unwrap();
-    let (peer, incoming) = Peer::in_memory();
+    let (peer, incoming) = Peer::in_memory_pair();
     let token = ServiceToken::new(Some("sixteen-characters".to_owned().into()));
     tokio::spawn(auth.serve(Listeners { tcp: None, in_memory: Some(incoming) }, token));
     for other in [None, Some("sixteen-characterS".to_owned().into())] {

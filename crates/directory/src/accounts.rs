@@ -9,7 +9,7 @@ use crate::{
     feed::{self, NewChange},
     model::{Action, User},
     places, store,
-    users::{self, change},
+    users::{self, user_change},
 };
 
 /// More accounts than anybody has with one address.
@@ -51,13 +51,13 @@ impl Directory {
     pub async fn check_username(&self, username: &str, email: Option<&str>) -> Result<(Username, bool), Error> {
         let username = parse_username(username)?;
         if let Some(email) = email
-            && !username.is_allowed_for(Email::parse(email).ok().as_ref())
+            && !username.is_allowed_for_email(Email::parse(email).ok().as_ref())
         {
             return Err(Error::UsernameNotOwnEmail);
         }
         let name = username.clone();
         let find = move |connection: &mut AnyConnection| store::user::find_by_username(connection, name.as_str());
-        let found = self.database.peek(find).await?;
+        let found = self.database.query(find).await?;
         Ok((username, found.is_none()))
     }
 
@@ -66,7 +66,7 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn find_accounts(&self, by: AccountQuery, statuses: &'static [UserStatus]) -> Result<Vec<User>, Error> {
-        Ok(self.database.peek(move |connection| find_accounts(connection, &by, statuses)).await?)
+        Ok(self.database.query(move |connection| find_accounts(connection, &by, statuses)).await?)
     }
 
     /// The account of a signup. An address that was invited before has a place already, which the account takes.
@@ -75,7 +75,7 @@ impl Directory {
     /// [`Error::UsernameTaken`], [`Error::UsernameNotOwnEmail`], and those of the database.
     pub async fn create_account(&self, new: NewAccount) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| create_account(connection, new, &*clock)).await
+        self.write(move |connection| create_account(connection, new, &*clock)).await
     }
 
     /// # Errors
@@ -83,9 +83,9 @@ impl Directory {
     /// [`Error::Forbidden`], and those of the database.
     pub async fn update_user(&self, caller: Caller, wanted: UserChange) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
-            let (old, new) = changed(connection, caller, &wanted)?;
+            let (old, new) = apply_change(connection, caller, &wanted)?;
             save(connection, &old, &new, &*clock)?;
             Ok(new)
         })
@@ -96,8 +96,8 @@ impl Directory {
     ///
     /// # Errors
     /// As [`update_user`](Self::update_user).
-    pub async fn check_user_update(&self, caller: Caller, wanted: UserChange) -> Result<User, Error> {
-        self.database.read(move |connection| Ok(changed(connection, caller, &wanted)?.1)).await
+    pub async fn validate_user_update(&self, caller: Caller, wanted: UserChange) -> Result<User, Error> {
+        self.database.read_snapshot(move |connection| Ok(apply_change(connection, caller, &wanted)?.1)).await
     }
 
     /// Deletes somebody's own account, with their memberships.
@@ -106,7 +106,7 @@ impl Directory {
     /// [`Error::OwnsProjects`], [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
     pub async fn delete_account(&self, caller: Caller) -> Result<(), Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active_person(connection)?;
             users::delete(connection, caller.gid(), &*clock)
@@ -119,9 +119,9 @@ impl Directory {
     /// # Errors
     /// [`Error::EmailChanged`], [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
     pub async fn set_email(&self, caller: Caller, old: Option<String>, email: Email) -> Result<User, Error> {
-        let (clock, id, outbox) = (self.clock.clone(), self.ids.gid(), self.outbox.clone());
+        let (clock, id, outbox) = (self.clock.clone(), self.ids.new_gid(), self.outbox.clone());
         let user = self
-            .change(move |connection| {
+            .write(move |connection| {
                 feed::lock(connection)?;
                 let user = caller.active_person(connection)?.into_user();
                 let gid = user.gid;
@@ -139,16 +139,16 @@ impl Directory {
                     let letter = MailContent::EmailChanged { username, email: email.to_string() };
                     let (language, user) = (user.language.clone(), Some(gid));
                     let mail = NewMail { id, to, language, letter, topic: None, expires_at: None, user };
-                    outbox.put(connection, mail, clock.now())?;
+                    outbox.enqueue(connection, mail, clock.now())?;
                 }
                 save(connection, &user, &changed, &*clock)?;
-                let taken = places::take_over(connection, gid, &email, clock.now())?;
+                let taken = places::claim_invitations(connection, gid, &email, clock.now())?;
                 feed::append(connection, taken, &*clock)?;
                 Ok(changed)
             })
             .await?;
         if let Some(outbox) = &self.outbox {
-            outbox.wake();
+            outbox.wake_worker();
         }
         Ok(user)
     }
@@ -165,24 +165,24 @@ pub(crate) fn find_accounts(
 ) -> doorward_storage::Result<Vec<User>> {
     let is_account = |user: &User| statuses.contains(&user.status) && user.username.is_some();
     let found: Vec<User> = match by {
-        AccountQuery::Username(text) => by_username(connection, text)?,
-        AccountQuery::Email(text) => by_email(connection, text)?,
+        AccountQuery::Username(text) => find_by_username(connection, text)?,
+        AccountQuery::Email(text) => find_by_email(connection, text)?,
         AccountQuery::Either(text) => {
-            let found = by_email(connection, text)?;
-            if found.iter().any(is_account) { found } else { by_username(connection, text)? }
+            let found = find_by_email(connection, text)?;
+            if found.iter().any(is_account) { found } else { find_by_username(connection, text)? }
         }
     };
     Ok(found.into_iter().filter(is_account).collect())
 }
 
-fn by_email(connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Vec<User>> {
+fn find_by_email(connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Vec<User>> {
     match Email::parse(text) {
         Ok(email) => store::user::list_by_email(connection, &email, MAX_ACCOUNTS),
         Err(_) => Ok(Vec::new()),
     }
 }
 
-fn by_username(connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Vec<User>> {
+fn find_by_username(connection: &mut AnyConnection, text: &str) -> doorward_storage::Result<Vec<User>> {
     match Username::parse_existing(text) {
         Ok(name) => Ok(store::user::find_by_username(connection, name.as_str())?.into_iter().collect()),
         Err(_) => Ok(Vec::new()),
@@ -215,12 +215,12 @@ fn create_account(connection: &mut AnyConnection, new: NewAccount, clock: &dyn C
         }
     }
     store::user::set_signup(connection, gid, new.signup)?;
-    feed::append(connection, vec![change(action, gid, account.status.as_str())], clock)?;
+    feed::append(connection, vec![user_change(action, gid, account.status.as_str())], clock)?;
     Ok(account)
 }
 
 /// The user as they are, and as they would be.
-fn changed(connection: &mut AnyConnection, caller: Caller, wanted: &UserChange) -> Result<(User, User), Error> {
+fn apply_change(connection: &mut AnyConnection, caller: Caller, wanted: &UserChange) -> Result<(User, User), Error> {
     let user = caller.active_person(connection)?.into_user();
     let mut new = user.clone();
     if let Some(text) = &wanted.username {
@@ -228,7 +228,7 @@ fn changed(connection: &mut AnyConnection, caller: Caller, wanted: &UserChange) 
         // Who has kept a name with an @ through a change of their address may say it again.
         if user.username.as_deref() != Some(username.as_str()) {
             let email = user.email.as_deref().and_then(|email| Email::parse(email).ok());
-            if !username.is_allowed_for(email.as_ref()) {
+            if !username.is_allowed_for_email(email.as_ref()) {
                 return Err(Error::UsernameNotOwnEmail);
             }
             if store::user::find_by_username(connection, username.as_str())?.is_some() {
@@ -263,7 +263,7 @@ pub(crate) fn save(connection: &mut AnyConnection, old: &User, new: &User, clock
         Err(doorward_storage::Error::UniqueViolation(_)) => return Err(Error::UsernameTaken),
         done => done?,
     }
-    let mut changes = vec![users::change(Action::Update, new.gid, new.status.as_str())];
+    let mut changes = vec![users::user_change(Action::Update, new.gid, new.status.as_str())];
     if old.email != new.email {
         changes.push(NewChange::EmailChanged(new.gid));
     }

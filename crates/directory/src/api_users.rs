@@ -17,25 +17,25 @@ impl Directory {
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], [`Error::LimitReached`], and those of the
     /// database.
     pub async fn create_api_user(&self, actor: Actor, project: Gid, name: String) -> Result<UserIsApiUser, Error> {
-        let (clock, gid, limits) = (self.clock.clone(), self.ids.gid(), self.limits);
+        let (clock, gid, limits) = (self.clock.clone(), self.ids.new_gid(), self.limits);
         let create = move |connection: &mut AnyConnection| {
             feed::lock(connection)?;
             authorise(connection, actor, project)?;
-            let name = display_name(&name)?;
+            let name = parse_display_name(&name)?;
             match actor {
                 Actor::Administrator => {}
                 Actor::User(_) => limits.check_members(connection, project)?,
             }
             create(connection, project, gid, &name, &*clock)
         };
-        self.change(create).await
+        self.write(create).await
     }
 
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAnApiUser`], and database errors.
     pub async fn get_api_user(&self, actor: Actor, project: Gid, user: Gid) -> Result<UserIsApiUser, Error> {
         self.database
-            .read(move |connection| {
+            .read_snapshot(move |connection| {
                 authorise(connection, actor, project)?;
                 get(connection, project, user)
             })
@@ -53,7 +53,7 @@ impl Directory {
     ) -> Result<UserIsApiUser, Error> {
         let clock = self.clock.clone();
         self.change_api_user(actor, project, user, move |connection, api_user| {
-            rename(connection, api_user, &display_name(&name)?, &*clock)
+            rename(connection, api_user, &parse_display_name(&name)?, &*clock)
         })
         .await
     }
@@ -89,7 +89,7 @@ impl Directory {
         T: Send + 'static,
         F: FnOnce(&mut AnyConnection, UserIsApiUser) -> Result<T, Error> + Send + 'static,
     {
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
             authorise(connection, actor, project)?;
             let api_user = get(connection, project, user)?;
@@ -99,7 +99,7 @@ impl Directory {
     }
 }
 
-fn display_name(text: &str) -> Result<DisplayName, Error> {
+fn parse_display_name(text: &str) -> Result<DisplayName, Error> {
     DisplayName::parse(text).map_err(|malformed| Error::Malformed("name", malformed))
 }
 
@@ -149,7 +149,7 @@ fn create(
     store::user::insert_many(connection, std::slice::from_ref(&user), clock.now())?;
     store::membership::insert(connection, &membership, clock.now())?;
     let changes = vec![
-        users::change(Action::Insert, gid, user.status.as_str()),
+        users::user_change(Action::Insert, gid, user.status.as_str()),
         NewChange::Membership { before: None, after: Some(membership.clone()) },
     ];
     feed::append(connection, changes, clock)?;
@@ -166,7 +166,7 @@ fn rename(
     if user.name != name.as_str() {
         user.name = name.to_string();
         store::user::set_name(connection, user.gid, &user.name, clock.now())?;
-        feed::append(connection, vec![users::change(Action::Update, user.gid, user.status.as_str())], clock)?;
+        feed::append(connection, vec![users::user_change(Action::Update, user.gid, user.status.as_str())], clock)?;
     }
     Ok(api_user)
 }
@@ -189,7 +189,7 @@ fn set_status(
         store::user::set_status(connection, user.gid, status, clock.now())?;
         store::membership::set_status(connection, membership.project, user.gid, membership_status, clock.now())?;
         let changes = vec![
-            users::change(Action::Update, user.gid, status.as_str()),
+            users::user_change(Action::Update, user.gid, status.as_str()),
             NewChange::Membership { before, after: Some(membership.clone()) },
         ];
         feed::append(connection, changes, clock)?;
@@ -202,7 +202,7 @@ fn delete(connection: &mut AnyConnection, api_user: &UserIsApiUser, clock: &dyn 
     store::membership::delete_all_of_user(connection, user.gid)?;
     store::user::delete(connection, user.gid)?;
     let left = NewChange::Membership { before: Some(membership.clone()), after: None };
-    let changes = vec![left, users::change(Action::Delete, user.gid, "")];
+    let changes = vec![left, users::user_change(Action::Delete, user.gid, "")];
     feed::append(connection, changes, clock)?;
     Ok(())
 }

@@ -18,9 +18,10 @@ use crate::{
 /// For work in one project.
 pub(crate) fn project_init(init: ProjectInit) -> pb::GetProjectInitResponse {
     let email = init.caller.email.clone();
-    let own = init.own_membership().map(|own| membership(own, Some(own_options(own, email.as_deref()))));
+    let own = init.own_membership().map(|own| membership_with_options(own, Some(own_options(own, email.as_deref()))));
     let is_owner = init.is_owner();
-    let others = init.other_memberships.iter().map(|other| membership(other, owner_options(other, is_owner)));
+    let others =
+        init.other_memberships.iter().map(|other| membership_with_options(other, owner_options(other, is_owner)));
     let memberships = own.into_iter().chain(others).collect();
     let project_members = init.active_members().map(|gid| gid.to_string()).collect();
     let user_projects = user_projects(crate::init::user_projects(&init.projects, &init.own_memberships));
@@ -51,7 +52,7 @@ fn user_projects(projects: impl Iterator<Item = (Gid, Role)>) -> Vec<pb::UserPro
 }
 
 /// In full where there are options to see.
-pub(crate) fn seen_project((short, details): (Project, Option<ProjectOptions>)) -> pb::Project {
+pub(crate) fn visible_project((short, details): (Project, Option<ProjectOptions>)) -> pb::Project {
     pb::Project { options: details.map(options), ..project(short) }
 }
 
@@ -77,44 +78,45 @@ pub(crate) fn members(view: VisibleMembers) -> pb::MembersResponse {
     let (mut users, mut memberships) = (Vec::new(), Vec::new());
     for Member { user: person, membership: own } in view.members {
         if person.gid == view.caller {
-            memberships.push(membership(&own, Some(own_options(&own, person.email.as_deref()))));
+            memberships.push(membership_with_options(&own, Some(own_options(&own, person.email.as_deref()))));
             users.push(user(person));
         } else {
-            memberships.push(membership(&own, owner_options(&own, view.is_owner)));
-            users.push(short(person));
+            memberships.push(membership_with_options(&own, owner_options(&own, view.is_owner)));
+            users.push(user_summary(person));
         }
     }
     pb::MembersResponse { users, memberships }
 }
 
 /// To whom nothing but the entries is to be seen.
-pub(crate) fn stranger_member(Member { user, membership: own }: Member) -> (pb::User, pb::Membership) {
-    (short(user), membership(&own, None))
+pub(crate) fn member_without_options(Member { user, membership: own }: Member) -> (pb::User, pb::Membership) {
+    (user_summary(user), membership_with_options(&own, None))
 }
 
 pub(crate) fn api_user(api_user: UserIsApiUser) -> pb::ApiUserResponse {
     let UserIsApiUser { user, membership: own } = api_user;
     let options = owner_options(&own, true);
-    pb::ApiUserResponse { user: Some(short(user)), membership: Some(membership(&own, options)) }
+    pb::ApiUserResponse { user: Some(user_summary(user)), membership: Some(membership_with_options(&own, options)) }
 }
 
 /// With the limits, without addresses.
-pub(crate) fn member(own: &Membership) -> pb::Membership {
-    membership(own, owner_options(own, true))
+pub(crate) fn membership(own: &Membership) -> pb::Membership {
+    membership_with_options(own, owner_options(own, true))
 }
 
-pub(crate) fn short(short: User) -> pb::User {
+pub(crate) fn user_summary(short: User) -> pb::User {
     pb::User { details: None, ..user(short) }
 }
 
 pub(crate) fn init(init: Init) -> pb::GetInitResponse {
     let user_projects = user_projects(init.user_projects());
     let email = init.caller.email.clone();
-    let own = init.own_memberships.iter().map(|own| membership(own, Some(own_options(own, email.as_deref()))));
+    let own =
+        init.own_memberships.iter().map(|own| membership_with_options(own, Some(own_options(own, email.as_deref()))));
     let others = init
         .other_memberships
         .iter()
-        .map(|other| membership(other, owner_options(other, init.owned.contains(&other.project))));
+        .map(|other| membership_with_options(other, owner_options(other, init.owned.contains(&other.project))));
     pb::GetInitResponse {
         user_projects,
         memberships: own.chain(others).collect(),
@@ -159,7 +161,7 @@ pub(crate) fn project(project: Project) -> pb::Project {
     }
 }
 
-fn membership(membership: &Membership, options: Option<pb::MembershipOptions>) -> pb::Membership {
+fn membership_with_options(membership: &Membership, options: Option<pb::MembershipOptions>) -> pb::Membership {
     pb::Membership {
         project_gid: membership.project.to_string(),
         user_gid: membership.user.to_string(),
@@ -204,7 +206,7 @@ const fn action(action: Action) -> pb::Action {
     }
 }
 
-pub(crate) const fn known_action(action: pb::Action) -> Option<Action> {
+pub(crate) const fn parse_action(action: pb::Action) -> Option<Action> {
     match action {
         pb::Action::Unspecified => None,
         pb::Action::Insert => Some(Action::Insert),
@@ -213,7 +215,7 @@ pub(crate) const fn known_action(action: pb::Action) -> Option<Action> {
     }
 }
 
-pub(crate) fn news(news: SyncPage) -> pb::SyncResponse {
+pub(crate) fn sync_page(news: SyncPage) -> pb::SyncResponse {
     let row = |row: SyncRow| pb::SyncRow {
         feed: feed_kind(row.is_published).into(),
         cursor: row.cursor,
@@ -234,14 +236,14 @@ const fn feed_kind(is_published: bool) -> pb::FeedKind {
 }
 
 /// What one user is told, or not all to whom it is told, is not for a gateway to decide.
-pub(crate) fn notice(notice: FeedEvent) -> pb::FeedEvent {
+pub(crate) fn feed_event(notice: FeedEvent) -> pb::FeedEvent {
     let is_personal = matches!(notice.scope, Scope::User(_))
         || notice.first_cursor.is_some()
         || notice.action == Action::Delete
             && notice.data_type != MEMBERSHIPS
             && !matches!(notice.scope, Scope::ProjectFeed(_));
     let scope = notice.scope.to_string();
-    let row = SyncRow::of(notice);
+    let row = SyncRow::from_event(notice);
     let feed = feed_kind(row.is_published).into();
     if is_personal {
         return pb::FeedEvent {
@@ -263,10 +265,10 @@ pub(crate) fn notice(notice: FeedEvent) -> pb::FeedEvent {
     }
 }
 
-pub(crate) fn caller(text: &str) -> Result<crate::Caller, doorward_rpc::RpcError> {
-    gid(text, "caller_gid").map(crate::Caller::from)
+pub(crate) fn parse_caller(text: &str) -> Result<crate::Caller, doorward_rpc::RpcError> {
+    parse_gid(text, "caller_gid").map(crate::Caller::from)
 }
 
-pub(crate) fn gid(text: &str, parameter: &str) -> Result<Gid, doorward_rpc::RpcError> {
-    text.parse().map_err(|_| doorward_rpc::RpcError::invalid(parameter))
+pub(crate) fn parse_gid(text: &str, parameter: &str) -> Result<Gid, doorward_rpc::RpcError> {
+    text.parse().map_err(|_| doorward_rpc::RpcError::invalid_parameter(parameter))
 }

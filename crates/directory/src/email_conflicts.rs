@@ -38,9 +38,9 @@ impl Directory {
     /// Database errors.
     pub async fn list_email_conflicts(&self, after: Option<Gid>) -> Result<Vec<EmailConflict>, Error> {
         self.database
-            .read(move |connection| {
+            .read_snapshot(move |connection| {
                 let mut conflicts = Vec::new();
-                for (user, address) in email::list_marked(connection, after, PAGE)? {
+                for (user, address) in email::list_conflicting(connection, after, PAGE)? {
                     let holder = email::find_oldest_holder(connection, &address)?;
                     conflicts.push(EmailConflict { address, user, holder });
                 }
@@ -61,18 +61,18 @@ fn migrate(connection: &mut AnyConnection, clock: &dyn Clock) -> Result<(), door
         for stored in &page {
             // An address that is no longer accepted stays as it is, and its account can change it.
             let Ok(email) = Email::parse(&stored.email) else { continue };
-            if email.folded() != stored.folded {
-                email::set_folded_and_mark(connection, stored.user, &email.folded())?;
+            if email.canonical() != stored.folded {
+                email::set_canonical_with_conflict(connection, stored.user, &email.canonical())?;
             }
         }
     }
     let mut after = None;
     loop {
-        let page = email::list_marked(connection, after, PAGE)?;
+        let page = email::list_conflicting(connection, after, PAGE)?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = Some(*last);
         for (_, address) in &page {
-            let changes = resolve(connection, address, clock.now())
+            let changes = resolve_conflicts(connection, address, clock.now())
                 .map_err(|error| doorward_storage::Error::Migration(error.to_string()))?;
             feed::append(connection, changes, clock)?;
         }
@@ -81,14 +81,14 @@ fn migrate(connection: &mut AnyConnection, clock: &dyn Clock) -> Result<(), door
 
 /// Decides which of the accounts with an address conflict, and leaves at most one placeholder account. Repeating it changes
 /// nothing.
-fn resolve(connection: &mut AnyConnection, address: &str, now: Timestamp) -> Result<Vec<NewChange>, Error> {
+fn resolve_conflicts(connection: &mut AnyConnection, address: &str, now: Timestamp) -> Result<Vec<NewChange>, Error> {
     let (accounts, placeholders): (Vec<AddressHolder>, Vec<AddressHolder>) =
         email::list_holders(connection, address)?.into_iter().partition(|holder| holder.is_account);
     let oldest = accounts.first().map(|account| account.email.to_lowercase());
     let conflicts = |holder: &AddressHolder| holder.is_account && oldest.as_ref() != Some(&holder.email.to_lowercase());
     for holder in accounts.iter().chain(&placeholders) {
         if conflicts(holder) != holder.is_marked {
-            email::set_mark(connection, holder.user, conflicts(holder))?;
+            email::set_conflict(connection, holder.user, conflicts(holder))?;
         }
     }
     let mut changes = Vec::new();
@@ -99,7 +99,7 @@ fn resolve(connection: &mut AnyConnection, address: &str, now: Timestamp) -> Res
         (None, None) => return Ok(changes),
     };
     for placeholder in rest {
-        changes.extend(places::merge(connection, placeholder.user, into, now)?);
+        changes.extend(places::merge_placeholder(connection, placeholder.user, into, now)?);
     }
     Ok(changes)
 }
@@ -116,7 +116,8 @@ mod tests {
 
     fn user(username: &str, written: &str) -> User {
         let name = DisplayName::parse_or_empty("").unwrap();
-        let user = NewUser::new(RandomIdGenerator.gid(), Username::parse(username).unwrap(), None, name).into_user();
+        let user =
+            NewUser::new(RandomIdGenerator.new_gid(), Username::parse(username).unwrap(), None, name).into_user();
         User { email: Some(written.to_owned()), ..user }
     }
 
@@ -124,8 +125,8 @@ mod tests {
     fn insert(connection: &mut AnyConnection, user: &User, at: i64) {
         store::user::insert_many(connection, std::slice::from_ref(user), Timestamp::from_seconds(at)).unwrap();
         let email = user.email.as_ref().unwrap().to_lowercase();
-        email::set_folded_and_mark(connection, user.gid, &email).unwrap();
-        email::set_mark(connection, user.gid, false).unwrap();
+        email::set_canonical_with_conflict(connection, user.gid, &email).unwrap();
+        email::set_conflict(connection, user.gid, false).unwrap();
     }
 
     #[tokio::test]

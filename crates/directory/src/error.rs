@@ -84,7 +84,7 @@ impl From<Error> for RpcError {
         let unprocessable = |reason| Self::new(ErrorCode::Unprocessable).with_info("reason", reason);
         let validation = |field, reason| Self::new(ErrorCode::Validation).with_info(field, reason);
         match error {
-            Error::Storage(error) => from_storage(&error),
+            Error::Storage(error) => storage_error(&error),
             Error::UserNotFound => unprocessable("user_not_found"),
             Error::ProjectNotFound => unprocessable("project_not_found"),
             Error::UsernameTaken => validation("username", "unavailable"),
@@ -127,7 +127,7 @@ impl From<Error> for RpcError {
     }
 }
 
-fn from_storage(error: &doorward_storage::Error) -> RpcError {
+fn storage_error(error: &doorward_storage::Error) -> RpcError {
     if error.is_unavailable() {
         tracing::warn!(%error, "the directory's database is unavailable");
         RpcError::unavailable()

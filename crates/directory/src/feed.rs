@@ -74,7 +74,7 @@ pub(crate) fn append(connection: &mut AnyConnection, changes: Vec<NewChange>, cl
     let mut page =
         FeedPage { cursor, now: clock.now(), changes: Vec::new(), notices: Vec::new(), statuses: HashMap::new() };
     for change in changes {
-        page.tell(connection, change)?;
+        page.append(connection, change)?;
     }
     store::feed::set_head(connection, page.cursor)?;
     store::feed::insert_many(connection, page.changes)?;
@@ -95,34 +95,36 @@ struct FeedPage {
 }
 
 impl FeedPage {
-    fn tell(&mut self, connection: &mut AnyConnection, change: NewChange) -> Result<()> {
+    fn append(&mut self, connection: &mut AnyConnection, change: NewChange) -> Result<()> {
         match change {
-            NewChange::User { action, gid, status } => self.user(connection, action, gid, status),
-            NewChange::EmailChanged(user) => self.address(connection, user),
-            NewChange::Membership { before, after } => self.membership(connection, before.as_ref(), after.as_ref()),
+            NewChange::User { action, gid, status } => self.append_user(connection, action, gid, status),
+            NewChange::EmailChanged(user) => self.append_email_change(connection, user),
+            NewChange::Membership { before, after } => {
+                self.append_membership(connection, before.as_ref(), after.as_ref())
+            }
             NewChange::PurgedMembership(membership) => {
-                self.change(Action::Delete, MEMBERSHIPS, key(membership.project, membership.user), "");
+                self.push_change(Action::Delete, MEMBERSHIPS, membership_key(membership.project, membership.user), "");
                 Ok(())
             }
-            NewChange::Project { before, after } => self.project(connection, before.as_ref(), after.as_ref()),
+            NewChange::Project { before, after } => self.append_project(connection, before.as_ref(), after.as_ref()),
             NewChange::ApiVersion(release) => {
-                self.change(Action::Update, API_VERSION, release.clone(), "");
-                self.notice(Scope::Everyone, Action::Update, API_VERSION, release);
+                self.push_change(Action::Update, API_VERSION, release.clone(), "");
+                self.push_event(Scope::Everyone, Action::Update, API_VERSION, release);
                 Ok(())
             }
             NewChange::SyncRow { project, action, data_type, data_key } => {
-                self.change(action, &data_type, data_key.clone(), "");
+                self.push_change(action, &data_type, data_key.clone(), "");
                 if let Some(change) = self.changes.last_mut() {
                     change.project = Some(project);
                 }
-                self.notice(Scope::ProjectFeed(project), action, &data_type, data_key);
+                self.push_event(Scope::ProjectFeed(project), action, &data_type, data_key);
                 Ok(())
             }
         }
     }
 
     /// With the next cursor, under which its notices are told.
-    fn change(&mut self, action: Action, data_type: &str, data_key: String, status: &str) {
+    fn push_change(&mut self, action: Action, data_type: &str, data_key: String, status: &str) {
         self.cursor += 1;
         self.changes.push(Change {
             cursor: self.cursor,
@@ -136,19 +138,19 @@ impl FeedPage {
     }
 
     /// Under the last cursor.
-    fn notice(&mut self, scope: Scope, action: Action, data_type: &str, data_key: String) {
+    fn push_event(&mut self, scope: Scope, action: Action, data_type: &str, data_key: String) {
         let (cursor, first_cursor, data_type) = (self.cursor, None, data_type.to_owned());
         self.notices.push(FeedEvent { scope, cursor, first_cursor, action, data_type, data_key });
     }
 
     /// Under the next cursor, for what is no change of the entry itself: it comes into sight, or goes out of it.
-    fn sighting(&mut self, scope: Scope, action: Action, data_type: &str, data_key: String) {
+    fn push_visibility_event(&mut self, scope: Scope, action: Action, data_type: &str, data_key: String) {
         self.cursor += 1;
-        self.notice(scope, action, data_type, data_key);
+        self.push_event(scope, action, data_type, data_key);
     }
 
     /// About all memberships of a project and the people behind them: each of its seats has two cursors.
-    fn sighting_of_all(
+    fn push_visibility_event_for_all_members(
         &mut self,
         connection: &mut AnyConnection,
         scope: Scope,
@@ -157,14 +159,14 @@ impl FeedPage {
     ) -> Result<()> {
         let first = self.cursor + 1;
         self.cursor += 2 * store::seat::count(connection, project)?.max(1);
-        self.notice(scope, action, MEMBERSHIPS, format!("{project}/{ALL_MEMBERS}"));
+        self.push_event(scope, action, MEMBERSHIPS, format!("{project}/{ALL_MEMBERS}"));
         if let Some(notice) = self.notices.last_mut() {
             notice.first_cursor = Some(first);
         }
         Ok(())
     }
 
-    fn status_of(&mut self, connection: &mut AnyConnection, project: Gid) -> Result<ProjectStatus> {
+    fn project_status(&mut self, connection: &mut AnyConnection, project: Gid) -> Result<ProjectStatus> {
         if let Some(status) = self.statuses.get(&project) {
             return Ok(*status);
         }
@@ -175,15 +177,15 @@ impl FeedPage {
         Ok(status)
     }
 
-    fn user(&mut self, connection: &mut AnyConnection, action: Action, gid: Gid, status: &str) -> Result<()> {
-        self.change(action, USERS, gid.to_string(), status);
+    fn append_user(&mut self, connection: &mut AnyConnection, action: Action, gid: Gid, status: &str) -> Result<()> {
+        self.push_change(action, USERS, gid.to_string(), status);
         match action {
             // Nobody sees somebody without a membership, and whoever is gone asks for nothing.
             Action::Insert | Action::Delete => {}
             Action::Update => {
-                self.notice(Scope::User(gid), action, USERS, gid.to_string());
-                for project in store::init::projects_that_show(connection, gid)? {
-                    self.notice(Scope::ProjectMembers(project), action, USERS, gid.to_string());
+                self.push_event(Scope::User(gid), action, USERS, gid.to_string());
+                for project in store::init::list_projects_showing(connection, gid)? {
+                    self.push_event(Scope::ProjectMembers(project), action, USERS, gid.to_string());
                 }
             }
         }
@@ -191,18 +193,23 @@ impl FeedPage {
     }
 
     /// Where notifications go that somebody wants nowhere else is in the memberships that they see of themself.
-    fn address(&mut self, connection: &mut AnyConnection, user: Gid) -> Result<()> {
+    fn append_email_change(&mut self, connection: &mut AnyConnection, user: Gid) -> Result<()> {
         for (own, project) in store::init::own(connection, user)? {
             let is_elsewhere = own.notifications.as_ref().is_some_and(|wanted| wanted.email.is_some());
-            if !is_elsewhere && sight::of(project.status, Some(&own)) > Visibility::None {
-                self.sighting(Scope::User(user), Action::Update, MEMBERSHIPS, key(project.gid, user));
+            if !is_elsewhere && sight::of_project(project.status, Some(&own)) > Visibility::None {
+                self.push_visibility_event(
+                    Scope::User(user),
+                    Action::Update,
+                    MEMBERSHIPS,
+                    membership_key(project.gid, user),
+                );
             }
         }
         Ok(())
     }
 }
 
-const fn action_of(was_there: bool, is_there: bool) -> Action {
+const fn action_for(was_there: bool, is_there: bool) -> Action {
     match (was_there, is_there) {
         (false, _) => Action::Insert,
         (true, true) => Action::Update,
@@ -210,7 +217,7 @@ const fn action_of(was_there: bool, is_there: bool) -> Action {
     }
 }
 
-fn key(project: Gid, user: Gid) -> String {
+fn membership_key(project: Gid, user: Gid) -> String {
     format!("{project}/{user}")
 }
 
@@ -268,8 +275,8 @@ mod tests {
             let was_last_look = writers_are_done.load(Ordering::SeqCst);
             let after = seen.last().map_or(0, |change| change.cursor);
             let (mut news, head) = database
-                .read(move |connection| {
-                    Ok::<_, Error>((store::feed::list(connection, after, 1000)?, store::feed::head(connection)?))
+                .read_snapshot(move |connection| {
+                    Ok::<_, Error>((store::feed::list(connection, after, 1000)?, store::feed::get_head(connection)?))
                 })
                 .await
                 .unwrap();

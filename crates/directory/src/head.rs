@@ -29,10 +29,10 @@ impl Directory {
         let number = self.head.asked.fetch_add(1, Ordering::SeqCst) + 1;
         let mut last = self.head.last.lock().await;
         if last.answers >= number {
-            return last.cursor.ok_or_else(failed_for_all);
+            return last.cursor.ok_or_else(shared_read_error);
         }
         let answers = self.head.asked.load(Ordering::SeqCst);
-        let read = self.database.peek(store::feed::head).await.map_err(Error::from);
+        let read = self.database.query(store::feed::get_head).await.map_err(Error::from);
         // Only now: who goes away in the middle of a read leaves it to the next.
         *last = HeadRead { answers, cursor: read.as_ref().ok().copied() };
         read
@@ -44,11 +44,11 @@ impl Directory {
     ///
     /// # Errors
     /// Database errors.
-    pub async fn last_change(&self) -> Result<i64, Error> {
-        Ok(self.database.peek(store::feed::last_change).await?)
+    pub async fn newest_change_cursor(&self) -> Result<i64, Error> {
+        Ok(self.database.query(store::feed::newest_change).await?)
     }
 }
 
-fn failed_for_all() -> Error {
+fn shared_read_error() -> Error {
     doorward_storage::Error::Unavailable("the read that this one shares has failed".to_owned()).into()
 }

@@ -45,20 +45,20 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`], and database errors.
     pub async fn get_init(&self, caller: Caller) -> Result<Init, Error> {
-        self.database.read(move |connection| get(connection, caller)).await
+        self.database.read_snapshot(move |connection| get(connection, caller)).await
     }
 }
 
 pub(crate) fn get(connection: &mut AnyConnection, caller: Caller) -> Result<Init, Error> {
-    let cursor = store::feed::head(connection)?;
+    let cursor = store::feed::get_head(connection)?;
     let caller = caller.active(connection)?.into_user();
     let user = caller.gid;
     let (own_memberships, projects) = own(connection, user)?;
     let mut people = Vec::new();
     let mut other_memberships = Vec::new();
     let mut seen = HashSet::new();
-    for (membership, person) in store::init::others(connection, user)? {
-        if sight::shows_person(membership.status) && seen.insert(person.gid) {
+    for (membership, person) in store::init::list_others(connection, user)? {
+        if sight::is_user_visible(membership.status) && seen.insert(person.gid) {
             people.push(person);
         }
         other_memberships.push(membership);
@@ -70,9 +70,9 @@ pub(crate) fn get(connection: &mut AnyConnection, caller: Caller) -> Result<Init
 /// The memberships that their holder sees, and the projects.
 pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<(Vec<Membership>, Vec<Project>), Error> {
     let own = store::init::own(connection, user)?;
-    Ok(own.into_iter().filter(|(membership, project)| is_seen_by_holder(membership, project)).unzip())
+    Ok(own.into_iter().filter(|(membership, project)| is_visible_to_holder(membership, project)).unzip())
 }
 
-pub(crate) fn is_seen_by_holder(membership: &Membership, project: &Project) -> bool {
-    sight::of(project.status, Some(membership)) > Visibility::None
+pub(crate) fn is_visible_to_holder(membership: &Membership, project: &Project) -> bool {
+    sight::of_project(project.status, Some(membership)) > Visibility::None
 }

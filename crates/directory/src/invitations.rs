@@ -30,9 +30,9 @@ impl Directory {
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::UserNotFound`], [`Error::AlreadyMember`],
     /// [`Error::MembershipInactive`], [`Error::LimitReached`], [`Error::MailDisabled`], and database errors.
     pub async fn invite_member(&self, caller: Caller, project: Gid, name: String) -> Result<Member, Error> {
-        let new_gid = self.ids.gid();
-        self.invite((caller, project, Step::Invite), move |connection, caller| {
-            places::find(connection, &name, new_gid, caller)
+        let new_gid = self.ids.new_gid();
+        self.send_invitation((caller, project, Step::Invite), move |connection, caller| {
+            places::find_invitee(connection, &name, new_gid, caller)
         })
         .await
     }
@@ -42,21 +42,21 @@ impl Directory {
     /// # Errors
     /// As [`invite_member`](Self::invite_member), and [`Error::NotAMember`].
     pub async fn resend_invitation(&self, caller: Caller, project: Gid, user: Gid) -> Result<Member, Error> {
-        self.invite((caller, project, Step::Resend), move |connection, _| {
+        self.send_invitation((caller, project, Step::Resend), move |connection, _| {
             Ok(Invitee::Existing(store::user::find(connection, user)?.ok_or(Error::NotAMember)?))
         })
         .await
     }
 
-    async fn invite<F>(&self, what: (Caller, Gid, Step), find: F) -> Result<Member, Error>
+    async fn send_invitation<F>(&self, what: (Caller, Gid, Step), find: F) -> Result<Member, Error>
     where
         F: FnOnce(&mut AnyConnection, &User) -> Result<Invitee, Error> + Send + 'static,
     {
         let (caller, project, step) = what;
-        let (clock, mail_id, new_invitation) = (self.clock.clone(), self.ids.gid(), self.ids.gid());
+        let (clock, mail_id, new_invitation) = (self.clock.clone(), self.ids.new_gid(), self.ids.new_gid());
         let (outbox, limits) = (self.outbox.clone(), self.limits);
         let member = self
-            .change(move |connection| {
+            .write(move |connection| {
                 feed::lock(connection)?;
                 let inviter = caller.active(connection)?;
                 members::authorise(connection, project, &inviter, Permission::ManageMembers)?;
@@ -68,14 +68,14 @@ impl Directory {
                     Invitee::Existing(user) => (user, Vec::new()),
                     Invitee::Placeholder(user) => {
                         store::user::insert_many(connection, std::slice::from_ref(&user), now)?;
-                        let inserted = users::change(Action::Insert, user.gid, user.status.as_str());
+                        let inserted = users::user_change(Action::Insert, user.gid, user.status.as_str());
                         (user, vec![inserted])
                     }
                 };
                 if store::membership::find(connection, project.gid, user.gid)?.is_none() {
                     limits.check_members(connection, project.gid)?;
                 }
-                let (membership, changed) = take(connection, project.gid, user.gid, step, now)?;
+                let (membership, changed) = apply_transition(connection, project.gid, user.gid, step, now)?;
                 // An invitation that is open already keeps its id, so that links sent before stay valid.
                 let open = match &changed {
                     Some(_) => None,
@@ -86,9 +86,9 @@ impl Directory {
                 }
                 changes.extend(changed);
                 let membership = membership.ok_or(Error::NotAMember)?;
-                places::check_can_answer(connection, &user)?;
+                places::check_can_respond(connection, &user)?;
                 let invitation = Sent { id: open.unwrap_or(new_invitation), inviter, project: &project, user: &user };
-                send(connection, &outbox, mail_id, &invitation, now)?;
+                send_invitation_mail(connection, &outbox, mail_id, &invitation, now)?;
                 if !changes.is_empty() {
                     feed::append(connection, changes, &*clock)?;
                 }
@@ -96,7 +96,7 @@ impl Directory {
             })
             .await?;
         if let Some(outbox) = &self.outbox {
-            outbox.wake();
+            outbox.wake_worker();
         }
         Ok(member)
     }
@@ -111,11 +111,11 @@ impl Directory {
         project: Gid,
     ) -> Result<(crate::options::FullProject, Member), Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
             let user = caller.active_person(connection)?.into_user();
-            let project = open_project(connection, project)?;
-            let (membership, changes) = take(connection, project.gid, user.gid, Step::Accept, clock.now())?;
+            let project = get_active_project(connection, project)?;
+            let (membership, changes) = apply_transition(connection, project.gid, user.gid, Step::Accept, clock.now())?;
             feed::append(connection, changes.into_iter().collect(), &*clock)?;
             let membership = membership.ok_or(Error::NotInvited)?;
             let options = store::project_options::get(connection, project.gid)?;
@@ -150,11 +150,12 @@ impl Directory {
         F: FnOnce(&mut AnyConnection) -> Result<User, Error> + Send + 'static,
     {
         let clock = self.clock.clone();
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
             let user = find(connection)?;
-            let project = open_project(connection, project)?;
-            let (membership, changes) = take(connection, project.gid, user.gid, Step::Decline, clock.now())?;
+            let project = get_active_project(connection, project)?;
+            let (membership, changes) =
+                apply_transition(connection, project.gid, user.gid, Step::Decline, clock.now())?;
             feed::append(connection, changes.into_iter().collect(), &*clock)?;
             let membership = membership.ok_or(Error::NotInvited)?;
             Ok(Member { user, membership })
@@ -168,13 +169,13 @@ impl Directory {
     /// [`Error::NotInvited`], [`Error::InviteInvalid`], [`Error::AlreadyMember`], and those of the database.
     pub async fn view_invitation(&self, invitation: Gid, project: Gid) -> Result<(Project, Member), Error> {
         self.database
-            .read(move |connection| {
+            .read_snapshot(move |connection| {
                 let user = get_invitee(connection, project, invitation)?;
                 let user = store::user::find(connection, user)?.ok_or(Error::NotInvited)?;
-                let project = open_project(connection, project)?;
+                let project = get_active_project(connection, project)?;
                 let membership = store::membership::find(connection, project.gid, user.gid)?;
                 let state = membership.as_ref().map(|own| (own.status, own.role));
-                membership::after(state, Step::Accept)?;
+                membership::next_status(state, Step::Accept)?;
                 Ok((project, Member { user, membership: membership.ok_or(Error::NotInvited)? }))
             })
             .await
@@ -184,11 +185,11 @@ impl Directory {
     /// [`Error::NotAMember`], [`Error::UserIsOwner`], [`Error::Forbidden`] to API users, and those of the database.
     pub async fn leave_project(&self, caller: Caller, project: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active_person(connection)?.gid();
             let project = store::project::find(connection, project)?.ok_or(Error::NotAMember)?;
-            let (_, changes) = take(connection, project.gid, caller, Step::Leave, clock.now())?;
+            let (_, changes) = apply_transition(connection, project.gid, caller, Step::Leave, clock.now())?;
             feed::append(connection, changes.into_iter().collect(), &*clock)?;
             Ok(())
         })
@@ -201,17 +202,17 @@ impl Directory {
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::UserIsOwner`], [`Error::UserIsApiUser`], and database errors.
     pub async fn remove_member(&self, actor: Actor, project: Gid, user: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
             let caller = actor.active(connection)?;
             let is_own = caller.as_ref().is_some_and(|caller| caller.gid() == user);
             let deed = if is_own { Permission::Enter } else { Permission::ManageMembers };
             authorise(connection, caller.as_ref(), project, deed)?;
-            let (_, changes) = take(connection, project, user, Step::Remove, clock.now())?;
+            let (_, changes) = apply_transition(connection, project, user, Step::Remove, clock.now())?;
             let mut changes: Vec<NewChange> = changes.into_iter().collect();
-            if members::is_forgotten_placeholder(connection, user)? {
+            if members::is_unused_placeholder(connection, user)? {
                 store::user::delete(connection, user)?;
-                changes.push(users::change(Action::Delete, user, ""));
+                changes.push(users::user_change(Action::Delete, user, ""));
             }
             feed::append(connection, changes, &*clock)?;
             Ok(())
@@ -230,12 +231,12 @@ impl Directory {
         is_active: bool,
     ) -> Result<Member, Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active(connection)?;
             members::authorise(connection, project, &caller, Permission::ManageMembers)?;
             let step = if is_active { Step::Activate } else { Step::Deactivate };
-            let (membership, changes) = take(connection, project, user, step, clock.now())?;
+            let (membership, changes) = apply_transition(connection, project, user, step, clock.now())?;
             if let Some(changed) = changes {
                 feed::append(connection, vec![changed], &*clock)?;
             }
@@ -247,7 +248,7 @@ impl Directory {
 }
 
 /// Takes a step, if the table has it, and says what the feed is to tell.
-pub(crate) fn take(
+pub(crate) fn apply_transition(
     connection: &mut AnyConnection,
     project: Gid,
     user: Gid,
@@ -255,7 +256,7 @@ pub(crate) fn take(
     now: doorward_domain::Timestamp,
 ) -> Result<(Option<Membership>, Option<NewChange>), Error> {
     let old = store::membership::find(connection, project, user)?;
-    let next = membership::after(old.as_ref().map(|old| (old.status, old.role)), step)?;
+    let next = membership::next_status(old.as_ref().map(|old| (old.status, old.role)), step)?;
     match (old, next) {
         (Some(old), Some(status)) if old.status == status => Ok((Some(old), None)),
         (Some(old), Some(status)) => {
@@ -291,7 +292,7 @@ struct Sent<'a> {
     user: &'a User,
 }
 
-fn send(
+fn send_invitation_mail(
     connection: &mut AnyConnection,
     outbox: &Outbox,
     mail_id: Gid,
@@ -312,11 +313,11 @@ fn send(
     };
     let topic = Some(format!("invitation/{}/{}", project.gid, user.gid));
     let (language, user) = (user.language.clone(), Some(user.gid));
-    Ok(outbox.put(connection, NewMail { id: mail_id, to, language, letter, topic, expires_at: None, user }, now)?)
+    Ok(outbox.enqueue(connection, NewMail { id: mail_id, to, language, letter, topic, expires_at: None, user }, now)?)
 }
 
 /// A project into which one may be invited still.
-fn open_project(connection: &mut AnyConnection, project: Gid) -> Result<Project, Error> {
+fn get_active_project(connection: &mut AnyConnection, project: Gid) -> Result<Project, Error> {
     store::project::find(connection, project)?
         .filter(|project| project.status == ProjectStatus::Active)
         .ok_or(Error::NotInvited)

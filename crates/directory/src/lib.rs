@@ -126,7 +126,7 @@ impl Directory {
 
     /// Where mails go that changes bring about.
     #[must_use]
-    pub fn with_mails(mut self) -> Self {
+    pub fn with_outbox(mut self) -> Self {
         self.outbox = Some(Outbox::new(self.database.clone(), self.clock.clone(), Arc::new(PlainContent)));
         self
     }
@@ -141,7 +141,7 @@ impl Directory {
     ///
     /// # Errors
     /// When the settings make no sense.
-    pub fn mailer(&self, config: MailConfig) -> Result<Option<Worker>, doorward_mail::Error> {
+    pub fn mail_worker(&self, config: MailConfig) -> Result<Option<Worker>, doorward_mail::Error> {
         let worker = |outbox| Worker::new(outbox, config, Box::new(|_, _, _| Ok(())));
         self.outbox.clone().map(worker).transpose()
     }
@@ -152,7 +152,7 @@ impl Directory {
     }
 
     /// Makes a change in one transaction, and wakes up who waits for one.
-    async fn change<T, F>(&self, work: F) -> Result<T, Error>
+    async fn write<T, F>(&self, work: F) -> Result<T, Error>
     where
         F: FnOnce(&mut AnyConnection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
@@ -177,15 +177,15 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     tokio::spawn(retention::run(directory.clone(), feed_retention, shutdown.clone()));
-    tokio::spawn(releases::tell(directory.clone(), shutdown.clone()));
+    tokio::spawn(releases::announce(directory.clone(), shutdown.clone()));
     let news = directory.news.clone();
     listen(directory.database.url(), feed::NOTIFY_CHANNEL, move || news.send_replace(()), shutdown.clone());
     let database = directory.database.clone();
     let gate = ClientAuthenticator::start(database.clone(), token, &shutdown);
-    let is_ready = server::readiness(
+    let is_ready = server::watch_readiness(
         move || {
             let database = database.clone();
-            async move { database.check().await.is_ok() }
+            async move { database.check_writable().await.is_ok() }
         },
         &shutdown,
     );

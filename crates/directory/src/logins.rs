@@ -17,9 +17,9 @@ pub enum LoginIdentifier {
 impl LoginIdentifier {
     /// The name as it is compared; what can be nobody's name stays as it was typed.
     #[must_use]
-    pub fn normalised(&self) -> String {
+    pub fn normalized(&self) -> String {
         match self {
-            Self::Username(text) => Username::comparable(text),
+            Self::Username(text) => Username::normalize_for_lookup(text),
             Self::Gid(_) => String::new(),
         }
     }
@@ -43,13 +43,13 @@ impl Directory {
                 Some(project) => {
                     // Nobody's standing is asked for too: the time tells nothing.
                     let user = user.as_ref().map_or(Gid::NIL, |user| user.gid);
-                    let standing = members::standing(connection, project, user)?;
-                    policy::allows(standing.map(|own| own.role), policy::Permission::Enter)
+                    let standing = members::find_active_membership(connection, project, user)?;
+                    policy::is_allowed(standing.map(|own| own.role), policy::Permission::Enter)
                 }
                 None => true,
             };
             Ok(user.map(|user: User| (user.gid, is_welcome && user.status == UserStatus::Active)))
         };
-        Ok(self.database.peek(work).await?)
+        Ok(self.database.query(work).await?)
     }
 }

@@ -31,13 +31,13 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`] for API users, and database errors.
     pub async fn prepare_avatar(&self, caller: Caller, extension: &str) -> Result<String, Error> {
-        let (name, clock) = (format!("{}.{extension}", self.ids.gid()), self.clock.clone());
+        let (name, clock) = (format!("{}.{extension}", self.ids.new_gid()), self.clock.clone());
         let prepare = move |connection: &mut AnyConnection| {
             caller.active_person(connection)?;
-            store::media::discard(connection, &file(&name), clock.now().plus(UNASSIGNED_LIFETIME))?;
+            store::media::discard(connection, &file(&name), clock.now().saturating_add(UNASSIGNED_LIFETIME))?;
             Ok(name)
         };
-        self.change(prepare).await
+        self.write(prepare).await
     }
 
     /// Gives a user the picture that was prepared, or none.
@@ -46,7 +46,7 @@ impl Directory {
     /// [`Error::CallerNotActive`], [`Error::Forbidden`] for API users, [`Error::MediaNotFound`], and database errors.
     pub async fn set_avatar(&self, caller: Caller, name: Option<String>) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| set_avatar(connection, caller, name, &*clock)).await
+        self.write(move |connection| set_avatar(connection, caller, name, &*clock)).await
     }
 
     /// As for an avatar, but the project's icon. Its owner's, also while the project is deleted.
@@ -54,20 +54,20 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], and database errors.
     pub async fn prepare_icon(&self, caller: Caller, project: Gid, extension: &str) -> Result<String, Error> {
-        let (name, clock) = (format!("{}.{extension}", self.ids.gid()), self.clock.clone());
+        let (name, clock) = (format!("{}.{extension}", self.ids.new_gid()), self.clock.clone());
         let prepare = move |connection: &mut AnyConnection| {
-            project_life::get_for(connection, Actor::User(caller), project, Permission::AdministerProject)?;
-            store::media::discard(connection, &icon_file(&name), clock.now().plus(UNASSIGNED_LIFETIME))?;
+            project_life::get_authorized(connection, Actor::User(caller), project, Permission::AdministerProject)?;
+            store::media::discard(connection, &icon_path(&name), clock.now().saturating_add(UNASSIGNED_LIFETIME))?;
             Ok(name)
         };
-        self.change(prepare).await
+        self.write(prepare).await
     }
 
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MediaNotFound`], and database errors.
     pub async fn set_icon(&self, caller: Caller, project: Gid, name: Option<String>) -> Result<FullProject, Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| set_icon(connection, caller, project, name.as_deref(), &*clock)).await
+        self.write(move |connection| set_icon(connection, caller, project, name.as_deref(), &*clock)).await
     }
 
     /// The file of an icon.
@@ -84,7 +84,7 @@ impl Directory {
                 None => Ok(None),
             }
         };
-        Ok(self.database.peek(find).await?)
+        Ok(self.database.query(find).await?)
     }
 
     /// What is to be deleted now, the longest discarded first.
@@ -93,7 +93,7 @@ impl Directory {
     /// Those of the database.
     pub async fn list_discarded_media(&self) -> Result<Vec<String>, Error> {
         let now = self.clock.now();
-        Ok(self.database.peek(move |connection| store::media::list_due(connection, now, PAGE)).await?)
+        Ok(self.database.query(move |connection| store::media::list_due(connection, now, PAGE)).await?)
     }
 
     /// These were deleted. What isn't to be deleted yet stays listed.
@@ -102,7 +102,7 @@ impl Directory {
     /// Those of the database.
     pub async fn confirm_media_deletion(&self, names: Vec<String>) -> Result<(), Error> {
         let now = self.clock.now();
-        self.change(move |connection| Ok(store::media::forget_due(connection, &names, now)?)).await
+        self.write(move |connection| Ok(store::media::delete_due(connection, &names, now)?)).await
     }
 }
 
@@ -119,13 +119,13 @@ fn set_avatar(
         return Ok(user);
     }
     if let Some(name) = &name
-        && !store::media::keep(connection, &file(name), clock.now().plus(ASSIGN_MARGIN))?
+        && !store::media::take_reserved(connection, &file(name), clock.now().saturating_add(ASSIGN_MARGIN))?
     {
         return Err(Error::MediaNotFound);
     }
     discard_avatar(connection, &user, clock)?;
     store::user::set_avatar(connection, user.gid, name.as_deref(), clock.now())?;
-    feed::append(connection, vec![users::change(Action::Update, user.gid, user.status.as_str())], clock)?;
+    feed::append(connection, vec![users::user_change(Action::Update, user.gid, user.status.as_str())], clock)?;
     user.avatar = name;
     Ok(user)
 }
@@ -138,13 +138,14 @@ fn set_icon(
     clock: &dyn Clock,
 ) -> Result<FullProject, Error> {
     feed::lock(connection)?;
-    let mut project = project_life::get_for(connection, Actor::User(caller), project, Permission::AdministerProject)?;
+    let mut project =
+        project_life::get_authorized(connection, Actor::User(caller), project, Permission::AdministerProject)?;
     let old = store::project::find_icon_file(connection, project.gid)?;
     // Also when the answer to the same call got lost.
     if old.as_deref() != name {
         let now = clock.now();
         if let Some(name) = name
-            && !store::media::keep(connection, &icon_file(name), now.plus(ASSIGN_MARGIN))?
+            && !store::media::take_reserved(connection, &icon_path(name), now.saturating_add(ASSIGN_MARGIN))?
         {
             return Err(Error::MediaNotFound);
         }
@@ -152,7 +153,7 @@ fn set_icon(
         let extension = name.and_then(|name| name.rsplit_once('.'));
         project.icon = extension.map(|(_, extension)| format!("{}.{extension}", project.gid));
         store::project::set_icon(connection, project.gid, project.icon.as_deref(), name, now)?;
-        let changes = vec![projects::updated(&project)];
+        let changes = vec![projects::project_updated(&project)];
         feed::append(connection, changes, clock)?;
     }
     let options = store::project_options::get(connection, project.gid)?;
@@ -162,7 +163,7 @@ fn set_icon(
 /// The icon of a project that gets another one, or goes.
 pub(crate) fn discard_icon(connection: &mut AnyConnection, project: Gid, clock: &dyn Clock) -> Result<(), Error> {
     if let Some(file) = store::project::find_icon_file(connection, project)? {
-        store::media::discard(connection, &icon_file(&file), clock.now())?;
+        store::media::discard(connection, &icon_path(&file), clock.now())?;
     }
     Ok(())
 }
@@ -181,6 +182,6 @@ pub(crate) fn file(avatar: &str) -> String {
 }
 
 /// The name of an icon where files are kept.
-pub(crate) fn icon_file(name: &str) -> String {
+pub(crate) fn icon_path(name: &str) -> String {
     format!("icons/{name}")
 }

@@ -20,18 +20,18 @@ impl Directory {
     /// of the database.
     pub async fn add_member(&self, project: Gid, user: Gid) -> Result<Membership, Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| add(connection, project, user, &*clock)).await
+        self.write(move |connection| add(connection, project, user, &*clock)).await
     }
 
     /// What an active user is in a project, unless it or their membership is not active.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn find_standing(&self, project: Gid, user: Gid) -> Result<Option<Membership>, Error> {
+    pub async fn find_active_membership(&self, project: Gid, user: Gid) -> Result<Option<Membership>, Error> {
         self.database
-            .read(move |connection| {
+            .read_snapshot(move |connection| {
                 let user = store::user::find(connection, user)?.filter(|user| user.status == UserStatus::Active);
-                user.map_or(Ok(None), |user| Ok(standing(connection, project, user.gid)?))
+                user.map_or(Ok(None), |user| Ok(find_active_membership(connection, project, user.gid)?))
             })
             .await
     }
@@ -42,7 +42,7 @@ impl Directory {
     /// [`Error::ProjectNotFound`], and those of the database.
     pub async fn list_members(&self, project: Gid, after: Option<Gid>, limit: i64) -> Result<Vec<Membership>, Error> {
         self.database
-            .read(move |connection| {
+            .read_snapshot(move |connection| {
                 store::project::find(connection, project)?.ok_or(Error::ProjectNotFound)?;
                 Ok(store::membership::list_of_project(connection, project, after, limit)?)
             })
@@ -51,19 +51,19 @@ impl Directory {
 }
 
 /// Somebody who was invited by email, has no account, and is in no project any more.
-pub(crate) fn is_forgotten_placeholder(connection: &mut AnyConnection, user: Gid) -> Result<bool, Error> {
+pub(crate) fn is_unused_placeholder(connection: &mut AnyConnection, user: Gid) -> Result<bool, Error> {
     let is_placeholder = store::user::find(connection, user)?.is_some_and(|user| user.is_placeholder());
     Ok(is_placeholder && store::membership::list_of_user(connection, user)?.is_empty())
 }
 
 /// What somebody is in a project; nothing, unless both the membership and the project are active.
-pub(crate) fn standing(
+pub(crate) fn find_active_membership(
     connection: &mut AnyConnection,
     project: Gid,
     user: Gid,
 ) -> Result<Option<Membership>, doorward_storage::Error> {
     let found = store::membership::find_with_project(connection, project, user)?;
-    let active = found.filter(|(own, project)| policy::standing(*project, own.status, own.role).is_some());
+    let active = found.filter(|(own, project)| policy::active_role(*project, own.status, own.role).is_some());
     Ok(active.map(|(own, _)| own))
 }
 
@@ -75,8 +75,8 @@ pub(crate) fn authorise(
     caller: &ActiveCaller,
     deed: Permission,
 ) -> Result<(), Error> {
-    let standing = standing(connection, project, caller.gid())?;
-    if policy::allows(standing.map(|own| own.role), deed) { Ok(()) } else { Err(Error::Forbidden) }
+    let standing = find_active_membership(connection, project, caller.gid())?;
+    if policy::is_allowed(standing.map(|own| own.role), deed) { Ok(()) } else { Err(Error::Forbidden) }
 }
 
 fn add(connection: &mut AnyConnection, project: Gid, user: Gid, clock: &dyn Clock) -> Result<Membership, Error> {

@@ -22,7 +22,7 @@ type NextStatus = Option<MembershipStatus>;
 
 /// # Errors
 /// When the membership is in no state for this.
-pub(crate) fn after(current: Option<(MembershipStatus, Role)>, step: Step) -> Result<NextStatus, Error> {
+pub(crate) fn next_status(current: Option<(MembershipStatus, Role)>, step: Step) -> Result<NextStatus, Error> {
     use MembershipStatus as M;
     let Some((status, role)) = current else {
         return match step {
@@ -95,7 +95,7 @@ mod tests {
     }
 
     fn cell(column: &str, row: &str) -> String {
-        match after(state(row), step(column)) {
+        match next_status(state(row), step(column)) {
             Ok(_) if column == "init_invite" => row.to_owned(),
             Ok(None) => "none".to_owned(),
             Ok(Some(status)) => status.to_string(),

@@ -27,7 +27,7 @@ impl Directory {
     /// an address of an API user; [`Error::UsernameTaken`]; [`Error::UsernameNotOwnEmail`]; database errors.
     pub async fn edit_user(&self, gid: Gid, edit: UserEdit) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| edit_user(connection, gid, edit, &*clock)).await
+        self.write(move |connection| edit_user(connection, gid, edit, &*clock)).await
     }
 
     /// Returns projects that the user owns, deleted ones included, in the order of their gids.
@@ -35,7 +35,9 @@ impl Directory {
     /// # Errors
     /// Database errors.
     pub async fn list_owned_projects(&self, owner: Gid, limit: i64) -> Result<Vec<Project>, Error> {
-        self.database.read(move |connection| Ok(store::project::list_of_owner(connection, owner, limit)?)).await
+        self.database
+            .read_snapshot(move |connection| Ok(store::project::list_of_owner(connection, owner, limit)?))
+            .await
     }
 }
 
@@ -56,7 +58,7 @@ fn edit_user(connection: &mut AnyConnection, gid: Gid, edit: UserEdit, clock: &d
         && old.username.as_deref() != Some(username.as_str())
     {
         let email = new.email.as_deref().and_then(|email| Email::parse(email).ok());
-        if !username.is_allowed_for(email.as_ref()) {
+        if !username.is_allowed_for_email(email.as_ref()) {
             return Err(Error::UsernameNotOwnEmail);
         }
         if store::user::find_by_username(connection, username.as_str())?.is_some() {
@@ -70,7 +72,7 @@ fn edit_user(connection: &mut AnyConnection, gid: Gid, edit: UserEdit, clock: &d
     accounts::save(connection, &old, &new, clock)?;
     // An inactive account receives the invitations of its address when it is activated.
     if let (Some(email), UserStatus::Active) = (edit.email, new.status) {
-        let moved = places::take_over(connection, gid, &email, clock.now())?;
+        let moved = places::claim_invitations(connection, gid, &email, clock.now())?;
         feed::append(connection, moved, clock)?;
     }
     Ok(new)

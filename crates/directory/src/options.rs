@@ -49,13 +49,13 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::Malformed`], [`Error::TooManyItems`], and database errors.
     pub async fn create_item(&self, list: ListRef, name: String) -> Result<(Gid, FullProject), Error> {
-        let (gid, ListRef { project, kind, .. }) = (self.ids.gid(), list);
+        let (gid, ListRef { project, kind, .. }) = (self.ids.new_gid(), list);
         let create = move |connection: &mut AnyConnection| {
-            let (count, position) = store::project_options::end(connection, project, kind)?;
+            let (count, position) = store::project_options::list_end(connection, project, kind)?;
             if count >= MAX_ITEMS {
                 return Err(Error::TooManyItems);
             }
-            let item = ProjectItem { gid, name: display_name(&name)?.to_string() };
+            let item = ProjectItem { gid, name: parse_display_name(&name)?.to_string() };
             Ok(store::project_options::insert_item(connection, project, kind, &item, position)?)
         };
         Ok((gid, self.change_options(list.caller, project, create).await?))
@@ -66,8 +66,8 @@ impl Directory {
     pub async fn rename_item(&self, list: ListRef, item: Gid, name: String) -> Result<FullProject, Error> {
         let rename = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
-            find(&gids, item)?;
-            let name = display_name(&name)?;
+            check_item_exists(&gids, item)?;
+            let name = parse_display_name(&name)?;
             Ok(store::project_options::rename_item(connection, list.project, list.kind, item, name.as_str())?)
         };
         self.change_options(list.caller, list.project, rename).await
@@ -80,8 +80,8 @@ impl Directory {
     pub async fn move_item(&self, list: ListRef, item: Gid, before: Option<Gid>) -> Result<FullProject, Error> {
         let reorder = move |connection: &mut AnyConnection| {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
-            find(&gids, item)?;
-            before.map_or(Ok(()), |before| find(&gids, before))?;
+            check_item_exists(&gids, item)?;
+            before.map_or(Ok(()), |before| check_item_exists(&gids, before))?;
             // Before itself it stays where it is.
             if before == Some(item) {
                 return Ok(());
@@ -100,7 +100,7 @@ impl Directory {
             let gids = store::project_options::list_gids(connection, list.project, list.kind)?;
             // Whoever names one twice means it once.
             let items: HashSet<Gid> = items.into_iter().collect();
-            items.iter().try_for_each(|item| find(&gids, *item))?;
+            items.iter().try_for_each(|item| check_item_exists(&gids, *item))?;
             let is_emptied = items.len() == gids.len();
             // There is always the channel of all records.
             if is_emptied && list.kind != ItemKind::Channel {
@@ -116,20 +116,20 @@ impl Directory {
         F: FnOnce(&mut AnyConnection) -> Result<(), Error> + Send + 'static,
     {
         let clock = self.clock.clone();
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active(connection)?;
             members::authorise(connection, project, &caller, Permission::EditProject)?;
             let before = store::project_options::get(connection, project)?;
             change(connection)?;
-            full_changed(connection, project, &before, &*clock)
+            finish_change(connection, project, &before, &*clock)
         })
         .await
     }
 }
 
 /// The project after a change, which the feed tells of if it was one.
-fn full_changed(
+fn finish_change(
     connection: &mut AnyConnection,
     project: Gid,
     before: &ProjectOptions,
@@ -138,7 +138,7 @@ fn full_changed(
     let project = store::project::find(connection, project)?.ok_or(Error::Forbidden)?;
     let options = store::project_options::get(connection, project.gid)?;
     if options != *before {
-        let changes = vec![projects::updated(&project)];
+        let changes = vec![projects::project_updated(&project)];
         feed::append(connection, changes, clock)?;
     }
     Ok((project, options))
@@ -157,10 +157,10 @@ fn change_languages(connection: &mut AnyConnection, project: Gid, change: &Langu
     }
 }
 
-fn display_name(text: &str) -> Result<DisplayName, Error> {
+fn parse_display_name(text: &str) -> Result<DisplayName, Error> {
     DisplayName::parse(text).map_err(|malformed| Error::Malformed("name", malformed))
 }
 
-fn find(gids: &[Gid], item: Gid) -> Result<(), Error> {
+fn check_item_exists(gids: &[Gid], item: Gid) -> Result<(), Error> {
     if gids.contains(&item) { Ok(()) } else { Err(Error::NotInList) }
 }

@@ -7,7 +7,7 @@ use doorward_storage::AnyConnection;
 use crate::{
     AccountQuery, Error, accounts,
     feed::NewChange,
-    invitations::take,
+    invitations::apply_transition,
     membership::Step,
     model::{Action, Membership, User},
     store, users,
@@ -21,7 +21,12 @@ pub(crate) enum Invitee {
 }
 
 /// Who has this username or address, or will have an account with the address.
-pub(crate) fn find(connection: &mut AnyConnection, name: &str, new_gid: Gid, inviter: &User) -> Result<Invitee, Error> {
+pub(crate) fn find_invitee(
+    connection: &mut AnyConnection,
+    name: &str,
+    new_gid: Gid,
+    inviter: &User,
+) -> Result<Invitee, Error> {
     let accounts = accounts::find_accounts(connection, &AccountQuery::Either(name.to_owned()), &[UserStatus::Active])?;
     let email = Email::parse(name).ok();
     // An address may be somebody's name who had it once: it is the one who has it now that is meant.
@@ -54,7 +59,7 @@ pub(crate) fn find(connection: &mut AnyConnection, name: &str, new_gid: Gid, inv
 ///
 /// # Errors
 /// [`Error::UserNotFound`] for an account that is not active, and for a placeholder account whose address belongs to one.
-pub(crate) fn check_can_answer(connection: &mut AnyConnection, user: &User) -> Result<(), Error> {
+pub(crate) fn check_can_respond(connection: &mut AnyConnection, user: &User) -> Result<(), Error> {
     let can_answer = match user.status {
         UserStatus::Active => true,
         UserStatus::Inactive | UserStatus::Deleted => false,
@@ -68,7 +73,7 @@ pub(crate) fn check_can_answer(connection: &mut AnyConnection, user: &User) -> R
 }
 
 /// When somebody proves an address, what it was invited to is theirs.
-pub(crate) fn take_over(
+pub(crate) fn claim_invitations(
     connection: &mut AnyConnection,
     user: Gid,
     email: &Email,
@@ -76,13 +81,13 @@ pub(crate) fn take_over(
 ) -> Result<Vec<NewChange>, Error> {
     let holders = store::user::list_by_email(connection, email, 1)?;
     match holders.into_iter().find(|holder| holder.is_placeholder() && holder.gid != user) {
-        Some(placeholder) => merge(connection, placeholder.gid, user, now),
+        Some(placeholder) => merge_placeholder(connection, placeholder.gid, user, now),
         None => Ok(Vec::new()),
     }
 }
 
 /// Moves the open invitations of a placeholder account to another user, and deletes the placeholder account.
-pub(crate) fn merge(
+pub(crate) fn merge_placeholder(
     connection: &mut AnyConnection,
     placeholder: Gid,
     user: Gid,
@@ -94,7 +99,7 @@ pub(crate) fn merge(
         if old.status == MembershipStatus::Invited {
             let (project, invitation) = (old.project, store::invitation::find(connection, old.project, placeholder)?);
             store::membership::delete(connection, project, placeholder)?;
-            let moved = move_to(connection, user, old, now)?;
+            let moved = move_invitation(connection, user, old, now)?;
             // The link that was emailed stays valid.
             if let (Some(_), Some(invitation)) = (&moved, invitation) {
                 store::invitation::set(connection, project, user, invitation)?;
@@ -104,12 +109,12 @@ pub(crate) fn merge(
     }
     store::membership::delete_all_of_user(connection, placeholder)?;
     store::user::delete(connection, placeholder)?;
-    changes.push(users::change(Action::Delete, placeholder, ""));
+    changes.push(users::user_change(Action::Delete, placeholder, ""));
     Ok(changes)
 }
 
 /// An open invitation, for an account. What the account has declined in the project is open again; a member stays one.
-fn move_to(
+fn move_invitation(
     connection: &mut AnyConnection,
     user: Gid,
     invitation: Membership,
@@ -123,6 +128,6 @@ fn move_to(
     if own.status != MembershipStatus::Declined {
         return Ok(None);
     }
-    let (_, changed) = take(connection, own.project, user, Step::Invite, now)?;
+    let (_, changed) = apply_transition(connection, own.project, user, Step::Invite, now)?;
     Ok(changed)
 }

@@ -25,7 +25,7 @@ impl Permission {
 
 /// What somebody is in a project, as far as it gives access: nothing, while they are no active member or the project is not
 /// active.
-pub(crate) fn standing(project: ProjectStatus, membership: MembershipStatus, role: Role) -> Option<Role> {
+pub(crate) fn active_role(project: ProjectStatus, membership: MembershipStatus, role: Role) -> Option<Role> {
     match (project, membership) {
         (ProjectStatus::Active, MembershipStatus::Active) => Some(role),
         (ProjectStatus::Deleted, _)
@@ -33,7 +33,7 @@ pub(crate) fn standing(project: ProjectStatus, membership: MembershipStatus, rol
     }
 }
 
-pub(crate) fn allows(standing: Option<Role>, deed: Permission) -> bool {
+pub(crate) fn is_allowed(standing: Option<Role>, deed: Permission) -> bool {
     match (deed, standing) {
         (_, None) => false,
         (Permission::Enter | Permission::EditProject, Some(Role::Owner | Role::Member | Role::Api)) => true,
@@ -53,7 +53,7 @@ mod tests {
     fn documented_permissions_match() {
         let rows = Permission::ALL.map(|deed| {
             let roles = [Some(Role::Owner), Some(Role::Member), Some(Role::Api), None];
-            let cells = roles.map(|standing| if allows(standing, deed) { "yes" } else { "no" });
+            let cells = roles.map(|standing| if is_allowed(standing, deed) { "yes" } else { "no" });
             format!("| `{deed:?}` | {} |\n", cells.join(" | "))
         });
         let table = format!(
@@ -67,9 +67,9 @@ mod tests {
     fn only_active_membership_in_active_project_gives_a_role() {
         use MembershipStatus as M;
         for membership in [M::Active, M::Invited, M::Declined, M::Inactive] {
-            assert_eq!(standing(ProjectStatus::Deleted, membership, Role::Owner), None);
+            assert_eq!(active_role(ProjectStatus::Deleted, membership, Role::Owner), None);
             let expected = (membership == M::Active).then_some(Role::Owner);
-            assert_eq!(standing(ProjectStatus::Active, membership, Role::Owner), expected);
+            assert_eq!(active_role(ProjectStatus::Active, membership, Role::Owner), expected);
         }
     }
 }

@@ -49,17 +49,17 @@ impl Directory {
     /// [`Error::CallerNotActive`]; [`Error::Forbidden`] for whoever is no active member of an active project; those of the
     /// database.
     pub async fn get_project_init(&self, project: Gid, caller: Caller) -> Result<ProjectInit, Error> {
-        self.database.read(move |connection| get(connection, project, caller)).await
+        self.database.read_snapshot(move |connection| get(connection, project, caller)).await
     }
 }
 
 fn get(connection: &mut AnyConnection, project: Gid, caller: Caller) -> Result<ProjectInit, Error> {
-    let cursor = store::feed::head(connection)?;
+    let cursor = store::feed::get_head(connection)?;
     let caller = caller.active(connection)?;
     members::authorise(connection, project, &caller, Permission::Enter)?;
     let (user, caller) = (caller.gid(), caller.into_user());
     let options = store::project_options::get(connection, project)?;
     let (own_memberships, projects) = init::own(connection, user)?;
-    let (other_memberships, people) = store::init::others_in(connection, project, user)?.into_iter().unzip();
+    let (other_memberships, people) = store::init::list_others_in(connection, project, user)?.into_iter().unzip();
     Ok(ProjectInit { caller, people, project, options, projects, own_memberships, other_memberships, cursor })
 }

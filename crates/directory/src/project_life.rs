@@ -32,7 +32,7 @@ impl Directory {
         wanted: ProjectChange,
     ) -> Result<FullProject, Error> {
         self.change_project((Actor::User(caller), project, Permission::EditProject), move |_, project| {
-            changed(project, &wanted)
+            apply_update(project, &wanted)
         })
         .await
     }
@@ -66,9 +66,9 @@ impl Directory {
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::ProjectNotDeleted`], and database errors.
     pub async fn purge_project(&self, actor: Actor, project: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
-            let project = get_for(connection, actor, project, Permission::AdministerProject)?;
+            let project = get_authorized(connection, actor, project, Permission::AdministerProject)?;
             if project.status != ProjectStatus::Deleted {
                 return Err(Error::ProjectNotDeleted);
             }
@@ -85,7 +85,7 @@ impl Directory {
                         && store::membership::list_of_user(connection, membership.user)?.is_empty();
                 if is_gone {
                     store::user::delete(connection, membership.user)?;
-                    changes.push(users::change(Action::Delete, membership.user, ""));
+                    changes.push(users::user_change(Action::Delete, membership.user, ""));
                 }
             }
             store::project_options::delete_all(connection, project.gid)?;
@@ -111,10 +111,10 @@ impl Directory {
         heir: Gid,
     ) -> Result<(FullProject, [Membership; 2]), Error> {
         let (clock, limits) = (self.clock.clone(), self.limits);
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
-            let old = get_for(connection, actor, project, Permission::AdministerProject)?;
-            let [own, heirs] = heirs(connection, &old, heir)?;
+            let old = get_authorized(connection, actor, project, Permission::AdministerProject)?;
+            let [own, heirs] = transfer_memberships(connection, &old, heir)?;
             match actor {
                 Actor::Administrator => {}
                 Actor::User(_) => limits.check_projects(connection, heir)?,
@@ -142,9 +142,9 @@ impl Directory {
         F: FnOnce(&mut AnyConnection, Project) -> Result<Project, Error> + Send + 'static,
     {
         let (clock, (actor, project, deed)) = (self.clock.clone(), who);
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
-            let old = get_for(connection, actor, project, deed)?;
+            let old = get_authorized(connection, actor, project, deed)?;
             let new = change_it(connection, old.clone())?;
             if new != old {
                 store::project::update(connection, &new, clock.now())?;
@@ -159,7 +159,7 @@ impl Directory {
 }
 
 /// The project, if the caller may. Its owner may what is the owner's also while it is deleted.
-pub(crate) fn get_for(
+pub(crate) fn get_authorized(
     connection: &mut AnyConnection,
     actor: Actor,
     project: Gid,
@@ -175,12 +175,12 @@ pub(crate) fn get_for(
     let own = own.filter(|own| own.status == MembershipStatus::Active).ok_or(Error::Forbidden)?;
     let standing = match own.role {
         Role::Owner => Some(Role::Owner),
-        Role::Member | Role::Api => policy::standing(project.status, own.status, own.role),
+        Role::Member | Role::Api => policy::active_role(project.status, own.status, own.role),
     };
-    if policy::allows(standing, deed) { Ok(project) } else { Err(Error::Forbidden) }
+    if policy::is_allowed(standing, deed) { Ok(project) } else { Err(Error::Forbidden) }
 }
 
-fn changed(project: Project, wanted: &ProjectChange) -> Result<Project, Error> {
+fn apply_update(project: Project, wanted: &ProjectChange) -> Result<Project, Error> {
     let mut new = project;
     if let Some(name) = &wanted.name {
         new.name = DisplayName::parse(name).map_err(|malformed| Error::Malformed("name", malformed))?.to_string();
@@ -193,7 +193,11 @@ fn changed(project: Project, wanted: &ProjectChange) -> Result<Project, Error> {
 }
 
 /// The memberships of the old owner and of the new one to be.
-fn heirs(connection: &mut AnyConnection, project: &Project, heir: Gid) -> Result<[Membership; 2], Error> {
+fn transfer_memberships(
+    connection: &mut AnyConnection,
+    project: &Project,
+    heir: Gid,
+) -> Result<[Membership; 2], Error> {
     if project.status == ProjectStatus::Deleted {
         return Err(Error::ProjectDeleted);
     }

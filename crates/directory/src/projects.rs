@@ -47,15 +47,15 @@ impl Directory {
     where
         F: FnOnce(&mut AnyConnection) -> Result<Gid, Error> + Send + 'static,
     {
-        let (clock, gid) = (self.clock.clone(), self.ids.gid());
-        let main = |kind, name: &str| (kind, ProjectItem { gid: self.ids.gid(), name: name.to_owned() });
+        let (clock, gid) = (self.clock.clone(), self.ids.new_gid());
+        let main = |kind, name: &str| (kind, ProjectItem { gid: self.ids.new_gid(), name: name.to_owned() });
         let items = [
             main(ItemKind::Channel, "Main channel"),
             main(ItemKind::Ordering, "Main ordering"),
             main(ItemKind::Fieldlist, "Main fieldlist"),
         ];
         let languages = self.project_languages.clone();
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
             let owner = find_owner(connection)?;
             let (name, timezone) = (name.to_string(), timezone.to_string());
@@ -68,7 +68,9 @@ impl Directory {
     /// # Errors
     /// [`Error::ProjectNotFound`], and those of the database.
     pub async fn get_project(&self, gid: Gid) -> Result<Project, Error> {
-        self.database.read(move |connection| store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound)).await
+        self.database
+            .read_snapshot(move |connection| store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound))
+            .await
     }
 
     /// With what it has besides.
@@ -77,7 +79,7 @@ impl Directory {
     /// [`Error::ProjectNotFound`], and those of the database.
     pub async fn get_full_project(&self, gid: Gid) -> Result<(Project, ProjectOptions), Error> {
         self.database
-            .read(move |connection| {
+            .read_snapshot(move |connection| {
                 let project = store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound)?;
                 Ok((project, store::project_options::get(connection, gid)?))
             })
@@ -89,7 +91,7 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn list_projects(&self, after: Option<Gid>, limit: i64) -> Result<Vec<Project>, Error> {
-        self.database.read(move |connection| Ok(store::project::list(connection, after, limit)?)).await
+        self.database.read_snapshot(move |connection| Ok(store::project::list(connection, after, limit)?)).await
     }
 }
 
@@ -128,6 +130,6 @@ fn create(
 }
 
 /// Of one that stays in its state.
-pub(crate) fn updated(project: &Project) -> NewChange {
+pub(crate) fn project_updated(project: &Project) -> NewChange {
     NewChange::Project { before: Some(project.clone()), after: Some(project.clone()) }
 }

@@ -30,7 +30,7 @@ impl Directory {
     pub async fn publish(&self, project: Gid, rows: Vec<PublishedRow>) -> Result<i64, Error> {
         check(&rows).map_err(|malformed| Error::Malformed("rows", malformed))?;
         let clock = self.clock.clone();
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
             store::project::find(connection, project)?
                 .filter(|project| project.status == ProjectStatus::Active)

@@ -13,8 +13,8 @@ use crate::{
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Tries until the database answers.
-pub(crate) async fn tell(directory: Directory, shutdown: CancellationToken) {
-    while let Err(error) = directory.note_release(directory.api_version.to_string()).await {
+pub(crate) async fn announce(directory: Directory, shutdown: CancellationToken) {
+    while let Err(error) = directory.announce_api_version(directory.api_version.to_string()).await {
         tracing::warn!(%error, "could not announce the API version to clients yet; trying again");
         if shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
             return;
@@ -28,20 +28,20 @@ impl Directory {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn note_release(&self, release: String) -> Result<(), Error> {
-        let known = self.database.peek(store::feed::find_release).await?;
+    pub async fn announce_api_version(&self, release: String) -> Result<(), Error> {
+        let known = self.database.query(store::feed::find_api_version).await?;
         if known.is_some_and(|known| known >= release) {
             return Ok(());
         }
         let clock = self.clock.clone();
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
-            match store::feed::find_release(connection)? {
+            match store::feed::find_api_version(connection)? {
                 Some(known) if known >= release => return Ok(()),
                 // Who is there has seen no other.
-                None => store::feed::set_release(connection, &release)?,
+                None => store::feed::set_api_version(connection, &release)?,
                 Some(_) => {
-                    store::feed::set_release(connection, &release)?;
+                    store::feed::set_api_version(connection, &release)?;
                     feed::append(connection, vec![NewChange::ApiVersion(release)], &*clock)?;
                 }
             }

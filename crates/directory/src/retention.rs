@@ -16,7 +16,7 @@ const MIN_INTERVAL: Duration = Duration::from_millis(200);
 pub(crate) async fn run(directory: Directory, keep: Duration, shutdown: CancellationToken) {
     let mut interval = tokio::time::interval((keep / 10).clamp(MIN_INTERVAL, MAX_INTERVAL));
     while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
-        if let Err(error) = directory.forget_changes(keep).await {
+        if let Err(error) = directory.delete_old_changes(keep).await {
             tracing::warn!(%error, "what is too old stays in the feed for now");
         }
     }
@@ -27,8 +27,8 @@ impl Directory {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn forget_changes(&self, keep: Duration) -> Result<(), Error> {
-        let cut = self.clock.now().minus(keep);
+    pub async fn delete_old_changes(&self, keep: Duration) -> Result<(), Error> {
+        let cut = self.clock.now().saturating_sub(keep);
         while self.database.write(move |connection| forget_page(connection, cut)).await? {}
         Ok(())
     }

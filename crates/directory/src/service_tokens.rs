@@ -17,7 +17,7 @@ impl Directory {
     ///
     /// # Errors
     /// Returns an error when the database fails.
-    pub async fn withdraw_service_token(&self, token: NamedToken) -> Result<(), Error> {
+    pub async fn delete_exact_service_token(&self, token: NamedToken) -> Result<(), Error> {
         self.database.write(move |connection| Ok(doorward_service_tokens::withdraw(connection, &token)?)).await
     }
 
@@ -39,6 +39,6 @@ impl Directory {
     /// # Errors
     /// Returns an error when the database fails.
     pub async fn list_service_tokens(&self) -> Result<Vec<NamedToken>, Error> {
-        Ok(self.database.peek(doorward_service_tokens::list).await?)
+        Ok(self.database.query(doorward_service_tokens::list).await?)
     }
 }

@@ -15,7 +15,7 @@ pub(crate) enum Visibility {
 
 /// Deleted projects are seen by their owner alone, from without; a membership that is not active only while it is an
 /// invitation.
-pub(crate) fn of(project: ProjectStatus, membership: Option<&Membership>) -> Visibility {
+pub(crate) fn of_project(project: ProjectStatus, membership: Option<&Membership>) -> Visibility {
     let Some(membership) = membership else { return Visibility::None };
     match (project, membership.status) {
         (ProjectStatus::Deleted, _) if membership.role == Role::Owner => Visibility::Card,
@@ -27,7 +27,7 @@ pub(crate) fn of(project: ProjectStatus, membership: Option<&Membership>) -> Vis
 }
 
 /// Members see each other's memberships in every state, but only the people behind these.
-pub(crate) fn shows_person(status: MembershipStatus) -> bool {
+pub(crate) fn is_user_visible(status: MembershipStatus) -> bool {
     match status {
         MembershipStatus::Active | MembershipStatus::Invited => true,
         MembershipStatus::Declined | MembershipStatus::Inactive => false,

@@ -66,7 +66,7 @@ pub struct SyncRow {
 }
 
 impl SyncRow {
-    pub(crate) fn of(notice: FeedEvent) -> Self {
+    pub(crate) fn from_event(notice: FeedEvent) -> Self {
         let FeedEvent { scope, cursor, action, data_type, data_key, .. } = notice;
         Self { is_published: matches!(scope, Scope::ProjectFeed(_)), cursor, action, data_type, data_key }
     }
@@ -76,18 +76,18 @@ impl Directory {
     /// # Errors
     /// [`Error::CallerNotActive`]; [`Error::Forbidden`] for a project of which the user is no active member;
     /// [`Error::CursorExpired`]; those of the database.
-    pub async fn list_news(&self, caller: Caller, since: SyncCursors, with_scopes: bool) -> Result<SyncPage, Error> {
+    pub async fn sync(&self, caller: Caller, since: SyncCursors, with_scopes: bool) -> Result<SyncPage, Error> {
         if let (Some(cursor), None, false) = (since.cc_cursor, since.project, with_scopes) {
             // In this order: a caller who is deactivated in between is seen, or has missed a row.
             let head = self.feed_head().await?;
             if head == cursor {
-                let caller = self.database.peek(move |connection| caller.find_active(connection)).await?;
+                let caller = self.database.query(move |connection| caller.find_active(connection)).await?;
                 caller.ok_or(Error::CallerNotActive)?;
                 return Ok(SyncPage { position: head, ..SyncPage::default() });
             }
         }
         let with = (LIMITS, with_scopes);
-        self.database.read(move |connection| list_news(connection, caller, since, with)).await
+        self.database.read_snapshot(move |connection| list_news(connection, caller, since, with)).await
     }
 
     /// The position of the feeds, which are numbered as one.
@@ -97,12 +97,12 @@ impl Directory {
     /// database.
     pub async fn get_cursor(&self, caller: Caller, project: Option<Gid>) -> Result<i64, Error> {
         self.database
-            .read(move |connection| {
+            .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?;
                 if let Some(project) = project {
                     members::authorise(connection, project, &caller, Permission::Enter)?;
                 }
-                Ok(store::feed::head(connection)?)
+                Ok(store::feed::get_head(connection)?)
             })
             .await
     }
@@ -114,7 +114,7 @@ fn list_news(
     since: SyncCursors,
     (limits, with_scopes): (Limits, bool),
 ) -> Result<SyncPage, Error> {
-    let head = store::feed::head(connection)?;
+    let head = store::feed::get_head(connection)?;
     let caller = caller.active(connection)?;
     if let Some(project) = since.project {
         members::authorise(connection, project, &caller, Permission::Enter)?;
@@ -127,26 +127,26 @@ fn list_news(
     }
     let mut rows = Vec::new();
     if let Some(cursor) = since.cc_cursor {
-        rows = global_rows(connection, user, cursor, limits)?;
+        rows = list_global_rows(connection, user, cursor, limits)?;
     }
     if let (Some(project), Some(cursor)) = (since.project, since.cursor) {
         let heard = Subscription { scope: Scope::ProjectFeed(project), after_cursor: cursor, until_cursor: OPEN_ENDED };
-        let published = store::notice::list_heard(connection, &[heard], limits.rows + 1)?;
-        rows.extend(published.into_iter().map(SyncRow::of));
+        let published = store::notice::list_for_subscriptions(connection, &[heard], limits.rows + 1)?;
+        rows.extend(published.into_iter().map(SyncRow::from_event));
         rows.sort_by_key(|row| row.cursor);
     }
     let has_more = rows.len() > limits.rows;
     rows.truncate(limits.rows);
     let position = rows.last().filter(|_| has_more).map_or(head, |last| last.cursor);
-    let scopes = if with_scopes { scopes(connection, user, since)? } else { Vec::new() };
+    let scopes = if with_scopes { list_audiences(connection, user, since)? } else { Vec::new() };
     Ok(SyncPage { rows, has_more, position, scopes })
 }
 
-fn scopes(connection: &mut AnyConnection, user: Gid, since: SyncCursors) -> Result<Vec<String>, Error> {
+fn list_audiences(connection: &mut AnyConnection, user: Gid, since: SyncCursors) -> Result<Vec<String>, Error> {
     // Also without the global feed: whoever isn't a member any more is told there.
     let mut scopes = vec![Scope::User(user)];
     if since.cc_cursor.is_some() {
-        let heard = store::listener::list(connection, user, OPEN_ENDED - 1)?;
+        let heard = store::listener::list_since(connection, user, OPEN_ENDED - 1)?;
         scopes.extend(heard.iter().map(|heard| heard.scope));
     }
     if since.cursor.is_some() {
@@ -156,13 +156,18 @@ fn scopes(connection: &mut AnyConnection, user: Gid, since: SyncCursors) -> Resu
 }
 
 /// The first rows after a cursor, one more than an answer may have.
-fn global_rows(connection: &mut AnyConnection, user: Gid, cursor: i64, limits: Limits) -> Result<Vec<SyncRow>, Error> {
-    let heard = store::listener::list(connection, user, cursor)?;
+fn list_global_rows(
+    connection: &mut AnyConnection,
+    user: Gid,
+    cursor: i64,
+    limits: Limits,
+) -> Result<Vec<SyncRow>, Error> {
+    let heard = store::listener::list_since(connection, user, cursor)?;
     let mut rows: Vec<SyncRow> = Vec::new();
     let mut position = cursor;
     loop {
-        let (candidates, read_until) = candidates(connection, user, &heard, (position, limits.batch))?;
-        rows.extend(in_sight(connection, user, candidates)?);
+        let (candidates, read_until) = list_candidates(connection, user, &heard, (position, limits.batch))?;
+        rows.extend(filter_visible(connection, user, candidates)?);
         match read_until {
             Some(read_until) if rows.len() <= limits.rows => position = read_until,
             Some(_) | None => {
@@ -174,7 +179,7 @@ fn global_rows(connection: &mut AnyConnection, user: Gid, cursor: i64, limits: L
 }
 
 /// What may be to tell, in the order of cursors; and up to where that is, unless it is all.
-fn candidates(
+fn list_candidates(
     connection: &mut AnyConnection,
     user: Gid,
     heard: &[Subscription],
@@ -186,7 +191,7 @@ fn candidates(
     let later = |heard: &Subscription| Subscription { after_cursor: heard.after_cursor.max(position), ..*heard };
     let listening: Vec<Subscription> =
         heard.iter().filter(|heard| heard.until_cursor > position).map(later).chain(always).collect();
-    let mut notices = store::notice::list_heard(connection, &listening, batch)?;
+    let mut notices = store::notice::list_for_subscriptions(connection, &listening, batch)?;
     let is_all = notices.len() < batch;
     if !is_all {
         drop_last_cursor(&mut notices);
@@ -198,10 +203,10 @@ fn candidates(
     let mut rows = Vec::new();
     for notice in notices {
         match notice.first_cursor {
-            None => rows.push(SyncRow::of(notice)),
+            None => rows.push(SyncRow::from_event(notice)),
             Some(first) => {
                 let from = (first.max(position + 1), batch);
-                if let Some(read_until) = of_all_members(connection, user, &notice, from, &mut rows)? {
+                if let Some(read_until) = expand_member_event(connection, user, &notice, from, &mut rows)? {
                     return Ok((rows, Some(read_until)));
                 }
                 // Many of these are as much as one that is large.
@@ -223,7 +228,7 @@ fn drop_last_cursor(notices: &mut Vec<FeedEvent>) {
 }
 
 /// Adds what a notice about all members says from a cursor on; and says up to where, when that is too much at once.
-fn of_all_members(
+fn expand_member_event(
     connection: &mut AnyConnection,
     user: Gid,
     notice: &FeedEvent,
@@ -237,7 +242,7 @@ fn of_all_members(
     let mut number = (from_cursor - first) / 2;
     loop {
         let seats = store::seat::list(connection, project, number, batch)?;
-        for seat in seats.iter().filter(|seat| seat.user != user && is_told(seat, notice.action, first)) {
+        for seat in seats.iter().filter(|seat| seat.user != user && is_slot_affected(seat, notice.action, first)) {
             let membership = first + 2 * seat.number;
             let row = |cursor, data_type: &str, data_key| {
                 let (is_published, action, data_type) = (false, notice.action, data_type.to_owned());
@@ -265,7 +270,7 @@ fn of_all_members(
 }
 
 /// Whether a membership was there when all of its project were told of, and there is no other notice of its end or beginning.
-fn is_told(seat: &MembershipSlot, action: Action, first: i64) -> bool {
+fn is_slot_affected(seat: &MembershipSlot, action: Action, first: i64) -> bool {
     let was_there = seat.since_cursor < first && seat.until_cursor > first;
     match action {
         Action::Delete => was_there,
@@ -281,25 +286,25 @@ struct VisibleEntries {
     people: HashSet<Gid>,
 }
 
-fn in_sight(connection: &mut AnyConnection, user: Gid, rows: Vec<SyncRow>) -> Result<Vec<SyncRow>, Error> {
+fn filter_visible(connection: &mut AnyConnection, user: Gid, rows: Vec<SyncRow>) -> Result<Vec<SyncRow>, Error> {
     if rows.is_empty() {
         return Ok(rows);
     }
-    let sight = look(connection, user, &rows)?;
-    Ok(rows.into_iter().filter_map(|row| sight.tell(row)).collect())
+    let sight = load_visible_entries(connection, user, &rows)?;
+    Ok(rows.into_iter().filter_map(|row| sight.to_deliver(row)).collect())
 }
 
-fn look(connection: &mut AnyConnection, user: Gid, rows: &[SyncRow]) -> Result<VisibleEntries, Error> {
-    connection.plan_each_query()?;
-    let keys: Vec<EntryKey> = rows.iter().filter_map(EntryKey::of).collect();
+fn load_visible_entries(connection: &mut AnyConnection, user: Gid, rows: &[SyncRow]) -> Result<VisibleEntries, Error> {
+    connection.force_custom_plans()?;
+    let keys: Vec<EntryKey> = rows.iter().filter_map(EntryKey::parse).collect();
     let mut projects: Vec<Gid> = keys.iter().filter_map(EntryKey::project).collect();
     projects.sort();
     projects.dedup();
     let mut in_sight =
         VisibleEntries { user, projects: Vec::new(), memberships: HashSet::new(), people: HashSet::new() };
     if !projects.is_empty() {
-        for (membership, project) in store::init::own_in(connection, user, &projects)? {
-            in_sight.projects.push((project.gid, sight::of(project.status, Some(&membership))));
+        for (membership, project) in store::init::list_own_in(connection, user, &projects)? {
+            in_sight.projects.push((project.gid, sight::of_project(project.status, Some(&membership))));
         }
     }
     for (project, sight) in &in_sight.projects {
@@ -316,35 +321,37 @@ fn look(connection: &mut AnyConnection, user: Gid, rows: &[SyncRow]) -> Result<V
     people.sort();
     people.dedup();
     if !people.is_empty() {
-        in_sight.people = store::init::people_in_sight(connection, user, &people)?.into_iter().collect();
+        in_sight.people = store::init::list_visible_users(connection, user, &people)?.into_iter().collect();
     }
     Ok(in_sight)
 }
 
 impl VisibleEntries {
     /// The row as it is told.
-    fn tell(&self, row: SyncRow) -> Option<SyncRow> {
-        match (row.action, self.has(&row)) {
+    fn to_deliver(&self, row: SyncRow) -> Option<SyncRow> {
+        match (row.action, self.contains(&row)) {
             (Action::Insert | Action::Update, true) | (Action::Delete, false) => Some(row),
             (Action::Delete, true) if row.data_type == PROJECTS => Some(SyncRow { action: Action::Update, ..row }),
             (Action::Insert | Action::Update, false) | (Action::Delete, true) => None,
         }
     }
 
-    fn has(&self, row: &SyncRow) -> bool {
-        match EntryKey::of(row) {
+    fn contains(&self, row: &SyncRow) -> bool {
+        match EntryKey::parse(row) {
             Some(EntryKey::User(user)) => user == self.user || self.people.contains(&user),
-            Some(EntryKey::Project(project)) => self.sight_of(project) > Visibility::None,
-            Some(EntryKey::Membership(project, user)) if user == self.user => self.sight_of(project) > Visibility::None,
+            Some(EntryKey::Project(project)) => self.visibility(project) > Visibility::None,
+            Some(EntryKey::Membership(project, user)) if user == self.user => {
+                self.visibility(project) > Visibility::None
+            }
             Some(EntryKey::Membership(project, user)) => {
-                self.sight_of(project) == Visibility::Inside && self.memberships.contains(&(project, user))
+                self.visibility(project) == Visibility::Inside && self.memberships.contains(&(project, user))
             }
             // Of the release, which everybody sees.
             None => true,
         }
     }
 
-    fn sight_of(&self, project: Gid) -> Visibility {
+    fn visibility(&self, project: Gid) -> Visibility {
         self.projects.iter().find(|(gid, _)| *gid == project).map_or(Visibility::None, |(_, sight)| *sight)
     }
 }
@@ -358,7 +365,7 @@ enum EntryKey {
 }
 
 impl EntryKey {
-    fn of(row: &SyncRow) -> Option<Self> {
+    fn parse(row: &SyncRow) -> Option<Self> {
         match row.data_type.as_str() {
             USERS => row.data_key.parse().ok().map(Self::User),
             PROJECTS => row.data_key.parse().ok().map(Self::Project),

@@ -40,14 +40,14 @@ pub struct Picture {
 ///
 /// # Errors
 /// Errors of `each`, and database errors.
-pub fn pictures<E: From<TransferError>>(
+pub fn for_each_picture<E: From<TransferError>>(
     snapshot: &mut Snapshot,
     mut each: impl FnMut(Picture) -> Result<(), E>,
 ) -> Result<(), E> {
     let mut used = |name| each(Picture { name, is_discarded: false });
-    snapshot.values(&USERS, "avatar", |name| used(media::file(&name)))?;
-    snapshot.values(&PROJECTS, "icon_file", |name| used(media::icon_file(&name)))?;
-    snapshot.values(&DISCARDED_MEDIA, "name", |name| each(Picture { name, is_discarded: true }))
+    snapshot.for_each_value(&USERS, "avatar", |find_name| used(media::file(&find_name)))?;
+    snapshot.for_each_value(&PROJECTS, "icon_file", |name| used(media::icon_path(&name)))?;
+    snapshot.for_each_value(&DISCARDED_MEDIA, "name", |name| each(Picture { name, is_discarded: true }))
 }
 
 /// Whether this can be the name of a picture in the media store.
@@ -74,7 +74,7 @@ mod tests {
             let check = |connection: &mut AnyConnection| -> Result<_, doorward_storage::Error> {
                 Ok(check_tables(connection, &TABLES).map_err(|error| error.to_string()))
             };
-            assert_eq!(database.database.read(check).await.unwrap(), Ok(()));
+            assert_eq!(database.database.read_snapshot(check).await.unwrap(), Ok(()));
         }
     }
 

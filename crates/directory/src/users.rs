@@ -43,7 +43,7 @@ impl NewUser {
     }
 
     pub(crate) fn check(&self) -> Result<(), Error> {
-        if !self.username.is_allowed_for(self.email.as_ref()) {
+        if !self.username.is_allowed_for_email(self.email.as_ref()) {
             return Err(Error::UsernameNotOwnEmail);
         }
         if !languages::is_known(&self.language) {
@@ -80,7 +80,7 @@ impl Directory {
     /// Those of the database, and then none is made.
     pub async fn create_users(&self, new: Vec<NewUser>) -> Result<Vec<Result<User, Error>>, Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| create_many(connection, new, &*clock)).await
+        self.write(move |connection| create_many(connection, new, &*clock)).await
     }
 
     /// What stands against making each of these, in order; nothing is made.
@@ -88,7 +88,7 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn check_users(&self, new: Vec<NewUser>) -> Result<Vec<Option<Error>>, Error> {
-        let answers = self.database.read(move |connection| makeable(connection, new)).await?;
+        let answers = self.database.read_snapshot(move |connection| check_creatable(connection, new)).await?;
         Ok(answers.into_iter().map(Result::err).collect())
     }
 
@@ -99,7 +99,7 @@ impl Directory {
     pub async fn get_user_by_username(&self, username: &str) -> Result<User, Error> {
         let username = Username::parse_existing(username).map_err(|_| Error::UserNotFound)?;
         self.database
-            .read(move |connection| {
+            .read_snapshot(move |connection| {
                 store::user::find_by_username(connection, username.as_str())?.ok_or(Error::UserNotFound)
             })
             .await
@@ -108,7 +108,9 @@ impl Directory {
     /// # Errors
     /// [`Error::UserNotFound`], and those of the database.
     pub async fn get_user_by_gid(&self, gid: Gid) -> Result<User, Error> {
-        self.database.read(move |connection| store::user::find(connection, gid)?.ok_or(Error::UserNotFound)).await
+        self.database
+            .read_snapshot(move |connection| store::user::find(connection, gid)?.ok_or(Error::UserNotFound))
+            .await
     }
 
     /// A page in the order of gids.
@@ -116,7 +118,7 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn list_users(&self, after: Option<Gid>, limit: i64) -> Result<Vec<User>, Error> {
-        self.database.read(move |connection| Ok(store::user::list(connection, after, limit)?)).await
+        self.database.read_snapshot(move |connection| Ok(store::user::list(connection, after, limit)?)).await
     }
 
     /// Activates or deactivates. A user who has the status already is left as they are.
@@ -125,7 +127,7 @@ impl Directory {
     /// [`Error::UserNotFound`], [`Error::UserNotActive`] for who has no account yet, and those of the database.
     pub async fn set_user_status(&self, gid: Gid, status: UserStatus) -> Result<User, Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| set_status(connection, gid, status, &*clock)).await
+        self.write(move |connection| set_status(connection, gid, status, &*clock)).await
     }
 
     /// Deletes a user and their memberships.
@@ -134,15 +136,15 @@ impl Directory {
     /// [`Error::UserNotFound`], [`Error::OwnsProjects`], and those of the database.
     pub async fn delete_user(&self, gid: Gid) -> Result<(), Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| delete(connection, gid, &*clock)).await
+        self.write(move |connection| delete(connection, gid, &*clock)).await
     }
 }
 
 /// Each as a user, or what stands against it.
-fn makeable(connection: &mut AnyConnection, new: Vec<NewUser>) -> Result<Vec<Result<User, Error>>, Error> {
+fn check_creatable(connection: &mut AnyConnection, new: Vec<NewUser>) -> Result<Vec<Result<User, Error>>, Error> {
     let usernames: Vec<&str> = new.iter().map(|user| user.username.as_str()).collect();
     let gids: Vec<String> = new.iter().map(|user| user.gid.to_string()).collect();
-    let (usernames, gids) = store::user::taken(connection, &usernames, &gids)?;
+    let (usernames, gids) = store::user::find_taken(connection, &usernames, &gids)?;
     let mut usernames: HashSet<String> = usernames.into_iter().collect();
     let mut gids: HashSet<String> = gids.into_iter().collect();
     let answers = new.into_iter().map(|user| {
@@ -166,7 +168,7 @@ fn create_many(
 ) -> Result<Vec<Result<User, Error>>, Error> {
     // First of all, as everywhere: who waits for a name while others wait for the feed would wait for ever.
     feed::lock(connection)?;
-    let answers = makeable(connection, new)?;
+    let answers = check_creatable(connection, new)?;
     let made: Vec<User> = answers.iter().filter_map(|answer| answer.as_ref().ok().cloned()).collect();
     if made.is_empty() {
         return Ok(answers);
@@ -179,22 +181,22 @@ fn create_many(
         done => done?,
     }
     let mut changes: Vec<NewChange> =
-        made.iter().map(|user| change(Action::Insert, user.gid, user.status.as_str())).collect();
-    let verified = newly_verified(connection, &made)?;
+        made.iter().map(|user| user_change(Action::Insert, user.gid, user.status.as_str())).collect();
+    let verified = list_verified_addresses(connection, &made)?;
     for (user, email) in verified {
-        changes.extend(places::take_over(connection, user, &email, clock.now())?);
+        changes.extend(places::claim_invitations(connection, user, &email, clock.now())?);
     }
     feed::append(connection, changes, clock)?;
     Ok(answers)
 }
 
 /// Those whose address was invited before.
-fn newly_verified(connection: &mut AnyConnection, made: &[User]) -> Result<Vec<(Gid, Email)>, Error> {
+fn list_verified_addresses(connection: &mut AnyConnection, made: &[User]) -> Result<Vec<(Gid, Email)>, Error> {
     let emails = made.iter().filter_map(|user| Some((user.gid, Email::parse(user.email.as_deref()?).ok()?)));
     let emails: Vec<(Gid, Email)> = emails.collect();
-    let folded: Vec<String> = emails.iter().map(|(_, email)| email.folded()).collect();
-    let invited: HashSet<String> = store::user::placeholders(connection, &folded)?.into_iter().collect();
-    Ok(emails.into_iter().filter(|(_, email)| invited.contains(&email.folded())).collect())
+    let folded: Vec<String> = emails.iter().map(|(_, email)| email.canonical()).collect();
+    let invited: HashSet<String> = store::user::list_placeholder_addresses(connection, &folded)?.into_iter().collect();
+    Ok(emails.into_iter().filter(|(_, email)| invited.contains(&email.canonical())).collect())
 }
 
 fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, clock: &dyn Clock) -> Result<User, Error> {
@@ -206,10 +208,10 @@ fn set_status(connection: &mut AnyConnection, gid: Gid, status: UserStatus, cloc
     }
     if user.status != status {
         store::user::set_status(connection, gid, status, clock.now())?;
-        let mut changes = vec![change(Action::Update, gid, status.as_str())];
+        let mut changes = vec![user_change(Action::Update, gid, status.as_str())];
         // Its address may have been invited while nobody had an account with it.
         if let (UserStatus::Active, Some(Ok(email))) = (status, user.email.as_deref().map(Email::parse)) {
-            changes.extend(places::take_over(connection, gid, &email, clock.now())?);
+            changes.extend(places::claim_invitations(connection, gid, &email, clock.now())?);
         }
         feed::append(connection, changes, clock)?;
         user.status = status;
@@ -227,7 +229,7 @@ pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid, clock: &dyn Clock
     for membership in store::membership::list_of_user(connection, gid)? {
         changes.push(NewChange::Membership { before: Some(membership), after: None });
     }
-    changes.push(change(Action::Delete, gid, ""));
+    changes.push(user_change(Action::Delete, gid, ""));
     store::membership::delete_all_of_user(connection, gid)?;
     store::user::delete(connection, gid)?;
     media::discard_avatar(connection, &user, clock)?;
@@ -235,6 +237,6 @@ pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid, clock: &dyn Clock
     Ok(())
 }
 
-pub(crate) fn change(action: Action, gid: Gid, status: &'static str) -> NewChange {
+pub(crate) fn user_change(action: Action, gid: Gid, status: &'static str) -> NewChange {
     NewChange::User { action, gid, status }
 }

@@ -11,7 +11,7 @@ use crate::{
     caller::ActiveCaller,
     feed::{self, NewChange},
     init,
-    members::{self, standing},
+    members::{self, find_active_membership},
     model::{Membership, Notifications, Project, ProjectOptions, User},
     policy::Permission,
     store,
@@ -47,7 +47,7 @@ impl Directory {
     /// [`Error::CallerNotActive`], [`Error::UserNotFound`], and database errors.
     pub async fn view_user(&self, caller: Caller, user: Gid) -> Result<User, Error> {
         self.database
-            .read(move |connection| {
+            .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?.gid();
                 let is_seen = caller == user || store::init::shares_project(connection, caller, user)?;
                 store::user::find(connection, user)?.filter(|_| is_seen).ok_or(Error::UserNotFound)
@@ -61,11 +61,11 @@ impl Directory {
     /// [`Error::CallerNotActive`], [`Error::ProjectNotFound`], and database errors.
     pub async fn view_project(&self, caller: Caller, project: Gid) -> Result<(Project, Option<ProjectOptions>), Error> {
         self.database
-            .read(move |connection| {
+            .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?.gid();
                 let project = store::project::find(connection, project)?.ok_or(Error::ProjectNotFound)?;
                 let own = store::membership::find(connection, project.gid, caller)?;
-                let own = own.filter(|own| init::is_seen_by_holder(own, &project)).ok_or(Error::ProjectNotFound)?;
+                let own = own.filter(|own| init::is_visible_to_holder(own, &project)).ok_or(Error::ProjectNotFound)?;
                 let options = match own.status {
                     MembershipStatus::Active => Some(store::project_options::get(connection, project.gid)?),
                     MembershipStatus::Invited | MembershipStatus::Declined | MembershipStatus::Inactive => None,
@@ -81,11 +81,11 @@ impl Directory {
     /// [`Error::CallerNotActive`], [`Error::MemberNotFound`], and database errors.
     pub async fn view_member(&self, caller: Caller, project: Gid, user: Gid) -> Result<VisibleMembers, Error> {
         self.database
-            .read(move |connection| {
+            .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?.gid();
                 let project = store::project::find(connection, project)?.ok_or(Error::MemberNotFound)?;
                 let own = store::membership::find(connection, project.gid, caller)?;
-                let own = own.filter(|own| init::is_seen_by_holder(own, &project)).ok_or(Error::MemberNotFound)?;
+                let own = own.filter(|own| init::is_visible_to_holder(own, &project)).ok_or(Error::MemberNotFound)?;
                 let is_working = own.status == MembershipStatus::Active && project.status == ProjectStatus::Active;
                 if caller != user && !is_working {
                     return Err(Error::MemberNotFound);
@@ -102,11 +102,11 @@ impl Directory {
     /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MemberNotFound`], and database errors.
     pub async fn view_members(&self, caller: Caller, project: Gid, users: Vec<Gid>) -> Result<VisibleMembers, Error> {
         self.database
-            .read(move |connection| {
+            .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?;
                 members::authorise(connection, project, &caller, Permission::Enter)?;
                 let members = find_many(connection, project, &users)?;
-                view(connection, &caller, project, members)
+                visible_members(connection, &caller, project, members)
             })
             .await
     }
@@ -115,12 +115,12 @@ impl Directory {
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn as_seen_by(&self, caller: Caller, member: Member) -> Result<VisibleMembers, Error> {
+    pub async fn view_changed_member(&self, caller: Caller, member: Member) -> Result<VisibleMembers, Error> {
         let project = member.membership.project;
         self.database
-            .read(move |connection| {
+            .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?;
-                view(connection, &caller, project, vec![member])
+                visible_members(connection, &caller, project, vec![member])
             })
             .await
     }
@@ -137,7 +137,7 @@ impl Directory {
         wanted: MemberChange,
     ) -> Result<VisibleMembers, Error> {
         let clock = self.clock.clone();
-        self.change(move |connection| {
+        self.write(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active(connection)?;
             members::authorise(connection, project, &caller, Permission::Enter)?;
@@ -151,14 +151,14 @@ impl Directory {
             if wanted.notifications.is_some() && old.role == Role::Api {
                 return Err(Error::UserIsApiUser);
             }
-            let new = changed(old.clone(), wanted);
+            let new = apply_update(old.clone(), wanted);
             if new != old {
                 store::membership::set_options(connection, &new, clock.now())?;
                 let changes = vec![NewChange::Membership { before: Some(old), after: Some(new.clone()) }];
                 feed::append(connection, changes, &*clock)?;
             }
             let user = store::user::find(connection, user)?.ok_or(Error::NotAMember)?;
-            view(connection, &caller, project, vec![Member { user, membership: new }])
+            visible_members(connection, &caller, project, vec![Member { user, membership: new }])
         })
         .await
     }
@@ -174,7 +174,7 @@ fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Membe
 fn find_many(connection: &mut AnyConnection, project: Gid, users: &[Gid]) -> Result<Vec<Member>, Error> {
     let memberships = store::membership::list_of_users(connection, project, users)?;
     let memberships: HashMap<Gid, Membership> = memberships.into_iter().map(|own| (own.user, own)).collect();
-    let found = store::user::list_many(connection, users)?;
+    let found = store::user::list_by_gids(connection, users)?;
     let found: HashMap<Gid, User> = found.into_iter().map(|user| (user.gid, user)).collect();
     let member = |gid: &Gid| {
         let (user, membership) =
@@ -184,18 +184,18 @@ fn find_many(connection: &mut AnyConnection, project: Gid, users: &[Gid]) -> Res
     users.iter().map(member).collect()
 }
 
-fn view(
+fn visible_members(
     connection: &mut AnyConnection,
     caller: &ActiveCaller,
     project: Gid,
     members: Vec<Member>,
 ) -> Result<VisibleMembers, Error> {
     let caller = caller.gid();
-    let is_owner = standing(connection, project, caller)?.is_some_and(|own| own.role == Role::Owner);
+    let is_owner = find_active_membership(connection, project, caller)?.is_some_and(|own| own.role == Role::Owner);
     Ok(VisibleMembers { caller, members, is_owner })
 }
 
-fn changed(old: Membership, wanted: MemberChange) -> Membership {
+fn apply_update(old: Membership, wanted: MemberChange) -> Membership {
     let mut new = old;
     if let Some(limit) = wanted.limit {
         new.rate_limit_per_second = limit;

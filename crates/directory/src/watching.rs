@@ -34,14 +34,14 @@ impl Directory {
             // In this order: what went meanwhile counts as gone.
             Ok((changes, store::feed::tail(connection)?))
         };
-        let (changes, tail) = self.database.peek(read).await?;
+        let (changes, tail) = self.database.query(read).await?;
         if after < tail.changes { Err(Error::CursorExpired) } else { Ok(changes) }
     }
 
     /// The notices after a cursor, in order, about 1,000 but always all of one change; and the position after them.
-    async fn list_notices(&self, after: i64) -> Result<(Vec<FeedEvent>, i64), Error> {
+    async fn list_events(&self, after: i64) -> Result<(Vec<FeedEvent>, i64), Error> {
         let read = move |connection: &mut doorward_storage::AnyConnection| {
-            let head = store::feed::head(connection)?;
+            let head = store::feed::get_head(connection)?;
             let mut notices = store::notice::list(connection, after, head, PAGE as i64)?;
             let last = notices.last().filter(|_| notices.len() >= PAGE).map(|last| last.cursor);
             if let Some(last) = last {
@@ -50,12 +50,12 @@ impl Directory {
             }
             Ok((notices, last.unwrap_or(head), store::feed::tail(connection)?))
         };
-        let (notices, position, tail) = self.database.peek(read).await?;
+        let (notices, position, tail) = self.database.query(read).await?;
         if after < tail.notices { Err(Error::CursorExpired) } else { Ok((notices, position.max(after))) }
     }
 }
 
-pub(crate) async fn changes(directory: Directory, after: i64) -> Result<FeedPage<pb::WatchChangesResponse>, Error> {
+pub(crate) async fn change_page(directory: Directory, after: i64) -> Result<FeedPage<pb::WatchChangesResponse>, Error> {
     let changes = directory.list_changes(after).await?;
     let is_news = !changes.is_empty();
     let cursor = changes.last().map_or(after, |last| last.cursor);
@@ -63,15 +63,15 @@ pub(crate) async fn changes(directory: Directory, after: i64) -> Result<FeedPage
     Ok((pb::WatchChangesResponse { changes, cursor }, cursor, is_news))
 }
 
-pub(crate) async fn notices(directory: Directory, after: i64) -> Result<FeedPage<pb::WatchEventsResponse>, Error> {
-    let (notices, cursor) = directory.list_notices(after).await?;
+pub(crate) async fn event_page(directory: Directory, after: i64) -> Result<FeedPage<pb::WatchEventsResponse>, Error> {
+    let (notices, cursor) = directory.list_events(after).await?;
     let is_news = cursor > after;
-    let notices = notices.into_iter().map(convert::notice).collect();
+    let notices = notices.into_iter().map(convert::feed_event).collect();
     Ok((pb::WatchEventsResponse { events: notices, cursor }, cursor, is_news))
 }
 
 /// Sends what comes after `cursor` until the receiver goes away, the database does, or `shutdown`.
-pub(crate) async fn follow<M, F, R>(
+pub(crate) async fn stream_pages<M, F, R>(
     directory: Directory,
     mut cursor: i64,
     read: F,

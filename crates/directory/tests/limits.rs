@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 const LIMITS: Limits = Limits { projects_per_user: 3, members_per_project: 4 };
 
 fn limited(fixture: &Fixture) -> Directory {
-    fixture.directory.clone().with_mails().with_limits(LIMITS)
+    fixture.directory.clone().with_outbox().with_limits(LIMITS)
 }
 
 async fn create(directory: Directory, owner: Gid) -> Result<Project, Error> {

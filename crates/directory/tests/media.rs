@@ -45,7 +45,7 @@ fn both() -> Vec<Fixture> {
 
 impl Fixture {
     async fn user(&self, username: &str) -> User {
-        let (gid, name) = (RandomIdGenerator.gid(), DisplayName::parse(username).unwrap());
+        let (gid, name) = (RandomIdGenerator.new_gid(), DisplayName::parse(username).unwrap());
         let new = NewUser::new(gid, Username::parse(username).unwrap(), None, name);
         self.directory.create_user(new).await.unwrap()
     }

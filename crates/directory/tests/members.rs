@@ -19,7 +19,7 @@ struct ProjectFixture {
 
 impl ProjectFixture {
     async fn new(fixture: &Fixture) -> Self {
-        let directory = fixture.directory.clone().with_mails();
+        let directory = fixture.directory.clone().with_outbox();
         let (ann, ben, cas) = (fixture.user("ann").await, fixture.user("ben").await, fixture.user("cas").await);
         let project = fixture.project(&ann, "One").await.gid;
         directory.add_member(project, ben.gid).await.unwrap();
@@ -29,7 +29,7 @@ impl ProjectFixture {
     }
 
     async fn role(&self, user: Gid) -> Option<Role> {
-        self.directory.find_standing(self.project, user).await.unwrap().map(|membership| membership.role)
+        self.directory.find_active_membership(self.project, user).await.unwrap().map(|membership| membership.role)
     }
 
     async fn set_project(&self, status: ProjectStatus) {
@@ -83,7 +83,7 @@ async fn only_the_owner_manages_members() {
                 assert!(matches!(answer, Err(Error::Forbidden)), "{answer:?}");
             }
         }
-        let nowhere = directory.invite_member((*owner).into(), RandomIdGenerator.gid(), "cas".to_owned()).await;
+        let nowhere = directory.invite_member((*owner).into(), RandomIdGenerator.new_gid(), "cas".to_owned()).await;
         assert!(matches!(nowhere, Err(Error::Forbidden)), "no such project");
         directory.invite_member((*owner).into(), *project, "cas".to_owned()).await.unwrap();
     }
@@ -95,8 +95,8 @@ async fn user_is_added_to_an_active_project_once() {
         let scene = ProjectFixture::new(&fixture).await;
         let (directory, project) = (&scene.directory, scene.project);
         let add = async |project, user| directory.add_member(project, user).await;
-        assert!(matches!(add(RandomIdGenerator.gid(), scene.stranger).await, Err(Error::ProjectNotFound)));
-        assert!(matches!(add(project, RandomIdGenerator.gid()).await, Err(Error::UserNotFound)));
+        assert!(matches!(add(RandomIdGenerator.new_gid(), scene.stranger).await, Err(Error::ProjectNotFound)));
+        assert!(matches!(add(project, RandomIdGenerator.new_gid()).await, Err(Error::UserNotFound)));
         assert!(matches!(add(project, scene.robot).await, Err(Error::UserIsApiUser)));
         assert!(matches!(add(project, scene.member).await, Err(Error::AlreadyMember)));
         scene.set_project(ProjectStatus::Deleted).await;
@@ -124,7 +124,7 @@ async fn members_are_listed_in_pages_in_the_order_of_gids() {
         assert_eq!(page(None, 10).await, all);
         assert_eq!(page(None, 2).await, all[..2]);
         assert_eq!(page(Some(all[1]), 2).await, all[2..]);
-        let nowhere = scene.directory.list_members(RandomIdGenerator.gid(), None, 10).await;
+        let nowhere = scene.directory.list_members(RandomIdGenerator.new_gid(), None, 10).await;
         assert!(matches!(nowhere, Err(Error::ProjectNotFound)));
     }
 }

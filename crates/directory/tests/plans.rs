@@ -204,9 +204,9 @@ impl Place {
                 });
                 Ok::<_, Error>(())
             };
-            database.read(listen).await.unwrap();
+            database.read_snapshot(listen).await.unwrap();
             let directory =
-                Directory::new(database.clone(), Arc::new(SystemClock), Arc::new(RandomIdGenerator)).with_mails();
+                Directory::new(database.clone(), Arc::new(SystemClock), Arc::new(RandomIdGenerator)).with_outbox();
             places.push(Self { _test: test, database, directory, shown });
         }
         places
@@ -256,7 +256,7 @@ async fn view_queries_use_indexes() {
         directory.view_members(ann.into(), project, vec![gid(345), gid(4345)]).await.unwrap();
         let limit = MemberChange { limit: Some(Some(5)), notifications: None };
         directory.update_member(ann.into(), project, gid(4345), limit).await.unwrap();
-        directory.find_standing(project, ann).await.unwrap().unwrap();
+        directory.find_active_membership(project, ann).await.unwrap().unwrap();
         directory.get_full_project(project).await.unwrap();
         assert_eq!(directory.list_members(project, None, 10).await.unwrap().len(), 5);
         assert_eq!(directory.list_projects(Some(gid(3)), 10).await.unwrap().len(), 10);
@@ -346,29 +346,24 @@ async fn sync_queries_use_indexes() {
     for place in Place::both().await {
         let (directory, ann, busy, project) = (&place.directory, gid(12_345), gid(20_000), gid(346));
         let since = SyncCursors { cc_cursor: Some(0), project: None, cursor: None };
-        assert!(directory.list_news(busy.into(), since, true).await.unwrap().has_more);
+        assert!(directory.sync(busy.into(), since, true).await.unwrap().has_more);
         place.assert_indexed(5, ResultSize::Many).await;
-        assert_eq!(directory.list_news(ann.into(), since, true).await.unwrap().rows.len(), 5);
+        assert_eq!(directory.sync(ann.into(), since, true).await.unwrap().rows.len(), 5);
         let since = SyncCursors { cc_cursor: Some(0), project: Some(project), cursor: Some(0) };
-        directory.list_news(ann.into(), since, true).await.unwrap();
+        directory.sync(ann.into(), since, true).await.unwrap();
         directory.get_cursor(ann.into(), Some(project)).await.unwrap();
         directory.list_changes(19_000).await.unwrap();
         let row = PublishedRow { action: Action::Insert, data_type: "records".to_owned(), data_key: "1".to_owned() };
         directory.publish(project, vec![row]).await.unwrap();
         directory.add_member(project, busy).await.unwrap();
         let since = SyncCursors { cc_cursor: Some(20_000), ..since };
-        assert!(!directory.list_news(busy.into(), since, false).await.unwrap().rows.is_empty());
+        assert!(!directory.sync(busy.into(), since, false).await.unwrap().rows.is_empty());
         directory.remove_member(Actor::Administrator, project, busy).await.unwrap();
         assert!(
-            !directory
-                .list_news(busy.into(), SyncCursors { project: None, ..since }, false)
-                .await
-                .unwrap()
-                .rows
-                .is_empty()
+            !directory.sync(busy.into(), SyncCursors { project: None, ..since }, false).await.unwrap().rows.is_empty()
         );
         place.assert_indexed(40, ResultSize::Few).await;
-        directory.forget_changes(Duration::ZERO).await.unwrap();
+        directory.delete_old_changes(Duration::ZERO).await.unwrap();
         place.assert_indexed(150, ResultSize::Many).await;
     }
 }

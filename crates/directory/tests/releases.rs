@@ -6,7 +6,7 @@ use doorward_directory::{Error, SyncCursors, SyncPage, model::Action};
 use support::{Fixture, both};
 
 async fn note(fixture: &Fixture, release: &str) -> Result<(), Error> {
-    fixture.directory.note_release(release.to_owned()).await
+    fixture.directory.announce_api_version(release.to_owned()).await
 }
 
 #[tokio::test]
@@ -18,8 +18,8 @@ async fn newer_api_version_is_announced_once() {
         let told = async |since: i64| {
             let since = SyncCursors { cc_cursor: Some(since), ..SyncCursors::default() };
             let news: [SyncPage; 2] = [
-                fixture.directory.list_news(ann.gid.into(), since, false).await.unwrap(),
-                fixture.directory.list_news(ben.gid.into(), since, false).await.unwrap(),
+                fixture.directory.sync(ann.gid.into(), since, false).await.unwrap(),
+                fixture.directory.sync(ben.gid.into(), since, false).await.unwrap(),
             ];
             assert_eq!(news[0].rows, news[1].rows);
             assert!(news[0].rows.iter().all(|row| row.action == Action::Update && row.data_type == "cc.version"));

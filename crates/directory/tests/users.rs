@@ -42,7 +42,7 @@ async fn valid_users_of_a_batch_are_created() {
     for fixture in both() {
         fixture.user("ann").await;
         let thief = NewUser::new(
-            RandomIdGenerator.gid(),
+            RandomIdGenerator.new_gid(),
             Username::parse("ben@example.org").unwrap(),
             Some(Email::parse("carl@example.org").unwrap()),
             DisplayName::parse("Thief").unwrap(),

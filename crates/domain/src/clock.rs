@@ -29,17 +29,17 @@ impl Timestamp {
     }
 
     #[must_use]
-    pub fn plus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(micros(duration)))
+    pub fn saturating_add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(to_micros(duration)))
     }
 
     #[must_use]
-    pub fn minus(self, duration: Duration) -> Self {
-        Self(self.0.saturating_sub(micros(duration)))
+    pub fn saturating_sub(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(to_micros(duration)))
     }
 }
 
-fn micros(duration: Duration) -> i64 {
+fn to_micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
@@ -55,6 +55,6 @@ impl Clock for SystemClock {
     fn now(&self) -> Timestamp {
         #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
         let now = std::time::SystemTime::now();
-        Timestamp(micros(now.duration_since(UNIX_EPOCH).unwrap_or_default()))
+        Timestamp(to_micros(now.duration_since(UNIX_EPOCH).unwrap_or_default()))
     }
 }

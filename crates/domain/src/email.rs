@@ -42,11 +42,11 @@ impl Email {
             return Err(MALFORMED);
         }
         let (written_local, written_domain) = written.rsplit_once('@').ok_or(MALFORMED)?;
-        let domain = ascii_domain(written_domain).ok_or(MALFORMED)?;
-        let content = local_content(written_local).ok_or(MALFORMED)?;
-        let plain = with_quotes_if_needed(&content);
+        let domain = to_ascii_domain(written_domain).ok_or(MALFORMED)?;
+        let content = unquote_local_part(written_local).ok_or(MALFORMED)?;
+        let plain = quote_if_needed(&content);
         let lower: String = content.to_lowercase().nfc().collect();
-        let folded_local = with_quotes_if_needed(&lower);
+        let folded_local = quote_if_needed(&lower);
         // What the mail library would not send to as written is sent to in the simplest spelling.
         let delivered_local = if is_local_part(written_local) { written_local } else { &plain };
         let folded = format!("{folded_local}@{domain}");
@@ -66,20 +66,20 @@ impl Email {
 
     /// Returns the address to which emails are sent: as written, but with the domain in ASCII.
     #[must_use]
-    pub fn delivered(&self) -> &str {
+    pub fn delivery_address(&self) -> &str {
         &self.delivered
     }
 
     /// Returns the canonical form, by which addresses are compared, counted and looked up.
     #[must_use]
-    pub fn folded(&self) -> String {
+    pub fn canonical(&self) -> String {
         self.folded.clone()
     }
 }
 
 /// Returns the domain in ASCII and lower case, if it is a host name of at least two labels and no IP address (RFC 5321,
 /// section 4.1.2; RFC 1123, section 2.1).
-fn ascii_domain(domain: &str) -> Option<String> {
+fn to_ascii_domain(domain: &str) -> Option<String> {
     let ascii = Uts46::new().to_ascii(
         domain.as_bytes(),
         AsciiDenyList::STD3,
@@ -94,7 +94,7 @@ fn ascii_domain(domain: &str) -> Option<String> {
 }
 
 /// Returns what a local part stands for, without quotes and escapes, in NFC.
-fn local_content(local: &str) -> Option<String> {
+fn unquote_local_part(local: &str) -> Option<String> {
     // Some characters, such as the Kelvin sign, have an ASCII letter as their lower case or NFC form, and some have `;` or a
     // backtick: two mailboxes would count as one.
     let becomes_ascii = |c: char| {
@@ -121,7 +121,7 @@ fn local_content(local: &str) -> Option<String> {
     Some(content)
 }
 
-fn with_quotes_if_needed(content: &str) -> String {
+fn quote_if_needed(content: &str) -> String {
     if is_dot_string(content) {
         return content.to_owned();
     }

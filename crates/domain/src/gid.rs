@@ -51,7 +51,7 @@ impl fmt::Debug for Gid {
 
 /// The source of new ids, a parameter so that tests can name what is made.
 pub trait IdGenerator: Send + Sync {
-    fn gid(&self) -> Gid;
+    fn new_gid(&self) -> Gid;
 }
 
 /// Random ids (version 4).
@@ -59,7 +59,7 @@ pub trait IdGenerator: Send + Sync {
 pub struct RandomIdGenerator;
 
 impl IdGenerator for RandomIdGenerator {
-    fn gid(&self) -> Gid {
+    fn new_gid(&self) -> Gid {
         #[expect(clippy::disallowed_methods, reason = "the one place that makes ids")]
         Gid(Uuid::new_v4())
     }

@@ -45,14 +45,14 @@ impl Username {
     /// Returns the form by which a name that was typed is compared and counted: the normalised username, or the trimmed text
     /// if it is no username.
     #[must_use]
-    pub fn comparable(text: &str) -> String {
+    pub fn normalize_for_lookup(text: &str) -> String {
         Self::parse_existing(text).map_or_else(|_| text.trim().to_owned(), |name| name.0)
     }
 
     /// Returns whether an account with this verified address may have this name. A name with `@` must be that address, in any
     /// spelling: otherwise a user could take another user's address as a name.
     #[must_use]
-    pub fn is_allowed_for(&self, email: Option<&Email>) -> bool {
+    pub fn is_allowed_for_email(&self, email: Option<&Email>) -> bool {
         !self.0.contains('@') || email.is_some_and(|email| Email::parse(&self.0).is_ok_and(|own| own == *email))
     }
 
@@ -140,14 +140,14 @@ mod tests {
     #[test]
     fn username_with_at_sign_must_be_the_own_address() {
         let email = Email::parse("Ann@example.org").unwrap();
-        assert!(Username::parse("ann@Example.org").unwrap().is_allowed_for(Some(&email)));
-        assert!(!Username::parse("ben@example.org").unwrap().is_allowed_for(Some(&email)));
-        assert!(!Username::parse("ann@example.org").unwrap().is_allowed_for(None));
-        assert!(Username::parse("ann").unwrap().is_allowed_for(None));
+        assert!(Username::parse("ann@Example.org").unwrap().is_allowed_for_email(Some(&email)));
+        assert!(!Username::parse("ben@example.org").unwrap().is_allowed_for_email(Some(&email)));
+        assert!(!Username::parse("ann@example.org").unwrap().is_allowed_for_email(None));
+        assert!(Username::parse("ann").unwrap().is_allowed_for_email(None));
         let email = Email::parse("Ann@b\u{fc}cher.example").unwrap();
-        assert!(Username::parse("ann@xn--bcher-kva.example").unwrap().is_allowed_for(Some(&email)));
-        assert!(!Username::parse("ann@bucher.example").unwrap().is_allowed_for(Some(&email)));
-        assert!(!Username::parse("x@ann@b\u{fc}cher.example").unwrap().is_allowed_for(Some(&email)));
+        assert!(Username::parse("ann@xn--bcher-kva.example").unwrap().is_allowed_for_email(Some(&email)));
+        assert!(!Username::parse("ann@bucher.example").unwrap().is_allowed_for_email(Some(&email)));
+        assert!(!Username::parse("x@ann@b\u{fc}cher.example").unwrap().is_allowed_for_email(Some(&email)));
     }
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
             assert!(Username::parse(&bad).is_err(), "{bad:?}");
         }
         for (typed, compared) in [(" \u{ff41}nn\n", "ann"), ("\ta b ", "a b"), (" ", "")] {
-            assert_eq!(Username::comparable(typed), compared);
+            assert_eq!(Username::normalize_for_lookup(typed), compared);
         }
     }
 

@@ -6,7 +6,7 @@ use crate::Malformed;
 
 /// `YYYY.MM.NNN`, so that comparing as text compares the releases.
 #[must_use]
-pub fn release() -> String {
+pub fn current_release() -> String {
     let mut parts = env!("CARGO_PKG_VERSION").split(['.', '-', '+']);
     let mut next = || parts.next().and_then(|part| part.parse::<u32>().ok()).unwrap_or_default();
     format!("{:04}.{:02}.{:03}", next(), next(), next())
@@ -46,7 +46,7 @@ impl ApiVersion {
 impl Default for ApiVersion {
     /// Returns the release.
     fn default() -> Self {
-        Self(release())
+        Self(current_release())
     }
 }
 
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn release_has_fixed_width() {
-        let release = super::release();
+        let release = super::current_release();
         assert_eq!(release.len(), "2026.11.001".len());
         assert!(release.as_str() >= "2026.11.001");
     }
@@ -101,6 +101,6 @@ mod tests {
         ] {
             assert!(ApiVersion::parse(bad).is_err(), "{bad:?}");
         }
-        assert_eq!(ApiVersion::parse(&super::release()).unwrap(), ApiVersion::default());
+        assert_eq!(ApiVersion::parse(&super::current_release()).unwrap(), ApiVersion::default());
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     caller::Caller,
     envelope::{self, ApiError, Empty},
     peers::Peers,
-    people::{self, person},
+    people::{self, to_user_info},
 };
 
 /// Changes what is given: all of it or, when something stands against it, nothing.
@@ -23,19 +23,19 @@ pub(crate) async fn update(
     body: Body,
     (peers, gateway): (Data<Peers>, Data<Gateway>),
 ) -> Result<HttpResponse, ApiError> {
-    people::refuse_api_users(&caller)?;
-    let (wanted, new_password) = read(&caller, &body)?;
+    people::require_account(&caller)?;
+    let (wanted, new_password) = parse_update(&caller, &body)?;
     let has_fields = has_fields(&wanted);
     let mut change = match new_password {
         Some(change) => Some(ChangePasswordRequest {
-            user: Some(person(&people::find(&peers, &caller).await?)),
+            user: Some(to_user_info(&people::get(&peers, &caller).await?)),
             user_inputs: wanted.username.iter().chain(&wanted.name).cloned().collect(),
             ..change
         }),
         None => None,
     };
     if has_fields && let Some(change) = &mut change {
-        check(&peers, &wanted, change).await?;
+        validate_update(&peers, &wanted, change).await?;
     }
     let change = change.filter(|change| change.password.is_some());
     // First: an answer that gets lost because there is no token would leave the deed done.
@@ -46,15 +46,15 @@ pub(crate) async fn update(
     let mut user = if has_fields { Some(update_user(&peers, wanted).await?) } else { None };
     let token = match change {
         Some(change) => {
-            people::forget_due_token(&request);
+            people::drop_renewal(&request);
             let token = peers.auth().change_password(change).await?.into_inner().token;
             // Only now: who is deactivated meanwhile gets no token.
-            user = Some(people::find(&peers, &caller).await?);
+            user = Some(people::get(&peers, &caller).await?);
             token.ok_or_else(ApiError::internal)?
         }
         None => renewed.ok_or_else(ApiError::internal)?.to_string(),
     };
-    people::answer(&user.ok_or_else(ApiError::internal)?, Some(&token))
+    people::user_response(&user.ok_or_else(ApiError::internal)?, Some(&token))
 }
 
 /// Deletes the account, with all that hangs on it. Auth, when it can't be told now, reads of it in the change feed.
@@ -64,18 +64,18 @@ pub(crate) async fn delete(
     body: Body,
     (peers, gateway): (Data<Peers>, Data<Gateway>),
 ) -> Result<HttpResponse, ApiError> {
-    people::refuse_api_users(&caller)?;
-    body.confirmation("confirm")?;
+    people::require_account(&caller)?;
+    body.required_confirmation("confirm")?;
     let user_gid = caller.claims.sub.to_string();
     peers.directory().delete_account(DeleteAccountRequest { user_gid: user_gid.clone() }).await?;
-    people::forget_due_token(&request);
+    people::drop_renewal(&request);
     // The picture goes too.
     gateway.discarded.notify_one();
     let note = ReportUserDeletedRequest { user_gid, client_address: caller.address.to_string() };
     if let Err(status) = peers.auth().report_user_deleted(note).await {
         tracing::warn!(code = ?status.code(), "auth was not told of a deleted account");
     }
-    envelope::success(&Empty {}, &Empty {})
+    envelope::success_response(&Empty {}, &Empty {})
 }
 
 /// Ends this login, or all of the caller's.
@@ -85,16 +85,16 @@ pub(crate) async fn logout(
     body: Body,
     peers: Data<Peers>,
 ) -> Result<HttpResponse, ApiError> {
-    let everywhere = body.switch("everywhere", false)?;
-    people::forget_due_token(&request);
+    let everywhere = body.optional_bool("everywhere", false)?;
+    people::drop_renewal(&request);
     let revoke =
         RevokeTokenRequest { token: caller.token, all_logins: everywhere, client_address: caller.address.to_string() };
     peers.auth().revoke_token(revoke).await?;
-    envelope::success(&Empty {}, &Empty {})
+    envelope::success_response(&Empty {}, &Empty {})
 }
 
 /// What is to be changed: in the directory, and in auth, which also checks the current password. There must be something.
-fn read(caller: &Caller, body: &Body) -> Result<(UpdateUserRequest, Option<ChangePasswordRequest>), ApiError> {
+fn parse_update(caller: &Caller, body: &Body) -> Result<(UpdateUserRequest, Option<ChangePasswordRequest>), ApiError> {
     let text = |name| body.optional_string(name).map(|text| text.map(str::to_owned));
     let (username, password) = (text("username")?, text("password")?);
     let wanted = UpdateUserRequest {
@@ -120,7 +120,11 @@ fn has_fields(wanted: &UpdateUserRequest) -> bool {
 }
 
 /// What stands against either half; of several things the one that the call lists first.
-async fn check(peers: &Peers, wanted: &UpdateUserRequest, change: &ChangePasswordRequest) -> Result<(), ApiError> {
+async fn validate_update(
+    peers: &Peers,
+    wanted: &UpdateUserRequest,
+    change: &ChangePasswordRequest,
+) -> Result<(), ApiError> {
     let wanted = UpdateUserRequest { validate_only: true, ..wanted.clone() };
     let fields = peers.directory().update_user(wanted).await.map(drop).map_err(RpcError::from);
     if fields.as_ref().is_err_and(|failure| failure.info.contains_key("username")) {

@@ -32,16 +32,16 @@ pub(crate) async fn create(
     let create = CreateApiUserRequest {
         project_gid: project.to_string(),
         caller_gid: caller.claims.sub.to_string(),
-        name: body.string("name")?.to_owned(),
+        name: body.required_string("name")?.to_owned(),
     };
     let made = peers.directory().create_api_user(create).await?.into_inner();
     // There is a key when it is first asked for, if not now: so nothing is half done.
     if let Some(user) = &made.user
-        && let Err(failure) = key(&peers, &user.gid, project, actor(&caller)).await
+        && let Err(failure) = get_api_key(&peers, &user.gid, project, to_actor(&caller)).await
     {
         tracing::warn!(code = %failure.code, "a new API user has no key yet");
     }
-    answer(&made, None)
+    api_user_response(&made, None)
 }
 
 pub(crate) async fn get(
@@ -50,10 +50,10 @@ pub(crate) async fn get(
     body: Body,
     peers: Data<Peers>,
 ) -> Result<HttpResponse, ApiError> {
-    let user = body.gid("user")?;
-    find(&peers, &caller, project, user).await?;
-    let api_key = key(&peers, &user.to_string(), project, actor(&caller)).await?;
-    envelope::success(&json!({"apikey": api_key}), &Empty {})
+    let user = body.required_gid("user")?;
+    get_api_user(&peers, &caller, project, user).await?;
+    let api_key = get_api_key(&peers, &user.to_string(), project, to_actor(&caller)).await?;
+    envelope::success_response(&json!({"apikey": api_key}), &Empty {})
 }
 
 pub(crate) async fn update(
@@ -65,10 +65,10 @@ pub(crate) async fn update(
     let update = UpdateApiUserRequest {
         project_gid: project.to_string(),
         caller_gid: caller.claims.sub.to_string(),
-        user_gid: body.gid("user")?.to_string(),
-        name: body.string("name")?.to_owned(),
+        user_gid: body.required_gid("user")?.to_string(),
+        name: body.required_string("name")?.to_owned(),
     };
-    answer(&peers.directory().update_api_user(update).await?.into_inner(), None)
+    api_user_response(&peers.directory().update_api_user(update).await?.into_inner(), None)
 }
 
 pub(crate) async fn deactivate(
@@ -95,15 +95,15 @@ pub(crate) async fn rotate(
     body: Body,
     peers: Data<Peers>,
 ) -> Result<HttpResponse, ApiError> {
-    let user = body.gid("user")?;
-    let found = find(&peers, &caller, project, user).await?;
+    let user = body.required_gid("user")?;
+    let found = get_api_user(&peers, &caller, project, user).await?;
     let rotate = RotateApiKeyRequest {
         user_gid: user.to_string(),
         project_gid: project.to_string(),
-        actor: Some(actor(&caller)),
+        actor: Some(to_actor(&caller)),
     };
     let api_key = peers.auth().rotate_api_key(rotate).await?.into_inner().api_key;
-    answer(&found, Some(&api_key))
+    api_user_response(&found, Some(&api_key))
 }
 
 pub(crate) async fn delete(
@@ -115,12 +115,12 @@ pub(crate) async fn delete(
     let delete = DeleteApiUserRequest {
         project_gid: project.to_string(),
         caller_gid: caller.claims.sub.to_string(),
-        user_gid: body.gid("user")?.to_string(),
+        user_gid: body.required_gid("user")?.to_string(),
     };
     let user = delete.user_gid.clone();
     peers.directory().delete_api_user(delete).await?;
-    note(&peers, &caller, project, user, ApiUserChange::Deleted).await;
-    envelope::success(&Empty {}, &Empty {})
+    report_change(&peers, &caller, project, user, ApiUserChange::Deleted).await;
+    envelope::success_response(&Empty {}, &Empty {})
 }
 
 async fn set_status(
@@ -133,22 +133,22 @@ async fn set_status(
     let set = SetApiUserStatusRequest {
         project_gid: project.to_string(),
         caller_gid: caller.claims.sub.to_string(),
-        user_gid: body.gid("user")?.to_string(),
+        user_gid: body.required_gid("user")?.to_string(),
         is_active,
     };
     let user = set.user_gid.clone();
     let changed = peers.directory().set_api_user_status(set).await?.into_inner();
     let event = if is_active { ApiUserChange::Activated } else { ApiUserChange::Deactivated };
-    note(peers, caller, project, user, event).await;
-    answer(&changed, None)
+    report_change(peers, caller, project, user, event).await;
+    api_user_response(&changed, None)
 }
 
 /// It is done already: without auth, the tokens end a little later.
-async fn note(peers: &Peers, caller: &Caller, project: Gid, user_gid: String, event: ApiUserChange) {
+async fn report_change(peers: &Peers, caller: &Caller, project: Gid, user_gid: String, event: ApiUserChange) {
     let note = ReportApiUserChangeRequest {
         user_gid,
         project_gid: project.to_string(),
-        actor: Some(actor(caller)),
+        actor: Some(to_actor(caller)),
         change: event.into(),
     };
     if let Err(status) = peers.auth().report_api_user_change(note).await {
@@ -157,7 +157,7 @@ async fn note(peers: &Peers, caller: &Caller, project: Gid, user_gid: String, ev
 }
 
 /// The API user, if the caller may manage them.
-async fn find(peers: &Peers, caller: &Caller, project: Gid, user: Gid) -> Result<ApiUserResponse, ApiError> {
+async fn get_api_user(peers: &Peers, caller: &Caller, project: Gid, user: Gid) -> Result<ApiUserResponse, ApiError> {
     let get = GetApiUserRequest {
         project_gid: project.to_string(),
         caller_gid: caller.claims.sub.to_string(),
@@ -166,12 +166,12 @@ async fn find(peers: &Peers, caller: &Caller, project: Gid, user: Gid) -> Result
     Ok(peers.directory().get_api_user(get).await?.into_inner())
 }
 
-async fn key(peers: &Peers, user: &str, project: Gid, actor: Actor) -> Result<String, RpcError> {
+async fn get_api_key(peers: &Peers, user: &str, project: Gid, actor: Actor) -> Result<String, RpcError> {
     let get = GetApiKeyRequest { user_gid: user.to_owned(), project_gid: project.to_string(), actor: Some(actor) };
     Ok(peers.auth().get_api_key(get).await?.into_inner().api_key)
 }
 
-fn actor(caller: &Caller) -> Actor {
+fn to_actor(caller: &Caller) -> Actor {
     Actor { user_gid: Some(caller.claims.sub.to_string()), client_address: caller.address.to_string() }
 }
 
@@ -190,10 +190,10 @@ struct ApiUserData<'a> {
     memberships: Memberships<'a>,
 }
 
-fn answer(api_user: &ApiUserResponse, apikey: Option<&str>) -> Result<HttpResponse, ApiError> {
+fn api_user_response(api_user: &ApiUserResponse, apikey: Option<&str>) -> Result<HttpResponse, ApiError> {
     let others: &[User] = api_user.user.as_slice();
     let memberships: &[Membership] = api_user.membership.as_slice();
     let user = api_user.user.as_ref().map_or("", |user| &user.gid);
     let data = ApiUserData { users: Users { caller: None, others }, memberships: Memberships(memberships) };
-    envelope::success(&ApiUserResult { user, apikey }, &data)
+    envelope::success_response(&ApiUserResult { user, apikey }, &data)
 }

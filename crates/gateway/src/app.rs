@@ -25,7 +25,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/api/signup", signup::signup))
         .service(post("/api/reset_password_request", password_reset::request))
         .service(post("/api/reset_password", password_reset::reset))
-        .service(post("/api/init_invite", invitations::init))
+        .service(post("/api/init_invite", invitations::view))
         .service(post("/api/decline_invite", invitations::decline_by_link))
         .service(get_or_post("/api/ping", ping::ping))
         .service(get_or_post("/api/languages/get", languages::get))
@@ -77,7 +77,7 @@ fn project_routes(config: &mut ServiceConfig) {
         .service(get_or_post("/init", project_init::init))
         .service(post("/members/get", members::get))
         .service(change("/members/invite", members::invite))
-        .service(change("/members/resend_invite", members::resend_invite))
+        .service(change("/members/resend_invite", members::resend_invitation))
         .service(change("/members/remove", members::remove))
         .service(change("/members/deactivate", members::deactivate))
         .service(change("/members/activate", members::activate))
@@ -164,7 +164,7 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    post(path, handler).wrap(from_fn(writes::limit))
+    post(path, handler).wrap(from_fn(writes::enforce_write_budget))
 }
 
 fn get_or_post<F, Args>(path: &str, handler: F) -> Resource

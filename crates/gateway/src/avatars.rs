@@ -22,8 +22,8 @@ pub(crate) async fn upload(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     // The directory says the same; but not before a large body has come.
-    people::refuse_api_users(&caller)?;
-    let upload = upload::read(&request, payload, &gateway.uploads).await?.into_file()?;
+    people::require_account(&caller)?;
+    let upload = upload::read_form(&request, payload, &gateway.uploads).await?.into_file()?;
     let (file, _memory) = upload.into_parts();
     let picture = gateway.pictures.decode(caller.claims.sub, file).await?;
     let prepare = PrepareAvatarRequest {
@@ -32,7 +32,7 @@ pub(crate) async fn upload(
     };
     let name = peers.directory().prepare_avatar(prepare).await?.into_inner().file_name;
     let put = gateway.store.put(&media::avatar_file(&name), picture.bytes).await;
-    put.map_err(|error| media::away(&error))?;
+    put.map_err(|error| media::object_store_error(&error))?;
     set(&caller, &peers, &gateway, Some(name)).await
 }
 
@@ -42,7 +42,7 @@ pub(crate) async fn delete(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    people::refuse_api_users(&caller)?;
+    people::require_account(&caller)?;
     set(&caller, &peers, &gateway, None).await
 }
 
@@ -55,7 +55,7 @@ async fn set(
     let set = SetAvatarRequest { user_gid: caller.claims.sub.to_string(), file_name: name };
     let user = peers.directory().set_avatar(set).await?.into_inner().user.ok_or_else(ApiError::internal)?;
     gateway.discarded.notify_one();
-    people::answer(&user, None)
+    people::user_response(&user, None)
 }
 
 impl From<PictureError> for ApiError {

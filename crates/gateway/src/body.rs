@@ -29,12 +29,12 @@ pub(crate) struct OptionalBody;
 
 impl Body {
     /// What has come over a socket.
-    pub(crate) const fn of(object: Map<String, Value>) -> Self {
+    pub(crate) const fn from_object(object: Map<String, Value>) -> Self {
         Self(object)
     }
 
     /// A required string.
-    pub(crate) fn string(&self, name: &str) -> Result<&str, ApiError> {
+    pub(crate) fn required_string(&self, name: &str) -> Result<&str, ApiError> {
         match self.0.get(name) {
             None => Err(ApiError::missing_parameter(name)),
             Some(Value::String(text)) => Ok(text),
@@ -43,17 +43,17 @@ impl Body {
     }
 
     /// A required gid.
-    pub(crate) fn gid(&self, name: &str) -> Result<Gid, ApiError> {
-        self.string(name)?.parse().map_err(|_| ApiError::invalid_parameter(name))
+    pub(crate) fn required_gid(&self, name: &str) -> Result<Gid, ApiError> {
+        self.required_string(name)?.parse().map_err(|_| ApiError::invalid_parameter(name))
     }
 
     /// An optional string.
     pub(crate) fn optional_string(&self, name: &str) -> Result<Option<&str>, ApiError> {
-        if self.0.contains_key(name) { self.string(name).map(Some) } else { Ok(None) }
+        if self.0.contains_key(name) { self.required_string(name).map(Some) } else { Ok(None) }
     }
 
     pub(crate) fn optional_gid(&self, name: &str) -> Result<Option<Gid>, ApiError> {
-        if self.0.contains_key(name) { self.gid(name).map(Some) } else { Ok(None) }
+        if self.0.contains_key(name) { self.required_gid(name).map(Some) } else { Ok(None) }
     }
 
     /// An optional position in a feed.
@@ -81,7 +81,7 @@ impl Body {
     }
 
     /// A required object.
-    pub(crate) fn object(&self, name: &str) -> Result<&Map<String, Value>, ApiError> {
+    pub(crate) fn required_object(&self, name: &str) -> Result<&Map<String, Value>, ApiError> {
         match self.0.get(name) {
             None => Err(ApiError::missing_parameter(name)),
             Some(Value::Object(object)) => Ok(object),
@@ -90,7 +90,7 @@ impl Body {
     }
 
     /// A switch that must be on, so that nothing is done by mistake.
-    pub(crate) fn confirmation(&self, name: &str) -> Result<(), ApiError> {
+    pub(crate) fn required_confirmation(&self, name: &str) -> Result<(), ApiError> {
         match self.0.get(name) {
             None => Err(ApiError::missing_parameter(name)),
             Some(Value::Bool(true)) => Ok(()),
@@ -99,7 +99,7 @@ impl Body {
     }
 
     /// An optional switch.
-    pub(crate) fn switch(&self, name: &str, default: bool) -> Result<bool, ApiError> {
+    pub(crate) fn optional_bool(&self, name: &str, default: bool) -> Result<bool, ApiError> {
         match self.0.get(name) {
             None => Ok(default),
             Some(Value::Bool(switch)) => Ok(*switch),
@@ -211,10 +211,14 @@ mod tests {
     #[test]
     fn parameters_are_missing_or_of_the_wrong_type() {
         let body = Body(parse(br#"{"a": "x", "b": 1, "c": null, "a": "y"}"#).unwrap());
-        assert_eq!(body.string("a").unwrap(), "y");
-        assert!(body.gid("a").is_err() && body.switch("a", true).is_err() && body.switch("d", true).unwrap());
+        assert_eq!(body.required_string("a").unwrap(), "y");
+        assert!(
+            body.required_gid("a").is_err()
+                && body.optional_bool("a", true).is_err()
+                && body.optional_bool("d", true).unwrap()
+        );
         for (name, text) in [("b", "Invalid parameter"), ("c", "Invalid parameter"), ("d", "Missing parameter")] {
-            let Err(ApiError::RpcError(failure)) = body.string(name) else { panic!("{name}") };
+            let Err(ApiError::RpcError(failure)) = body.required_string(name) else { panic!("{name}") };
             assert_eq!(failure.info.get(text).map(String::as_str), Some(name));
         }
     }

@@ -35,12 +35,12 @@ impl FromRequest for Caller {
 fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
     let gateway = request.app_data::<Data<Gateway>>().ok_or_else(ApiError::internal)?;
     let token = bearer_token(request).ok_or_else(ApiError::unauthenticated)?;
-    match gateway.trust.check(token, gateway.clock.now()) {
+    match gateway.trust.verify(token, gateway.clock.now()) {
         Ok(claims) => {
-            if gateway.is_due(&claims) {
+            if gateway.is_renewal_due(&claims) {
                 request.extensions_mut().insert(RenewalDueToken(token.to_owned()));
             }
-            let address = client_address::of(request, gateway);
+            let address = client_address::from_request(request, gateway);
             Ok(Caller { claims, token: token.to_owned(), address })
         }
         Err(TokenError::Invalid) => Err(ApiError::unauthenticated()),
@@ -49,8 +49,8 @@ fn authenticate(request: &HttpRequest) -> Result<Caller, ApiError> {
 }
 
 /// Who seems to call, for counting: the call itself decides whether they may.
-pub(crate) fn peek(request: &HttpRequest, gateway: &Gateway) -> Option<Gid> {
-    let claims = gateway.trust.check(bearer_token(request)?, gateway.clock.now()).ok()?;
+pub(crate) fn find_user(request: &HttpRequest, gateway: &Gateway) -> Option<Gid> {
+    let claims = gateway.trust.verify(bearer_token(request)?, gateway.clock.now()).ok()?;
     Some(claims.sub)
 }
 

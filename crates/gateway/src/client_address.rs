@@ -12,12 +12,12 @@ use crate::Gateway;
 
 /// The address of the client: the peer of the connection, unless that is a trusted proxy; then the rightmost address in
 /// `X-Forwarded-For` that is none.
-pub(crate) fn of(request: &HttpRequest, gateway: &Gateway) -> IpAddr {
-    of_head(request.peer_addr(), request.headers(), gateway)
+pub(crate) fn from_request(request: &HttpRequest, gateway: &Gateway) -> IpAddr {
+    from_head(request.peer_addr(), request.headers(), gateway)
 }
 
 /// Returns the same for a request that did not come through actix-web.
-pub(crate) fn of_head(peer: Option<SocketAddr>, headers: &HeaderMap, gateway: &Gateway) -> IpAddr {
+pub(crate) fn from_head(peer: Option<SocketAddr>, headers: &HeaderMap, gateway: &Gateway) -> IpAddr {
     let trusted = &gateway.config.trusted_proxies;
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();
     let headers = headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());

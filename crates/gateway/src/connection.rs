@@ -64,7 +64,7 @@ enum Advance {
 const NEXT_HEAD: State = State::Head { seen: 0, line: 0 };
 
 impl State {
-    fn step(self, bytes: &mut [u8]) -> io::Result<Advance> {
+    fn advance(self, bytes: &mut [u8]) -> io::Result<Advance> {
         Ok(match self {
             Self::Head { seen, line } => step_in_head(seen, line, bytes),
             Self::Data { left, is_chunk } => {
@@ -76,11 +76,11 @@ impl State {
                 };
                 Advance::Pass(passed, next)
             }
-            Self::ChunkSize => match first_line(bytes)? {
-                Some(line) => Advance::Pass(line.len(), after_chunk_size(line)),
+            Self::ChunkSize => match find_first_line(bytes)? {
+                Some(line) => Advance::Pass(line.len(), state_after_chunk_size(line)),
                 None => Advance::Wait(self),
             },
-            Self::Trailer => match first_line(bytes)? {
+            Self::Trailer => match find_first_line(bytes)? {
                 Some(b"\r\n") => Advance::Pass(2, NEXT_HEAD),
                 Some(line) if line.ends_with(b"\r\n") => Advance::Pass(line.len(), self),
                 Some(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "a bare LF in a trailer")),
@@ -103,7 +103,7 @@ fn step_in_head(mut seen: usize, mut line: usize, bytes: &mut [u8]) -> Advance {
         }
         if end == line + 1 {
             // Empty lines before a request are ignored (RFC 9112, section 2.2).
-            let next = if line == 0 { NEXT_HEAD } else { bytes.get_mut(..=end).map_or(State::Raw, head::finish) };
+            let next = if line == 0 { NEXT_HEAD } else { bytes.get_mut(..=end).map_or(State::Raw, head::check_head) };
             return Advance::Pass(end + 1, next);
         }
         (seen, line) = (end + 1, end + 1);
@@ -115,7 +115,7 @@ fn step_in_head(mut seen: usize, mut line: usize, bytes: &mut [u8]) -> Advance {
 }
 
 /// Returns the first line with its LF, if all of it is there.
-fn first_line(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
+fn find_first_line(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
     let line = bytes.iter().position(|byte| *byte == b'\n').and_then(|end| bytes.get(..=end));
     if line.map_or(bytes.len(), <[u8]>::len) > MAX_LINE_BYTES {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a line of a chunked body is too long"));
@@ -124,7 +124,7 @@ fn first_line(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
 }
 
 /// RFC 9112, section 7.1. The server refuses a size of another form.
-fn after_chunk_size(line: &[u8]) -> State {
+fn state_after_chunk_size(line: &[u8]) -> State {
     let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
     let size = line.get(..digits).and_then(|digits| std::str::from_utf8(digits).ok());
     let size = size.and_then(|digits| u64::from_str_radix(digits, 16).ok());
@@ -146,9 +146,9 @@ impl<IO> Connection<IO> {
         (self.io, self.buffer)
     }
 
-    fn check(&mut self) -> io::Result<()> {
+    fn check_buffer(&mut self) -> io::Result<()> {
         while let Some(bytes) = self.buffer.get_mut(self.checked..).filter(|bytes| !bytes.is_empty()) {
-            match self.state.step(bytes)? {
+            match self.state.advance(bytes)? {
                 Advance::Wait(state) => {
                     self.state = state;
                     break;
@@ -162,7 +162,7 @@ impl<IO> Connection<IO> {
         Ok(())
     }
 
-    fn pass_on(&mut self, to: &mut ReadBuf<'_>) {
+    fn copy_checked(&mut self, to: &mut ReadBuf<'_>) {
         let bytes = self.buffer.split_to(self.checked.min(to.remaining()));
         to.put_slice(&bytes);
         self.checked -= bytes.len();
@@ -186,10 +186,10 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Connection<IO> {
                 this.checked = this.buffer.len();
             } else {
                 this.buffer.extend_from_slice(read.filled());
-                this.check()?;
+                this.check_buffer()?;
             }
         }
-        this.pass_on(to);
+        this.copy_checked(to);
         Poll::Ready(Ok(()))
     }
 }

@@ -12,28 +12,28 @@ use crate::{
     caller::Caller,
     envelope::{self, ApiError, Empty},
     peers::Peers,
-    people::{self, person},
+    people::{self, to_user_info},
 };
 
 pub(crate) async fn request(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
-    people::refuse_api_users(&caller)?;
-    let email = body.string("email")?.to_owned();
-    let user = people::find(&peers, &caller).await?;
+    people::require_account(&caller)?;
+    let email = body.required_string("email")?.to_owned();
+    let user = people::get(&peers, &caller).await?;
     let client_address = caller.address.to_string();
-    let ask = RequestEmailChangeRequest { user: Some(person(&user)), email, client_address };
+    let ask = RequestEmailChangeRequest { user: Some(to_user_info(&user)), email, client_address };
     let validation_code = peers.auth().request_email_change(ask).await?.into_inner().validation_code;
-    envelope::success(&json!({"validation_code": validation_code}), &Empty {})
+    envelope::success_response(&json!({"validation_code": validation_code}), &Empty {})
 }
 
 /// The codes are checked, the directory takes the address, and the code is used up: the same call completes what a crash
 /// leaves. Of two at once one changes the address, and the other finds its code used.
 pub(crate) async fn update(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
-    people::refuse_api_users(&caller)?;
-    let email = body.string("email")?.to_owned();
-    let validation_code = body.string("validation_code")?.to_owned();
-    let verification_code = body.string("verification_code")?.to_owned();
+    people::require_account(&caller)?;
+    let email = body.required_string("email")?.to_owned();
+    let validation_code = body.required_string("validation_code")?.to_owned();
+    let verification_code = body.required_string("verification_code")?.to_owned();
     let (user_gid, client_address) = (caller.claims.sub.to_string(), caller.address.to_string());
-    let old_email = people::find(&peers, &caller).await?.details.and_then(|complete| complete.email);
+    let old_email = people::get(&peers, &caller).await?.details.and_then(|complete| complete.email);
     let check = VerifyEmailChangeRequest {
         user_gid: user_gid.clone(),
         email: email.clone(),
@@ -46,5 +46,5 @@ pub(crate) async fn update(caller: Caller, body: Body, peers: Data<Peers>) -> Re
     let user = peers.directory().set_email(set).await?.into_inner().user.unwrap_or_default();
     let finish = CompleteEmailChangeRequest { user_gid, validation_code, client_address };
     peers.auth().complete_email_change(finish).await?;
-    people::answer(&user, None)
+    people::user_response(&user, None)
 }

@@ -45,7 +45,7 @@ impl<'a> User<'a> {
             email: complete.map(|complete| complete.email.as_deref()),
             name: &user.name,
             avatar: user.avatar.as_deref(),
-            status: user_status(user.status()),
+            status: user_status_name(user.status()),
             options: complete
                 .map(|complete| UserOptions { language: &complete.language, timezone: &complete.timezone }),
         }
@@ -177,8 +177,8 @@ impl<'a> Membership<'a> {
         Self {
             project_gid: &membership.project_gid,
             user_gid: &membership.user_gid,
-            status: membership_status(membership.status()),
-            roles: membership.roles().filter_map(role).collect(),
+            status: membership_status_name(membership.status()),
+            roles: membership.roles().filter_map(role_name).collect(),
             options: membership.options.as_ref().map(|options| MembershipOptions {
                 notifications: options.notifications.as_ref().map(|notifications| Notifications {
                     email: notifications.email.as_deref(),
@@ -200,13 +200,15 @@ impl Serialize for Memberships<'_> {
 impl Serialize for UserProjects<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map(
-            self.0.iter().map(|project| (&project.project_gid, project.roles().filter_map(role).collect::<Vec<_>>())),
+            self.0
+                .iter()
+                .map(|project| (&project.project_gid, project.roles().filter_map(role_name).collect::<Vec<_>>())),
         )
     }
 }
 
 /// What a peer of a newer release means, we can't know: it counts as not active.
-const fn user_status(status: pb::UserStatus) -> &'static str {
+const fn user_status_name(status: pb::UserStatus) -> &'static str {
     match status {
         pb::UserStatus::Active => "active",
         pb::UserStatus::Invited => "invited",
@@ -215,7 +217,7 @@ const fn user_status(status: pb::UserStatus) -> &'static str {
     }
 }
 
-const fn membership_status(status: pb::MembershipStatus) -> &'static str {
+const fn membership_status_name(status: pb::MembershipStatus) -> &'static str {
     match status {
         pb::MembershipStatus::Active => "active",
         pb::MembershipStatus::Invited => "invited",
@@ -224,7 +226,7 @@ const fn membership_status(status: pb::MembershipStatus) -> &'static str {
     }
 }
 
-const fn role(role: pb::Role) -> Option<&'static str> {
+const fn role_name(role: pb::Role) -> Option<&'static str> {
     match role {
         pb::Role::Owner => Some("owner"),
         pb::Role::Member => Some("member"),

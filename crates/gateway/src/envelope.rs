@@ -53,12 +53,12 @@ fn write_info<S: Serializer>(info: &&Info, serializer: S) -> Result<S::Ok, S::Er
 pub(crate) struct Empty {}
 
 /// An answer of what was asked for.
-pub(crate) fn success<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<HttpResponse, ApiError> {
-    Ok(written(write(result, data)?))
+pub(crate) fn success_response<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<HttpResponse, ApiError> {
+    Ok(json_response(serialize_success(result, data)?))
 }
 
 /// The body of such an answer.
-pub(crate) fn write<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<Bytes, RpcError> {
+pub(crate) fn serialize_success<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<Bytes, RpcError> {
     let body = serde_json::to_vec(&Success { success: true, result, data }).map_err(|error| {
         tracing::error!(%error, "an answer can't be written as JSON");
         RpcError::new(ErrorCode::Internal)
@@ -67,7 +67,7 @@ pub(crate) fn write<R: Serialize, D: Serialize>(result: &R, data: &D) -> Result<
 }
 
 /// The answer with a body that was written.
-pub(crate) fn written(body: Bytes) -> HttpResponse {
+pub(crate) fn json_response(body: Bytes) -> HttpResponse {
     HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body)
 }
 

@@ -14,7 +14,7 @@ use crate::{
     envelope::ApiError,
     media,
     peers::Peers,
-    people::refuse_api_users,
+    people::require_account,
     projects,
     upload::{self, UploadForm},
 };
@@ -28,8 +28,8 @@ pub(crate) async fn upload(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     // They own no project.
-    refuse_api_users(&caller)?;
-    let form: UploadForm = upload::read(&request, payload, &gateway.uploads).await?;
+    require_account(&caller)?;
+    let form: UploadForm = upload::read_form(&request, payload, &gateway.uploads).await?;
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), form.project()?.to_string());
     let file = form.into_file()?;
     let prepare = async |format: Format| -> Result<String, ApiError> {
@@ -48,7 +48,7 @@ pub(crate) async fn upload(
         name = prepare(picture.format).await?;
     }
     let put = gateway.store.put(&media::icon_file(&name), picture.bytes).await;
-    put.map_err(|error| media::away(&error))?;
+    put.map_err(|error| media::object_store_error(&error))?;
     set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, file_name: Some(name) }).await
 }
 
@@ -58,12 +58,12 @@ pub(crate) async fn delete(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
+    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.required_gid("project")?.to_string());
     set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, file_name: None }).await
 }
 
 async fn set(peers: &Peers, gateway: &Gateway, set: SetIconRequest) -> Result<HttpResponse, ApiError> {
     let changed = peers.directory().set_icon(set).await?.into_inner();
     gateway.discarded.notify_one();
-    projects::answer(&changed)
+    projects::project_response(&changed)
 }

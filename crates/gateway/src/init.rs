@@ -30,28 +30,28 @@ pub(crate) async fn init(
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
     let (init, token) = tokio::join!(
-        fetch(&gateway, &peers, caller.claims.sub),
+        fetch_init(&gateway, &peers, caller.claims.sub),
         gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation())
     );
-    answer(init?, &token?)
+    token_response(init?, &token?)
 }
 
 /// All that an app of this user needs to start, as the body of the answer.
-pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, user: Gid) -> Result<Bytes, RpcError> {
+pub(crate) async fn fetch_init(gateway: &Gateway, peers: &Peers, user: Gid) -> Result<Bytes, RpcError> {
     let known = gateway.inits.find(user, None);
     let request = GetInitRequest { user_gid: user.to_string(), known_cursor: known.as_ref().map(|known| known.cursor) };
     let init = peers.directory().get_init(request).await?.into_inner();
     if let Some(known) = known.filter(|known| init.is_unchanged && init.cursor == known.cursor) {
         return Ok(known.body);
     }
-    let body = write(gateway, &init)?;
-    gateway.inits.keep(user, None, CachedInit { cursor: init.cursor, body: body.clone() });
+    let body = serialize_init(gateway, &init)?;
+    gateway.inits.insert(user, None, CachedInit { cursor: init.cursor, body: body.clone() });
     Ok(body)
 }
 
 /// Of a login and of an init: the body and a token.
-pub(crate) fn answer(body: Bytes, token: &str) -> Result<HttpResponse, ApiError> {
-    with_token(envelope::written(body), token)
+pub(crate) fn token_response(body: Bytes, token: &str) -> Result<HttpResponse, ApiError> {
+    with_token(envelope::json_response(body), token)
 }
 
 /// An answer with the token that is to be used from then on.
@@ -83,7 +83,7 @@ struct InitData<'a> {
     languages: &'a RawValue,
 }
 
-fn write(gateway: &Gateway, init: &GetInitResponse) -> Result<Bytes, RpcError> {
+fn serialize_init(gateway: &Gateway, init: &GetInitResponse) -> Result<Bytes, RpcError> {
     let result = InitResult {
         user: init.user.as_ref().map_or("", |user| &user.gid),
         user_projects: UserProjects(&init.user_projects),
@@ -96,5 +96,5 @@ fn write(gateway: &Gateway, init: &GetInitResponse) -> Result<Bytes, RpcError> {
         memberships: Memberships(&init.memberships),
         languages: &gateway.languages.names,
     };
-    envelope::write(&result, &data)
+    envelope::serialize_success(&result, &data)
 }

@@ -31,7 +31,7 @@ impl InitCache {
         self.by_caller.get(&(user, project))
     }
 
-    pub(crate) fn keep(&self, user: Gid, project: Option<Gid>, init: CachedInit) {
+    pub(crate) fn insert(&self, user: Gid, project: Option<Gid>, init: CachedInit) {
         self.by_caller.insert((user, project), init);
     }
 }

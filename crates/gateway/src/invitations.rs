@@ -23,7 +23,7 @@ use crate::{
     envelope::{self, ApiError, Empty},
     init::with_token,
     peers::Peers,
-    people::refuse_api_users,
+    people::require_account,
     projects::ProjectData,
 };
 
@@ -33,19 +33,19 @@ pub(crate) async fn accept(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    refuse_api_users(&caller)?;
-    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
+    require_account(&caller)?;
+    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.required_gid("project")?.to_string());
     let accept = AcceptInvitationRequest { caller_gid, project_gid: project_gid.clone() };
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
     let accepted = peers.directory().accept_invitation(accept).await?.into_inner();
     let data = ProjectData::new(accepted.project.as_slice(), Some(accepted.membership.as_slice()));
-    with_token(envelope::success(&json!({"project": project_gid}), &data)?, &token)
+    with_token(envelope::success_response(&json!({"project": project_gid}), &data)?, &token)
 }
 
 pub(crate) async fn decline(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
-    refuse_api_users(&caller)?;
-    let project_gid = body.gid("project")?.to_string();
-    decline_by(&peers, Invitee::UserGid(caller.claims.sub.to_string()), project_gid, caller.address).await
+    require_account(&caller)?;
+    let project_gid = body.required_gid("project")?.to_string();
+    decline_and_report(&peers, Invitee::UserGid(caller.claims.sub.to_string()), project_gid, caller.address).await
 }
 
 /// Declines with the emailed link alone.
@@ -55,9 +55,10 @@ pub(crate) async fn decline_by_link(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (invitation_id, project_gid) = (body.gid("invitee")?.to_string(), body.gid("project")?.to_string());
-    let address = client_address::of(&request, &gateway);
-    decline_by(&peers, Invitee::InvitationId(invitation_id), project_gid, address).await
+    let (invitation_id, project_gid) =
+        (body.required_gid("invitee")?.to_string(), body.required_gid("project")?.to_string());
+    let address = client_address::from_request(&request, &gateway);
+    decline_and_report(&peers, Invitee::InvitationId(invitation_id), project_gid, address).await
 }
 
 pub(crate) async fn leave(
@@ -66,16 +67,17 @@ pub(crate) async fn leave(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    refuse_api_users(&caller)?;
-    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
+    require_account(&caller)?;
+    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.required_gid("project")?.to_string());
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
     peers.directory().leave_project(LeaveProjectRequest { caller_gid, project_gid }).await?;
-    with_token(envelope::success(&Empty {}, &Empty {})?, &token)
+    with_token(envelope::success_response(&Empty {}, &Empty {})?, &token)
 }
 
 /// What the link leads to.
-pub(crate) async fn init(body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
-    let (invitation_id, project_gid) = (body.gid("invitee")?.to_string(), body.gid("project")?.to_string());
+pub(crate) async fn view(body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
+    let (invitation_id, project_gid) =
+        (body.required_gid("invitee")?.to_string(), body.required_gid("project")?.to_string());
     let view = ViewInvitationRequest { project_gid: project_gid.clone(), invitation_id };
     let invite: ViewInvitationResponse = peers.directory().view_invitation(view).await?.into_inner();
     let user_gid = invite.user.as_ref().map(|user| user.gid.as_str()).ok_or_else(ApiError::internal)?;
@@ -85,7 +87,7 @@ pub(crate) async fn init(body: Body, peers: Data<Peers>) -> Result<HttpResponse,
         projects: Projects(invite.project.as_slice()),
         memberships: Memberships(invite.membership.as_slice()),
     };
-    envelope::success(&result, &data)
+    envelope::success_response(&result, &data)
 }
 
 #[derive(Serialize)]
@@ -106,7 +108,7 @@ struct MembershipData<'a> {
 
 /// Declines, and has auth write it to the audit trail. If auth cannot be reached, the invitation stays declined, and the log
 /// has the entry.
-async fn decline_by(
+async fn decline_and_report(
     peers: &Peers,
     invitee: Invitee,
     project_gid: String,
@@ -126,5 +128,5 @@ async fn decline_by(
         tracing::error!(?code, user_gid, project_gid, %address, "a declined invitation is missing in the audit trail");
     }
     let data = MembershipData { memberships: Memberships(&declined.memberships) };
-    envelope::success(&json!({"project": project_gid}), &data)
+    envelope::success_response(&json!({"project": project_gid}), &data)
 }

@@ -6,7 +6,7 @@ use actix_web::{HttpRequest, http::header::ACCEPT_LANGUAGE};
 const MAX_BYTES: usize = 1000;
 
 /// The first that the browser asks for (RFC 9110, section 12.5.4), in small letters; English when it asks for none.
-pub(crate) fn preferred(request: &HttpRequest) -> String {
+pub(crate) fn preferred_language(request: &HttpRequest) -> String {
     let header = request.headers().get(ACCEPT_LANGUAGE).and_then(|header| header.to_str().ok());
     header.filter(|header| header.len() <= MAX_BYTES).and_then(parse).unwrap_or_else(|| "en".to_owned())
 }

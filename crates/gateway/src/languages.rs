@@ -19,9 +19,9 @@ pub(crate) struct Languages {
 impl Languages {
     pub(crate) fn load() -> serde_json::Result<Self> {
         let names: serde_json::Map<String, serde_json::Value> =
-            doorward_domain::languages::all().map(|(code, name)| (code.to_owned(), name.into())).collect();
+            doorward_domain::languages::iter().map(|(code, name)| (code.to_owned(), name.into())).collect();
         Ok(Self {
-            codes: doorward_domain::languages::all().map(|(code, _)| code).collect(),
+            codes: doorward_domain::languages::iter().map(|(code, _)| code).collect(),
             names: serde_json::value::to_raw_value(&names)?,
         })
     }
@@ -34,7 +34,7 @@ struct LanguagesData<'a> {
 }
 
 pub(crate) async fn get(_: OptionalBody, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
-    envelope::success(
+    envelope::success_response(
         &json!({"languages": gateway.languages.codes}),
         &LanguagesData { languages: &gateway.languages.names },
     )

@@ -156,7 +156,7 @@ impl Gateway {
 
     /// Whether a token that was issued some time ago is to be renewed. One that doesn't live long enough to get as old as the
     /// setting says is renewed after a tenth of its life.
-    pub(crate) fn is_due(&self, claims: &Claims) -> bool {
+    pub(crate) fn is_renewal_due(&self, claims: &Claims) -> bool {
         let seconds = |seconds: i64| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
         let age = seconds(self.clock.now().as_seconds().saturating_sub(claims.iat));
         let lifetime = seconds(claims.exp.saturating_sub(claims.iat));
@@ -183,7 +183,7 @@ pub async fn serve(
     denials::register();
     let own = Peers::connect(&peers).map_err(std::io::Error::other)?;
     let clock = gateway.clock.clone();
-    tokio::spawn(gateway.trust.clone().follow(own.auth.clone(), move || clock.now(), shutdown.clone()));
+    tokio::spawn(gateway.trust.clone().run(own.auth.clone(), move || clock.now(), shutdown.clone()));
     tokio::spawn(sweep::run(gateway.clone(), own.directory.clone(), shutdown.clone()));
     let sockets = sync_io::start(gateway.clone(), own, &shutdown);
     let in_server = gateway.clone();
@@ -192,7 +192,7 @@ pub async fn serve(
         let cors = Condition::new(!gateway.config.cors_origins.is_empty(), cors::policy(&gateway.config.cors_origins));
         let pages = |config: &mut ServiceConfig| pages::routes(config, gateway.config.pages);
         let app = App::new().app_data(gateway.clone()).app_data(in_app.clone()).configure(app::routes).configure(pages);
-        let app = app.wrap(cors).wrap(from_fn(request::around));
+        let app = app.wrap(cors).wrap(from_fn(request::handle_request));
         match Peers::connect(&peers) {
             Ok(peers) => app.app_data(Data::new(peers)),
             Err(error) => {

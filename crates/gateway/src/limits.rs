@@ -45,7 +45,7 @@ impl RateLimits {
 
     /// How long the member has to wait; None: the request is counted and may go on.
     async fn count(&self, peers: &Peers, member: MemberKey) -> Option<Duration> {
-        let limit = self.limits.try_get_with(member, find(peers, member)).await;
+        let limit = self.limits.try_get_with(member, find_rate_limit(peers, member)).await;
         // Without the directory the call itself fails.
         let limit = limit.ok().flatten()?;
         let window = self.windows.get_with(member, Arc::default);
@@ -54,7 +54,7 @@ impl RateLimits {
     }
 }
 
-async fn find(peers: &Peers, (user, project): MemberKey) -> Result<Option<u32>, RpcError> {
+async fn find_rate_limit(peers: &Peers, (user, project): MemberKey) -> Result<Option<u32>, RpcError> {
     let check = CheckMembershipRequest { project_gid: project.to_string(), user_gid: user.to_string() };
     Ok(peers.directory().check_membership(check).await?.into_inner().rate_limit_per_second)
 }
@@ -67,7 +67,7 @@ pub(crate) async fn enforce<B: MessageBody + 'static>(
     let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(ApiError::internal)?;
     let peers = request.app_data::<Data<Peers>>().cloned().ok_or_else(ApiError::internal)?;
     let project = request.match_info().get("project").and_then(|project| project.parse().ok());
-    let user = caller::peek(request.request(), &gateway);
+    let user = caller::find_user(request.request(), &gateway);
     if let Some(member) = user.zip(project)
         && let Some(wait) = gateway.limits.count(&peers, member).await
     {

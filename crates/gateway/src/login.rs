@@ -19,7 +19,7 @@ use crate::{
     body::Body,
     client_address,
     envelope::ApiError,
-    init::{answer, fetch},
+    init::{fetch_init, token_response},
     peers::Peers,
 };
 
@@ -29,11 +29,11 @@ pub(crate) async fn login(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (username, password) = (body.string("username")?, body.string("password")?);
-    let found = find(&peers, Identifier::Username(username.to_owned()), None).await?;
-    let init = fetch(&gateway, &peers, found.or_nobody());
-    let client_address = client_address::of(&request, &gateway).to_string();
-    beside(init, verify_password(&peers, found, password, client_address)).await
+    let (username, password) = (body.required_string("username")?, body.required_string("password")?);
+    let found = find_login_user(&peers, Identifier::Username(username.to_owned()), None).await?;
+    let init = fetch_init(&gateway, &peers, found.allowed_user_or_dummy());
+    let client_address = client_address::from_request(&request, &gateway).to_string();
+    issue_with_init(init, verify_password(&peers, found, password, client_address)).await
 }
 
 /// What the directory says of whoever wants to log in.
@@ -49,17 +49,21 @@ pub(crate) struct LoginUser {
 
 impl LoginUser {
     /// Identifier may log in.
-    pub(crate) fn welcome(&self) -> Option<Gid> {
+    pub(crate) fn allowed_user(&self) -> Option<Gid> {
         self.user.filter(|_| self.is_login_allowed)
     }
 
     /// Nobody's init is asked for too: the time tells nothing.
-    pub(crate) fn or_nobody(&self) -> Gid {
-        self.welcome().unwrap_or(Gid::NIL)
+    pub(crate) fn allowed_user_or_dummy(&self) -> Gid {
+        self.allowed_user().unwrap_or(Gid::NIL)
     }
 }
 
-pub(crate) async fn find(peers: &Peers, who: Identifier, project: Option<Gid>) -> Result<LoginUser, ApiError> {
+pub(crate) async fn find_login_user(
+    peers: &Peers,
+    who: Identifier,
+    project: Option<Gid>,
+) -> Result<LoginUser, ApiError> {
     let request = FindLoginRequest { identifier: Some(who), project_gid: project.map(|gid| gid.to_string()) };
     let found = peers.directory().find_login(request).await?.into_inner();
     let user = found.user_gid.as_deref().map(str::parse).transpose().map_err(|_| ApiError::internal())?;
@@ -87,7 +91,7 @@ pub(crate) async fn verify_password(
 }
 
 /// Reads the data while the credentials are checked, and doesn't wait for it when these are wrong.
-pub(crate) async fn beside(
+pub(crate) async fn issue_with_init(
     init: impl Future<Output = Result<Bytes, RpcError>>,
     verified: impl Future<Output = Result<String, RpcError>>,
 ) -> Result<HttpResponse, ApiError> {
@@ -104,7 +108,7 @@ pub(crate) async fn beside(
         None => init.await,
     };
     match init {
-        Ok(body) => answer(body, &token),
+        Ok(body) => token_response(body, &token),
         // Deactivated, deleted or removed since we looked.
         Err(RpcError { code: ErrorCode::Unauthenticated | ErrorCode::Forbidden, .. }) => {
             Err(RpcError::new(ErrorCode::UnknownUser).into())

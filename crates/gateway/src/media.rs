@@ -39,7 +39,7 @@ pub(crate) fn icon_file(name: &str) -> String {
     format!("icons/{name}")
 }
 
-pub(crate) fn away(error: &StoreError) -> ApiError {
+pub(crate) fn object_store_error(error: &StoreError) -> ApiError {
     tracing::warn!(%error, "the object store fails");
     RpcError::unavailable().into()
 }
@@ -89,12 +89,13 @@ async fn answer(request: &HttpRequest, gateway: &Gateway, file: &File<'_>) -> Re
     let store = &gateway.store;
     let mut wanted = None;
     if needs_head(request) {
-        let head = store.head(file.name).await.map_err(|error| away(&error))?.ok_or_else(ApiError::not_found)?;
-        match plan(request, &head) {
-            ResponsePlan::NotModified => return Ok(described(HttpResponse::NotModified(), file, &head).finish()),
+        let head =
+            store.head(file.name).await.map_err(|error| object_store_error(&error))?.ok_or_else(ApiError::not_found)?;
+        match plan_response(request, &head) {
+            ResponsePlan::NotModified => return Ok(with_headers(HttpResponse::NotModified(), file, &head).finish()),
             ResponsePlan::Head => {
                 let nothing = SizedStream::new(head.size, stream::empty::<Result<Bytes, Infallible>>());
-                return Ok(described(HttpResponse::Ok(), file, &head).body(nothing));
+                return Ok(with_headers(HttpResponse::Ok(), file, &head).body(nothing));
             }
             ResponsePlan::NotSatisfiable => return Err(ApiError::RangeNotSatisfiable(head.size)),
             ResponsePlan::Part(range) => wanted = Some(range),
@@ -102,10 +103,10 @@ async fn answer(request: &HttpRequest, gateway: &Gateway, file: &File<'_>) -> Re
         }
     }
     let is_part = wanted.is_some();
-    let found = store.find(file.name, wanted).await.map_err(|error| away(&error))?;
+    let found = store.find(file.name, wanted).await.map_err(|error| object_store_error(&error))?;
     let found = found.ok_or_else(ApiError::not_found)?;
     let status = if is_part { HttpResponse::PartialContent() } else { HttpResponse::Ok() };
-    let mut response = described(status, file, &found);
+    let mut response = with_headers(status, file, &found);
     let Range { start, end } = found.range;
     if is_part {
         response.insert_header((CONTENT_RANGE, format!("bytes {start}-{}/{}", end.saturating_sub(1), found.size)));
@@ -114,7 +115,7 @@ async fn answer(request: &HttpRequest, gateway: &Gateway, file: &File<'_>) -> Re
     Ok(response.body(SizedStream::new(end - start, body)))
 }
 
-fn described(mut response: HttpResponseBuilder, file: &File<'_>, object: &Object) -> HttpResponseBuilder {
+fn with_headers(mut response: HttpResponseBuilder, file: &File<'_>, object: &Object) -> HttpResponseBuilder {
     response
         .insert_header((CONTENT_TYPE, file.format.media_type()))
         .insert_header((CACHE_CONTROL, file.caching))
@@ -139,11 +140,11 @@ enum ResponsePlan {
 fn needs_head(request: &HttpRequest) -> bool {
     request.method() == Method::HEAD
         || IfNoneMatch::parse(request).is_ok_and(|tags| tags != IfNoneMatch::Items(Vec::new()))
-        || range(request).is_some()
+        || requested_range(request).is_some()
 }
 
 /// What is to be answered, now that this is known of the object.
-fn plan(request: &HttpRequest, object: &Object) -> ResponsePlan {
+fn plan_response(request: &HttpRequest, object: &Object) -> ResponsePlan {
     let etag: Option<EntityTag> = object.etag.as_ref().and_then(|etag| etag.parse().ok());
     let is_known = |tag: &EntityTag| etag.as_ref().is_some_and(|etag| etag.weak_eq(tag));
     let is_current = match IfNoneMatch::parse(request) {
@@ -157,7 +158,7 @@ fn plan(request: &HttpRequest, object: &Object) -> ResponsePlan {
     if request.method() == Method::HEAD {
         return ResponsePlan::Head;
     }
-    let Some(range) = range(request).filter(|_| is_same(request, etag.as_ref())) else {
+    let Some(range) = requested_range(request).filter(|_| matches_if_range(request, etag.as_ref())) else {
         return ResponsePlan::Whole;
     };
     match range.to_satisfiable_range(object.size) {
@@ -167,7 +168,7 @@ fn plan(request: &HttpRequest, object: &Object) -> ResponsePlan {
 }
 
 /// The one range that is asked for. Several in one request are for documents; the whole is an answer to that, too.
-fn range(request: &HttpRequest) -> Option<ByteRangeSpec> {
+fn requested_range(request: &HttpRequest) -> Option<ByteRangeSpec> {
     match RangeHeader::parse(request).ok()? {
         RangeHeader::Bytes(mut ranges) if ranges.len() == 1 => ranges.pop(),
         RangeHeader::Bytes(_) | RangeHeader::Unregistered(..) => None,
@@ -175,7 +176,7 @@ fn range(request: &HttpRequest) -> Option<ByteRangeSpec> {
 }
 
 /// Whether the part goes with what the client has, if it says what that is. Files have no date that could be compared.
-fn is_same(request: &HttpRequest, etag: Option<&EntityTag>) -> bool {
+fn matches_if_range(request: &HttpRequest, etag: Option<&EntityTag>) -> bool {
     if !request.headers().contains_key(IF_RANGE) {
         return true;
     }

@@ -6,7 +6,7 @@ fn planned(method: Method, headers: &[(&str, &str)]) -> ResponsePlan {
     let request = TestRequest::default().method(method);
     let request = headers.iter().fold(request, |request, header| request.append_header(*header)).to_http_request();
     let object = Object { size: 10, etag: Some("\"a\"".to_owned()), range: 0..0, body: Box::pin(stream::empty()) };
-    plan(&request, &object)
+    plan_response(&request, &object)
 }
 
 fn get(headers: &[(&str, &str)]) -> ResponsePlan {

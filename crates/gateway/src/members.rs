@@ -17,7 +17,7 @@ use crate::{
     envelope::{self, ApiError, Empty},
     peers::Peers,
     project_path::ProjectGid,
-    views::{answer_member, answer_members, answer_membership},
+    views::{member_response, members_response, membership_response},
 };
 
 /// In one question.
@@ -36,7 +36,7 @@ pub(crate) async fn get(
     let user_gids = match &one {
         Some(one) => vec![one.clone()],
         None => match body.optional_gids("members")? {
-            Some(several) if several.len() <= MAX_MEMBERS => once_each(&several),
+            Some(several) if several.len() <= MAX_MEMBERS => deduplicate(&several),
             Some(_) => return Err(ApiError::invalid_parameter("members")),
             None => return Err(ApiError::missing_parameter("member")),
         },
@@ -45,8 +45,8 @@ pub(crate) async fn get(
     let view = ViewMembersRequest { caller_gid, project_gid, user_gids: user_gids.clone() };
     let members = peers.directory().view_members(view).await?.into_inner();
     match one {
-        Some(_) => answer_member(&members),
-        None => answer_members(&json!({"users": user_gids}), &members),
+        Some(_) => member_response(&members),
+        None => members_response(&json!({"users": user_gids}), &members),
     }
 }
 
@@ -59,13 +59,13 @@ pub(crate) async fn invite(
     let invite = InviteMemberRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
-        username_or_email: body.string("username_or_email")?.to_owned(),
+        username_or_email: body.required_string("username_or_email")?.to_owned(),
     };
     count_invitation(&peers, &invite.caller_gid).await?;
-    answer_member(&peers.directory().invite_member(invite).await?.into_inner())
+    member_response(&peers.directory().invite_member(invite).await?.into_inner())
 }
 
-pub(crate) async fn resend_invite(
+pub(crate) async fn resend_invitation(
     caller: Caller,
     ProjectGid(project): ProjectGid,
     body: Body,
@@ -74,10 +74,10 @@ pub(crate) async fn resend_invite(
     let resend = ResendInvitationRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
-        user_gid: body.gid("user")?.to_string(),
+        user_gid: body.required_gid("user")?.to_string(),
     };
     count_invitation(&peers, &resend.caller_gid).await?;
-    answer_member(&peers.directory().resend_invitation(resend).await?.into_inner())
+    member_response(&peers.directory().resend_invitation(resend).await?.into_inner())
 }
 
 /// Whom one invites, one writes to: that is limited.
@@ -96,10 +96,10 @@ pub(crate) async fn remove(
     let remove = RemoveMemberRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
-        user_gid: body.gid("user")?.to_string(),
+        user_gid: body.required_gid("user")?.to_string(),
     };
     peers.directory().remove_member(remove).await?;
-    envelope::success(&Empty {}, &Empty {})
+    envelope::success_response(&Empty {}, &Empty {})
 }
 
 pub(crate) async fn deactivate(
@@ -126,20 +126,20 @@ pub(crate) async fn update(
     body: Body,
     peers: Data<Peers>,
 ) -> Result<HttpResponse, ApiError> {
-    let user_gid = body.gid("user")?.to_string();
-    let options = body.object("options")?;
+    let user_gid = body.required_gid("user")?.to_string();
+    let options = body.required_object("options")?;
     let update = UpdateMemberRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
         user_gid,
-        rate_limit: options.get("rate_limit_per_second").map(limit).transpose()?,
-        notifications: options.get("notifications").map(notifications).transpose()?,
+        rate_limit: options.get("rate_limit_per_second").map(parse_rate_limit).transpose()?,
+        notifications: options.get("notifications").map(parse_notifications).transpose()?,
     };
-    answer_membership(&peers.directory().update_member(update).await?.into_inner())
+    membership_response(&peers.directory().update_member(update).await?.into_inner())
 }
 
 /// In their order: an answer has each only once.
-fn once_each(gids: &[Gid]) -> Vec<String> {
+fn deduplicate(gids: &[Gid]) -> Vec<String> {
     let mut seen = HashSet::new();
     gids.iter().filter(|gid| seen.insert(**gid)).map(ToString::to_string).collect()
 }
@@ -154,14 +154,14 @@ async fn set_status(
     let set = SetMemberStatusRequest {
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
-        user_gid: body.gid("user")?.to_string(),
+        user_gid: body.required_gid("user")?.to_string(),
         is_active,
     };
-    answer_member(&peers.directory().set_member_status(set).await?.into_inner())
+    member_response(&peers.directory().set_member_status(set).await?.into_inner())
 }
 
 /// Null, or a whole number from 1.
-fn limit(value: &Value) -> Result<RateLimitChange, ApiError> {
+fn parse_rate_limit(value: &Value) -> Result<RateLimitChange, ApiError> {
     let number = value.as_u64().and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0);
     if value.is_null() || number.is_some() {
         return Ok(RateLimitChange { rate_limit_per_second: number });
@@ -169,7 +169,7 @@ fn limit(value: &Value) -> Result<RateLimitChange, ApiError> {
     Err(ApiError::invalid_parameter("options"))
 }
 
-fn notifications(value: &Value) -> Result<NotificationsChange, ApiError> {
+fn parse_notifications(value: &Value) -> Result<NotificationsChange, ApiError> {
     let invalid = || ApiError::invalid_parameter("options");
     let wanted: &Map<String, Value> = value.as_object().ok_or_else(invalid)?;
     let word = |value: &Value| {

@@ -67,13 +67,13 @@ pub(crate) async fn create<L: ProjectList>(
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
         kind: L::KIND.into(),
-        name: body.string("name")?.to_owned(),
+        name: body.required_string("name")?.to_owned(),
     };
     let made = peers.directory().create_item(create).await?.into_inner();
     let mut result = Map::new();
     result.insert(L::NAME.to_owned(), made.item_gid.into());
     result.insert("project".to_owned(), project.to_string().into());
-    envelope::success(&Value::Object(result), &ProjectData::new(made.project.as_slice(), None))
+    envelope::success_response(&Value::Object(result), &ProjectData::new(made.project.as_slice(), None))
 }
 
 pub(crate) async fn update<L: ProjectList>(
@@ -83,13 +83,13 @@ pub(crate) async fn update<L: ProjectList>(
     peers: Data<Peers>,
 ) -> Result<HttpResponse, ApiError> {
     let rename = RenameItemRequest {
-        item_gid: item::<L>(L::NAME, body.string(L::NAME)?)?,
-        name: body.string("name")?.to_owned(),
+        item_gid: parse_item::<L>(L::NAME, body.required_string(L::NAME)?)?,
+        name: body.required_string("name")?.to_owned(),
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
         kind: L::KIND.into(),
     };
-    answer(&project, &peers.directory().rename_item(rename).await?.into_inner())
+    project_response(&project, &peers.directory().rename_item(rename).await?.into_inner())
 }
 
 pub(crate) async fn reorder<L: ProjectList>(
@@ -99,13 +99,13 @@ pub(crate) async fn reorder<L: ProjectList>(
     peers: Data<Peers>,
 ) -> Result<HttpResponse, ApiError> {
     let moved = MoveItemRequest {
-        item_gid: item::<L>(L::NAME, body.string(L::NAME)?)?,
-        before_gid: body.optional_string(L::BEFORE)?.map(|before| item::<L>(L::BEFORE, before)).transpose()?,
+        item_gid: parse_item::<L>(L::NAME, body.required_string(L::NAME)?)?,
+        before_gid: body.optional_string(L::BEFORE)?.map(|before| parse_item::<L>(L::BEFORE, before)).transpose()?,
         caller_gid: caller.claims.sub.to_string(),
         project_gid: project.to_string(),
         kind: L::KIND.into(),
     };
-    answer(&project, &peers.directory().move_item(moved).await?.into_inner())
+    project_response(&project, &peers.directory().move_item(moved).await?.into_inner())
 }
 
 pub(crate) async fn delete<L: ProjectList>(
@@ -115,9 +115,11 @@ pub(crate) async fn delete<L: ProjectList>(
     peers: Data<Peers>,
 ) -> Result<HttpResponse, ApiError> {
     let item_gids = match body.optional_string(L::NAME)? {
-        Some(one) => vec![item::<L>(L::NAME, one)?],
+        Some(one) => vec![parse_item::<L>(L::NAME, one)?],
         None => match body.optional_strings(L::PLURAL)? {
-            Some(several) => several.into_iter().map(|one| item::<L>(L::PLURAL, one)).collect::<Result<_, _>>()?,
+            Some(several) => {
+                several.into_iter().map(|one| parse_item::<L>(L::PLURAL, one)).collect::<Result<_, _>>()?
+            }
             None => return Err(ApiError::missing_parameter(L::NAME)),
         },
     };
@@ -127,10 +129,10 @@ pub(crate) async fn delete<L: ProjectList>(
         kind: L::KIND.into(),
         item_gids,
     };
-    answer(&project, &peers.directory().delete_items(delete).await?.into_inner())
+    project_response(&project, &peers.directory().delete_items(delete).await?.into_inner())
 }
 
-fn item<L: ProjectList>(parameter: &str, text: &str) -> Result<String, ApiError> {
+fn parse_item<L: ProjectList>(parameter: &str, text: &str) -> Result<String, ApiError> {
     if L::FIXED == Some(text) {
         return Ok(Gid::NIL.to_string());
     }
@@ -144,7 +146,7 @@ pub(crate) async fn add_language(
     body: Body,
     peers: Data<Peers>,
 ) -> Result<HttpResponse, ApiError> {
-    let change = Change::Add(body.string("language")?.to_owned());
+    let change = Change::Add(body.required_string("language")?.to_owned());
     change_languages(&caller, &project, change, &peers).await
 }
 
@@ -154,7 +156,7 @@ pub(crate) async fn remove_language(
     body: Body,
     peers: Data<Peers>,
 ) -> Result<HttpResponse, ApiError> {
-    let change = Change::Remove(body.string("language")?.to_owned());
+    let change = Change::Remove(body.required_string("language")?.to_owned());
     change_languages(&caller, &project, change, &peers).await
 }
 
@@ -185,10 +187,10 @@ async fn change_languages(
         fields: Empty {},
         layouts: Empty {},
     };
-    envelope::success(&json!({"project": project.to_string()}), &data)
+    envelope::success_response(&json!({"project": project.to_string()}), &data)
 }
 
-fn answer(project: &Gid, changed: &ProjectResponse) -> Result<HttpResponse, ApiError> {
+fn project_response(project: &Gid, changed: &ProjectResponse) -> Result<HttpResponse, ApiError> {
     let data = ProjectData::new(changed.project.as_slice(), None);
-    envelope::success(&json!({"project": project.to_string()}), &data)
+    envelope::success_response(&json!({"project": project.to_string()}), &data)
 }

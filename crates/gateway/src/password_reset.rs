@@ -15,7 +15,7 @@ use crate::{
     envelope::{self, ApiError, Empty},
     init,
     peers::Peers,
-    people::{self, person},
+    people::{self, to_user_info},
 };
 
 pub(crate) async fn request(
@@ -24,15 +24,15 @@ pub(crate) async fn request(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let name = body.string("username_or_email")?.to_owned();
+    let name = body.required_string("username_or_email")?.to_owned();
     let users = find(&peers, Lookup::UsernameOrEmail(name)).await?;
     let ask = RequestPasswordResetRequest {
-        users: users.iter().map(person).collect(),
-        client_address: client_address::of(&request, &gateway).to_string(),
+        users: users.iter().map(to_user_info).collect(),
+        client_address: client_address::from_request(&request, &gateway).to_string(),
     };
     let validation_code = peers.auth().request_password_reset(ask).await?.into_inner().validation_code;
     let usernames: Vec<&str> = users.iter().filter_map(|user| user.username.as_deref()).collect();
-    envelope::success(&json!({"validation_code": validation_code, "usernames": usernames}), &Empty {})
+    envelope::success_response(&json!({"validation_code": validation_code, "usernames": usernames}), &Empty {})
 }
 
 pub(crate) async fn reset(
@@ -41,10 +41,10 @@ pub(crate) async fn reset(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let username = body.string("username")?.to_owned();
-    let new_password = body.string("new_password")?.to_owned();
-    let validation_code = body.string("validation_code")?.to_owned();
-    let verification_code = body.string("verification_code")?.to_owned();
+    let username = body.required_string("username")?.to_owned();
+    let new_password = body.required_string("new_password")?.to_owned();
+    let validation_code = body.required_string("validation_code")?.to_owned();
+    let verification_code = body.required_string("verification_code")?.to_owned();
     let found = find(&peers, Lookup::Username(username)).await?;
     let Some(user) = found.first() else {
         people::count_anonymous_call(&request, &peers, &gateway).await?;
@@ -52,15 +52,15 @@ pub(crate) async fn reset(
     };
     let gid: Gid = user.gid.parse().map_err(|_| ApiError::internal())?;
     let reset = ResetPasswordRequest {
-        user: Some(person(user)),
+        user: Some(to_user_info(user)),
         new_password,
         validation_code,
         verification_code,
-        client_address: client_address::of(&request, &gateway).to_string(),
+        client_address: client_address::from_request(&request, &gateway).to_string(),
     };
     let token = peers.auth().reset_password(reset).await?.into_inner().token;
     // Only now: who is deactivated meanwhile gets no token.
-    init::answer(init::fetch(&gateway, &peers, gid).await?, &token)
+    init::token_response(init::fetch_init(&gateway, &peers, gid).await?, &token)
 }
 
 async fn find(peers: &Peers, by: Lookup) -> Result<Vec<User>, ApiError> {

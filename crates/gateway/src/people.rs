@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A user as auth must know them for a moment.
-pub(crate) fn person(user: &User) -> UserInfo {
+pub(crate) fn to_user_info(user: &User) -> UserInfo {
     let complete = user.details.clone().unwrap_or_default();
     UserInfo {
         user_gid: user.gid.clone(),
@@ -34,7 +34,7 @@ pub(crate) fn person(user: &User) -> UserInfo {
 }
 
 /// API users have no account of their own.
-pub(crate) fn refuse_api_users(caller: &Caller) -> Result<(), ApiError> {
+pub(crate) fn require_account(caller: &Caller) -> Result<(), ApiError> {
     match caller.claims.kind {
         TokenKind::User => Ok(()),
         TokenKind::Api => Err(RpcError::new(ErrorCode::Forbidden).into()),
@@ -42,7 +42,7 @@ pub(crate) fn refuse_api_users(caller: &Caller) -> Result<(), ApiError> {
 }
 
 /// The caller, as the directory has them now.
-pub(crate) async fn find(peers: &Peers, caller: &Caller) -> Result<User, ApiError> {
+pub(crate) async fn get(peers: &Peers, caller: &Caller) -> Result<User, ApiError> {
     let get = GetUserRequest { user_gid: caller.claims.sub.to_string() };
     match peers.directory().get_user(get).await.map_err(RpcError::from) {
         Ok(found) => {
@@ -61,20 +61,20 @@ pub(crate) async fn count_anonymous_call(
     peers: &Peers,
     gateway: &Gateway,
 ) -> Result<(), ApiError> {
-    let client_address = client_address::of(request, gateway).to_string();
+    let client_address = client_address::from_request(request, gateway).to_string();
     peers.auth().count_anonymous_call(CountAnonymousCallRequest { client_address }).await?;
     Ok(())
 }
 
 /// With a token, when there is another one from now on.
-pub(crate) fn answer(user: &User, token: Option<&str>) -> Result<HttpResponse, ApiError> {
+pub(crate) fn user_response(user: &User, token: Option<&str>) -> Result<HttpResponse, ApiError> {
     #[derive(Serialize)]
     struct Data<'a> {
         #[serde(rename = "cc.users")]
         users: Users<'a>,
     }
     let data = Data { users: Users { caller: Some(user), others: &[] } };
-    let response = envelope::success(&json!({"user": user.gid}), &data)?;
+    let response = envelope::success_response(&json!({"user": user.gid}), &data)?;
     match token {
         Some(token) => with_token(response, token),
         None => Ok(response),
@@ -82,6 +82,6 @@ pub(crate) fn answer(user: &User, token: Option<&str>) -> Result<HttpResponse, A
 }
 
 /// The caller's token has just ended: not even one that others got in exchange for it a moment ago.
-pub(crate) fn forget_due_token(request: &HttpRequest) {
+pub(crate) fn drop_renewal(request: &HttpRequest) {
     request.extensions_mut().remove::<RenewalDueToken>();
 }

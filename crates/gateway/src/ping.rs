@@ -11,5 +11,5 @@ use crate::{
 
 /// Says that the gateway is up, and asks no peer.
 pub(crate) async fn ping(_: OptionalBody, gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
-    envelope::success(&json!({"cc.version": gateway.config.api_version.as_str()}), &Empty {})
+    envelope::success_response(&json!({"cc.version": gateway.config.api_version.as_str()}), &Empty {})
 }

@@ -18,7 +18,7 @@ use crate::{
     caller::Caller,
     entries::{Memberships, Projects, UserProjects, Users},
     envelope::{self, ApiError, Empty},
-    init::answer,
+    init::token_response,
     inits::CachedInit,
     peers::Peers,
     project_path::ProjectGid,
@@ -35,7 +35,7 @@ pub(crate) async fn init(
         fetch(&gateway, &peers, project, caller.claims.sub),
         gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation())
     );
-    answer(init?, &token?)
+    token_response(init?, &token?)
 }
 
 /// All that an app needs to start work in the project, as the body of the answer.
@@ -51,7 +51,7 @@ pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, project: Gid, user: 
         return Ok(known.body);
     }
     let body = write(gateway, &project.to_string(), &init)?;
-    gateway.inits.keep(user, Some(project), CachedInit { cursor: init.cursor, body: body.clone() });
+    gateway.inits.insert(user, Some(project), CachedInit { cursor: init.cursor, body: body.clone() });
     Ok(body)
 }
 
@@ -110,5 +110,5 @@ fn write(gateway: &Gateway, project: &str, init: &GetProjectInitResponse) -> Res
         layouts: Empty {},
         queries: Empty {},
     };
-    envelope::write(&result, &data)
+    envelope::serialize_success(&result, &data)
 }

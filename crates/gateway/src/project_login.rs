@@ -13,7 +13,7 @@ use crate::{
     body::Body,
     client_address,
     envelope::ApiError,
-    login::{LoginUser, beside, find, verify_password},
+    login::{LoginUser, find_login_user, issue_with_init, verify_password},
     peers::Peers,
     project_init::fetch,
     project_path::ProjectGid,
@@ -27,11 +27,11 @@ pub(crate) async fn login(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (username, password) = (body.string("username")?, body.string("password")?);
-    let found = find(&peers, Identifier::Username(username.to_owned()), Some(project)).await?;
-    let init = fetch(&gateway, &peers, project, found.or_nobody());
-    let client_address = client_address::of(&request, &gateway).to_string();
-    beside(init, verify_password(&peers, found, password, client_address)).await
+    let (username, password) = (body.required_string("username")?, body.required_string("password")?);
+    let found = find_login_user(&peers, Identifier::Username(username.to_owned()), Some(project)).await?;
+    let init = fetch(&gateway, &peers, project, found.allowed_user_or_dummy());
+    let client_address = client_address::from_request(&request, &gateway).to_string();
+    issue_with_init(init, verify_password(&peers, found, password, client_address)).await
 }
 
 /// With an API key.
@@ -42,15 +42,15 @@ pub(crate) async fn auth(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let api_key = body.string("api_key")?.to_owned();
-    let client_address = client_address::of(&request, &gateway).to_string();
+    let api_key = body.required_string("api_key")?.to_owned();
+    let client_address = client_address::from_request(&request, &gateway).to_string();
     let holder = FindApiKeyRequest { api_key: api_key.clone(), client_address: client_address.clone() };
     let holder = peers.auth().find_api_key(holder).await?.into_inner().user_gid;
     // Nobody is asked for too: the time tells nothing.
     let holder = holder.unwrap_or_else(|| Gid::NIL.to_string());
-    let found = find(&peers, Identifier::UserGid(holder), Some(project)).await?;
-    let init = fetch(&gateway, &peers, project, found.or_nobody());
-    beside(init, verify_api_key(&peers, found, project, api_key, client_address)).await
+    let found = find_login_user(&peers, Identifier::UserGid(holder), Some(project)).await?;
+    let init = fetch(&gateway, &peers, project, found.allowed_user_or_dummy());
+    issue_with_init(init, verify_api_key(&peers, found, project, api_key, client_address)).await
 }
 
 async fn verify_api_key(
@@ -63,7 +63,7 @@ async fn verify_api_key(
     let request = VerifyApiKeyRequest {
         api_key,
         project_gid: project.to_string(),
-        user_gid: found.welcome().map(|user| user.to_string()),
+        user_gid: found.allowed_user().map(|user| user.to_string()),
         user_checked_at: found.checked_at,
         client_address,
     };

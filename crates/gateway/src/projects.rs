@@ -16,13 +16,13 @@ use crate::{
     envelope::{self, ApiError, Empty},
     init::with_token,
     peers::Peers,
-    people::refuse_api_users,
+    people::require_account,
 };
 
 pub(crate) async fn get(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
-    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
+    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.required_gid("project")?.to_string());
     let view = ViewProjectRequest { caller_gid, project_gid };
-    answer(&peers.directory().view_project(view).await?.into_inner())
+    project_response(&peers.directory().view_project(view).await?.into_inner())
 }
 
 pub(crate) async fn create(
@@ -37,24 +37,24 @@ pub(crate) async fn create(
         timezone: body.optional_string("timezone")?.map(str::to_owned),
     };
     // Before what they ask for is looked at.
-    refuse_api_users(&caller)?;
+    require_account(&caller)?;
     let user = create.caller_gid.clone();
     // First: an answer that gets lost because there is no token would leave the deed done.
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
     let made = peers.directory().create_project(create).await?.into_inner();
     let project = made.project.as_ref().map_or("", |project| &project.gid);
     let result = json!({"project": project, "project_members": [user]});
-    with_token(envelope::success(&result, &ProjectData::with_memberships(&made))?, &token)
+    with_token(envelope::success_response(&result, &ProjectData::with_memberships(&made))?, &token)
 }
 
 pub(crate) async fn update(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
     let update = UpdateProjectRequest {
         caller_gid: caller.claims.sub.to_string(),
-        project_gid: body.gid("project")?.to_string(),
+        project_gid: body.required_gid("project")?.to_string(),
         name: body.optional_string("name")?.map(str::to_owned),
         timezone: body.optional_string("timezone")?.map(str::to_owned),
     };
-    answer(&peers.directory().update_project(update).await?.into_inner())
+    project_response(&peers.directory().update_project(update).await?.into_inner())
 }
 
 pub(crate) async fn delete(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
@@ -71,12 +71,12 @@ pub(crate) async fn permanent_delete(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
+    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.required_gid("project")?.to_string());
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
     peers.directory().purge_project(PurgeProjectRequest { caller_gid, project_gid }).await?;
     // The icon goes too.
     gateway.discarded.notify_one();
-    with_token(envelope::success(&Empty {}, &Empty {})?, &token)
+    with_token(envelope::success_response(&Empty {}, &Empty {})?, &token)
 }
 
 pub(crate) async fn transfer(
@@ -87,20 +87,20 @@ pub(crate) async fn transfer(
 ) -> Result<HttpResponse, ApiError> {
     let transfer = TransferProjectRequest {
         caller_gid: caller.claims.sub.to_string(),
-        project_gid: body.gid("project")?.to_string(),
-        new_owner_gid: body.gid("user")?.to_string(),
+        project_gid: body.required_gid("project")?.to_string(),
+        new_owner_gid: body.required_gid("user")?.to_string(),
     };
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
     let done = peers.directory().transfer_project(transfer).await?.into_inner();
     let project = done.project.as_ref().map_or("", |project| &project.gid);
-    let answer = envelope::success(&json!({"project": project}), &ProjectData::with_memberships(&done))?;
+    let answer = envelope::success_response(&json!({"project": project}), &ProjectData::with_memberships(&done))?;
     with_token(answer, &token)
 }
 
 async fn set_status(caller: &Caller, body: &Body, peers: &Peers, is_deleted: bool) -> Result<HttpResponse, ApiError> {
-    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.gid("project")?.to_string());
+    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.required_gid("project")?.to_string());
     let set = SetProjectStatusRequest { caller_gid, project_gid, is_deleted };
-    answer(&peers.directory().set_project_status(set).await?.into_inner())
+    project_response(&peers.directory().set_project_status(set).await?.into_inner())
 }
 
 #[derive(Serialize)]
@@ -121,7 +121,7 @@ impl<'a> ProjectData<'a> {
     }
 }
 
-pub(crate) fn answer(answer: &ProjectResponse) -> Result<HttpResponse, ApiError> {
+pub(crate) fn project_response(answer: &ProjectResponse) -> Result<HttpResponse, ApiError> {
     let project = answer.project.as_ref().map_or("", |project| &project.gid);
-    envelope::success(&json!({"project": project}), &ProjectData::new(answer.project.as_slice(), None))
+    envelope::success_response(&json!({"project": project}), &ProjectData::new(answer.project.as_slice(), None))
 }

@@ -43,43 +43,43 @@ const MAX_ID_BYTES: usize = 128;
 /// How long an answer that is ready waits for a new token.
 const RENEWAL_TIMEOUT: Duration = Duration::from_millis(500);
 
-pub(crate) async fn around(
+pub(crate) async fn handle_request(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let started = Instant::now();
     let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(ApiError::internal)?;
     let method = request.method().clone();
-    let own = gateway.ids.gid().to_string();
+    let own = gateway.ids.new_gid().to_string();
     let client = client_request_id(request.headers());
     let span = request_span(&request, &own, client.as_deref());
     // The response repeats the client's id; records that the server must be able to trust have its own.
     let id = client.clone().unwrap_or_else(|| own.clone());
-    let work = async { Ok::<_, Error>(renew(next.call(request).await?.map_into_boxed_body(), &gateway).await) };
+    let work = async { Ok::<_, Error>(renew_if_due(next.call(request).await?.map_into_boxed_body(), &gateway).await) };
     let answer = AssertUnwindSafe(work).catch_unwind().instrument(span.clone());
     let Ok(answer) =
         CURRENT_REQUEST_IDS.scope(RequestIds { request_id: Some(own), client_request_id: client }, answer).await
     else {
         span.in_scope(|| tracing::error!("a request panicked"));
-        record(&RequestOutcome { method: method.as_str(), path: "panicked", status: 500 }, started, &span);
+        record_metrics(&RequestOutcome { method: method.as_str(), path: "panicked", status: 500 }, started, &span);
         let mut response = ApiError::internal().error_response();
         add_headers(response.headers_mut(), StatusCode::INTERNAL_SERVER_ERROR, &id, &gateway);
         return Err(InternalError::from_response("panic", response).into());
     };
-    let mut response = in_envelope(answer?);
+    let mut response = wrap_cors_error(answer?);
     let status = response.status();
     add_headers(response.headers_mut(), status, &id, &gateway);
     if status == StatusCode::FORBIDDEN {
-        let user = caller::peek(response.request(), &gateway);
+        let user = caller::find_user(response.request(), &gateway);
         span.in_scope(|| denials::record(user));
     }
     let path = response.request().match_pattern().unwrap_or_else(|| "unmatched".to_owned());
-    record(&RequestOutcome { method: method.as_str(), path: &path, status: status.as_u16() }, started, &span);
+    record_metrics(&RequestOutcome { method: method.as_str(), path: &path, status: status.as_u16() }, started, &span);
     Ok(response)
 }
 
 /// What the CORS library refuses, it refuses in plain text.
-fn in_envelope(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+fn wrap_cors_error(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
     if !response.status().is_client_error() || response.headers().contains_key(CONTENT_TYPE) {
         return response;
     }
@@ -93,7 +93,7 @@ fn in_envelope(response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
 }
 
 /// Adds a new token to the answer of whoever came with one that is due. Without, the old one does for a while longer.
-async fn renew(mut response: ServiceResponse<BoxBody>, gateway: &Gateway) -> ServiceResponse<BoxBody> {
+async fn renew_if_due(mut response: ServiceResponse<BoxBody>, gateway: &Gateway) -> ServiceResponse<BoxBody> {
     let status = response.status();
     if status == StatusCode::UNAUTHORIZED || status.is_server_error() || response.headers().contains_key(AUTHORIZATION)
     {
@@ -125,7 +125,7 @@ struct RequestOutcome<'a> {
     status: u16,
 }
 
-fn record(outcome: &RequestOutcome<'_>, started: Instant, span: &Span) {
+fn record_metrics(outcome: &RequestOutcome<'_>, started: Instant, span: &Span) {
     let elapsed = started.elapsed();
     let method = match outcome.method {
         known @ ("GET" | "POST" | "OPTIONS" | "HEAD" | "PUT" | "DELETE" | "PATCH") => known.to_owned(),

@@ -72,7 +72,7 @@ where
                 let (app, sockets, gateway) = (app.new_service(()), sockets.clone(), gateway.clone());
                 async move {
                     let takeover = Rc::new(UpgradeContext { app: app.await?, sockets, gateway });
-                    let upgrade = move |(request, connection)| upgrade(takeover.clone(), request, connection);
+                    let upgrade = move |(request, connection)| handle_upgrade(takeover.clone(), request, connection);
                     Ok::<_, S::InitError>(fn_service(upgrade))
                 }
             }))
@@ -97,7 +97,7 @@ struct UpgradeContext<S> {
 
 /// Handles a request after which the connection is no HTTP any more: a handshake of a WebSocket for sockets. One with a wrong
 /// session is answered as any request is, and so is `CONNECT`, which is refused like any method that a path does not have.
-async fn upgrade<S, B>(
+async fn handle_upgrade<S, B>(
     takeover: Rc<UpgradeContext<S>>,
     request: Request,
     connection: UpgradedConnection,
@@ -108,13 +108,13 @@ where
     S::Response: Into<Response<B>>,
     B: MessageBody + 'static,
 {
-    if request.method() == Method::GET && sync_io::is_socket(request.uri()) {
+    if request.method() == Method::GET && sync_io::is_socket_path(request.uri()) {
         let head = request.head();
-        let client = client_address::of_head(request.peer_addr(), &head.headers, &takeover.gateway);
-        if let Some(parts) = sync_io::head(&request)
+        let client = client_address::from_head(request.peer_addr(), &head.headers, &takeover.gateway);
+        if let Some(parts) = sync_io::to_http_parts(&request)
             && takeover.sockets.accept_handshake(&parts.uri, client)
         {
-            become_socket(&takeover.sockets, &parts, connection).await;
+            accept_socket(&takeover.sockets, &parts, connection).await;
             return Ok(());
         }
     }
@@ -128,7 +128,7 @@ where
     h1::SendResponse::new(connection, response.set_body(body)).await.map(drop)
 }
 
-async fn become_socket(sockets: &Arc<Sockets>, head: &Parts, connection: UpgradedConnection) {
+async fn accept_socket(sockets: &Arc<Sockets>, head: &Parts, connection: UpgradedConnection) {
     let mut parts = connection.into_parts();
     // Answers to what came before over this connection.
     let (mut stream, unread) = parts.io.into_parts();

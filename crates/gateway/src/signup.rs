@@ -16,7 +16,7 @@ use crate::{
     envelope::{self, ApiError, Empty},
     init, language,
     peers::Peers,
-    people::{self, person},
+    people::{self, to_user_info},
 };
 
 /// Whether a name is free.
@@ -26,11 +26,11 @@ pub(crate) async fn username(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let username = body.string("username")?.to_owned();
+    let username = body.required_string("username")?.to_owned();
     people::count_anonymous_call(&request, &peers, &gateway).await?;
     let check = CheckUsernameRequest { username, email: None };
     let checked = peers.directory().check_username(check).await?.into_inner();
-    envelope::success(&json!({"username": checked.username, "available": checked.is_available}), &Empty {})
+    envelope::success_response(&json!({"username": checked.username, "available": checked.is_available}), &Empty {})
 }
 
 pub(crate) async fn request(
@@ -39,8 +39,8 @@ pub(crate) async fn request(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let username = body.string("username")?.to_owned();
-    let (password, email) = (body.string("password")?.to_owned(), body.string("email")?.to_owned());
+    let username = body.required_string("username")?.to_owned();
+    let (password, email) = (body.required_string("password")?.to_owned(), body.required_string("email")?.to_owned());
     let check = CheckUsernameRequest { username, email: Some(email.clone()) };
     let checked = peers.directory().check_username(check).await?.into_inner();
     if !checked.is_available {
@@ -54,12 +54,12 @@ pub(crate) async fn request(
         username: checked.username,
         password,
         email,
-        existing_accounts: owners.iter().map(person).collect(),
-        language: language::preferred(&request),
-        client_address: client_address::of(&request, &gateway).to_string(),
+        existing_accounts: owners.iter().map(to_user_info).collect(),
+        language: language::preferred_language(&request),
+        client_address: client_address::from_request(&request, &gateway).to_string(),
     };
     let validation_code = peers.auth().request_signup(request).await?.into_inner().validation_code;
-    envelope::success(&json!({"validation_code": validation_code}), &Empty {})
+    envelope::success_response(&json!({"validation_code": validation_code}), &Empty {})
 }
 
 /// The codes are checked, the account is made in the directory, and with its password in auth the code is used up.
@@ -69,13 +69,13 @@ pub(crate) async fn signup(
     peers: Data<Peers>,
     gateway: Data<Gateway>,
 ) -> Result<HttpResponse, ApiError> {
-    let username = body.string("username")?.to_owned();
-    let (password, email) = (body.string("password")?.to_owned(), body.string("email")?.to_owned());
-    let validation_code = body.string("validation_code")?.to_owned();
-    let verification_code = body.string("verification_code")?.to_owned();
-    let client_address = client_address::of(&request, &gateway).to_string();
+    let username = body.required_string("username")?.to_owned();
+    let (password, email) = (body.required_string("password")?.to_owned(), body.required_string("email")?.to_owned());
+    let validation_code = body.required_string("validation_code")?.to_owned();
+    let verification_code = body.required_string("verification_code")?.to_owned();
+    let client_address = client_address::from_request(&request, &gateway).to_string();
     // What is no username was none in the first step.
-    let username = Username::comparable(&username);
+    let username = Username::normalize_for_lookup(&username);
     let check = VerifySignupRequest {
         username: username.clone(),
         password,
@@ -90,5 +90,5 @@ pub(crate) async fn signup(
     let gid: Gid = user.gid.parse().map_err(|_| ApiError::internal())?;
     let finish = CompleteSignupRequest { validation_code, user_gid: user.gid, client_address };
     let token = peers.auth().complete_signup(finish).await?.into_inner().token;
-    init::answer(init::fetch(&gateway, &peers, gid).await?, &token)
+    init::token_response(init::fetch_init(&gateway, &peers, gid).await?, &token)
 }

@@ -22,7 +22,7 @@ pub(crate) async fn run(gateway: Arc<Gateway>, directory: Channel, shutdown: Can
         let round = async {
             // Woken, or not.
             let _ = tokio::time::timeout(PAUSE, gateway.discarded.notified()).await;
-            sweep(&gateway, &mut client).await
+            delete_discarded(&gateway, &mut client).await
         };
         match shutdown.run_until_cancelled(round).await {
             None => return,
@@ -37,7 +37,7 @@ pub(crate) async fn run(gateway: Arc<Gateway>, directory: Channel, shutdown: Can
 }
 
 /// Page by page, until none is left.
-async fn sweep(gateway: &Gateway, client: &mut DirectoryClient<Channel>) -> Result<(), String> {
+async fn delete_discarded(gateway: &Gateway, client: &mut DirectoryClient<Channel>) -> Result<(), String> {
     loop {
         let list = client.list_discarded_media(ListDiscardedMediaRequest {}).await;
         let names = list.map_err(|status| format!("the directory: {:?}", status.code()))?.into_inner().file_names;

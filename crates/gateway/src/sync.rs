@@ -23,8 +23,8 @@ const MORE_DATA_WARNING: &str = "more data";
 
 pub(crate) async fn get(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
     let since = SyncCursors::parse(&body)?;
-    let news = fetch(&peers, caller.claims.sub, since, false).await?;
-    Ok(envelope::written(write(since, &news)?))
+    let news = fetch_sync_page(&peers, caller.claims.sub, since, false).await?;
+    Ok(envelope::json_response(serialize_sync_page(since, &news)?))
 }
 
 pub(crate) async fn cursors(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
@@ -32,7 +32,7 @@ pub(crate) async fn cursors(caller: Caller, body: Body, peers: Data<Peers>) -> R
     let request =
         GetCursorRequest { user_gid: caller.claims.sub.to_string(), project_gid: project.map(|gid| gid.to_string()) };
     let position = peers.directory().get_cursor(request).await?.into_inner().cursor;
-    envelope::success(&Cursors { cc_cursor: position, cursor: project.map(|_| position) }, &Empty {})
+    envelope::success_response(&Cursors { cc_cursor: position, cursor: project.map(|_| position) }, &Empty {})
 }
 
 /// From where on the feeds are asked for; without a cursor, one isn't.
@@ -53,7 +53,7 @@ impl SyncCursors {
 }
 
 /// What the user is to be told; with the scopes for who is to be told what comes next, too.
-pub(crate) async fn fetch(
+pub(crate) async fn fetch_sync_page(
     peers: &Peers,
     user: Gid,
     since: SyncCursors,
@@ -70,14 +70,14 @@ pub(crate) async fn fetch(
 }
 
 /// As the body of the answer. Rows say themselves how far they go: clients would jump to a cursor beside them.
-pub(crate) fn write(since: SyncCursors, news: &SyncResponse) -> Result<Bytes, RpcError> {
+pub(crate) fn serialize_sync_page(since: SyncCursors, news: &SyncResponse) -> Result<Bytes, RpcError> {
     let is_idle = news.rows.is_empty();
     let result = SyncResult {
-        sync: news.rows.iter().map(Row::of).collect(),
+        sync: news.rows.iter().map(Row::from_pb).collect(),
         warning: news.has_more.then_some(MORE_DATA_WARNING),
         cursors: is_idle.then_some(Cursors { cc_cursor: news.position, cursor: since.project.map(|_| news.position) }),
     };
-    envelope::write(&result, &Empty {})
+    envelope::serialize_success(&result, &Empty {})
 }
 
 #[derive(Serialize)]
@@ -109,7 +109,7 @@ struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    fn of(row: &'a SyncRow) -> Self {
+    fn from_pb(row: &'a SyncRow) -> Self {
         let feed = match row.feed() {
             FeedKind::Global | FeedKind::Unspecified => "cc",
             FeedKind::Project => "project",

@@ -37,18 +37,18 @@ pub(crate) fn start(gateway: Arc<Gateway>, peers: Peers, shutdown: &Cancellation
 
 pub(crate) fn routes(config: &mut ServiceConfig) {
     let resource = web::resource([PATH.to_owned(), format!("{PATH}/")]);
-    let resource = resource.get(poll).head(head_of_poll).post(poll);
+    let resource = resource.get(poll).head(poll_head).post(poll);
     config.service(resource.default_service(app::not_allowed("GET, HEAD, POST")));
 }
 
 /// Whether a request that asks for a WebSocket asks for one of ours. Clients put a slash behind the path.
-pub(crate) fn is_socket(uri: &Uri) -> bool {
+pub(crate) fn is_socket_path(uri: &Uri) -> bool {
     let path = uri.path().strip_suffix('/').unwrap_or(uri.path());
     path == PATH && uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"))
 }
 
 /// The head of a request that asks for a WebSocket. Both sides have their own edition of the same types.
-pub(crate) fn head(request: &actix_http::Request) -> Option<Parts> {
+pub(crate) fn to_http_parts(request: &actix_http::Request) -> Option<Parts> {
     let mut head = Request::builder().uri(request.uri().to_string());
     for (name, value) in request.headers() {
         head = head.header(name.as_str(), value.as_bytes());
@@ -70,8 +70,8 @@ async fn poll(
     let method = if request.method() == actix_web::http::Method::POST { Method::POST } else { Method::GET };
     let asked = Request::builder().method(method).uri(request.uri().to_string());
     let asked = asked.header("content-type", request.content_type()).body(body).map_err(|_| ApiError::not_found())?;
-    let client = client_address::of(&request, &gateway);
-    let (head, body) = sockets.answer(asked, client).await.into_parts();
+    let client = client_address::from_request(&request, &gateway);
+    let (head, body) = sockets.handle_polling(asked, client).await.into_parts();
     let status = StatusCode::from_u16(head.status.as_u16()).map_err(|_| ApiError::internal())?;
     let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok());
     let mut response = HttpResponse::build(status);
@@ -82,7 +82,7 @@ async fn poll(
 }
 
 /// Answers `HEAD` as [`poll`] answers `GET`, but never for a session: that would take the packets that wait in it.
-async fn head_of_poll(
+async fn poll_head(
     request: HttpRequest,
     payload: Payload,
     sockets: Data<Sockets>,
@@ -101,18 +101,18 @@ struct SocketGateway {
 }
 
 impl Host for SocketGateway {
-    fn check(&self, token: &str) -> Result<Claims, doorward_sync::TokenError> {
-        self.gateway.trust.check(token, self.gateway.clock.now()).map_err(|distrust| match distrust {
+    fn verify_token(&self, token: &str) -> Result<Claims, doorward_sync::TokenError> {
+        self.gateway.trust.verify(token, self.gateway.clock.now()).map_err(|distrust| match distrust {
             TokenError::Invalid => doorward_sync::TokenError::Invalid,
             TokenError::Unavailable => doorward_sync::TokenError::Unavailable,
         })
     }
 
-    fn standing(&self, claims: &Claims) -> TokenStatus {
+    fn token_status(&self, claims: &Claims) -> TokenStatus {
         match self.gateway.trust.recheck(claims, self.gateway.clock.now()) {
             Err(TokenError::Unavailable) => TokenStatus::Unknown,
             Err(TokenError::Invalid) => TokenStatus::Invalid,
-            Ok(()) if self.gateway.is_due(claims) => TokenStatus::RenewalDue,
+            Ok(()) if self.gateway.is_renewal_due(claims) => TokenStatus::RenewalDue,
             Ok(()) => TokenStatus::Valid,
         }
     }
@@ -130,7 +130,7 @@ impl Host for SocketGateway {
 
     fn sync<'a>(&'a self, claims: &'a Claims, parameters: Option<Map<String, Value>>) -> BoxFuture<'a, InitResponse> {
         Box::pin(async {
-            match init(&self.peers, claims, parameters).await {
+            match init_socket(&self.peers, claims, parameters).await {
                 Ok(answer) => answer,
                 Err(problem) => {
                     if problem.code_and_message().0 == 403 {
@@ -148,15 +148,16 @@ impl Host for SocketGateway {
 }
 
 /// What `POST /sync/get` would answer, and from where the events go on.
-async fn init(
+async fn init_socket(
     peers: &Peers,
     claims: &Claims,
     parameters: Option<Map<String, Value>>,
 ) -> Result<InitResponse, ApiError> {
-    let body = Body::of(parameters.ok_or_else(|| ApiError::invalid_body("it is not a JSON object"))?);
+    let body = Body::from_object(parameters.ok_or_else(|| ApiError::invalid_body("it is not a JSON object"))?);
     let since = SyncCursors::parse(&body)?;
-    let news = sync::fetch(peers, claims.sub, since, true).await?;
-    let envelope = serde_json::from_slice(&sync::write(since, &news)?).map_err(|_| ApiError::internal())?;
+    let news = sync::fetch_sync_page(peers, claims.sub, since, true).await?;
+    let envelope =
+        serde_json::from_slice(&sync::serialize_sync_page(since, &news)?).map_err(|_| ApiError::internal())?;
     let feeds = Feeds {
         cc_cursor: since.cc_cursor,
         project: since.project,

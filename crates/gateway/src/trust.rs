@@ -76,7 +76,7 @@ impl Trust {
         }
     }
 
-    pub(crate) fn check(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+    pub(crate) fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
         if !self.is_fresh() {
             return Err(TokenError::Unavailable);
         }
@@ -96,10 +96,10 @@ impl Trust {
     }
 
     pub(crate) fn is_fresh(&self) -> bool {
-        self.complete_until().is_some_and(|until| until.elapsed() < self.max_age)
+        self.revocations_known_until().is_some_and(|until| until.elapsed() < self.max_age)
     }
 
-    fn complete_until(&self) -> Option<Instant> {
+    fn revocations_known_until(&self) -> Option<Instant> {
         *self.complete_until.read().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -108,7 +108,7 @@ impl Trust {
     }
 
     pub(crate) fn public_keys(&self) -> Vec<PublicKey> {
-        self.keys.load().public().to_vec()
+        self.keys.load().public_keys().to_vec()
     }
 
     fn is_revoked(&self, claims: &Claims) -> bool {
@@ -118,18 +118,13 @@ impl Trust {
     }
 
     /// Follows auth's stream until `shutdown`.
-    pub(crate) async fn follow(
-        self: Arc<Self>,
-        auth: Channel,
-        now: impl Fn() -> Timestamp,
-        shutdown: CancellationToken,
-    ) {
+    pub(crate) async fn run(self: Arc<Self>, auth: Channel, now: impl Fn() -> Timestamp, shutdown: CancellationToken) {
         let mut logged_at = None;
         while !shutdown.is_cancelled() {
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                ended = self.listen(auth.clone(), &now) => {
-                    let until = Some(self.complete_until());
+                ended = self.read_stream(auth.clone(), &now) => {
+                    let until = Some(self.revocations_known_until());
                     if let Err(reason) = ended && logged_at != until {
                         tracing::warn!(reason, "auth is not heard of; trying on");
                         logged_at = until;
@@ -143,7 +138,7 @@ impl Trust {
         }
     }
 
-    async fn listen(&self, auth: Channel, now: &impl Fn() -> Timestamp) -> Result<(), String> {
+    async fn read_stream(&self, auth: Channel, now: &impl Fn() -> Timestamp) -> Result<(), String> {
         let mut client = AuthClient::new(auth).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let mut stream = client
             .watch_trust(WatchTrustRequest {})
@@ -158,13 +153,13 @@ impl Trust {
             };
             // Auth's own knowledge has an age.
             let until = Instant::now().checked_sub(Duration::from_millis(message.age_milliseconds));
-            self.take_over(message, now());
+            self.apply_message(message, now());
             let mut complete_until = self.complete_until.write().unwrap_or_else(PoisonError::into_inner);
             *complete_until = until.max(*complete_until);
         }
     }
 
-    fn take_over(&self, message: WatchTrustResponse, now: Timestamp) {
+    fn apply_message(&self, message: WatchTrustResponse, now: Timestamp) {
         let mut revocations = self.revocations.write().unwrap_or_else(PoisonError::into_inner);
         match message.event {
             Some(Event::Snapshot(snapshot)) => {

@@ -39,7 +39,7 @@ pub(crate) struct Upload {
 
 impl Upload {
     fn new() -> Result<Self, ApiError> {
-        let file = unnamed_file().map_err(|error| no_memory(&error))?;
+        let file = unnamed_file().map_err(|error| memory_error(&error))?;
         Ok(Self { file, length: 0, share: None })
     }
 
@@ -54,7 +54,7 @@ impl Upload {
             Some(all) => all.merge(share),
             None => self.share = Some(share),
         }
-        self.file.write_all(chunk).map_err(|error| no_memory(&error))
+        self.file.write_all(chunk).map_err(|error| memory_error(&error))
     }
 
     #[cfg(feature = "fuzzing")]
@@ -82,7 +82,7 @@ fn unnamed_file() -> std::io::Result<File> {
     tempfile::tempfile()
 }
 
-fn no_memory(error: &std::io::Error) -> ApiError {
+fn memory_error(error: &std::io::Error) -> ApiError {
     tracing::warn!(%error, "no memory for a file that is uploaded");
     RpcError::unavailable().into()
 }
@@ -112,7 +112,7 @@ impl UploadForm {
     }
 }
 
-pub(crate) async fn read(
+pub(crate) async fn read_form(
     request: &HttpRequest,
     payload: Payload,
     memory: &UploadMemory,
@@ -140,13 +140,13 @@ async fn read_parts(mut parts: Multipart, memory: &UploadMemory) -> Result<Uploa
     let mut form = UploadForm::default();
     let mut count = 0;
     while let Some(part) = parts.next().await {
-        let part = part.map_err(|error| problem(&error))?;
+        let part = part.map_err(|error| multipart_error(&error))?;
         count += 1;
         if count > MAX_PARTS {
             return Err(ApiError::invalid_body("it has too many parts"));
         }
         match part.name() {
-            Some(FILE) if form.file.is_none() => form.file = Some(collect(part, memory).await?),
+            Some(FILE) if form.file.is_none() => form.file = Some(collect_file(part, memory).await?),
             Some(PROJECT) if form.project.is_none() => form.project = Some(collect_text(part).await?),
             Some(_) | None => {}
         }
@@ -157,7 +157,7 @@ async fn read_parts(mut parts: Multipart, memory: &UploadMemory) -> Result<Uploa
 async fn collect_text(mut part: Field) -> Result<String, ApiError> {
     let mut bytes = Vec::new();
     while let Some(chunk) = part.next().await {
-        bytes.extend_from_slice(&chunk.map_err(|error| problem(&error))?);
+        bytes.extend_from_slice(&chunk.map_err(|error| multipart_error(&error))?);
         if bytes.len() > MAX_TEXT_BYTES {
             return Err(ApiError::invalid_parameter(PROJECT));
         }
@@ -165,15 +165,15 @@ async fn collect_text(mut part: Field) -> Result<String, ApiError> {
     String::from_utf8(bytes).map_err(|_| ApiError::invalid_parameter(PROJECT))
 }
 
-async fn collect(mut part: Field, memory: &UploadMemory) -> Result<Upload, ApiError> {
+async fn collect_file(mut part: Field, memory: &UploadMemory) -> Result<Upload, ApiError> {
     let mut upload = Upload::new()?;
     while let Some(chunk) = part.next().await {
-        upload.add(&chunk.map_err(|error| problem(&error))?, memory)?;
+        upload.add(&chunk.map_err(|error| multipart_error(&error))?, memory)?;
     }
     Ok(upload)
 }
 
-fn problem(error: &actix_multipart::MultipartError) -> ApiError {
+fn multipart_error(error: &actix_multipart::MultipartError) -> ApiError {
     use actix_multipart::MultipartError as Error;
     if matches!(error, Error::Payload(PayloadError::Overflow)) {
         ApiError::PayloadTooLarge

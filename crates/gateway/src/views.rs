@@ -14,25 +14,25 @@ use crate::{
 };
 
 pub(crate) async fn user(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
-    let user_gid = body.gid("user")?.to_string();
+    let user_gid = body.required_gid("user")?.to_string();
     let view = ViewUserRequest { caller_gid: caller.claims.sub.to_string(), user_gid };
     let user = peers.directory().view_user(view).await?.into_inner().user.unwrap_or_default();
-    answer_users(std::slice::from_ref(&user), &user.gid)
+    users_response(std::slice::from_ref(&user), &user.gid)
 }
 
 pub(crate) async fn member(caller: Caller, body: Body, peers: Data<Peers>) -> Result<HttpResponse, ApiError> {
-    let (project_gid, user_gid) = (body.gid("project")?.to_string(), body.gid("member")?.to_string());
+    let (project_gid, user_gid) = (body.required_gid("project")?.to_string(), body.required_gid("member")?.to_string());
     let view = ViewMemberRequest { caller_gid: caller.claims.sub.to_string(), project_gid, user_gid };
-    answer_member(&peers.directory().view_member(view).await?.into_inner())
+    member_response(&peers.directory().view_member(view).await?.into_inner())
 }
 
-fn answer_users(users: &[User], gid: &str) -> Result<HttpResponse, ApiError> {
+fn users_response(users: &[User], gid: &str) -> Result<HttpResponse, ApiError> {
     #[derive(Serialize)]
     struct Data<'a> {
         #[serde(rename = "cc.users")]
         users: Users<'a>,
     }
-    envelope::success(&json!({"user": gid}), &Data { users: Users { caller: None, others: users } })
+    envelope::success_response(&json!({"user": gid}), &Data { users: Users { caller: None, others: users } })
 }
 
 #[derive(Serialize)]
@@ -44,23 +44,23 @@ struct MembersData<'a> {
 }
 
 /// One member, with their membership.
-pub(crate) fn answer_member(members: &MembersResponse) -> Result<HttpResponse, ApiError> {
+pub(crate) fn member_response(members: &MembersResponse) -> Result<HttpResponse, ApiError> {
     let user = members.users.first().map_or("", |user| &user.gid);
-    answer_members(&json!({"user": user}), members)
+    members_response(&json!({"user": user}), members)
 }
 
 /// Answers with a membership, without its user.
-pub(crate) fn answer_membership(members: &MembersResponse) -> Result<HttpResponse, ApiError> {
+pub(crate) fn membership_response(members: &MembersResponse) -> Result<HttpResponse, ApiError> {
     #[derive(Serialize)]
     struct Data<'a> {
         #[serde(rename = "cc.projects_members")]
         memberships: Memberships<'a>,
     }
     let user = members.users.first().map_or("", |user| &user.gid);
-    envelope::success(&json!({"user": user}), &Data { memberships: Memberships(&members.memberships) })
+    envelope::success_response(&json!({"user": user}), &Data { memberships: Memberships(&members.memberships) })
 }
 
-pub(crate) fn answer_members<R: Serialize>(result: &R, members: &MembersResponse) -> Result<HttpResponse, ApiError> {
+pub(crate) fn members_response<R: Serialize>(result: &R, members: &MembersResponse) -> Result<HttpResponse, ApiError> {
     let users = Users { caller: None, others: &members.users };
-    envelope::success(result, &MembersData { users, memberships: Memberships(&members.memberships) })
+    envelope::success_response(result, &MembersData { users, memberships: Memberships(&members.memberships) })
 }

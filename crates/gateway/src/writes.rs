@@ -70,13 +70,13 @@ impl WriteBudgets {
 }
 
 /// Around each call that changes data. A call without a valid token is refused by its handler.
-pub(crate) async fn limit<B: MessageBody + 'static>(
+pub(crate) async fn enforce_write_budget<B: MessageBody + 'static>(
     request: ServiceRequest,
     next: Next<B>,
 ) -> Result<ServiceResponse<BoxBody>, Error> {
     let gateway = request.app_data::<Data<Gateway>>().cloned().ok_or_else(ApiError::internal)?;
     // Other methods are answered 405.
-    let user = if request.method() == Method::POST { caller::peek(request.request(), &gateway) } else { None };
+    let user = if request.method() == Method::POST { caller::find_user(request.request(), &gateway) } else { None };
     if let Some(user) = user
         && let Err(wait) = gateway.writes.count(user, Instant::now())
     {
@@ -102,7 +102,7 @@ mod tests {
     fn burst_passes_then_rate_applies() {
         for (per_second, burst) in [(20, 100), (1, 1), (5, 1), (1000, 3), (3, 1000)] {
             let (writes, user, begin) =
-                (WriteBudgets::new(WriteBudget { per_second, burst }), RandomIdGenerator.gid(), Instant::now());
+                (WriteBudgets::new(WriteBudget { per_second, burst }), RandomIdGenerator.new_gid(), Instant::now());
             assert_eq!(admitted(&writes, user, begin, vec![0; 5000]), burst as usize, "{per_second}, {burst}");
             // Ten seconds of far more calls than the rate.
             let passed = admitted(&writes, user, begin, (1..=20_000).map(|half| half / 2));
@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn budgets_are_per_user() {
         let (writes, begin) = (WriteBudgets::new(WriteBudget { per_second: 1, burst: 2 }), Instant::now());
-        for user in [RandomIdGenerator.gid(), RandomIdGenerator.gid()] {
+        for user in [RandomIdGenerator.new_gid(), RandomIdGenerator.new_gid()] {
             assert_eq!(admitted(&writes, user, begin, [0, 0, 0, 0]), 2);
         }
     }
@@ -124,7 +124,7 @@ mod tests {
     #[test]
     fn call_after_retry_after_passes() {
         let (writes, user, begin) =
-            (WriteBudgets::new(WriteBudget { per_second: 4, burst: 2 }), RandomIdGenerator.gid(), Instant::now());
+            (WriteBudgets::new(WriteBudget { per_second: 4, burst: 2 }), RandomIdGenerator.new_gid(), Instant::now());
         assert_eq!(admitted(&writes, user, begin, [0, 0]), 2);
         let wait = writes.count(user, begin).unwrap_err();
         assert_eq!(wait, Duration::from_millis(250));

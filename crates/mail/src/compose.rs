@@ -38,16 +38,16 @@ impl Composer {
         // From the headers, it would come without addresses that are quoted in odd ways.
         let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()]).map_err(|_| no_mail())?;
         let words = words::write(letter, &mail.language);
-        let text = render::text(&words, &self.app_url);
-        let body = MultiPart::alternative_plain_html(text.clone(), render::html(&words, &self.app_url));
+        let text = render::render_text(&words, &self.app_url);
+        let body = MultiPart::alternative_plain_html(text.clone(), render::render_html(&words, &self.app_url));
         let message = Message::builder()
             .envelope(envelope.clone())
             .from(self.from.clone())
             .to(Mailbox::new(None, to))
             .subject(words.subject.clone())
-            .date(date(mail.created_at))
-            .raw_header(as_is(MESSAGE_ID, self.message_id(mail.id)))
-            .raw_header(as_is(AUTO_SUBMITTED, "auto-generated".to_owned()))
+            .date(to_system_time(mail.created_at))
+            .raw_header(raw_header(MESSAGE_ID, self.message_id(mail.id)))
+            .raw_header(raw_header(AUTO_SUBMITTED, "auto-generated".to_owned()))
             .multipart(body)
             .map_err(|_| no_mail())?;
         Ok(ComposedMail { envelope, bytes: message.formatted(), subject: words.subject, text })
@@ -60,11 +60,11 @@ impl Composer {
 }
 
 /// Of a value that is ASCII and without spaces.
-fn as_is(name: HeaderName, value: String) -> HeaderValue {
+fn raw_header(name: HeaderName, value: String) -> HeaderValue {
     HeaderValue::dangerous_new_pre_encoded(name, value.clone(), value)
 }
 
-fn date(at: Timestamp) -> SystemTime {
+fn to_system_time(at: Timestamp) -> SystemTime {
     let seconds = u64::try_from(at.as_seconds()).unwrap_or(0).min(MAX_DATE_SECONDS);
     UNIX_EPOCH + Duration::from_secs(seconds)
 }
@@ -86,7 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{config::parse_from, letter::tests::each};
+    use crate::{config::parse_from, letter::tests::all_contents};
 
     fn composer() -> Composer {
         let from = parse_from("Doorward <no-reply@example.org>").unwrap();
@@ -187,7 +187,7 @@ mod tests {
 
     #[test]
     fn hostile_names_do_not_reach_headers() {
-        for letter in each("a\u{202e}b\r\nBcc: x@y.org\r\n\r\n<script>") {
+        for letter in all_contents("a\u{202e}b\r\nBcc: x@y.org\r\n\r\n<script>") {
             let composed = composer().compose(&waiting("ann@example.org"), &letter).unwrap();
             assert_eq!(names(&composed.bytes), NAMES);
             assert!(!composed.text.contains("\nBcc"));
@@ -197,7 +197,7 @@ mod tests {
     proptest! {
         #[test]
         fn content_never_changes_the_headers(text in any::<String>(), language in any::<String>()) {
-            for letter in each(&text) {
+            for letter in all_contents(&text) {
                 let mail = LeasedMail { language: language.clone(), ..waiting("ann@example.org") };
                 let composed = composer().compose(&mail, &letter).unwrap();
                 prop_assert_eq!(names(&composed.bytes), NAMES);

@@ -84,9 +84,9 @@ impl Deliverer {
                 if !is_sent_already {
                     self.count("sent");
                 }
-                self.forget(mail.id).await;
+                self.delete_sent(mail.id).await;
             }
-            Err(failure) => self.put_off(mail, failure).await,
+            Err(failure) => self.retry_later(mail, failure).await,
         }
     }
 
@@ -94,11 +94,11 @@ impl Deliverer {
         if mail.expires_at.is_some_and(|end| end <= self.outbox.clock.now()) {
             return Err(DeliveryError::Expired);
         }
-        let composed = self.composer.compose(mail, &self.outbox.open(mail)?)?;
+        let composed = self.composer.compose(mail, &self.outbox.unseal(mail)?)?;
         match &self.way {
             Transport::Smtp(server) => {
                 let sent = server.send(&composed).await;
-                self.note_state(sent.as_ref().err());
+                self.log_server_state(sent.as_ref().err());
                 sent
             }
             Transport::Log => {
@@ -110,7 +110,7 @@ impl Deliverer {
     }
 
     /// Tells once when the server goes away, and once when it is back.
-    fn note_state(&self, failure: Option<&DeliveryError>) {
+    fn log_server_state(&self, failure: Option<&DeliveryError>) {
         match failure {
             Some(DeliveryError::Away(reason)) => {
                 if !self.is_away.swap(true, Ordering::Relaxed) {
@@ -132,7 +132,7 @@ impl Deliverer {
     }
 
     /// However long the database is away: what was sent must not stay.
-    async fn forget(&self, id: Gid) {
+    async fn delete_sent(&self, id: Gid) {
         let delete = move |connection: &mut AnyConnection| store::delete(connection, id);
         let mut is_logged = false;
         while let Err(error) = self.outbox.database.write(delete).await {
@@ -145,17 +145,17 @@ impl Deliverer {
         self.acknowledged().remove(&id);
     }
 
-    async fn put_off(self: Arc<Self>, mail: LeasedMail, failure: DeliveryError) {
+    async fn retry_later(self: Arc<Self>, mail: LeasedMail, failure: DeliveryError) {
         let (id, kind, reason) = (mail.id, mail.kind.clone(), failure.reason().to_owned());
         let now = self.outbox.clock.now();
-        let next = mail.tries().next(&failure, now);
+        let next = mail.attempt().next_attempt_at(&failure, now);
         let this = self.clone();
         let written = self.outbox.database.write(move |connection| match next {
             _ if store::is_replaced(connection, &mail)? => {
-                store::drop_leased(connection, &mail).map(|_| Outcome::Replaced)
+                store::delete_leased(connection, &mail).map(|_| Outcome::Replaced)
             }
             _ if matches!(failure, DeliveryError::Unreadable(_)) => {
-                store::set_aside(connection, &mail.id.to_string(), now).map(|()| Outcome::SetAside)
+                store::quarantine(connection, &mail.id.to_string(), now).map(|()| Outcome::SetAside)
             }
             Some(next) => store::release(connection, &mail, next).map(|()| Outcome::Retried),
             None => this.give_up(connection, &mail, &failure, now).map(|()| Outcome::GivenUpMail),
@@ -169,7 +169,7 @@ impl Deliverer {
                 tracing::warn!(%id, kind, reason, "a mail is given up");
                 self.count("given_up");
             }
-            Ok(Outcome::SetAside) => self.note_set_aside(&id.to_string(), &reason),
+            Ok(Outcome::SetAside) => self.log_quarantined(&id.to_string(), &reason),
             Ok(Outcome::Replaced) => {}
             // It is tried again when the lease ends.
             Err(error) => tracing::warn!(%id, kind, %error, "what became of a mail can't be written down"),
@@ -183,7 +183,7 @@ impl Deliverer {
         failure: &DeliveryError,
         now: Timestamp,
     ) -> Result<(), doorward_storage::Error> {
-        if !store::drop_leased(connection, mail)? {
+        if !store::delete_leased(connection, mail)? {
             return Ok(());
         }
         let reason = failure.reason().to_owned();
@@ -191,7 +191,7 @@ impl Deliverer {
         (self.on_give_up)(connection, &given_up, now)
     }
 
-    pub(crate) fn note_set_aside(&self, id: &str, reason: &str) {
+    pub(crate) fn log_quarantined(&self, id: &str, reason: &str) {
         tracing::error!(id, reason, "a mail can't be read and is set aside; the next start tries it again");
         self.count("set_aside");
     }

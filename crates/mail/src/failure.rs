@@ -54,21 +54,21 @@ pub(crate) struct Attempt {
 
 impl Attempt {
     /// When to try again; never, when that has no sense.
-    pub(crate) fn next(&self, failure: &DeliveryError, now: Timestamp) -> Option<Timestamp> {
+    pub(crate) fn next_attempt_at(&self, failure: &DeliveryError, now: Timestamp) -> Option<Timestamp> {
         let wait = match failure {
             DeliveryError::Refused(_) | DeliveryError::Expired | DeliveryError::Unreadable(_) => return None,
-            DeliveryError::Later(_) => self.wait(),
-            DeliveryError::Away(_) => self.wait().min(MAX_SERVER_BACKOFF),
+            DeliveryError::Later(_) => self.backoff(),
+            DeliveryError::Away(_) => self.backoff().min(MAX_SERVER_BACKOFF),
         };
-        if now >= self.created_at.plus(MAX_RETRY_AGE) {
+        if now >= self.created_at.saturating_add(MAX_RETRY_AGE) {
             return None;
         }
-        let next = now.plus(wait);
+        let next = now.saturating_add(wait);
         // At its end it is given up in time.
         Some(self.expires_at.map_or(next, |end| next.min(end)))
     }
 
-    fn wait(&self) -> Duration {
+    fn backoff(&self) -> Duration {
         let last = BACKOFF.len() - 1;
         let index = usize::try_from(self.attempts - 1).unwrap_or(0).min(last);
         BACKOFF.get(index).copied().unwrap_or_default()
@@ -82,7 +82,7 @@ mod tests {
     const START: Timestamp = Timestamp::from_seconds(1_000_000);
 
     fn after(seconds: u64) -> Timestamp {
-        START.plus(Duration::from_secs(seconds))
+        START.saturating_add(Duration::from_secs(seconds))
     }
 
     fn tries(attempts: i64) -> Attempt {
@@ -95,20 +95,20 @@ mod tests {
         let away = DeliveryError::Away("away".to_owned());
         let cases = [(1, 5, 5), (2, 15, 15), (3, 60, 60), (4, 300, 60), (5, 900, 60), (6, 3600, 60), (7, 3600, 60)];
         for (attempts, wait, wait_for_server) in cases {
-            assert_eq!(tries(attempts).next(&later, START), Some(after(wait)), "{attempts}");
-            assert_eq!(tries(attempts).next(&away, START), Some(after(wait_for_server)), "{attempts}");
+            assert_eq!(tries(attempts).next_attempt_at(&later, START), Some(after(wait)), "{attempts}");
+            assert_eq!(tries(attempts).next_attempt_at(&away, START), Some(after(wait_for_server)), "{attempts}");
         }
-        assert_eq!(tries(i64::MAX).next(&later, START), Some(after(3600)));
+        assert_eq!(tries(i64::MAX).next_attempt_at(&later, START), Some(after(3600)));
     }
 
     #[test]
     fn mail_is_given_up_after_a_day_on_rejection_and_on_expiry() {
         let later = DeliveryError::Later("451".to_owned());
-        assert!(tries(30).next(&later, after(86_399)).is_some());
-        assert_eq!(tries(30).next(&later, after(86_400)), None);
-        assert_eq!(tries(1).next(&DeliveryError::Refused("550".to_owned()), START), None);
-        assert_eq!(tries(1).next(&DeliveryError::Expired, START), None);
+        assert!(tries(30).next_attempt_at(&later, after(86_399)).is_some());
+        assert_eq!(tries(30).next_attempt_at(&later, after(86_400)), None);
+        assert_eq!(tries(1).next_attempt_at(&DeliveryError::Refused("550".to_owned()), START), None);
+        assert_eq!(tries(1).next_attempt_at(&DeliveryError::Expired, START), None);
         let ends = Attempt { expires_at: Some(after(900)), ..tries(4) };
-        assert_eq!(ends.next(&later, after(800)), Some(after(900)));
+        assert_eq!(ends.next_attempt_at(&later, after(800)), Some(after(900)));
     }
 }

@@ -11,14 +11,14 @@ const MAX_LABEL_BYTES: usize = 63;
 
 /// Returns whether RFC 5321 allows this name.
 #[must_use]
-pub fn is_hello(text: &str) -> bool {
+pub fn is_ehlo_name(text: &str) -> bool {
     parse(text).is_some()
 }
 
 /// Returns the host of a URL if it is a domain name of at least two labels, which strict servers ask for, and otherwise an
 /// address literal.
 #[must_use]
-pub fn default_hello(app_url: &str) -> String {
+pub fn default_ehlo_name(app_url: &str) -> String {
     let host = Url::parse(app_url).ok().and_then(|url| url.host().map(|host| host.to_owned()));
     let id = match host {
         Some(Host::Domain(domain)) => {
@@ -77,7 +77,7 @@ mod tests {
             "[IPv6:::ffff:192.0.2.1]",
             &longest,
         ] {
-            assert!(is_hello(good), "{good}");
+            assert!(is_ehlo_name(good), "{good}");
         }
         for bad in [
             "",
@@ -107,7 +107,7 @@ mod tests {
             &"a".repeat(64),
             &format!("{longest}.e"),
         ] {
-            assert!(!is_hello(bad), "{bad}");
+            assert!(!is_ehlo_name(bad), "{bad}");
         }
     }
 
@@ -127,8 +127,8 @@ mod tests {
             ("http://[::]:8080", "[127.0.0.1]"),
             ("http://[2001:db8::1]:8080", "[IPv6:2001:db8::1]"),
         ] {
-            assert_eq!(default_hello(app_url), hello, "{app_url}");
-            assert!(is_hello(hello), "{hello}");
+            assert_eq!(default_ehlo_name(app_url), hello, "{app_url}");
+            assert!(is_ehlo_name(hello), "{hello}");
         }
     }
 }

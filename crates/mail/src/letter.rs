@@ -62,7 +62,7 @@ pub(crate) mod tests {
     use super::*;
 
     /// One of each; every text a user may have chosen is `text`.
-    pub(crate) fn each(text: &str) -> Vec<MailContent> {
+    pub(crate) fn all_contents(text: &str) -> Vec<MailContent> {
         let (code, text) = ("K7MWQ4".to_owned(), text.to_owned());
         vec![
             MailContent::SignupCode { code: code.clone() },
@@ -82,7 +82,7 @@ pub(crate) mod tests {
 
     #[test]
     fn content_is_stored_as_json_with_its_kind() {
-        for letter in each("ann") {
+        for letter in all_contents("ann") {
             let json = serde_json::to_string(&letter).unwrap();
             assert!(json.contains(&format!(r#""kind":"{}""#, letter.kind())), "{json}");
             assert_eq!(serde_json::from_str::<MailContent>(&json).unwrap(), letter);

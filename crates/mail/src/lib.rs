@@ -23,9 +23,9 @@ mod worker;
 
 pub use config::{APP_NAME, Delivery, MailConfig, check_from, check_url};
 pub use deliver::{GivenUpMail, OnGiveUp};
-pub use hello::{default_hello, is_hello};
+pub use hello::{default_ehlo_name, is_ehlo_name};
 pub use letter::MailContent;
-pub use outbox::{NewMail, Outbox, is_any_kept, letter_place, reseal};
+pub use outbox::{NewMail, Outbox, associated_data, has_mails, reseal};
 pub use seal::{ContentSealer, PlainContent, SealError};
 pub use worker::Worker;
 

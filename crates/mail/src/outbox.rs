@@ -45,7 +45,7 @@ impl Outbox {
     ///
     /// # Errors
     /// Those of the database, and when the letter can't be sealed.
-    pub fn put(
+    pub fn enqueue(
         &self,
         connection: &mut AnyConnection,
         mail: NewMail,
@@ -59,9 +59,9 @@ impl Outbox {
         let letter = serde_json::to_string(&mail.letter).map_err(|error| other(&error))?;
         let id = mail.id.to_string();
         let row = Row {
-            letter: self.seal.seal(&letter_place(&id), &letter).map_err(|error| other(&error))?,
+            letter: self.seal.seal(&associated_data(&id), &letter).map_err(|error| other(&error))?,
             id,
-            recipient: mail.to.delivered().to_owned(),
+            recipient: mail.to.delivery_address().to_owned(),
             language: mail.language,
             kind: mail.letter.kind().to_owned(),
             topic: mail.topic,
@@ -80,7 +80,7 @@ impl Outbox {
     ///
     /// # Errors
     /// Database errors.
-    pub fn withdraw(
+    pub fn cancel(
         &self,
         connection: &mut AnyConnection,
         topic: &str,
@@ -90,11 +90,11 @@ impl Outbox {
     }
 
     /// To be called after the commit: the worker of this process looks at once.
-    pub fn wake(&self) {
+    pub fn wake_worker(&self) {
         self.woken.notify_one();
     }
 
-    pub(crate) async fn woken(&self) {
+    pub(crate) async fn wait_for_wake(&self) {
         self.woken.notified().await;
     }
 
@@ -102,10 +102,10 @@ impl Outbox {
     ///
     /// # Errors
     /// [`DeliveryError::Unreadable`]: it may be of another release, or its key may just be replaced.
-    pub(crate) fn open(&self, mail: &LeasedMail) -> Result<MailContent, DeliveryError> {
+    pub(crate) fn unseal(&self, mail: &LeasedMail) -> Result<MailContent, DeliveryError> {
         let unreadable = |error: &dyn std::fmt::Display| DeliveryError::Unreadable(format!("unreadable: {error}"));
         let letter =
-            self.seal.open(&letter_place(&mail.id.to_string()), &mail.letter).map_err(|error| unreadable(&error))?;
+            self.seal.open(&associated_data(&mail.id.to_string()), &mail.letter).map_err(|error| unreadable(&error))?;
         // Its own words could repeat a piece of the letter.
         serde_json::from_str(&letter).map_err(|_| unreadable(&"not a letter that this release knows"))
     }
@@ -113,7 +113,7 @@ impl Outbox {
 
 /// Returns what a letter is bound to when it is sealed: [`ContentSealer::seal`] takes it as `place`.
 #[must_use]
-pub fn letter_place(id: &str) -> String {
+pub fn associated_data(id: &str) -> String {
     format!("outbox/{id}")
 }
 
@@ -121,8 +121,8 @@ pub fn letter_place(id: &str) -> String {
 ///
 /// # Errors
 /// Errors of the database.
-pub fn is_any_kept(connection: &mut AnyConnection) -> Result<bool, doorward_storage::Error> {
-    Ok(!store::letters(connection, "", 1)?.is_empty())
+pub fn has_mails(connection: &mut AnyConnection) -> Result<bool, doorward_storage::Error> {
+    Ok(!store::list_contents(connection, "", 1)?.is_empty())
 }
 
 const PAGE: i64 = 1000;
@@ -138,19 +138,19 @@ pub fn reseal(
     new: &dyn ContentSealer,
 ) -> Result<(), crate::Error> {
     let again = |id: &str, sealed: &str| -> Result<String, SealError> {
-        let place = letter_place(id);
+        let place = associated_data(id);
         new.seal(&place, &old.open(&place, sealed)?)
     };
     let mut after = String::new();
     loop {
-        let page = store::letters(connection, &after, PAGE)?;
+        let page = store::list_contents(connection, &after, PAGE)?;
         let Some(last) = page.last() else {
             return Ok(());
         };
         after.clone_from(&last.id);
         for StoredContent { id, letter, set_aside_at } in page {
             match again(&id, &letter) {
-                Ok(resealed) => store::set_letter(connection, &id, &resealed)?,
+                Ok(resealed) => store::set_content(connection, &id, &resealed)?,
                 Err(_) if set_aside_at.is_some() => {}
                 Err(error) => return Err(error.into()),
             }

@@ -37,7 +37,7 @@ impl SmtpUrl {
                 "it has a path or a fragment; in a password, `/`, `?` and `#` are written %2F, %3F and %23".into()
             );
         }
-        let named = named_tls(&url)?;
+        let named = parse_tls(&url)?;
         let is_here = is_loopback(&host);
         let tls = match (url.scheme(), named) {
             ("smtps", None) => Tls::Implicit,
@@ -56,13 +56,13 @@ impl SmtpUrl {
             host,
             port: url.port().unwrap_or(usual_port),
             tls,
-            credentials: credentials(&url)?,
+            credentials: parse_credentials(&url)?,
             may_send_credentials_plainly: is_here || named == Some(Tls::None),
         })
     }
 }
 
-fn named_tls(url: &Url) -> Result<Option<Tls>, String> {
+fn parse_tls(url: &Url) -> Result<Option<Tls>, String> {
     let mut named = None;
     for (name, value) in url.query_pairs() {
         let tls = match (name.as_ref(), value.as_ref()) {
@@ -79,7 +79,7 @@ fn named_tls(url: &Url) -> Result<Option<Tls>, String> {
     Ok(named)
 }
 
-fn credentials(url: &Url) -> Result<Option<Credentials>, String> {
+fn parse_credentials(url: &Url) -> Result<Option<Credentials>, String> {
     let decode = |text: &str| {
         let decoded = percent_decode_str(text).decode_utf8();
         decoded.map(String::from).map_err(|_| "the user or the password is not UTF-8".to_owned())

@@ -44,24 +44,24 @@ impl SmtpTransport {
         let url = SmtpUrl::parse(url.expose_secret())
             .map_err(|error| Error::Config(format!("the URL of the mail server: {error}")))?;
         let tls = TlsParameters::new(url.host.clone());
-        let tls = tls.map_err(|error| Error::Config(format!("TLS with the mail server: {}", chain(&error))))?;
+        let tls = tls.map_err(|error| Error::Config(format!("TLS with the mail server: {}", error_chain(&error))))?;
         let hello = hello::parse(hello).ok_or_else(|| Error::Config(format!("EHLO can't give the name {hello}")))?;
         Ok(Self { url, tls, hello })
     }
 
     /// Returns once the server has taken over the responsibility for the mail.
     pub(crate) async fn send(&self, mail: &ComposedMail) -> Result<(), DeliveryError> {
-        let sent = tokio::time::timeout(SEND_TIMEOUT, self.hand_over(mail)).await;
+        let sent = tokio::time::timeout(SEND_TIMEOUT, self.send_message(mail)).await;
         sent.unwrap_or_else(|_| Err(DeliveryError::Later("the mail server was too slow".to_owned())))
     }
 
-    async fn hand_over(&self, mail: &ComposedMail) -> Result<(), DeliveryError> {
+    async fn send_message(&self, mail: &ComposedMail) -> Result<(), DeliveryError> {
         let connected = tokio::time::timeout(GREETING_TIMEOUT, self.connect()).await;
         let mut connection = connected
             .map_err(|_| DeliveryError::Away("no greeting in time".to_owned()))?
-            .map_err(|error| DeliveryError::Away(chain(&error)))?
+            .map_err(|error| DeliveryError::Away(error_chain(&error)))?
             .ok_or_else(|| DeliveryError::Away("it offers no TLS, and credentials don't go without".to_owned()))?;
-        connection.send(&mail.envelope, &mail.bytes).await.map_err(|error| refusal(&error))?;
+        connection.send(&mail.envelope, &mail.bytes).await.map_err(|error| classify_error(&error))?;
         // The mail is sent; that it ends politely is nobody's worry.
         tokio::spawn(async move { tokio::time::timeout(QUIT_TIMEOUT, connection.abort()).await });
         Ok(())
@@ -93,15 +93,15 @@ impl SmtpTransport {
 }
 
 /// What an error after the login means.
-fn refusal(error: &SmtpError) -> DeliveryError {
+fn classify_error(error: &SmtpError) -> DeliveryError {
     match error.status() {
         Some(code) if LOGIN_CODES.contains(&code.to_string().as_str()) => {
-            DeliveryError::Away(format!("it wants a login: {}", answer(code, error)))
+            DeliveryError::Away(format!("it wants a login: {}", reply_code(code, error)))
         }
         Some(code) if error.is_permanent() => {
-            DeliveryError::Refused(format!("the mail server refused it: {}", answer(code, error)))
+            DeliveryError::Refused(format!("the mail server refused it: {}", reply_code(code, error)))
         }
-        Some(code) => DeliveryError::Later(format!("the mail server said {}", answer(code, error))),
+        Some(code) => DeliveryError::Later(format!("the mail server said {}", reply_code(code, error))),
         // Ours: it saw that the server knows no such addresses (SMTPUTF8).
         None if error.is_client() => {
             DeliveryError::Refused("the mail server takes no addresses of this form".to_owned())
@@ -111,7 +111,7 @@ fn refusal(error: &SmtpError) -> DeliveryError {
 }
 
 /// The code, and the extended one (RFC 3463) when there is one; no more, for servers repeat addresses.
-fn answer(code: Code, error: &SmtpError) -> String {
+fn reply_code(code: Code, error: &SmtpError) -> String {
     let words = error.source().map(ToString::to_string).unwrap_or_default();
     let extended = words.split_whitespace().next().unwrap_or_default();
     let is_extended = extended.len() <= 11
@@ -121,7 +121,7 @@ fn answer(code: Code, error: &SmtpError) -> String {
 }
 
 /// An error and its causes, on one line.
-fn chain(error: &SmtpError) -> String {
+fn error_chain(error: &SmtpError) -> String {
     let text = error.to_string();
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -75,7 +75,7 @@ impl LeasedMail {
         })
     }
 
-    pub(crate) fn tries(&self) -> Attempt {
+    pub(crate) fn attempt(&self) -> Attempt {
         Attempt { attempts: self.attempts, created_at: self.created_at, expires_at: self.expires_at }
     }
 }
@@ -103,7 +103,7 @@ pub(crate) fn delete_waiting(connection: &mut AnyConnection, topic: &str, now: T
 }
 
 /// Whether there is something to claim.
-pub(crate) fn is_due(connection: &mut AnyConnection, now: Timestamp) -> Result<bool> {
+pub(crate) fn has_due(connection: &mut AnyConnection, now: Timestamp) -> Result<bool> {
     let due = outbox::table.filter(outbox::next_try_at.le(now.as_micros())).filter(outbox::set_aside_at.is_null());
     let due = due.select(outbox::id).limit(1);
     Ok(due.get_result::<String>(connection).optional()?.is_some())
@@ -135,13 +135,13 @@ pub(crate) fn claim(
     };
     let mut claimed = Claimed::default();
     for id in ids {
-        match read(connection, &id, lease_end)? {
+        match find_leased(connection, &id, lease_end)? {
             Some(mail) => {
                 lease(connection, &id, lease_end)?;
                 claimed.mails.push(mail);
             }
             None => {
-                set_aside(connection, &id, now)?;
+                quarantine(connection, &id, now)?;
                 claimed.set_aside.push(id);
             }
         }
@@ -150,7 +150,7 @@ pub(crate) fn claim(
 }
 
 /// Reads a row by itself, so that one that can't be read keeps no other from being sent: that one is `None`.
-fn read(connection: &mut AnyConnection, id: &str, lease_end: Timestamp) -> Result<Option<LeasedMail>> {
+fn find_leased(connection: &mut AnyConnection, id: &str, lease_end: Timestamp) -> Result<Option<LeasedMail>> {
     match outbox::table.find(id).select(Row::as_select()).get_result(connection) {
         Ok(row) => Ok(LeasedMail::new(row, lease_end).ok()),
         Err(Diesel::DeserializationError(_)) => Ok(None),
@@ -170,7 +170,7 @@ fn lease(connection: &mut AnyConnection, id: &str, lease_end: Timestamp) -> Resu
 }
 
 /// Keeps a row that can't be read, and excludes it from sending.
-pub(crate) fn set_aside(connection: &mut AnyConnection, id: &str, now: Timestamp) -> Result<()> {
+pub(crate) fn quarantine(connection: &mut AnyConnection, id: &str, now: Timestamp) -> Result<()> {
     diesel::update(outbox::table.find(id))
         .set((outbox::set_aside_at.eq(now.as_micros()), outbox::leased_until.eq(None::<i64>)))
         .execute(connection)?;
@@ -178,7 +178,7 @@ pub(crate) fn set_aside(connection: &mut AnyConnection, id: &str, now: Timestamp
 }
 
 /// Lets all rows that were set aside be tried again: another release, or another key, may be able to read them.
-pub(crate) fn retry_set_aside(connection: &mut AnyConnection, now: Timestamp) -> Result<()> {
+pub(crate) fn retry_quarantined(connection: &mut AnyConnection, now: Timestamp) -> Result<()> {
     diesel::update(outbox::table.filter(outbox::set_aside_at.is_not_null()))
         .set((outbox::set_aside_at.eq(None::<i64>), outbox::next_try_at.eq(now.as_micros())))
         .execute(connection)?;
@@ -201,7 +201,7 @@ pub(crate) fn release(connection: &mut AnyConnection, mail: &LeasedMail, next_tr
 }
 
 /// Deletes it, unless somebody else has it; whether it did.
-pub(crate) fn drop_leased(connection: &mut AnyConnection, mail: &LeasedMail) -> Result<bool> {
+pub(crate) fn delete_leased(connection: &mut AnyConnection, mail: &LeasedMail) -> Result<bool> {
     let leased = outbox::table.find(mail.id.to_string());
     let leased = leased.filter(outbox::leased_until.eq(mail.leased_until.as_micros()));
     Ok(diesel::delete(leased).execute(connection)? > 0)
@@ -231,12 +231,12 @@ pub(crate) struct StoredContent {
 }
 
 /// Returns a page in the order of ids, after the last of the page before.
-pub(crate) fn letters(connection: &mut AnyConnection, after: &str, limit: i64) -> Result<Vec<StoredContent>> {
+pub(crate) fn list_contents(connection: &mut AnyConnection, after: &str, limit: i64) -> Result<Vec<StoredContent>> {
     let page = outbox::table.filter(outbox::id.gt(after)).order(outbox::id).limit(limit);
     Ok(page.select((outbox::id, outbox::letter, outbox::set_aside_at)).load(connection)?)
 }
 
-pub(crate) fn set_letter(connection: &mut AnyConnection, id: &str, letter: &str) -> Result<()> {
+pub(crate) fn set_content(connection: &mut AnyConnection, id: &str, letter: &str) -> Result<()> {
     diesel::update(outbox::table.find(id)).set(outbox::letter.eq(letter)).execute(connection)?;
     Ok(())
 }

@@ -16,12 +16,12 @@ const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE, 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
 fn after(seconds: u64) -> Timestamp {
-    NOW.plus(Duration::from_secs(seconds))
+    NOW.saturating_add(Duration::from_secs(seconds))
 }
 
 fn mail(code: &str, topic: Option<&str>) -> NewMail {
     NewMail {
-        id: RandomIdGenerator.gid(),
+        id: RandomIdGenerator.new_gid(),
         to: Email::parse("ann@example.org").unwrap(),
         language: "nl-be".to_owned(),
         letter: MailContent::SignupCode { code: code.to_owned() },
@@ -51,12 +51,12 @@ fn outbox(database: &Database, seal: impl ContentSealer + 'static) -> Outbox {
 
 async fn put(database: &Database, mail: NewMail, now: Timestamp) -> Gid {
     let (outbox, id) = (outbox(database, PlainContent), mail.id);
-    database.write(move |connection| outbox.put(connection, mail, now)).await.unwrap();
+    database.write(move |connection| outbox.enqueue(connection, mail, now)).await.unwrap();
     id
 }
 
 async fn claim_at(database: &Database, now: Timestamp, limit: i64) -> Vec<LeasedMail> {
-    let end = now.plus(Duration::from_secs(120));
+    let end = now.saturating_add(Duration::from_secs(120));
     let claimed = database.write(move |connection| claim(connection, now, end, limit)).await.unwrap();
     assert_eq!(claimed.set_aside, Vec::<String>::new());
     claimed.mails
@@ -72,10 +72,16 @@ async fn write<T: Send + 'static>(
 #[tokio::test(flavor = "multi_thread")]
 async fn queued_mail_is_claimed_unchanged_and_once() {
     for test in TestDatabase::both(&MIGRATIONS) {
-        let user = RandomIdGenerator.gid();
+        let user = RandomIdGenerator.new_gid();
         let id = put(&test.database, NewMail { user: Some(user), ..mail("K7MWQ4", Some("signup/ann")) }, NOW).await;
-        assert!(!test.database.peek(|connection| is_due(connection, NOW.minus(Duration::from_secs(1)))).await.unwrap());
-        assert!(test.database.peek(|connection| is_due(connection, NOW)).await.unwrap());
+        assert!(
+            !test
+                .database
+                .query(|connection| has_due(connection, NOW.saturating_sub(Duration::from_secs(1))))
+                .await
+                .unwrap()
+        );
+        assert!(test.database.query(|connection| has_due(connection, NOW)).await.unwrap());
 
         let claimed = claim_at(&test.database, NOW, 4).await;
         let [claimed] = claimed.as_slice() else { panic!("{claimed:?}") };
@@ -83,7 +89,7 @@ async fn queued_mail_is_claimed_unchanged_and_once() {
         assert_eq!((claimed.kind.as_str(), claimed.topic.as_deref()), ("signup_code", Some("signup/ann")));
         assert_eq!((claimed.user, claimed.created_at, claimed.expires_at), (Some(user), NOW, Some(after(900))));
         assert_eq!((claimed.attempts, claimed.leased_until), (1, after(120)));
-        let letter = outbox(&test.database, PlainContent).open(claimed);
+        let letter = outbox(&test.database, PlainContent).unseal(claimed);
         assert_eq!(letter.unwrap(), MailContent::SignupCode { code: "K7MWQ4".to_owned() });
 
         assert!(claim_at(&test.database, after(119), 4).await.is_empty());
@@ -99,12 +105,12 @@ async fn transaction_that_fails_leaves_no_mail() {
         let failed: Result<()> = test
             .database
             .write(move |connection| {
-                outbox.put(connection, mail("K7MWQ4", None), NOW)?;
+                outbox.enqueue(connection, mail("K7MWQ4", None), NOW)?;
                 Err(Error::Other("on purpose".to_owned()))
             })
             .await;
         assert!(failed.is_err());
-        assert_eq!(test.database.peek(count).await.unwrap(), 0);
+        assert_eq!(test.database.query(count).await.unwrap(), 0);
     }
 }
 
@@ -117,7 +123,7 @@ async fn claim_takes_the_oldest_up_to_the_limit() {
         }
         let claimed: Vec<_> = claim_at(&test.database, after(5), 2).await.iter().map(|mail| mail.id).collect();
         assert_eq!(claimed, [ids[1], ids[2]]);
-        assert_eq!(test.database.peek(count).await.unwrap(), 3);
+        assert_eq!(test.database.query(count).await.unwrap(), 3);
     }
 }
 
@@ -158,7 +164,7 @@ async fn mail_of_the_same_topic_replaces_one_that_waits_but_not_one_being_sent()
         put(database, mail("FIRST2", Some("reset/ann")), NOW).await;
         let other = put(database, mail("OTHER2", Some("reset/ben")), NOW).await;
         let second = put(database, mail("SECND2", Some("reset/ann")), after(1)).await;
-        assert_eq!(database.peek(count).await.unwrap(), 2);
+        assert_eq!(database.query(count).await.unwrap(), 2);
         let claimed = claim_at(database, after(1), 4).await;
         assert_eq!(claimed.iter().map(|mail| mail.id).collect::<Vec<_>>(), [other, second]);
         let sending = claimed[1].clone();
@@ -171,7 +177,7 @@ async fn mail_of_the_same_topic_replaces_one_that_waits_but_not_one_being_sent()
         );
 
         let third = put(database, mail("THIRD2", Some("reset/ann")), after(2)).await;
-        assert_eq!(database.peek(count).await.unwrap(), 3);
+        assert_eq!(database.query(count).await.unwrap(), 3);
         assert!(
             write(database, {
                 let it = sending.clone();
@@ -201,7 +207,7 @@ async fn concurrent_mails_of_one_topic_leave_one() {
         for put in puts.collect::<Vec<_>>() {
             put.await.unwrap();
         }
-        assert_eq!(test.database.peek(count).await.unwrap(), 1);
+        assert_eq!(test.database.query(count).await.unwrap(), 1);
     }
 }
 
@@ -214,7 +220,7 @@ async fn only_the_lease_holder_releases_or_gives_up() {
         let holder = claim_at(database, after(130), 1).await.remove(0);
         let still = late.clone();
         write(database, move |c| release(c, &still, NOW)).await;
-        assert!(!write(database, move |c| drop_leased(c, &late)).await);
+        assert!(!write(database, move |c| delete_leased(c, &late)).await);
         assert!(claim_at(database, after(131), 1).await.is_empty());
 
         write(database, {
@@ -225,8 +231,8 @@ async fn only_the_lease_holder_releases_or_gives_up() {
         assert!(claim_at(database, after(139), 1).await.is_empty());
         let again = claim_at(database, after(140), 1).await.remove(0);
         assert_eq!(again.attempts, 3);
-        assert!(write(database, move |c| drop_leased(c, &again)).await);
-        assert_eq!(database.peek(count).await.unwrap(), 0);
+        assert!(write(database, move |c| delete_leased(c, &again)).await);
+        assert_eq!(database.query(count).await.unwrap(), 0);
     }
 }
 
@@ -236,14 +242,14 @@ async fn resealed_content_opens_only_with_the_new_key() {
         let database = &test.database;
         for _ in 0..3 {
             let (outbox, mail) = (outbox(database, Labelled("old")), mail("K7MWQ4", None));
-            write(database, move |connection| outbox.put(connection, mail, NOW)).await;
+            write(database, move |connection| outbox.enqueue(connection, mail, NOW)).await;
         }
         let wrong = database.write(|c| reseal(c, &Labelled("other"), &Labelled("new"))).await;
         assert!(matches!(wrong, Err(crate::Error::Seal(SealError))));
         database.write(|c| reseal(c, &Labelled("old"), &Labelled("new"))).await.unwrap();
         for claimed in claim_at(database, NOW, 4).await {
-            assert!(outbox(database, Labelled("old")).open(&claimed).is_err());
-            let letter = outbox(database, Labelled("new")).open(&claimed).unwrap();
+            assert!(outbox(database, Labelled("old")).unseal(&claimed).is_err());
+            let letter = outbox(database, Labelled("new")).unseal(&claimed).unwrap();
             assert_eq!(letter, MailContent::SignupCode { code: "K7MWQ4".to_owned() });
         }
     }
@@ -271,11 +277,11 @@ async fn unreadable_rows_are_quarantined_and_others_claimed() {
         let claimed = database.write(claim_all).await.unwrap();
         assert_eq!(claimed.mails.iter().map(|mail| mail.id).collect::<Vec<_>>(), [readable]);
         assert_eq!(claimed.set_aside.len(), changes.len());
-        assert_eq!(database.peek(count).await.unwrap(), 1, "what is set aside is not waiting");
-        assert!(!database.peek(|connection| is_due(connection, after(2))).await.unwrap());
+        assert_eq!(database.query(count).await.unwrap(), 1, "what is set aside is not waiting");
+        assert!(!database.query(|connection| has_due(connection, after(2))).await.unwrap());
 
         // They are kept, and tried again when asked for.
-        write(database, |connection| retry_set_aside(connection, after(2))).await;
+        write(database, |connection| retry_quarantined(connection, after(2))).await;
         let claimed = database.write(claim_all).await.unwrap();
         assert_eq!((claimed.mails.len(), claimed.set_aside.len()), (0, 0), "not before their time");
         let claim_all = move |connection: &mut AnyConnection| claim(connection, after(2), after(122), limit);
@@ -289,16 +295,16 @@ async fn quarantined_content_does_not_block_resealing() {
         let database = &test.database;
         for _ in 0..2 {
             let (outbox, mail) = (outbox(database, Labelled("old")), mail("K7MWQ4", None));
-            write(database, move |connection| outbox.put(connection, mail, NOW)).await;
+            write(database, move |connection| outbox.enqueue(connection, mail, NOW)).await;
         }
         let [broken, whole] = claim_at(database, NOW, 4).await.try_into().unwrap();
         let id = broken.id.to_string();
         damage(database, &id, "letter = 'nothing that was sealed'").await;
         assert!(database.write(|c| reseal(c, &Labelled("old"), &Labelled("new"))).await.is_err());
-        write(database, move |connection| set_aside(connection, &id, NOW)).await;
+        write(database, move |connection| quarantine(connection, &id, NOW)).await;
         database.write(|c| reseal(c, &Labelled("old"), &Labelled("new"))).await.unwrap();
         let [resealed] = claim_at(database, after(120), 4).await.try_into().unwrap();
         assert_eq!(resealed.id, whole.id);
-        assert!(outbox(database, Labelled("new")).open(&resealed).is_ok());
+        assert!(outbox(database, Labelled("new")).unseal(&resealed).is_ok());
     }
 }

@@ -45,7 +45,7 @@ impl Worker {
         let mut counts = interval(COUNT_INTERVAL);
         counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut on_their_way = JoinSet::new();
-        self.retry_set_aside().await;
+        self.retry_quarantined().await;
         let mut is_logged = false;
         while !shutdown.is_cancelled() {
             match self.claim(AT_ONCE.saturating_sub(on_their_way.len())).await {
@@ -63,7 +63,7 @@ impl Worker {
             }
             tokio::select! {
                 () = shutdown.cancelled() => {}
-                () = self.deliverer.outbox.woken() => {}
+                () = self.deliverer.outbox.wait_for_wake() => {}
                 _ = looks.tick() => {}
                 Some(_) = on_their_way.join_next() => {}
                 _ = counts.tick() => self.count_waiting().await,
@@ -80,21 +80,21 @@ impl Worker {
         let limit = i64::try_from(limit).unwrap_or(0);
         let (database, now) = (&self.deliverer.outbox.database, self.deliverer.outbox.clock.now());
         // Most looks find nothing, and then nothing is locked.
-        if limit == 0 || !database.peek(move |connection| store::is_due(connection, now)).await? {
+        if limit == 0 || !database.query(move |connection| store::has_due(connection, now)).await? {
             return Ok(Vec::new());
         }
-        let end = now.plus(LEASE_DURATION);
+        let end = now.saturating_add(LEASE_DURATION);
         let claim = move |connection: &mut AnyConnection| store::claim(connection, now, end, limit);
         let claimed = database.write(claim).await?;
         for id in claimed.set_aside {
-            self.deliverer.note_set_aside(&id, "a column of its row is not of its type");
+            self.deliverer.log_quarantined(&id, "a column of its row is not of its type");
         }
         Ok(claimed.mails)
     }
 
-    async fn retry_set_aside(&self) {
+    async fn retry_quarantined(&self) {
         let (database, now) = (&self.deliverer.outbox.database, self.deliverer.outbox.clock.now());
-        let retried = database.write(move |connection| store::retry_set_aside(connection, now)).await;
+        let retried = database.write(move |connection| store::retry_quarantined(connection, now)).await;
         if let Err(error) = retried {
             tracing::warn!(%error, "mails that were set aside stay so until the next start");
         }
@@ -102,7 +102,7 @@ impl Worker {
 
     async fn count_waiting(&self) {
         let database = &self.deliverer.outbox.database;
-        if let Ok(count) = database.peek(store::count).await {
+        if let Ok(count) = database.query(store::count).await {
             #[expect(clippy::cast_precision_loss, reason = "a gauge")]
             metrics::gauge!("doorward_mails_waiting", "database" => database.name()).set(count as f64);
         }

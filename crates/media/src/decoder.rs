@@ -31,7 +31,7 @@ pub(crate) const CANNOT_SET_LIMITS: u8 = 5;
 /// the exit code.
 #[must_use]
 pub fn run_decoder() -> ExitCode {
-    if limit().is_err() {
+    if apply_limits().is_err() {
         return CANNOT_SET_LIMITS.into();
     }
     let mut file = Vec::with_capacity(MAX_FILE_BYTES + 1);
@@ -52,7 +52,7 @@ pub fn run_decoder() -> ExitCode {
     }
 }
 
-fn limit() -> std::io::Result<()> {
+fn apply_limits() -> std::io::Result<()> {
     // The first to be killed when memory runs out. Where there is no such file, the limits below have to do.
     let _ = std::fs::write("/proc/self/oom_score_adj", "1000");
     for (resource, wanted) in [

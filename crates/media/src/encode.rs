@@ -9,7 +9,7 @@ use image::{
     },
 };
 
-use crate::{Format, Picture, PictureError, decode::scaled};
+use crate::{Format, Picture, PictureError, decode::scale_down};
 
 /// Maximum size of a file that is served.
 pub(crate) const MAX_BYTES: usize = 512 * 1024;
@@ -21,20 +21,20 @@ const JPEG_QUALITIES: [u8; 4] = [90, 75, 60, 45];
 pub(crate) fn encode(mut image: DynamicImage, source: Format) -> Result<Picture, PictureError> {
     loop {
         let mut smallest = usize::MAX;
-        for encoding in encodings(source, image.color().has_alpha()) {
-            let picture = encoding.apply(&image)?;
+        for encoding in list_encodings(source, image.color().has_alpha()) {
+            let picture = encoding.encode(&image)?;
             if picture.bytes.len() <= MAX_BYTES {
                 return Ok(picture);
             }
             smallest = smallest.min(picture.bytes.len());
         }
         let side = image.width().max(image.height());
-        image = scaled(image, fitting_side(side, smallest));
+        image = scale_down(image, estimate_side(side, smallest));
     }
 }
 
 /// Estimates the side that fits: the size of a file grows with the square of it. At least a tenth smaller, so that it ends.
-fn fitting_side(side: u32, bytes: usize) -> u32 {
+fn estimate_side(side: u32, bytes: usize) -> u32 {
     let (max, bytes) = (u64::try_from(MAX_BYTES).unwrap_or(u64::MAX), u64::try_from(bytes).unwrap_or(u64::MAX));
     let fitting = (u64::from(side) * u64::from(side) * max / bytes.max(1)).isqrt();
     u32::try_from(fitting).unwrap_or(side).min(side / 10 * 9).max(1)
@@ -47,7 +47,7 @@ enum Encoding {
     Jpeg { quality: u8 },
 }
 
-fn encodings(source: Format, has_alpha: bool) -> Vec<Encoding> {
+fn list_encodings(source: Format, has_alpha: bool) -> Vec<Encoding> {
     let qualities = || JPEG_QUALITIES.into_iter().map(|quality| Encoding::Jpeg { quality });
     let lossless: &[Encoding] = match (source, has_alpha) {
         (Format::Jpeg, false) => &[],
@@ -60,7 +60,7 @@ fn encodings(source: Format, has_alpha: bool) -> Vec<Encoding> {
 }
 
 impl Encoding {
-    fn apply(self, image: &DynamicImage) -> ImageResult<Picture> {
+    fn encode(self, image: &DynamicImage) -> ImageResult<Picture> {
         let mut bytes = Vec::new();
         let format = match self {
             Self::Png => {

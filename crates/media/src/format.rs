@@ -15,7 +15,7 @@ impl Format {
 
     /// By how the content begins; names and what the sender calls it don't matter.
     #[must_use]
-    pub fn of(bytes: &[u8]) -> Option<Self> {
+    pub fn detect(bytes: &[u8]) -> Option<Self> {
         let found = image::guess_format(bytes).ok()?;
         Self::ALL.into_iter().find(|format| format.decoder() == found)
     }

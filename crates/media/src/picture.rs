@@ -16,7 +16,7 @@ impl Picture {
     /// # Errors
     /// [`PictureError::NotAPicture`] and [`PictureError::TooManyPixels`].
     pub fn decode(file: Vec<u8>) -> Result<Self, PictureError> {
-        let format = Format::of(&file).ok_or(PictureError::NotAPicture)?;
+        let format = Format::detect(&file).ok_or(PictureError::NotAPicture)?;
         encode::encode(decode::decode(format, file)?, format)
     }
 }

@@ -38,7 +38,7 @@ fn decoded(bytes: &[u8]) -> Result<Picture, PictureError> {
 }
 
 /// Returns the format in which a file of this format is served.
-const fn served(format: Format) -> Format {
+const fn served_format(format: Format) -> Format {
     match format {
         Format::Png | Format::Gif => Format::Png,
         Format::Jpeg => Format::Jpeg,
@@ -116,7 +116,10 @@ fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
 fn every_format_keeps_its_pixels() {
     for format in Format::ALL {
         let picture = decoded(&sample(format)).unwrap();
-        assert_eq!((picture.format, Format::of(&picture.bytes)), (served(format), Some(served(format))));
+        assert_eq!(
+            (picture.format, Format::detect(&picture.bytes)),
+            (served_format(format), Some(served_format(format)))
+        );
         let off = difference(&image_of(&picture), &pixels());
         assert!(off == 0 || (format == Format::Jpeg && off < 60), "{format:?}: {off}");
         // A result can be decoded again.
@@ -256,7 +259,7 @@ fn metadata_is_removed() {
     assert!(read.into_rgba8().iter().all(|sample| *sample == 0));
 }
 
-fn turned(orientation: u8) -> DynamicImage {
+fn rotate(orientation: u8) -> DynamicImage {
     let mut expected = pixels();
     expected.apply_orientation(Orientation::from_exif(orientation).unwrap());
     expected
@@ -267,7 +270,7 @@ fn exif_orientation_is_applied() {
     for format in [Format::Png, Format::Jpeg, Format::Webp] {
         for orientation in 1..=8 {
             let read = image_of(&decoded(&sample_with_metadata(format, orientation)).unwrap());
-            assert!(difference(&read, &turned(orientation)) < 60, "{format:?} {orientation}");
+            assert!(difference(&read, &rotate(orientation)) < 60, "{format:?} {orientation}");
         }
         assert!(decoded(&sample_with_metadata(format, 77)).is_ok());
     }
@@ -296,7 +299,7 @@ fn exif_after_the_pixels_or_with_a_prefix_is_applied() {
         [before, &chunk(b"eXIf", &big_endian), end].concat(),
         prefixed,
     ] {
-        assert_eq!(difference(&image_of(&decoded(&bytes).unwrap()), &turned(6)), 0);
+        assert_eq!(difference(&image_of(&decoded(&bytes).unwrap()), &rotate(6)), 0);
     }
 }
 
@@ -366,12 +369,16 @@ fn served_image_is_small_even_for_noise() {
         for format in Format::ALL {
             let picture = decoded(&file(format, &opaque)).unwrap();
             assert!(picture.bytes.len() <= MAX_BYTES, "{format:?}: {}", picture.bytes.len());
-            assert_eq!((picture.format, Format::of(&picture.bytes)), (Format::Jpeg, Some(Format::Jpeg)), "{format:?}");
+            assert_eq!(
+                (picture.format, Format::detect(&picture.bytes)),
+                (Format::Jpeg, Some(Format::Jpeg)),
+                "{format:?}"
+            );
         }
         for format in [Format::Png, Format::Webp] {
             let picture = decoded(&file(format, &transparent)).unwrap();
             assert!(picture.bytes.len() <= MAX_BYTES, "{format:?}: {}", picture.bytes.len());
-            assert_eq!(Format::of(&picture.bytes), Some(picture.format));
+            assert_eq!(Format::detect(&picture.bytes), Some(picture.format));
             let read = image_of(&picture);
             assert!(read.color().has_alpha() && read.width() > 250, "{format:?}: {}", read.width());
             let ratio = f64::from(read.width()) / f64::from(read.height());
@@ -381,7 +388,7 @@ fn served_image_is_small_even_for_noise() {
 }
 
 /// Files of every format whose header states this size; without the pixels.
-fn claims(width: u32, height: u32) -> Vec<Vec<u8>> {
+fn files_claiming(width: u32, height: u32) -> Vec<Vec<u8>> {
     let mut head = [width.to_be_bytes(), height.to_be_bytes()].concat();
     head.extend([8, 6, 0, 0, 0]);
     let signature = b"\x89PNG\r\n\x1a\n".to_vec();
@@ -408,8 +415,8 @@ fn claims(width: u32, height: u32) -> Vec<Vec<u8>> {
 #[test]
 fn too_many_pixels_are_rejected_by_the_header() {
     for (width, height) in [(50_000, 50_000), (7072, 7071), (60_000, 834), (65_535, 65_535)] {
-        for bytes in claims(width, height) {
-            assert_eq!(decoded(&bytes), Err(PictureError::TooManyPixels), "{:?}: {width}", Format::of(&bytes));
+        for bytes in files_claiming(width, height) {
+            assert_eq!(decoded(&bytes), Err(PictureError::TooManyPixels), "{:?}: {width}", Format::detect(&bytes));
         }
     }
     let mut lossless = sample(Format::Webp);
@@ -427,9 +434,9 @@ fn too_many_pixels_are_rejected_by_the_header() {
     let frame = gif.iter().position(|byte| *byte == 0x2c).unwrap();
     gif[frame + 5..frame + 9].fill(0xff);
     assert_eq!(decoded(&gif), Err(PictureError::NotAPicture));
-    for empty in claims(1, 1) {
+    for empty in files_claiming(1, 1) {
         let mut empty = empty;
-        if let Some(Format::Gif) = Format::of(&empty) {
+        if let Some(Format::Gif) = Format::detect(&empty) {
             empty[6..10].fill(0);
         }
         assert_eq!(decoded(&empty).err().filter(|error| *error != PictureError::NotAPicture), None);
@@ -461,7 +468,7 @@ fn gif_needs_only_its_first_frame() {
     let picture = decoded(&bytes).unwrap();
     assert_eq!(difference(&image_of(&picture), &DynamicImage::from(frame(0).into_buffer())), 0);
     assert!(picture.bytes.len() < bytes.len() / 10);
-    let end = container::length(Format::Gif, &bytes).unwrap();
+    let end = container::find_length(Format::Gif, &bytes).unwrap();
     for length in 0..end {
         assert_eq!(decoded(&bytes[..length]), Err(PictureError::NotAPicture), "{length}");
     }

@@ -47,7 +47,7 @@ pub struct DecoderPool {
 
 impl Default for DecoderPool {
     fn default() -> Self {
-        Self::with_program(this_program())
+        Self::with_program(current_executable())
     }
 }
 
@@ -68,7 +68,7 @@ impl DecoderPool {
     /// See [`PictureError`].
     pub async fn decode(&self, user: Gid, file: File) -> Result<Picture, PictureError> {
         let _place = self.places.try_acquire().map_err(|_| PictureError::Busy)?;
-        let turn = self.turn_of(user)?;
+        let turn = self.user_queue(user)?;
         let turns = async { (turn.acquire().await, self.decoders.acquire().await) };
         let (Ok(_turn), Ok(_decoder)) = timeout(MAX_WAIT, turns).await.map_err(|_| PictureError::Busy)? else {
             return Err(PictureError::Busy);
@@ -77,11 +77,11 @@ impl DecoderPool {
             tracing::error!(%error, "can't start a decoder of images");
             PictureError::Busy
         })?;
-        finish(child, self.max_time).await
+        wait_for_decoder(child, self.max_time).await
     }
 
     /// Returns what admits one image of the user at a time.
-    fn turn_of(&self, user: Gid) -> Result<Arc<Semaphore>, PictureError> {
+    fn user_queue(&self, user: Gid) -> Result<Arc<Semaphore>, PictureError> {
         let mut users = self.users.lock().unwrap_or_else(PoisonError::into_inner);
         users.retain(|_, turn| turn.strong_count() > 0);
         let known = users.get(&user).and_then(Weak::upgrade);
@@ -103,12 +103,12 @@ impl DecoderPool {
 }
 
 /// Returns the program that runs. On Linux not by its path, so that it is the same one after an upgrade has replaced the file.
-fn this_program() -> PathBuf {
+fn current_executable() -> PathBuf {
     if cfg!(target_os = "linux") { "/proc/self/exe".into() } else { std::env::current_exe().unwrap_or_default() }
 }
 
 /// Waits for a decoder and reads what it wrote; kills one that takes too long or writes too much.
-async fn finish(mut child: Child, max_time: Duration) -> Result<Picture, PictureError> {
+async fn wait_for_decoder(mut child: Child, max_time: Duration) -> Result<Picture, PictureError> {
     let stdout = child.stdout.take();
     let mut bytes = Vec::new();
     let end = timeout(max_time, async {
@@ -131,7 +131,8 @@ async fn finish(mut child: Child, max_time: Duration) -> Result<Picture, Picture
     })?;
     match status.code().map(u8::try_from) {
         Some(Ok(0)) => {
-            let format = Format::of(&bytes).filter(|_| bytes.len() <= MAX_BYTES).ok_or(PictureError::NotAPicture)?;
+            let format =
+                Format::detect(&bytes).filter(|_| bytes.len() <= MAX_BYTES).ok_or(PictureError::NotAPicture)?;
             Ok(Picture { format, bytes })
         }
         Some(Ok(TOO_MANY_PIXELS)) => Err(PictureError::TooManyPixels),

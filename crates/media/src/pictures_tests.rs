@@ -41,12 +41,12 @@ impl Program {
         names.filter_map(|name| Some(name.to_str()?.strip_prefix("running.")?.to_owned())).collect()
     }
 
-    async fn until_started(&self, count: usize) {
-        until(|| self.started().len() == count).await;
+    async fn wait_until_started(&self, count: usize) {
+        wait_until(|| self.started().len() == count).await;
     }
 }
 
-async fn until(is_true: impl Fn() -> bool) {
+async fn wait_until(is_true: impl Fn() -> bool) {
     let start = Instant::now();
     while !is_true() {
         assert!(start.elapsed() < Duration::from_secs(20));
@@ -61,7 +61,7 @@ fn file(bytes: &[u8]) -> File {
 }
 
 fn user() -> Gid {
-    RandomIdGenerator.gid()
+    RandomIdGenerator.new_gid()
 }
 
 const PNG: &[u8] = b"\x89PNG\r\n\x1a\n and more";
@@ -114,10 +114,10 @@ async fn dropped_call_kills_its_process() {
     let program = Program::waiting();
     let (pictures, file) = (program.pictures.clone(), file(PNG));
     let call = tokio::spawn(async move { pictures.decode(user(), file).await });
-    program.until_started(1).await;
+    program.wait_until_started(1).await;
     let process = Path::new("/proc").join(&program.started()[0]);
     call.abort();
-    until(|| !process.exists()).await;
+    wait_until(|| !process.exists()).await;
     program.go();
     assert_eq!(program.pictures.decode(user(), self::file(PNG)).await, Err(PictureError::NotAPicture));
 }
@@ -146,14 +146,14 @@ async fn running_and_waiting_decoders_are_bounded() {
     // One user has one process at a time, and so many places.
     let ann = user();
     let mut calls: Vec<_> = (0..MAX_IMAGES_PER_USER).map(|_| decode(ann)).collect();
-    until(|| program.pictures.places.available_permits() == MAX_IMAGES - MAX_IMAGES_PER_USER).await;
+    wait_until(|| program.pictures.places.available_permits() == MAX_IMAGES - MAX_IMAGES_PER_USER).await;
     assert_eq!(program.pictures.decode(ann, file(PNG)).await, Err(PictureError::Busy));
-    program.until_started(1).await;
+    program.wait_until_started(1).await;
     // Images of others are decoded at the same time.
     calls.push(decode(user()));
-    program.until_started(2).await;
+    program.wait_until_started(2).await;
     calls.extend((calls.len()..MAX_IMAGES).map(|_| decode(user())));
-    until(|| program.pictures.places.available_permits() == 0).await;
+    wait_until(|| program.pictures.places.available_permits() == 0).await;
     assert_eq!(program.pictures.decode(user(), file(PNG)).await, Err(PictureError::Busy));
     assert_eq!(program.started().len(), MAX_DECODERS);
     program.go();

@@ -55,13 +55,14 @@ impl FromStr for Bucket {
         }
         let prefix =
             Path::parse(decoded(prefix)?).map_err(|_| "expected another prefix after the bucket".to_owned())?;
-        let parameters = query.split('&').filter(|pair| !pair.is_empty()).map(parameter).collect::<Result<_, _>>()?;
+        let parameters =
+            query.split('&').filter(|pair| !pair.is_empty()).map(parse_parameter).collect::<Result<_, _>>()?;
         Ok(Self { name: name.to_owned(), prefix, parameters })
     }
 }
 
 /// Keys have + and / in them: a + is itself here, and not a blank as in forms.
-fn parameter(pair: &str) -> Result<(AmazonS3ConfigKey, String), String> {
+fn parse_parameter(pair: &str) -> Result<(AmazonS3ConfigKey, String), String> {
     let (key, value) = pair.split_once('=').ok_or("expected <parameter>=<value> after the ?")?;
     let known = key.parse().map_err(|_| {
         "expected parameters such as endpoint, region, access_key_id, secret_access_key or allow_http".to_owned()

@@ -69,7 +69,7 @@ impl Store {
     /// # Errors
     /// When they can't.
     pub async fn probe(&self, ids: &dyn IdGenerator) -> Result<(), StoreError> {
-        let name = format!("probe/{}", ids.gid());
+        let name = format!("probe/{}", ids.new_gid());
         self.put(&name, b"doorward".to_vec()).await?;
         let found = self.find(&name, None).await?;
         let is_read = match found {
@@ -86,7 +86,7 @@ impl Store {
     /// When the store fails.
     pub async fn put(&self, name: &str, bytes: Vec<u8>) -> Result<(), StoreError> {
         let path = parse(name)?;
-        within(self.objects.put(&path, bytes.into())).await?;
+        with_timeout(self.objects.put(&path, bytes.into())).await?;
         Ok(())
     }
 
@@ -96,7 +96,7 @@ impl Store {
     /// When the store fails.
     pub async fn find(&self, name: &str, range: Option<Range<u64>>) -> Result<Option<Object>, StoreError> {
         let options = GetOptions { range: range.map(GetRange::Bounded), ..GetOptions::default() };
-        let found = present(within(self.objects.get_opts(&parse(name)?, options)).await)?;
+        let found = none_if_missing(with_timeout(self.objects.get_opts(&parse(name)?, options)).await)?;
         Ok(found.map(|found| Object {
             size: found.meta.size,
             etag: found.meta.e_tag.clone(),
@@ -110,7 +110,7 @@ impl Store {
     /// # Errors
     /// When the store fails.
     pub async fn head(&self, name: &str) -> Result<Option<Object>, StoreError> {
-        let found = present(within(self.objects.head(&parse(name)?)).await)?;
+        let found = none_if_missing(with_timeout(self.objects.head(&parse(name)?)).await)?;
         Ok(found.map(|ObjectMeta { size, e_tag, .. }| Object {
             size,
             etag: e_tag,
@@ -131,7 +131,7 @@ impl Store {
             half.or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
                 .map_err(|error| StoreError(error.to_string()))?;
         }
-        present(within(self.objects.delete(&path)).await).map(drop)
+        none_if_missing(with_timeout(self.objects.delete(&path)).await).map(drop)
     }
 }
 
@@ -139,7 +139,7 @@ fn parse(name: &str) -> Result<Path, StoreError> {
     Path::parse(name).map_err(|error| StoreError(error.to_string()))
 }
 
-async fn within<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+async fn with_timeout<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     tokio::time::timeout(OPERATION_TIMEOUT, work).await.unwrap_or_else(|_| {
         Err(Error::Generic {
             store: "media",
@@ -148,7 +148,7 @@ async fn within<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Er
     })
 }
 
-fn present<T>(found: Result<T, Error>) -> Result<Option<T>, StoreError> {
+fn none_if_missing<T>(found: Result<T, Error>) -> Result<Option<T>, StoreError> {
     match found {
         Ok(found) => Ok(Some(found)),
         Err(Error::NotFound { .. }) => Ok(None),

@@ -58,7 +58,7 @@ pub enum Peer {
 impl Peer {
     /// Both ends of an in-memory listener.
     #[must_use]
-    pub fn in_memory() -> (Self, mpsc::Receiver<DuplexStream>) {
+    pub fn in_memory_pair() -> (Self, mpsc::Receiver<DuplexStream>) {
         let (sender, receiver) = mpsc::channel(16);
         (Self::InMemory(sender), receiver)
     }
@@ -70,7 +70,7 @@ impl Peer {
     pub fn connect(&self, token: &ServiceToken) -> Result<Channel, tonic::transport::Error> {
         let channel = match self {
             Self::Url { url, tls } => {
-                let endpoint = tuned(Endpoint::from_shared(url.clone())?);
+                let endpoint = configure_endpoint(Endpoint::from_shared(url.clone())?);
                 match tls {
                     Some(tls) => endpoint.tls_config(tls.clone())?.connect_lazy(),
                     None => endpoint.connect_lazy(),
@@ -78,23 +78,23 @@ impl Peer {
             }
             Self::InMemory(sender) => {
                 let sender = sender.clone();
-                tuned(Endpoint::from_static("http://in-memory")).connect_with_connector_lazy(tower::service_fn(
-                    move |_| {
+                configure_endpoint(Endpoint::from_static("http://in-memory")).connect_with_connector_lazy(
+                    tower::service_fn(move |_| {
                         let sender = sender.clone();
                         async move {
                             let (ours, theirs) = tokio::io::duplex(IN_MEMORY_BUFFER_BYTES);
                             sender.send(theirs).await.map_err(std::io::Error::other)?;
                             Ok::<_, std::io::Error>(TokioIo::new(ours))
                         }
-                    },
-                ))
+                    }),
+                )
             }
         };
         Ok(InterceptedService::new(channel, MetadataInterceptor { token: token.metadata() }))
     }
 }
 
-fn tuned(endpoint: Endpoint) -> Endpoint {
+fn configure_endpoint(endpoint: Endpoint) -> Endpoint {
     endpoint
         .connect_timeout(Duration::from_secs(2))
         .tcp_nodelay(true)

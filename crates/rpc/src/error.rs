@@ -32,7 +32,7 @@ impl RpcError {
 
     /// The same about a parameter that the caller knows by another name.
     #[must_use]
-    pub fn with_renamed(mut self, from: &str, to: &str) -> Self {
+    pub fn with_renamed_key(mut self, from: &str, to: &str) -> Self {
         if let Some(value) = self.info.remove(from) {
             self.info.insert(to.to_owned(), value);
         }
@@ -53,7 +53,7 @@ impl RpcError {
 
     /// What one of ours has said in this status; nothing, when it comes from the transport.
     #[must_use]
-    pub fn sent_in(status: &Status) -> Option<Self> {
+    pub fn from_service_status(status: &Status) -> Option<Self> {
         let details = status.get_error_details();
         let ours = details.error_info().filter(|info| info.domain == DOMAIN)?;
         Some(Self {
@@ -65,13 +65,13 @@ impl RpcError {
 
     /// A parameter of an RPC that the caller should have checked.
     #[must_use]
-    pub fn invalid(parameter: &str) -> Self {
+    pub fn invalid_parameter(parameter: &str) -> Self {
         Self::new(ErrorCode::InvalidRequest).with_info("Invalid parameter", parameter)
     }
 }
 
 /// Each of our codes as gRPC's; several of ours share one, so the status carries ours too.
-const fn grpc_code(code: ErrorCode) -> Code {
+const fn to_grpc_code(code: ErrorCode) -> Code {
     match code {
         ErrorCode::InvalidRequest | ErrorCode::Validation => Code::InvalidArgument,
         ErrorCode::Unauthenticated => Code::Unauthenticated,
@@ -91,14 +91,14 @@ impl From<RpcError> for Status {
         if failure.retry_after.is_some() {
             details.set_retry_info(failure.retry_after);
         }
-        Self::with_error_details(grpc_code(failure.code), failure.code.as_str(), details)
+        Self::with_error_details(to_grpc_code(failure.code), failure.code.as_str(), details)
     }
 }
 
 impl From<Status> for RpcError {
     /// A status without our details comes from the transport: a peer that is away or too slow, or speaks otherwise.
     fn from(status: Status) -> Self {
-        if let Some(sent) = Self::sent_in(&status) {
+        if let Some(sent) = Self::from_service_status(&status) {
             return sent;
         }
         tracing::warn!(code = ?status.code(), detail = status.message(), "a call to a peer failed");

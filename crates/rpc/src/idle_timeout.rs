@@ -46,13 +46,13 @@ impl ConnectionActivity {
     }
 
     /// Counts a call as open until the returned value is dropped.
-    pub(crate) fn open_call(&self) -> ActiveCall {
+    pub(crate) fn start_call(&self) -> ActiveCall {
         self.state().open_calls += 1;
         ActiveCall(self.clone())
     }
 
     /// Waits until no call was open for so long.
-    pub(crate) async fn idle_for(self, limit: Duration) {
+    pub(crate) async fn wait_until_idle(self, limit: Duration) {
         loop {
             let end = {
                 let state = self.state();
@@ -75,7 +75,7 @@ pub(crate) struct ActiveCall(ConnectionActivity);
 
 impl ActiveCall {
     /// Keeps the call open until the whole answer is sent.
-    pub(crate) fn until_sent(self, response: http::Response<Body>) -> http::Response<Body> {
+    pub(crate) fn hold_until_sent(self, response: http::Response<Body>) -> http::Response<Body> {
         response.map(|body| {
             Body::new(body.map_frame(move |frame| {
                 let _open = &self;
@@ -104,7 +104,7 @@ pub(crate) struct IdleTimeoutStream {
 impl IdleTimeoutStream {
     /// `on_end` is cancelled when the connection has ended.
     pub(crate) fn new(stream: TcpStream, activity: ConnectionActivity, limit: Duration, on_end: DropGuard) -> Self {
-        Self { stream, cut: Box::pin(activity.idle_for(limit)), is_cut: false, _on_end: on_end }
+        Self { stream, cut: Box::pin(activity.wait_until_idle(limit)), is_cut: false, _on_end: on_end }
     }
 }
 

@@ -103,7 +103,7 @@ async fn serve_tcp(
     if let Some(tls) = tls {
         server = server.tls_config(tls)?;
     }
-    let server = tuned(server);
+    let server = configure_server(server);
     let mut incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
     let mut connections = JoinSet::new();
     while let Some(accepted) = shutdown.run_until_cancelled(incoming.next()).await.flatten() {
@@ -136,7 +136,7 @@ async fn serve_connection(
     let stream = IdleTimeoutStream::new(stream, activity.clone(), limits.cut, has_ended.clone().drop_guard());
     let incoming = tokio_stream::once(Ok::<_, std::io::Error>(stream)).chain(tokio_stream::pending());
     let end = {
-        let idle = activity.clone().idle_for(limits.ask);
+        let idle = activity.clone().wait_until_idle(limits.ask);
         async move {
             tokio::select! {
                 () = idle => {}
@@ -164,14 +164,14 @@ async fn serve_in_memory(
         return Ok(());
     };
     let incoming = ReceiverStream::new(connections).map(Ok::<_, std::io::Error>);
-    tuned(Server::builder())
+    configure_server(Server::builder())
         .layer(RpcLayer { activity: None })
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
         .await
 }
 
-fn tuned(server: Server) -> Server {
+fn configure_server(server: Server) -> Server {
     server
         .timeout(channel::RPC_DEADLINE + Duration::from_secs(5))
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
@@ -240,7 +240,7 @@ where
 
     fn call(&mut self, request: http::Request<Body>) -> Self::Future {
         let started = Instant::now();
-        let open_call = self.activity.as_ref().map(ConnectionActivity::open_call);
+        let open_call = self.activity.as_ref().map(ConnectionActivity::start_call);
         let method = request.uri().path().trim_start_matches('/').to_owned();
         let span = call_span(&method, request.headers());
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
@@ -248,13 +248,13 @@ where
             async move {
                 let response = match answer.await {
                     Ok(response) => response,
-                    Err(panic) => Ok(panicked(panic.as_ref())),
+                    Err(panic) => Ok(panic_response(panic.as_ref())),
                 };
-                let label = if is_unknown(&response) { "unknown".to_owned() } else { method };
+                let label = if is_unknown_method(&response) { "unknown".to_owned() } else { method };
                 metrics::histogram!("doorward_grpc_request_duration_seconds", "method" => label)
                     .record(started.elapsed());
                 match open_call {
-                    Some(open_call) => response.map(|response| open_call.until_sent(response)),
+                    Some(open_call) => response.map(|response| open_call.hold_until_sent(response)),
                     None => response,
                 }
             }
@@ -264,7 +264,7 @@ where
 }
 
 /// Whether the method doesn't exist: such names are the caller's, and labels must be few.
-fn is_unknown(response: &Result<http::Response<Body>, Infallible>) -> bool {
+fn is_unknown_method(response: &Result<http::Response<Body>, Infallible>) -> bool {
     response.as_ref().is_ok_and(|response| response.headers().get("grpc-status").is_some_and(|status| status == "12"))
 }
 
@@ -283,7 +283,7 @@ fn call_span(method: &str, headers: &http::HeaderMap) -> tracing::Span {
 
 /// Returns the ids of the HTTP request on whose behalf a call is made, each of at most 128 bytes.
 #[must_use]
-pub fn request_id<T>(request: &tonic::Request<T>) -> channel::RequestIds {
+pub fn request_ids<T>(request: &tonic::Request<T>) -> channel::RequestIds {
     let id = |header| {
         let id = request.metadata().get(header)?.to_str().ok()?;
         (id.len() <= 128).then(|| id.to_owned())
@@ -291,7 +291,7 @@ pub fn request_id<T>(request: &tonic::Request<T>) -> channel::RequestIds {
     channel::RequestIds { request_id: id(channel::REQUEST_ID), client_request_id: id(channel::CLIENT_REQUEST_ID) }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> http::Response<Body> {
+fn panic_response(panic: &(dyn Any + Send)) -> http::Response<Body> {
     let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text.unwrap_or("of unknown kind"), "a call panicked");
     Status::from(RpcError::new(ErrorCode::Internal)).into_http()
@@ -310,7 +310,7 @@ impl Extractor for HeaderExtractor<'_> {
 }
 
 /// Asks each second whether the service can do its work.
-pub fn readiness<F, R>(check: F, shutdown: &CancellationToken) -> watch::Receiver<bool>
+pub fn watch_readiness<F, R>(check: F, shutdown: &CancellationToken) -> watch::Receiver<bool>
 where
     F: Fn() -> R + Send + 'static,
     R: Future<Output = bool> + Send,

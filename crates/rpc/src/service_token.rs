@@ -33,7 +33,7 @@ impl ServiceToken {
 
     /// Compares in constant time; false without a token.
     #[must_use]
-    pub fn is(&self, sent: &[u8]) -> bool {
+    pub fn matches(&self, sent: &[u8]) -> bool {
         self.0.as_ref().is_some_and(|token| {
             aws_lc_rs::constant_time::verify_slices_are_equal(token.expose_secret().as_bytes(), sent).is_ok()
         })
@@ -47,11 +47,11 @@ mod tests {
     #[test]
     fn only_the_same_token_matches() {
         let token = ServiceToken::new(Some("secret".to_owned().into()));
-        assert!(token.is(b"secret") && token.is_set());
+        assert!(token.matches(b"secret") && token.is_set());
         for other in [&b"secreT"[..], b"secre", b"secrets", b""] {
-            assert!(!token.is(other));
+            assert!(!token.matches(other));
         }
         let none = ServiceToken::new(None);
-        assert!(!none.is(b"") && !none.is_set());
+        assert!(!none.matches(b"") && !none.is_set());
     }
 }

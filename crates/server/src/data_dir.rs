@@ -61,7 +61,7 @@ pub(crate) fn lock(path: &Path) -> anyhow::Result<DataDirectoryLock> {
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
-            bail!("the data directory {} is in use by another doorward{}", path.display(), holder(file))
+            bail!("the data directory {} is in use by another doorward{}", path.display(), lock_holder(file))
         }
         Err(TryLockError::Error(error)) => {
             return Err(error).with_context(|| format!("can't lock the data directory {}", path.display()));
@@ -73,7 +73,7 @@ pub(crate) fn lock(path: &Path) -> anyhow::Result<DataDirectoryLock> {
     Ok(DataDirectoryLock { _file: file })
 }
 
-fn holder(file: File) -> String {
+fn lock_holder(file: File) -> String {
     let mut text = String::new();
     let read = file.take(32).read_to_string(&mut text);
     match text.trim().parse::<u32>() {

@@ -31,7 +31,7 @@ impl MasterKey {
     }
 
     pub(crate) fn generate() -> anyhow::Result<Self> {
-        Ok(Self(SecretBox::new(Box::new(random()?))))
+        Ok(Self(SecretBox::new(Box::new(random_bytes()?))))
     }
 }
 
@@ -63,10 +63,10 @@ impl FromStr for MasterKey {
 ///
 /// # Errors
 /// When the key is missing; errors of the database.
-pub(crate) async fn refuse_lost_master_key(settings: &Settings, auth: &Database) -> anyhow::Result<()> {
+pub(crate) async fn check_master_key_present(settings: &Settings, auth: &Database) -> anyhow::Result<()> {
     let makes_keys = matches!(settings.role, Role::Demo | Role::All) && settings.auth.master_key.is_none();
     let path = settings.data_dir.join(FILE);
-    if makes_keys && find(&path)?.is_none() && doorward_auth::is_any_sealed(auth).await? {
+    if makes_keys && find(&path)?.is_none() && doorward_auth::has_sealed_data(auth).await? {
         bail!(
             "the master key {} is missing, and auth's database holds secrets that only it opens: put the file back or set \
              DOORWARD_MASTER_KEY",
@@ -81,7 +81,7 @@ pub(crate) async fn refuse_lost_master_key(settings: &Settings, auth: &Database)
 ///
 /// # Errors
 /// When the file can't be read or written, or holds something else.
-pub(crate) fn master_key(settings: &Settings) -> anyhow::Result<Option<MasterKey>> {
+pub(crate) fn load_master_key(settings: &Settings) -> anyhow::Result<Option<MasterKey>> {
     if let Some(key) = &settings.auth.master_key {
         return Ok(Some(key.clone()));
     }
@@ -98,10 +98,10 @@ pub(crate) fn master_key(settings: &Settings) -> anyhow::Result<Option<MasterKey
 ///
 /// # Errors
 /// When there is no key, or the file can't be read or written.
-pub(crate) fn master_key_for_import(settings: &Settings) -> anyhow::Result<MasterKey> {
-    match master_key(settings)? {
+pub(crate) fn load_master_key_for_import(settings: &Settings) -> anyhow::Result<MasterKey> {
+    match load_master_key(settings)? {
         Some(key) => Ok(key),
-        None if settings.auth.master_key_old.is_some() && settings.uses_sqlite_alone() => {
+        None if settings.auth.master_key_old.is_some() && settings.uses_only_sqlite() => {
             find_or_create(&settings.data_dir.join(FILE))
         }
         None => bail!("there is no master key: set DOORWARD_MASTER_KEY or DOORWARD_MASTER_KEY_FILE"),
@@ -124,7 +124,7 @@ impl GeneratedKeyFile {
     ///
     /// # Errors
     /// When there is one already: what it has sealed would be lost with it.
-    pub(crate) fn draft(self, key: &MasterKey) -> anyhow::Result<KeyFileDraft> {
+    pub(crate) fn write_draft(self, key: &MasterKey) -> anyhow::Result<KeyFileDraft> {
         let draft = self.0.with_extension("key.new");
         let is_made =
             create(&draft, key).with_context(|| format!("can't write the new master key {}", draft.display()))?;
@@ -151,7 +151,7 @@ impl KeyFileDraft {
         let _ = fs::remove_file(self.draft);
     }
 
-    pub(crate) fn take_over(self) -> anyhow::Result<()> {
+    pub(crate) fn replace(self) -> anyhow::Result<()> {
         let Self { draft, path } = self;
         fs::rename(&draft, &path).with_context(|| {
             format!("{} couldn't take the place of {}: move it there", draft.display(), path.display())
@@ -163,10 +163,10 @@ impl KeyFileDraft {
 ///
 /// # Errors
 /// When the machine has no randomness.
-pub(crate) fn service_token(settings: &Settings) -> anyhow::Result<Option<SecretString>> {
+pub(crate) fn load_service_token(settings: &Settings) -> anyhow::Result<Option<SecretString>> {
     match &settings.service_token {
         Some(token) => Ok(Some(token.clone())),
-        None if settings.role.is_whole() => Ok(Some(STANDARD.encode(random()?).into())),
+        None if settings.role.runs_all_services() => Ok(Some(STANDARD.encode(random_bytes()?).into())),
         None => Ok(None),
     }
 }
@@ -207,7 +207,7 @@ fn create(path: &Path, key: &MasterKey) -> std::io::Result<bool> {
     }
 }
 
-fn random() -> anyhow::Result<[u8; 32]> {
+fn random_bytes() -> anyhow::Result<[u8; 32]> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).ok().context("this machine has no randomness")?;
     Ok(bytes)
@@ -240,16 +240,16 @@ mod tests {
         let directory = scratch.path().display().to_string();
         let settings = |role| load(role, &[("DOORWARD_DATA_DIR", &directory)], &[]).unwrap();
         for role in [Role::Gateway, Role::Directory, Role::Migrate, Role::Admin] {
-            assert!(master_key(&settings(role)).unwrap().is_none(), "{role:?}");
-            assert!(service_token(&settings(role)).unwrap().is_none(), "{role:?}");
+            assert!(load_master_key(&settings(role)).unwrap().is_none(), "{role:?}");
+            assert!(load_service_token(&settings(role)).unwrap().is_none(), "{role:?}");
         }
-        let key = master_key(&settings(Role::Demo)).unwrap().unwrap();
-        assert_eq!(master_key(&settings(Role::Admin)).unwrap().unwrap().expose(), key.expose());
-        let tokens = [Role::All, Role::Demo].map(|role| service_token(&settings(role)).unwrap().unwrap());
+        let key = load_master_key(&settings(Role::Demo)).unwrap().unwrap();
+        assert_eq!(load_master_key(&settings(Role::Admin)).unwrap().unwrap().expose(), key.expose());
+        let tokens = [Role::All, Role::Demo].map(|role| load_service_token(&settings(role)).unwrap().unwrap());
         let [first, second] = tokens.each_ref().map(ExposeSecret::expose_secret);
         assert!(first != second && first.len() == 44);
         let set = load(Role::All, &[("DOORWARD_SERVICE_TOKEN", first)], &[]).unwrap();
-        assert_eq!(service_token(&set).unwrap().unwrap().expose_secret(), first);
+        assert_eq!(load_service_token(&set).unwrap().unwrap().expose_secret(), first);
     }
 
     #[test]

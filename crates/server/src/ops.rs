@@ -75,7 +75,7 @@ pub(crate) fn install_metrics() -> Result<PrometheusHandle, BuildError> {
         builder.set_buckets_for_metric(Matcher::Full((*name).to_owned()), DURATION_BUCKETS)
     });
     let handle = builder?.install_recorder()?;
-    metrics::gauge!("doorward_build_info", "version" => doorward_domain::version::release()).set(1.0);
+    metrics::gauge!("doorward_build_info", "version" => doorward_domain::version::current_release()).set(1.0);
     Ok(handle)
 }
 
@@ -87,7 +87,7 @@ pub(crate) async fn serve(
     before_scrape: impl Fn() + Send + Sync + 'static,
     shutdown: CancellationToken,
 ) {
-    let upkeep = tokio::spawn(upkeep(metrics.clone(), shutdown.clone()));
+    let upkeep = tokio::spawn(run_upkeep(metrics.clone(), shutdown.clone()));
     let before_scrape = Arc::new(before_scrape);
     let scrape = move || {
         before_scrape();
@@ -95,12 +95,12 @@ pub(crate) async fn serve(
         async { ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], text) }
     };
     let app = Router::new()
-        .route("/health/live", get(|| async { json_answer(StatusCode::OK, &json!({"status": "live"})) }))
-        .route("/health/ready", get(ready).with_state(Arc::new(checks)))
+        .route("/health/live", get(|| async { json_response(StatusCode::OK, &json!({"status": "live"})) }))
+        .route("/health/ready", get(readiness).with_state(Arc::new(checks)))
         .route("/metrics", get(scrape))
-        .fallback(|| async { json_answer(StatusCode::NOT_FOUND, &json!({"error": "not found"})) })
+        .fallback(|| async { json_response(StatusCode::NOT_FOUND, &json!({"error": "not found"})) })
         .method_not_allowed_fallback(|| async {
-            json_answer(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "method not allowed"}))
+            json_response(StatusCode::METHOD_NOT_ALLOWED, &json!({"error": "method not allowed"}))
         });
     serve_connections(listener, app, HEAD_TIMEOUT, shutdown).await;
     upkeep.abort();
@@ -145,7 +145,7 @@ async fn serve_connection(stream: TcpStream, app: Router, head_limit: Duration, 
     }
 }
 
-async fn ready(State(checks): State<Arc<Vec<(&'static str, Check)>>>) -> Response {
+async fn readiness(State(checks): State<Arc<Vec<(&'static str, Check)>>>) -> Response {
     let results = join_all(checks.iter().map(|(_, check)| check.run())).await;
     let is_ready = results.iter().all(Result::is_ok);
     let names = checks.iter().map(|(name, _)| (*name).to_owned());
@@ -153,16 +153,16 @@ async fn ready(State(checks): State<Arc<Vec<(&'static str, Check)>>>) -> Respons
     let checks: Map<String, Value> = names.zip(results).collect();
     let (code, status) =
         if is_ready { (StatusCode::OK, "ready") } else { (StatusCode::SERVICE_UNAVAILABLE, "not ready") };
-    json_answer(code, &json!({"status": status, "checks": checks}))
+    json_response(code, &json!({"status": status, "checks": checks}))
 }
 
-fn json_answer(code: StatusCode, body: &Value) -> Response {
+fn json_response(code: StatusCode, body: &Value) -> Response {
     let headers = [(header::CONTENT_TYPE, "application/json"), (header::CACHE_CONTROL, "no-store")];
     (code, headers, body.to_string()).into_response()
 }
 
 /// Histograms gather what was recorded until someone looks: without scrapes, this does.
-async fn upkeep(metrics: PrometheusHandle, shutdown: CancellationToken) {
+async fn run_upkeep(metrics: PrometheusHandle, shutdown: CancellationToken) {
     let mut interval = tokio::time::interval(UPKEEP_INTERVAL);
     while shutdown.run_until_cancelled(interval.tick()).await.is_some() {
         metrics.run_upkeep();

@@ -23,18 +23,18 @@ pub(crate) fn on_signals() -> io::Result<CancellationToken> {
     let cancelled = shutdown.clone();
     tokio::spawn(async move {
         let _hangup = hangup;
-        any(&mut signals).await;
+        wait_for_signal(&mut signals).await;
         tracing::info!("shutting down; a second signal ends the process immediately");
         cancelled.cancel();
         let same_request = tokio::time::Instant::now() + SAME_REQUEST;
-        while tokio::time::timeout_at(same_request, any(&mut signals)).await.is_ok() {}
-        any(&mut signals).await;
+        while tokio::time::timeout_at(same_request, wait_for_signal(&mut signals)).await.is_ok() {}
+        wait_for_signal(&mut signals).await;
         std::process::exit(EXIT_AT_ONCE);
     });
     Ok(shutdown)
 }
 
-async fn any([terminate, interrupt]: &mut [Signal; 2]) {
+async fn wait_for_signal([terminate, interrupt]: &mut [Signal; 2]) {
     tokio::select! {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 /// # Errors
 /// When stdout can't be written. That its reader has seen enough is no error.
-pub(crate) fn text(text: &str) -> io::Result<()> {
+pub(crate) fn print_text(text: &str) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
@@ -18,6 +18,6 @@ pub(crate) fn text(text: &str) -> io::Result<()> {
 ///
 /// # Errors
 /// When stdout can't be written.
-pub(crate) fn json(value: &impl Serialize) -> io::Result<()> {
-    text(&format!("{}\n", serde_json::to_string(value)?))
+pub(crate) fn print_json(value: &impl Serialize) -> io::Result<()> {
+    print_text(&format!("{}\n", serde_json::to_string(value)?))
 }

@@ -56,13 +56,13 @@ impl Drop for AuthenticatedService {
 /// # Errors
 /// When the exporter's settings make no sense, or the second time.
 pub(crate) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<AuthenticatedService> {
-    let provider = provider(settings, role)?;
+    let provider = tracer_provider(settings, role)?;
     let queue = LogQueue::start(stderr()).context("can't start the log")?;
     queue.report_panics();
     opentelemetry::global::set_text_map_propagator(TraceContextPropagator::new());
     tracing_subscriber::registry()
-        .with(log(settings, queue.clone()).with_filter(filter(&settings.filter)?))
-        .with(spans(&provider))
+        .with(log_layer(settings, queue.clone()).with_filter(parse_filter(&settings.filter)?))
+        .with(span_layer(&provider))
         .try_init()
         .context("can't start the log")?;
     Ok(AuthenticatedService { provider, log: queue })
@@ -70,12 +70,12 @@ pub(crate) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<Authen
 
 /// What clients send that is no HTTP is an error to actix; it would let anybody fill the log. Naming `actix_http` in the
 /// filter shows it.
-fn filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
+fn parse_filter(text: &str) -> Result<EnvFilter, tracing_subscriber::filter::ParseError> {
     let quiet = if text.contains("actix_http") { "" } else { ",actix_http=off,actix_server=warn" };
     EnvFilter::builder().parse(format!("{text}{quiet}"))
 }
 
-fn log<S>(settings: &LogSettings, queue: LogQueue) -> Box<dyn Layer<S> + Send + Sync>
+fn log_layer<S>(settings: &LogSettings, queue: LogQueue) -> Box<dyn Layer<S> + Send + Sync>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -90,7 +90,7 @@ where
 
 /// Spans of our own crates, whatever the log leaves out. Those of libraries stay away: the exporter's own connection
 /// would report about itself without end.
-fn spans<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
+fn span_layer<S>(provider: &SdkTracerProvider) -> impl Layer<S> + use<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -104,7 +104,7 @@ where
         .with_filter(FilterFn::new(is_ours).with_max_level_hint(LevelFilter::INFO))
 }
 
-fn provider(settings: &LogSettings, role: Role) -> anyhow::Result<SdkTracerProvider> {
+fn tracer_provider(settings: &LogSettings, role: Role) -> anyhow::Result<SdkTracerProvider> {
     let Some(collector) = &settings.collector else {
         // Ids are made and passed on, and nothing is gathered.
         let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
@@ -116,8 +116,9 @@ fn provider(settings: &LogSettings, role: Role) -> anyhow::Result<SdkTracerProvi
 #[cfg(feature = "otlp")]
 fn exporting_provider(collector: &str, role: Role) -> anyhow::Result<SdkTracerProvider> {
     let exporter = SpanExporter::builder().with_tonic().with_endpoint(collector).build();
-    let exporter = exporter.map_err(|error| SettingsError::one("OTEL_EXPORTER_OTLP_ENDPOINT", &error.to_string()))?;
-    Ok(SdkTracerProvider::builder().with_resource(resource(role)).with_batch_exporter(exporter).build())
+    let exporter =
+        exporter.map_err(|error| SettingsError::single("OTEL_EXPORTER_OTLP_ENDPOINT", &error.to_string()))?;
+    Ok(SdkTracerProvider::builder().with_resource(otel_resource(role)).with_batch_exporter(exporter).build())
 }
 
 #[cfg(not(feature = "otlp"))]
@@ -128,8 +129,8 @@ fn exporting_provider(_: &str, _: Role) -> anyhow::Result<SdkTracerProvider> {
 
 /// What `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES` say goes before what we say.
 #[cfg(feature = "otlp")]
-fn resource(role: Role) -> Resource {
-    let version = KeyValue::new("service.version", doorward_domain::version::release());
+fn otel_resource(role: Role) -> Resource {
+    let version = KeyValue::new("service.version", doorward_domain::version::current_release());
     let resource = Resource::builder().with_attribute(version).build();
     let is_named =
         resource.get(&"service.name".into()).is_some_and(|name| !name.as_str().starts_with("unknown_service"));
@@ -159,8 +160,8 @@ mod tests {
 
     #[test]
     fn trace_context_is_propagated_without_collector_and_logged_when_sampled() {
-        let provider = provider(&settings(None), Role::All).unwrap();
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(spans(&provider)), || {
+        let provider = tracer_provider(&settings(None), Role::All).unwrap();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(span_layer(&provider)), || {
             let trace = "0af7651916cd43dd8448eb211c80319c";
             for (flags, logged) in [("00", None), ("01", Some(trace.to_owned()))] {
                 let sent = format!("00-{trace}-b7ad6b7169203331-{flags}");
@@ -193,8 +194,8 @@ mod tests {
         let server = tonic::transport::Server::builder().add_routes(collector.into());
         tokio::spawn(server.serve_with_incoming(incoming));
 
-        let provider = provider(&settings(Some(url)), Role::Gateway).unwrap();
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(spans(&provider)), || {
+        let provider = tracer_provider(&settings(Some(url)), Role::Gateway).unwrap();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(span_layer(&provider)), || {
             info_span!("a request to be seen").in_scope(|| info_span!(target: "h2", "a frame").in_scope(|| ()));
         });
         drop(AuthenticatedService { provider, log: LogQueue::start(std::io::sink()).unwrap() });
@@ -211,8 +212,8 @@ mod tests {
     async fn silent_collector_delays_shutdown_by_a_bounded_time() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let provider = provider(&settings(Some(url)), Role::Gateway).unwrap();
-        tracing::subscriber::with_default(tracing_subscriber::registry().with(spans(&provider)), || {
+        let provider = tracer_provider(&settings(Some(url)), Role::Gateway).unwrap();
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(span_layer(&provider)), || {
             drop(info_span!("x").entered());
         });
         let started = std::time::Instant::now();
@@ -222,7 +223,7 @@ mod tests {
 
     #[tokio::test]
     async fn invalid_collector_url_is_an_error() {
-        let error = provider(&settings(Some("::".to_owned())), Role::All).unwrap_err();
+        let error = tracer_provider(&settings(Some("::".to_owned())), Role::All).unwrap_err();
         assert!(error.is::<SettingsError>() && error.to_string().contains("OTEL_EXPORTER_OTLP_ENDPOINT: "), "{error}");
     }
 }

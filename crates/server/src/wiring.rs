@@ -42,24 +42,25 @@ pub(crate) fn worker_threads() -> usize {
     (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1)
 }
 
-pub(crate) fn directory_database(settings: &Settings) -> Database {
-    database("directory", &settings.directory.database, settings.pool_size)
+pub(crate) fn new_directory_database(settings: &Settings) -> Database {
+    new_database("directory", &settings.directory.database, settings.pool_size)
 }
 
-pub(crate) fn auth_database(settings: &Settings) -> Database {
-    database("auth", &settings.auth.database, settings.pool_size)
+pub(crate) fn new_auth_database(settings: &Settings) -> Database {
+    new_database("auth", &settings.auth.database, settings.pool_size)
 }
 
-fn database(name: &'static str, url: &DatabaseUrl, pool_size: u32) -> Database {
+fn new_database(name: &'static str, url: &DatabaseUrl, pool_size: u32) -> Database {
     Database::new(Options { name, url: url.clone(), pool_size })
 }
 
-pub(crate) fn directory(settings: &Settings) -> Directory {
-    let directory = Directory::new(directory_database(settings), Arc::new(SystemClock), Arc::new(RandomIdGenerator))
-        .with_project_languages(settings.directory.project_languages.clone())
-        .with_api_version(settings.gateway.api_version.clone())
-        .with_limits(settings.directory.limits);
-    if mail_config(settings).is_some() { directory.with_mails() } else { directory }
+pub(crate) fn new_directory(settings: &Settings) -> Directory {
+    let directory =
+        Directory::new(new_directory_database(settings), Arc::new(SystemClock), Arc::new(RandomIdGenerator))
+            .with_project_languages(settings.directory.project_languages.clone())
+            .with_api_version(settings.gateway.api_version.clone())
+            .with_limits(settings.directory.limits);
+    if mail_config(settings).is_some() { directory.with_outbox() } else { directory }
 }
 
 /// Two accounts with the same mailbox under different spellings.
@@ -102,31 +103,31 @@ pub(crate) async fn for_each_email_conflict(
 }
 
 /// For administration: one hash at a time is enough.
-pub(crate) fn credentials(settings: &Settings) -> anyhow::Result<Credentials> {
+pub(crate) fn new_credentials(settings: &Settings) -> anyhow::Result<Credentials> {
     let mut config = auth_config(settings);
     config.hashing.workers = 1;
-    Ok(Credentials::new(auth_database(settings), Arc::new(SystemClock), Arc::new(config))?)
+    Ok(Credentials::new(new_auth_database(settings), Arc::new(SystemClock), Arc::new(config))?)
 }
 
-pub(crate) fn keys(settings: &Settings) -> anyhow::Result<Keys> {
-    let sealer = Arc::new(sealer(settings)?);
-    Ok(Keys::new(auth_database(settings), Arc::new(SystemClock), sealer, settings.auth.token.lifetime))
+pub(crate) fn new_keys(settings: &Settings) -> anyhow::Result<Keys> {
+    let sealer = Arc::new(new_sealer(settings)?);
+    Ok(Keys::new(new_auth_database(settings), Arc::new(SystemClock), sealer, settings.auth.token.lifetime))
 }
 
-pub(crate) async fn api_keys(settings: &Settings) -> anyhow::Result<ApiKeys> {
-    let (database, clock) = (auth_database(settings), Arc::new(SystemClock));
-    let sealer = Arc::new(sealer(settings)?);
+pub(crate) async fn start_api_keys(settings: &Settings) -> anyhow::Result<ApiKeys> {
+    let (database, clock) = (new_auth_database(settings), Arc::new(SystemClock));
+    let sealer = Arc::new(new_sealer(settings)?);
     Ok(ApiKeys::start(database, clock, sealer, settings.auth.token.lifetime).await?)
 }
 
-pub(crate) fn sealer(settings: &Settings) -> anyhow::Result<Sealer> {
-    let Some(key) = keys_file::master_key(settings)? else {
+pub(crate) fn new_sealer(settings: &Settings) -> anyhow::Result<Sealer> {
+    let Some(key) = keys_file::load_master_key(settings)? else {
         bail!("there is no master key: set DOORWARD_MASTER_KEY or DOORWARD_MASTER_KEY_FILE");
     };
-    sealer_of(&key)
+    new_sealer_for(&key)
 }
 
-pub(crate) fn sealer_of(key: &MasterKey) -> anyhow::Result<Sealer> {
+pub(crate) fn new_sealer_for(key: &MasterKey) -> anyhow::Result<Sealer> {
     Ok(Sealer::new(&key.expose().to_vec().into())?)
 }
 
@@ -184,7 +185,7 @@ pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {
 }
 
 /// Opens the place where pictures are kept, and makes sure that it can be used. Waits a little for one that is away.
-pub(crate) async fn object_store(settings: &Settings) -> anyhow::Result<Store> {
+pub(crate) async fn open_object_store(settings: &Settings) -> anyhow::Result<Store> {
     let location = &settings.gateway.object_store;
     let unusable = || format!("the object store {location} can't be used (DOORWARD_OBJECT_STORE)");
     let store = Store::open(location).with_context(unusable)?;
@@ -202,21 +203,21 @@ pub(crate) async fn object_store(settings: &Settings) -> anyhow::Result<Store> {
 }
 
 /// Makes sure that both databases are there and of this release.
-pub(crate) async fn prepare_both(settings: &Settings, preparation: Preparation) -> anyhow::Result<()> {
+pub(crate) async fn prepare_databases(settings: &Settings, preparation: Preparation) -> anyhow::Result<()> {
     prepare_directory(settings, preparation).await?;
     prepare_auth(settings, preparation).await
 }
 
 pub(crate) async fn prepare_directory(settings: &Settings, preparation: Preparation) -> anyhow::Result<()> {
-    prepare("directory", &settings.directory.database, &doorward_directory::MIGRATIONS, preparation).await
+    prepare_database("directory", &settings.directory.database, &doorward_directory::MIGRATIONS, preparation).await
 }
 
 pub(crate) async fn prepare_auth(settings: &Settings, preparation: Preparation) -> anyhow::Result<()> {
-    prepare("auth", &settings.auth.database, &doorward_auth::MIGRATIONS, preparation).await
+    prepare_database("auth", &settings.auth.database, &doorward_auth::MIGRATIONS, preparation).await
 }
 
 /// Waits a little for a database that is away.
-async fn prepare(
+async fn prepare_database(
     name: &'static str,
     url: &DatabaseUrl,
     migrations: &'static Migrations,
@@ -235,7 +236,7 @@ async fn prepare(
     let mut is_first_try = true;
     loop {
         let task_url = url.clone();
-        let done = tokio::task::spawn_blocking(move || run(&task_url, migrations, preparation)).await?;
+        let done = tokio::task::spawn_blocking(move || run_preparation(&task_url, migrations, preparation)).await?;
         match done {
             Ok(ran) => {
                 ran.iter().for_each(|migration| tracing::info!(database = name, migration, "migrated"));
@@ -252,7 +253,7 @@ async fn prepare(
     }
 }
 
-fn run(url: &DatabaseUrl, migrations: &Migrations, preparation: Preparation) -> Result<Vec<String>, Error> {
+fn run_preparation(url: &DatabaseUrl, migrations: &Migrations, preparation: Preparation) -> Result<Vec<String>, Error> {
     let (ran, takes_incomplete) = match preparation {
         Preparation::Migrate => (doorward_storage::migrate(url, migrations)?, false),
         Preparation::MigrateAllowingImport => (doorward_storage::migrate(url, migrations)?, true),

@@ -38,14 +38,14 @@ impl ClientAuthenticator {
         denials::register();
         let registry = Arc::new(Registry::new(database));
         let (following, shutdown) = (registry.clone(), shutdown.clone());
-        tokio::spawn(async move { following.follow(shutdown).await });
+        tokio::spawn(async move { following.run(shutdown).await });
         Arc::new(Self { shared, registry })
     }
 
     /// # Errors
     /// `UNAUTHENTICATED` for a token that is missing, unknown or shown with the certificate of another client;
     /// `PERMISSION_DENIED` when the token lacks the scope; `UNAVAILABLE` while the named tokens cannot be read.
-    pub(crate) async fn admit(
+    pub(crate) async fn authenticate(
         &self,
         path: &str,
         headers: &HeaderMap,
@@ -66,10 +66,10 @@ impl ClientAuthenticator {
             (sent, None) => sent.map(HeaderValue::as_bytes).unwrap_or_default(),
             (_, Some(_)) => return Err(refused()),
         };
-        if self.shared.is(sent) {
+        if self.shared.matches(sent) {
             return Ok(ClientIdentity::Services);
         }
-        match Hash::of_well_formed(sent) {
+        match Hash::parse(sent) {
             Some(hash) => self.registry.find(&hash).await.map(ClientIdentity::Client),
             None if self.shared.is_set() => Err(refused()),
             None => Ok(ClientIdentity::Services),
@@ -119,7 +119,7 @@ mod tests {
         let code = async |rpc: Rpc, token: Option<&str>| {
             let token = token.map(|token| (HEADER.parse().unwrap(), HeaderValue::from_str(token).unwrap()));
             let headers: HeaderMap = token.into_iter().collect();
-            gate.admit(rpc.path(), &headers, &Extensions::new()).await.map(drop).map_err(|status| status.code())
+            gate.authenticate(rpc.path(), &headers, &Extensions::new()).await.map(drop).map_err(|status| status.code())
         };
         let unknown = Secret::generate().unwrap();
         for rpc in [Rpc::DirectoryGetUser, Rpc::DirectoryFindLogin] {

@@ -51,7 +51,7 @@ where
         let mut inner = std::mem::replace(&mut self.inner, clone);
         let gate = self.gate.clone();
         Box::pin(async move {
-            let admitted = gate.admit(request.uri().path(), request.headers(), request.extensions()).await;
+            let admitted = gate.authenticate(request.uri().path(), request.headers(), request.extensions()).await;
             let caller = match admitted {
                 Ok(caller) => caller,
                 Err(status) => return Ok(status.into_http()),

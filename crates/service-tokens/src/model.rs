@@ -70,11 +70,11 @@ impl NamedToken {
         projects: &[Gid],
         created_at: Timestamp,
     ) -> Self {
-        Self { name, hash: secret.hash(), scopes: distinct(scopes), projects: distinct(projects), created_at }
+        Self { name, hash: secret.hash(), scopes: deduplicate(scopes), projects: deduplicate(projects), created_at }
     }
 }
 
-fn distinct<T: Copy + PartialEq>(values: &[T]) -> Vec<T> {
+fn deduplicate<T: Copy + PartialEq>(values: &[T]) -> Vec<T> {
     let mut distinct = Vec::new();
     for &value in values {
         if !distinct.contains(&value) {
@@ -117,6 +117,6 @@ mod tests {
 
     #[test]
     fn duplicates_are_removed_and_order_is_kept() {
-        assert_eq!(distinct(&[3, 1, 3, 2, 1]), [3, 1, 2]);
+        assert_eq!(deduplicate(&[3, 1, 3, 2, 1]), [3, 1, 2]);
     }
 }

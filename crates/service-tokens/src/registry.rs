@@ -56,7 +56,7 @@ impl TokenTable {
     }
 
     /// Keeps what is unchanged, and ends what is gone.
-    fn take_over(&mut self, tokens: Vec<NamedToken>, read_at: Instant) {
+    fn replace(&mut self, tokens: Vec<NamedToken>, read_at: Instant) {
         let mut before = std::mem::take(&mut self.grants);
         for token in tokens {
             let same = before.iter().position(|grant| grant.hash == token.hash && grant.name == token.name);
@@ -82,7 +82,7 @@ impl Registry {
     }
 
     /// Keeps up with the database until `shutdown`.
-    pub(crate) async fn follow(&self, shutdown: CancellationToken) {
+    pub(crate) async fn run(&self, shutdown: CancellationToken) {
         let mut is_failing = false;
         while !shutdown.is_cancelled() {
             match self.refresh().await {
@@ -101,8 +101,8 @@ impl Registry {
 
     async fn refresh(&self) -> Result<(), Error> {
         let read_at = Instant::now();
-        let tokens = self.database.peek(store::list).await?;
-        self.known.send_modify(|known| known.take_over(tokens, read_at));
+        let tokens = self.database.query(store::list).await?;
+        self.known.send_modify(|known| known.replace(tokens, read_at));
         Ok(())
     }
 

@@ -30,7 +30,7 @@ impl Secret {
 
     #[must_use]
     pub fn hash(&self) -> Hash {
-        Hash::of(self.expose().as_bytes())
+        Hash::digest(self.expose().as_bytes())
     }
 }
 
@@ -39,7 +39,7 @@ impl Secret {
 pub struct Hash([u8; HASH_BYTES]);
 
 impl Hash {
-    fn of(text: &[u8]) -> Self {
+    fn digest(text: &[u8]) -> Self {
         let mut bytes = [0; HASH_BYTES];
         let digest = digest::digest(&digest::SHA256, text);
         bytes.iter_mut().zip(digest.as_ref()).for_each(|(byte, of_digest)| *byte = *of_digest);
@@ -47,10 +47,10 @@ impl Hash {
     }
 
     /// Returns the hash of a text that has the form of a token.
-    pub(crate) fn of_well_formed(text: &[u8]) -> Option<Self> {
+    pub(crate) fn parse(text: &[u8]) -> Option<Self> {
         let encoded = text.strip_prefix(PREFIX.as_bytes()).filter(|_| text.len() <= MAX_BYTES)?;
         let decoded = bs58::decode(encoded).with_check(None).into_vec().ok()?;
-        (decoded.len() == SECRET_BYTES).then(|| Self::of(text))
+        (decoded.len() == SECRET_BYTES).then(|| Self::digest(text))
     }
 
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
@@ -81,14 +81,14 @@ mod tests {
         let token = secret.expose().to_owned();
         assert!(token.starts_with("dws_") && token.bytes().skip(4).all(|byte| byte.is_ascii_alphanumeric()), "{token}");
         assert_ne!(token, Secret::generate().unwrap().expose());
-        assert_eq!(Hash::of_well_formed(token.as_bytes()), Some(secret.hash()));
+        assert_eq!(Hash::parse(token.as_bytes()), Some(secret.hash()));
         for position in 0..token.len() {
             let mut changed = token.clone().into_bytes();
             changed[position] = if changed[position] == b'2' { b'3' } else { b'2' };
-            assert_eq!(Hash::of_well_formed(&changed), None, "{position}");
+            assert_eq!(Hash::parse(&changed), None, "{position}");
         }
         for bad in ["", "dws_", "dws_0OIl", &token[4..], &format!("{token} "), &format!("dws_{}", "1".repeat(4000))] {
-            assert_eq!(Hash::of_well_formed(bad.as_bytes()), None, "{bad}");
+            assert_eq!(Hash::parse(bad.as_bytes()), None, "{bad}");
         }
     }
 }

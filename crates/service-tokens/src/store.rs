@@ -35,8 +35,8 @@ impl From<&NamedToken> for Row {
         Self {
             name: token.name.to_string(),
             hash: STANDARD.encode(token.hash.as_bytes()),
-            scopes: joined(&token.scopes),
-            projects: joined(&token.projects),
+            scopes: join_list(&token.scopes),
+            projects: join_list(&token.projects),
             created_at: token.created_at.as_micros(),
         }
     }
@@ -50,18 +50,18 @@ impl TryFrom<Row> for NamedToken {
         Ok(Self {
             name: row.name.parse()?,
             hash: hash.ok_or_else(|| Error::Other("a stored hash is not 32 bytes in base64".to_owned()))?,
-            scopes: split(&row.scopes).map(str::parse).collect::<std::result::Result<_, _>>()?,
-            projects: split(&row.projects).map(str::parse).collect::<std::result::Result<_, _>>()?,
+            scopes: split_list(&row.scopes).map(str::parse).collect::<std::result::Result<_, _>>()?,
+            projects: split_list(&row.projects).map(str::parse).collect::<std::result::Result<_, _>>()?,
             created_at: Timestamp::from_micros(row.created_at),
         })
     }
 }
 
-fn joined(values: &[impl ToString]) -> String {
+fn join_list(values: &[impl ToString]) -> String {
     values.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
 }
 
-fn split(text: &str) -> impl Iterator<Item = &str> {
+fn split_list(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').filter(|word| !word.is_empty())
 }
 
@@ -149,7 +149,7 @@ pub(crate) mod tests {
         for test in TestDatabase::both(&MIGRATIONS) {
             test.database
                 .write(|connection| {
-                    let projects = [RandomIdGenerator.gid(), RandomIdGenerator.gid()];
+                    let projects = [RandomIdGenerator.new_gid(), RandomIdGenerator.new_gid()];
                     let records = token("records", &[Scope::Publish, Scope::Read, Scope::Publish], &projects);
                     let audit = token("audit", &[Scope::Follow], &[]);
                     let other = token("records", &[Scope::Verify], &[]);

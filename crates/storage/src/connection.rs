@@ -4,7 +4,7 @@ use diesel::{Connection as _, PgConnection, SqliteConnection, connection::Simple
 
 use crate::{
     DatabaseUrl, Error,
-    error::{Backend, begin_work},
+    error::{Backend, start_work},
 };
 
 /// Either database. What both say alike is written once in diesel; the rest is a `match` in one small function.
@@ -28,7 +28,7 @@ impl AnyConnection {
     pub(crate) fn open(url: &DatabaseUrl) -> Result<Self, Error> {
         match url {
             DatabaseUrl::Sqlite(path) => {
-                begin_work(Backend::Sqlite);
+                start_work(Backend::Sqlite);
                 let path = path.to_str().ok_or_else(|| Error::Other("the path is not UTF-8".to_owned()))?;
                 // A file that can't be opened now can't be opened later.
                 let opened = SqliteConnection::establish(path).map_err(|error| Error::Other(error.to_string()));
@@ -37,7 +37,7 @@ impl AnyConnection {
                 Ok(Self::Sqlite(connection))
             }
             DatabaseUrl::Postgres(url) => {
-                begin_work(Backend::Postgres);
+                start_work(Backend::Postgres);
                 // Left to libpq, OpenSSL would be torn down at the end of the process under threads that are connecting.
                 #[cfg(feature = "postgres-tls")]
                 openssl_sys::init();
@@ -53,7 +53,7 @@ impl AnyConnection {
     ///
     /// # Errors
     /// Those of the database.
-    pub fn plan_each_query(&mut self) -> Result<(), Error> {
+    pub fn force_custom_plans(&mut self) -> Result<(), Error> {
         match self {
             Self::Postgres(connection) => connection.batch_execute("SET LOCAL plan_cache_mode = force_custom_plan")?,
             Self::Sqlite(_) => {}

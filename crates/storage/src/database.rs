@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     AnyConnection, DatabaseUrl, Error,
-    error::{Backend, begin_work, take_write_failure},
+    error::{Backend, start_work, take_write_failure},
     pool::{self, Pool, Pooled},
     write_check::WriteCheck,
 };
@@ -80,7 +80,7 @@ impl Database {
     ///
     /// # Errors
     /// Those of `work`; [`Error::Unavailable`] when there is no connection in time.
-    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    pub async fn read_snapshot<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -107,7 +107,7 @@ impl Database {
     ///
     /// # Errors
     /// As [`write`](Self::write).
-    pub async fn write_unsynced<T, E, F>(&self, work: F) -> Result<T, E>
+    pub async fn write_without_fsync<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&mut AnyConnection) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
@@ -121,12 +121,12 @@ impl Database {
     ///
     /// # Errors
     /// Those of `work`; [`Error::Unavailable`] when there is no connection in time.
-    pub async fn peek<T, F>(&self, work: F) -> Result<T, Error>
+    pub async fn query<T, F>(&self, work: F) -> Result<T, Error>
     where
         F: Fn(&mut AnyConnection) -> Result<T, Error> + Send + 'static,
         T: Send + 'static,
     {
-        self.on_blocking_thread(move |inner| inner.peek(work)).await
+        self.run_blocking(move |inner| inner.peek(work)).await
     }
 
     /// Whether the database answers.
@@ -134,7 +134,7 @@ impl Database {
     /// # Errors
     /// When it doesn't.
     pub async fn ping(&self) -> Result<(), Error> {
-        self.peek(|connection| Ok(ping(connection)?)).await
+        self.query(|connection| Ok(ping(connection)?)).await
     }
 
     /// Checks that the database answers and accepts writes. Writes at most once a second, and once in five seconds while all
@@ -142,8 +142,8 @@ impl Database {
     ///
     /// # Errors
     /// When it doesn't: [`Error::ReadOnly`] and [`Error::DiskFull`] among others.
-    pub async fn check(&self) -> Result<(), Error> {
-        self.on_blocking_thread(Inner::check).await
+    pub async fn check_writable(&self) -> Result<(), Error> {
+        self.run_blocking(Inner::check_writable).await
     }
 
     /// Sets the gauges of the pool to what they are now.
@@ -163,16 +163,16 @@ impl Database {
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        self.on_blocking_thread(move |inner| inner.begin(kind)?.finish(work)).await
+        self.run_blocking(move |inner| inner.begin(kind)?.finish(work)).await
     }
 
-    async fn on_blocking_thread<T, E, F>(&self, work: F) -> Result<T, E>
+    async fn run_blocking<T, E, F>(&self, work: F) -> Result<T, E>
     where
         F: FnOnce(&Inner) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
         E: From<Error> + Send + 'static,
     {
-        let permit = self.permit().await?;
+        let permit = self.acquire_permit().await?;
         let inner = self.inner.clone();
         let span = tracing::Span::current();
         let task = tokio::task::spawn_blocking(move || {
@@ -183,7 +183,7 @@ impl Database {
         task.await.map_err(|error| Error::Other(format!("database work ended early: {error}")))?
     }
 
-    async fn permit(&self) -> Result<OwnedSemaphorePermit, Error> {
+    async fn acquire_permit(&self) -> Result<OwnedSemaphorePermit, Error> {
         let name = self.inner.options.name;
         let permit = tokio::time::timeout(CONNECTION_TIMEOUT, self.inner.permits.clone().acquire_owned()).await;
         if permit.is_err() {
@@ -219,14 +219,14 @@ impl Inner {
                 done => {
                     // On a full disk SQLite may be unable to make another one.
                     pooled.is_broken = matches!(done, Err(Error::Disconnected(_) | Error::Unavailable(_)));
-                    self.note_write_failure(&mut pooled);
+                    self.record_write_failure(&mut pooled);
                     return done;
                 }
             }
         }
     }
 
-    fn check(&self) -> Result<(), Error> {
+    fn check_writable(&self) -> Result<(), Error> {
         self.peek(|connection| {
             ping(connection)?;
             self.write_check.run(connection, &self.options.url)
@@ -240,7 +240,7 @@ impl Inner {
             let mut pooled = self.pool.get().map_err(|error| Error::Unavailable(error.to_string()))?;
             pooled.is_broken = true;
             if outdated_left == 0 || pooled.generation == self.generation.load(Ordering::Acquire) {
-                begin_work(Backend::of(&pooled.connection));
+                start_work(Backend::for_connection(&pooled.connection));
                 return Ok(pooled);
             }
             outdated_left -= 1;
@@ -249,14 +249,14 @@ impl Inner {
 
     /// After work that couldn't write: readiness tells it at once. Where the database is read-only, all connections may lead
     /// to a server that has become a standby, so none of them is used again.
-    fn note_write_failure(&self, pooled: &mut Pooled) {
+    fn record_write_failure(&self, pooled: &mut Pooled) {
         let Some(failure) = take_write_failure() else { return };
         if matches!(failure, Error::ReadOnly(_)) {
             pooled.is_broken = true;
             let next = pooled.generation.saturating_add(1);
             self.generation.fetch_max(next, Ordering::AcqRel);
         }
-        self.write_check.note_failure(failure);
+        self.write_check.record_failure(failure);
     }
 }
 
@@ -273,12 +273,12 @@ impl OpenTransaction<'_> {
         let (done, is_ended) = match worked {
             Ok(value) => match commit(connection) {
                 Ok(()) => (Ok(value), true),
-                Err(error) => (Err(E::from(error.into())), is_undone(connection)),
+                Err(error) => (Err(E::from(error.into())), rollback_if_open(connection)),
             },
-            Err(error) => (Err(error), is_undone(connection)),
+            Err(error) => (Err(error), rollback_if_open(connection)),
         };
-        self.pooled.is_broken = !is_ended || sync_again(connection, self.kind).is_err();
-        self.inner.note_write_failure(&mut self.pooled);
+        self.pooled.is_broken = !is_ended || restore_fsync(connection, self.kind).is_err();
+        self.inner.record_write_failure(&mut self.pooled);
         done
     }
 }
@@ -327,7 +327,7 @@ fn rollback(connection: &mut AnyConnection) -> diesel::QueryResult<()> {
 
 /// Undoes the transaction, unless diesel has after a failed commit, or SQLite has by itself, as it does when the disk is full:
 /// a connection less would be one more that has to be made on a full disk.
-fn is_undone(connection: &mut AnyConnection) -> bool {
+fn rollback_if_open(connection: &mut AnyConnection) -> bool {
     match (rollback(connection), connection) {
         (Ok(()) | Err(diesel::result::Error::NotInTransaction), _) => true,
         (Err(_), AnyConnection::Sqlite(connection)) => connection.batch_execute("BEGIN; ROLLBACK").is_ok(),
@@ -336,7 +336,7 @@ fn is_undone(connection: &mut AnyConnection) -> bool {
 }
 
 /// What [`Kind::WriteWithoutFsync`] needs after its end. PostgreSQL does it by itself.
-fn sync_again(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> {
+fn restore_fsync(connection: &mut AnyConnection, kind: Kind) -> diesel::QueryResult<()> {
     match (connection, kind) {
         (AnyConnection::Sqlite(connection), Kind::WriteWithoutFsync) => {
             connection.batch_execute("PRAGMA synchronous = FULL")

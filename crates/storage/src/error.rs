@@ -76,7 +76,7 @@ pub(crate) enum Backend {
 }
 
 impl Backend {
-    pub(crate) const fn of(connection: &AnyConnection) -> Self {
+    pub(crate) const fn for_connection(connection: &AnyConnection) -> Self {
         match connection {
             AnyConnection::Postgres(_) => Self::Postgres,
             AnyConnection::Sqlite(_) => Self::Sqlite,
@@ -92,7 +92,7 @@ thread_local! {
 }
 
 /// To be called before any work with a connection: work stays on its thread.
-pub(crate) fn begin_work(backend: Backend) {
+pub(crate) fn start_work(backend: Backend) {
     BACKEND.set(backend);
     WRITE_FAILURE.set(None);
 }

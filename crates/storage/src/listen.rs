@@ -22,10 +22,10 @@ pub fn listen(url: &DatabaseUrl, channel: &'static str, wake: impl Fn() + Send +
     let url = url.clone();
     let run = move || {
         while !shutdown.is_cancelled() {
-            if let Err(error) = hear(&url, channel, &wake, &shutdown) {
+            if let Err(error) = run_listener(&url, channel, &wake, &shutdown) {
                 tracing::debug!(%error, channel, "not listening");
             }
-            pause(RECONNECT_DELAY);
+            sleep(RECONNECT_DELAY);
         }
     };
     if let Err(error) = std::thread::Builder::new().name("listen".to_owned()).spawn(run) {
@@ -33,7 +33,7 @@ pub fn listen(url: &DatabaseUrl, channel: &'static str, wake: impl Fn() + Send +
     }
 }
 
-fn hear(url: &DatabaseUrl, channel: &str, wake: &impl Fn(), shutdown: &CancellationToken) -> Result<(), Error> {
+fn run_listener(url: &DatabaseUrl, channel: &str, wake: &impl Fn(), shutdown: &CancellationToken) -> Result<(), Error> {
     let AnyConnection::Postgres(mut connection) = AnyConnection::open(url)? else { return Ok(()) };
     connection.batch_execute(&format!("LISTEN {channel}"))?;
     // What was said before.
@@ -47,12 +47,12 @@ fn hear(url: &DatabaseUrl, channel: &str, wake: &impl Fn(), shutdown: &Cancellat
         if is_heard {
             wake();
         }
-        pause(PAUSE);
+        sleep(PAUSE);
     }
     Ok(())
 }
 
 #[expect(clippy::disallowed_methods, reason = "a thread of its own, which may block")]
-fn pause(duration: Duration) {
+fn sleep(duration: Duration) {
     std::thread::sleep(duration);
 }

@@ -40,7 +40,7 @@ const LOCK_SQL: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout 
 pub fn migrate(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>, Error> {
     let mut connection = AnyConnection::open(url)?;
     suitability::check_sessions(&mut connection, url)?;
-    alone(&mut connection, |connection| migrations.run(connection))
+    with_migration_lock(&mut connection, |connection| migrations.run(connection))
 }
 
 /// Brings an empty database up to date, where there is nothing that older processes could still use; any other is
@@ -49,8 +49,8 @@ pub fn migrate(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>
 /// # Errors
 /// Those of [`migrate`] and [`check`].
 pub fn prepare(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>, Error> {
-    alone(&mut AnyConnection::open(url)?, |connection| {
-        let is_empty = connection.applied_migrations().map_err(failed)?.is_empty();
+    with_migration_lock(&mut AnyConnection::open(url)?, |connection| {
+        let is_empty = connection.applied_migrations().map_err(migration_error)?.is_empty();
         if is_empty { migrations.run(connection) } else { migrations.check(connection).map(|()| Vec::new()) }
     })
 }
@@ -61,11 +61,11 @@ pub fn prepare(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>
 pub fn check(url: &DatabaseUrl, migrations: &Migrations) -> Result<(), Error> {
     let mut connection = AnyConnection::open(url)?;
     suitability::check_sessions(&mut connection, url)?;
-    alone(&mut connection, |connection| migrations.check(connection))
+    with_migration_lock(&mut connection, |connection| migrations.check(connection))
 }
 
 /// In a transaction, while no other process looks or migrates: even looking may create the list of migrations.
-fn alone<T>(
+fn with_migration_lock<T>(
     connection: &mut AnyConnection,
     work: impl FnOnce(&mut AnyConnection) -> Result<T, Error>,
 ) -> Result<T, Error> {
@@ -79,17 +79,17 @@ fn alone<T>(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as `map_err` gives it")]
-fn failed(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
+fn migration_error(error: Box<dyn std::error::Error + Send + Sync>) -> Error {
     Error::Migration(error.to_string())
 }
 
 impl Migrations {
     fn run(&self, connection: &mut AnyConnection) -> Result<Vec<String>, Error> {
-        let set = self.of(connection);
-        self.refuse_foreign(connection)?;
-        refuse_newer(connection, set)?;
-        let pending = connection.pending_migrations(MigrationSetRef(set)).map_err(failed)?;
-        connection.run_migrations(&pending).map_err(failed)?;
+        let set = self.for_connection(connection);
+        self.check_owner_if_migrated(connection)?;
+        check_not_newer(connection, set)?;
+        let pending = connection.pending_migrations(MigrationSetRef(set)).map_err(migration_error)?;
+        connection.run_migrations(&pending).map_err(migration_error)?;
         self.check_owner(connection)?;
         let ran: Vec<String> = pending.iter().map(|migration| migration.name().to_string()).collect();
         for step in self.steps.iter().filter(|step| ran.iter().any(|name| name == step.migration)) {
@@ -99,10 +99,10 @@ impl Migrations {
     }
 
     fn check(&self, connection: &mut AnyConnection) -> Result<(), Error> {
-        let set = self.of(connection);
-        self.refuse_foreign(connection)?;
-        refuse_newer(connection, set)?;
-        let pending = connection.pending_migrations(MigrationSetRef(set)).map_err(failed)?;
+        let set = self.for_connection(connection);
+        self.check_owner_if_migrated(connection)?;
+        check_not_newer(connection, set)?;
+        let pending = connection.pending_migrations(MigrationSetRef(set)).map_err(migration_error)?;
         if !pending.is_empty() {
             return Err(Error::SchemaOutdated(join(pending.iter().map(|migration| migration.name().to_string()))));
         }
@@ -110,8 +110,8 @@ impl Migrations {
     }
 
     /// Before anything is said of its migrations: another service has more, or fewer.
-    fn refuse_foreign(&self, connection: &mut AnyConnection) -> Result<(), Error> {
-        let is_empty = connection.applied_migrations().map_err(failed)?.is_empty();
+    fn check_owner_if_migrated(&self, connection: &mut AnyConnection) -> Result<(), Error> {
+        let is_empty = connection.applied_migrations().map_err(migration_error)?.is_empty();
         if is_empty { Ok(()) } else { self.check_owner(connection) }
     }
 
@@ -122,7 +122,7 @@ impl Migrations {
         if is_own { Ok(()) } else { Err(Error::Migration("it belongs to another service".to_owned())) }
     }
 
-    fn of(&self, connection: &AnyConnection) -> &MigrationSet {
+    fn for_connection(&self, connection: &AnyConnection) -> &MigrationSet {
         match connection {
             AnyConnection::Postgres(_) => &self.postgres,
             AnyConnection::Sqlite(_) => &self.sqlite,
@@ -130,10 +130,10 @@ impl Migrations {
     }
 }
 
-fn refuse_newer(connection: &mut AnyConnection, set: &MigrationSet) -> Result<(), Error> {
-    let known = MigrationSource::<MultiBackend>::migrations(set).map_err(failed)?;
+fn check_not_newer(connection: &mut AnyConnection, set: &MigrationSet) -> Result<(), Error> {
+    let known = MigrationSource::<MultiBackend>::migrations(set).map_err(migration_error)?;
     let known: Vec<MigrationVersion<'_>> = known.iter().map(|migration| migration.name().version()).collect();
-    let applied = connection.applied_migrations().map_err(failed)?;
+    let applied = connection.applied_migrations().map_err(migration_error)?;
     let unknown: Vec<String> =
         applied.iter().filter(|version| !known.contains(version)).map(ToString::to_string).collect();
     if unknown.is_empty() { Ok(()) } else { Err(Error::SchemaTooNew(join(unknown))) }

@@ -25,7 +25,7 @@ pub(crate) fn check_encoding(connection: &mut AnyConnection) -> Result<(), Error
         AnyConnection::Postgres(connection) => {
             sql_query("SELECT current_setting('server_encoding') AS value").get_result(connection)?
         }
-        AnyConnection::Sqlite(connection) => sqlite_encoding(connection)?,
+        AnyConnection::Sqlite(connection) => query_sqlite_encoding(connection)?,
     };
     let encoding = encoding.value.unwrap_or_default();
     if matches!(encoding.as_str(), "UTF8" | "UTF-8") {
@@ -34,7 +34,7 @@ pub(crate) fn check_encoding(connection: &mut AnyConnection) -> Result<(), Error
     Err(Error::Incompatible(format!("the encoding of the database is {encoding}, and must be UTF-8: create it again")))
 }
 
-fn sqlite_encoding(connection: &mut SqliteConnection) -> diesel::QueryResult<Row> {
+fn query_sqlite_encoding(connection: &mut SqliteConnection) -> diesel::QueryResult<Row> {
     sql_query("SELECT encoding AS value FROM pragma_encoding").get_result(connection)
 }
 
@@ -50,9 +50,9 @@ pub(crate) fn check_sessions(connection: &mut AnyConnection, url: &DatabaseUrl) 
         let AnyConnection::Postgres(mut other) = AnyConnection::open(url)? else { return Ok(()) };
         connection.batch_execute("SET doorward.session = 'own'")?;
         other.batch_execute("BEGIN")?;
-        let is_seen_by_other = is_own_session(&mut other)?;
+        let is_seen_by_other = keeps_its_session(&mut other)?;
         connection.batch_execute("BEGIN")?;
-        let is_kept = is_own_session(connection)?;
+        let is_kept = keeps_its_session(connection)?;
         connection.batch_execute("COMMIT")?;
         other.batch_execute("COMMIT")?;
         connection.batch_execute("SET doorward.session = ''")?;
@@ -67,7 +67,7 @@ pub(crate) fn check_sessions(connection: &mut AnyConnection, url: &DatabaseUrl) 
     Ok(())
 }
 
-fn is_own_session(connection: &mut PgConnection) -> diesel::QueryResult<bool> {
+fn keeps_its_session(connection: &mut PgConnection) -> diesel::QueryResult<bool> {
     let row: Row = sql_query("SELECT current_setting('doorward.session', true) AS value").get_result(connection)?;
     Ok(row.value.is_some_and(|value| value == "own"))
 }

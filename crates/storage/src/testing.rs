@@ -30,8 +30,8 @@ impl TestDatabase {
 
     #[must_use]
     pub fn sqlite(migrations: &Migrations) -> Self {
-        let directory = std::env::temp_dir().join(format!("doorward-test-{}", RandomIdGenerator.gid()));
-        or_stop(std::fs::create_dir_all(&directory));
+        let directory = std::env::temp_dir().join(format!("doorward-test-{}", RandomIdGenerator.new_gid()));
+        unwrap_or_exit(std::fs::create_dir_all(&directory));
         let url = DatabaseUrl::Sqlite(directory.join("test.db"));
         Self::open(url, migrations, CleanUp::Directory(directory))
     }
@@ -44,12 +44,12 @@ impl TestDatabase {
 
     /// The same database over a new pool, for settings that only new sessions have.
     #[must_use]
-    pub fn reopened(&self) -> Database {
+    pub fn reopen(&self) -> Database {
         Database::new(Options { name: "test", url: self.database.url().clone(), pool_size: 8 })
     }
 
     fn open(url: DatabaseUrl, migrations: &Migrations, clean_up: CleanUp) -> Self {
-        or_stop(migrate(&url, migrations));
+        unwrap_or_exit(migrate(&url, migrations));
         let database = Database::new(Options { name: "test", url, pool_size: 8 });
         Self { database, clean_up }
     }
@@ -60,25 +60,26 @@ impl TestDatabase {
 pub fn create_postgres_database() -> (DatabaseUrl, DatabaseUrl, String) {
     #[expect(clippy::disallowed_methods, reason = "tests have no settings")]
     let server = std::env::var(POSTGRES_VARIABLE);
-    let server = or_stop(server.map_err(|_| format!("{POSTGRES_VARIABLE} is not set: run the tests by `make test`")));
-    let gid: Gid = RandomIdGenerator.gid();
+    let server =
+        unwrap_or_exit(server.map_err(|_| format!("{POSTGRES_VARIABLE} is not set: run the tests by `make test`")));
+    let gid: Gid = RandomIdGenerator.new_gid();
     let name = format!("test_{}", gid.to_string().replace('-', "_"));
     let base = server.rsplit_once('/').map_or(server.as_str(), |(base, _)| base).to_owned();
-    let server: DatabaseUrl = or_stop(server.parse());
-    or_stop(or_stop(AnyConnection::open(&server)).batch_execute(&format!("CREATE DATABASE {name}")));
-    (server, or_stop(format!("{base}/{name}").parse()), name)
+    let server: DatabaseUrl = unwrap_or_exit(server.parse());
+    unwrap_or_exit(unwrap_or_exit(AnyConnection::open(&server)).batch_execute(&format!("CREATE DATABASE {name}")));
+    (server, unwrap_or_exit(format!("{base}/{name}").parse()), name)
 }
 
 /// How often a query of this connection to PostgreSQL was run by a plan that was made without its values.
 #[must_use]
-pub fn count_runs_of_kept_plans(connection: &mut AnyConnection) -> i64 {
+pub fn count_generic_plan_executions(connection: &mut AnyConnection) -> i64 {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = BigInt)]
         count: i64,
     }
     let query = "SELECT COALESCE(SUM(generic_plans), 0)::bigint AS count FROM pg_prepared_statements";
-    or_stop(diesel::sql_query(query).get_result::<Row>(connection)).count
+    unwrap_or_exit(diesel::sql_query(query).get_result::<Row>(connection)).count
 }
 
 impl Drop for TestDatabase {
@@ -96,6 +97,6 @@ impl Drop for TestDatabase {
 }
 
 #[expect(clippy::panic, reason = "a test that has no database fails")]
-fn or_stop<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
+fn unwrap_or_exit<T, E: std::fmt::Display>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| panic!("{error}"))
 }

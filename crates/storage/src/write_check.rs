@@ -52,7 +52,7 @@ struct Outcome {
 
 impl WriteCheck {
     /// Notes a failure that was met elsewhere, so that readiness tells it at once.
-    pub(crate) fn note_failure(&self, failure: Error) {
+    pub(crate) fn record_failure(&self, failure: Error) {
         self.set(Some(failure));
     }
 
@@ -125,10 +125,10 @@ fn write_file(database: &Path) -> Result<(), Error> {
     let path = Path::new(&path);
     let written = File::create(path).and_then(|mut file| file.write_all(&[0; FREE_BYTES]));
     let removed = fs::remove_file(path);
-    written.and(removed).map_err(|error| of_file(&error))
+    written.and(removed).map_err(|error| from_io_error(&error))
 }
 
-fn of_file(error: &io::Error) -> Error {
+fn from_io_error(error: &io::Error) -> Error {
     let kind = error.kind();
     if matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge) {
         Error::DiskFull(error.to_string())

@@ -42,7 +42,7 @@ async fn sqlite_read_then_write_loses_no_update() {
     });
     let done = futures_util::future::join_all(writers).await;
     assert!(done.into_iter().all(|done| done.unwrap().is_ok()));
-    assert_eq!(test.database.read(count).await.unwrap(), 400);
+    assert_eq!(test.database.read_snapshot(count).await.unwrap(), 400);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -66,7 +66,7 @@ async fn failed_or_panicked_transaction_is_rolled_back() {
             })
             .await;
         assert!(panicked.is_err());
-        assert_eq!(test.database.read(count).await.unwrap(), 0);
+        assert_eq!(test.database.read_snapshot(count).await.unwrap(), 0);
     }
 }
 
@@ -78,7 +78,7 @@ async fn read_uses_one_snapshot() {
         let (written, has_written) = std::sync::mpsc::channel::<()>();
         let reader = tokio::spawn(async move {
             database
-                .read(move |connection| {
+                .read_snapshot(move |connection| {
                     let before = count(connection)?;
                     first_read.send(()).unwrap();
                     has_written.recv().unwrap();
@@ -90,7 +90,7 @@ async fn read_uses_one_snapshot() {
         test.database.write(add).await.unwrap();
         written.send(()).unwrap();
         assert_eq!(reader.await.unwrap().unwrap(), (0, 0));
-        assert_eq!(test.database.read(count).await.unwrap(), 1);
+        assert_eq!(test.database.read_snapshot(count).await.unwrap(), 1);
     }
 }
 
@@ -104,7 +104,7 @@ async fn exhausted_pool_fails_as_unavailable() {
         let database = database.clone();
         async move {
             database
-                .read(move |_| {
+                .read_snapshot(move |_| {
                     took.send(()).unwrap();
                     released.recv().unwrap();
                     Ok::<_, Error>(())
@@ -124,7 +124,7 @@ async fn unreachable_database_is_unavailable() {
     let url: DatabaseUrl = "postgres://nobody@127.0.0.1:1/none".parse().unwrap();
     let database = Database::new(Options { name: "away", url, pool_size: 2 });
     assert!(database.ping().await.unwrap_err().is_unavailable());
-    assert!(database.check().await.unwrap_err().is_unavailable());
+    assert!(database.check_writable().await.unwrap_err().is_unavailable());
 }
 
 fn empty_databases() -> Vec<DatabaseUrl> {
@@ -163,7 +163,7 @@ fn concurrent_migrations_run_once_and_newer_databases_are_rejected() {
 }
 
 /// Nothing else wakes who listens, so this tells a wake-up from none at all.
-async fn is_woken(wakes: &mut tokio::sync::mpsc::UnboundedReceiver<()>) -> bool {
+async fn receives_wake_up(wakes: &mut tokio::sync::mpsc::UnboundedReceiver<()>) -> bool {
     tokio::time::timeout(Duration::from_secs(20), wakes.recv()).await.is_ok_and(|woken| woken.is_some())
 }
 
@@ -182,9 +182,9 @@ async fn listener_is_woken_by_other_processes_and_after_reconnecting() {
         },
         shutdown.clone(),
     );
-    assert!(is_woken(&mut wakes).await, "once it listens");
+    assert!(receives_wake_up(&mut wakes).await, "once it listens");
     say("NOTIFY news").await.unwrap();
-    assert!(is_woken(&mut wakes).await, "by what another said");
+    assert!(receives_wake_up(&mut wakes).await, "by what another said");
 
     say("NOTIFY other_news").await.unwrap();
     say("NOTIFY news; SELECT 1 / 0").await.unwrap_err();
@@ -192,9 +192,9 @@ async fn listener_is_woken_by_other_processes_and_after_reconnecting() {
     assert!(wakes.try_recv().is_err(), "not by other channels, nor by what was taken back");
 
     say(END_LISTENER).await.unwrap();
-    assert!(is_woken(&mut wakes).await, "once it listens again: something may have been said meanwhile");
+    assert!(receives_wake_up(&mut wakes).await, "once it listens again: something may have been said meanwhile");
     say("NOTIFY news").await.unwrap();
-    assert!(is_woken(&mut wakes).await, "by what another said");
+    assert!(receives_wake_up(&mut wakes).await, "by what another said");
     shutdown.cancel();
-    assert!(!is_woken(&mut wakes).await);
+    assert!(!receives_wake_up(&mut wakes).await);
 }

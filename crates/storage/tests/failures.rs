@@ -46,7 +46,7 @@ async fn german() -> TestDatabase {
     let set =
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET lc_messages = ''de_DE.UTF-8''', current_database()); END $$";
     run(&test.database, set).await.expect("the locale de_DE.UTF-8: scripts/setup.sh test installs it");
-    test.database = test.reopened();
+    test.database = test.reopen();
     test
 }
 
@@ -143,7 +143,7 @@ async fn sqlite_errors_are_classified() {
     let error = run(&test.database, "UPDATE counter SET value = 1").await.unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "{error:?}");
     assert!(started.elapsed() < Duration::from_secs(9), "it waited for the lock once, {:?}", started.elapsed());
-    test.database.check().await.expect("others are writing, so writes work");
+    test.database.check_writable().await.expect("others are writing, so writes work");
     release.send(()).unwrap();
     holder.await.unwrap().unwrap();
     run(&test.database, "UPDATE counter SET value = 1").await.unwrap();
@@ -151,7 +151,7 @@ async fn sqlite_errors_are_classified() {
 
 /// Runs SQL on a connection that is not used again.
 async fn run_on(test: &TestDatabase, sql: &'static str) -> Error {
-    run(&test.reopened(), sql).await.unwrap_err()
+    run(&test.reopen(), sql).await.unwrap_err()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,14 +170,14 @@ async fn read_only_sessions_are_replaced_immediately() {
 #[tokio::test(flavor = "multi_thread")]
 async fn write_check_finds_read_only_sessions() {
     let test = TestDatabase::postgres(&MIGRATIONS);
-    test.database.check().await.unwrap();
+    test.database.check_writable().await.unwrap();
     run_in_all(&test.database, 4, "SET default_transaction_read_only = on").await;
-    let error = test.database.check().await.unwrap_err();
+    let error = test.database.check_writable().await.unwrap_err();
     assert!(matches!(error, Error::ReadOnly(_)) && error.to_string().contains("read-only"), "{error:?}");
     // Its own connection was dropped with all others: the next write works.
     run(&test.database, "UPDATE counter SET value = 1").await.unwrap();
     let deadline = Instant::now() + Duration::from_secs(20);
-    while test.database.check().await.is_err() {
+    while test.database.check_writable().await.is_err() {
         assert!(Instant::now() < deadline, "still not ready");
         tokio::task::yield_now().await;
     }
@@ -186,7 +186,7 @@ async fn write_check_finds_read_only_sessions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn write_check_writes() {
     for test in TestDatabase::both(&MIGRATIONS) {
-        test.database.check().await.unwrap();
+        test.database.check_writable().await.unwrap();
         // Fails with SQLSTATE 53100 in place of a full disk, and with an error of SQLite's.
         let refuse = match test.database.url() {
             DatabaseUrl::Postgres(_) => {
@@ -201,14 +201,14 @@ async fn write_check_writes() {
             }
         };
         run(&test.database, refuse).await.unwrap();
-        let database = test.reopened();
-        let error = database.check().await.unwrap_err();
+        let database = test.reopen();
+        let error = database.check_writable().await.unwrap_err();
         let is_named = match test.database.url() {
             DatabaseUrl::Postgres(_) => matches!(error, Error::DiskFull(_)) && error.to_string().contains("full"),
             DatabaseUrl::Sqlite(_) => error.is_unavailable(),
         };
         assert!(is_named, "{error:?}");
-        assert!(database.check().await.is_err(), "it is remembered");
+        assert!(database.check_writable().await.is_err(), "it is remembered");
     }
 }
 
@@ -219,7 +219,7 @@ fn database_without_utf_8_is_rejected_and_unchanged() {
     let create = format!("CREATE DATABASE {other} ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let admin = Database::new(Options { name: "admin", url: server.clone(), pool_size: 1 });
-    runtime.block_on(admin.peek(move |connection| Ok::<_, Error>(connection.batch_execute(&create)?))).unwrap();
+    runtime.block_on(admin.query(move |connection| Ok::<_, Error>(connection.batch_execute(&create)?))).unwrap();
     let DatabaseUrl::Postgres(text) = &server else { panic!("{server}") };
     let postgres: DatabaseUrl = format!("{}/{other}", text.rsplit_once('/').unwrap().0).parse().unwrap();
 
@@ -228,7 +228,7 @@ fn database_without_utf_8_is_rejected_and_unchanged() {
     let sqlite = DatabaseUrl::Sqlite(file);
     let utf_16 = Database::new(Options { name: "utf16", url: sqlite.clone(), pool_size: 1 });
     runtime
-        .block_on(utf_16.peek(|connection| {
+        .block_on(utf_16.query(|connection| {
             Ok::<_, Error>(connection.batch_execute("PRAGMA encoding = 'UTF-16le'; CREATE TABLE some (text TEXT)")?)
         }))
         .unwrap();

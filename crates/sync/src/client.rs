@@ -94,13 +94,13 @@ impl Client {
 
     /// Sets the number under which it receives events from now on, and returns the earlier one. What it missed before no
     /// longer matters.
-    pub(crate) fn set_listener(&self, listener: Option<u64>) -> Option<u64> {
+    pub(crate) fn set_subscriber_id(&self, listener: Option<u64>) -> Option<u64> {
         let mut following = lock(&self.following);
         following.is_expired = false;
         std::mem::replace(&mut following.listener, listener)
     }
 
-    pub(crate) fn is_listener(&self, listener: u64) -> bool {
+    pub(crate) fn is_subscriber(&self, listener: u64) -> bool {
         lock(&self.following).listener == Some(listener)
     }
 
@@ -126,7 +126,7 @@ impl Client {
     }
 
     /// Nothing but the end is to be sent from now on. The first reason counts.
-    pub(crate) fn end(&self, end: EndReason) {
+    pub(crate) fn end_with(&self, end: EndReason) {
         lock(&self.end).get_or_insert(end);
     }
 
@@ -134,7 +134,7 @@ impl Client {
         lock(&self.end).is_some()
     }
 
-    pub(crate) fn sent(&self, result: Result<(), SendError>) -> SendOutcome {
+    pub(crate) fn send_outcome(&self, result: Result<(), SendError>) -> SendOutcome {
         sent(result.err().as_ref())
     }
 
@@ -143,12 +143,12 @@ impl Client {
     }
 
     /// Whether something could be sent. The socket looks for room before it looks at the data, and this can't be written.
-    pub(crate) fn probe(&self) -> SendOutcome {
+    pub(crate) fn can_send(&self) -> SendOutcome {
         sent(self.socket.emit("", &Unserializable).err().as_ref())
     }
 
     /// As far as there is room for it; to be called again until the socket is gone.
-    pub(crate) fn finish(&self) {
+    pub(crate) fn send_end(&self) {
         let Some(end) = *lock(&self.end) else { return };
         let sent = match end {
             EndReason::Denied => self.emit("authorization", &json!({"JWT": null})),

@@ -45,13 +45,13 @@ impl Clients {
         let mut connected = self.write();
         *connected.counts.entry(client.user()).or_default() += 1;
         let earlier = connected.by_sid.insert(sid, client);
-        connected.settle(earlier)
+        connected.after_removal(earlier)
     }
 
     pub(crate) fn remove(&self, sid: Sid) -> Option<Arc<Client>> {
         let mut connected = self.write();
         let removed = connected.by_sid.remove(&sid);
-        connected.settle(removed)
+        connected.after_removal(removed)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Connected> {
@@ -65,7 +65,7 @@ impl Clients {
 
 impl Connected {
     /// Counts one that is gone, if there is one.
-    fn settle(&mut self, gone: Option<Arc<Client>>) -> Option<Arc<Client>> {
+    fn after_removal(&mut self, gone: Option<Arc<Client>>) -> Option<Arc<Client>> {
         if let Some(user) = gone.as_ref().map(|client| client.user())
             && let Some(count) = self.counts.get_mut(&user)
         {
@@ -74,12 +74,12 @@ impl Connected {
                 self.counts.remove(&user);
             }
         }
-        tell(self.by_sid.len());
+        set_socket_gauge(self.by_sid.len());
         gone
     }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "there are never so many")]
-fn tell(count: usize) {
+fn set_socket_gauge(count: usize) {
     metrics::gauge!("doorward_sockets_open").set(count as f64);
 }

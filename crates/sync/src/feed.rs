@@ -58,59 +58,59 @@ impl Feed {
 
     pub(crate) async fn run(mut self, mut inputs: mpsc::Receiver<DispatcherInput>) {
         while let Some(input) = inputs.recv().await {
-            self.take(input);
+            self.handle(input);
             while let Some(call) = self.hub.next_call() {
-                self.call(call);
+                self.start_sync(call);
             }
         }
     }
 
-    fn take(&mut self, input: DispatcherInput) {
+    fn handle(&mut self, input: DispatcherInput) {
         match input {
             DispatcherInput::Heard(notices, position) => {
-                for (id, rows) in self.hub.hear(notices, position) {
-                    self.tell(id, &rows);
+                for (id, rows) in self.hub.apply_events(notices, position) {
+                    self.deliver(id, &rows);
                 }
             }
-            DispatcherInput::Lost => self.hub.lose(),
+            DispatcherInput::Lost => self.hub.lose_stream(),
             DispatcherInput::Subscription { id, client, start } => {
                 let user = client.login().claims.sub;
                 self.clients.insert(id, client);
-                let rows = self.hub.start(id, user, start);
-                self.tell(id, &rows);
+                let rows = self.hub.subscribe(id, user, start);
+                self.deliver(id, &rows);
             }
-            DispatcherInput::Stop(id) => self.stop(id),
+            DispatcherInput::Stop(id) => self.unsubscribe(id),
             DispatcherInput::Answered { id, answer: Ok(answer) } => {
                 self.failures = 0;
-                self.answered(id, answer);
+                self.complete_sync(id, answer);
             }
-            DispatcherInput::Answered { id, answer: Err(status) } => self.failed(id, &status),
-            DispatcherInput::Retry(id) => self.hub.retry(id),
+            DispatcherInput::Answered { id, answer: Err(status) } => self.fail_sync(id, &status),
+            DispatcherInput::Retry(id) => self.hub.retry_call(id),
         }
     }
 
-    fn answered(&mut self, id: u64, answer: SyncResponse) {
+    fn complete_sync(&mut self, id: u64, answer: SyncResponse) {
         let SyncResponse { rows, has_more, position, audiences: scopes } = answer;
         let rows = rows.into_iter().map(|row| Arc::new(EventRow::from(row))).collect();
-        let outcome = self.hub.answered(id, SyncPage { rows, has_more, position, scopes });
-        self.tell(id, &outcome.rows);
+        let outcome = self.hub.complete_call(id, SyncPage { rows, has_more, position, scopes });
+        self.deliver(id, &outcome.rows);
         if outcome.is_paused {
             self.retry_later(id);
         }
     }
 
     /// Who follows the notices has said already that the directory is away.
-    fn failed(&mut self, id: u64, status: &tonic::Status) {
-        self.hub.failed(id);
-        let failure = RpcError::sent_in(status).unwrap_or_else(RpcError::unavailable);
+    fn fail_sync(&mut self, id: u64, status: &tonic::Status) {
+        self.hub.fail_call(id);
+        let failure = RpcError::from_service_status(status).unwrap_or_else(RpcError::unavailable);
         match failure.code {
             ErrorCode::Unprocessable => self.expire(id),
-            ErrorCode::Unauthenticated | ErrorCode::UnknownUser => self.end(id, EndReason::Denied),
+            ErrorCode::Unauthenticated | ErrorCode::UnknownUser => self.end_client(id, EndReason::Denied),
             ErrorCode::Forbidden => {
-                if self.hub.leave_project(id) {
-                    self.hub.retry(id);
+                if self.hub.unsubscribe_project(id) {
+                    self.hub.retry_call(id);
                 } else {
-                    self.stop(id);
+                    self.unsubscribe(id);
                 }
             }
             ErrorCode::InvalidRequest
@@ -136,7 +136,7 @@ impl Feed {
         });
     }
 
-    fn call(&self, call: SyncCall) {
+    fn start_sync(&self, call: SyncCall) {
         let mut client = DirectoryClient::new(self.directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let inputs = self.inputs.clone();
         let request = SyncRequest {
@@ -153,14 +153,14 @@ impl Feed {
     }
 
     /// Not if it has asked anew since; nor if the token is good no more: then the sweep ends the socket, and says why.
-    fn tell(&mut self, id: u64, rows: &[Arc<EventRow>]) {
+    fn deliver(&mut self, id: u64, rows: &[Arc<EventRow>]) {
         let Some(client) = self.clients.get(&id).filter(|_| !rows.is_empty()).cloned() else { return };
-        let may_know = match self.host.standing(&client.login().claims) {
-            TokenStatus::Valid | TokenStatus::RenewalDue => client.is_listener(id) && !client.is_ending(),
+        let may_know = match self.host.token_status(&client.login().claims) {
+            TokenStatus::Valid | TokenStatus::RenewalDue => client.is_subscriber(id) && !client.is_ending(),
             TokenStatus::Invalid | TokenStatus::Unknown => false,
         };
         if !may_know {
-            return self.stop(id);
+            return self.unsubscribe(id);
         }
         for rows in rows.chunks(MAX_ROWS) {
             let rows: Vec<&EventRow> = rows.iter().map(AsRef::as_ref).collect();
@@ -170,7 +170,7 @@ impl Feed {
                     metrics::counter!("doorward_slow_sockets_total").increment(1);
                     return self.expire(id);
                 }
-                SendOutcome::Closed => return self.stop(id),
+                SendOutcome::Closed => return self.unsubscribe(id),
             }
         }
     }
@@ -179,18 +179,18 @@ impl Feed {
         if let Some(client) = self.clients.get(&id) {
             client.expire(id);
         }
-        self.stop(id);
+        self.unsubscribe(id);
     }
 
-    fn end(&mut self, id: u64, end: EndReason) {
+    fn end_client(&mut self, id: u64, end: EndReason) {
         if let Some(client) = self.clients.get(&id) {
-            client.end(end);
+            client.end_with(end);
         }
-        self.stop(id);
+        self.unsubscribe(id);
     }
 
-    fn stop(&mut self, id: u64) {
-        self.hub.stop(id);
+    fn unsubscribe(&mut self, id: u64) {
+        self.hub.unsubscribe(id);
         self.clients.remove(&id);
     }
 }

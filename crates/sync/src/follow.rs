@@ -22,7 +22,7 @@ pub(crate) async fn run(directory: Channel, inputs: mpsc::Sender<DispatcherInput
     let mut is_logged = false;
     let follow = async {
         loop {
-            let ended = listen(&directory, &inputs, &mut place).await;
+            let ended = read_stream(&directory, &inputs, &mut place).await;
             is_logged &= !std::mem::take(&mut place.is_heard);
             if let Err(reason) = ended
                 && !std::mem::replace(&mut is_logged, true)
@@ -42,7 +42,7 @@ struct StreamPosition {
     is_heard: bool,
 }
 
-async fn listen(
+async fn read_stream(
     directory: &Channel,
     inputs: &mpsc::Sender<DispatcherInput>,
     place: &mut StreamPosition,
@@ -52,13 +52,13 @@ async fn listen(
     let stream = tokio::time::timeout(STREAM_TIMEOUT, client.watch_events(WatchEventsRequest { cursor: place.cursor }));
     let mut stream = match stream.await.map_err(silent)? {
         Ok(stream) => stream.into_inner(),
-        Err(status) => return Err(refused(&status, inputs, place).await),
+        Err(status) => return Err(handle_stream_error(&status, inputs, place).await),
     };
     loop {
         let message = match tokio::time::timeout(STREAM_TIMEOUT, stream.message()).await.map_err(silent)? {
             Ok(Some(message)) => message,
             Ok(None) => return Ok(()),
-            Err(status) => return Err(refused(&status, inputs, place).await),
+            Err(status) => return Err(handle_stream_error(&status, inputs, place).await),
         };
         *place = StreamPosition { cursor: Some(message.cursor), is_heard: true };
         let notices = message.events.into_iter().map(FeedEvent::from).collect();
@@ -67,8 +67,14 @@ async fn listen(
 }
 
 /// What the directory doesn't keep any more can't be gone on from: then the stream begins anew, in the present.
-async fn refused(status: &tonic::Status, inputs: &mpsc::Sender<DispatcherInput>, place: &mut StreamPosition) -> String {
-    let Some(RpcError { code, .. }) = RpcError::sent_in(status) else { return format!("{:?}", status.code()) };
+async fn handle_stream_error(
+    status: &tonic::Status,
+    inputs: &mpsc::Sender<DispatcherInput>,
+    place: &mut StreamPosition,
+) -> String {
+    let Some(RpcError { code, .. }) = RpcError::from_service_status(status) else {
+        return format!("{:?}", status.code());
+    };
     if matches!(code, ErrorCode::Unprocessable | ErrorCode::InvalidRequest) && place.cursor.take().is_some() {
         let _ = inputs.send(DispatcherInput::Lost).await;
     }
@@ -94,12 +100,12 @@ mod tests {
         for (status, reason, is_given_up) in cases {
             let (inputs, mut received) = mpsc::channel(8);
             let mut place = StreamPosition { cursor: Some(7), is_heard: true };
-            assert_eq!(refused(&status, &inputs, &mut place).await, reason);
+            assert_eq!(handle_stream_error(&status, &inputs, &mut place).await, reason);
             assert_eq!(place.cursor.is_none(), is_given_up, "{reason}");
             assert_eq!(matches!(received.try_recv(), Ok(DispatcherInput::Lost)), is_given_up, "{reason}");
             // A stream that began in the present has no cursor to give up.
             let mut place = StreamPosition { cursor: None, is_heard: false };
-            assert_eq!(refused(&status, &inputs, &mut place).await, reason);
+            assert_eq!(handle_stream_error(&status, &inputs, &mut place).await, reason);
             assert!(received.try_recv().is_err(), "{reason}");
         }
     }

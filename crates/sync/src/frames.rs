@@ -38,7 +38,7 @@ impl Frames {
     }
 
     /// The bytes that come next.
-    pub(crate) fn follow(&mut self, mut bytes: &[u8]) -> Result<(), TooLarge> {
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<(), TooLarge> {
         while let Some((&first, rest)) = bytes.split_first() {
             bytes = rest;
             match self.stage {
@@ -51,27 +51,27 @@ impl Frames {
                     match first & !MASKED {
                         126 => self.stage = Stage::Extended { bytes_left: 2, length: 0 },
                         127 => self.stage = Stage::Extended { bytes_left: 8, length: 0 },
-                        length => self.begin(length.into())?,
+                        length => self.start_frame(length.into())?,
                     }
                 }
                 Stage::Extended { bytes_left, length } => {
                     let length = (length << 8) | u64::from(first);
                     match bytes_left {
-                        0 | 1 => self.begin(length)?,
+                        0 | 1 => self.start_frame(length)?,
                         _ => self.stage = Stage::Extended { bytes_left: bytes_left - 1, length },
                     }
                 }
                 Stage::Skip { bytes_left } => {
                     let skipped = bytes_left.min(rest.len() as u64 + 1);
                     bytes = rest.get(usize::try_from(skipped - 1).map_err(|_| TooLarge)?..).unwrap_or_default();
-                    self.skip(bytes_left - skipped);
+                    self.skip_payload(bytes_left - skipped);
                 }
             }
         }
         Ok(())
     }
 
-    fn begin(&mut self, length: u64) -> Result<(), TooLarge> {
+    fn start_frame(&mut self, length: u64) -> Result<(), TooLarge> {
         self.message_bytes = self.message_bytes.saturating_add(length);
         if self.message_bytes > self.max_bytes {
             return Err(TooLarge);
@@ -79,11 +79,11 @@ impl Frames {
         if self.is_final {
             self.message_bytes = 0;
         }
-        self.skip(length + if self.is_masked { MASK_BYTES } else { 0 });
+        self.skip_payload(length + if self.is_masked { MASK_BYTES } else { 0 });
         Ok(())
     }
 
-    const fn skip(&mut self, bytes_left: u64) {
+    const fn skip_payload(&mut self, bytes_left: u64) {
         self.stage = if bytes_left == 0 { Stage::Flags } else { Stage::Skip { bytes_left } };
     }
 }
@@ -121,7 +121,7 @@ mod tests {
             let bytes: Vec<u8> = lengths.iter().flat_map(|(is_final, length)| frame(*is_final, *length)).collect();
             let check = |max_bytes: usize| {
                 let mut frames = Frames::new(max_bytes as u64);
-                bytes.chunks(cut).try_for_each(|chunk| frames.follow(chunk))
+                bytes.chunks(cut).try_for_each(|chunk| frames.push(chunk))
             };
             prop_assert_eq!(check(longest), Ok(()));
             if longest > 0 {
@@ -133,6 +133,6 @@ mod tests {
     #[test]
     fn maximum_length_is_rejected() {
         let mut frames = Frames::new(100);
-        assert_eq!(frames.follow(&[0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), Err(TooLarge));
+        assert_eq!(frames.push(&[0x81, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]), Err(TooLarge));
     }
 }

@@ -9,10 +9,10 @@ use serde_json::{Map, Value};
 pub trait Host: Send + Sync + 'static {
     /// # Errors
     /// When the token is not to be believed, or nobody can say.
-    fn check(&self, token: &str) -> Result<Claims, TokenError>;
+    fn verify_token(&self, token: &str) -> Result<Claims, TokenError>;
 
     /// Of claims that were believed once; cheap.
-    fn standing(&self, claims: &Claims) -> TokenStatus;
+    fn token_status(&self, claims: &Claims) -> TokenStatus;
 
     /// Counts the changes of the signing keys: after one, a token may be good no more.
     fn keys_generation(&self) -> u64;

@@ -80,7 +80,7 @@ pub(crate) struct SyncOutcome {
 }
 
 impl Subscriber {
-    fn wants(&self, row: &EventRow) -> bool {
+    fn is_subscribed_to(&self, row: &EventRow) -> bool {
         let from = match row.feed {
             Feed::Global => self.feeds.cc_cursor,
             Feed::Project => self.feeds.cursor,
@@ -89,14 +89,14 @@ impl Subscriber {
     }
 
     /// Whether a notice that came after `position` calls for a Sync; else its row, if it is new, is added.
-    fn hears(&mut self, notice: &FeedEvent, rows: &mut Vec<Arc<EventRow>>) -> bool {
+    fn apply_event(&mut self, notice: &FeedEvent, rows: &mut Vec<Arc<EventRow>>) -> bool {
         if notice.cursor <= self.position {
             return false;
         }
         let is_told = rows.last().is_some_and(|last| last.cursor == notice.cursor);
         match &notice.row {
             Some(row) => {
-                if !is_told && self.wants(row) {
+                if !is_told && self.is_subscribed_to(row) {
                     rows.push(row.clone());
                 }
                 false
@@ -113,7 +113,7 @@ impl Subscriber {
     }
 
     /// From where Sync is asked: two cursors that somebody came with may lie apart.
-    fn feeds(&self) -> Feeds {
+    fn sync_feeds(&self) -> Feeds {
         let from = |cursor: Option<i64>| cursor.map(|cursor| cursor.max(self.position));
         Feeds { cc_cursor: from(self.feeds.cc_cursor), project: self.feeds.project, cursor: from(self.feeds.cursor) }
     }
@@ -125,7 +125,7 @@ impl Hub {
     }
 
     /// What is to be told at once: notices that have come since the answer that it starts with.
-    pub(crate) fn start(&mut self, id: u64, user: Gid, start: Subscription) -> Vec<Arc<EventRow>> {
+    pub(crate) fn subscribe(&mut self, id: u64, user: Gid, start: Subscription) -> Vec<Arc<EventRow>> {
         let listener = Subscriber {
             user,
             feeds: start.feeds,
@@ -135,19 +135,19 @@ impl Hub {
         };
         self.listeners.insert(id, listener);
         let Subscription { has_more, position, scopes, .. } = start;
-        self.take_over(id, SyncPage { rows: Vec::new(), has_more, position, scopes }, true).rows
+        self.apply_page(id, SyncPage { rows: Vec::new(), has_more, position, scopes }, true).rows
     }
 
-    pub(crate) fn stop(&mut self, id: u64) {
+    pub(crate) fn unsubscribe(&mut self, id: u64) {
         if let Some(listener) = self.listeners.remove(&id) {
             self.scopes.remove(id, &listener.scopes);
         }
     }
 
     /// News of the stream: what each is to be told.
-    pub(crate) fn hear(&mut self, notices: Vec<FeedEvent>, position: i64) -> Vec<Delivery> {
+    pub(crate) fn apply_events(&mut self, notices: Vec<FeedEvent>, position: i64) -> Vec<Delivery> {
         let Some(ring) = &mut self.ring else {
-            self.begin(position);
+            self.start_stream(position);
             return Vec::new();
         };
         let mut tellings: HashMap<u64, Vec<Arc<EventRow>>> = HashMap::new();
@@ -158,7 +158,7 @@ impl Hub {
                     tell(*id, listener, notice, (&mut tellings, &mut self.queue));
                 }
             }
-            for id in self.scopes.listeners(&notice.scope) {
+            for id in self.scopes.subscribers(&notice.scope) {
                 if let Some(listener) = self.listeners.get_mut(&id) {
                     tell(id, listener, notice, (&mut tellings, &mut self.queue));
                 }
@@ -169,7 +169,7 @@ impl Hub {
     }
 
     /// The stream begins here: what was before is unknown.
-    fn begin(&mut self, position: i64) {
+    fn start_stream(&mut self, position: i64) {
         self.ring = Some(EventBuffer::new(position, MAX_RECENT_EVENTS));
         for (id, listener) in &mut self.listeners {
             if listener.state != State::AwaitingStream {
@@ -185,7 +185,7 @@ impl Hub {
     }
 
     /// The stream can't go on from where it was. All are asked for, once it has begun anew.
-    pub(crate) fn lose(&mut self) {
+    pub(crate) fn lose_stream(&mut self) {
         let Some(ring) = self.ring.take() else { return };
         for listener in self.listeners.values_mut().filter(|listener| listener.state == State::Live) {
             listener.position = listener.position.max(ring.position());
@@ -202,19 +202,19 @@ impl Hub {
             };
             listener.state = State::Syncing;
             self.calls += 1;
-            return Some(SyncCall { listener: id, user: listener.user, feeds: listener.feeds() });
+            return Some(SyncCall { listener: id, user: listener.user, feeds: listener.sync_feeds() });
         }
         None
     }
 
     /// The answer to a call.
-    pub(crate) fn answered(&mut self, id: u64, synced: SyncPage) -> SyncOutcome {
+    pub(crate) fn complete_call(&mut self, id: u64, synced: SyncPage) -> SyncOutcome {
         self.calls = self.calls.saturating_sub(1);
-        self.take_over(id, synced, false)
+        self.apply_page(id, synced, false)
     }
 
     /// A call without an answer: another, after a pause.
-    pub(crate) fn failed(&mut self, id: u64) {
+    pub(crate) fn fail_call(&mut self, id: u64) {
         self.calls = self.calls.saturating_sub(1);
         if let Some(listener) = self.listeners.get_mut(&id) {
             listener.state = State::Paused;
@@ -222,7 +222,7 @@ impl Hub {
     }
 
     /// A pause is over.
-    pub(crate) fn retry(&mut self, id: u64) {
+    pub(crate) fn retry_call(&mut self, id: u64) {
         if let Some(listener) = self.listeners.get_mut(&id).filter(|listener| listener.state == State::Paused) {
             listener.state = State::Queued;
             self.queue.push_back(id);
@@ -230,18 +230,18 @@ impl Hub {
     }
 
     /// Who is a member no more follows the global feed alone. Whether there is something to follow.
-    pub(crate) fn leave_project(&mut self, id: u64) -> bool {
+    pub(crate) fn unsubscribe_project(&mut self, id: u64) -> bool {
         let Some(listener) = self.listeners.get_mut(&id) else { return false };
         let was_there = listener.feeds.project.take().is_some();
         listener.feeds.cursor = None;
         was_there && listener.feeds.cc_cursor.is_some()
     }
 
-    fn take_over(&mut self, id: u64, synced: SyncPage, is_start: bool) -> SyncOutcome {
+    fn apply_page(&mut self, id: u64, synced: SyncPage, is_start: bool) -> SyncOutcome {
         let nothing = SyncOutcome { rows: Vec::new(), is_paused: false };
         let Some(listener) = self.listeners.get_mut(&id) else { return nothing };
         let mut rows = synced.rows;
-        rows.retain(|row| listener.wants(row));
+        rows.retain(|row| listener.is_subscribed_to(row));
         let has_progress = is_start || !rows.is_empty() || synced.position > listener.position;
         listener.position = listener.position.max(synced.position);
         if !synced.has_more {
@@ -253,7 +253,7 @@ impl Hub {
             listener.scopes = self.scopes.add(id, &synced.scopes);
             listener.state = match &self.ring {
                 None => State::AwaitingStream,
-                Some(ring) => replay(listener, ring, &mut rows),
+                Some(ring) => replay_recent_events(listener, ring, &mut rows),
             };
         } else {
             listener.state = State::Queued;
@@ -279,11 +279,11 @@ impl Hub {
 }
 
 /// What was told meanwhile, up to the first notice that calls for another Sync.
-fn replay(listener: &mut Subscriber, ring: &EventBuffer, rows: &mut Vec<Arc<EventRow>>) -> State {
-    let Some(notices) = ring.since(listener.position) else { return State::Queued };
+fn replay_recent_events(listener: &mut Subscriber, ring: &EventBuffer, rows: &mut Vec<Arc<EventRow>>) -> State {
+    let Some(notices) = ring.events_after(listener.position) else { return State::Queued };
     for notice in notices {
         let concerns = &*notice.scope == EVERYONE || listener.scopes.contains(&notice.scope);
-        if concerns && listener.hears(notice, rows) {
+        if concerns && listener.apply_event(notice, rows) {
             return State::Queued;
         }
     }
@@ -296,7 +296,7 @@ fn tell(
     notice: &FeedEvent,
     (tellings, queue): (&mut HashMap<u64, Vec<Arc<EventRow>>>, &mut VecDeque<u64>),
 ) {
-    if listener.state == State::Live && listener.hears(notice, tellings.entry(id).or_default()) {
+    if listener.state == State::Live && listener.apply_event(notice, tellings.entry(id).or_default()) {
         listener.state = State::Queued;
         queue.push_back(id);
     }

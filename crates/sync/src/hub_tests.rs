@@ -147,8 +147,8 @@ impl HubFixture {
         let to = (self.world.head() - less as i64).max(self.stream.unwrap_or(0));
         let notices = self.stream.map(|from| self.world.notices(from, to)).unwrap_or_default();
         self.stream = Some(to);
-        for (id, rows) in self.hub.hear(notices, to) {
-            self.tell(id, &rows);
+        for (id, for_each_row) in self.hub.apply_events(notices, to) {
+            self.tell(id, &for_each_row);
         }
     }
 
@@ -165,7 +165,7 @@ impl HubFixture {
                 self.read.push((call.listener, synced));
             }
             None => {
-                self.hub.failed(call.listener);
+                self.hub.fail_call(call.listener);
                 self.paused.push(call.listener);
             }
         }
@@ -186,7 +186,7 @@ impl HubFixture {
             return;
         }
         let (id, synced) = self.read.remove(which % self.read.len());
-        let outcome = self.hub.answered(id, synced);
+        let outcome = self.hub.complete_call(id, synced);
         self.tell(id, &outcome.rows);
         if outcome.is_paused {
             self.paused.push(id);
@@ -195,7 +195,7 @@ impl HubFixture {
 
     fn retry(&mut self) {
         for id in std::mem::take(&mut self.paused) {
-            self.hub.retry(id);
+            self.hub.retry_call(id);
         }
     }
 
@@ -208,7 +208,7 @@ impl HubFixture {
         self.tell(id, &rows);
         // Things may happen between the answer of init and the start, as the steps in between say.
         let feeds = Feeds { cc_cursor: Some(from), project: None, cursor: None };
-        let rows = self.hub.start(id, gid(user), Subscription { feeds, position, has_more, scopes });
+        let rows = self.hub.subscribe(id, gid(user), Subscription { feeds, position, has_more, scopes });
         self.tell(id, &rows);
     }
 
@@ -220,14 +220,14 @@ impl HubFixture {
             Operation::CompleteSync(which) => self.answer(which),
             Operation::Retry => self.retry(),
             Operation::LoseStream => {
-                self.hub.lose();
+                self.hub.lose_stream();
                 self.stream = None;
             }
             Operation::Subscribe(user, from) => self.start(user, from as i64),
             Operation::Unsubscribe(which) => {
                 let id = self.told.keys().nth(which).copied();
                 if let Some(id) = id {
-                    self.hub.stop(id);
+                    self.hub.unsubscribe(id);
                     self.told.remove(&id);
                 }
             }
@@ -284,7 +284,7 @@ proptest! {
             prop_assert_eq!(told, &bench.world.rows(*user, *from, bench.world.head()));
         }
         for id in bench.told.keys() {
-            bench.hub.stop(*id);
+            bench.hub.unsubscribe(*id);
         }
         prop_assert!(bench.hub.is_empty());
     }
@@ -301,30 +301,30 @@ fn sync_calls_are_bounded_and_in_order() {
     }
     let calls: Vec<u64> = std::iter::from_fn(|| bench.hub.next_call()).map(|call| call.listener).collect();
     assert_eq!(calls, (1..=MAX_CALLS as u64).collect::<Vec<_>>());
-    bench.hub.failed(1);
+    bench.hub.fail_call(1);
     assert_eq!(bench.hub.next_call().map(|call| call.listener), Some(MAX_CALLS as u64 + 1));
 }
 
 #[test]
 fn each_feed_starts_at_its_own_cursor() {
     let mut hub = Hub::new();
-    hub.hear(Vec::new(), 5);
+    hub.apply_events(Vec::new(), 5);
     let project = Some(gid(9));
     let feeds = Feeds { cc_cursor: None, project, cursor: Some(4) };
-    hub.start(1, gid(0), Subscription { feeds, position: 5, has_more: false, scopes: vec!["p".into()] });
+    hub.subscribe(1, gid(0), Subscription { feeds, position: 5, has_more: false, scopes: vec!["p".into()] });
     let told = |cursor, feed| {
         let row = EventRow { feed, ..(*row(cursor)).clone() };
         FeedEvent { cursor, scope: "p".into(), row: Some(Arc::new(row)) }
     };
     let notices = vec![told(7, Feed::Project), told(9, Feed::Global), told(10, Feed::Project)];
-    let tellings = hub.hear(notices, 10);
+    let tellings = hub.apply_events(notices, 10);
     let cursors: Vec<i64> = tellings[0].1.iter().map(|row| row.cursor).collect();
     assert_eq!((tellings.len(), cursors), (1, vec![7, 10]));
-    hub.hear(vec![FeedEvent { cursor: 12, scope: EVERYONE.into(), row: None }], 12);
+    hub.apply_events(vec![FeedEvent { cursor: 12, scope: EVERYONE.into(), row: None }], 12);
     let call = hub.next_call().unwrap();
     assert_eq!(call.feeds, Feeds { cc_cursor: None, project, cursor: Some(11) });
-    assert!(!hub.leave_project(1));
-    hub.failed(1);
-    hub.retry(1);
+    assert!(!hub.unsubscribe_project(1));
+    hub.fail_call(1);
+    hub.retry_call(1);
     assert_eq!(hub.next_call().unwrap().feeds, Feeds::default());
 }

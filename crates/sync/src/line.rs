@@ -46,7 +46,7 @@ impl<IO> UpgradedStream<IO> {
         place: OwnedSemaphorePermit,
     ) -> Result<Self, TooLarge> {
         let mut frames = Frames::new(MAX_MESSAGE_BYTES);
-        frames.follow(rest)?;
+        frames.push(rest)?;
         Ok(Self {
             io,
             first: [head, rest].concat().into(),
@@ -74,7 +74,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for UpgradedStream<IO> {
             Poll::Ready(Ok(())) => {
                 let read = buffer.filled().get(before..).unwrap_or_default();
                 line.silence.as_mut().reset(Instant::now() + PING_INTERVAL + PING_TIMEOUT);
-                Poll::Ready(line.frames.follow(read).map_err(io::Error::other))
+                Poll::Ready(line.frames.push(read).map_err(io::Error::other))
             }
             Poll::Pending if line.silence.as_mut().poll(context).is_ready() => {
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))

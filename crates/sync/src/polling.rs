@@ -32,7 +32,7 @@ enum EngineError {
 }
 
 impl EngineError {
-    const fn parts(self) -> (u8, &'static str) {
+    const fn code_and_message(self) -> (u8, &'static str) {
         match self {
             Self::UnknownTransport => (0, "Transport unknown"),
             Self::UnknownSession => (1, "Session ID unknown"),
@@ -44,7 +44,7 @@ impl EngineError {
 
     /// The 400 response, whose `code` is a number.
     fn response(self) -> Response<Bytes> {
-        let (code, message) = self.parts();
+        let (code, message) = self.code_and_message();
         let mut response = Response::new(format!(r#"{{"code":{code},"message":"{message}"}}"#).into());
         *response.status_mut() = StatusCode::BAD_REQUEST;
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -62,7 +62,7 @@ pub(crate) enum SessionId {
 }
 
 impl SessionId {
-    pub(crate) fn of(uri: &Uri) -> Self {
+    pub(crate) fn parse(uri: &Uri) -> Self {
         let mut pairs =
             uri.query().unwrap_or_default().split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
         match pairs.find(|(name, _)| *name == "sid") {
@@ -74,14 +74,14 @@ impl SessionId {
 
 impl Sockets {
     /// Answers a request of a client that is not a WebSocket handshake.
-    pub async fn answer(&self, request: Request<Bytes>, client: IpAddr) -> Response<Bytes> {
+    pub async fn handle_polling(&self, request: Request<Bytes>, client: IpAddr) -> Response<Bytes> {
         let answer = async {
-            if has_pair(request.uri(), "transport=websocket") {
+            if has_query_pair(request.uri(), "transport=websocket") {
                 // A handshake that is not accepted, or no handshake at all.
                 let error = self.check_handshake(request.uri(), client).err();
                 return error.unwrap_or(EngineError::BadRequest).response();
             }
-            match SessionId::of(request.uri()) {
+            match SessionId::parse(request.uri()) {
                 SessionId::None => self.open(request, client).await,
                 SessionId::Malformed => EngineError::UnknownSession.response(),
                 SessionId::Some(sid) => match self.sessions.find(sid, client) {
@@ -89,7 +89,7 @@ impl Sockets {
                     Some(session) if request.method() == Method::GET => self.poll(request, sid, &session).await,
                     // A body without a packet is malformed, which the library does not see.
                     Some(session) if request.body().is_empty() => {
-                        self.end(request.uri().clone(), sid, &session).await;
+                        self.end_session(request.uri().clone(), sid, &session).await;
                         EngineError::BadRequest.response()
                     }
                     Some(_) => self.call(request).await,
@@ -102,7 +102,7 @@ impl Sockets {
         };
         tokio::select! {
             answer = answer => answer,
-            () = shutdown => status(StatusCode::SERVICE_UNAVAILABLE),
+            () = shutdown => status_response(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 
@@ -111,17 +111,17 @@ impl Sockets {
     pub fn accept_handshake(&self, uri: &Uri, client: IpAddr) -> bool {
         match self.check_handshake(uri, client) {
             Ok(None) => true,
-            Ok(Some(session)) => session.begin_upgrade(),
+            Ok(Some(session)) => session.try_upgrade(),
             Err(_) => false,
         }
     }
 
     /// Finds the session of a handshake, if it names one.
     fn check_handshake(&self, uri: &Uri, client: IpAddr) -> Result<Option<Arc<PollingSession>>, EngineError> {
-        if !has_pair(uri, "EIO=4") {
+        if !has_query_pair(uri, "EIO=4") {
             return Err(EngineError::UnsupportedProtocol);
         }
-        match SessionId::of(uri) {
+        match SessionId::parse(uri) {
             SessionId::None => Ok(None),
             SessionId::Malformed => Err(EngineError::UnknownSession),
             SessionId::Some(sid) => self.sessions.find(sid, client).map(Some).ok_or(EngineError::UnknownSession),
@@ -129,14 +129,14 @@ impl Sockets {
     }
 
     async fn open(&self, mut request: Request<Bytes>, client: IpAddr) -> Response<Bytes> {
-        if !self.has_room_for_session() {
-            return status(StatusCode::SERVICE_UNAVAILABLE);
+        if !self.accepts_session() {
+            return status_response(StatusCode::SERVICE_UNAVAILABLE);
         }
         let session = Arc::new(PollingSession::new(client));
         request.extensions_mut().insert(CloseHandle::default());
         request.extensions_mut().insert(session.clone());
         let response = self.call(request).await;
-        if let Some(sid) = opened(&response) {
+        if let Some(sid) = parse_open_packet(&response) {
             self.sessions.insert(sid, &session);
         }
         response
@@ -145,18 +145,18 @@ impl Sockets {
     /// A second poll of a session that is being polled ends the session: the first one is answered by a close packet.
     async fn poll(&self, request: Request<Bytes>, sid: Sid, session: &PollingSession) -> Response<Bytes> {
         let Some(_open) = session.open_poll() else {
-            self.end(request.uri().clone(), sid, session).await;
+            self.end_session(request.uri().clone(), sid, session).await;
             return EngineError::BadRequest.response();
         };
         tokio::select! {
             biased;
-            () = session.closed.cancelled() => text(CLOSE),
+            () = session.closed.cancelled() => text_response(CLOSE),
             response = self.call(request) => response,
         }
     }
 
     /// Ends a session: an open poll is answered by a close packet.
-    async fn end(&self, uri: Uri, sid: Sid, session: &PollingSession) {
+    async fn end_session(&self, uri: Uri, sid: Sid, session: &PollingSession) {
         session.closed.cancel();
         self.sessions.remove(sid);
         // For the engine this is a close packet of the client.
@@ -170,7 +170,7 @@ impl Sockets {
         let Ok(response) = self.service.call(request.map(Full::new)).await;
         let (head, body) = response.into_parts();
         match (head.status, body.collect().await) {
-            (StatusCode::BAD_REQUEST, Ok(body)) => documented(&body.to_bytes()).response(),
+            (StatusCode::BAD_REQUEST, Ok(body)) => to_documented_error(&body.to_bytes()).response(),
             // The session has ended while the poll was open.
             (StatusCode::INTERNAL_SERVER_ERROR, _) if is_poll => EngineError::UnknownSession.response(),
             // The body does not consist of packets.
@@ -180,12 +180,12 @@ impl Sockets {
     }
 }
 
-fn has_pair(uri: &Uri, wanted: &str) -> bool {
+fn has_query_pair(uri: &Uri, wanted: &str) -> bool {
     uri.query().is_some_and(|query| query.split('&').any(|pair| pair == wanted))
 }
 
 /// The library writes `code` as a string, and answers some errors without a body.
-fn documented(body: &[u8]) -> EngineError {
+fn to_documented_error(body: &[u8]) -> EngineError {
     #[derive(Deserialize)]
     struct Library<'a> {
         code: &'a str,
@@ -200,7 +200,7 @@ fn documented(body: &[u8]) -> EngineError {
 }
 
 /// The id in an open packet.
-fn opened(response: &Response<Bytes>) -> Option<Sid> {
+fn parse_open_packet(response: &Response<Bytes>) -> Option<Sid> {
     #[derive(Deserialize)]
     struct Open {
         sid: Sid,
@@ -209,14 +209,14 @@ fn opened(response: &Response<Bytes>) -> Option<Sid> {
     serde_json::from_slice(packet).map(|open: Open| open.sid).ok()
 }
 
-fn text(packet: &'static str) -> Response<Bytes> {
+fn text_response(packet: &'static str) -> Response<Bytes> {
     let mut response = Response::new(Bytes::from_static(packet.as_bytes()));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=UTF-8"));
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(packet.len()));
     response
 }
 
-pub(crate) fn status(status: StatusCode) -> Response<Bytes> {
+pub(crate) fn status_response(status: StatusCode) -> Response<Bytes> {
     let mut response = Response::new(Bytes::new());
     *response.status_mut() = status;
     response
@@ -228,7 +228,7 @@ mod tests {
 
     #[test]
     fn malformed_session_id_is_not_a_request_without_one() {
-        let of = |query: &str| SessionId::of(&format!("/sync/io/?EIO=4&transport=polling{query}").parse().unwrap());
+        let of = |query: &str| SessionId::parse(&format!("/sync/io/?EIO=4&transport=polling{query}").parse().unwrap());
         assert_eq!(of(""), SessionId::None);
         assert_eq!(of("&xsid=AAAAAAAAAAAAAAAA"), SessionId::None);
         let sid = "AAAAAAAAAAAAAAAA".parse().unwrap();
@@ -256,7 +256,7 @@ mod tests {
             ("", 3),
         ] {
             let body: serde_json::Value =
-                serde_json::from_slice(documented(library.as_bytes()).response().body()).unwrap();
+                serde_json::from_slice(to_documented_error(library.as_bytes()).response().body()).unwrap();
             assert_eq!(body["code"], code, "{library}");
         }
     }

@@ -32,7 +32,7 @@ impl EventBuffer {
     }
 
     /// What was told after this cursor. None when some of it is gone.
-    pub(crate) fn since(&self, cursor: i64) -> Option<impl Iterator<Item = &FeedEvent>> {
+    pub(crate) fn events_after(&self, cursor: i64) -> Option<impl Iterator<Item = &FeedEvent>> {
         let first = self.notices.partition_point(|notice| notice.cursor <= cursor);
         (cursor >= self.from).then(|| self.notices.range(first..))
     }
@@ -47,7 +47,7 @@ mod tests {
     }
 
     fn cursors(ring: &EventBuffer, since: i64) -> Option<Vec<i64>> {
-        ring.since(since).map(|notices| notices.map(|notice| notice.cursor).collect())
+        ring.events_after(since).map(|notices| notices.map(|notice| notice.cursor).collect())
     }
 
     #[test]

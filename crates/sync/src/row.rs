@@ -10,7 +10,7 @@ pub struct EventRow {
     #[serde(rename = "type")]
     pub feed: Feed,
     pub cursor: i64,
-    #[serde(serialize_with = "write_action")]
+    #[serde(serialize_with = "serialize_action")]
     pub action: Action,
     pub data_type: Box<str>,
     pub data_key: Box<str>,
@@ -33,7 +33,7 @@ impl From<FeedKind> for Feed {
     }
 }
 
-fn write_action<S: Serializer>(action: &Action, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_action<S: Serializer>(action: &Action, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(match action {
         Action::Insert => "INSERT",
         Action::Update | Action::Unspecified => "UPDATE",

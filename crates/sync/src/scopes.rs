@@ -41,7 +41,7 @@ impl Audiences {
     }
 
     /// Not for [`EVERYONE`].
-    pub(crate) fn listeners(&self, scope: &str) -> impl Iterator<Item = u64> {
+    pub(crate) fn subscribers(&self, scope: &str) -> impl Iterator<Item = u64> {
         self.listeners.get(scope).into_iter().flatten().copied()
     }
 

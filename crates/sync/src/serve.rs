@@ -25,7 +25,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
     line::UpgradedStream,
-    polling::{SessionId, status},
+    polling::{SessionId, status_response},
     sockets::Sockets,
 };
 
@@ -44,13 +44,13 @@ impl<B> Service<Request<B>> for NotFoundService {
     type Future = Ready<Result<Self::Response, Infallible>>;
 
     fn call(&self, _: Request<B>) -> Self::Future {
-        ready(Ok(status(StatusCode::NOT_FOUND).map(Full::new)))
+        ready(Ok(status_response(StatusCode::NOT_FOUND).map(Full::new)))
     }
 }
 
 /// The same with a head of its own: it is kept as long as the socket, and would keep the buffer that it was read into. Of
 /// its headers only the key is asked for.
-fn light(mut request: Request<Incoming>) -> Request<Incoming> {
+fn strip_request(mut request: Request<Incoming>) -> Request<Incoming> {
     let key = request.headers().get(SEC_WEBSOCKET_KEY).and_then(|key| HeaderValue::from_bytes(key.as_bytes()).ok());
     let mut headers = HeaderMap::with_capacity(1);
     headers.extend(key.map(|key| (SEC_WEBSOCKET_KEY, key)));
@@ -73,17 +73,17 @@ impl Sockets {
             return;
         };
         // One that began with polling keeps what its session has.
-        let client = match SessionId::of(&head.uri) {
+        let client = match SessionId::parse(&head.uri) {
             SessionId::Some(sid) => self.clients.find(sid),
             SessionId::None | SessionId::Malformed => None,
         };
         let hang_up = client.and_then(|client| client.hang_up.clone()).unwrap_or_default();
-        let Ok(line) = UpgradedStream::new(io, (written(head).as_bytes(), rest), hang_up.clone(), place) else {
+        let Ok(line) = UpgradedStream::new(io, (serialize_head(head).as_bytes(), rest), hang_up.clone(), place) else {
             return;
         };
         let service = self.service.clone();
         let service = service_fn(move |request| {
-            let mut request = light(request);
+            let mut request = strip_request(request);
             request.extensions_mut().insert(hang_up.clone());
             let answer = service.call(request);
             async move {
@@ -102,7 +102,7 @@ impl Sockets {
         }
     }
 
-    pub(crate) fn has_room_for_session(&self) -> bool {
+    pub(crate) fn accepts_session(&self) -> bool {
         let mut window = self.new_sessions.lock().unwrap_or_else(PoisonError::into_inner);
         if window.0.elapsed() >= Duration::from_secs(1) {
             *window = (Instant::now(), 0);
@@ -113,7 +113,7 @@ impl Sockets {
 }
 
 /// What matters of the head: the rest would be kept as long as the socket.
-fn written(head: &Parts) -> String {
+fn serialize_head(head: &Parts) -> String {
     let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
     let mut written = format!("GET {path} HTTP/1.1\r\nconnection: Upgrade\r\nupgrade: websocket\r\n");
     for name in ["sec-websocket-key", "sec-websocket-version"] {

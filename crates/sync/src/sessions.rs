@@ -47,7 +47,7 @@ impl PollingSession {
     }
 
     /// Returns true for the first WebSocket of the session: it either takes the session over or ends it.
-    pub(crate) fn begin_upgrade(&self) -> bool {
+    pub(crate) fn try_upgrade(&self) -> bool {
         !self.is_upgraded.swap(true, Ordering::AcqRel)
     }
 }
@@ -73,7 +73,7 @@ impl PollingSessions {
     }
 
     /// Forgets sessions that the engine has ended.
-    pub(crate) fn sweep(&self) {
+    pub(crate) fn remove_ended(&self) {
         self.lock().retain(|_, session| session.strong_count() > 0);
     }
 
@@ -113,7 +113,7 @@ mod tests {
         assert!(sessions.find(Sid::new(), address("2001:db8:1:2::1")).is_none());
         drop(session);
         assert!(sessions.find(sid, address("2001:db8:1:2::1")).is_none());
-        sessions.sweep();
+        sessions.remove_ended();
         assert!(sessions.lock().is_empty());
     }
 
@@ -124,6 +124,6 @@ mod tests {
         assert!(poll.is_some() && session.open_poll().is_none());
         drop(poll);
         assert!(session.open_poll().is_some());
-        assert!(session.begin_upgrade() && !session.begin_upgrade());
+        assert!(session.try_upgrade() && !session.try_upgrade());
     }
 }

@@ -101,30 +101,30 @@ impl Sockets {
             inits: Semaphore::new(MAX_CONCURRENT_INITS),
             listeners: AtomicU64::new(1),
         });
-        sockets.listen();
+        sockets.register_handlers();
         tokio::spawn(Feed::new(host, directory.clone(), inputs.clone()).run(receiver));
         tokio::spawn(follow::run(directory, inputs, shutdown));
         tokio::spawn(sweep::run(sockets.clone()));
         sockets
     }
 
-    fn listen(self: &Arc<Self>) {
+    fn register_handlers(self: &Arc<Self>) {
         let (gate, sockets) = (self.clone(), self.clone());
-        let admit = async move |TryData(auth): TryData<ConnectAuth>| gate.admit(auth.ok().as_ref()).map(drop);
+        let admit = async move |TryData(auth): TryData<ConnectAuth>| gate.authenticate(auth.ok().as_ref()).map(drop);
         // Done when the future is made, before anything else of this socket is read.
         let connected = move |socket: SocketRef, TryData(auth): TryData<ConnectAuth>| {
-            sockets.connected(socket, auth.ok().as_ref());
+            sockets.on_connect(socket, auth.ok().as_ref());
             std::future::ready(())
         };
         self.io.ns("/", connected.with(admit));
     }
 
-    fn admit(&self, auth: Option<&ConnectAuth>) -> Result<Login, &'static str> {
+    fn authenticate(&self, auth: Option<&ConnectAuth>) -> Result<Login, &'static str> {
         let auth = auth.ok_or("Permission denied")?;
         if self.clients.count() >= MAX_SOCKETS {
             return Err("Service unavailable");
         }
-        match self.host.check(&auth.token) {
+        match self.host.verify_token(&auth.token) {
             Ok(claims) if self.clients.is_full_for(claims.sub) => Err("Too many requests"),
             Ok(claims) => Ok(Login { token: auth.token.clone(), claims, renew_at: Instant::now() }),
             Err(TokenError::Invalid) => Err("Permission denied"),
@@ -132,34 +132,34 @@ impl Sockets {
         }
     }
 
-    fn connected(self: &Arc<Self>, socket: SocketRef, auth: Option<&ConnectAuth>) {
+    fn on_connect(self: &Arc<Self>, socket: SocketRef, auth: Option<&ConnectAuth>) {
         // Admitted a moment ago: it is refused only if the token has ended since.
-        let Ok(login) = self.admit(auth) else {
+        let Ok(login) = self.authenticate(auth) else {
             let _ = socket.disconnect();
             return;
         };
         let client = Arc::new(Client::new(socket.clone(), login));
         if let Some(earlier) = self.clients.insert(socket.id, client) {
-            tokio::spawn(self.clone().stop(earlier));
+            tokio::spawn(self.clone().end_client(earlier));
         }
         let sockets = self.clone();
         socket.on("init", async move |socket: SocketRef, data: TryData<Value>, ack: AckSender| {
-            sockets.init(&socket, data.0.ok(), ack).await;
+            sockets.on_init(&socket, data.0.ok(), ack).await;
         });
         let sockets = self.clone();
-        socket.on_disconnect(async move |socket: SocketRef| sockets.gone(&socket).await);
+        socket.on_disconnect(async move |socket: SocketRef| sockets.on_disconnect(&socket).await);
     }
 
-    async fn gone(self: Arc<Self>, socket: &SocketRef) {
+    async fn on_disconnect(self: Arc<Self>, socket: &SocketRef) {
         let Some(client) = self.clients.remove(socket.id) else { return };
         if let Some(CloseHandle(connection)) = client.hang_up.clone() {
-            tokio::spawn(self.clone().hang_up_later(socket.id, connection));
+            tokio::spawn(self.clone().close_later(socket.id, connection));
         }
-        self.stop(client).await;
+        self.end_client(client).await;
     }
 
     /// Clients close their connection themselves, or have another socket over it.
-    async fn hang_up_later(self: Arc<Self>, sid: Sid, connection: CancellationToken) {
+    async fn close_later(self: Arc<Self>, sid: Sid, connection: CancellationToken) {
         tokio::time::sleep(CLOSE_DELAY).await;
         if self.clients.find(sid).is_none() {
             connection.cancel();
@@ -167,69 +167,69 @@ impl Sockets {
     }
 
     /// Whose rows nobody reads any more.
-    pub(crate) async fn stop(self: Arc<Self>, client: Arc<Client>) {
-        client.end(EndReason::Quiet);
-        self.silence(&client).await;
+    pub(crate) async fn end_client(self: Arc<Self>, client: Arc<Client>) {
+        client.end_with(EndReason::Quiet);
+        self.unsubscribe(&client).await;
     }
 
-    async fn silence(&self, client: &Client) {
-        if let Some(listener) = client.set_listener(None) {
+    async fn unsubscribe(&self, client: &Client) {
+        if let Some(listener) = client.set_subscriber_id(None) {
             let _ = self.inputs.send(DispatcherInput::Stop(listener)).await;
         }
     }
 
-    async fn init(&self, socket: &SocketRef, data: Option<Value>, ack: AckSender) {
+    async fn on_init(&self, socket: &SocketRef, data: Option<Value>, ack: AckSender) {
         let Some(client) = self.clients.find(socket.id).filter(|client| !client.is_ending()) else { return };
         // One at a time.
         if client.is_asking.swap(true, Ordering::AcqRel) {
             let throttled = ack.send(&self.host.envelope(&RpcError::new(ErrorCode::Throttled)));
             // Each is answered, or the socket is disconnected.
-            if client.sent(throttled) == SendOutcome::Full {
-                client.end(EndReason::Quiet);
+            if client.send_outcome(throttled) == SendOutcome::Full {
+                client.end_with(EndReason::Quiet);
             }
             return;
         }
         // The one before may have been answered and not be done yet.
         let _turn = client.starting.lock().await;
-        let answer = self.answer_init(&client, data).await;
+        let answer = self.respond_to_init(&client, data).await;
         // Whoever has the answer may ask again.
         client.is_asking.store(false, Ordering::Release);
-        match client.sent(ack.send(&answer.envelope)) {
+        match client.send_outcome(ack.send(&answer.envelope)) {
             SendOutcome::Done => {}
-            SendOutcome::Full => return client.end(EndReason::Quiet),
+            SendOutcome::Full => return client.end_with(EndReason::Quiet),
             SendOutcome::Closed => return,
         }
         let start = answer.start;
         if let Some(start) = start.filter(|start| start.feeds.cc_cursor.is_some() || start.feeds.cursor.is_some()) {
             let id = self.listeners.fetch_add(1, Ordering::Relaxed);
-            client.set_listener(Some(id));
+            client.set_subscriber_id(Some(id));
             let _ = self.inputs.send(DispatcherInput::Subscription { id, client: client.clone(), start }).await;
             // If it has ended meanwhile, its end may have been noted before its start.
             if client.is_ending() {
-                client.set_listener(None);
+                client.set_subscriber_id(None);
                 let _ = self.inputs.send(DispatcherInput::Stop(id)).await;
             }
         }
     }
 
-    async fn answer_init(&self, client: &Client, data: Option<Value>) -> InitResponse {
-        self.silence(client).await;
+    async fn respond_to_init(&self, client: &Client, data: Option<Value>) -> InitResponse {
+        self.unsubscribe(client).await;
         // It is never closed.
         let _place = self.inits.acquire().await;
         let login = client.login();
-        let refused = match self.host.standing(&login.claims) {
+        let refused = match self.host.token_status(&login.claims) {
             TokenStatus::Valid | TokenStatus::RenewalDue => None,
             TokenStatus::Invalid => Some(ErrorCode::Unauthenticated),
             TokenStatus::Unknown => Some(ErrorCode::Unavailable),
         };
         match refused {
             Some(code) => InitResponse { envelope: self.host.envelope(&RpcError::new(code)), start: None },
-            None => self.host.sync(&login.claims, object(data)).await,
+            None => self.host.sync(&login.claims, parse_object(data)).await,
         }
     }
 }
 
-fn object(data: Option<Value>) -> Option<Map<String, Value>> {
+fn parse_object(data: Option<Value>) -> Option<Map<String, Value>> {
     match data? {
         Value::Object(object) => Some(object),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,

@@ -30,16 +30,16 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut keys = sockets.host.keys_generation();
     while sockets.shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-        sockets.sessions.sweep();
+        sockets.sessions.remove_ended();
         let earlier = std::mem::replace(&mut keys, sockets.host.keys_generation());
         for (sid, client) in sockets.clients.list() {
-            if client.probe() == SendOutcome::Closed {
-                remove(&sockets, sid, client).await;
+            if client.can_send() == SendOutcome::Closed {
+                remove_closed(&sockets, sid, client).await;
                 continue;
             }
-            look_after(&sockets, &client, earlier != keys, &renewals);
+            check_token(&sockets, &client, earlier != keys, &renewals);
             client.send_expired();
-            client.finish();
+            client.send_end();
         }
     }
     // Clients connect again, and are answered by another gateway.
@@ -47,48 +47,48 @@ pub(crate) async fn run(sockets: Arc<Sockets>) {
 }
 
 /// One whose connection ended while it was being connected: nothing else says so.
-async fn remove(sockets: &Arc<Sockets>, sid: Sid, client: Arc<Client>) {
+async fn remove_closed(sockets: &Arc<Sockets>, sid: Sid, client: Arc<Client>) {
     sockets.clients.remove(sid);
-    client.end(EndReason::Quiet);
-    client.finish();
-    sockets.clone().stop(client).await;
+    client.end_with(EndReason::Quiet);
+    client.send_end();
+    sockets.clone().end_client(client).await;
 }
 
-fn look_after(sockets: &Arc<Sockets>, client: &Arc<Client>, are_keys_new: bool, renewals: &Arc<Semaphore>) {
+fn check_token(sockets: &Arc<Sockets>, client: &Arc<Client>, are_keys_new: bool, renewals: &Arc<Semaphore>) {
     if client.is_ending() {
         return;
     }
     let login = client.login();
-    let mut standing = sockets.host.standing(&login.claims);
-    if are_keys_new && sockets.host.check(&login.token) == Err(TokenError::Invalid) {
+    let mut standing = sockets.host.token_status(&login.claims);
+    if are_keys_new && sockets.host.verify_token(&login.token) == Err(TokenError::Invalid) {
         standing = TokenStatus::Invalid;
     }
     match standing {
         TokenStatus::Valid => {}
         TokenStatus::RenewalDue => {
             if Instant::now() >= login.renew_at && !client.is_renewing.swap(true, Ordering::AcqRel) {
-                tokio::spawn(renew(sockets.clone(), client.clone(), renewals.clone()));
+                tokio::spawn(renew_token(sockets.clone(), client.clone(), renewals.clone()));
             }
         }
-        TokenStatus::Invalid => client.end(EndReason::Denied),
-        TokenStatus::Unknown => client.end(EndReason::Quiet),
+        TokenStatus::Invalid => client.end_with(EndReason::Denied),
+        TokenStatus::Unknown => client.end_with(EndReason::Quiet),
     }
 }
 
-async fn renew(sockets: Arc<Sockets>, client: Arc<Client>, renewals: Arc<Semaphore>) {
+async fn renew_token(sockets: Arc<Sockets>, client: Arc<Client>, renewals: Arc<Semaphore>) {
     let Ok(_place) = renewals.acquire().await else { return };
     let login = client.login();
     let renewed = sockets.host.renew(login.token.clone()).await;
-    match renewed.map(|token| (sockets.host.check(&token), token)) {
+    match renewed.map(|token| (sockets.host.verify_token(&token), token)) {
         Ok((Ok(claims), token)) => {
             let told = json!({"JWT": token});
             client.set_login(Login { token, claims, renew_at: Instant::now() });
             if !client.is_ending() && client.emit("authorization", &told) == SendOutcome::Full {
                 // It would connect again with the old token.
-                client.end(EndReason::Quiet);
+                client.end_with(EndReason::Quiet);
             }
         }
-        Err(failure) if failure.code == ErrorCode::Unauthenticated => client.end(EndReason::Denied),
+        Err(failure) if failure.code == ErrorCode::Unauthenticated => client.end_with(EndReason::Denied),
         // The old one does for a while longer.
         Ok((Err(_), _)) | Err(_) => {
             let Login { token, claims, .. } = &*login;

@@ -29,7 +29,7 @@ impl CachingVerifier {
     }
 
     /// Takes a token as verified that was signed here, with the key of this id.
-    pub fn remember(&self, token: &str, kid: &str, claims: Claims) {
+    pub fn insert_verified(&self, token: &str, kid: &str, claims: Claims) {
         self.verified.insert(fingerprint(token), CachedToken { kid: kid.to_owned(), claims });
     }
 
@@ -42,7 +42,7 @@ impl CachingVerifier {
         if let Some(verified) = self.verified.get(&fingerprint)
             && keys.find(&verified.kid).is_some()
         {
-            verified.claims.check_times(now)?;
+            verified.claims.verify_times(now)?;
             return Ok(verified.claims);
         }
         let (kid, claims) = self.verifier.verify_with_kid(token, keys, now)?;

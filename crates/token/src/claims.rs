@@ -9,7 +9,7 @@ pub struct Claims {
     pub iss: String,
     pub aud: String,
     /// Whose token it is: a user or an API user.
-    #[serde(serialize_with = "write", deserialize_with = "read")]
+    #[serde(serialize_with = "serialize_gid", deserialize_with = "deserialize_gid")]
     pub sub: Gid,
     pub iat: i64,
     pub exp: i64,
@@ -24,12 +24,12 @@ pub struct Claims {
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
-        serialize_with = "write_option",
-        deserialize_with = "read_option"
+        serialize_with = "serialize_optional_gid",
+        deserialize_with = "deserialize_optional_gid"
     )]
     pub project: Option<Gid>,
     /// This server issues no token with `nbf`. One that has it is valid from then on (RFC 7519, section 4.1.5).
-    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "read_number")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "deserialize_present_number")]
     pub nbf: Option<i64>,
 }
 
@@ -40,23 +40,23 @@ pub enum TokenKind {
     Api,
 }
 
-fn write<S: Serializer>(gid: &Gid, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_gid<S: Serializer>(gid: &Gid, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(gid)
 }
 
-fn read<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gid, D::Error> {
+fn deserialize_gid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Gid, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
-fn write_option<S: Serializer>(gid: &Option<Gid>, serializer: S) -> Result<S::Ok, S::Error> {
+fn serialize_optional_gid<S: Serializer>(gid: &Option<Gid>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&gid.map(|gid| gid.to_string()).unwrap_or_default())
 }
 
 /// Reads a number that is present: null is not one.
-fn read_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+fn deserialize_present_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
     i64::deserialize(deserializer).map(Some)
 }
 
-fn read_option<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gid>, D::Error> {
-    read(deserializer).map(Some)
+fn deserialize_optional_gid<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Gid>, D::Error> {
+    deserialize_gid(deserializer).map(Some)
 }

@@ -47,7 +47,7 @@ impl KeySet {
     }
 
     #[must_use]
-    pub fn public(&self) -> &[PublicKey] {
+    pub fn public_keys(&self) -> &[PublicKey] {
         &self.public
     }
 

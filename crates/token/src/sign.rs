@@ -32,7 +32,7 @@ impl Signer {
     }
 
     #[must_use]
-    pub fn public(&self) -> &PublicKey {
+    pub fn public_key(&self) -> &PublicKey {
         &self.public
     }
 

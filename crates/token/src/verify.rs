@@ -69,18 +69,18 @@ impl Verifier {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Refused::TooLong);
         }
-        let kid = kid(token)?;
+        let kid = parse_kid(token)?;
         let key = keys.find(&kid).ok_or(Refused::UnknownKey)?;
         let claims =
             jsonwebtoken::decode::<Claims>(token, key, &self.validation).map_err(|_| Refused::InvalidToken)?.claims;
-        claims.check_times(now)?;
+        claims.verify_times(now)?;
         Ok((kid, claims))
     }
 }
 
 impl Claims {
     /// Whether claims that were verified hold at `now`.
-    pub(crate) fn check_times(&self, now: Timestamp) -> Result<(), Refused> {
+    pub(crate) fn verify_times(&self, now: Timestamp) -> Result<(), Refused> {
         if self.exp <= now.as_seconds() {
             return Err(Refused::Expired);
         }
@@ -92,7 +92,7 @@ impl Claims {
     }
 }
 
-fn kid(token: &str) -> Result<String, Refused> {
+fn parse_kid(token: &str) -> Result<String, Refused> {
     let (header, _) = token.split_once('.').ok_or(Refused::InvalidHeader)?;
     let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| Refused::InvalidHeader)?;
     let header: ExpectedHeader = serde_json::from_slice(&header).map_err(|_| Refused::InvalidHeader)?;
@@ -130,7 +130,7 @@ mod tests {
     }
 
     fn verify(pkcs8: &[u8], token: &str) -> Result<Claims, Refused> {
-        let keys = KeySet::new(vec![Signer::new("k", pkcs8).unwrap().public().clone()]);
+        let keys = KeySet::new(vec![Signer::new("k", pkcs8).unwrap().public_key().clone()]);
         Verifier::new("doorward").verify(token, &keys, NOW)
     }
 
@@ -160,18 +160,18 @@ mod tests {
     fn cached_token_expires_and_is_rejected_without_its_key() {
         let key = pkcs8();
         let signer = Signer::new("k", &key).unwrap();
-        let keys = KeySet::new(vec![signer.public().clone()]);
+        let keys = KeySet::new(vec![signer.public_key().clone()]);
         let token = signer.sign(&serde_json::from_value(claims()).unwrap()).unwrap();
         let verifier = crate::CachingVerifier::new("doorward");
         for _ in 0..2 {
             assert!(verifier.verify(&token, &keys, NOW).is_ok());
             assert_eq!(verifier.verify(&token, &KeySet::default(), NOW), Err(Refused::UnknownKey));
             assert_eq!(
-                verifier.verify(&token, &keys, NOW.plus(std::time::Duration::from_secs(60))),
+                verifier.verify(&token, &keys, NOW.saturating_add(std::time::Duration::from_secs(60))),
                 Err(Refused::Expired)
             );
             assert_eq!(
-                verifier.verify(&token, &keys, NOW.minus(std::time::Duration::from_secs(6))),
+                verifier.verify(&token, &keys, NOW.saturating_sub(std::time::Duration::from_secs(6))),
                 Err(Refused::NotYetValid)
             );
         }
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn cached_tokens_keep_their_own_claims() {
         let key = pkcs8();
-        let keys = KeySet::new(vec![Signer::new("k", &key).unwrap().public().clone()]);
+        let keys = KeySet::new(vec![Signer::new("k", &key).unwrap().public_key().clone()]);
         let verifier = crate::CachingVerifier::new("doorward");
         for sid in ["a", "b", "a", "b"] {
             let mut claims = claims();
@@ -192,10 +192,10 @@ mod tests {
 
     #[test]
     fn locally_signed_token_skips_signature_verification() {
-        let keys = KeySet::new(vec![Signer::new("k", &pkcs8()).unwrap().public().clone()]);
+        let keys = KeySet::new(vec![Signer::new("k", &pkcs8()).unwrap().public_key().clone()]);
         let claims: Claims = serde_json::from_value(claims()).unwrap();
         let verifier = crate::CachingVerifier::new("doorward");
-        verifier.remember("signed here", "k", claims.clone());
+        verifier.insert_verified("signed here", "k", claims.clone());
         assert_eq!(verifier.verify("signed here", &keys, NOW), Ok(claims));
         assert_eq!(verifier.verify("signed there", &keys, NOW), Err(Refused::InvalidHeader));
     }
@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn hmac_with_the_public_key_is_rejected() {
         let key = pkcs8();
-        let public = Signer::new("k", &key).unwrap().public().x.clone();
+        let public = Signer::new("k", &key).unwrap().public_key().x.clone();
         let mut header = jsonwebtoken::Header::new(Algorithm::HS256);
         header.kid = Some("k".to_owned());
         let token = jsonwebtoken::encode(&header, &claims(), &jsonwebtoken::EncodingKey::from_secret(&public)).unwrap();
@@ -331,7 +331,7 @@ mod tests {
     #[test]
     fn keys_of_wrong_length_are_ignored() {
         let key = |bytes: usize| PublicKey { kid: "k".to_owned(), x: vec![1; bytes] };
-        assert_eq!(KeySet::new(vec![key(31), key(32), key(33)]).public(), [key(32)]);
+        assert_eq!(KeySet::new(vec![key(31), key(32), key(33)]).public_keys(), [key(32)]);
     }
 
     #[test]

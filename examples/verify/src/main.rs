@@ -25,7 +25,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let service_token = ServiceToken::new(setting("DOORWARD_SERVICE_TOKEN").map(Into::into));
     let url = setting("DOORWARD_AUTH_URL").unwrap_or_else(|| "http://127.0.0.1:50051".to_owned());
     let issuer = setting("DOORWARD_TOKEN_ISSUER").unwrap_or_else(|| "doorward".to_owned());
-    let trust = Trust::follow(Peer::Url { url, tls: None }.connect(&service_token)?, &issuer);
+    let trust = Trust::start(Peer::Url { url, tls: None }.connect(&service_token)?, &issuer);
 
     let app = Router::new().route("/whoami", get(whoami)).with_state(trust);
     let listener = TcpListener::bind(setting("LISTEN").unwrap_or_else(|| "127.0.0.1:8000".to_owned())).await?;

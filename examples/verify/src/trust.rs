@@ -47,7 +47,7 @@ struct Known {
 
 impl Trust {
     /// Follows auth's stream, for as long as there is a `Trust`.
-    pub(crate) fn follow(auth: Channel, issuer: &str) -> Self {
+    pub(crate) fn start(auth: Channel, issuer: &str) -> Self {
         let (sender, known) = watch::channel(Known::default());
         tokio::spawn(async move {
             while !sender.is_closed() {
@@ -80,14 +80,14 @@ async fn listen(auth: &Channel, known: &watch::Sender<Known>) -> Result<(), Stat
         let next = timeout(STREAM_TIMEOUT, stream.message()).await.map_err(|_| Status::unavailable("silence"))?;
         let Some(message) = next? else { return Ok(()) };
         known.send_modify(|known| {
-            known.learn(message.event);
+            known.apply(message.event);
             known.heard_at = Some(Instant::now());
         });
     }
 }
 
 impl Known {
-    fn learn(&mut self, event: Option<Event>) {
+    fn apply(&mut self, event: Option<Event>) {
         match event {
             Some(Event::Snapshot(snapshot)) => {
                 self.keys = key_set(snapshot.keys.unwrap_or_default());

@@ -7,7 +7,7 @@ use http::Method;
 use image::ImageFormat;
 use serde_json::json;
 
-use super::{DELETE, FORMATS, SWEEP, get, gone_within, picture, png, uploaded};
+use super::{DELETE, FORMATS, SWEEP, assert_gone_within, get, picture, png, uploaded};
 
 on_both_databases![
     avatar_is_served_immutable_and_sandboxed,
@@ -110,19 +110,19 @@ async fn parts_and_conditions_are_those_of_http(backend: Backend) {
 async fn replaced_or_deleted_avatar_is_removed(backend: Backend) {
     let split = Services::start(backend).await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
-    let other = split.replica(doorward_tests::Role::Gateway, &[]).await;
+    let other = split.start_replica(doorward_tests::Role::Gateway, &[]).await;
     let soon = Duration::from_secs(10);
     let first = uploaded(&ann, &png()).await;
     let bens = uploaded(&ben, &png()).await;
     let second = uploaded(&ann, &png()).await;
-    gone_within(&split.http, &first, soon).await;
-    gone_within(&other.http(), &first, soon).await;
+    assert_gone_within(&split.http, &first, soon).await;
+    assert_gone_within(&other.http(), &first, soon).await;
     assert_eq!(get(&other.http(), &second).await.body, get(&split.http, &second).await.body);
     ann.call(DELETE, &json!({})).await.success();
-    gone_within(&split.http, &second, soon).await;
+    assert_gone_within(&split.http, &second, soon).await;
     assert_eq!(get(&other.http(), &bens).await.status, 200);
     split.installation.change_user("delete", "ben").await;
-    gone_within(&split.http, &bens, SWEEP).await;
+    assert_gone_within(&split.http, &bens, SWEEP).await;
     let left = split.installation.path().join("data/media/avatars");
     assert_eq!(std::fs::read_dir(left).expect("a directory").count(), 0);
 }

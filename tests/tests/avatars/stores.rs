@@ -7,13 +7,13 @@ use doorward_tests::{
 };
 use serde_json::json;
 
-use super::{DELETE, SWEEP, get, gone_within, png, upload, uploaded};
+use super::{DELETE, SWEEP, assert_gone_within, get, png, upload, uploaded};
 
 on_both_databases![pictures_are_kept_in_a_bucket];
 
 async fn pictures_are_kept_in_a_bucket(backend: Backend) {
     let mut s3 = S3::start().await;
-    let app = App::with(backend, &[("DOORWARD_OBJECT_STORE", &s3.url("a/b")), ("RUST_LOG", "info")]).await;
+    let app = App::with_settings(backend, &[("DOORWARD_OBJECT_STORE", &s3.url("a/b")), ("RUST_LOG", "info")]).await;
     let ann = app.user("ann").await;
     let first = uploaded(&ann, &png()).await;
     assert_eq!(s3.names().await, [format!("a/b/avatars/{first}")]);
@@ -27,12 +27,12 @@ async fn pictures_are_kept_in_a_bucket(backend: Backend) {
     assert_eq!(call().header("range", "bytes=999999-").send().await.status, 416);
 
     let second = uploaded(&ann, &png()).await;
-    gone_within(&app.http, &first, Duration::from_secs(10)).await;
+    assert_gone_within(&app.http, &first, Duration::from_secs(10)).await;
     ann.call(DELETE, &json!({})).await.success();
-    gone_within(&app.http, &second, Duration::from_secs(10)).await;
+    assert_gone_within(&app.http, &second, Duration::from_secs(10)).await;
     let third = uploaded(&ann, &png()).await;
     app.installation.change_user("delete", "ann").await;
-    gone_within(&app.http, &third, SWEEP).await;
+    assert_gone_within(&app.http, &third, SWEEP).await;
     assert!(s3.names().await.is_empty());
 
     let ben = app.user("ben").await;
@@ -53,7 +53,7 @@ async fn media_directory_is_private() {
     let installation = Installation::new(Backend::Sqlite);
     let directory = installation.path().join("a b/pictures");
     let url = format!("file://{}", directory.display().to_string().replace(' ', "%20"));
-    let app = App::of(installation.with(&[("DOORWARD_OBJECT_STORE", &url)])).await;
+    let app = App::on_installation(installation.with(&[("DOORWARD_OBJECT_STORE", &url)])).await;
     let ann = app.user("ann").await;
     let name = uploaded(&ann, &png()).await;
     assert!(directory.join("avatars").join(&name).exists());
@@ -68,13 +68,13 @@ async fn unusable_object_store_fails_the_start() {
     let no_bucket = s3.url_of("nowhere", "");
     for url in ["/dev/null/x", "file:///proc/x", no_bucket.as_str()] {
         let installation = Installation::new(Backend::Sqlite).with(&[("DOORWARD_OBJECT_STORE", url)]);
-        let output = installation.spawn(&["serve"], &[]).exit(COMMAND).await.failed(1);
+        let output = installation.spawn(&["serve"], &[]).wait_for_exit(COMMAND).await.assert_failure(1);
         assert!(output.stderr.contains("DOORWARD_OBJECT_STORE") && !output.stderr.contains("panicked"), "{output}");
         assert!(!output.stderr.contains(SECRET), "{output}");
     }
     for url in ["gs://x", "s3://", "s3://bucket?s3cret=s3cret"] {
         let installation = Installation::new(Backend::Sqlite).with(&[("DOORWARD_OBJECT_STORE", url)]);
-        let output = installation.cli(&["serve"], "").await.failed(2);
+        let output = installation.cli(&["serve"], "").await.assert_failure(2);
         assert!(output.stderr.contains("DOORWARD_OBJECT_STORE: expected"), "{output}");
         assert!(!output.stderr.contains("s3cret=s3cret"), "{output}");
     }

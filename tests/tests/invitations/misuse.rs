@@ -55,7 +55,7 @@ async fn invitation_is_valid_once_and_for_the_invitee_only(backend: Backend) {
     // Another account with the address is not the one that is invited.
     scene.invite("ben").await;
     let words = ["user", "create", "--username", "ben2", "--email", "ben@example.org", "--password-stdin"];
-    scene.app.installation.cli(&words, "correct horse battery staple 9").await.succeeded();
+    scene.app.installation.cli(&words, "correct horse battery staple 9").await.assert_success();
     let ben2 = scene.app.http.login("ben2", "correct horse battery staple 9").await.token();
     let accept = scene.app.http.post("/api/account/accept_invite").bearer(&ben2).json(&hostile).send().await;
     accept.assert_unprocessable("not_invited");
@@ -150,7 +150,7 @@ async fn address_takes_precedence_over_username(backend: Backend) {
     let eve = scene.app.sign_up("eve@example.org", "eve@example.org").await;
     assert_eq!(scene.invite("eve@example.org").await, eve.gid);
     scene.owner("remove", &json!({"user": eve.gid})).await.success();
-    let change = scene.app.begin_email_change(&eve, "eve@example.com").await;
+    let change = scene.app.request_email_change(&eve, "eve@example.com").await;
     eve.call("/api/account/update_email", &change).await.success();
     assert_ne!(scene.invite("eve@example.org").await, eve.gid, "the address is not hers any more");
     scene.account(&eve, "accept_invite").await.assert_unprocessable("not_invited");

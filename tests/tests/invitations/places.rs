@@ -2,7 +2,7 @@
 
 use doorward_tests::{
     Backend, User,
-    json::{assert_same, named},
+    json::{assert_json_eq, with_names},
     on_both_databases,
 };
 use serde_json::json;
@@ -22,7 +22,7 @@ async fn invitee_without_account_gets_a_placeholder(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let answer = scene.try_invite("New@Example.org").await;
     let user = answer.success().0["user"].as_str().expect("a gid").to_owned();
-    assert_same(&scene.told(&answer, &user), &invited(&place()));
+    assert_json_eq(&scene.told(&answer, &user), &invited(&place()));
     assert!(!answer.text().to_lowercase().contains("new@example.org"));
     scene.mail("New@Example.org", &user).await;
     // One place for an address, in every project and every letter case.
@@ -37,13 +37,13 @@ async fn invitee_without_account_gets_a_placeholder(backend: Backend) {
         "success": true, "result": {"user": "<user>", "project": "<project>", "has_account": false},
         "data": {"cc.users": {"<user>": place()}, "cc.projects": {"<project>": project}, "cc.projects_members": [membership("invited")]}
     });
-    assert_same(&scene.told(&answer, &user), &expected);
+    assert_json_eq(&scene.told(&answer, &user), &expected);
     assert_eq!(answer.header("authorization"), None);
     let ben = scene.app.user("ben").await;
     scene.invite("ben").await;
     let (result, data) = scene.link("init_invite", &ben.gid).await.success();
     assert_eq!(result["has_account"], json!(true));
-    assert_same(&named(&data["cc.users"][&ben.gid], &[(&ben.gid, "<user>")]), &short("ben", "Ben"));
+    assert_json_eq(&with_names(&data["cc.users"][&ben.gid], &[(&ben.gid, "<user>")]), &short("ben", "Ben"));
     // Members see the place, and nobody sees the address.
     let seen = scene.app.http.project_init(&scene.project, &scene.ann.token).await.text();
     assert!(seen.contains(&user) && !seen.to_lowercase().contains("new@example.org"), "{seen}");
@@ -75,7 +75,7 @@ async fn signup_with_an_invited_address_takes_over_the_placeholder(backend: Back
     assert_eq!(data["cc.users"][&gid]["username"], json!("newman"));
     // Another account with the address is just another one.
     let words = ["user", "create", "--username", "other", "--email", "new@example.org", "--password-stdin"];
-    let other = scene.app.installation.cli(&words, "correct horse battery staple 9").await.succeeded();
+    let other = scene.app.installation.cli(&words, "correct horse battery staple 9").await.assert_success();
     assert_ne!(doorward_tests::installation::gid(&other), gid);
 }
 
@@ -107,7 +107,7 @@ async fn verified_address_takes_over_invitations(backend: Backend) {
         scene.app.smtp.mail_to("New@example.org").await;
     }
 
-    let change = scene.app.begin_email_change(&ben, "nEw@example.org").await;
+    let change = scene.app.request_email_change(&ben, "nEw@example.org").await;
     ben.call("/api/account/update_email", &change).await.success();
     let (_, data) = ben.init().await.success();
     let status_in = |project: &str| {
@@ -124,21 +124,21 @@ async fn verified_address_takes_over_invitations(backend: Backend) {
     assert_eq!((&result["user"], &result["has_account"]), (&json!(ben.gid), &json!(true)));
     scene.account(&ben, "accept_invite").await.success();
     assert_eq!(scene.app.http.project_init(&scene.project, &ben.token).await.status, 200);
-    assert_eq!(scene.app.installation.cli(&["user", "list"], "").await.succeeded().items().len(), 3);
+    assert_eq!(scene.app.installation.cli(&["user", "list"], "").await.assert_success().items().len(), 3);
 }
 
 async fn address_of_an_inactive_account_cannot_be_invited(backend: Backend) {
     let scene = Fixture::new(backend).await;
     let (ben, cas) = (scene.app.user("ben").await, scene.app.user("cas").await);
     scene.app.installation.change_user("deactivate", "ben").await;
-    let count = async || scene.app.installation.cli(&["user", "list"], "").await.succeeded().items().len();
+    let count = async || scene.app.installation.cli(&["user", "list"], "").await.assert_success().items().len();
     for name in ["ben@example.org", "Ben@EXAMPLE.org", "ben"] {
         scene.try_invite(name).await.assert_unprocessable("user_not_found");
     }
     assert_eq!(count().await, 3, "no placeholder is left behind");
     // Another account with the same address can answer, so it is the one that is invited.
     let words = ["user", "create", "--username", "bea", "--email", "ben@example.org", "--password-stdin"];
-    let other = scene.app.installation.cli(&words, "correct horse battery staple 9").await.succeeded();
+    let other = scene.app.installation.cli(&words, "correct horse battery staple 9").await.assert_success();
     let other = doorward_tests::installation::gid(&other);
     assert_eq!(scene.invite("ben@example.org").await, other);
     scene.owner("remove", &json!({"user": other})).await.success();
@@ -179,7 +179,7 @@ async fn unused_placeholder_is_deleted(backend: Backend) {
     let (invite, remove) = (format!("/api/p/{garden}/members/invite"), format!("/api/p/{garden}/members/remove"));
     let (body, user) = (json!({"username_or_email": "new@example.org"}), json!({"user": first}));
     scene.ann.call(&invite, &body).await.success();
-    let count = async || scene.app.installation.cli(&["user", "list"], "").await.succeeded().items().len();
+    let count = async || scene.app.installation.cli(&["user", "list"], "").await.assert_success().items().len();
     scene.owner("remove", &user).await.success();
     assert_eq!(count().await, 3);
     assert_eq!(scene.invite("new@example.org").await, first);

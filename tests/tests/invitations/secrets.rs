@@ -145,7 +145,8 @@ async fn declining_is_audited_and_viewing_is_not(backend: Backend) {
     scene.link("decline_invite", &new).await.success();
     scene.link("decline_invite", &new).await.assert_unprocessable("not_invited");
     scene.account(&ben, "decline_invite").await.success();
-    let trail = scene.app.installation.cli(&["audit", "--action", "invitation_declined"], "").await.succeeded().items();
+    let trail =
+        scene.app.installation.cli(&["audit", "--action", "invitation_declined"], "").await.assert_success().items();
     let facts = |record: &Value| {
         assert!(record["request_id"].is_string());
         ["user", "by", "project", "address", "detail"].map(|name| record[name].clone())
@@ -155,6 +156,6 @@ async fn declining_is_audited_and_viewing_is_not(backend: Backend) {
         [json!(ben.gid), json!(ben.gid), json!(scene.project), json!("127.0.0.1"), json!(null)],
     ];
     assert_eq!(trail.iter().map(facts).collect::<Vec<_>>(), expected);
-    let all = scene.app.installation.cli(&["audit"], "").await.succeeded().stdout;
+    let all = scene.app.installation.cli(&["audit"], "").await.assert_success().stdout;
     assert!(!all.contains("init_invite") && !all.contains("invitation_opened"), "{all}");
 }

@@ -71,9 +71,9 @@ impl Fixture {
 
     pub(super) async fn put(&self, mail: NewMail) -> Gid {
         let (outbox, id, now) = (self.outbox.clone(), mail.id, self.clock.now());
-        let put = self.test.database.write(move |connection| outbox.put(connection, mail, now));
+        let put = self.test.database.write(move |connection| outbox.enqueue(connection, mail, now));
         put.await.expect("a row");
-        self.outbox.wake();
+        self.outbox.wake_worker();
         id
     }
 
@@ -123,7 +123,7 @@ pub(super) fn config(url: &str) -> MailConfig {
 
 pub(super) fn mail(to: &str) -> NewMail {
     NewMail {
-        id: RandomIdGenerator.gid(),
+        id: RandomIdGenerator.new_gid(),
         to: Email::parse(to).expect("an address"),
         language: "en".to_owned(),
         letter: MailContent::SignupCode { code: "K7MWQ4".to_owned() },

@@ -57,7 +57,7 @@ async fn accepted_mail_is_sent_once_and_deleted(backend: Backend) {
 async fn rejected_mail_is_given_up_at_once(backend: Backend) {
     let server = SmtpServer::start().await;
     let fixture = Fixture::sending_to(backend, &server.url());
-    let user = Some(RandomIdGenerator.gid());
+    let user = Some(RandomIdGenerator.new_gid());
     let id = fixture.put(NewMail { user, ..mail("refuse+ann@example.org") }).await;
     fixture.waiting(0).await;
     let reason = "the mail server refused it: 550 5.1.1".to_owned();
@@ -110,7 +110,7 @@ async fn broken_connection_loses_no_mail(backend: Backend) {
 }
 
 async fn mails_wait_for_an_unavailable_server(backend: Backend) {
-    let port = ports::free();
+    let port = ports::find_free_port();
     let fixture = Fixture::sending_to(backend, &format!("smtp://localhost:{port}"));
     fixture.put(mail("ann@example.org")).await;
     for (attempts, wait) in [(1, 5), (2, 15), (3, 60), (4, 60), (5, 60)] {
@@ -149,7 +149,7 @@ async fn slow_acknowledgement_is_awaited(backend: Backend) {
 async fn expired_mail_is_not_sent(backend: Backend) {
     let server = SmtpServer::start().await;
     let fixture = Fixture::sending_to(backend, &server.url());
-    let ends = fixture.clock.now().plus(Duration::from_secs(900));
+    let ends = fixture.clock.now().saturating_add(Duration::from_secs(900));
     fixture.put(NewMail { expires_at: Some(fixture.clock.now()), ..mail("ann@example.org") }).await;
     fixture.waiting(0).await;
     fixture.put(NewMail { expires_at: Some(ends), ..mail("later1+ben@example.org") }).await;
@@ -285,7 +285,7 @@ async fn mail_that_was_acknowledged_is_not_sent_again_while_it_cannot_be_deleted
     }
     eventually("three mails", TIMEOUT, async || (server.mails().len() == 3).then_some(())).await;
     let lock = backend::lock_table(&url, "outbox");
-    eventually("deletions that wait", TIMEOUT, async || (backend::count_waiting(&url) >= 4).then_some(())).await;
+    eventually("deletions that wait", TIMEOUT, async || (backend::count_lock_waiters(&url) >= 4).then_some(())).await;
     fixture.advance(1000);
     drop(lock);
     fixture.waiting(0).await;

@@ -86,7 +86,7 @@ pub(super) fn accounts(scene: &Fixture) -> Vec<Row> {
     let wrong_signup = VerifySignupRequest { verification_code: "000000".to_owned(), ..check_signup.clone() };
     let finish_signup = CompleteSignupRequest {
         validation_code: scene.signup.validation.clone(),
-        user_gid: RandomIdGenerator.gid().to_string(),
+        user_gid: RandomIdGenerator.new_gid().to_string(),
         client_address: ADDRESS.to_owned(),
     };
     let check_email = VerifyEmailChangeRequest {

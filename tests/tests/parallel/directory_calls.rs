@@ -46,7 +46,7 @@ pub(super) fn users(scene: &Fixture) -> Vec<Row> {
         SetEmailRequest { user_gid: user_gid.clone(), old_email: Some(old.to_owned()), email: new.to_owned() }
     };
     let account = CreateAccountRequest {
-        signup_gid: RandomIdGenerator.gid().to_string(),
+        signup_gid: RandomIdGenerator.new_gid().to_string(),
         username: "eva".to_owned(),
         email: "eva@example.org".to_owned(),
     };

@@ -12,7 +12,7 @@ use doorward_rpc::{
 use doorward_tests::{Installation, PASSWORD, Role, Services, SmtpServer, backend::execute, mailed::mail_settings};
 use tonic::transport::Channel;
 
-use super::super::grpc::{channel, trusted};
+use super::super::grpc::{channel, with_service_token};
 
 pub(super) const ADDRESS: &str = "192.0.2.1";
 pub(super) const NEW_ADDRESS: &str = "ben@example.net";
@@ -81,7 +81,7 @@ pub(super) fn email_change_request(gid: &str, username: &str) -> RequestEmailCha
 }
 
 impl Fixture {
-    pub(super) async fn over(installation: Installation) -> Self {
+    pub(super) async fn on_installation(installation: Installation) -> Self {
         let smtp = SmtpServer::start().await;
         let settings = mail_settings(&smtp);
         let settings: Vec<(&str, &str)> =
@@ -93,7 +93,7 @@ impl Fixture {
             ("DOORWARD_WRITE_BURST", "1000000"),
             ("DOORWARD_DATABASE_POOL_SIZE", "16"),
         ];
-        let mut split = Services::over(installation.with(&settings).with(&limits)).await;
+        let mut split = Services::on_installation(installation.with(&settings).with(&limits)).await;
         split.start_all().await;
         let ann = split.user("ann").await;
         let ben = split.user("ben").await;
@@ -112,26 +112,26 @@ impl Fixture {
             kind: ItemKind::Channel.into(),
             name: "Print".to_owned(),
         };
-        let item = client.create_item(trusted(create)).await.expect("an item").into_inner().item_gid;
+        let item = client.create_item(with_service_token(create)).await.expect("an item").into_inner().item_gid;
         let prepare = PrepareAvatarRequest { user_gid: ben.gid.clone(), extension: "png".to_owned() };
-        let avatar = client.prepare_avatar(trusted(prepare)).await.expect("a name").into_inner().file_name;
+        let avatar = client.prepare_avatar(with_service_token(prepare)).await.expect("a name").into_inner().file_name;
         let prepare = PrepareIconRequest {
             caller_gid: ann.gid.clone(),
             project_gid: project.clone(),
             extension: "png".to_owned(),
         };
-        let icon = client.prepare_icon(trusted(prepare)).await.expect("a name").into_inner().file_name;
+        let icon = client.prepare_icon(with_service_token(prepare)).await.expect("a name").into_inner().file_name;
 
         let mut client = AuthClient::new(auth.clone());
         let codes = async |address: &str, validation: String| Codes {
             validation,
             verification: smtp.mail_to(address).await.code(),
         };
-        let asked = client.request_signup(trusted(signup_request())).await.expect("a code").into_inner();
+        let asked = client.request_signup(with_service_token(signup_request())).await.expect("a code").into_inner();
         let signup = codes("eva@example.org", asked.validation_code).await;
-        let asked = client.request_password_reset(trusted(reset_request(&ben.gid, "ben"))).await;
+        let asked = client.request_password_reset(with_service_token(reset_request(&ben.gid, "ben"))).await;
         let reset = codes("ben@example.org", asked.expect("a code").into_inner().validation_code).await;
-        let asked = client.request_email_change(trusted(email_change_request(&ben.gid, "ben"))).await;
+        let asked = client.request_email_change(with_service_token(email_change_request(&ben.gid, "ben"))).await;
         let email_change = codes(NEW_ADDRESS, asked.expect("a code").into_inner().validation_code).await;
         Self {
             split,

@@ -91,17 +91,17 @@ impl Story {
     }
 
     /// Does a few things, each to its end.
-    pub(super) async fn go_on(&mut self, app: &App, smtp: &SmtpServer) {
+    pub(super) async fn run(&mut self, app: &App, smtp: &SmtpServer) {
         for _ in 0..2 + self.random.below(5) {
-            let action = self.choose(app, smtp).await;
+            let action = self.choose_action(app, smtp).await;
             let acknowledged = self.start(app, &action).end().await;
-            self.happened(app, action, acknowledged).await;
+            self.record(app, action, acknowledged).await;
         }
     }
 
     /// Cuts the power while something is done.
     pub(super) async fn lose_power_in_an_action(&mut self, machine: &mut TestMachine, smtp: &SmtpServer) {
-        let action = self.choose(&machine.app, smtp).await;
+        let action = self.choose_action(&machine.app, smtp).await;
         let mut running = self.start(&machine.app, &action);
         let milliseconds = match running {
             RunningAction::Command(_) => COMMAND_MILLISECONDS,
@@ -119,12 +119,12 @@ impl Story {
         };
         eprintln!("cut in {action:?}, acknowledged: {}", acknowledged.is_some());
         match acknowledged {
-            Some(acknowledged) => self.happened(&machine.app, action, acknowledged).await,
-            None => self.settle(&machine.app, action).await,
+            Some(acknowledged) => self.record(&machine.app, action, acknowledged).await,
+            None => self.resolve(&machine.app, action).await,
         }
     }
 
-    async fn choose(&mut self, app: &App, smtp: &SmtpServer) -> Action {
+    async fn choose_action(&mut self, app: &App, smtp: &SmtpServer) -> Action {
         self.made_up += 1;
         let number = self.made_up;
         let username = format!("user-{number}");
@@ -133,8 +133,8 @@ impl Story {
         }
         let person = self.random.below(self.people.len());
         let projects: Vec<String> = self.people[person].projects.keys().cloned().collect();
-        let project = (!projects.is_empty()).then(|| self.random.one_of(&projects).clone());
-        let user = self.random.one_of(&self.people).gid.clone();
+        let project = (!projects.is_empty()).then(|| self.random.choose(&projects).clone());
+        let user = self.random.choose(&self.people).gid.clone();
         let name = format!("Name {number}");
         match (self.random.below(8), project) {
             (0, _) => Action::CreateUser { username },
@@ -187,7 +187,7 @@ impl Story {
     }
 
     /// Notes what an action that was acknowledged has made.
-    async fn happened(&mut self, app: &App, action: Action, acknowledged: Acknowledged) {
+    async fn record(&mut self, app: &App, action: Action, acknowledged: Acknowledged) {
         match action {
             Action::CreateUser { username } => {
                 let token = app.http.login(&username, PASSWORD).await.token();
@@ -218,7 +218,7 @@ impl Story {
     }
 
     /// Finds out whether an action that was cut off has happened, and notes it if so.
-    async fn settle(&mut self, app: &App, action: Action) {
+    async fn resolve(&mut self, app: &App, action: Action) {
         let happened = match &action {
             // The same again succeeds if it has not happened.
             Action::CreateUser { username } => {
@@ -228,18 +228,18 @@ impl Story {
                 } else {
                     let words = create_user(username);
                     let words: Vec<&str> = words.iter().map(String::as_str).collect();
-                    Some(app.installation.cli(&words, PASSWORD).await.succeeded().json())
+                    Some(app.installation.cli(&words, PASSWORD).await.assert_success().json())
                 }
             }
             Action::SignUp { username, second_step } => {
                 let again = app.http.open("/api/signup", second_step).await;
                 if again.status != 200 {
-                    again.assert_not_valid("verification_code", "incorrect");
+                    again.assert_validation_error("verification_code", "incorrect");
                 }
                 let login = app.http.login(username, PASSWORD).await;
                 let token = login.token();
                 let result = login.success().0;
-                self.happened(app, action, Acknowledged { result, token: Some(token) }).await;
+                self.record(app, action, Acknowledged { result, token: Some(token) }).await;
                 return;
             }
             Action::CreateProject { person, name } => {
@@ -270,7 +270,7 @@ impl Story {
                 let login = app.http.login(&self.people[*person].username, password).await;
                 if login.status == 200 {
                     let acknowledged = Acknowledged::of(&login);
-                    self.happened(app, action, acknowledged).await;
+                    self.record(app, action, acknowledged).await;
                 }
                 return;
             }
@@ -280,7 +280,7 @@ impl Story {
             }
         };
         if let Some(result) = happened {
-            self.happened(app, action, Acknowledged { result, token: None }).await;
+            self.record(app, action, Acknowledged { result, token: None }).await;
         }
     }
 
@@ -298,7 +298,7 @@ impl Story {
     }
 
     /// Checks that everything that is known is so, and that there is nothing else.
-    pub(super) async fn check(&self, app: &App) {
+    pub(super) async fn verify(&self, app: &App) {
         for person in &self.people {
             person.check(app).await;
         }
@@ -364,7 +364,7 @@ impl KnownUser {
             app.http.login(&self.username, PASSWORD).await.assert_unknown_user();
         }
         for token in &self.ended {
-            app.http.init(token).await.assert_denied();
+            app.http.init(token).await.assert_unauthenticated();
         }
         let init = self.init(app).await;
         if let Some(name) = &self.name {
@@ -385,7 +385,7 @@ impl RunningAction {
     async fn end(self) -> Acknowledged {
         match self {
             Self::Command(mut process) => {
-                Acknowledged { result: process.exit(COMMAND).await.succeeded().json(), token: None }
+                Acknowledged { result: process.wait_for_exit(COMMAND).await.assert_success().json(), token: None }
             }
             Self::Call(call) => Acknowledged::of(&call.await.expect("no panic").expect("an answer")),
         }
@@ -398,6 +398,6 @@ impl RunningAction {
             process.kill();
             return None;
         }
-        Some(Acknowledged { result: process.exit(COMMAND).await.succeeded().json(), token: None })
+        Some(Acknowledged { result: process.wait_for_exit(COMMAND).await.assert_success().json(), token: None })
     }
 }

@@ -4,7 +4,7 @@ use doorward_tests::{
     Backend, User,
     backend::execute,
     on_both_databases,
-    refusals::{assert_method, assert_wants_an_object},
+    refusals::{assert_method, assert_requires_object},
 };
 use serde_json::{Value, json};
 
@@ -34,7 +34,7 @@ async fn first_bad_parameter_is_reported(backend: Backend) {
         }
     }
     for path in [GET, CURSORS] {
-        assert_wants_an_object(|| scene.app.http.post(path).bearer(&scene.ann.token)).await;
+        assert_requires_object(|| scene.app.http.post(path).bearer(&scene.ann.token)).await;
     }
 }
 
@@ -120,12 +120,12 @@ async fn sync_requires_a_token(backend: Backend) {
     let scene = Fixture::new(backend).await;
     for path in [GET, CURSORS] {
         for body in [json!({}), json!({"cc_cursor": "x"}), json!({"project": scene.project, "cc_cursor": 0})] {
-            scene.app.http.open(path, &body).await.assert_denied();
-            scene.app.http.post(path).bearer("garbage").json(&body).send().await.assert_denied();
+            scene.app.http.open(path, &body).await.assert_unauthenticated();
+            scene.app.http.post(path).bearer("garbage").json(&body).send().await.assert_unauthenticated();
         }
         assert_method(&scene.app.http, path).await;
     }
     scene.app.installation.change_user("deactivate", "ben").await;
-    scene.ben.denied_soon().await;
-    scene.ben.call(GET, &json!({"cc_cursor": 0})).await.assert_denied();
+    scene.ben.assert_denied_eventually().await;
+    scene.ben.call(GET, &json!({"cc_cursor": 0})).await.assert_unauthenticated();
 }

@@ -16,7 +16,7 @@ const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
 pub(super) async fn ask(doors: &[Http], random: &mut Random, token: Option<&str>, what: (&str, &Value)) -> Answer {
     let (deadline, (path, body)) = (Instant::now() + TIMEOUT, what);
     loop {
-        let call = random.one_of(doors).post(path).json(body);
+        let call = random.choose(doors).post(path).json(body);
         let call = match token {
             Some(token) => call.bearer(token),
             None => call,
@@ -49,12 +49,12 @@ impl<'a> Reader<'a> {
     pub(super) async fn new(doors: &'a [Http], name: &str, token: &str, random: Random) -> Self {
         let (name, token, picture) = (name.to_owned(), token.to_owned(), Picture::new());
         let mut reader = Self { doors, name, token, random, cursor: 0, picture, told: Vec::new(), pages: 0 };
-        reader.begin_anew().await;
+        reader.restart().await;
         reader
     }
 
     /// Forgets what it has, for a fresh init.
-    pub(super) async fn begin_anew(&mut self) {
+    pub(super) async fn restart(&mut self) {
         (self.cursor, self.picture) = self.init().await;
     }
 
@@ -92,12 +92,12 @@ impl<'a> Reader<'a> {
         assert_eq!(result.get("cc.cursor"), None, "clients would jump to it");
         self.pages += 1;
         for row in rows {
-            self.replay(row).await;
+            self.apply_row(row).await;
         }
         true
     }
 
-    async fn replay(&mut self, row: &Value) {
+    async fn apply_row(&mut self, row: &Value) {
         let cursor = row["cursor"].as_i64().expect("a cursor");
         assert!(cursor > self.cursor, "{} has read until {}: {row}", self.name, self.cursor);
         self.cursor = cursor;
@@ -142,7 +142,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Once nothing changes any more: it has exactly what a fresh init shows.
-    pub(super) async fn has_what_init_shows(&mut self) {
+    pub(super) async fn assert_matches_init(&mut self) {
         while self.read().await {}
         let (cursor, expected) = self.init().await;
         assert_eq!(self.cursor, cursor, "{}", self.name);

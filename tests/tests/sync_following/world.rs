@@ -91,7 +91,7 @@ impl<'a> Scenario<'a> {
         self.stories / 2
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(super) fn is_finished(&self) -> bool {
         self.is_over.load(Ordering::SeqCst)
     }
 
@@ -100,46 +100,46 @@ impl<'a> Scenario<'a> {
     }
 
     /// Until so many stories have begun, or all is over.
-    pub(super) async fn until(&self, begun: usize) {
-        while self.begun() < begun && !self.is_over() {
+    pub(super) async fn wait_for(&self, begun: usize) {
+        while self.begun() < begun && !self.is_finished() {
             tokio::time::sleep(BETWEEN_LOOKS).await;
         }
     }
 
     /// Of every kind of change there was one at least: how many in all.
     pub(super) fn changes(&self) -> usize {
-        let never = self.never_done();
+        let never = self.never_performed();
         let count = self.count.lock().expect("no panic");
         assert!(never.is_empty(), "never done: {never:?} of {count:?}");
         count.values().map(|(_, done)| done).sum()
     }
 
     /// What was refused each time.
-    pub(super) fn never_done(&self) -> Vec<String> {
+    pub(super) fn never_performed(&self) -> Vec<String> {
         let count = self.count.lock().expect("no panic");
         count.iter().filter(|(_, (_, done))| *done == 0).map(|(what, _)| what.clone()).collect()
     }
 
     /// The next one, and its number.
-    pub(super) fn next(&self) -> Option<(Story, usize)> {
+    pub(super) fn next_action(&self) -> Option<(Story, usize)> {
         let story = self.deck.lock().expect("no panic").pop()?;
-        Some((story, self.begin()))
+        Some((story, self.start_action()))
     }
 
     /// The number of a story that begins.
-    pub(super) fn begin(&self) -> usize {
+    pub(super) fn start_action(&self) -> usize {
         self.begun.fetch_add(1, Ordering::Relaxed)
     }
 
-    pub(super) fn any_project(&self, random: &mut Random) -> String {
-        random.one_of(&self.projects.lock().expect("no panic")).clone()
+    pub(super) fn choose_project(&self, random: &mut Random) -> String {
+        random.choose(&self.projects.lock().expect("no panic")).clone()
     }
 
     pub(super) fn add_project(&self, project: String) {
         self.projects.lock().expect("no panic").push(project);
     }
 
-    pub(super) fn counts(&self, what: &str, is_done: bool) {
+    pub(super) fn record(&self, what: &str, is_done: bool) {
         let mut count = self.count.lock().expect("no panic");
         let (tried, done) = count.entry(what.to_owned()).or_default();
         (*tried, *done) = (*tried + 1, *done + usize::from(is_done));

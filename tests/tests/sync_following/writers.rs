@@ -21,23 +21,23 @@ impl<'a> Writer<'a> {
     }
 
     pub(super) async fn write(mut self) {
-        while let Some((story, number)) = self.world.next() {
-            self.tell(story, number).await;
+        while let Some((story, number)) = self.world.next_action() {
+            self.perform(story, number).await;
         }
     }
 
     /// Alone, when something was never done because others were first each time.
-    pub(super) async fn make_up(mut self) {
+    pub(super) async fn add_project_activity(mut self) {
         for story in Story::ALL {
-            if !self.world.never_done().is_empty() {
-                let number = self.world.begin();
-                self.tell(story, number).await;
+            if !self.world.never_performed().is_empty() {
+                let number = self.world.start_action();
+                self.perform(story, number).await;
             }
         }
     }
 
-    async fn tell(&mut self, story: Story, number: usize) {
-        let project = self.world.any_project(&mut self.random);
+    async fn perform(&mut self, story: Story, number: usize) {
+        let project = self.world.choose_project(&mut self.random);
         let Some(owner) = self.owner(&project).await else { return };
         let other = (owner + 1 + self.random.below(self.world.people.len() - 1)) % self.world.people.len();
         let (owner, other) = (&self.world.people[owner], &self.world.people[other]);
@@ -45,8 +45,8 @@ impl<'a> Writer<'a> {
         let newcomer = format!("newcomer{number}");
         match story {
             Story::OwnName => drop(self.call(other, "account/update", json!({"name": name})).await),
-            Story::Newcomer => self.newcomer(&project, &newcomer).await,
-            Story::Deregister => self.deregister(&project, &newcomer).await,
+            Story::Newcomer => self.sign_up(&project, &newcomer).await,
+            Story::Deregister => self.delete_account(&project, &newcomer).await,
             Story::NewProject => {
                 if let Some(project) = self.new_project(other, &name).await {
                     self.join(other, owner, &project).await;
@@ -78,24 +78,26 @@ impl<'a> Writer<'a> {
                 self.call(other, "account/leave_project", json!({"project": project})).await;
             }
             Story::Decline => {
-                self.inside(owner, &project, "members/remove", json!({"user": other.gid})).await;
-                self.inside(owner, &project, "members/invite", json!({"username_or_email": other.username})).await;
+                self.call_in_project(owner, &project, "members/remove", json!({"user": other.gid})).await;
+                self.call_in_project(owner, &project, "members/invite", json!({"username_or_email": other.username}))
+                    .await;
                 self.call(other, "account/decline_invite", json!({"project": project})).await;
             }
             Story::Remove => {
                 self.join(owner, other, &project).await;
-                self.inside(owner, &project, "members/remove", json!({"user": other.gid})).await;
+                self.call_in_project(owner, &project, "members/remove", json!({"user": other.gid})).await;
             }
             Story::Deactivate => {
                 self.join(owner, other, &project).await;
-                self.inside(owner, &project, "members/deactivate", json!({"user": other.gid})).await;
-                self.inside(owner, &project, "members/activate", json!({"user": other.gid})).await;
+                self.call_in_project(owner, &project, "members/deactivate", json!({"user": other.gid})).await;
+                self.call_in_project(owner, &project, "members/activate", json!({"user": other.gid})).await;
             }
             Story::Placeholder => {
                 let email = format!("{newcomer}@example.org");
-                let made = self.inside(owner, &project, "members/invite", json!({"username_or_email": email})).await;
+                let made =
+                    self.call_in_project(owner, &project, "members/invite", json!({"username_or_email": email})).await;
                 if let Some(made) = made.filter(|_| self.random.below(2) == 0) {
-                    self.inside(owner, &project, "members/remove", json!({"user": made["user"]})).await;
+                    self.call_in_project(owner, &project, "members/remove", json!({"user": made["user"]})).await;
                 }
             }
             Story::ApiKey => self.api_key(owner, &project, &name).await,
@@ -103,7 +105,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    async fn newcomer(&mut self, project: &str, username: &str) {
+    async fn sign_up(&mut self, project: &str, username: &str) {
         self.world.installation.create_user(username).await;
         for words in [
             &["member", "add", "--project", project, "--user", username][..],
@@ -117,7 +119,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    async fn deregister(&mut self, project: &str, username: &str) {
+    async fn delete_account(&mut self, project: &str, username: &str) {
         let gid = self.world.installation.create_user(username).await;
         self.command(&["member", "add", "--project", project, "--user", username]).await;
         let login = json!({"username": username, "password": PASSWORD});
@@ -135,20 +137,20 @@ impl<'a> Writer<'a> {
     async fn purged_project(&mut self, owner: &User, other: &User, name: &str) {
         let Some(project) = self.new_project(owner, name).await else { return };
         self.join(owner, other, &project).await;
-        self.inside(owner, &project, "apikeys/create", json!({"name": name})).await;
+        self.call_in_project(owner, &project, "apikeys/create", json!({"name": name})).await;
         let email = "somebody@example.org";
-        self.inside(owner, &project, "members/invite", json!({"username_or_email": email})).await;
+        self.call_in_project(owner, &project, "members/invite", json!({"username_or_email": email})).await;
         self.call(owner, "projects/delete", json!({"project": project})).await;
         self.call(owner, "projects/permanent_delete", json!({"project": project})).await;
     }
 
     async fn api_key(&mut self, owner: &User, project: &str, name: &str) {
         for calls in [&["update", "deactivate", "activate"][..], &["deactivate", "delete"]] {
-            let made = self.inside(owner, project, "apikeys/create", json!({"name": name})).await;
+            let made = self.call_in_project(owner, project, "apikeys/create", json!({"name": name})).await;
             let Some(made) = made else { return };
             for call in calls {
                 let body = json!({"user": made["user"], "name": format!("{name}, later")});
-                self.inside(owner, project, &format!("apikeys/{call}"), body).await;
+                self.call_in_project(owner, project, &format!("apikeys/{call}"), body).await;
             }
         }
     }
@@ -157,15 +159,15 @@ impl<'a> Writer<'a> {
         self.join(owner, other, project).await;
         let limit = 1000 + self.random.below(1000);
         let body = json!({"user": other.gid, "options": {"rate_limit_per_second": limit}});
-        self.inside(owner, project, "members/update", body).await;
-        let frequency = *self.random.one_of(&["immediate", "daily"]);
+        self.call_in_project(owner, project, "members/update", body).await;
+        let frequency = *self.random.choose(&["immediate", "daily"]);
         let body = json!({"user": other.gid, "options": {"notifications": {"frequency": frequency}}});
-        self.inside(other, project, "members/update", body).await;
+        self.call_in_project(other, project, "members/update", body).await;
     }
 
     /// By an invitation.
     async fn join(&mut self, owner: &User, other: &User, project: &str) {
-        self.inside(owner, project, "members/invite", json!({"username_or_email": other.username})).await;
+        self.call_in_project(owner, project, "members/invite", json!({"username_or_email": other.username})).await;
         self.call(other, "account/accept_invite", json!({"project": project})).await;
     }
 
@@ -190,7 +192,7 @@ impl<'a> Writer<'a> {
     }
 
     /// One inside a project.
-    async fn inside(&mut self, who: &User, project: &str, call: &str, body: Value) -> Option<Value> {
+    async fn call_in_project(&mut self, who: &User, project: &str, call: &str, body: Value) -> Option<Value> {
         self.ask(who, &format!("/api/p/{project}/{call}"), (call, body)).await
     }
 
@@ -199,7 +201,7 @@ impl<'a> Writer<'a> {
         // Asked again after an answer was lost with a killed directory, who is gone has no token any more.
         let is_gone = answer.status == 401 && call == "account/delete";
         assert!([200, 403, 422].contains(&answer.status) || is_gone, "{path} {body}: {answer:?}");
-        self.world.counts(call, answer.status == 200);
+        self.world.record(call, answer.status == 200);
         (answer.status == 200).then(|| answer.success().0)
     }
 
@@ -207,6 +209,6 @@ impl<'a> Writer<'a> {
     async fn command(&mut self, words: &[&str]) {
         let output = self.world.installation.cli(words, "").await;
         assert!([Some(0), Some(1)].contains(&output.code), "{words:?}: {output}");
-        self.world.counts(&words[..2].join(" "), output.code == Some(0));
+        self.world.record(&words[..2].join(" "), output.code == Some(0));
     }
 }

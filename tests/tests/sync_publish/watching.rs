@@ -5,13 +5,13 @@ use std::time::Duration;
 use doorward_rpc::directory::v1::{
     Action, Change, FeedEvent, FeedKind, SyncRequest, WatchChangesRequest, WatchEventsRequest,
 };
-use doorward_tests::{Backend, eventually, json::assert_same, on_both_databases, split::Role};
+use doorward_tests::{Backend, eventually, json::assert_json_eq, on_both_databases, split::Role};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tonic::Response;
 
 use super::{Fixture, records, row, told};
-use crate::grpc::trusted;
+use crate::grpc::with_service_token;
 
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -24,7 +24,8 @@ on_both_databases![
 async fn watching_services_receive_the_project(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
-    let watched = scene.peers.directory.watch_changes(trusted(WatchChangesRequest { cursor: Some(before) })).await;
+    let watched =
+        scene.peers.directory.watch_changes(with_service_token(WatchChangesRequest { cursor: Some(before) })).await;
     let mut stream = watched.expect("a stream").into_inner();
     let rows = vec![row(Action::Insert, "records", "r1"), row(Action::Delete, "fields", "f")];
     scene.publish(rows).await;
@@ -60,7 +61,8 @@ async fn gateways_receive_the_audience_of_a_row(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let before = scene.position().await;
     let cursor = scene.publish(records(1)).await;
-    let watched = scene.peers.directory.watch_events(trusted(WatchEventsRequest { cursor: Some(before) })).await;
+    let watched =
+        scene.peers.directory.watch_events(with_service_token(WatchEventsRequest { cursor: Some(before) })).await;
     let message = watched.expect("a stream").into_inner().next().await.expect("a message").expect("a message");
     assert_eq!(message.cursor, cursor);
     let [notice]: [FeedEvent; 1] = message.events.try_into().expect("one notice");
@@ -87,7 +89,8 @@ async fn gateways_receive_the_audience_of_a_row(backend: Backend) {
             project_gid: follows,
             include_audiences: true,
         };
-        let answer = scene.peers.directory.sync(trusted(request)).await.map(Response::into_inner).expect("an answer");
+        let answer =
+            scene.peers.directory.sync(with_service_token(request)).await.map(Response::into_inner).expect("an answer");
         assert_eq!(answer.audiences.contains(&notice.audience), concerns, "{} {answer:?}", user.username);
     }
 }
@@ -111,5 +114,5 @@ async fn published_rows_survive_a_kill(backend: Backend) {
         .zip(before + 1..)
         .map(|(key, cursor)| told(cursor, "INSERT", "records", key))
         .collect();
-    assert_same(&answer.success().0, &json!({"sync": rows}));
+    assert_json_eq(&answer.success().0, &json!({"sync": rows}));
 }

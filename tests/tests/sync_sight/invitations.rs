@@ -34,10 +34,10 @@ impl Fixture {
 async fn invitation_and_acceptance_are_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     scene.invite("dan").await;
-    scene.audience.is_told("invited", &INVITED).await;
+    scene.audience.assert_rows("invited", &INVITED).await;
     scene.on_member("resend_invite", &scene.dan.gid.clone()).await;
     scene.invite("dan@example.org").await;
-    scene.audience.is_told("again", &[]).await;
+    scene.audience.assert_rows("again", &[]).await;
     scene.on_project(&scene.dan, "/api/account/accept_invite", &scene.herbarium).await;
     let membership = "UPDATE cc.projects_members herbarium/dan";
     let told: &[(&str, &[&str])] = &[
@@ -61,13 +61,13 @@ async fn invitation_and_acceptance_are_delivered(backend: Backend) {
             ],
         ),
     ];
-    scene.audience.is_told("accepted", told).await;
+    scene.audience.assert_rows("accepted", told).await;
 }
 
 async fn decline_and_new_invitation_are_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     scene.invite("dan").await;
-    scene.audience.is_told("invited", &INVITED).await;
+    scene.audience.assert_rows("invited", &INVITED).await;
     let declined: &[(&str, &[&str])] = &[
         ("ann ben cas robot", &["UPDATE cc.projects_members herbarium/dan", "DELETE cc.users dan"]),
         ("dan", &["DELETE cc.projects herbarium", "DELETE cc.projects_members herbarium/dan"]),
@@ -75,20 +75,20 @@ async fn decline_and_new_invitation_are_delivered(backend: Backend) {
     let invited: &[(&str, &[&str])] =
         &[("ann ben cas robot", &["UPDATE cc.projects_members herbarium/dan", "INSERT cc.users dan"]), INVITED[1]];
     scene.on_project(&scene.dan, "/api/account/decline_invite", &scene.herbarium).await;
-    scene.audience.is_told("declined", declined).await;
+    scene.audience.assert_rows("declined", declined).await;
     scene.on_member("resend_invite", &scene.dan.gid.clone()).await;
-    scene.audience.is_told("resent", invited).await;
+    scene.audience.assert_rows("resent", invited).await;
     let link = scene.link(&scene.dan.gid);
     scene.app.http.open("/api/decline_invite", &link).await.success();
-    scene.audience.is_told("declined by the link", declined).await;
+    scene.audience.assert_rows("declined by the link", declined).await;
     scene.invite("dan").await;
-    scene.audience.is_told("invited again", invited).await;
+    scene.audience.assert_rows("invited again", invited).await;
     scene.on_member("remove", &scene.dan.gid.clone()).await;
     let told: &[(&str, &[&str])] = &[
         ("ann ben cas robot", &["DELETE cc.projects_members herbarium/dan", "DELETE cc.users dan"]),
         ("dan", &["DELETE cc.projects herbarium", "DELETE cc.projects_members herbarium/dan"]),
     ];
-    scene.audience.is_told("withdrawn", told).await;
+    scene.audience.assert_rows("withdrawn", told).await;
 }
 
 async fn placeholder_and_its_signup_are_delivered(backend: Backend) {
@@ -96,24 +96,24 @@ async fn placeholder_and_its_signup_are_delivered(backend: Backend) {
     let new = scene.invite("new@example.org").await;
     scene.audience.name(&new, "new");
     let told: &[&str] = &["INSERT cc.projects_members herbarium/new", "INSERT cc.users new"];
-    scene.audience.is_told("a place", &[("ann ben cas robot", told)]).await;
+    scene.audience.assert_rows("a place", &[("ann ben cas robot", told)]).await;
     scene.app.smtp.mail_to("new@example.org").await;
-    let begun = scene.app.begin_signup("new", "new@example.org").await;
-    scene.audience.is_told("a first step", &[]).await;
+    let begun = scene.app.request_signup("new", "new@example.org").await;
+    scene.audience.assert_rows("a first step", &[]).await;
     scene.app.http.open("/api/signup", &begun).await.success();
-    scene.audience.is_told("signed up", &[("ann ben cas robot", &["UPDATE cc.users new"])]).await;
+    scene.audience.assert_rows("signed up", &[("ann ben cas robot", &["UPDATE cc.users new"])]).await;
     scene.app.sign_up("zoe", "zoe@example.org").await;
-    scene.audience.is_told("somebody else", &[]).await;
+    scene.audience.assert_rows("somebody else", &[]).await;
 
     let token = scene.app.http.login("new", PASSWORD).await.token();
     let account = doorward_tests::User { gid: new, username: "new".to_owned(), token, http: scene.app.http.clone() };
-    scene.audience.seat(&account).await;
+    scene.audience.add_user(&account).await;
     scene.on_project(&account, "/api/account/decline_invite", &scene.herbarium).await;
     let told: &[(&str, &[&str])] = &[
         ("ann ben cas robot", &["UPDATE cc.projects_members herbarium/new", "DELETE cc.users new"]),
         ("new", &["DELETE cc.projects herbarium", "DELETE cc.projects_members herbarium/new"]),
     ];
-    scene.audience.is_told("declined", told).await;
+    scene.audience.assert_rows("declined", told).await;
 }
 
 async fn placeholder_merged_into_an_account_is_delivered(backend: Backend) {
@@ -122,24 +122,24 @@ async fn placeholder_merged_into_an_account_is_delivered(backend: Backend) {
         let place = scene.invite(address).await;
         let place_name = format!("place{number}");
         scene.audience.name(&place, &place_name);
-        scene.audience.read_on("ann ben cas robot").await;
+        scene.audience.sync("ann ben cas robot").await;
         scene.app.smtp.mail_to(address).await;
         let gone =
             [format!("DELETE cc.projects_members herbarium/{place_name}"), format!("DELETE cc.users {place_name}")];
         if number == 0 {
             // An administrator makes an account with the address.
             let words = ["user", "create", "--username", "eve", "--email", address, "--password-stdin"];
-            let eve = gid(&scene.app.installation.cli(&words, PASSWORD).await.succeeded());
+            let eve = gid(&scene.app.installation.cli(&words, PASSWORD).await.assert_success());
             scene.audience.name(&eve, "eve");
             let told = [&gone[0], &gone[1], "INSERT cc.projects_members herbarium/eve", "INSERT cc.users eve"];
-            scene.audience.is_told("created", &[("ann ben cas robot", &told)]).await;
+            scene.audience.assert_rows("created", &[("ann ben cas robot", &told)]).await;
         } else {
-            let body = scene.app.begin_email_change(&scene.dan, address).await;
+            let body = scene.app.request_email_change(&scene.dan, address).await;
             scene.dan.call("/api/account/update_email", &body).await.success();
             let told = [&gone[0], &gone[1], "INSERT cc.projects_members herbarium/dan", "INSERT cc.users dan"];
             let own: &[&str] =
                 &["UPDATE cc.users dan", "INSERT cc.projects herbarium", "INSERT cc.projects_members herbarium/dan"];
-            scene.audience.is_told("verified", &[("ann ben cas robot", &told), ("dan", own)]).await;
+            scene.audience.assert_rows("verified", &[("ann ben cas robot", &told), ("dan", own)]).await;
         }
     }
 }
@@ -148,18 +148,18 @@ async fn removed_placeholder_is_delivered(backend: Backend) {
     let mut scene = Fixture::new(backend).await;
     let new = scene.invite("new@example.org").await;
     scene.audience.name(&new, "new");
-    scene.audience.read_on("ann ben cas robot").await;
+    scene.audience.sync("ann ben cas robot").await;
     let link = scene.link(&new);
     scene.app.http.open("/api/decline_invite", &link).await.success();
     let told: &[&str] = &["UPDATE cc.projects_members herbarium/new", "DELETE cc.users new"];
-    scene.audience.is_told("declined by the link", &[("ann ben cas robot", told)]).await;
+    scene.audience.assert_rows("declined by the link", &[("ann ben cas robot", told)]).await;
     scene.on_member("remove", &new).await;
     let told: &[&str] = &["DELETE cc.projects_members herbarium/new"];
-    scene.audience.is_told("removed", &[("ann ben cas robot", told)]).await;
+    scene.audience.assert_rows("removed", &[("ann ben cas robot", told)]).await;
     // A place that is there and gone between two looks.
     let new = scene.invite("new@example.org").await;
     scene.audience.name(&new, "newer");
     scene.on_member("remove", &new).await;
     let told: &[&str] = &["DELETE cc.projects_members herbarium/newer", "DELETE cc.users newer"];
-    scene.audience.is_told("there and gone", &[("ann ben cas robot", told)]).await;
+    scene.audience.assert_rows("there and gone", &[("ann ben cas robot", told)]).await;
 }

@@ -60,9 +60,9 @@ async fn reading_during_writes_converges_to_init(backend: Backend) {
     };
     let read = async {
         while !is_over.load(Ordering::SeqCst) {
-            audience.reads_meanwhile().await;
+            audience.sync_concurrently().await;
         }
     };
     tokio::join!(write, read);
-    audience.reads_to_the_end().await;
+    audience.sync_to_end().await;
 }

@@ -28,7 +28,7 @@ impl Fixture {
         let inside = vec![format!("{membership} cc.projects_members herbarium/dan"), format!("{person} cc.users dan")];
         let mut expected = ["ann", "ben", "cas", "robot"].map(|name| (name, inside.clone())).to_vec();
         expected.push(("dan", whole(project)));
-        self.audience.is_told_all(what, &expected).await;
+        self.audience.assert_rows_of_all(what, &expected).await;
     }
 }
 
@@ -41,17 +41,17 @@ async fn member_joining_and_leaving_is_delivered(backend: Backend) {
         scene.on_member("deactivate", &dan).await;
         scene.dan_is_told("deactivated", ["UPDATE", "DELETE"], "DELETE").await;
         scene.on_member("deactivate", &dan).await;
-        scene.audience.is_told("once more", &[]).await;
+        scene.audience.assert_rows("once more", &[]).await;
         // Nobody sees who isn't active, and they see nobody.
         scene.dan.call("/api/account/update", &json!({"name": "Dan D."})).await.success();
         scene.on_member("activate", &dan).await;
-        scene.audience.read_on("dan").await;
+        scene.audience.sync("dan").await;
         let told: &[&str] = &["UPDATE cc.projects_members herbarium/dan", "INSERT cc.users dan"];
-        scene.audience.is_told("activated", &[("ann ben cas robot", told)]).await;
+        scene.audience.assert_rows("activated", &[("ann ben cas robot", told)]).await;
         scene.on_member("activate", &dan).await;
-        scene.audience.is_told("once more", &[]).await;
+        scene.audience.assert_rows("once more", &[]).await;
         scene.dan.call("/api/account/update", &json!({"name": "Dan"})).await.success();
-        scene.audience.read_on("ann ben cas robot dan").await;
+        scene.audience.sync("ann ben cas robot dan").await;
     }
     scene.on_member("deactivate", &dan).await;
     scene.dan_is_told("deactivated again", ["UPDATE", "DELETE"], "DELETE").await;
@@ -87,9 +87,9 @@ async fn shared_users_stay_visible_after_leaving(backend: Backend) {
             ],
         ),
     ];
-    scene.audience.is_told("left", told).await;
+    scene.audience.assert_rows("left", told).await;
     scene.cas.call("/api/account/update", &json!({"name": "Cas C."})).await.success();
-    scene.audience.is_told("still seen", &[("ben cas", &["UPDATE cc.users cas"])]).await;
+    scene.audience.assert_rows("still seen", &[("ben cas", &["UPDATE cc.users cas"])]).await;
     let path = format!("/api/p/{}/members/remove", scene.garden);
     scene.cas.call(&path, &json!({"user": scene.cas.gid})).await.success();
     let membership = "DELETE cc.projects_members garden/cas";
@@ -100,7 +100,7 @@ async fn shared_users_stay_visible_after_leaving(backend: Backend) {
             &["DELETE cc.projects garden", membership, "DELETE cc.projects_members garden/ben", "DELETE cc.users ben"],
         ),
     ];
-    scene.audience.is_told("removed by themself", told).await;
+    scene.audience.assert_rows("removed by themself", told).await;
 }
 
 async fn membership_changes_are_delivered_to_members(backend: Backend) {
@@ -112,14 +112,14 @@ async fn membership_changes_are_delivered_to_members(backend: Backend) {
             let path = format!("/api/p/{}/members/update", scene.herbarium);
             scene.ann.call(&path, &body).await.success();
             let who = if name == "fay" { "ann ben cas robot fay" } else { "ann ben cas robot" };
-            scene.audience.is_told(&body.to_string(), &[(who, &[&row])]).await;
+            scene.audience.assert_rows(&body.to_string(), &[(who, &[&row])]).await;
             scene.ann.call(&path, &body).await.success();
-            scene.audience.is_told("the same again", &[]).await;
+            scene.audience.assert_rows("the same again", &[]).await;
         }
     }
     let notifications = json!({"frequency": "daily", "events": ["all"], "email": "elsewhere@example.org"});
     let body = json!({"user": scene.cas.gid, "options": {"notifications": notifications}});
     scene.cas.call(&format!("/api/p/{}/members/update", scene.herbarium), &body).await.success();
     let told: &[&str] = &["UPDATE cc.projects_members herbarium/cas"];
-    scene.audience.is_told("notifications", &[("ann ben cas robot", told)]).await;
+    scene.audience.assert_rows("notifications", &[("ann ben cas robot", told)]).await;
 }

@@ -94,7 +94,7 @@ async fn import_that_is_killed_can_be_repeated(backend: Backend) {
     let running = RunningAction::start(&installation).await;
     let RunningAction { mut process, pipe } = running;
     drop(pipe);
-    process.exit(COMMAND).await.failed(1);
+    process.wait_for_exit(COMMAND).await.assert_failure(1);
     does_not_start(&installation).await;
 
     import(&installation, &export).await;
@@ -119,7 +119,7 @@ async fn import_that_is_killed_between_its_commits_can_be_repeated(backend: Back
     }
     // One mark, and no rows yet.
     let installation = target(backend, MASTER_KEY);
-    installation.cli(&["migrate"], "").await.succeeded();
+    installation.cli(&["migrate"], "").await.assert_success();
     let marked = "INSERT INTO import_state (id, import_gid, state) \
         VALUES (1, '0f8fad5b-d9cb-469f-a165-70867728950e', 'loading')";
     execute(&installation.databases.auth, marked);
@@ -132,14 +132,14 @@ async fn import_that_is_killed_between_its_commits_can_be_repeated(backend: Back
         &installation.databases.auth,
         "UPDATE import_state SET import_gid = '1f8fad5b-d9cb-469f-a165-70867728950e'",
     );
-    let refused = installation.cli(&["import"], &export.0).await.failed(1);
+    let refused = installation.cli(&["import"], &export.0).await.assert_failure(1);
     assert!(refused.stderr.contains("directory database was imported already"), "{refused}");
     execute(&installation.databases.auth, none);
     assert_eq!(Export::of(&installation).await.0, export.0);
 }
 
 async fn does_not_start_whole(installation: &Installation) {
-    let refused = installation.cli(&["serve"], "").await.failed(1);
+    let refused = installation.cli(&["serve"], "").await.assert_failure(1);
     assert!(refused.stderr.contains("was not completed"), "{refused}");
 }
 
@@ -150,18 +150,18 @@ async fn second_import_meanwhile_is_rejected(backend: Backend) {
     let mut running = RunningAction::start(&installation).await;
     running.write(&lines[..3].concat()).await;
     is_marked(&installation).await;
-    let second = installation.cli(&["import"], &export.0).await.failed(1);
+    let second = installation.cli(&["import"], &export.0).await.assert_failure(1);
     assert!(second.stderr.contains("in use") || second.stderr.contains("unavailable"), "{second}");
     installation
         .cli(&["user", "create", "--username", "zoe", "--password-stdin"], "a long enough password")
         .await
-        .failed(1);
-    let serve = installation.cli(&["serve"], "").await.failed(1);
+        .assert_failure(1);
+    let serve = installation.cli(&["serve"], "").await.assert_failure(1);
     assert!(serve.stderr.contains("in use") || serve.stderr.contains("was not completed"), "{serve}");
     running.write(&lines[3..].concat()).await;
     let RunningAction { mut process, pipe } = running;
     drop(pipe);
-    process.exit(COMMAND).await.succeeded();
+    process.wait_for_exit(COMMAND).await.assert_success();
     assert_eq!(Export::of(&installation).await.0, export.0);
-    App::of(installation).await;
+    App::on_installation(installation).await;
 }

@@ -26,7 +26,7 @@ async fn peak(mut process: Process) -> u64 {
         (!process.is_running()).then_some(())
     })
     .await;
-    process.exit(TIMEOUT).await.succeeded();
+    process.wait_for_exit(TIMEOUT).await.assert_success();
     assert!(peak > 0);
     peak
 }
@@ -64,7 +64,7 @@ async fn sixty_thousand_users_need_no_more_memory_than_ten_thousand(backend: Bac
     let mut peaks = Vec::new();
     for users in [FEW, MANY] {
         let source = Installation::new(other(backend));
-        source.cli(&["migrate"], "").await.succeeded();
+        source.cli(&["migrate"], "").await.assert_success();
         fill(&source, users);
         let target = target(backend, MASTER_KEY);
         let file = target.path().join("state.jsonl").display().to_string();

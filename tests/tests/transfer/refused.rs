@@ -14,7 +14,7 @@ on_both_databases![truncated_stream_is_rejected, unknown_rows_are_rejected, unde
 /// Nothing but an import works.
 pub(super) async fn does_not_start(installation: &Installation) {
     for words in [&["serve"][..], &["user", "list"], &["keys", "list"], &["export"]] {
-        let refused = installation.cli(words, "").await.failed(1);
+        let refused = installation.cli(words, "").await.assert_failure(1);
         assert!(
             refused.stderr.contains("import") && refused.stderr.contains("was not completed"),
             "{words:?}: {refused}"
@@ -23,7 +23,7 @@ pub(super) async fn does_not_start(installation: &Installation) {
 }
 
 async fn refuses(installation: &Installation, stream: &str, named: &str) {
-    let refused = installation.cli(&["import"], stream).await.failed(1);
+    let refused = installation.cli(&["import"], stream).await.assert_failure(1);
     assert!(refused.stderr.contains(named) && !refused.stderr.contains("panicked"), "expected {named:?}: {refused}");
     assert!(refused.stdout.is_empty(), "{refused}");
 }
@@ -31,10 +31,10 @@ async fn refuses(installation: &Installation, stream: &str, named: &str) {
 /// The right stream is imported all the same.
 async fn recovers(installation: Installation, export: &Export) {
     does_not_start(&installation).await;
-    installation.cli(&["migrate"], "").await.succeeded();
+    installation.cli(&["migrate"], "").await.assert_success();
     import(&installation, export).await;
     assert_eq!(Export::of(&installation).await.0, export.0);
-    doorward_tests::App::of(installation).await;
+    doorward_tests::App::on_installation(installation).await;
 }
 
 async fn truncated_stream_is_rejected(backend: Backend) {
@@ -136,7 +136,8 @@ async fn undecryptable_secrets_are_rejected(backend: Backend) {
     refuses(&installation, &export.0, OLD).await;
     installation.set(&[(OLD, NEW_KEY)]);
     refuses(&installation, &export.0, OLD).await;
-    let malformed = installation.spawn(&["import"], &[(OLD, "c2hvcnQ=")]).exit(COMMAND).await.failed(2);
+    let malformed =
+        installation.spawn(&["import"], &[(OLD, "c2hvcnQ=")]).wait_for_exit(COMMAND).await.assert_failure(2);
     assert!(malformed.stderr.contains(OLD), "{malformed}");
     installation.set(&[(OLD, MASTER_KEY)]);
     // Each sealed column, in another row than its own.

@@ -39,15 +39,15 @@ impl Source {
         // No server listens there, so mails wait.
         let smtp = format!("smtp://{}", ports::free_address());
         let mail = [("DOORWARD_SMTP_URL", smtp.as_str()), ("DOORWARD_MAIL_FROM", "no-reply@example.org")];
-        let mut app = App::with(backend, &mail).await;
+        let mut app = App::with_settings(backend, &mail).await;
         let (ann, ben) = (app.user("ann").await, app.user("ben").await);
         let project = app.installation.create_project("ann", "Herbarium \u{1f33f} \"x\"\\").await;
         app.installation.add_member(&project, "ben").await;
         let robot = ann.create_api_user(&project, "Robot").await;
         let robot_token = robot.auth().await.token();
-        app.installation.cli(&["keys", "rotate"], "").await.succeeded();
+        app.installation.cli(&["keys", "rotate"], "").await.assert_success();
         let token = ["service-token", "create", "--name", "search", "--scope", "read"];
-        app.installation.cli(&token, "").await.succeeded();
+        app.installation.cli(&token, "").await.assert_success();
         let asked =
             app.http.post("/api/reset_password_request").json(&json!({"username_or_email": "ann"})).send().await;
         let second = json!({"username": "ann", "new_password": NEW_PASSWORD});
@@ -62,13 +62,13 @@ impl Source {
         let avatar = app.http.get(&avatar_path).send().await.body.to_vec();
         icons::uploaded(&ann, &project, &png()).await;
         app.installation.change_user("deactivate", "ben").await;
-        ben.denied_soon().await;
+        ben.assert_denied_eventually().await;
         // The directory denies him at once, before auth has revoked his tokens.
         let revocations = "SELECT id AS text FROM revocations";
         let is_revoked = async || (!texts(&app.installation.databases.auth, revocations).is_empty()).then_some(());
         eventually("a revocation", COMMAND, is_revoked).await;
         let news = ann.call("/sync/get", &json!({"cc_cursor": cursor})).await.json();
-        let keys = app.installation.cli(&["keys", "list"], "").await.succeeded().json();
+        let keys = app.installation.cli(&["keys", "list"], "").await.assert_success().json();
         app.process.kill();
         // The next attempt is at once.
         let databases = &app.installation.databases;
@@ -98,13 +98,13 @@ impl Source {
         let settings = mail_settings(&smtp);
         let settings: Vec<(&str, &str)> =
             settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        let app = App::of(target.with(&settings)).await;
+        let app = App::on_installation(target.with(&settings)).await;
 
         // Tokens, those that a former key has signed too.
         assert_eq!(app.http.init(&self.ann.token).await.status, 200);
         assert_eq!(app.http.init(&self.robot_token).await.status, 200);
-        app.http.init(&self.ben.token).await.assert_denied();
-        assert_eq!(app.installation.cli(&["keys", "list"], "").await.succeeded().json(), self.keys);
+        app.http.init(&self.ben.token).await.assert_unauthenticated();
+        assert_eq!(app.installation.cli(&["keys", "list"], "").await.assert_success().json(), self.keys);
         // Passwords and API keys.
         assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
         app.http.login("ben", PASSWORD).await.assert_unknown_user();
@@ -130,7 +130,7 @@ impl Source {
         assert_eq!(app.http.login("ann", NEW_PASSWORD).await.status, 200);
         drop(smtp.mail_to("zoe@example.org").await);
         // New rows are numbered after the old ones.
-        let audit = app.installation.cli(&["audit", "--user", "ann"], "").await.succeeded().items();
+        let audit = app.installation.cli(&["audit", "--user", "ann"], "").await.assert_success().items();
         assert!(audit.len() > 3, "{audit:?}");
         app.user("carl").await;
     }

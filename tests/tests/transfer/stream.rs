@@ -21,7 +21,7 @@ pub(super) struct Export(pub(super) String);
 
 impl Export {
     pub(super) async fn of(installation: &Installation) -> Self {
-        Self(installation.cli(&["export"], "").await.succeeded().stdout)
+        Self(installation.cli(&["export"], "").await.assert_success().stdout)
     }
 
     pub(super) fn lines(&self) -> Vec<Value> {

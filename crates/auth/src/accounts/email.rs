@@ -24,14 +24,14 @@ impl Accounts {
     ) -> Result<String, Error> {
         self.outbox()?;
         let email = Email::parse(email).map_err(|_| Error::EmailInvalid)?;
-        let is_known_place = self.count_email_change(user.gid, email.clone(), from).await?;
-        let (gid, folded) = (user.gid.to_string(), email.folded());
-        let (mut code, pair) = self.codes.make(Purpose::Email, gid.clone(), &[&[&gid, &folded]], self.clock.now())?;
+        let is_known_place = self.count_email_change_mail(user.gid, email.clone(), from).await?;
+        let (gid, folded) = (user.gid.to_string(), email.canonical());
+        let (mut code, pair) = self.codes.create(Purpose::Email, gid.clone(), &[&[&gid, &folded]], self.clock.now())?;
         code.from_known_network = is_known_place;
         let letter = MailContent::EmailCode { code: pair.verification, username: user.username.clone() };
-        let mail = user.mail(self.ids.gid(), email, letter);
-        let entry = Entry::new(Action::EmailChangeRequested, Some(user.gid), &from.origin.by(user.gid));
-        self.send(code, mail, entry).await?;
+        let mail = user.new_mail(self.ids.new_gid(), email, letter);
+        let entry = Entry::new(Action::EmailChangeRequested, Some(user.gid), &from.origin.with_user(user.gid));
+        self.store_and_mail_code(code, mail, entry).await?;
         Ok(pair.validation)
     }
 
@@ -46,9 +46,9 @@ impl Accounts {
         typed: CodePair,
         from: &ClientContext,
     ) -> Result<(), Error> {
-        let folded = Email::parse(email).map_err(|_| Error::InvalidCode)?.folded();
+        let folded = Email::parse(email).map_err(|_| Error::InvalidCode)?.canonical();
         let binding = vec![user.to_string(), folded];
-        let code = self.check(Purpose::Email, typed, binding, (Some(user), from)).await?;
+        let code = self.verify_codes(Purpose::Email, typed, binding, (Some(user), from)).await?;
         let begin = move |connection: &mut AnyConnection| codes::begin(connection, &code);
         if self.database.write(begin).await? { Ok(()) } else { Err(Error::InvalidCode) }
     }
@@ -64,7 +64,7 @@ impl Accounts {
         from: &ClientContext,
     ) -> Result<(), Error> {
         let clock = self.clock.clone();
-        let entry = Entry::new(Action::EmailChanged, Some(user), &from.origin.by(user));
+        let entry = Entry::new(Action::EmailChanged, Some(user), &from.origin.with_user(user));
         self.database
             .write(move |connection| {
                 use_up(connection, Purpose::Email, &validation)?;

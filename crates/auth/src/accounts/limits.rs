@@ -15,8 +15,8 @@ impl Accounts {
     /// # Errors
     /// [`Error::Throttled`], and database errors.
     pub(crate) async fn count_anonymous_call(&self, from: &ClientContext) -> Result<(), Error> {
-        let bucket = Bucket::of_questions(&ClientNetwork::of(from.address), &self.config.throttle);
-        self.count(move |connection, config, now| {
+        let bucket = Bucket::for_anonymous_requests(&ClientNetwork::from_address(from.address), &self.config.throttle);
+        self.run_count(move |connection, config, now| {
             throttle::count_attempt(connection, &[&bucket], &config.throttle, now)
         })
         .await
@@ -27,8 +27,8 @@ impl Accounts {
     /// # Errors
     /// [`Error::Throttled`], and database errors.
     pub(crate) async fn count_invitation(&self, inviter: Gid) -> Result<(), Error> {
-        let bucket = Bucket::of_invitations(inviter, &self.config.throttle);
-        self.count(move |connection, config, now| {
+        let bucket = Bucket::for_invitations(inviter, &self.config.throttle);
+        self.run_count(move |connection, config, now| {
             throttle::count_attempt(connection, &[&bucket], &config.throttle, now)
         })
         .await
@@ -38,9 +38,10 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
-    pub(super) async fn count_signup(&self, to: Email, from: &ClientContext) -> Result<(), Error> {
-        let mail = CodeMail { to, place: ClientNetwork::of(from.address), is_known_place: false };
-        self.count(move |connection, config, now| throttle::count_mail(connection, &mail, &config.throttle, now)).await
+    pub(super) async fn count_signup_mail(&self, to: Email, from: &ClientContext) -> Result<(), Error> {
+        let mail = CodeMail { to, place: ClientNetwork::from_address(from.address), is_known_place: false };
+        self.run_count(move |connection, config, now| throttle::count_mail(connection, &mail, &config.throttle, now))
+            .await
     }
 
     /// Counts a request for a new password of these users, and the code to their mailbox, if they have one. Returns whether it
@@ -49,17 +50,17 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
-    pub(super) async fn count_reset(
+    pub(super) async fn count_reset_mails(
         &self,
         users: Vec<Gid>,
         to: Option<Email>,
         from: &ClientContext,
     ) -> Result<bool, Error> {
-        let place = ClientNetwork::of(from.address);
-        self.count(move |connection, config, now| {
-            let is_known_place = throttle::is_known_to_any(connection, &users, &place, now)?;
+        let place = ClientNetwork::from_address(from.address);
+        self.run_count(move |connection, config, now| {
+            let is_known_place = throttle::is_known_to_any_user(connection, &users, &place, now)?;
             if !is_known_place {
-                let question = Bucket::of_questions(&place, &config.throttle);
+                let question = Bucket::for_anonymous_requests(&place, &config.throttle);
                 throttle::count_attempt(connection, &[&question], &config.throttle, now)?;
             }
             if let Some(to) = to {
@@ -75,11 +76,16 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Throttled`], and database errors.
-    pub(super) async fn count_email_change(&self, user: Gid, to: Email, from: &ClientContext) -> Result<bool, Error> {
-        let place = ClientNetwork::of(from.address);
-        self.count(move |connection, config, now| {
-            let is_known_place = throttle::is_known_to_any(connection, &[user], &place, now)?;
-            let requests = Bucket::of_requests_by(user, is_known_place.then_some(&place), &config.throttle);
+    pub(super) async fn count_email_change_mail(
+        &self,
+        user: Gid,
+        to: Email,
+        from: &ClientContext,
+    ) -> Result<bool, Error> {
+        let place = ClientNetwork::from_address(from.address);
+        self.run_count(move |connection, config, now| {
+            let is_known_place = throttle::is_known_to_any_user(connection, &[user], &place, now)?;
+            let requests = Bucket::for_user_requests(user, is_known_place.then_some(&place), &config.throttle);
             throttle::count_attempt(connection, &[&requests], &config.throttle, now)?;
             let mail = CodeMail { to, place, is_known_place };
             throttle::count_mail(connection, &mail, &config.throttle, now)?;
@@ -88,7 +94,7 @@ impl Accounts {
         .await
     }
 
-    async fn count<T: Send + 'static>(
+    async fn run_count<T: Send + 'static>(
         &self,
         count: impl FnOnce(&mut AnyConnection, &Config, Timestamp) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {

@@ -57,11 +57,11 @@ pub(crate) struct UserInfo {
 }
 
 impl UserInfo {
-    fn hints(&self) -> UserInputs {
+    fn password_inputs(&self) -> UserInputs {
         UserInputs::new(&[&self.username, self.email.as_ref().map_or("", Email::as_str), &self.name])
     }
 
-    fn mail(&self, id: Gid, to: Email, letter: MailContent) -> NewMail {
+    fn new_mail(&self, id: Gid, to: Email, letter: MailContent) -> NewMail {
         let (language, user) = (self.language.clone(), Some(self.gid));
         NewMail { id, to, language, letter, topic: None, expires_at: None, user }
     }
@@ -85,7 +85,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::Throttled`], [`Error::MailDisabled`], and database errors.
-    async fn send(&self, code: Code, mail: NewMail, entry: Entry) -> Result<(), Error> {
+    async fn store_and_mail_code(&self, code: Code, mail: NewMail, entry: Entry) -> Result<(), Error> {
         let (outbox, clock) = (self.outbox()?, self.clock.clone());
         let put = outbox.clone();
         self.database
@@ -94,14 +94,14 @@ impl Accounts {
                 // Each request has a topic of its own: a newer one doesn't replace its mail.
                 let topic = |validation: &str| format!("code/{validation}");
                 let mail = NewMail { topic: Some(topic(&code.validation)), expires_at: Some(code.expires_at), ..mail };
-                for invalidated in codes::put(connection, code, now)? {
-                    put.withdraw(connection, &topic(&invalidated), now)?;
+                for invalidated in codes::insert(connection, code, now)? {
+                    put.cancel(connection, &topic(&invalidated), now)?;
                 }
                 audit::record(connection, entry, now)?;
-                Ok::<_, Error>(put.put(connection, mail, now)?)
+                Ok::<_, Error>(put.enqueue(connection, mail, now)?)
             })
             .await?;
-        outbox.wake();
+        outbox.wake_worker();
         Ok(())
     }
 
@@ -110,7 +110,7 @@ impl Accounts {
     ///
     /// # Errors
     /// [`Error::InvalidCode`]; [`Error::Throttled`] in place of that during a wait of the address; database errors.
-    async fn check(
+    async fn verify_codes(
         &self,
         purpose: Purpose,
         typed: CodePair,
@@ -118,12 +118,12 @@ impl Accounts {
         (user, from): (Option<Gid>, &ClientContext),
     ) -> Result<Code, Error> {
         let (codes, clock, config) = (self.codes.clone(), self.clock.clone(), self.config.clone());
-        let bucket = Bucket::of_codes(&ClientNetwork::of(from.address), &config.throttle);
+        let bucket = Bucket::for_wrong_codes(&ClientNetwork::from_address(from.address), &config.throttle);
         let entry = Entry::new(Action::InvalidCode, user, &from.origin).with_detail(purpose.as_str());
         self.database
             .write(move |connection| {
                 let (binding, now): (Vec<&str>, _) = (binding.iter().map(String::as_str).collect(), clock.now());
-                if let Some(code) = codes.check(connection, purpose, (&typed, &binding), now)? {
+                if let Some(code) = codes.verify(connection, purpose, (&typed, &binding), now)? {
                     return Ok::<_, Error>(Ok(code));
                 }
                 // The inner errors are committed: a wrong try counts for its request also during a wait.
@@ -141,9 +141,9 @@ impl Accounts {
     ///
     /// # Errors
     /// Those of the database.
-    pub(crate) async fn forget(&self, user: Gid, origin: &Origin) -> Result<(), Error> {
+    pub(crate) async fn delete_user(&self, user: Gid, origin: &Origin) -> Result<(), Error> {
         let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
-        let entry = Entry::new(Action::UserDeleted, Some(user), &origin.by(user));
+        let entry = Entry::new(Action::UserDeleted, Some(user), &origin.with_user(user));
         self.database
             .write(move |connection| {
                 let now = clock.now();
@@ -159,13 +159,13 @@ impl Accounts {
 /// All that is kept of a user, but for what was revoked and written down.
 pub(crate) fn forget(connection: &mut AnyConnection, user: Gid, deleted_at: Timestamp) -> Result<(), Error> {
     store::credential::delete_older(connection, user, deleted_at)?;
-    store::known_address::delete_of_user(connection, user)?;
-    store::code::delete_of_user(connection, user)?;
+    store::known_address::delete_for_user(connection, user)?;
+    store::code::delete_for_user(connection, user)?;
     Ok(store::api_key::delete_older(connection, user, deleted_at)?)
 }
 
 /// The first login of a user whose password has just been set: later than what that has ended.
-fn login_after(connection: &mut AnyConnection, user: Gid, now: Timestamp) -> Result<VerifiedLogin, Error> {
+fn login_after_revocation(connection: &mut AnyConnection, user: Gid, now: Timestamp) -> Result<VerifiedLogin, Error> {
     let revocation = store::revocation::find(connection, &RevocationTarget::Subject(user))?;
     let not_before = revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds);
     Ok(VerifiedLogin { subject: user, kind: (TokenKind::User, None), at: now, not_before })

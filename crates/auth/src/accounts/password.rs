@@ -6,7 +6,7 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Error, Password,
-    accounts::{Accounts, ClientContext, UserInfo, login_after},
+    accounts::{Accounts, ClientContext, UserInfo, login_after_revocation},
     audit::Action,
     codes::{self, Purpose},
     credentials::Replacement,
@@ -30,8 +30,8 @@ pub(crate) struct NewPassword {
 pub(super) struct PasswordChangedMail(Option<(Outbox, NewMail)>);
 
 impl PasswordChangedMail {
-    pub(super) fn put(self, connection: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
-        self.0.map_or(Ok(()), |(outbox, mail)| Ok(outbox.put(connection, mail, now)?))
+    pub(super) fn enqueue(self, connection: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
+        self.0.map_or(Ok(()), |(outbox, mail)| Ok(outbox.enqueue(connection, mail, now)?))
     }
 }
 
@@ -47,7 +47,7 @@ impl Accounts {
     ) -> Result<Option<String>, Error> {
         let user = new.user;
         match new.current {
-            Some(current) => self.check_current(&user, current, from).await?,
+            Some(current) => self.verify_current_password(&user, current, from).await?,
             None if self.config.requires_current_password && new.password.is_some() => {
                 return Err(Error::CurrentPasswordMissing);
             }
@@ -59,33 +59,42 @@ impl Accounts {
         let password = Password::parse(&password)?;
         let mut hints: Vec<&str> = new.hints.iter().map(String::as_str).collect();
         hints.extend([user.username.as_str(), user.email.as_ref().map_or("", Email::as_str), &user.name]);
-        self.credentials.check_new(password.clone(), UserInputs::new(&hints)).await?;
+        self.credentials.check_new_password(password.clone(), UserInputs::new(&hints)).await?;
         if new.is_check_only {
             return Ok(None);
         }
         let hash = self.credentials.hash(password).await?;
         let replacement = Replacement { user: user.gid, hash, action: Action::PasswordChanged };
-        let (origin, notice, email) = (from.origin.by(user.gid), self.notice(&user), user.email);
+        let (origin, notice, email) = (from.origin.with_user(user.gid), self.password_changed_mail(&user), user.email);
         let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
         let login = self
             .database
             .write(move |connection| {
-                store::trust_head::next_version(connection)?;
+                store::trust_head::increment(connection)?;
                 let now = clock.now();
-                replacement.put(connection, &origin, lifetime, now)?;
+                replacement.apply(connection, &origin, lifetime, now)?;
                 if let Some(email) = &email {
                     // That which is for several accounts of one address.
-                    store::code::delete_of(connection, Purpose::Reset, &codes::hashed(&email.folded()))?;
+                    store::code::delete_for_subject(
+                        connection,
+                        Purpose::Reset,
+                        &codes::sha256_base64(&email.canonical()),
+                    )?;
                 }
-                notice.put(connection, now)?;
-                login_after(connection, user.gid, now)
+                notice.enqueue(connection, now)?;
+                login_after_revocation(connection, user.gid, now)
             })
             .await?;
-        self.after_replacement(&login).await.map(Some)
+        self.issue_after_password_change(&login).await.map(Some)
     }
 
     /// Throttled together with logins: a stolen token must not help to guess a password.
-    async fn check_current(&self, user: &UserInfo, current: String, from: &ClientContext) -> Result<(), Error> {
+    async fn verify_current_password(
+        &self,
+        user: &UserInfo,
+        current: String,
+        from: &ClientContext,
+    ) -> Result<(), Error> {
         let attempt = Attempt {
             user: Some(user.gid),
             is_login_allowed: true,
@@ -94,26 +103,26 @@ impl Accounts {
             begun: self.clock.now(),
             project: None,
             address: from.address,
-            origin: from.origin.by(user.gid),
+            origin: from.origin.with_user(user.gid),
         };
-        match self.logins.clone().confirm(attempt).await {
+        match self.logins.clone().verify_current_password(attempt).await {
             Err(Error::UnknownUser) => Err(Error::CurrentPasswordWrong),
             done => done,
         }
     }
 
-    pub(super) fn notice(&self, user: &UserInfo) -> PasswordChangedMail {
+    pub(super) fn password_changed_mail(&self, user: &UserInfo) -> PasswordChangedMail {
         let to = self.outbox.clone().zip(user.email.clone());
         PasswordChangedMail(to.map(|(outbox, email)| {
             let letter = MailContent::PasswordChanged { username: user.username.clone() };
-            (outbox, user.mail(self.ids.gid(), email, letter))
+            (outbox, user.new_mail(self.ids.new_gid(), email, letter))
         }))
     }
 
     /// What was ended is known here before the answer goes out.
-    pub(super) async fn after_replacement(&self, login: &VerifiedLogin) -> Result<String, Error> {
+    pub(super) async fn issue_after_password_change(&self, login: &VerifiedLogin) -> Result<String, Error> {
         if let Some(outbox) = &self.outbox {
-            outbox.wake();
+            outbox.wake_worker();
         }
         self.trust.refresh().await?;
         self.tokens.issue(login)

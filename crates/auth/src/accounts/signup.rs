@@ -6,7 +6,7 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Error, Password,
-    accounts::{Accounts, ClientContext, UserInfo, login_after, use_up},
+    accounts::{Accounts, ClientContext, UserInfo, login_after_revocation, use_up},
     audit::{self, Action, Entry},
     codes::{self, CodePair, PendingSignup, Purpose},
     store,
@@ -44,17 +44,18 @@ impl Accounts {
         self.count_anonymous_call(from).await?;
         let hints = UserInputs::new(&[&request.username, request.email.trim()]);
         let password = Password::parse(&request.password)?;
-        self.credentials.check_new(password.clone(), hints).await?;
+        self.credentials.check_new_password(password.clone(), hints).await?;
         let email = Email::parse(&request.email).map_err(|_| Error::EmailInvalid)?;
-        self.count_signup(email.clone(), from).await?;
+        self.count_signup_mail(email.clone(), from).await?;
         let password_hash = self.credentials.hash(password).await?;
-        let (folded, now) = (email.folded(), self.clock.now());
+        let (folded, now) = (email.canonical(), self.clock.now());
         let binding: &[&str] = &[&request.username, &folded];
         let is_known = !request.owners.is_empty();
         // What nobody will get a code for, no code fits.
         let bindings: &[&[&str]] = if is_known { &[] } else { &[binding] };
-        let (mut code, pair) = self.codes.make(Purpose::PendingSignup, codes::hashed(&folded), bindings, now)?;
-        code.signup = Some(PendingSignup { gid: self.ids.gid(), password_hash });
+        let (mut code, pair) =
+            self.codes.create(Purpose::PendingSignup, codes::sha256_base64(&folded), bindings, now)?;
+        code.signup = Some(PendingSignup { gid: self.ids.new_gid(), password_hash });
         let mut usernames: Vec<String> = request.owners.iter().map(|owner| owner.username.clone()).collect();
         usernames.sort();
         let letter = if is_known {
@@ -63,9 +64,9 @@ impl Accounts {
             MailContent::SignupCode { code: pair.verification }
         };
         let language = request.owners.first().map_or(request.language, |owner| owner.language.clone());
-        let (id, user) = (self.ids.gid(), request.owners.first().map(|owner| owner.gid));
+        let (id, user) = (self.ids.new_gid(), request.owners.first().map(|owner| owner.gid));
         let mail = NewMail { id, to: email, language, letter, topic: None, expires_at: None, user };
-        self.send(code, mail, Entry::new(Action::SignupRequested, user, &from.origin)).await?;
+        self.store_and_mail_code(code, mail, Entry::new(Action::SignupRequested, user, &from.origin)).await?;
         Ok(pair.validation)
     }
 
@@ -75,9 +76,9 @@ impl Accounts {
     /// # Errors
     /// [`Error::InvalidCode`], [`Error::HashQueueFull`], and those of the database.
     pub(crate) async fn verify_signup(&self, signup: SignupConfirmation, from: &ClientContext) -> Result<Gid, Error> {
-        let folded = Email::parse(&signup.email).map_err(|_| Error::InvalidCode)?.folded();
+        let folded = Email::parse(&signup.email).map_err(|_| Error::InvalidCode)?.canonical();
         let binding = vec![signup.username, folded];
-        let code = self.check(Purpose::PendingSignup, signup.typed, binding, (None, from)).await?;
+        let code = self.verify_codes(Purpose::PendingSignup, signup.typed, binding, (None, from)).await?;
         let Some(begun) = &code.signup else {
             return Err(Error::Internal("a signup's code without its signup"));
         };
@@ -87,7 +88,7 @@ impl Accounts {
             let begin = move |connection: &mut AnyConnection| codes::begin(connection, &code);
             return if self.database.write(begin).await? { Ok(gid) } else { Err(Error::InvalidCode) };
         }
-        self.database.write(move |connection| codes::count_failure(connection, &code)).await?;
+        self.database.write(move |connection| codes::count_failed_attempt(connection, &code)).await?;
         Err(Error::InvalidCode)
     }
 
@@ -102,18 +103,18 @@ impl Accounts {
         from: &ClientContext,
     ) -> Result<String, Error> {
         let clock = self.clock.clone();
-        let entry = Entry::new(Action::PendingSignup, Some(user), &from.origin.by(user));
-        let place = ClientNetwork::of(from.address);
+        let entry = Entry::new(Action::PendingSignup, Some(user), &from.origin.with_user(user));
+        let place = ClientNetwork::from_address(from.address);
         let login = self
             .database
             .write(move |connection| {
                 let now = clock.now();
                 let signup = use_up(connection, Purpose::PendingSignup, &validation)?.signup;
                 let signup = signup.ok_or(Error::Internal("a signup's code without its signup"))?;
-                store::credential::put(connection, user, signup.password_hash, now)?;
-                store::known_address::put(connection, user, place.as_str(), now)?;
+                store::credential::upsert(connection, user, signup.password_hash, now)?;
+                store::known_address::upsert(connection, user, place.as_str(), now)?;
                 audit::record(connection, entry, now)?;
-                login_after(connection, user, now)
+                login_after_revocation(connection, user, now)
             })
             .await?;
         self.tokens.issue(&login)

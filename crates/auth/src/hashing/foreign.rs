@@ -55,7 +55,7 @@ impl ForeignHash {
         Err(Error::UnusableHash("not a hash of a kind that is known here"))
     }
 
-    pub(super) fn kind(&self) -> String {
+    pub(super) fn cost_kind(&self) -> String {
         match self {
             // `$2b$12$`: the version and the cost.
             Self::Bcrypt(text) => text.chars().take(7).collect(),
@@ -98,7 +98,7 @@ fn parse_django(rest: &str) -> Result<ForeignHash, Error> {
     if output.len() != SHA256.digest_bytes || salt.is_empty() {
         return Err(malformed());
     }
-    pbkdf2(SHA256, rounds.parse().map_err(|_| malformed())?, salt.as_bytes().to_vec(), output)
+    new_pbkdf2(SHA256, rounds.parse().map_err(|_| malformed())?, salt.as_bytes().to_vec(), output)
 }
 
 /// As PHC strings have it, `$pbkdf2-sha256$i=<rounds>$<salt>$<output>`, or as passlib does, which gives the rounds alone.
@@ -118,21 +118,21 @@ fn parse_pbkdf2(text: &str) -> Result<ForeignHash, Error> {
         let (Some(rounds), Some(salt), Some(output)) = (phc.params.get_decimal("i"), phc.salt, phc.hash) else {
             return Err(malformed());
         };
-        return pbkdf2(algorithm, rounds, salt.as_ref().to_vec(), output.as_bytes().to_vec());
+        return new_pbkdf2(algorithm, rounds, salt.as_ref().to_vec(), output.as_bytes().to_vec());
     };
-    let (salt, output) = (passlib_base64(salt)?, passlib_base64(output)?);
+    let (salt, output) = (decode_passlib_base64(salt)?, decode_passlib_base64(output)?);
     if output.len() != algorithm.digest_bytes || salt.is_empty() {
         return Err(malformed());
     }
-    pbkdf2(algorithm, rounds, salt, output)
+    new_pbkdf2(algorithm, rounds, salt, output)
 }
 
 /// Base64 with `.` for `+`, without padding: passlib.utils.binary.ab64_encode.
-fn passlib_base64(text: &str) -> Result<Vec<u8>, Error> {
+fn decode_passlib_base64(text: &str) -> Result<Vec<u8>, Error> {
     STANDARD_NO_PAD.decode(text.replace('.', "+")).map_err(|_| Error::UnusableHash("not the base64 of passlib"))
 }
 
-fn pbkdf2(algorithm: Algorithm, rounds: u32, salt: Vec<u8>, output: Vec<u8>) -> Result<ForeignHash, Error> {
+fn new_pbkdf2(algorithm: Algorithm, rounds: u32, salt: Vec<u8>, output: Vec<u8>) -> Result<ForeignHash, Error> {
     let rounds = NonZeroU32::new(rounds).ok_or(Error::UnusableHash("a hash of no rounds"))?;
     if rounds.get() > MAX_PBKDF2_ROUNDS {
         return Err(Error::UnusableHash("the pbkdf2 hash costs too much to check"));

@@ -8,5 +8,5 @@ mod stored;
 pub(crate) use pace::TimingPadding;
 pub use pool::Hasher;
 pub(crate) use pool::Memory;
-pub(crate) use stored::hash;
-pub use stored::{StoredHash, is_affordable};
+pub(crate) use stored::hash_password;
+pub use stored::{StoredHash, is_within_cost_limit};

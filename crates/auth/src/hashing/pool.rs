@@ -51,7 +51,7 @@ impl Hasher {
         let memories = Arc::new(MemoryPool { kept, free: Mutex::default() });
         for number in 0..config.workers.max(1) {
             let (queue, memories) = (queue.clone(), memories.clone());
-            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || work_off(&queue, &memories))?;
+            std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || run_jobs(&queue, &memories))?;
         }
         Ok(Self { jobs })
     }
@@ -102,22 +102,22 @@ struct MemoryPool {
 }
 
 impl MemoryPool {
-    fn take(&self) -> Memory {
+    fn acquire(&self) -> Memory {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         free.unwrap_or_else(|| Memory { blocks: Vec::new(), kept: self.kept })
     }
 
-    fn give_back(&self, memory: Memory) {
+    fn release(&self, memory: Memory) {
         self.free.lock().unwrap_or_else(PoisonError::into_inner).push(memory);
     }
 }
 
-fn work_off(queue: &Receiver<Job>, memories: &MemoryPool) {
+fn run_jobs(queue: &Receiver<Job>, memories: &MemoryPool) {
     while let Ok(job) = queue.recv() {
-        let mut memory = memories.take();
+        let mut memory = memories.acquire();
         if std::panic::catch_unwind(AssertUnwindSafe(|| job(&mut memory))).is_err() {
             tracing::error!("a hash panicked");
         }
-        memories.give_back(memory);
+        memories.release(memory);
     }
 }

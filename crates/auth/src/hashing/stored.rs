@@ -16,7 +16,7 @@ const MAX_LANES: u32 = 64;
 
 /// Whether an argon2 hash of these parameters is one that would be checked.
 #[must_use]
-pub fn is_affordable(memory_kib: u32, passes: u32, lanes: u32) -> bool {
+pub fn is_within_cost_limit(memory_kib: u32, passes: u32, lanes: u32) -> bool {
     let work = u64::from(memory_kib) * u64::from(passes);
     memory_kib <= MAX_MEMORY_KIB && work <= MAX_WORK_KIB && lanes <= MAX_LANES
 }
@@ -51,9 +51,9 @@ impl StoredHash {
         let form = HashFormat::Argon2 {
             algorithm: Algorithm::Argon2id,
             version: Version::V0x13,
-            params: params(config)?,
-            salt: random(SALT_BYTES)?,
-            output: random(OUTPUT_BYTES)?,
+            params: argon2_params(config)?,
+            salt: random_bytes(SALT_BYTES)?,
+            output: random_bytes(OUTPUT_BYTES)?,
         };
         Ok(Self { form })
     }
@@ -74,12 +74,12 @@ impl StoredHash {
     }
 
     /// What it costs to check: hashes of one kind take the same time.
-    pub(crate) fn kind(&self) -> String {
+    pub(crate) fn cost_kind(&self) -> String {
         match &self.form {
             HashFormat::Argon2 { algorithm, params, .. } => {
                 format!("{algorithm} m={} t={} p={}", params.m_cost(), params.t_cost(), params.p_cost())
             }
-            HashFormat::ForeignHash(foreign) => foreign.kind(),
+            HashFormat::ForeignHash(foreign) => foreign.cost_kind(),
         }
     }
 
@@ -100,9 +100,9 @@ impl StoredHash {
 }
 
 /// A new hash, as a PHC string.
-pub(crate) fn hash(password: &[u8], config: &HashingConfig, memory: &mut Memory) -> Result<String, Error> {
-    let params = params(config)?;
-    let salt = random(SALT_BYTES)?;
+pub(crate) fn hash_password(password: &[u8], config: &HashingConfig, memory: &mut Memory) -> Result<String, Error> {
+    let params = argon2_params(config)?;
+    let salt = random_bytes(SALT_BYTES)?;
     let mut output = [0; OUTPUT_BYTES];
     let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params.clone());
     memory
@@ -121,15 +121,15 @@ pub(crate) fn hash(password: &[u8], config: &HashingConfig, memory: &mut Memory)
     Ok(phc.to_string())
 }
 
-fn params(config: &HashingConfig) -> Result<Params, Error> {
-    if !is_affordable(config.memory_kib, config.passes, config.lanes) {
+fn argon2_params(config: &HashingConfig) -> Result<Params, Error> {
+    if !is_within_cost_limit(config.memory_kib, config.passes, config.lanes) {
         return Err(Error::UnusableHash("the argon2id settings cost more than any stored hash may"));
     }
     Params::new(config.memory_kib, config.passes, config.lanes, Some(OUTPUT_BYTES))
         .map_err(|_| Error::Internal("impossible argon2id parameters"))
 }
 
-fn random(bytes: usize) -> Result<Vec<u8>, Error> {
+fn random_bytes(bytes: usize) -> Result<Vec<u8>, Error> {
     let mut random = vec![0; bytes];
     rand::fill(&mut random).map_err(|_| Error::Internal("no random numbers"))?;
     Ok(random)
@@ -146,7 +146,7 @@ fn parse_argon2(text: &str) -> Result<HashFormat, Error> {
         return Err(malformed);
     };
     let version = phc.version.map_or(Ok(Version::V0x10), Version::try_from).map_err(|_| malformed)?;
-    if !is_affordable(params.m_cost(), params.t_cost(), params.p_cost()) {
+    if !is_within_cost_limit(params.m_cost(), params.t_cost(), params.p_cost()) {
         return Err(Error::UnusableHash("the argon2 hash costs too much to check"));
     }
     Ok(HashFormat::Argon2 {
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn hash_matches_only_its_password() {
         let mut memory = Memory::default();
-        let text = hash(b"correct horse", &CONFIG, &mut memory).unwrap();
+        let text = hash_password(b"correct horse", &CONFIG, &mut memory).unwrap();
         assert!(text.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{text}");
         let stored = StoredHash::parse(&text).unwrap();
         assert!(stored.matches(b"correct horse", &mut memory));

@@ -1,10 +1,10 @@
 //! The calls of people about their own access.
 
 use doorward_domain::{Email, Username};
-use doorward_rpc::{RpcError, auth::v1 as pb, server::request_id};
+use doorward_rpc::{RpcError, auth::v1 as pb, server::request_ids};
 use tonic::{Request, Response};
 
-use super::{RpcResult, Service, gid, stranger};
+use super::{RpcResult, Service, parse_gid, stranger};
 use crate::{
     accounts::{ClientContext, NewPassword, SignupConfirmation, SignupRequest, UserInfo},
     codes::CodePair,
@@ -14,7 +14,7 @@ pub(super) async fn count_anonymous_call(
     service: &Service,
     request: Request<pb::CountAnonymousCallRequest>,
 ) -> RpcResult<pb::CountAnonymousCallResponse> {
-    let from = from(&request, &request.get_ref().client_address)?;
+    let from = client_context(&request, &request.get_ref().client_address)?;
     service.accounts.count_anonymous_call(&from).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::CountAnonymousCallResponse {}))
 }
@@ -23,7 +23,7 @@ pub(super) async fn count_invitation(
     service: &Service,
     request: Request<pb::CountInvitationRequest>,
 ) -> RpcResult<pb::CountInvitationResponse> {
-    let inviter = gid(&request.get_ref().inviter_gid, "inviter_gid")?;
+    let inviter = parse_gid(&request.get_ref().inviter_gid, "inviter_gid")?;
     service.accounts.count_invitation(inviter).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::CountInvitationResponse {}))
 }
@@ -32,13 +32,13 @@ pub(super) async fn request_signup(
     service: &Service,
     request: Request<pb::RequestSignupRequest>,
 ) -> RpcResult<pb::RequestSignupResponse> {
-    let from = from(&request, &request.get_ref().client_address)?;
+    let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let signup = SignupRequest {
-        username: Username::comparable(&request.username),
+        username: Username::normalize_for_lookup(&request.username),
         password: request.password,
         email: request.email,
-        owners: request.existing_accounts.into_iter().map(person).collect::<Result<_, _>>()?,
+        owners: request.existing_accounts.into_iter().map(user_info).collect::<Result<_, _>>()?,
         language: request.language,
     };
     let validation_code = service.accounts.request_signup(signup, &from).await.map_err(RpcError::from)?;
@@ -49,10 +49,10 @@ pub(super) async fn verify_signup(
     service: &Service,
     request: Request<pb::VerifySignupRequest>,
 ) -> RpcResult<pb::VerifySignupResponse> {
-    let from = from(&request, &request.get_ref().client_address)?;
+    let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let signup = SignupConfirmation {
-        username: Username::comparable(&request.username),
+        username: Username::normalize_for_lookup(&request.username),
         password: request.password,
         email: request.email,
         typed: CodePair { validation: request.validation_code, verification: request.verification_code },
@@ -65,9 +65,9 @@ pub(super) async fn complete_signup(
     service: &Service,
     request: Request<pb::CompleteSignupRequest>,
 ) -> RpcResult<pb::CompleteSignupResponse> {
-    let from = from(&request, &request.get_ref().client_address)?;
+    let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
-    let user = gid(&request.user_gid, "user_gid")?;
+    let user = parse_gid(&request.user_gid, "user_gid")?;
     let token = service.accounts.complete_signup(request.validation_code, user, &from).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::CompleteSignupResponse { token }))
 }
@@ -76,9 +76,9 @@ pub(super) async fn request_password_reset(
     service: &Service,
     request: Request<pb::RequestPasswordResetRequest>,
 ) -> RpcResult<pb::RequestPasswordResetResponse> {
-    let from = from(&request, &request.get_ref().client_address)?;
-    let users = request.into_inner().users.into_iter().map(person).collect::<Result<_, _>>()?;
-    let validation_code = service.accounts.request_reset(users, &from).await.map_err(RpcError::from)?;
+    let from = client_context(&request, &request.get_ref().client_address)?;
+    let users = request.into_inner().users.into_iter().map(user_info).collect::<Result<_, _>>()?;
+    let validation_code = service.accounts.request_password_reset(users, &from).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::RequestPasswordResetResponse { validation_code }))
 }
 
@@ -86,12 +86,12 @@ pub(super) async fn reset_password(
     service: &Service,
     request: Request<pb::ResetPasswordRequest>,
 ) -> RpcResult<pb::ResetPasswordResponse> {
-    let from = from(&request, &request.get_ref().client_address)?;
+    let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
-    let user = required_person(request.user)?;
+    let user = required_user_info(request.user)?;
     let typed = CodePair { validation: request.validation_code, verification: request.verification_code };
-    let token = service.accounts.reset(user, &request.new_password, typed, &from).await;
-    let token = token.map_err(|error| RpcError::from(error).with_renamed("password", "new_password"))?;
+    let token = service.accounts.reset_password(user, &request.new_password, typed, &from).await;
+    let token = token.map_err(|error| RpcError::from(error).with_renamed_key("password", "new_password"))?;
     Ok(Response::new(pb::ResetPasswordResponse { token }))
 }
 
@@ -99,10 +99,10 @@ pub(super) async fn change_password(
     service: &Service,
     request: Request<pb::ChangePasswordRequest>,
 ) -> RpcResult<pb::ChangePasswordResponse> {
-    let from = from(&request, &request.get_ref().client_address)?;
+    let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let new = NewPassword {
-        user: required_person(request.user)?,
+        user: required_user_info(request.user)?,
         hints: request.user_inputs,
         current: request.current_password,
         password: request.password,
@@ -116,9 +116,9 @@ pub(super) async fn request_email_change(
     service: &Service,
     request: Request<pb::RequestEmailChangeRequest>,
 ) -> RpcResult<pb::RequestEmailChangeResponse> {
-    let from = from(&request, &request.get_ref().client_address)?;
+    let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
-    let user = required_person(request.user)?;
+    let user = required_user_info(request.user)?;
     let asked = service.accounts.request_email_change(user, &request.email, &from).await;
     Ok(Response::new(pb::RequestEmailChangeResponse { validation_code: asked.map_err(RpcError::from)? }))
 }
@@ -127,9 +127,9 @@ pub(super) async fn verify_email_change(
     service: &Service,
     request: Request<pb::VerifyEmailChangeRequest>,
 ) -> RpcResult<pb::VerifyEmailChangeResponse> {
-    let from = from(&request, &request.get_ref().client_address)?;
+    let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
-    let user = gid(&request.user_gid, "user_gid")?;
+    let user = parse_gid(&request.user_gid, "user_gid")?;
     let typed = CodePair { validation: request.validation_code, verification: request.verification_code };
     service.accounts.verify_email_change(user, &request.email, typed, &from).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::VerifyEmailChangeResponse {}))
@@ -139,9 +139,9 @@ pub(super) async fn complete_email_change(
     service: &Service,
     request: Request<pb::CompleteEmailChangeRequest>,
 ) -> RpcResult<pb::CompleteEmailChangeResponse> {
-    let from = from(&request, &request.get_ref().client_address)?;
+    let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
-    let user = gid(&request.user_gid, "user_gid")?;
+    let user = parse_gid(&request.user_gid, "user_gid")?;
     service.accounts.complete_email_change(user, request.validation_code, &from).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::CompleteEmailChangeResponse {}))
 }
@@ -150,24 +150,24 @@ pub(super) async fn report_user_deleted(
     service: &Service,
     request: Request<pb::ReportUserDeletedRequest>,
 ) -> RpcResult<pb::ReportUserDeletedResponse> {
-    let from = from(&request, &request.get_ref().client_address)?;
-    let user = gid(&request.get_ref().user_gid, "user_gid")?;
-    service.accounts.forget(user, &from.origin).await.map_err(RpcError::from)?;
+    let from = client_context(&request, &request.get_ref().client_address)?;
+    let user = parse_gid(&request.get_ref().user_gid, "user_gid")?;
+    service.accounts.delete_user(user, &from.origin).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::ReportUserDeletedResponse {}))
 }
 
-fn from<T>(request: &Request<T>, client_address: &str) -> Result<ClientContext, RpcError> {
-    let (address, origin) = stranger(client_address, request_id(request))?;
+fn client_context<T>(request: &Request<T>, client_address: &str) -> Result<ClientContext, RpcError> {
+    let (address, origin) = stranger(client_address, request_ids(request))?;
     Ok(ClientContext { address, origin })
 }
 
-fn required_person(person: Option<pb::UserInfo>) -> Result<UserInfo, RpcError> {
-    self::person(person.ok_or_else(|| RpcError::invalid("user"))?)
+fn required_user_info(person: Option<pb::UserInfo>) -> Result<UserInfo, RpcError> {
+    self::user_info(person.ok_or_else(|| RpcError::invalid_parameter("user"))?)
 }
 
-fn person(person: pb::UserInfo) -> Result<UserInfo, RpcError> {
+fn user_info(person: pb::UserInfo) -> Result<UserInfo, RpcError> {
     Ok(UserInfo {
-        gid: gid(&person.user_gid, "user.user_gid")?,
+        gid: parse_gid(&person.user_gid, "user.user_gid")?,
         username: person.username,
         // An address that an earlier release accepted and this one does not gets no email.
         email: person.email.as_deref().and_then(|email| Email::parse(email).ok()),

@@ -9,7 +9,7 @@ use doorward_rpc::{
     RpcError,
     auth::v1::{self as pb, auth_server},
     channel::RequestIds,
-    server::request_id,
+    server::request_ids,
 };
 use doorward_storage::Database;
 use doorward_token::{Claims, TokenKind};
@@ -50,20 +50,20 @@ impl auth_server::Auth for Service {
         &self,
         request: Request<pb::VerifyPasswordRequest>,
     ) -> Result<Response<pb::VerifyPasswordResponse>, Status> {
-        let request_id = request_id(&request);
+        let request_id = request_ids(&request);
         let request = request.into_inner();
         let (address, origin) = stranger(&request.client_address, request_id)?;
         let attempt = Attempt {
-            user: optional_gid(request.user_gid.as_deref(), "user_gid")?,
+            user: parse_optional_gid(request.user_gid.as_deref(), "user_gid")?,
             is_login_allowed: request.is_login_allowed,
-            username: Username::comparable(&request.username),
+            username: Username::normalize_for_lookup(&request.username),
             password: request.password,
-            begun: self.not_later_than_now(request.user_checked_at),
-            project: optional_gid(request.project_gid.as_deref(), "project_gid")?,
+            begun: self.cap_at_now(request.user_checked_at),
+            project: parse_optional_gid(request.project_gid.as_deref(), "project_gid")?,
             address,
             origin,
         };
-        let token = self.logins.clone().by_password(attempt).await.map_err(RpcError::from)?;
+        let token = self.logins.clone().log_in_with_password(attempt).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::VerifyPasswordResponse { token }))
     }
 
@@ -148,11 +148,12 @@ impl auth_server::Auth for Service {
         &self,
         request: Request<pb::ReportInvitationDeclinedRequest>,
     ) -> RpcResult<pb::ReportInvitationDeclinedResponse> {
-        let request_id = request_id(&request);
+        let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
-        let origin = by_actor(request.actor, request_id)?;
-        let entry = Entry::new(Action::InvitationDeclined, Some(user), &origin).in_project(Some(project));
+        let (user, project) =
+            (parse_gid(&request.user_gid, "user_gid")?, parse_gid(&request.project_gid, "project_gid")?);
+        let origin = actor_origin(request.actor, request_id)?;
+        let entry = Entry::new(Action::InvitationDeclined, Some(user), &origin).with_project(Some(project));
         let clock = self.clock.clone();
         let written = self.database.write(move |connection| audit::record(connection, entry, clock.now())).await;
         written.map_err(RpcError::from)?;
@@ -163,10 +164,10 @@ impl auth_server::Auth for Service {
         &self,
         request: Request<pb::FindApiKeyRequest>,
     ) -> Result<Response<pb::FindApiKeyResponse>, Status> {
-        let request_id = request_id(&request);
+        let request_id = request_ids(&request);
         let request = request.into_inner();
         let (address, origin) = stranger(&request.client_address, request_id)?;
-        let user = self.logins.find_api_key(request.api_key, address, &origin).await.map_err(RpcError::from)?;
+        let user = self.logins.find_api_key_user(request.api_key, address, &origin).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::FindApiKeyResponse { user_gid: user.map(|user| user.to_string()) }))
     }
 
@@ -174,18 +175,18 @@ impl auth_server::Auth for Service {
         &self,
         request: Request<pb::VerifyApiKeyRequest>,
     ) -> Result<Response<pb::VerifyApiKeyResponse>, Status> {
-        let request_id = request_id(&request);
+        let request_id = request_ids(&request);
         let request = request.into_inner();
         let (address, origin) = stranger(&request.client_address, request_id)?;
         let attempt = ApiKeyAttempt {
-            user: optional_gid(request.user_gid.as_deref(), "user_gid")?,
-            project: gid(&request.project_gid, "project_gid")?,
-            begun: self.not_later_than_now(request.user_checked_at),
+            user: parse_optional_gid(request.user_gid.as_deref(), "user_gid")?,
+            project: parse_gid(&request.project_gid, "project_gid")?,
+            begun: self.cap_at_now(request.user_checked_at),
             api_key: request.api_key,
             address,
             origin,
         };
-        let token = self.logins.by_api_key(attempt).await.map_err(RpcError::from)?;
+        let token = self.logins.log_in_with_api_key(attempt).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::VerifyApiKeyResponse { token }))
     }
 
@@ -193,11 +194,12 @@ impl auth_server::Auth for Service {
         &self,
         request: Request<pb::GetApiKeyRequest>,
     ) -> Result<Response<pb::GetApiKeyResponse>, Status> {
-        let request_id = request_id(&request);
+        let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
-        let origin = by_actor(request.actor, request_id)?;
-        let api_key = self.api_keys.get(user, project, origin).await.map_err(RpcError::from)?;
+        let (user, project) =
+            (parse_gid(&request.user_gid, "user_gid")?, parse_gid(&request.project_gid, "project_gid")?);
+        let origin = actor_origin(request.actor, request_id)?;
+        let api_key = self.api_keys.get_or_create(user, project, origin).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::GetApiKeyResponse { api_key }))
     }
 
@@ -205,10 +207,11 @@ impl auth_server::Auth for Service {
         &self,
         request: Request<pb::RotateApiKeyRequest>,
     ) -> Result<Response<pb::RotateApiKeyResponse>, Status> {
-        let request_id = request_id(&request);
+        let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
-        let origin = by_actor(request.actor, request_id)?;
+        let (user, project) =
+            (parse_gid(&request.user_gid, "user_gid")?, parse_gid(&request.project_gid, "project_gid")?);
+        let origin = actor_origin(request.actor, request_id)?;
         let api_key = self.api_keys.rotate(user, project, origin).await.map_err(RpcError::from)?;
         self.trust.refresh().await.map_err(RpcError::from)?;
         Ok(Response::new(pb::RotateApiKeyResponse { api_key }))
@@ -218,17 +221,18 @@ impl auth_server::Auth for Service {
         &self,
         request: Request<pb::ReportApiUserChangeRequest>,
     ) -> Result<Response<pb::ReportApiUserChangeResponse>, Status> {
-        let request_id = request_id(&request);
+        let request_id = request_ids(&request);
         let request = request.into_inner();
-        let (user, project) = (gid(&request.user_gid, "user_gid")?, gid(&request.project_gid, "project_gid")?);
+        let (user, project) =
+            (parse_gid(&request.user_gid, "user_gid")?, parse_gid(&request.project_gid, "project_gid")?);
         let action = match request.change() {
             pb::ApiUserChange::Activated => Action::ApiKeyActivated,
             pb::ApiUserChange::Deactivated => Action::ApiKeyDeactivated,
             pb::ApiUserChange::Deleted => Action::ApiKeyDeleted,
-            pb::ApiUserChange::Unspecified => return Err(RpcError::invalid("event").into()),
+            pb::ApiUserChange::Unspecified => return Err(RpcError::invalid_parameter("event").into()),
         };
-        let origin = by_actor(request.actor, request_id)?;
-        self.api_keys.note(user, project, action, origin).await.map_err(RpcError::from)?;
+        let origin = actor_origin(request.actor, request_id)?;
+        self.api_keys.record_change(user, project, action, origin).await.map_err(RpcError::from)?;
         self.trust.refresh().await.map_err(RpcError::from)?;
         Ok(Response::new(pb::ReportApiUserChangeResponse {}))
     }
@@ -253,7 +257,7 @@ impl auth_server::Auth for Service {
         &self,
         request: Request<pb::RevokeTokenRequest>,
     ) -> Result<Response<pb::RevokeTokenResponse>, Status> {
-        let request_id = request_id(&request);
+        let request_id = request_ids(&request);
         let request = request.into_inner();
         let (_, origin) = stranger(&request.client_address, request_id)?;
         let claims = self.tokens.verify(&request.token).map_err(RpcError::from)?;
@@ -265,7 +269,7 @@ impl auth_server::Auth for Service {
         &self,
         _: Request<pb::GetPublicKeysRequest>,
     ) -> Result<Response<pb::GetPublicKeysResponse>, Status> {
-        let keys = Some(watch::key_set(self.trust.keys().public().to_vec()));
+        let keys = Some(watch::key_set_to_pb(self.trust.keys().public_keys().to_vec()));
         Ok(Response::new(pb::GetPublicKeysResponse { keys }))
     }
 
@@ -276,21 +280,21 @@ impl auth_server::Auth for Service {
             return Err(RpcError::unavailable().into());
         }
         let (sender, receiver) = mpsc::channel(64);
-        tokio::spawn(watch::tell(self.trust.clone(), sender, self.shutdown.clone()));
+        tokio::spawn(watch::stream_trust(self.trust.clone(), sender, self.shutdown.clone()));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 }
 
 impl Service {
     /// Of what the directory said, whatever its clock says.
-    fn not_later_than_now(&self, micros: i64) -> Timestamp {
+    fn cap_at_now(&self, micros: i64) -> Timestamp {
         self.clock.now().min(Timestamp::from_micros(micros))
     }
 
     async fn revoke(&self, claims: Claims, is_everywhere: bool, origin: &Origin) -> Result<(), Error> {
         let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
         let action = if is_everywhere { Action::LogoutEverywhere } else { Action::Logout };
-        let entry = Entry::new(action, Some(claims.sub), &origin.by(claims.sub)).in_project(claims.project);
+        let entry = Entry::new(action, Some(claims.sub), &origin.with_user(claims.sub)).with_project(claims.project);
         self.database
             .write(move |connection| {
                 let now = clock.now();
@@ -306,27 +310,27 @@ impl Service {
     }
 }
 
-fn gid(text: &str, parameter: &str) -> Result<Gid, RpcError> {
-    text.parse().map_err(|_| RpcError::invalid(parameter))
+fn parse_gid(text: &str, parameter: &str) -> Result<Gid, RpcError> {
+    text.parse().map_err(|_| RpcError::invalid_parameter(parameter))
 }
 
-fn optional_gid(text: Option<&str>, parameter: &str) -> Result<Option<Gid>, RpcError> {
-    text.map(|text| gid(text, parameter)).transpose()
+fn parse_optional_gid(text: Option<&str>, parameter: &str) -> Result<Option<Gid>, RpcError> {
+    text.map(|text| parse_gid(text, parameter)).transpose()
 }
 
 /// Somebody who has not proved who they are.
 fn stranger(address: &str, request_id: RequestIds) -> Result<(IpAddr, Origin), RpcError> {
-    let address: IpAddr = address.parse().map_err(|_| RpcError::invalid("client_address"))?;
+    let address: IpAddr = address.parse().map_err(|_| RpcError::invalid_parameter("client_address"))?;
     let RequestIds { request_id, client_request_id } = request_id;
     let origin = Origin { actor: Actor::Service, address: Some(address.to_string()), request_id, client_request_id };
     Ok((address, origin))
 }
 
-fn by_actor(actor: Option<pb::Actor>, request_id: RequestIds) -> Result<Origin, RpcError> {
-    let actor = actor.ok_or_else(|| RpcError::invalid("actor"))?;
+fn actor_origin(actor: Option<pb::Actor>, request_id: RequestIds) -> Result<Origin, RpcError> {
+    let actor = actor.ok_or_else(|| RpcError::invalid_parameter("actor"))?;
     let (_, origin) = stranger(&actor.client_address, request_id)?;
-    let user = optional_gid(actor.user_gid.as_deref(), "actor.user_gid")?;
-    Ok(user.map_or_else(|| origin.clone(), |user| origin.by(user)))
+    let user = parse_optional_gid(actor.user_gid.as_deref(), "actor.user_gid")?;
+    Ok(user.map_or_else(|| origin.clone(), |user| origin.with_user(user)))
 }
 
 fn to_pb(claims: Claims) -> pb::VerifyTokenResponse {

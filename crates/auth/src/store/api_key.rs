@@ -101,7 +101,7 @@ pub(crate) fn find_by_lookup_locked(
 }
 
 /// Adds the key, or replaces the user's.
-pub(crate) fn put(connection: &mut AnyConnection, key: &ApiKey) -> Result<()> {
+pub(crate) fn upsert(connection: &mut AnyConnection, key: &ApiKey) -> Result<()> {
     let row = Row::from(key);
     let changed = diesel::update(api_keys::table.find(key.user.to_string())).set(&row).execute(connection)?;
     if changed == 0 {
@@ -110,7 +110,7 @@ pub(crate) fn put(connection: &mut AnyConnection, key: &ApiKey) -> Result<()> {
     Ok(())
 }
 
-pub(crate) fn note_use(connection: &mut AnyConnection, user: Gid, now: Timestamp) -> Result<()> {
+pub(crate) fn set_last_used(connection: &mut AnyConnection, user: Gid, now: Timestamp) -> Result<()> {
     diesel::update(api_keys::table.find(user.to_string()))
         .set(api_keys::last_used_at.eq(now.as_micros()))
         .execute(connection)?;

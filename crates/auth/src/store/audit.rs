@@ -59,12 +59,12 @@ impl TryFrom<Row> for Record {
     }
 }
 
-pub(crate) fn append(connection: &mut AnyConnection, entry: Entry, now: Timestamp) -> Result<()> {
+pub(crate) fn insert(connection: &mut AnyConnection, entry: Entry, now: Timestamp) -> Result<()> {
     let row = NewRow {
         at: now.as_micros(),
         action: entry.action.as_str().to_owned(),
         user_gid: entry.user.map(|gid| gid.to_string()),
-        actor: entry.origin.actor.as_text(),
+        actor: entry.origin.actor.to_text(),
         project_gid: entry.project.map(|gid| gid.to_string()),
         address: entry.origin.address,
         request_id: entry.origin.request_id,

@@ -126,12 +126,12 @@ pub(crate) fn find_locked(connection: &mut AnyConnection, validation: &str, purp
     row.map(Code::try_from).transpose()
 }
 
-pub(crate) fn set_failed_tries(connection: &mut AnyConnection, validation: &str, failed_tries: i64) -> Result<()> {
+pub(crate) fn set_failed_attempts(connection: &mut AnyConnection, validation: &str, failed_tries: i64) -> Result<()> {
     diesel::update(codes::table.find(validation)).set(codes::failed_tries.eq(failed_tries)).execute(connection)?;
     Ok(())
 }
 
-pub(crate) fn set_begun(connection: &mut AnyConnection, validation: &str) -> Result<()> {
+pub(crate) fn set_reserved(connection: &mut AnyConnection, validation: &str) -> Result<()> {
     diesel::update(codes::table.find(validation)).set(codes::is_begun.eq(true)).execute(connection)?;
     Ok(())
 }
@@ -142,7 +142,7 @@ pub(crate) fn delete(connection: &mut AnyConnection, validation: &str) -> Result
 }
 
 /// Deletes the requests of a subject whose second step has not begun, except one.
-pub(crate) fn delete_others(connection: &mut AnyConnection, code: &Code) -> Result<()> {
+pub(crate) fn delete_other_requests(connection: &mut AnyConnection, code: &Code) -> Result<()> {
     let of_subject = codes::purpose.eq(code.purpose.as_str()).and(codes::subject.eq(&code.subject));
     let others = codes::table.filter(of_subject).filter(codes::validation.ne(&code.validation));
     diesel::delete(others.filter(codes::is_begun.eq(false))).execute(connection)?;
@@ -150,7 +150,7 @@ pub(crate) fn delete_others(connection: &mut AnyConnection, code: &Code) -> Resu
 }
 
 /// Locks and deletes all requests of a subject.
-pub(crate) fn delete_of(connection: &mut AnyConnection, purpose: Purpose, subject: &str) -> Result<()> {
+pub(crate) fn delete_for_subject(connection: &mut AnyConnection, purpose: Purpose, subject: &str) -> Result<()> {
     lock_subject(connection, purpose, subject)?;
     let of_subject = codes::purpose.eq(purpose.as_str()).and(codes::subject.eq(subject));
     diesel::delete(codes::table.filter(of_subject)).execute(connection)?;
@@ -159,10 +159,10 @@ pub(crate) fn delete_of(connection: &mut AnyConnection, purpose: Purpose, subjec
 
 /// Deletes the requests of a user, by gid; those for an address of several accounts are left. The caller holds the lock of the
 /// trust head: only then may a transaction take the locks of several subjects.
-pub(crate) fn delete_of_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
+pub(crate) fn delete_for_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
     let user = user.to_string();
-    delete_of(connection, Purpose::Reset, &user)?;
-    delete_of(connection, Purpose::Email, &user)
+    delete_for_subject(connection, Purpose::Reset, &user)?;
+    delete_for_subject(connection, Purpose::Email, &user)
 }
 
 pub(crate) fn delete_expired(connection: &mut AnyConnection, cut: Timestamp) -> Result<()> {

@@ -14,7 +14,7 @@ struct Row {
     updated_at: i64,
 }
 
-pub(crate) fn put(connection: &mut AnyConnection, user: Gid, password_hash: String, now: Timestamp) -> Result<()> {
+pub(crate) fn upsert(connection: &mut AnyConnection, user: Gid, password_hash: String, now: Timestamp) -> Result<()> {
     let changed = diesel::update(credentials::table.find(user.to_string()))
         .set((credentials::password_hash.eq(&password_hash), credentials::updated_at.eq(now.as_micros())))
         .execute(connection)?;
@@ -58,7 +58,7 @@ pub(crate) fn upgrade(connection: &mut AnyConnection, user: Gid, old: &str, new:
 }
 
 pub(crate) fn delete_many(connection: &mut AnyConnection, users: &[Gid]) -> Result<()> {
-    connection.plan_each_query()?;
+    connection.force_custom_plans()?;
     let users: Vec<String> = users.iter().map(Gid::to_string).collect();
     diesel::delete(credentials::table.filter(credentials::user_gid.eq_any(users))).execute(connection)?;
     Ok(())
@@ -76,7 +76,7 @@ mod tests {
     use doorward_domain::{IdGenerator, RandomIdGenerator};
     use doorward_storage::{
         Error,
-        testing::{TestDatabase, count_runs_of_kept_plans},
+        testing::{TestDatabase, count_generic_plan_executions},
     };
 
     use super::*;
@@ -86,11 +86,11 @@ mod tests {
     async fn bulk_deletions_use_custom_query_plans() {
         let test = TestDatabase::postgres(&MIGRATIONS);
         let delete = |connection: &mut AnyConnection| {
-            let users: Vec<Gid> = (0..500).map(|_| RandomIdGenerator.gid()).collect();
+            let users: Vec<Gid> = (0..500).map(|_| RandomIdGenerator.new_gid()).collect();
             for _ in 0..20 {
                 delete_many(connection, &users)?;
             }
-            Ok::<_, Error>(count_runs_of_kept_plans(connection))
+            Ok::<_, Error>(count_generic_plan_executions(connection))
         };
         assert_eq!(test.database.write(delete).await.unwrap(), 0);
     }

@@ -37,7 +37,7 @@ pub(crate) fn is_known(connection: &mut AnyConnection, user: Gid, address: &str,
 }
 
 /// Notes a login, and forgets the oldest address when there are too many.
-pub(crate) fn put(connection: &mut AnyConnection, user: Gid, address: &str, now: Timestamp) -> Result<()> {
+pub(crate) fn upsert(connection: &mut AnyConnection, user: Gid, address: &str, now: Timestamp) -> Result<()> {
     let known = known_addresses::table.find((user.to_string(), address));
     let changed = diesel::update(known).set(known_addresses::last_login_at.eq(now.as_micros())).execute(connection)?;
     if changed > 0 {
@@ -74,14 +74,14 @@ pub(crate) fn put(connection: &mut AnyConnection, user: Gid, address: &str, now:
     Ok(())
 }
 
-pub(crate) fn delete_of_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
+pub(crate) fn delete_for_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
     diesel::delete(known_addresses::table.filter(known_addresses::user_gid.eq(user.to_string())))
         .execute(connection)?;
     Ok(())
 }
 
 pub(crate) fn delete_older(connection: &mut AnyConnection, now: Timestamp, than: Duration) -> Result<()> {
-    let cut = now.minus(than).as_micros();
+    let cut = now.saturating_sub(than).as_micros();
     diesel::delete(known_addresses::table.filter(known_addresses::last_login_at.lt(cut))).execute(connection)?;
     Ok(())
 }

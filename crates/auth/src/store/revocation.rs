@@ -34,7 +34,7 @@ impl TryFrom<Row> for Revocation {
 }
 
 pub(crate) fn find(connection: &mut AnyConnection, covers: &RevocationTarget) -> Result<Option<Revocation>> {
-    let (kind, id) = covers.key();
+    let (kind, id) = covers.to_key();
     let row = revocations::table.find((kind, id)).select(Row::as_select()).get_result(connection).optional()?;
     row.map(Revocation::try_from).transpose()
 }
@@ -58,10 +58,10 @@ pub(crate) fn find_with_hash(
 }
 
 /// Widens the one that is there, or adds it. The caller holds the lock of the trust head.
-pub(crate) fn put(connection: &mut AnyConnection, revocation: &Revocation, version: i64) -> Result<()> {
-    let (kind, id) = revocation.covers.key();
+pub(crate) fn upsert(connection: &mut AnyConnection, revocation: &Revocation, version: i64) -> Result<()> {
+    let (kind, id) = revocation.covers.to_key();
     let known = find(connection, &revocation.covers)?;
-    let widened = known.as_ref().map_or_else(|| revocation.clone(), |known| known.widened_by(revocation));
+    let widened = known.as_ref().map_or_else(|| revocation.clone(), |known| known.merge(revocation));
     let row = Row {
         kind: kind.to_owned(),
         id: id.clone(),
@@ -78,7 +78,7 @@ pub(crate) fn put(connection: &mut AnyConnection, revocation: &Revocation, versi
     Ok(())
 }
 
-pub(crate) fn list_since(connection: &mut AnyConnection, version: i64) -> Result<Vec<Revocation>> {
+pub(crate) fn list_after(connection: &mut AnyConnection, version: i64) -> Result<Vec<Revocation>> {
     let rows: Vec<Row> = revocations::table
         .filter(revocations::version.gt(version))
         .order(revocations::version)

@@ -20,7 +20,7 @@ pub(crate) fn list(connection: &mut AnyConnection) -> Result<Vec<(String, String
     Ok(secrets::table.select((secrets::name, secrets::sealed)).load(connection)?)
 }
 
-pub(crate) fn set(connection: &mut AnyConnection, name: &str, sealed: &str) -> Result<()> {
+pub(crate) fn update(connection: &mut AnyConnection, name: &str, sealed: &str) -> Result<()> {
     diesel::update(secrets::table.find(name)).set(secrets::sealed.eq(sealed)).execute(connection)?;
     Ok(())
 }

@@ -54,14 +54,14 @@ pub(crate) fn insert(connection: &mut AnyConnection, key: SigningKey) -> Result<
     Ok(())
 }
 
-pub(crate) fn start_signing(connection: &mut AnyConnection, kid: &str) -> Result<()> {
+pub(crate) fn activate(connection: &mut AnyConnection, kid: &str) -> Result<()> {
     let state = signing_keys::state.eq(KeyState::Active.as_str());
     diesel::update(signing_keys::table.find(kid)).set(state).execute(connection)?;
     Ok(())
 }
 
 /// Deletes the private part: the key only verifies from now on.
-pub(crate) fn stop_signing(connection: &mut AnyConnection, kid: &str, verify_until: Timestamp) -> Result<()> {
+pub(crate) fn deactivate(connection: &mut AnyConnection, kid: &str, verify_until: Timestamp) -> Result<()> {
     diesel::update(signing_keys::table.find(kid))
         .set((
             signing_keys::state.eq(KeyState::Previous.as_str()),
@@ -72,7 +72,7 @@ pub(crate) fn stop_signing(connection: &mut AnyConnection, kid: &str, verify_unt
     Ok(())
 }
 
-pub(crate) fn delete_private_parts_of_previous(connection: &mut AnyConnection) -> Result<()> {
+pub(crate) fn delete_private_keys_of_previous(connection: &mut AnyConnection) -> Result<()> {
     let previous = signing_keys::table
         .filter(signing_keys::state.eq(KeyState::Previous.as_str()))
         .filter(signing_keys::sealed_private_key.ne(""));
@@ -80,7 +80,11 @@ pub(crate) fn delete_private_parts_of_previous(connection: &mut AnyConnection) -
     Ok(())
 }
 
-pub(crate) fn set_sealed(connection: &mut AnyConnection, kid: &str, sealed_private_key: &str) -> Result<()> {
+pub(crate) fn set_sealed_private_key(
+    connection: &mut AnyConnection,
+    kid: &str,
+    sealed_private_key: &str,
+) -> Result<()> {
     diesel::update(signing_keys::table.find(kid))
         .set(signing_keys::sealed_private_key.eq(sealed_private_key))
         .execute(connection)?;

@@ -60,9 +60,9 @@ pub(crate) fn list(connection: &mut AnyConnection, [a, b, c]: [&str; 3]) -> Resu
 }
 
 /// The count of a bucket, made if need be. Until the commit nobody else changes it.
-pub(crate) fn lock(connection: &mut AnyConnection, bucket: &str) -> Result<FailureCount> {
+pub(crate) fn get_locked(connection: &mut AnyConnection, bucket: &str) -> Result<FailureCount> {
     for _ in 0..MAX_LOCK_ATTEMPTS {
-        insert_unless_there(connection, bucket)?;
+        insert_if_missing(connection, bucket)?;
         let same = throttle::failures.eq(throttle::failures);
         if diesel::update(throttle::table.find(bucket)).set(same).execute(connection)? > 0 {
             let row: Row = throttle::table.find(bucket).select(Row::as_select()).get_result(connection)?;
@@ -73,7 +73,7 @@ pub(crate) fn lock(connection: &mut AnyConnection, bucket: &str) -> Result<Failu
     Err(Error::Unavailable("a count comes and goes".to_owned()))
 }
 
-fn insert_unless_there(connection: &mut AnyConnection, bucket: &str) -> Result<()> {
+fn insert_if_missing(connection: &mut AnyConnection, bucket: &str) -> Result<()> {
     let none = Row { bucket: bucket.to_owned(), failures: 0, failed_at: 0, blocked_until: 0, told_until: 0 };
     match connection {
         AnyConnection::Postgres(connection) => {
@@ -86,19 +86,19 @@ fn insert_unless_there(connection: &mut AnyConnection, bucket: &str) -> Result<(
     Ok(())
 }
 
-pub(crate) fn set(connection: &mut AnyConnection, count: FailureCount) -> Result<()> {
+pub(crate) fn update(connection: &mut AnyConnection, count: FailureCount) -> Result<()> {
     let row = Row::from(count);
     diesel::update(throttle::table.find(row.bucket.clone())).set(&row).execute(connection)?;
     Ok(())
 }
 
-pub(crate) fn clear(connection: &mut AnyConnection, bucket: &str) -> Result<()> {
+pub(crate) fn delete(connection: &mut AnyConnection, bucket: &str) -> Result<()> {
     diesel::delete(throttle::table.find(bucket)).execute(connection)?;
     Ok(())
 }
 
 /// Deletes the counts of a bucket that has parts: those whose key is `bucket` and one more part after an `@`.
-pub(crate) fn clear_parts(connection: &mut AnyConnection, bucket: &str) -> Result<()> {
+pub(crate) fn delete_parts(connection: &mut AnyConnection, bucket: &str) -> Result<()> {
     // The character after `@` is `A`. A range uses the index, and has no wildcards as LIKE has.
     let parts = throttle::bucket.ge(format!("{bucket}@")).and(throttle::bucket.lt(format!("{bucket}A")));
     diesel::delete(throttle::table.filter(parts)).execute(connection)?;
@@ -106,14 +106,14 @@ pub(crate) fn clear_parts(connection: &mut AnyConnection, bucket: &str) -> Resul
 }
 
 /// Whether this call is the one that notes that a wait is told of.
-pub(crate) fn note_told(connection: &mut AnyConnection, bucket: &str, until: Timestamp) -> Result<bool> {
+pub(crate) fn mark_audited(connection: &mut AnyConnection, bucket: &str, until: Timestamp) -> Result<bool> {
     let untold = throttle::table.find(bucket).filter(throttle::told_until.lt(until.as_micros()));
     Ok(diesel::update(untold).set(throttle::told_until.eq(until.as_micros())).execute(connection)? > 0)
 }
 
 /// Of the buckets that begin so: those whose last failure was before `cut`, and the oldest beyond `max`, unless they still
 /// make somebody wait.
-pub(crate) fn delete_old(
+pub(crate) fn delete_decayed(
     connection: &mut AnyConnection,
     prefix: &str,
     cut: Timestamp,
@@ -149,9 +149,9 @@ mod tests {
     async fn wait_is_audited_once() {
         let test = TestDatabase::sqlite(&MIGRATIONS);
         let note = |connection: &mut AnyConnection| -> Result<Vec<bool>> {
-            lock(connection, "name:a")?;
+            get_locked(connection, "name:a")?;
             [10, 10, 9, 11]
-                .map(|second| note_told(connection, "name:a", Timestamp::from_seconds(second)))
+                .map(|second| mark_audited(connection, "name:a", Timestamp::from_seconds(second)))
                 .into_iter()
                 .collect()
         };
@@ -164,9 +164,9 @@ mod tests {
         let clear = |connection: &mut AnyConnection| -> Result<Vec<bool>> {
             let keys = ["name:a", "name:a@192.0.2.1", "name:a@2001:db8::/64", "name:ab@192.0.2.1", "name:b@192.0.2.1"];
             for key in keys {
-                lock(connection, key)?;
+                get_locked(connection, key)?;
             }
-            clear_parts(connection, "name:a")?;
+            delete_parts(connection, "name:a")?;
             keys.map(|key| find(connection, key).map(|found| found.is_some())).into_iter().collect()
         };
         assert_eq!(test.database.write(clear).await.unwrap(), [true, false, false, true, true]);

@@ -45,19 +45,19 @@ enum Outcome {
 
 impl Permit {
     /// The failure is in the counts.
-    pub(crate) fn leave_counted(mut self) {
+    pub(crate) fn release_counted(mut self) {
         self.outcome = Outcome::FailureCounted;
     }
 }
 
 impl ClientAuthenticator {
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<String, BucketState>) -> T) -> T {
+    fn with_state<T>(&self, work: impl FnOnce(&mut HashMap<String, BucketState>) -> T) -> T {
         work(&mut self.slots.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// To be taken before the counts are read.
-    pub(crate) fn approach(self: &Arc<Self>, keys: &[&str]) -> Waiter {
-        let seen = self.with(|slots| {
+    pub(crate) fn register(self: &Arc<Self>, keys: &[&str]) -> Waiter {
+        let seen = self.with_state(|slots| {
             let look = |key: &&str| {
                 let slot = slots.entry((*key).to_owned()).or_default();
                 slot.interested += 1;
@@ -69,7 +69,7 @@ impl ClientAuthenticator {
     }
 
     fn release(&self, key: &str, left: Option<Outcome>) {
-        self.with(|slots| {
+        self.with_state(|slots| {
             let Some(slot) = slots.get_mut(key) else { return };
             slot.interested = slot.interested.saturating_sub(1);
             if let Some(outcome) = left {
@@ -87,9 +87,9 @@ impl ClientAuthenticator {
 
 impl Waiter {
     /// Lets its holder through when there is room at each of these keys and no attempt has failed with one of them since; else hands back the ticket, and what to wait for unless it is only that the counts must be read again.
-    pub(crate) fn enter(mut self, rooms: &[(&str, usize)]) -> Result<Permit, (Self, Option<Arc<Notify>>)> {
+    pub(crate) fn try_start(mut self, rooms: &[(&str, usize)]) -> Result<Permit, (Self, Option<Arc<Notify>>)> {
         let gate = self.gate.clone();
-        let refused = gate.with(|slots| {
+        let refused = gate.with_state(|slots| {
             let mut is_stale = false;
             // Failures of others by keys that don't apply to this attempt are nothing to it.
             for (key, seen) in self.seen.iter_mut().filter(|(key, _)| rooms.iter().any(|(asked, _)| asked == key)) {
@@ -149,45 +149,45 @@ mod tests {
     #[test]
     fn attempts_in_flight_are_limited() {
         let gate = Arc::new(ClientAuthenticator::default());
-        let first = gate.approach(&["a"]).enter(&[("a", 2)]).ok().unwrap();
-        let second = gate.approach(&["a"]).enter(&[("a", 2)]).ok().unwrap();
-        let (third, wait_for) = gate.approach(&["a"]).enter(&[("a", 2)]).err().unwrap();
+        let first = gate.register(&["a"]).try_start(&[("a", 2)]).ok().unwrap();
+        let second = gate.register(&["a"]).try_start(&[("a", 2)]).ok().unwrap();
+        let (third, wait_for) = gate.register(&["a"]).try_start(&[("a", 2)]).err().unwrap();
         assert!(wait_for.is_some());
-        first.leave_counted();
-        let (third, wait_for) = third.enter(&[("a", 2)]).err().unwrap();
+        first.release_counted();
+        let (third, wait_for) = third.try_start(&[("a", 2)]).err().unwrap();
         assert!(wait_for.is_none(), "what it read is stale");
-        drop(third.enter(&[("a", 2)]).ok().unwrap());
+        drop(third.try_start(&[("a", 2)]).ok().unwrap());
         drop(second);
-        assert!(gate.with(|slots| slots.is_empty()));
+        assert!(gate.with_state(|slots| slots.is_empty()));
     }
 
     #[test]
     fn failures_of_other_keys_are_ignored() {
         let gate = Arc::new(ClientAuthenticator::default());
-        let stranger = gate.approach(&["address"]).enter(&[("address", 1)]).ok().unwrap();
-        let owner = gate.approach(&["address", "name at address"]);
-        stranger.leave_counted();
-        drop(owner.enter(&[("name at address", 1)]).ok().unwrap());
-        assert!(gate.with(|slots| slots.is_empty()));
+        let stranger = gate.register(&["address"]).try_start(&[("address", 1)]).ok().unwrap();
+        let owner = gate.register(&["address", "name at address"]);
+        stranger.release_counted();
+        drop(owner.try_start(&[("name at address", 1)]).ok().unwrap());
+        assert!(gate.with_state(|slots| slots.is_empty()));
     }
 
     #[test]
     fn dropped_waiter_releases_its_state() {
         let gate = Arc::new(ClientAuthenticator::default());
-        drop(gate.approach(&["a", "b", "c"]));
-        let permit = gate.approach(&["a", "b", "c"]).enter(&[("a", 1), ("b", 1)]).ok().unwrap();
-        assert_eq!(gate.with(|slots| slots.len()), 2);
+        drop(gate.register(&["a", "b", "c"]));
+        let permit = gate.register(&["a", "b", "c"]).try_start(&[("a", 1), ("b", 1)]).ok().unwrap();
+        assert_eq!(gate.with_state(|slots| slots.len()), 2);
         drop(permit);
-        assert!(gate.with(|slots| slots.is_empty()));
+        assert!(gate.with_state(|slots| slots.is_empty()));
     }
 
     #[test]
     fn started_attempt_wakes_the_next_while_capacity_remains() {
         let gate = Arc::new(ClientAuthenticator::default());
-        let approach = || gate.approach(&["a"]);
-        let inside = [(); 2].map(|()| approach().enter(&[("a", 2)]).ok().unwrap());
-        let (first, wait_for) = approach().enter(&[("a", 2)]).err().unwrap();
-        let (second, _) = approach().enter(&[("a", 2)]).err().unwrap();
+        let approach = || gate.register(&["a"]);
+        let inside = [(); 2].map(|()| approach().try_start(&[("a", 2)]).ok().unwrap());
+        let (first, wait_for) = approach().try_start(&[("a", 2)]).err().unwrap();
+        let (second, _) = approach().try_start(&[("a", 2)]).err().unwrap();
         let wait_for = wait_for.unwrap();
         let is_woken = || wait_for.notified().now_or_never().is_some();
         // From the first who entered.
@@ -195,9 +195,9 @@ mod tests {
         // Two leave before anyone looks: that is one notification.
         drop(inside);
         assert!(is_woken() && !is_woken());
-        let _first = first.enter(&[("a", 2)]).ok().unwrap();
+        let _first = first.try_start(&[("a", 2)]).ok().unwrap();
         assert!(is_woken());
-        let _second = second.enter(&[("a", 2)]).ok().unwrap();
+        let _second = second.try_start(&[("a", 2)]).ok().unwrap();
         assert!(!is_woken(), "there is no more room");
     }
 }

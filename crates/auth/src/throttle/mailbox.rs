@@ -13,7 +13,7 @@ use doorward_domain::{Email, Timestamp};
 use doorward_storage::AnyConnection;
 
 use super::{Bucket, ClientNetwork, count_attempt, wait};
-use crate::{Error, codes::hashed, config::ThrottleConfig, store};
+use crate::{Error, codes::sha256_base64, config::ThrottleConfig, store};
 
 /// Mails to one mailbox for one network, as a multiple of the failures that a username may have.
 const MAILBOX_FACTOR: u32 = 2;
@@ -27,15 +27,15 @@ const NEW_NETWORK_MAX_MAILS: i64 = 2;
 pub(super) const MAIL_DECAY: Duration = Duration::from_secs(3600);
 pub(super) const NEW_NETWORK_DECAY: Duration = Duration::from_secs(5 * 60);
 
-pub(super) const fn threshold(config: &ThrottleConfig) -> u32 {
+pub(super) const fn mailbox_threshold(config: &ThrottleConfig) -> u32 {
     config.failures.saturating_mul(MAILBOX_FACTOR)
 }
 
-pub(super) const fn strangers_threshold(config: &ThrottleConfig) -> u32 {
+pub(super) const fn unknown_networks_threshold(config: &ThrottleConfig) -> u32 {
     config.failures.saturating_mul(UNKNOWN_NETWORKS_FACTOR)
 }
 
-pub(super) const fn newcomers_threshold(config: &ThrottleConfig) -> u32 {
+pub(super) const fn new_networks_threshold(config: &ThrottleConfig) -> u32 {
     config.failures.saturating_mul(NEW_NETWORKS_FACTOR)
 }
 
@@ -59,29 +59,32 @@ pub(crate) fn count_mail(
     config: &ThrottleConfig,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let mailbox = hashed(&mail.to.folded());
+    let mailbox = sha256_base64(&mail.to.canonical());
     let own = Bucket {
         key: format!("mailbox:{mailbox}@{}", mail.place.as_str()),
-        threshold: threshold(config),
+        threshold: mailbox_threshold(config),
         forgives: MAIL_DECAY,
     };
-    let earlier = own.failures(store::throttle::find(connection, &own.key)?.as_ref(), now);
+    let earlier = own.decayed_failures(store::throttle::find(connection, &own.key)?.as_ref(), now);
     count_attempt(connection, &[&own], config, now)?;
     if mail.is_known_place {
         return Ok(());
     }
-    let strangers =
-        Bucket { key: format!("strangers:{mailbox}"), threshold: strangers_threshold(config), forgives: MAIL_DECAY };
-    let count = store::throttle::lock(connection, &strangers.key)?;
+    let strangers = Bucket {
+        key: format!("strangers:{mailbox}"),
+        threshold: unknown_networks_threshold(config),
+        forgives: MAIL_DECAY,
+    };
+    let count = store::throttle::get_locked(connection, &strangers.key)?;
     let Some(wait) = wait(&count, now) else {
-        return Ok(store::throttle::set(connection, strangers.count_failure(count, config, now))?);
+        return Ok(store::throttle::update(connection, strangers.with_failure(count, config, now))?);
     };
     if earlier >= NEW_NETWORK_MAX_MAILS {
         return Err(Error::Throttled(wait));
     }
     let newcomers = Bucket {
         key: format!("newcomers:{mailbox}"),
-        threshold: newcomers_threshold(config),
+        threshold: new_networks_threshold(config),
         forgives: NEW_NETWORK_DECAY,
     };
     count_attempt(connection, &[&newcomers], config, now)
@@ -109,7 +112,7 @@ mod tests {
         /// Returns whether a mail is sent.
         async fn ask(&self, to: &str, network: u32, is_known_place: bool) -> bool {
             let to = Email::parse(to).unwrap();
-            let place = ClientNetwork::of(std::net::Ipv4Addr::from(network).into());
+            let place = ClientNetwork::from_address(std::net::Ipv4Addr::from(network).into());
             let (mail, now) = (CodeMail { to, place, is_known_place }, self.now);
             match self.database.write(move |connection| count_mail(connection, &mail, &CONFIG, now)).await {
                 Ok(()) => true,
@@ -161,7 +164,7 @@ mod tests {
 
             // One mail within the count of all networks, and two more of newcomers are forgiven.
             for _ in 0..3 {
-                scene.now = scene.now.plus(WAIT);
+                scene.now = scene.now.saturating_add(WAIT);
                 assert_eq!(scene.ask_from_new_networks().await, 1 + 2);
             }
         }

@@ -9,7 +9,7 @@ use std::{net::IpAddr, time::Duration};
 use doorward_domain::{Gid, Timestamp};
 use doorward_storage::AnyConnection;
 
-use crate::{Error, codes::hashed, config::ThrottleConfig, store};
+use crate::{Error, codes::sha256_base64, config::ThrottleConfig, store};
 
 pub(crate) use gate::{ClientAuthenticator, Permit};
 pub(crate) use mailbox::{CodeMail, count_mail};
@@ -39,7 +39,7 @@ const MAX_DOUBLINGS: u32 = 40;
 pub(crate) struct ClientNetwork(String);
 
 impl ClientNetwork {
-    pub(crate) fn of(address: IpAddr) -> Self {
+    pub(crate) fn from_address(address: IpAddr) -> Self {
         match address.to_canonical() {
             IpAddr::V4(address) => Self(address.to_string()),
             IpAddr::V6(address) => {
@@ -75,49 +75,49 @@ pub(crate) struct Bucket {
 }
 
 impl Bucket {
-    pub(crate) fn of_address(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
+    pub(crate) fn for_network(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
         Self { key: format!("address:{}", place.as_str()), threshold, forgives: NETWORK_DECAY }
     }
 
     /// Of a name (which is not kept as typed: people type passwords there), for whoever comes from an address that its user has not logged in from.
-    pub(crate) fn of_name(name: &str, config: &ThrottleConfig) -> Self {
-        Self { key: format!("name:{}", hashed(name)), threshold: config.failures, forgives: USERNAME_DECAY }
+    pub(crate) fn for_username(name: &str, config: &ThrottleConfig) -> Self {
+        Self { key: format!("name:{}", sha256_base64(name)), threshold: config.failures, forgives: USERNAME_DECAY }
     }
 
     /// Of a name at an address from which its user has logged in.
-    pub(crate) fn of_name_at(name: &str, place: &ClientNetwork, config: &ThrottleConfig) -> Self {
-        let key = format!("name:{}@{}", hashed(name), place.as_str());
+    pub(crate) fn for_username_at_network(name: &str, place: &ClientNetwork, config: &ThrottleConfig) -> Self {
+        let key = format!("name:{}@{}", sha256_base64(name), place.as_str());
         Self { key, threshold: config.failures, forgives: USERNAME_DECAY }
     }
 
     /// Of what is asked without a token from an address: each counts, whatever the answer.
-    pub(crate) fn of_questions(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
+    pub(crate) fn for_anonymous_requests(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
         Self { key: format!("question:{}", place.as_str()), threshold, forgives: ANONYMOUS_REQUEST_DECAY }
     }
 
     /// Of codes that were refused, from an address. One who taps twice, or many at once who find a code used, guess nothing.
-    pub(crate) fn of_codes(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
+    pub(crate) fn for_wrong_codes(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(WRONG_CODE_FACTOR);
         Self { key: format!("code:{}", place.as_str()), threshold, forgives: ANONYMOUS_REQUEST_DECAY }
     }
 
     /// Of invitations by one user.
-    pub(crate) fn of_invitations(inviter: Gid, config: &ThrottleConfig) -> Self {
+    pub(crate) fn for_invitations(inviter: Gid, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(INVITATION_FACTOR);
         Self { key: format!("invitation:{inviter}"), threshold, forgives: INVITATION_DECAY }
     }
 
     /// Counts what a user with a token asks for: by itself at an address from which they have logged in, else together.
-    pub(crate) fn of_requests_by(user: Gid, known_place: Option<&ClientNetwork>, config: &ThrottleConfig) -> Self {
+    pub(crate) fn for_user_requests(user: Gid, known_place: Option<&ClientNetwork>, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
         let at = known_place.map_or(String::new(), |place| format!("@{}", place.as_str()));
         Self { key: format!("question:{user}{at}"), threshold, forgives: ANONYMOUS_REQUEST_DECAY }
     }
 
     /// The failures that still count.
-    fn failures(&self, count: Option<&FailureCount>, now: Timestamp) -> i64 {
+    fn decayed_failures(&self, count: Option<&FailureCount>, now: Timestamp) -> i64 {
         count.map_or(0, |count| {
             let quiet = now.as_micros().saturating_sub(count.failed_at.as_micros()).max(0);
             let forgiven = quiet / i64::try_from(self.forgives.as_micros()).unwrap_or(i64::MAX);
@@ -126,18 +126,18 @@ impl Bucket {
     }
 
     /// How many attempts may be on their way at once, so that even if all fail there are no more than the threshold.
-    pub(crate) fn allowed_at_once(&self, count: Option<&FailureCount>, now: Timestamp) -> usize {
-        let left = i64::from(self.threshold) - self.failures(count, now);
+    pub(crate) fn max_in_flight(&self, count: Option<&FailureCount>, now: Timestamp) -> usize {
+        let left = i64::from(self.threshold) - self.decayed_failures(count, now);
         usize::try_from(left).unwrap_or(0).max(1)
     }
 
     /// The count after one more failure.
-    fn count_failure(&self, count: FailureCount, config: &ThrottleConfig, now: Timestamp) -> FailureCount {
+    fn with_failure(&self, count: FailureCount, config: &ThrottleConfig, now: Timestamp) -> FailureCount {
         // More would only take longer to be forgiven.
         let most = i64::from(self.threshold) + i64::from(MAX_DOUBLINGS);
-        let failures = (self.failures(Some(&count), now) + 1).min(most);
+        let failures = (self.decayed_failures(Some(&count), now) + 1).min(most);
         let blocked_until = match u32::try_from(failures - i64::from(self.threshold)) {
-            Ok(doublings) => now.plus(config.wait(doublings)),
+            Ok(doublings) => now.saturating_add(config.backoff_for(doublings)),
             Err(_) => count.blocked_until,
         };
         FailureCount { failures, failed_at: now, blocked_until: blocked_until.max(count.blocked_until), ..count }
@@ -145,7 +145,7 @@ impl Bucket {
 }
 
 impl ThrottleConfig {
-    fn wait(&self, doublings: u32) -> Duration {
+    fn backoff_for(&self, doublings: u32) -> Duration {
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         self.backoff.saturating_mul(factor).min(self.backoff_max.max(self.backoff))
     }
@@ -158,22 +158,27 @@ pub(crate) fn wait(count: &FailureCount, now: Timestamp) -> Option<Duration> {
 }
 
 /// Whether a login from an address makes it a known one still.
-pub(crate) fn is_known(last_login_at: Option<Timestamp>, now: Timestamp) -> bool {
-    last_login_at.is_some_and(|at| at > now.minus(KNOWN_NETWORK_LIFETIME))
+pub(crate) fn is_known_network(last_login_at: Option<Timestamp>, now: Timestamp) -> bool {
+    last_login_at.is_some_and(|at| at > now.saturating_sub(KNOWN_NETWORK_LIFETIME))
 }
 
 /// Returns whether one of these users has logged in from this address lately.
 ///
 /// # Errors
 /// Database errors.
-pub(crate) fn is_known_to_any(
+pub(crate) fn is_known_to_any_user(
     connection: &mut AnyConnection,
     users: &[Gid],
     place: &ClientNetwork,
     now: Timestamp,
 ) -> Result<bool, Error> {
     for user in users {
-        if store::known_address::is_known(connection, *user, place.as_str(), now.minus(KNOWN_NETWORK_LIFETIME))? {
+        if store::known_address::is_known(
+            connection,
+            *user,
+            place.as_str(),
+            now.saturating_sub(KNOWN_NETWORK_LIFETIME),
+        )? {
             return Ok(true);
         }
     }
@@ -181,8 +186,8 @@ pub(crate) fn is_known_to_any(
 }
 
 /// Whether a login must be noted, for an address to stay known.
-pub(crate) fn is_due(last_login_at: Option<Timestamp>, now: Timestamp) -> bool {
-    last_login_at.is_none_or(|at| at < now.minus(KNOWN_NETWORK_PRECISION))
+pub(crate) fn needs_login_update(last_login_at: Option<Timestamp>, now: Timestamp) -> bool {
+    last_login_at.is_none_or(|at| at < now.saturating_sub(KNOWN_NETWORK_PRECISION))
 }
 
 /// Counts a failure against each of these. The order of buckets is the order of locks: the address first.
@@ -193,20 +198,20 @@ pub(crate) fn count_failure(
     now: Timestamp,
 ) -> Result<(), Error> {
     for bucket in buckets {
-        let count = store::throttle::lock(connection, &bucket.key)?;
+        let count = store::throttle::get_locked(connection, &bucket.key)?;
         // What began before a wait and ends in it makes it no longer.
         if wait(&count, now).is_none() {
-            store::throttle::set(connection, bucket.count_failure(count, config, now))?;
+            store::throttle::update(connection, bucket.with_failure(count, config, now))?;
         }
     }
     Ok(())
 }
 
 /// Clears the failed logins of a username, at every address.
-pub(crate) fn clear_name(connection: &mut AnyConnection, name: &str, config: &ThrottleConfig) -> Result<(), Error> {
-    let bucket = Bucket::of_name(name, config);
-    store::throttle::clear(connection, &bucket.key)?;
-    Ok(store::throttle::clear_parts(connection, &bucket.key)?)
+pub(crate) fn clear_username(connection: &mut AnyConnection, name: &str, config: &ThrottleConfig) -> Result<(), Error> {
+    let bucket = Bucket::for_username(name, config);
+    store::throttle::delete(connection, &bucket.key)?;
+    Ok(store::throttle::delete_parts(connection, &bucket.key)?)
 }
 
 /// Counts something that is limited whether or not it succeeds, before it is done. The order of buckets is the order of locks.
@@ -220,11 +225,11 @@ pub(crate) fn count_attempt(
     now: Timestamp,
 ) -> Result<(), Error> {
     for bucket in buckets {
-        let count = store::throttle::lock(connection, &bucket.key)?;
+        let count = store::throttle::get_locked(connection, &bucket.key)?;
         if let Some(wait) = wait(&count, now) {
             return Err(Error::Throttled(wait));
         }
-        store::throttle::set(connection, bucket.count_failure(count, config, now))?;
+        store::throttle::update(connection, bucket.with_failure(count, config, now))?;
     }
     Ok(())
 }
@@ -244,7 +249,7 @@ pub(crate) fn find_wait(
 
 /// Drops what no longer counts, one kind at a time. A transaction for both could wait for somebody who has locked an
 /// address and waits for a name.
-pub(crate) fn sweep(
+pub(crate) fn delete_decayed(
     connection: &mut AnyConnection,
     kind: BucketKind,
     config: &ThrottleConfig,
@@ -256,12 +261,12 @@ pub(crate) fn sweep(
         BucketKind::Question => (config.failures.saturating_mul(NETWORK_FACTOR), ANONYMOUS_REQUEST_DECAY),
         BucketKind::Code => (config.failures.saturating_mul(WRONG_CODE_FACTOR), ANONYMOUS_REQUEST_DECAY),
         BucketKind::Invitation => (config.failures.saturating_mul(INVITATION_FACTOR), INVITATION_DECAY),
-        BucketKind::Mailbox => (mailbox::threshold(config), mailbox::MAIL_DECAY),
-        BucketKind::Strangers => (mailbox::strangers_threshold(config), mailbox::MAIL_DECAY),
-        BucketKind::Newcomers => (mailbox::newcomers_threshold(config), mailbox::NEW_NETWORK_DECAY),
+        BucketKind::Mailbox => (mailbox::mailbox_threshold(config), mailbox::MAIL_DECAY),
+        BucketKind::Strangers => (mailbox::unknown_networks_threshold(config), mailbox::MAIL_DECAY),
+        BucketKind::Newcomers => (mailbox::new_networks_threshold(config), mailbox::NEW_NETWORK_DECAY),
     };
     let longest = forgives.saturating_mul(threshold.saturating_add(MAX_DOUBLINGS));
-    Ok(store::throttle::delete_old(connection, kind.prefix(), now.minus(longest), MAX_COUNTS, now)?)
+    Ok(store::throttle::delete_decayed(connection, kind.key_prefix(), now.saturating_sub(longest), MAX_COUNTS, now)?)
 }
 
 /// What failures are counted by.
@@ -289,7 +294,7 @@ impl BucketKind {
         Self::Newcomers,
     ];
 
-    const fn prefix(self) -> &'static str {
+    const fn key_prefix(self) -> &'static str {
         match self {
             Self::Name => "name:",
             Self::Address => "address:",
@@ -318,47 +323,54 @@ mod tests {
 
     #[test]
     fn waits_start_at_the_threshold_and_double_up_to_the_maximum() {
-        let bucket = Bucket::of_name("ann", &CONFIG);
+        let bucket = Bucket::for_username("ann", &CONFIG);
         let mut count = none();
         let mut waits = Vec::new();
         for _ in 0..8 {
-            count = bucket.count_failure(count, &CONFIG, NOW);
+            count = bucket.with_failure(count, &CONFIG, NOW);
             waits.push(wait(&count, NOW).map_or(0, |wait| wait.as_secs()));
         }
         assert_eq!(waits, [0, 0, 1, 2, 4, 8, 10, 10]);
-        (0..100).for_each(|_| count = bucket.count_failure(count.clone(), &CONFIG, NOW));
+        (0..100).for_each(|_| count = bucket.with_failure(count.clone(), &CONFIG, NOW));
         assert_eq!(wait(&count, NOW), Some(Duration::from_secs(10)));
         assert_eq!(count.failures, 3 + 40, "more would only take longer to be forgiven");
     }
 
     #[test]
     fn login_from_a_known_network_is_recorded_once_a_day() {
-        let ago = |seconds: u64| Some(NOW.minus(Duration::from_secs(seconds)));
-        assert_eq!([None, ago(86_401), ago(86_400), ago(0)].map(|at| is_due(at, NOW)), [true, true, false, false]);
+        let ago = |seconds: u64| Some(NOW.saturating_sub(Duration::from_secs(seconds)));
+        assert_eq!(
+            [None, ago(86_401), ago(86_400), ago(0)].map(|at| needs_login_update(at, NOW)),
+            [true, true, false, false]
+        );
     }
 
     #[test]
     fn failures_are_forgiven_with_time() {
-        let bucket = Bucket::of_name("ann", &CONFIG);
-        let count = (0..2).fold(none(), |count, _| bucket.count_failure(count, &CONFIG, NOW));
-        let later = |hours: u64| NOW.plus(Duration::from_secs(hours * 3600));
-        assert_eq!([0, 1, 2, 9].map(|hours| bucket.failures(Some(&count), later(hours))), [2, 1, 0, 0]);
-        assert_eq!([0, 1, 2].map(|hours| bucket.allowed_at_once(Some(&count), later(hours))), [1, 2, 3]);
-        assert_eq!(bucket.failures(Some(&count), NOW.minus(Duration::from_secs(7200))), 2, "a clock that went back");
+        let bucket = Bucket::for_username("ann", &CONFIG);
+        let count = (0..2).fold(none(), |count, _| bucket.with_failure(count, &CONFIG, NOW));
+        let later = |hours: u64| NOW.saturating_add(Duration::from_secs(hours * 3600));
+        assert_eq!([0, 1, 2, 9].map(|hours| bucket.decayed_failures(Some(&count), later(hours))), [2, 1, 0, 0]);
+        assert_eq!([0, 1, 2].map(|hours| bucket.max_in_flight(Some(&count), later(hours))), [1, 2, 3]);
+        assert_eq!(
+            bucket.decayed_failures(Some(&count), NOW.saturating_sub(Duration::from_secs(7200))),
+            2,
+            "a clock that went back"
+        );
     }
 
     #[test]
     fn ipv6_addresses_are_counted_by_their_64_prefix() {
-        let place = |text: &str| ClientNetwork::of(text.parse().unwrap());
+        let place = |text: &str| ClientNetwork::from_address(text.parse().unwrap());
         assert_eq!(place("2001:db8:1:2::1"), place("2001:db8:1:2:ffff::9"));
         assert_ne!(place("2001:db8:1:2::1"), place("2001:db8:1:3::1"));
         assert_eq!(place("::ffff:192.0.2.1"), place("192.0.2.1"));
         assert_ne!(place("192.0.2.1"), place("192.0.2.2"));
-        assert_eq!(Bucket::of_address(&place("192.0.2.1"), &CONFIG).threshold, 30);
+        assert_eq!(Bucket::for_network(&place("192.0.2.1"), &CONFIG).threshold, 30);
     }
 
     #[test]
     fn username_is_stored_hashed() {
-        assert!(!Bucket::of_name("hunter2 hunter2", &CONFIG).key.contains("hunter2"));
+        assert!(!Bucket::for_username("hunter2 hunter2", &CONFIG).key.contains("hunter2"));
     }
 }

@@ -25,7 +25,7 @@ struct Row {
 }
 
 /// Mails wait: there is no mail server.
-pub(super) async fn both_with_mails() -> Vec<Fixture> {
+pub(super) async fn on_both_databases_with_mail() -> Vec<Fixture> {
     let delivery = Delivery::Smtp("smtp://127.0.0.1:1".to_owned().into());
     let mail = MailConfig {
         delivery,
@@ -35,7 +35,7 @@ pub(super) async fn both_with_mails() -> Vec<Fixture> {
     };
     let mut fixtures = Vec::new();
     for test in TestDatabase::both(&MIGRATIONS) {
-        fixtures.push(start_with(test, Config { mail: Some(mail.clone()), ..config(CHEAP) }).await);
+        fixtures.push(start_with_config(test, Config { mail: Some(mail.clone()), ..config(CHEAP) }).await);
     }
     fixtures
 }
@@ -63,7 +63,7 @@ pub(super) enum Purpose {
 
 impl Fixture {
     async fn rows(&self, query: String) -> Vec<Row> {
-        let read = self.test.database.read(move |connection| {
+        let read = self.test.database.read_snapshot(move |connection| {
             Ok::<_, doorward_storage::Error>(match connection {
                 AnyConnection::Postgres(connection) => diesel::sql_query(query).load(connection)?,
                 AnyConnection::Sqlite(connection) => diesel::sql_query(query).load(connection)?,
@@ -77,12 +77,12 @@ impl Fixture {
     }
 
     /// Returns the ids of the mails that wait.
-    pub(super) async fn waiting_mails(&self) -> Vec<String> {
+    pub(super) async fn queued_mails(&self) -> Vec<String> {
         self.rows("SELECT id, '' AS text FROM outbox".to_owned()).await.into_iter().map(|row| row.id).collect()
     }
 
     /// Returns the code in the one mail that has come since.
-    async fn code_mailed_since(&self, earlier: &[String]) -> String {
+    async fn code_mailed_after(&self, earlier: &[String]) -> String {
         let mut mails = self.rows("SELECT id, letter AS text FROM outbox".to_owned()).await;
         mails.retain(|mail| !earlier.contains(&mail.id));
         let [mail] = mails.as_slice() else { panic!("{} mails", mails.len()) };
@@ -92,8 +92,8 @@ impl Fixture {
     }
 
     /// Makes the first step from an address.
-    pub(super) async fn begin(&self, purpose: Purpose, address: &str) -> Result<CodePair, RpcError> {
-        let (earlier, client_address) = (self.waiting_mails().await, address.to_owned());
+    pub(super) async fn request(&self, purpose: Purpose, address: &str) -> Result<CodePair, RpcError> {
+        let (earlier, client_address) = (self.queued_mails().await, address.to_owned());
         let mut client = self.client.clone();
         let validation_code = match purpose {
             Purpose::PendingSignup => {
@@ -119,15 +119,15 @@ impl Fixture {
                 client.request_email_change(request).await?.into_inner().validation_code
             }
         };
-        Ok((validation_code, self.code_mailed_since(&earlier).await))
+        Ok((validation_code, self.code_mailed_after(&earlier).await))
     }
 
     /// Makes the whole second step.
-    pub(super) async fn complete(&self, purpose: Purpose, codes: &CodePair) -> Result<(), RpcError> {
+    pub(super) async fn confirm(&self, purpose: Purpose, codes: &CodePair) -> Result<(), RpcError> {
         match purpose {
             Purpose::PendingSignup => {
                 self.verify_signup(codes).await?;
-                self.complete_signup(codes, RandomIdGenerator.gid()).await.map(drop)
+                self.complete_signup(codes, RandomIdGenerator.new_gid()).await.map(drop)
             }
             Purpose::Reset(user) => self.reset(user, codes).await.map(drop),
             Purpose::Email(user) => {
@@ -138,7 +138,7 @@ impl Fixture {
     }
 
     async fn request_signup(&self) -> CodePair {
-        self.begin(Purpose::PendingSignup, ADDRESS).await.unwrap()
+        self.request(Purpose::PendingSignup, ADDRESS).await.unwrap()
     }
 
     async fn verify_signup(&self, codes: &CodePair) -> Result<String, RpcError> {
@@ -163,7 +163,7 @@ impl Fixture {
     }
 
     async fn request_reset(&self, user: Gid) -> CodePair {
-        self.begin(Purpose::Reset(user), ADDRESS).await.unwrap()
+        self.request(Purpose::Reset(user), ADDRESS).await.unwrap()
     }
 
     async fn reset(&self, user: Gid, codes: &CodePair) -> Result<String, RpcError> {
@@ -178,7 +178,7 @@ impl Fixture {
     }
 
     async fn request_email(&self, user: Gid) -> CodePair {
-        self.begin(Purpose::Email(user), ADDRESS).await.unwrap()
+        self.request(Purpose::Email(user), ADDRESS).await.unwrap()
     }
 
     async fn check_email(&self, user: Gid, codes: &CodePair) -> Result<(), RpcError> {
@@ -212,7 +212,7 @@ pub(super) fn assert_refused<T: std::fmt::Debug>(answer: Result<T, RpcError>) {
 
 #[tokio::test]
 async fn codes_expire_after_fifteen_minutes() {
-    for fixture in both_with_mails().await {
+    for fixture in on_both_databases_with_mail().await {
         let user = fixture.user(PASSWORD).await;
         let signup = fixture.request_signup().await;
         let email = fixture.request_email(user).await;
@@ -230,7 +230,7 @@ async fn codes_expire_after_fifteen_minutes() {
 
 #[tokio::test]
 async fn password_reset_works_until_expiry() {
-    for fixture in both_with_mails().await {
+    for fixture in on_both_databases_with_mail().await {
         let user = fixture.user(PASSWORD).await;
         let codes = fixture.request_reset(user).await;
         fixture.clock.advance(LIFETIME - MICROSECOND);
@@ -246,7 +246,7 @@ async fn password_reset_works_until_expiry() {
 /// The account is made, or the address changed, in between: a code that expires there is still used up.
 #[tokio::test]
 async fn reserved_code_completes_once_after_expiry() {
-    for fixture in both_with_mails().await {
+    for fixture in on_both_databases_with_mail().await {
         let user = fixture.user(PASSWORD).await;
         let (signup, email) = (fixture.request_signup().await, fixture.request_email(user).await);
         fixture.clock.advance(LIFETIME - MICROSECOND);
@@ -254,11 +254,11 @@ async fn reserved_code_completes_once_after_expiry() {
         assert_eq!(fixture.verify_signup(&signup).await.unwrap(), first, "the same signup");
         fixture.check_email(user, &email).await.unwrap();
         fixture.clock.advance(MINUTE);
-        let new = RandomIdGenerator.gid();
+        let new = RandomIdGenerator.new_gid();
         let token = fixture.complete_signup(&signup, new).await.unwrap();
         assert_eq!(fixture.claims(&token).await.sub, new);
         fixture.finish_email(user, &email).await.unwrap();
-        assert_refused(fixture.complete_signup(&signup, RandomIdGenerator.gid()).await);
+        assert_refused(fixture.complete_signup(&signup, RandomIdGenerator.new_gid()).await);
         assert_refused(fixture.finish_email(user, &email).await);
         fixture.log_in(Some(new), PASSWORD).await.unwrap();
     }
@@ -267,7 +267,7 @@ async fn reserved_code_completes_once_after_expiry() {
 /// Asking again gives new codes, with a time and tries of their own.
 #[tokio::test]
 async fn new_codes_have_their_own_expiry() {
-    for fixture in both_with_mails().await {
+    for fixture in on_both_databases_with_mail().await {
         let user = fixture.user(PASSWORD).await;
         let first = fixture.request_reset(user).await;
         for _ in 0..5 {
@@ -285,7 +285,7 @@ async fn new_codes_have_their_own_expiry() {
 
 #[tokio::test]
 async fn stored_codes_are_not_readable() {
-    for fixture in both_with_mails().await {
+    for fixture in on_both_databases_with_mail().await {
         let user = fixture.user(PASSWORD).await;
         let all =
             [fixture.request_signup().await, fixture.request_email(user).await, fixture.request_reset(user).await];

@@ -51,7 +51,7 @@ impl tower::Service<http::Request<Body>> for QuietDirectory {
 }
 
 pub(crate) fn quiet_directory() -> Channel {
-    let (peer, incoming) = Peer::in_memory();
+    let (peer, incoming) = Peer::in_memory_pair();
     let (_, is_ready) = watch::channel(true);
     let listeners = Listeners { tcp: None, in_memory: Some(incoming) };
     let routes = Routes::new(QuietDirectory);

@@ -14,7 +14,8 @@ async fn tokens_are_not_accepted_while_the_feed_is_stale() {
 
         // A second replica on the same database that never reaches the directory.
         let shutdown = CancellationToken::new();
-        let mut cut = serve_with(&fixture.test, &fixture.clock, (config(CHEAP), no_directory()), &shutdown).await;
+        let mut cut =
+            serve_with_directory(&fixture.test, &fixture.clock, (config(CHEAP), no_directory()), &shutdown).await;
         let code = |status| RpcError::from(status).code;
         let renewed = cut.renew_token(RenewTokenRequest { token: token.clone() }).await;
         assert_eq!(code(renewed.unwrap_err()), ErrorCode::Unavailable);

@@ -14,21 +14,21 @@ struct UserInfo<'a> {
 }
 
 impl UserInfo<'_> {
-    async fn tries(&self, password: &str, address: &str) -> Result<String, RpcError> {
+    async fn attempt(&self, password: &str, address: &str) -> Result<String, RpcError> {
         let request = login(Some(self.gid), password, self.fixture.clock.now());
         let request = VerifyPasswordRequest { client_address: address.to_owned(), ..request };
         Ok(self.fixture.client.clone().verify_password(request).await?.into_inner().token)
     }
 
-    async fn fails(&self, times: usize, address: &str) {
+    async fn fail_times(&self, times: usize, address: &str) {
         for _ in 0..times {
-            assert_eq!(code(self.tries(WRONG, address).await), ErrorCode::UnknownUser);
+            assert_eq!(code(self.attempt(WRONG, address).await), ErrorCode::UnknownUser);
         }
     }
 
     /// How long an attempt is told to wait, also with the right password.
-    async fn waits(&self, address: &str) -> Duration {
-        let [wrong, right] = [self.tries(WRONG, address).await, self.tries(PASSWORD, address).await];
+    async fn expect_wait(&self, address: &str) -> Duration {
+        let [wrong, right] = [self.attempt(WRONG, address).await, self.attempt(PASSWORD, address).await];
         let [wrong, right] = [wrong.unwrap_err(), right.unwrap_err()];
         assert_eq!((wrong.code, right.code), (ErrorCode::Throttled, ErrorCode::Throttled));
         assert_eq!(wrong.retry_after, right.retry_after);
@@ -44,44 +44,44 @@ impl Fixture {
 
 #[tokio::test]
 async fn wait_starts_at_the_threshold_and_doubles_up_to_the_maximum() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let ann = fixture.person().await;
-        ann.fails(4, "192.0.2.1").await;
+        ann.fail_times(4, "192.0.2.1").await;
         for expected in [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900] {
-            ann.fails(1, "192.0.2.1").await;
+            ann.fail_times(1, "192.0.2.1").await;
             let wait = Duration::from_secs(expected);
-            assert_eq!(ann.waits("192.0.2.1").await, wait);
+            assert_eq!(ann.expect_wait("192.0.2.1").await, wait);
             fixture.clock.advance(wait.checked_sub(Duration::from_micros(1)).unwrap());
-            assert_eq!(ann.waits("192.0.2.1").await, Duration::from_micros(1));
+            assert_eq!(ann.expect_wait("192.0.2.1").await, Duration::from_micros(1));
             fixture.clock.advance(Duration::from_micros(1));
         }
-        ann.tries(PASSWORD, "192.0.2.1").await.unwrap();
-        ann.fails(4, "192.0.2.1").await;
-        ann.tries(PASSWORD, "192.0.2.1").await.unwrap();
+        ann.attempt(PASSWORD, "192.0.2.1").await.unwrap();
+        ann.fail_times(4, "192.0.2.1").await;
+        ann.attempt(PASSWORD, "192.0.2.1").await.unwrap();
     }
 }
 
 #[tokio::test]
 async fn username_failures_decay_by_one_per_hour() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let ann = fixture.person().await;
-        ann.fails(4, "192.0.2.1").await;
+        ann.fail_times(4, "192.0.2.1").await;
         fixture.clock.advance(2 * HOUR);
         // Two of four are left.
-        ann.fails(3, "192.0.2.1").await;
-        assert_eq!(ann.waits("192.0.2.1").await, Duration::from_secs(1));
+        ann.fail_times(3, "192.0.2.1").await;
+        assert_eq!(ann.expect_wait("192.0.2.1").await, Duration::from_secs(1));
         fixture.clock.advance(5 * HOUR);
-        ann.fails(5, "192.0.2.1").await;
-        assert_eq!(ann.waits("192.0.2.1").await, Duration::from_secs(1));
+        ann.fail_times(5, "192.0.2.1").await;
+        assert_eq!(ann.expect_wait("192.0.2.1").await, Duration::from_secs(1));
     }
 }
 
 #[tokio::test]
 async fn network_failures_decay_by_one_per_minute() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let ann = fixture.person().await;
         let guess = async || {
-            let nobody = Some(RandomIdGenerator.gid());
+            let nobody = Some(RandomIdGenerator.new_gid());
             fixture.log_in(nobody, WRONG).await.unwrap_err().code
         };
         for left in [50, 10, 50] {
@@ -89,8 +89,8 @@ async fn network_failures_decay_by_one_per_minute() {
                 assert_eq!(guess().await, ErrorCode::UnknownUser);
             }
             assert_eq!(guess().await, ErrorCode::Throttled);
-            assert_eq!(ann.waits("192.0.2.1").await, Duration::from_secs(1));
-            ann.tries(PASSWORD, "192.0.2.2").await.unwrap();
+            assert_eq!(ann.expect_wait("192.0.2.1").await, Duration::from_secs(1));
+            ann.attempt(PASSWORD, "192.0.2.2").await.unwrap();
             fixture.clock.advance(Duration::from_secs(if left == 50 { 600 } else { 3600 }));
         }
     }
@@ -99,22 +99,22 @@ async fn network_failures_decay_by_one_per_minute() {
 #[tokio::test]
 async fn network_is_known_for_thirty_days_after_a_login() {
     let (home, stranger) = ("2001:db8:1:2::3", "198.51.100.66");
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let ann = fixture.person().await;
         // Known is where her failures are not counted with those of strangers.
         let is_known = async |address: &str| {
-            while ann.tries(WRONG, stranger).await.unwrap_err().code != ErrorCode::Throttled {}
-            ann.tries(WRONG, address).await.unwrap_err().code == ErrorCode::UnknownUser
+            while ann.attempt(WRONG, stranger).await.unwrap_err().code != ErrorCode::Throttled {}
+            ann.attempt(WRONG, address).await.unwrap_err().code == ErrorCode::UnknownUser
         };
         assert!(!is_known(home).await);
         fixture.clock.advance(HOUR);
-        ann.tries(PASSWORD, home).await.unwrap();
+        ann.attempt(PASSWORD, home).await.unwrap();
         assert!(is_known(home).await);
         assert!(is_known("2001:db8:1:2:ffff::9").await);
         assert!(!is_known("2001:db8:1:3::3").await);
         fixture.clock.advance(29 * DAY);
         assert!(is_known(home).await);
-        ann.tries(PASSWORD, home).await.unwrap();
+        ann.attempt(PASSWORD, home).await.unwrap();
         fixture.clock.advance(30 * DAY - Duration::from_secs(1));
         assert!(is_known(home).await);
         fixture.clock.advance(Duration::from_secs(1));
@@ -124,12 +124,12 @@ async fn network_is_known_for_thirty_days_after_a_login() {
 
 #[tokio::test]
 async fn network_is_known_for_one_user_only() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let (ann, ben) = (fixture.person().await, fixture.person().await);
-        ann.tries(PASSWORD, "192.0.2.1").await.unwrap();
-        ben.fails(5, "198.51.100.66").await;
-        assert_eq!(ben.waits("192.0.2.1").await, Duration::from_secs(1));
-        ann.fails(5, "198.51.100.66").await;
-        ann.tries(PASSWORD, "192.0.2.1").await.unwrap();
+        ann.attempt(PASSWORD, "192.0.2.1").await.unwrap();
+        ben.fail_times(5, "198.51.100.66").await;
+        assert_eq!(ben.expect_wait("192.0.2.1").await, Duration::from_secs(1));
+        ann.fail_times(5, "198.51.100.66").await;
+        ann.attempt(PASSWORD, "192.0.2.1").await.unwrap();
     }
 }

@@ -48,7 +48,7 @@ impl Fixture {
 
 #[tokio::test]
 async fn valid_token_returns_all_claims_and_others_are_rejected() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let user = fixture.user(PASSWORD).await;
         let first = fixture.log_in(Some(user), PASSWORD).await.unwrap();
         fixture.clock.advance(Duration::from_secs(100));
@@ -66,7 +66,7 @@ async fn valid_token_returns_all_claims_and_others_are_rejected() {
         };
         assert_eq!(fixture.verify(&token).await.unwrap(), expected);
 
-        let (user, project) = (RandomIdGenerator.gid(), RandomIdGenerator.gid());
+        let (user, project) = (RandomIdGenerator.new_gid(), RandomIdGenerator.new_gid());
         let of_key = fixture.log_in_by_key(user, project).await;
         let told = fixture.verify(&of_key).await.unwrap();
         assert_eq!((told.kind(), told.subject), (TokenKind::Api, user.to_string()));
@@ -86,7 +86,7 @@ async fn valid_token_returns_all_claims_and_others_are_rejected() {
 
 #[tokio::test]
 async fn revocation_covers_one_login_or_all_logins() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let (ann, ben) = (fixture.user(PASSWORD).await, fixture.user(PASSWORD).await);
         let log_in = async |user| fixture.log_in(Some(user), PASSWORD).await.unwrap();
         let (first, other, stranger) = (log_in(ann).await, log_in(ann).await, log_in(ben).await);
@@ -119,7 +119,7 @@ async fn revocation_covers_one_login_or_all_logins() {
 
 #[tokio::test]
 async fn revocation_requires_a_client_address() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let user = fixture.user(PASSWORD).await;
         let token = fixture.log_in(Some(user), PASSWORD).await.unwrap();
         for address in ["", "localhost", "192.0.2.1:80"] {
@@ -134,7 +134,7 @@ async fn revocation_requires_a_client_address() {
 
 #[tokio::test]
 async fn a_revocation_is_known_to_another_process_within_a_second() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let second = fixture.second().await;
         let user = fixture.user(PASSWORD).await;
         let token = fixture.log_in(Some(user), PASSWORD).await.unwrap();
@@ -149,7 +149,7 @@ async fn a_revocation_is_known_to_another_process_within_a_second() {
 
 #[tokio::test]
 async fn public_keys_are_the_verifying_keys() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let kids = async || {
             let answer = fixture.client.clone().get_public_keys(GetPublicKeysRequest {}).await.unwrap().into_inner();
             let keys = answer.keys.unwrap().keys;

@@ -19,7 +19,7 @@ impl Fixture {
     async fn count(&self, rows: &str) -> i64 {
         use diesel::RunQueryDsl;
         let query = format!("SELECT COUNT(*) AS number FROM {rows}");
-        let read = self.test.database.read(move |connection| {
+        let read = self.test.database.read_snapshot(move |connection| {
             let row: Number = match connection {
                 AnyConnection::Postgres(connection) => diesel::sql_query(query).get_result(connection)?,
                 AnyConnection::Sqlite(connection) => diesel::sql_query(query).get_result(connection)?,
@@ -51,7 +51,7 @@ impl Fixture {
     }
 
     fn micros_ago(&self, age: Duration) -> i64 {
-        self.clock.now().minus(age).as_micros()
+        self.clock.now().saturating_sub(age).as_micros()
     }
 }
 
@@ -64,7 +64,7 @@ fn insert(into: &str, row: &str, count: i64) -> String {
 
 #[tokio::test]
 async fn fully_decayed_counts_are_deleted() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let (ann, ben) = (fixture.user("correct horse").await, fixture.user("correct horse").await);
         fixture.log_in_from(ann, "wrong", "192.0.2.1").await.unwrap_err();
         fixture.clock.advance(2 * HOUR);
@@ -80,7 +80,7 @@ async fn fully_decayed_counts_are_deleted() {
 
 #[tokio::test]
 async fn counts_are_bounded_except_those_with_a_wait() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let (old, now) = (fixture.micros_ago(HOUR), fixture.clock.now().as_micros());
         let columns = "throttle (bucket, failures, failed_at, blocked_until, told_until)";
         let row = format!("'name:' || i, 1, {old} + i, 0, 0");
@@ -96,7 +96,7 @@ async fn counts_are_bounded_except_those_with_a_wait() {
 
 #[tokio::test]
 async fn known_networks_are_limited_in_age_and_number() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         let (ann, ben) = (fixture.user("correct horse").await, fixture.user("correct horse").await);
         fixture.log_in_from(ann, "correct horse", "192.0.2.1").await.unwrap();
         fixture.clock.advance(2 * DAY);
@@ -116,7 +116,7 @@ async fn known_networks_are_limited_in_age_and_number() {
 
 #[tokio::test]
 async fn audit_trail_is_kept_for_the_configured_time() {
-    for fixture in both(CHEAP).await {
+    for fixture in on_both_databases(CHEAP).await {
         // More than are deleted at once.
         let first = fixture.clock.now().as_micros();
         fixture.execute(insert("audit (at, action)", &format!("{first} + i, 'login_failed'"), 25_000)).await;

@@ -31,7 +31,7 @@ struct Written {
 
 impl ProjectFixture {
     fn new(test: TestDatabase) -> Self {
-        let (project, user) = (RandomIdGenerator.gid(), RandomIdGenerator.gid());
+        let (project, user) = (RandomIdGenerator.new_gid(), RandomIdGenerator.new_gid());
         let project_status = ProjectStatus::Active;
         Self { test, cursor: FIRST_CURSOR, project_status, membership: None, project, user }
     }
@@ -72,10 +72,10 @@ impl ProjectFixture {
         };
         let (was_there, is_there) = (before.is_some(), after.is_some());
         let write = move |connection: &mut AnyConnection| {
-            page.membership(connection, before.as_ref(), after.as_ref())?;
+            page.append_membership(connection, before.as_ref(), after.as_ref())?;
             let slots = store::seat::list(connection, project, 0, 10)?;
             // Also what has ended with this change.
-            let listening = store::listener::list(connection, user, start - 1)?;
+            let listening = store::listener::list_since(connection, user, start - 1)?;
             Ok::<_, doorward_storage::Error>((page, slots, listening))
         };
         let (page, slots, listening) = self.test.database.write(write).await.unwrap();

@@ -3,7 +3,7 @@
 use doorward_domain::{Gid, MembershipStatus, ProjectStatus};
 use doorward_storage::{AnyConnection, Result};
 
-use super::{FeedPage, MEMBERSHIPS, PROJECTS, action_of, key};
+use super::{FeedPage, MEMBERSHIPS, PROJECTS, action_for, membership_key};
 use crate::{
     model::{Action, Membership, Project},
     scope::Scope,
@@ -11,7 +11,7 @@ use crate::{
 };
 
 impl FeedPage {
-    pub(super) fn project(
+    pub(super) fn append_project(
         &mut self,
         connection: &mut AnyConnection,
         before: Option<&Project>,
@@ -22,41 +22,46 @@ impl FeedPage {
         let (gid, owner) = (project.gid, project.owner);
         let (card, inside) = (Scope::Card(gid), Scope::ProjectMembers(gid));
         let status = after.map_or("", |after| after.status.as_str());
-        self.change(action_of(before.is_some(), after.is_some()), PROJECTS, gid.to_string(), status);
+        self.push_change(action_for(before.is_some(), after.is_some()), PROJECTS, gid.to_string(), status);
         match (before.map(|before| before.status), after.map(|after| after.status)) {
             // Its owner's membership, which comes next, says it.
             (None, _) => {}
             (Some(_), None) => {
-                self.notice(Scope::User(owner), Action::Delete, PROJECTS, gid.to_string());
-                self.sighting(Scope::User(owner), Action::Delete, MEMBERSHIPS, key(gid, owner));
+                self.push_event(Scope::User(owner), Action::Delete, PROJECTS, gid.to_string());
+                self.push_visibility_event(Scope::User(owner), Action::Delete, MEMBERSHIPS, membership_key(gid, owner));
                 store::listener::close_all(connection, card, self.cursor)?;
-                store::seat::leave_all(connection, gid, self.cursor)?;
+                store::seat::close_all(connection, gid, self.cursor)?;
             }
             (Some(old), Some(new)) if old == new => {
-                self.notice(card, Action::Update, PROJECTS, gid.to_string());
-                self.notice(inside, Action::Update, PROJECTS, gid.to_string());
+                self.push_event(card, Action::Update, PROJECTS, gid.to_string());
+                self.push_event(inside, Action::Update, PROJECTS, gid.to_string());
             }
             (Some(_), Some(new)) => {
                 let action = match new {
                     ProjectStatus::Active => Action::Insert,
                     ProjectStatus::Deleted => Action::Delete,
                 };
-                self.notice(Scope::User(owner), Action::Update, PROJECTS, gid.to_string());
-                self.notice(card, action, PROJECTS, gid.to_string());
-                self.notice(inside, action, PROJECTS, gid.to_string());
+                self.push_event(Scope::User(owner), Action::Update, PROJECTS, gid.to_string());
+                self.push_event(card, action, PROJECTS, gid.to_string());
+                self.push_event(inside, action, PROJECTS, gid.to_string());
                 let all = store::membership::list_all(connection, gid)?;
                 let concerned: Vec<&Membership> =
-                    all.iter().filter(|own| own.user != owner && sight::shows_person(own.status)).collect();
+                    all.iter().filter(|own| own.user != owner && sight::is_user_visible(own.status)).collect();
                 // Also to each alone: who follows as it happens doesn't listen there yet.
                 for own in &concerned {
-                    self.notice(Scope::User(own.user), action, PROJECTS, gid.to_string());
+                    self.push_event(Scope::User(own.user), action, PROJECTS, gid.to_string());
                 }
                 for own in concerned {
-                    self.sighting(Scope::User(own.user), action, MEMBERSHIPS, key(gid, own.user));
+                    self.push_visibility_event(
+                        Scope::User(own.user),
+                        action,
+                        MEMBERSHIPS,
+                        membership_key(gid, own.user),
+                    );
                 }
-                self.sighting_of_all(connection, inside, action, gid)?;
+                self.push_visibility_event_for_all_members(connection, inside, action, gid)?;
                 match new {
-                    ProjectStatus::Active => open_for_all(connection, gid, &all, start)?,
+                    ProjectStatus::Active => open_subscriptions(connection, gid, &all, start)?,
                     ProjectStatus::Deleted => {
                         store::listener::close_all(connection, card, self.cursor)?;
                         store::listener::close_all(connection, inside, self.cursor)?;
@@ -70,7 +75,7 @@ impl FeedPage {
 }
 
 /// For the members of a project that is brought back.
-fn open_for_all(connection: &mut AnyConnection, project: Gid, all: &[Membership], after: i64) -> Result<()> {
+fn open_subscriptions(connection: &mut AnyConnection, project: Gid, all: &[Membership], after: i64) -> Result<()> {
     let with = |status: MembershipStatus| -> Vec<Gid> {
         all.iter().filter(|own| own.status == status).map(|own| own.user).collect()
     };

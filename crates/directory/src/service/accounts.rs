@@ -9,7 +9,7 @@ use tonic::Response;
 
 use super::ResultSize;
 use crate::{
-    AccountQuery, Directory, Error, NewAccount, UserChange, accounts::parse_username, convert, convert::gid,
+    AccountQuery, Directory, Error, NewAccount, UserChange, accounts::parse_username, convert, convert::parse_gid,
     model::User,
 };
 
@@ -26,7 +26,7 @@ pub(super) async fn find_accounts(
     directory: &Directory,
     request: pb::FindAccountsRequest,
 ) -> ResultSize<pb::FindAccountsResponse> {
-    let by = match request.lookup.ok_or_else(|| RpcError::invalid("by"))? {
+    let by = match request.lookup.ok_or_else(|| RpcError::invalid_parameter("by"))? {
         PbLookup::Username(text) => AccountQuery::Username(text),
         PbLookup::Email(text) => AccountQuery::Email(text),
         PbLookup::UsernameOrEmail(text) => AccountQuery::Either(text),
@@ -42,15 +42,15 @@ pub(super) async fn create_account(
     request: pb::CreateAccountRequest,
 ) -> ResultSize<pb::UserResponse> {
     let new = NewAccount {
-        signup: gid(&request.signup_gid, "signup_gid")?,
+        signup: parse_gid(&request.signup_gid, "signup_gid")?,
         username: parse_username(&request.username).map_err(RpcError::from)?,
-        email: email(&request.email)?,
+        email: parse_email(&request.email)?,
     };
     answer(directory.create_account(new).await)
 }
 
 pub(super) async fn update_user(directory: &Directory, request: pb::UpdateUserRequest) -> ResultSize<pb::UserResponse> {
-    let user = gid(&request.user_gid, "user_gid")?;
+    let user = parse_gid(&request.user_gid, "user_gid")?;
     let change = UserChange {
         username: request.username,
         name: request.name,
@@ -58,22 +58,22 @@ pub(super) async fn update_user(directory: &Directory, request: pb::UpdateUserRe
         timezone: request.timezone,
     };
     if request.validate_only {
-        answer(directory.check_user_update(user.into(), change).await)
+        answer(directory.validate_user_update(user.into(), change).await)
     } else {
         answer(directory.update_user(user.into(), change).await)
     }
 }
 
 pub(super) async fn set_email(directory: &Directory, request: pb::SetEmailRequest) -> ResultSize<pb::UserResponse> {
-    let user = gid(&request.user_gid, "user_gid")?;
-    answer(directory.set_email(user.into(), request.old_email, email(&request.email)?).await)
+    let user = parse_gid(&request.user_gid, "user_gid")?;
+    answer(directory.set_email(user.into(), request.old_email, parse_email(&request.email)?).await)
 }
 
 pub(super) async fn delete_account(
     directory: &Directory,
     request: pb::DeleteAccountRequest,
 ) -> ResultSize<pb::DeleteAccountResponse> {
-    directory.delete_account(gid(&request.user_gid, "user_gid")?.into()).await.map_err(RpcError::from)?;
+    directory.delete_account(parse_gid(&request.user_gid, "user_gid")?.into()).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::DeleteAccountResponse {}))
 }
 
@@ -82,6 +82,6 @@ fn answer(changed: Result<User, Error>) -> ResultSize<pb::UserResponse> {
     Ok(Response::new(pb::UserResponse { user }))
 }
 
-fn email(text: &str) -> Result<Email, RpcError> {
+fn parse_email(text: &str) -> Result<Email, RpcError> {
     Email::parse(text).map_err(|malformed| Error::Malformed("email", malformed).into())
 }

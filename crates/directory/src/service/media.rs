@@ -6,7 +6,7 @@ use tonic::Response;
 use super::ResultSize;
 use crate::{
     Directory, convert,
-    convert::{caller, gid},
+    convert::{parse_caller, parse_gid},
     media,
 };
 
@@ -14,7 +14,7 @@ pub(super) async fn prepare_avatar(
     directory: &Directory,
     request: pb::PrepareAvatarRequest,
 ) -> ResultSize<pb::PrepareAvatarResponse> {
-    let user = gid(&request.user_gid, "user_gid")?;
+    let user = parse_gid(&request.user_gid, "user_gid")?;
     check_extension(&request.extension)?;
     let name = directory.prepare_avatar(user.into(), &request.extension).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::PrepareAvatarResponse { file_name: name }))
@@ -24,7 +24,7 @@ pub(super) async fn set_avatar(
     directory: &Directory,
     request: pb::SetAvatarRequest,
 ) -> ResultSize<pb::SetAvatarResponse> {
-    let user = gid(&request.user_gid, "user_gid")?;
+    let user = parse_gid(&request.user_gid, "user_gid")?;
     let user = directory.set_avatar(user.into(), request.file_name).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::SetAvatarResponse { user: Some(convert::user(user)) }))
 }
@@ -33,14 +33,14 @@ pub(super) async fn prepare_icon(
     directory: &Directory,
     request: pb::PrepareIconRequest,
 ) -> ResultSize<pb::PrepareIconResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
     check_extension(&request.extension)?;
     let name = directory.prepare_icon(caller, project, &request.extension).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::PrepareIconResponse { file_name: name }))
 }
 
 pub(super) async fn set_icon(directory: &Directory, request: pb::SetIconRequest) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
     let full = directory.set_icon(caller, project, request.file_name).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::ProjectResponse { project: Some(convert::full_project(full)), memberships: Vec::new() }))
 }
@@ -63,12 +63,12 @@ pub(super) async fn confirm_media_deletion(
     request: pb::ConfirmMediaDeletionRequest,
 ) -> ResultSize<pb::ConfirmMediaDeletionResponse> {
     if request.file_names.len() > media::MAX_CONFIRMED {
-        return Err(RpcError::invalid("names").into());
+        return Err(RpcError::invalid_parameter("names").into());
     }
     directory.confirm_media_deletion(request.file_names).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::ConfirmMediaDeletionResponse {}))
 }
 
 fn check_extension(extension: &str) -> Result<(), RpcError> {
-    if media::is_extension(extension) { Ok(()) } else { Err(RpcError::invalid("extension")) }
+    if media::is_extension(extension) { Ok(()) } else { Err(RpcError::invalid_parameter("extension")) }
 }

@@ -9,16 +9,16 @@ use tonic::Response;
 use super::ResultSize;
 use crate::{
     Actor, Caller, Directory, Error, Member, MemberChange, NotificationsChange, VisibleMembers, convert,
-    convert::{caller, gid},
+    convert::{parse_caller, parse_gid},
 };
 
 /// In one question.
 const MAX_MEMBERS: usize = 1000;
 
 pub(super) async fn view_user(directory: &Directory, request: pb::ViewUserRequest) -> ResultSize<pb::UserResponse> {
-    let (caller, user) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.user_gid, "user_gid")?);
+    let (caller, user) = (parse_gid(&request.caller_gid, "caller_gid")?, parse_gid(&request.user_gid, "user_gid")?);
     let seen = directory.view_user(caller.into(), user).await.map_err(RpcError::from)?;
-    let user = if seen.gid == caller { convert::user(seen) } else { convert::short(seen) };
+    let user = if seen.gid == caller { convert::user(seen) } else { convert::user_summary(seen) };
     Ok(Response::new(pb::UserResponse { user: Some(user) }))
 }
 
@@ -26,45 +26,45 @@ pub(super) async fn view_member(
     directory: &Directory,
     request: pb::ViewMemberRequest,
 ) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
-    answer(directory.view_member(caller, project, gid(&request.user_gid, "user_gid")?).await)
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
+    members_response(directory.view_member(caller, project, parse_gid(&request.user_gid, "user_gid")?).await)
 }
 
 pub(super) async fn view_members(
     directory: &Directory,
     request: pb::ViewMembersRequest,
 ) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
     if request.user_gids.len() > MAX_MEMBERS {
-        return Err(RpcError::invalid("user_gids").into());
+        return Err(RpcError::invalid_parameter("user_gids").into());
     }
-    let users = request.user_gids.iter().map(|user| gid(user, "user_gids")).collect::<Result<_, _>>()?;
-    answer(directory.view_members(caller, project, users).await)
+    let users = request.user_gids.iter().map(|user| parse_gid(user, "user_gids")).collect::<Result<_, _>>()?;
+    members_response(directory.view_members(caller, project, users).await)
 }
 
 pub(super) async fn invite_member(
     directory: &Directory,
     request: pb::InviteMemberRequest,
 ) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
-    seen(directory, directory.invite_member(caller, project, request.username_or_email).await, caller).await
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
+    changed_member(directory, directory.invite_member(caller, project, request.username_or_email).await, caller).await
 }
 
 pub(super) async fn resend_invitation(
     directory: &Directory,
     request: pb::ResendInvitationRequest,
 ) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
-    let user = gid(&request.user_gid, "user_gid")?;
-    seen(directory, directory.resend_invitation(caller, project, user).await, caller).await
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
+    let user = parse_gid(&request.user_gid, "user_gid")?;
+    changed_member(directory, directory.resend_invitation(caller, project, user).await, caller).await
 }
 
 pub(super) async fn remove_member(
     directory: &Directory,
     request: pb::RemoveMemberRequest,
 ) -> ResultSize<pb::RemoveMemberResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
-    let user = gid(&request.user_gid, "user_gid")?;
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
+    let user = parse_gid(&request.user_gid, "user_gid")?;
     directory.remove_member(Actor::User(caller), project, user).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::RemoveMemberResponse {}))
 }
@@ -73,19 +73,19 @@ pub(super) async fn set_member_status(
     directory: &Directory,
     request: pb::SetMemberStatusRequest,
 ) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
-    let user = gid(&request.user_gid, "user_gid")?;
-    seen(directory, directory.set_member_status(caller, project, user, request.is_active).await, caller).await
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
+    let user = parse_gid(&request.user_gid, "user_gid")?;
+    changed_member(directory, directory.set_member_status(caller, project, user, request.is_active).await, caller).await
 }
 
 pub(super) async fn update_member(
     directory: &Directory,
     request: pb::UpdateMemberRequest,
 ) -> ResultSize<pb::MembersResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
-    let user = gid(&request.user_gid, "user_gid")?;
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
+    let user = parse_gid(&request.user_gid, "user_gid")?;
     if request.rate_limit.is_some_and(|limit| limit.rate_limit_per_second == Some(0)) {
-        return Err(RpcError::invalid("limit").into());
+        return Err(RpcError::invalid_parameter("limit").into());
     }
     let change = MemberChange {
         limit: request.rate_limit.map(|limit| limit.rate_limit_per_second),
@@ -95,14 +95,14 @@ pub(super) async fn update_member(
             frequency: wanted.frequency,
         }),
     };
-    answer(directory.update_member(caller, project, user, change).await)
+    members_response(directory.update_member(caller, project, user, change).await)
 }
 
 pub(super) async fn accept_invitation(
     directory: &Directory,
     request: pb::AcceptInvitationRequest,
 ) -> ResultSize<pb::AcceptInvitationResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
     let (full, member) = directory.accept_invitation(caller, project).await.map_err(RpcError::from)?;
     let view = VisibleMembers { caller: member.user.gid, members: vec![member], is_owner: false };
     let membership = convert::members(view).memberships.pop();
@@ -113,17 +113,17 @@ pub(super) async fn decline_invitation(
     directory: &Directory,
     request: pb::DeclineInvitationRequest,
 ) -> ResultSize<pb::MembersResponse> {
-    let project = gid(&request.project_gid, "project_gid")?;
-    match request.invitee.ok_or_else(|| RpcError::invalid("invitee"))? {
+    let project = parse_gid(&request.project_gid, "project_gid")?;
+    match request.invitee.ok_or_else(|| RpcError::invalid_parameter("invitee"))? {
         Invitee::UserGid(user) => {
-            let caller = gid(&user, "user_gid")?;
+            let caller = parse_gid(&user, "user_gid")?;
             let member = directory.decline_invitation(caller.into(), project).await.map_err(RpcError::from)?;
-            answer(Ok(VisibleMembers { caller, members: vec![member], is_owner: false }))
+            members_response(Ok(VisibleMembers { caller, members: vec![member], is_owner: false }))
         }
         Invitee::InvitationId(invitation) => {
-            let invitation = gid(&invitation, "invitation_id")?;
+            let invitation = parse_gid(&invitation, "invitation_id")?;
             let member = directory.decline_invitation_by_link(invitation, project).await.map_err(RpcError::from)?;
-            let (user, membership) = convert::stranger_member(member);
+            let (user, membership) = convert::member_without_options(member);
             Ok(Response::new(pb::MembersResponse { users: vec![user], memberships: vec![membership] }))
         }
     }
@@ -133,11 +133,11 @@ pub(super) async fn view_invitation(
     directory: &Directory,
     request: pb::ViewInvitationRequest,
 ) -> ResultSize<pb::ViewInvitationResponse> {
-    let invitation = gid(&request.invitation_id, "invitation_id")?;
-    let project = gid(&request.project_gid, "project_gid")?;
+    let invitation = parse_gid(&request.invitation_id, "invitation_id")?;
+    let project = parse_gid(&request.project_gid, "project_gid")?;
     let (project, member) = directory.view_invitation(invitation, project).await.map_err(RpcError::from)?;
     let has_account = member.user.username.is_some();
-    let (user, membership) = convert::stranger_member(member);
+    let (user, membership) = convert::member_without_options(member);
     let project = Some(convert::project(project));
     Ok(Response::new(pb::ViewInvitationResponse {
         user: Some(user),
@@ -151,22 +151,22 @@ pub(super) async fn leave_project(
     directory: &Directory,
     request: pb::LeaveProjectRequest,
 ) -> ResultSize<pb::RemoveMemberResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
     directory.leave_project(caller, project).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::RemoveMemberResponse {}))
 }
 
 /// A member that a call has changed.
-async fn seen(
+async fn changed_member(
     directory: &Directory,
     changed: Result<Member, Error>,
     caller: Caller,
 ) -> ResultSize<pb::MembersResponse> {
     let member = changed.map_err(RpcError::from)?;
-    answer(directory.as_seen_by(caller, member).await)
+    members_response(directory.view_changed_member(caller, member).await)
 }
 
-fn answer(view: Result<VisibleMembers, Error>) -> ResultSize<pb::MembersResponse> {
+fn members_response(view: Result<VisibleMembers, Error>) -> ResultSize<pb::MembersResponse> {
     Ok(Response::new(convert::members(view.map_err(RpcError::from)?)))
 }
 
@@ -195,7 +195,7 @@ mod tests {
             for (user, name) in users.iter_mut().zip(["ann", "ben"]) {
                 let (username, name) = (Username::parse(name).unwrap(), DisplayName::parse(name).unwrap());
                 let email = Email::parse(&format!("{username}@example.org")).unwrap();
-                let new_user = NewUser::new(RandomIdGenerator.gid(), username, Some(email), name);
+                let new_user = NewUser::new(RandomIdGenerator.new_gid(), username, Some(email), name);
                 *user = directory.create_user(new_user).await.unwrap().gid;
             }
             let [owner, member] = users;
@@ -234,7 +234,7 @@ mod tests {
             for count in [0, 1, 1000] {
                 assert_eq!(view(count).await.unwrap().into_inner().memberships.len(), count);
             }
-            assert_eq!(view(1001).await.unwrap_err(), RpcError::invalid("user_gids"));
+            assert_eq!(view(1001).await.unwrap_err(), RpcError::invalid_parameter("user_gids"));
         }
     }
 
@@ -254,10 +254,11 @@ mod tests {
             };
             for limit in [Some(1), None] {
                 update(limit).await.unwrap();
-                let membership = scene.directory.find_standing(scene.project, scene.member).await.unwrap().unwrap();
+                let membership =
+                    scene.directory.find_active_membership(scene.project, scene.member).await.unwrap().unwrap();
                 assert_eq!(membership.rate_limit_per_second, limit);
             }
-            assert_eq!(update(Some(0)).await.unwrap_err(), RpcError::invalid("limit"));
+            assert_eq!(update(Some(0)).await.unwrap_err(), RpcError::invalid_parameter("limit"));
         }
     }
 }

@@ -17,7 +17,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     Actor, Directory, LoginIdentifier, convert,
-    convert::{caller, gid},
+    convert::{parse_caller, parse_gid},
     watching,
 };
 
@@ -35,12 +35,12 @@ pub(crate) struct Service {
 impl directory_server::Directory for Service {
     async fn find_login(&self, request: Request<pb::FindLoginRequest>) -> ResultSize<pb::FindLoginResponse> {
         let request = request.into_inner();
-        let who = match request.identifier.ok_or_else(|| RpcError::invalid("who"))? {
+        let who = match request.identifier.ok_or_else(|| RpcError::invalid_parameter("who"))? {
             PbIdentifier::Username(text) => LoginIdentifier::Username(text),
-            PbIdentifier::UserGid(text) => LoginIdentifier::Gid(gid(&text, "user_gid")?),
+            PbIdentifier::UserGid(text) => LoginIdentifier::Gid(parse_gid(&text, "user_gid")?),
         };
-        let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
-        let username = who.normalised();
+        let project = request.project_gid.as_deref().map(|project| parse_gid(project, "project_gid")).transpose()?;
+        let username = who.normalized();
         let checked_at = self.directory.clock.now().as_micros();
         let found = self.directory.find_login(who, project).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::FindLoginResponse {
@@ -53,8 +53,8 @@ impl directory_server::Directory for Service {
 
     async fn get_init(&self, request: Request<pb::GetInitRequest>) -> ResultSize<pb::GetInitResponse> {
         let request = request.into_inner();
-        let user = gid(&request.user_gid, "user_gid")?;
-        if let Some(cursor) = self.is_unchanged(request.known_cursor).await? {
+        let user = parse_gid(&request.user_gid, "user_gid")?;
+        if let Some(cursor) = self.unchanged_cursor(request.known_cursor).await? {
             return Ok(Response::new(pb::GetInitResponse { cursor, is_unchanged: true, ..Default::default() }));
         }
         let init = self.directory.get_init(user.into()).await.map_err(RpcError::from)?;
@@ -66,8 +66,9 @@ impl directory_server::Directory for Service {
         request: Request<pb::GetProjectInitRequest>,
     ) -> ResultSize<pb::GetProjectInitResponse> {
         let request = request.into_inner();
-        let (project, user) = (gid(&request.project_gid, "project_gid")?, gid(&request.user_gid, "user_gid")?);
-        if let Some(cursor) = self.is_unchanged(request.known_cursor).await? {
+        let (project, user) =
+            (parse_gid(&request.project_gid, "project_gid")?, parse_gid(&request.user_gid, "user_gid")?);
+        if let Some(cursor) = self.unchanged_cursor(request.known_cursor).await? {
             return Ok(Response::new(pb::GetProjectInitResponse { cursor, is_unchanged: true, ..Default::default() }));
         }
         let init = self.directory.get_project_init(project, user.into()).await.map_err(RpcError::from)?;
@@ -107,13 +108,13 @@ impl directory_server::Directory for Service {
     }
 
     async fn get_user(&self, request: Request<pb::GetUserRequest>) -> ResultSize<pb::GetUserResponse> {
-        let user = gid(&request.get_ref().user_gid, "user_gid")?;
+        let user = parse_gid(&request.get_ref().user_gid, "user_gid")?;
         let user = self.directory.get_user_by_gid(user).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::GetUserResponse { user: Some(convert::user(user)) }))
     }
 
     async fn get_project(&self, request: Request<pb::GetProjectRequest>) -> ResultSize<pb::GetProjectResponse> {
-        let project = gid(&request.get_ref().project_gid, "project_gid")?;
+        let project = parse_gid(&request.get_ref().project_gid, "project_gid")?;
         let project = self.directory.get_full_project(project).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::GetProjectResponse { project: Some(convert::full_project(project)) }))
     }
@@ -124,11 +125,11 @@ impl directory_server::Directory for Service {
 
     async fn list_members(&self, request: Request<pb::ListMembersRequest>) -> ResultSize<pb::ListMembersResponse> {
         let request = request.into_inner();
-        let project = gid(&request.project_gid, "project_gid")?;
-        let after = request.after_user_gid.as_deref().map(|after| gid(after, "after_user_gid")).transpose()?;
-        let limit = page_size(request.page_size)?;
+        let project = parse_gid(&request.project_gid, "project_gid")?;
+        let after = request.after_user_gid.as_deref().map(|after| parse_gid(after, "after_user_gid")).transpose()?;
+        let limit = parse_page_size(request.page_size)?;
         let members = self.directory.list_members(project, after, limit).await.map_err(RpcError::from)?;
-        Ok(Response::new(pb::ListMembersResponse { memberships: members.iter().map(convert::member).collect() }))
+        Ok(Response::new(pb::ListMembersResponse { memberships: members.iter().map(convert::membership).collect() }))
     }
 
     async fn check_membership(
@@ -136,8 +137,9 @@ impl directory_server::Directory for Service {
         request: Request<pb::CheckMembershipRequest>,
     ) -> ResultSize<pb::CheckMembershipResponse> {
         let request = request.into_inner();
-        let (project, user) = (gid(&request.project_gid, "project_gid")?, gid(&request.user_gid, "user_gid")?);
-        let standing = self.directory.find_standing(project, user).await.map_err(RpcError::from)?;
+        let (project, user) =
+            (parse_gid(&request.project_gid, "project_gid")?, parse_gid(&request.user_gid, "user_gid")?);
+        let standing = self.directory.find_active_membership(project, user).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::CheckMembershipResponse {
             is_active: standing.is_some(),
             roles: standing.iter().map(|own| pb::Role::from(own.role).into()).collect(),
@@ -147,7 +149,7 @@ impl directory_server::Directory for Service {
 
     async fn create_api_user(&self, request: Request<pb::CreateApiUserRequest>) -> ResultSize<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
+        let (project, caller) = (parse_gid(&request.project_gid, "project_gid")?, parse_caller(&request.caller_gid)?);
         let made =
             self.directory.create_api_user(Actor::User(caller), project, request.name).await.map_err(RpcError::from)?;
         Ok(Response::new(convert::api_user(made)))
@@ -155,16 +157,16 @@ impl directory_server::Directory for Service {
 
     async fn get_api_user(&self, request: Request<pb::GetApiUserRequest>) -> ResultSize<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
-        let user = gid(&request.user_gid, "user_gid")?;
+        let (project, caller) = (parse_gid(&request.project_gid, "project_gid")?, parse_caller(&request.caller_gid)?);
+        let user = parse_gid(&request.user_gid, "user_gid")?;
         let found = self.directory.get_api_user(Actor::User(caller), project, user).await.map_err(RpcError::from)?;
         Ok(Response::new(convert::api_user(found)))
     }
 
     async fn update_api_user(&self, request: Request<pb::UpdateApiUserRequest>) -> ResultSize<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
-        let user = gid(&request.user_gid, "user_gid")?;
+        let (project, caller) = (parse_gid(&request.project_gid, "project_gid")?, parse_caller(&request.caller_gid)?);
+        let user = parse_gid(&request.user_gid, "user_gid")?;
         let changed = self.directory.rename_api_user(Actor::User(caller), project, user, request.name).await;
         Ok(Response::new(convert::api_user(changed.map_err(RpcError::from)?)))
     }
@@ -174,8 +176,8 @@ impl directory_server::Directory for Service {
         request: Request<pb::SetApiUserStatusRequest>,
     ) -> ResultSize<pb::ApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
-        let user = gid(&request.user_gid, "user_gid")?;
+        let (project, caller) = (parse_gid(&request.project_gid, "project_gid")?, parse_caller(&request.caller_gid)?);
+        let user = parse_gid(&request.user_gid, "user_gid")?;
         let set = self.directory.set_api_user_status(Actor::User(caller), project, user, request.is_active).await;
         Ok(Response::new(convert::api_user(set.map_err(RpcError::from)?)))
     }
@@ -185,8 +187,8 @@ impl directory_server::Directory for Service {
         request: Request<pb::DeleteApiUserRequest>,
     ) -> ResultSize<pb::DeleteApiUserResponse> {
         let request = request.into_inner();
-        let (project, caller) = (gid(&request.project_gid, "project_gid")?, caller(&request.caller_gid)?);
-        let user = gid(&request.user_gid, "user_gid")?;
+        let (project, caller) = (parse_gid(&request.project_gid, "project_gid")?, parse_caller(&request.caller_gid)?);
+        let user = parse_gid(&request.user_gid, "user_gid")?;
         self.directory.delete_api_user(Actor::User(caller), project, user).await.map_err(RpcError::from)?;
         Ok(Response::new(pb::DeleteApiUserResponse {}))
     }
@@ -344,20 +346,20 @@ impl directory_server::Directory for Service {
     type WatchChangesStream = ReceiverStream<Result<pb::WatchChangesResponse, Status>>;
 
     async fn watch_changes(&self, request: Request<pb::WatchChangesRequest>) -> ResultSize<Self::WatchChangesStream> {
-        let cursor = self.position(request.get_ref().cursor).await?;
+        let cursor = self.stream_start(request.get_ref().cursor).await?;
         let (sender, receiver) = mpsc::channel(4);
         let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
-        tokio::spawn(watching::follow(directory, cursor, watching::changes, sender, shutdown));
+        tokio::spawn(watching::stream_pages(directory, cursor, watching::change_page, sender, shutdown));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
     type WatchEventsStream = ReceiverStream<Result<pb::WatchEventsResponse, Status>>;
 
     async fn watch_events(&self, request: Request<pb::WatchEventsRequest>) -> ResultSize<Self::WatchEventsStream> {
-        let cursor = self.position(request.get_ref().cursor).await?;
+        let cursor = self.stream_start(request.get_ref().cursor).await?;
         let (sender, receiver) = mpsc::channel(4);
         let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
-        tokio::spawn(watching::follow(directory, cursor, watching::notices, sender, shutdown));
+        tokio::spawn(watching::stream_pages(directory, cursor, watching::event_page, sender, shutdown));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
@@ -376,26 +378,26 @@ impl directory_server::Directory for Service {
     }
 }
 
-fn page_size(asked: u32) -> Result<i64, RpcError> {
+fn parse_page_size(asked: u32) -> Result<i64, RpcError> {
     match asked {
         0 => Ok(PAGE.into()),
         1..=MAX_PAGE => Ok(asked.into()),
-        _ => Err(RpcError::invalid("page_size")),
+        _ => Err(RpcError::invalid_parameter("page_size")),
     }
 }
 
 impl Service {
     /// Where who watches begins: at the present, unless they say.
-    async fn position(&self, asked: Option<i64>) -> Result<i64, RpcError> {
+    async fn stream_start(&self, asked: Option<i64>) -> Result<i64, RpcError> {
         match asked {
-            Some(cursor) if cursor < 0 => Err(RpcError::invalid("cursor")),
+            Some(cursor) if cursor < 0 => Err(RpcError::invalid_parameter("cursor")),
             Some(cursor) => Ok(cursor),
             None => Ok(self.directory.feed_head().await?),
         }
     }
 
     /// The cursor that the caller knows, when nothing has changed since.
-    async fn is_unchanged(&self, known: Option<i64>) -> Result<Option<i64>, RpcError> {
+    async fn unchanged_cursor(&self, known: Option<i64>) -> Result<Option<i64>, RpcError> {
         let Some(known) = known else { return Ok(None) };
         let head = self.directory.feed_head().await.map_err(RpcError::from)?;
         Ok((head == known).then_some(known))

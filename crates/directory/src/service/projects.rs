@@ -7,10 +7,10 @@ use doorward_rpc::{
 };
 use tonic::Response;
 
-use super::{ResultSize, page_size};
+use super::{ResultSize, parse_page_size};
 use crate::{
     Actor, Directory, Error, FullProject, LanguageChange, ListRef, Member, ProjectChange, VisibleMembers, convert,
-    convert::{caller, gid},
+    convert::{parse_caller, parse_gid},
     model::ItemKind,
 };
 
@@ -21,8 +21,8 @@ pub(super) async fn list_projects(
     directory: &Directory,
     request: pb::ListProjectsRequest,
 ) -> ResultSize<pb::ListProjectsResponse> {
-    let after = request.after_project_gid.as_deref().map(|after| gid(after, "after_project_gid")).transpose()?;
-    let page = directory.list_projects(after, page_size(request.page_size)?).await.map_err(RpcError::from)?;
+    let after = request.after_project_gid.as_deref().map(|after| parse_gid(after, "after_project_gid")).transpose()?;
+    let page = directory.list_projects(after, parse_page_size(request.page_size)?).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::ListProjectsResponse { projects: page.into_iter().map(convert::project).collect() }))
 }
 
@@ -30,9 +30,9 @@ pub(super) async fn view_project(
     directory: &Directory,
     request: pb::ViewProjectRequest,
 ) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
     let seen = directory.view_project(caller, project).await.map_err(RpcError::from)?;
-    let project = Some(convert::seen_project(seen));
+    let project = Some(convert::visible_project(seen));
     Ok(Response::new(pb::ProjectResponse { project, memberships: Vec::new() }))
 }
 
@@ -40,7 +40,7 @@ pub(super) async fn create_project(
     directory: &Directory,
     request: pb::CreateProjectRequest,
 ) -> ResultSize<pb::ProjectResponse> {
-    let caller = gid(&request.caller_gid, "caller_gid")?;
+    let caller = parse_gid(&request.caller_gid, "caller_gid")?;
     let malformed = |field| move |malformed| RpcError::from(Error::Malformed(field, malformed));
     let name =
         DisplayName::parse(request.name.as_deref().unwrap_or(DEFAULT_PROJECT_NAME)).map_err(malformed("name"))?;
@@ -57,7 +57,7 @@ pub(super) async fn update_project(
     directory: &Directory,
     request: pb::UpdateProjectRequest,
 ) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
     let change = ProjectChange { name: request.name, timezone: request.timezone };
     answer(directory.update_project(caller, project, change).await)
 }
@@ -66,7 +66,7 @@ pub(super) async fn set_project_status(
     directory: &Directory,
     request: pb::SetProjectStatusRequest,
 ) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
     let status = if request.is_deleted { ProjectStatus::Deleted } else { ProjectStatus::Active };
     answer(directory.set_project_status(Actor::User(caller), project, status).await)
 }
@@ -75,7 +75,7 @@ pub(super) async fn purge_project(
     directory: &Directory,
     request: pb::PurgeProjectRequest,
 ) -> ResultSize<pb::PurgeProjectResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
     directory.purge_project(Actor::User(caller), project).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::PurgeProjectResponse {}))
 }
@@ -84,8 +84,9 @@ pub(super) async fn transfer_project(
     directory: &Directory,
     request: pb::TransferProjectRequest,
 ) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (gid(&request.caller_gid, "caller_gid")?, gid(&request.project_gid, "project_gid")?);
-    let heir = gid(&request.new_owner_gid, "user_gid")?;
+    let (caller, project) =
+        (parse_gid(&request.caller_gid, "caller_gid")?, parse_gid(&request.project_gid, "project_gid")?);
+    let heir = parse_gid(&request.new_owner_gid, "user_gid")?;
     let (full, memberships) =
         directory.transfer_project(Actor::User(caller.into()), project, heir).await.map_err(RpcError::from)?;
     let user = directory.get_user_by_gid(caller).await.map_err(RpcError::from)?;
@@ -101,8 +102,8 @@ pub(super) async fn change_languages(
     directory: &Directory,
     request: pb::ChangeLanguagesRequest,
 ) -> ResultSize<pb::ProjectResponse> {
-    let (caller, project) = (caller(&request.caller_gid)?, gid(&request.project_gid, "project_gid")?);
-    let change = match request.change.ok_or_else(|| RpcError::invalid("change"))? {
+    let (caller, project) = (parse_caller(&request.caller_gid)?, parse_gid(&request.project_gid, "project_gid")?);
+    let change = match request.change.ok_or_else(|| RpcError::invalid_parameter("change"))? {
         Change::Add(language) => LanguageChange::Add(language),
         Change::Remove(language) => LanguageChange::Remove(language),
     };
@@ -124,14 +125,14 @@ pub(super) async fn rename_item(
     request: pb::RenameItemRequest,
 ) -> ResultSize<pb::ProjectResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
-    let item = gid(&request.item_gid, "item_gid")?;
+    let item = parse_gid(&request.item_gid, "item_gid")?;
     answer(directory.rename_item(list, item, request.name).await)
 }
 
 pub(super) async fn move_item(directory: &Directory, request: pb::MoveItemRequest) -> ResultSize<pb::ProjectResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
-    let item = gid(&request.item_gid, "item_gid")?;
-    let before = request.before_gid.as_deref().map(|before| gid(before, "before_gid")).transpose()?;
+    let item = parse_gid(&request.item_gid, "item_gid")?;
+    let before = request.before_gid.as_deref().map(|before| parse_gid(before, "before_gid")).transpose()?;
     answer(directory.move_item(list, item, before).await)
 }
 
@@ -140,7 +141,7 @@ pub(super) async fn delete_items(
     request: pb::DeleteItemsRequest,
 ) -> ResultSize<pb::ProjectResponse> {
     let list = list(&request.caller_gid, &request.project_gid, request.kind())?;
-    let items = request.item_gids.iter().map(|item| gid(item, "item_gids")).collect::<Result<_, _>>()?;
+    let items = request.item_gids.iter().map(|item| parse_gid(item, "item_gids")).collect::<Result<_, _>>()?;
     answer(directory.delete_items(list, items).await)
 }
 
@@ -149,9 +150,9 @@ fn list(caller_gid: &str, project: &str, kind: pb::ItemKind) -> Result<ListRef, 
         pb::ItemKind::Channel => ItemKind::Channel,
         pb::ItemKind::Ordering => ItemKind::Ordering,
         pb::ItemKind::Fieldlist => ItemKind::Fieldlist,
-        pb::ItemKind::Unspecified => return Err(RpcError::invalid("kind")),
+        pb::ItemKind::Unspecified => return Err(RpcError::invalid_parameter("kind")),
     };
-    Ok(ListRef { caller: caller(caller_gid)?, project: gid(project, "project_gid")?, kind })
+    Ok(ListRef { caller: parse_caller(caller_gid)?, project: parse_gid(project, "project_gid")?, kind })
 }
 
 fn answer(changed: Result<FullProject, Error>) -> ResultSize<pb::ProjectResponse> {

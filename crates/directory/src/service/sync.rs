@@ -7,27 +7,27 @@ use tonic::{Request, Response};
 use super::ResultSize;
 use crate::{
     Directory, SyncCursors,
-    convert::{self, gid},
+    convert::{self, parse_gid},
     publish::PublishedRow,
 };
 
 pub(super) async fn sync(directory: &Directory, request: pb::SyncRequest) -> ResultSize<pb::SyncResponse> {
-    let user = gid(&request.user_gid, "user_gid")?;
-    let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
+    let user = parse_gid(&request.user_gid, "user_gid")?;
+    let project = request.project_gid.as_deref().map(|project| parse_gid(project, "project_gid")).transpose()?;
     let since = SyncCursors { cc_cursor: request.cc_cursor, project, cursor: request.cursor };
-    let news = directory.list_news(user.into(), since, request.include_audiences).await.map_err(RpcError::from)?;
-    Ok(Response::new(convert::news(news)))
+    let news = directory.sync(user.into(), since, request.include_audiences).await.map_err(RpcError::from)?;
+    Ok(Response::new(convert::sync_page(news)))
 }
 
 pub(super) async fn get_cursor(
     directory: &Directory,
     request: pb::GetCursorRequest,
 ) -> ResultSize<pb::GetCursorResponse> {
-    let project = request.project_gid.as_deref().map(|project| gid(project, "project_gid")).transpose()?;
+    let project = request.project_gid.as_deref().map(|project| parse_gid(project, "project_gid")).transpose()?;
     let cursor = if request.user_gid.is_empty() && project.is_none() {
-        directory.last_change().await
+        directory.newest_change_cursor().await
     } else {
-        directory.get_cursor(gid(&request.user_gid, "user_gid")?.into(), project).await
+        directory.get_cursor(parse_gid(&request.user_gid, "user_gid")?.into(), project).await
     };
     let cursor = cursor.map_err(RpcError::from)?;
     Ok(Response::new(pb::GetCursorResponse { cursor }))
@@ -37,11 +37,11 @@ pub(super) async fn publish(
     directory: &Directory,
     request: Request<pb::PublishRequest>,
 ) -> ResultSize<pb::PublishResponse> {
-    let project = gid(&request.get_ref().project_gid, "project_gid")?;
+    let project = parse_gid(&request.get_ref().project_gid, "project_gid")?;
     check_project(&request, project)?;
     let request = request.into_inner();
     let row = |row: pb::PublishedRow| {
-        let action = convert::known_action(row.action()).ok_or_else(|| RpcError::invalid("rows"))?;
+        let action = convert::parse_action(row.action()).ok_or_else(|| RpcError::invalid_parameter("rows"))?;
         Ok::<_, RpcError>(PublishedRow { action, data_type: row.data_type, data_key: row.data_key })
     };
     let rows = request.rows.into_iter().map(row).collect::<Result<_, _>>()?;

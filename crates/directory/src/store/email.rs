@@ -39,7 +39,7 @@ pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i6
 }
 
 /// Returns a page of the users who are marked as conflicting, with the canonical forms of their addresses.
-pub(crate) fn list_marked(
+pub(crate) fn list_conflicting(
     connection: &mut AnyConnection,
     after: Option<Gid>,
     limit: i64,
@@ -85,14 +85,14 @@ pub(crate) fn find_oldest_holder(connection: &mut AnyConnection, folded: &str) -
 }
 
 /// Sets the canonical form of an address, and marks its user until the conflicts of the address are resolved.
-pub(crate) fn set_folded_and_mark(connection: &mut AnyConnection, user: Gid, folded: &str) -> Result<()> {
+pub(crate) fn set_canonical_with_conflict(connection: &mut AnyConnection, user: Gid, folded: &str) -> Result<()> {
     diesel::update(users::table.find(user.to_string()))
         .set((users::email_folded.eq(folded), users::has_email_conflict.eq(true)))
         .execute(connection)?;
     Ok(())
 }
 
-pub(crate) fn set_mark(connection: &mut AnyConnection, user: Gid, is_marked: bool) -> Result<()> {
+pub(crate) fn set_conflict(connection: &mut AnyConnection, user: Gid, is_marked: bool) -> Result<()> {
     diesel::update(users::table.find(user.to_string()))
         .set(users::has_email_conflict.eq(is_marked))
         .execute(connection)?;

@@ -56,7 +56,7 @@ impl TryFrom<SyncRow> for Change {
 /// Makes other writers wait until the commit, and gives the last cursor that was given out.
 pub(crate) fn lock(connection: &mut AnyConnection) -> Result<i64> {
     diesel::update(feed_head::table.find(1)).set(feed_head::cursor.eq(feed_head::cursor)).execute(connection)?;
-    head(connection)
+    get_head(connection)
 }
 
 /// By who has the lock.
@@ -86,12 +86,12 @@ pub(crate) fn notify(connection: &mut AnyConnection, channel: &str) -> Result<()
 }
 
 /// The last cursor that was given out, as of this snapshot.
-pub(crate) fn head(connection: &mut AnyConnection) -> Result<i64> {
+pub(crate) fn get_head(connection: &mut AnyConnection) -> Result<i64> {
     Ok(feed_head::table.find(1).select(feed_head::cursor).get_result(connection)?)
 }
 
 /// Returns the cursor of the newest change. It can be less than [`head`]: events of users and published rows have cursors too.
-pub(crate) fn last_change(connection: &mut AnyConnection) -> Result<i64> {
+pub(crate) fn newest_change(connection: &mut AnyConnection) -> Result<i64> {
     let last: Option<i64> = feed::table.select(diesel::dsl::max(feed::cursor)).get_result(connection)?;
     match last {
         Some(cursor) => Ok(cursor),
@@ -137,11 +137,11 @@ pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Resul
     Ok(())
 }
 
-pub(crate) fn find_release(connection: &mut AnyConnection) -> Result<Option<String>> {
+pub(crate) fn find_api_version(connection: &mut AnyConnection) -> Result<Option<String>> {
     Ok(feed_release::table.find(1).select(feed_release::release).get_result(connection).optional()?)
 }
 
-pub(crate) fn set_release(connection: &mut AnyConnection, release: &str) -> Result<()> {
+pub(crate) fn set_api_version(connection: &mut AnyConnection, release: &str) -> Result<()> {
     diesel::delete(feed_release::table.find(1)).execute(connection)?;
     diesel::insert_into(feed_release::table)
         .values((feed_release::id.eq(1), feed_release::release.eq(release)))

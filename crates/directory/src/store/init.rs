@@ -24,7 +24,7 @@ pub(crate) fn own(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Memb
 }
 
 /// The memberships of a user in some projects, whatever their state.
-pub(crate) fn own_in(
+pub(crate) fn list_own_in(
     connection: &mut AnyConnection,
     user: Gid,
     projects: &[Gid],
@@ -40,7 +40,7 @@ pub(crate) fn own_in(
 }
 
 /// The active projects in which others see a user.
-pub(crate) fn projects_that_show(connection: &mut AnyConnection, user: Gid) -> Result<Vec<Gid>> {
+pub(crate) fn list_projects_showing(connection: &mut AnyConnection, user: Gid) -> Result<Vec<Gid>> {
     let gids: Vec<String> = memberships::table
         .inner_join(projects::table)
         .filter(memberships::user_gid.eq(user.to_string()))
@@ -52,7 +52,7 @@ pub(crate) fn projects_that_show(connection: &mut AnyConnection, user: Gid) -> R
 }
 
 /// Which of these people a user sees because they share a project.
-pub(crate) fn people_in_sight(connection: &mut AnyConnection, user: Gid, people: &[Gid]) -> Result<Vec<Gid>> {
+pub(crate) fn list_visible_users(connection: &mut AnyConnection, user: Gid, people: &[Gid]) -> Result<Vec<Gid>> {
     let people: Vec<String> = people.iter().map(Gid::to_string).collect();
     let gids: Vec<String> = mine
         .inner_join(projects::table.on(projects::gid.eq(mine.field(memberships::project_gid))))
@@ -69,7 +69,7 @@ pub(crate) fn people_in_sight(connection: &mut AnyConnection, user: Gid, people:
 }
 
 /// The memberships of others in one project, whatever their state, with the people.
-pub(crate) fn others_in(
+pub(crate) fn list_others_in(
     connection: &mut AnyConnection,
     project: Gid,
     user: Gid,
@@ -81,12 +81,12 @@ pub(crate) fn others_in(
         .order(memberships::user_gid)
         .select((membership::SyncRow::as_select(), PERSON))
         .load(connection)?;
-    rows.into_iter().map(with_person).collect()
+    rows.into_iter().map(to_membership_with_user).collect()
 }
 
 /// The memberships of others in the active projects of which the user is an active member, with the people. A person in
 /// several of these projects comes several times.
-pub(crate) fn others(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Membership, UserSummary)>> {
+pub(crate) fn list_others(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(Membership, UserSummary)>> {
     let rows: Vec<(membership::SyncRow, UserSummaryRow)> = mine
         .inner_join(projects::table.on(projects::gid.eq(mine.field(memberships::project_gid))))
         .inner_join(memberships::table.on(memberships::project_gid.eq(mine.field(memberships::project_gid))))
@@ -98,7 +98,7 @@ pub(crate) fn others(connection: &mut AnyConnection, user: Gid) -> Result<Vec<(M
         .order((memberships::project_gid, memberships::user_gid))
         .select((membership::SyncRow::as_select(), PERSON))
         .load(connection)?;
-    rows.into_iter().map(with_person).collect()
+    rows.into_iter().map(to_membership_with_user).collect()
 }
 
 /// Whether both are in an active project: the one as an active member, the other as one or invited.
@@ -118,7 +118,9 @@ type UserSummaryRow = (String, Option<String>, String, Option<String>, String);
 type UserSummaryColumns = (users::gid, users::username, users::name, users::avatar, users::status);
 const PERSON: UserSummaryColumns = (users::gid, users::username, users::name, users::avatar, users::status);
 
-fn with_person((membership, person): (membership::SyncRow, UserSummaryRow)) -> Result<(Membership, UserSummary)> {
+fn to_membership_with_user(
+    (membership, person): (membership::SyncRow, UserSummaryRow),
+) -> Result<(Membership, UserSummary)> {
     let (gid, username, name, avatar, status) = person;
     let person = UserSummary { gid: gid.parse()?, username, name, avatar, status: status.parse()? };
     Ok((membership.try_into()?, person))

@@ -69,7 +69,7 @@ pub(crate) fn close_all(connection: &mut AnyConnection, scope: Scope, until: i64
 }
 
 /// What somebody has heard after a cursor, and hears still.
-pub(crate) fn list(connection: &mut AnyConnection, user: Gid, after: i64) -> Result<Vec<Subscription>> {
+pub(crate) fn list_since(connection: &mut AnyConnection, user: Gid, after: i64) -> Result<Vec<Subscription>> {
     let rows: Vec<(String, i64, i64)> = feed_listeners::table
         .filter(feed_listeners::user_gid.eq(user.to_string()))
         .filter(feed_listeners::until_cursor.gt(after))

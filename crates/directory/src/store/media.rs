@@ -14,7 +14,7 @@ pub(crate) fn discard(connection: &mut AnyConnection, name: &str, delete_at: Tim
 }
 
 /// Whether it was there, to be deleted after `after`; it isn't any more then.
-pub(crate) fn keep(connection: &mut AnyConnection, name: &str, after: Timestamp) -> Result<bool> {
+pub(crate) fn take_reserved(connection: &mut AnyConnection, name: &str, after: Timestamp) -> Result<bool> {
     let kept = diesel::delete(discarded_media::table.find(name))
         .filter(discarded_media::delete_at.gt(after.as_micros()))
         .execute(connection)?;
@@ -32,7 +32,7 @@ pub(crate) fn list_due(connection: &mut AnyConnection, now: Timestamp, limit: i6
     Ok(names)
 }
 
-pub(crate) fn forget_due(connection: &mut AnyConnection, names: &[String], now: Timestamp) -> Result<()> {
+pub(crate) fn delete_due(connection: &mut AnyConnection, names: &[String], now: Timestamp) -> Result<()> {
     diesel::delete(discarded_media::table)
         .filter(discarded_media::name.eq_any(names))
         .filter(discarded_media::delete_at.le(now.as_micros()))

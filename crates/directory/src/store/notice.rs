@@ -61,7 +61,7 @@ pub(crate) fn insert_many(connection: &mut AnyConnection, notices: Vec<FeedEvent
 }
 
 /// The first notices of several scopes, in the order of cursors; each scope is read by index and no further than the limit.
-pub(crate) fn list_heard(
+pub(crate) fn list_for_subscriptions(
     connection: &mut AnyConnection,
     listening: &[Subscription],
     limit: usize,

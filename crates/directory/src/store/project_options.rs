@@ -100,7 +100,7 @@ pub(crate) fn rename_item(
 }
 
 /// How many items a list has, and the position behind the last.
-pub(crate) fn end(connection: &mut AnyConnection, project: Gid, kind: ItemKind) -> Result<(i64, i64)> {
+pub(crate) fn list_end(connection: &mut AnyConnection, project: Gid, kind: ItemKind) -> Result<(i64, i64)> {
     let (count, last): (i64, Option<i64>) = project_items::table
         .filter(project_items::project_gid.eq(project.to_string()))
         .filter(project_items::kind.eq(kind.as_str()))
@@ -119,7 +119,7 @@ pub(crate) fn move_item(
 ) -> Result<()> {
     let row = |gid: Gid| project_items::table.find((project.to_string(), kind.as_str(), gid.to_string()));
     let position = match before {
-        None => end(connection, project, kind)?.1,
+        None => list_end(connection, project, kind)?.1,
         Some(before) => {
             let position: i64 = row(before).select(project_items::position).get_result(connection)?;
             diesel::update(

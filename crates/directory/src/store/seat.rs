@@ -43,7 +43,7 @@ pub(crate) fn count(connection: &mut AnyConnection, project: Gid) -> Result<i64>
 }
 
 /// For a membership that came with a change. One whose membership was deleted past the rules is kept.
-pub(crate) fn take(connection: &mut AnyConnection, project: Gid, user: Gid, cursor: i64) -> Result<()> {
+pub(crate) fn open(connection: &mut AnyConnection, project: Gid, user: Gid, cursor: i64) -> Result<()> {
     let row = SyncRow {
         project_gid: project.to_string(),
         seat: count(connection, project)?,
@@ -63,7 +63,7 @@ pub(crate) fn take(connection: &mut AnyConnection, project: Gid, user: Gid, curs
 }
 
 /// Of a membership that went with a change.
-pub(crate) fn leave(connection: &mut AnyConnection, project: Gid, user: Gid, cursor: i64) -> Result<()> {
+pub(crate) fn close(connection: &mut AnyConnection, project: Gid, user: Gid, cursor: i64) -> Result<()> {
     let own = feed_seats::table
         .filter(feed_seats::project_gid.eq(project.to_string()))
         .filter(feed_seats::user_gid.eq(user.to_string()))
@@ -73,7 +73,7 @@ pub(crate) fn leave(connection: &mut AnyConnection, project: Gid, user: Gid, cur
 }
 
 /// Of all memberships, with their project.
-pub(crate) fn leave_all(connection: &mut AnyConnection, project: Gid, cursor: i64) -> Result<()> {
+pub(crate) fn close_all(connection: &mut AnyConnection, project: Gid, cursor: i64) -> Result<()> {
     let open = feed_seats::table
         .filter(feed_seats::project_gid.eq(project.to_string()))
         .filter(feed_seats::until_cursor.eq(OPEN_ENDED));

@@ -31,7 +31,7 @@ impl SyncRow {
             gid: user.gid.to_string(),
             username: user.username.clone(),
             email: user.email.clone(),
-            email_folded: user.email.as_deref().map(folded),
+            email_folded: user.email.as_deref().map(canonical_email),
             name: user.name.clone(),
             avatar: user.avatar.clone(),
             status: user.status.to_string(),
@@ -47,8 +47,8 @@ impl SyncRow {
 
 /// Returns the canonical form of an address. One that an earlier release accepted and this one does not is not looked up, but
 /// stays distinct from others.
-fn folded(email: &str) -> String {
-    Email::parse(email).map_or_else(|_| email.to_lowercase(), |email| email.folded())
+fn canonical_email(email: &str) -> String {
+    Email::parse(email).map_or_else(|_| email.to_lowercase(), |email| email.canonical())
 }
 
 impl TryFrom<SyncRow> for User {
@@ -91,7 +91,7 @@ pub(crate) fn find_by_username(connection: &mut AnyConnection, username: &str) -
     row.map(User::try_from).transpose()
 }
 
-pub(crate) fn list_many(connection: &mut AnyConnection, gids: &[Gid]) -> Result<Vec<User>> {
+pub(crate) fn list_by_gids(connection: &mut AnyConnection, gids: &[Gid]) -> Result<Vec<User>> {
     let gids: Vec<String> = gids.iter().map(Gid::to_string).collect();
     let rows: Vec<SyncRow> =
         users::table.filter(users::gid.eq_any(gids)).select(SyncRow::as_select()).load(connection)?;
@@ -102,7 +102,7 @@ pub(crate) fn list_many(connection: &mut AnyConnection, gids: &[Gid]) -> Result<
 /// left out while another account has the address.
 pub(crate) fn list_by_email(connection: &mut AnyConnection, email: &Email, limit: i64) -> Result<Vec<User>> {
     let mut rows: Vec<SyncRow> = users::table
-        .filter(users::email_folded.eq(email.folded()))
+        .filter(users::email_folded.eq(email.canonical()))
         .order((users::username.is_not_null(), users::has_email_conflict, users::username, users::gid))
         .limit(limit)
         .select(SyncRow::as_select())
@@ -114,7 +114,7 @@ pub(crate) fn list_by_email(connection: &mut AnyConnection, email: &Email, limit
 }
 
 /// Which of these addresses, folded, were invited and have no account.
-pub(crate) fn placeholders(connection: &mut AnyConnection, folded: &[String]) -> Result<Vec<String>> {
+pub(crate) fn list_placeholder_addresses(connection: &mut AnyConnection, folded: &[String]) -> Result<Vec<String>> {
     let found = users::table
         .filter(users::email_folded.eq_any(folded))
         .filter(users::username.is_null())
@@ -131,12 +131,12 @@ pub(crate) fn find_by_signup(connection: &mut AnyConnection, signup: Gid) -> Res
 }
 
 /// Which of these usernames or gids exist.
-pub(crate) fn taken(
+pub(crate) fn find_taken(
     connection: &mut AnyConnection,
     usernames: &[&str],
     gids: &[String],
 ) -> Result<(Vec<String>, Vec<String>)> {
-    connection.plan_each_query()?;
+    connection.force_custom_plans()?;
     let names = users::table
         .filter(users::username.eq_any(usernames))
         .select(users::username.assume_not_null())
@@ -183,7 +183,7 @@ pub(crate) fn update(connection: &mut AnyConnection, user: &User, now: Timestamp
         .set((
             users::username.eq(&user.username),
             users::email.eq(&user.email),
-            users::email_folded.eq(user.email.as_deref().map(folded)),
+            users::email_folded.eq(user.email.as_deref().map(canonical_email)),
             users::name.eq(&user.name),
             users::language.eq(&user.language),
             users::timezone.eq(&user.timezone),
@@ -214,7 +214,7 @@ pub(crate) fn delete(connection: &mut AnyConnection, gid: Gid) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use doorward_storage::testing::{TestDatabase, count_runs_of_kept_plans};
+    use doorward_storage::testing::{TestDatabase, count_generic_plan_executions};
 
     use super::*;
     use crate::MIGRATIONS;
@@ -224,10 +224,10 @@ mod tests {
         let test = TestDatabase::postgres(&MIGRATIONS);
         let look = |connection: &mut AnyConnection| {
             for _ in 0..20 {
-                taken(connection, &["ann"; 500], &vec!["a gid".to_owned(); 500])?;
+                find_taken(connection, &["ann"; 500], &vec!["a gid".to_owned(); 500])?;
             }
-            Ok::<_, Error>(count_runs_of_kept_plans(connection))
+            Ok::<_, Error>(count_generic_plan_executions(connection))
         };
-        assert_eq!(test.database.read(look).await.unwrap(), 0);
+        assert_eq!(test.database.read_snapshot(look).await.unwrap(), 0);
     }
 }

@@ -63,7 +63,7 @@ impl Client {
     }
 
     /// Reads a page, and fetches what it speaks of. Whether there is more.
-    fn read(&mut self, connection: &mut AnyConnection) -> bool {
+    fn sync(&mut self, connection: &mut AnyConnection) -> bool {
         let since = SyncCursors { cc_cursor: Some(self.cursor), project: None, cursor: None };
         let news = match list_news(connection, self.user.into(), since, (self.limits, false)) {
             Ok(news) => news,
@@ -103,7 +103,7 @@ impl Client {
     }
 
     fn catch_up(&mut self, connection: &mut AnyConnection) {
-        while self.read(connection) {}
+        while self.sync(connection) {}
         if let Some((_, now)) = picture(connection, self.user) {
             assert_eq!(self.picture, now);
         }
@@ -119,18 +119,18 @@ struct World {
 }
 
 impl World {
-    fn pick(&mut self, count: usize) -> usize {
+    fn choose(&mut self, count: usize) -> usize {
         use proptest::prelude::Rng;
         usize::try_from(self.rng.next_u32()).unwrap() % count.max(1)
     }
 
     fn user(&mut self) -> Gid {
-        let place = self.pick(self.people.len());
+        let place = self.choose(self.people.len());
         self.people[place].gid
     }
 
     fn project(&mut self) -> Gid {
-        let place = self.pick(self.projects.len());
+        let place = self.choose(self.projects.len());
         self.projects.get(place).copied().unwrap_or(Gid::NIL)
     }
 
@@ -139,7 +139,7 @@ impl World {
         let name = format!("user{}", self.made);
         let email = Email::parse(&format!("{name}@example.org")).unwrap();
         let new = NewUser::new(
-            RandomIdGenerator.gid(),
+            RandomIdGenerator.new_gid(),
             Username::parse(&name).unwrap(),
             Some(email),
             DisplayName::parse(&name).unwrap(),
@@ -151,9 +151,9 @@ impl World {
     async fn step(&mut self) -> String {
         let (user, other, project) = (self.user(), self.user(), self.project());
         let owner = self.directory.get_project(project).await.map_or(Gid::NIL, |project| project.owner);
-        let number = self.pick(1000);
+        let number = self.choose(1000);
         let directory = self.directory.clone();
-        let kind = self.pick(23);
+        let kind = self.choose(23);
         let done = match kind {
             0 | 1 => directory.add_member(project, user).await.map(drop),
             2 | 3 => {
@@ -210,7 +210,7 @@ impl World {
                 self.people.push(made);
                 Ok(())
             }
-            22 => directory.forget_changes(Duration::from_millis(number as u64 / 10)).await,
+            22 => directory.delete_old_changes(Duration::from_millis(number as u64 / 10)).await,
             21 if number.is_multiple_of(9) => directory.delete_user(user).await,
             _ => Ok(()),
         };
@@ -218,11 +218,12 @@ impl World {
     }
 }
 
-async fn follow_everything(test: &TestDatabase, seed: u8) {
+async fn run_scenario(test: &TestDatabase, seed: u8) {
     let directory =
         Directory::new(test.database.clone(), std::sync::Arc::new(SystemClock), std::sync::Arc::new(RandomIdGenerator));
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
-    let mut world = World { directory: directory.with_mails(), people: Vec::new(), projects: Vec::new(), rng, made: 0 };
+    let mut world =
+        World { directory: directory.with_outbox(), people: Vec::new(), projects: Vec::new(), rng, made: 0 };
     for _ in 0..PEOPLE {
         let made = world.new_user().await;
         world.people.push(made);
@@ -232,29 +233,29 @@ async fn follow_everything(test: &TestDatabase, seed: u8) {
         let readers = users.iter().flat_map(|user| SMALL.map(|limits| (*user, limits)));
         Ok::<_, Error>(readers.map(|(user, limits)| Client::start(connection, user, limits)).collect::<Vec<_>>())
     };
-    let mut readers: Vec<Client> = test.database.read(start).await.unwrap();
+    let mut readers: Vec<Client> = test.database.read_snapshot(start).await.unwrap();
     for step in 0..STEPS {
         let what = world.step().await;
         // The first of each reads at once, the others now and then, a page at a time.
-        let turns: Vec<usize> = readers.iter().map(|_| world.pick(20)).collect();
+        let turns: Vec<usize> = readers.iter().map(|_| world.choose(20)).collect();
         let read = move |connection: &mut AnyConnection| {
             for (place, (reader, turn)) in readers.iter_mut().zip(turns).enumerate() {
                 if place.is_multiple_of(3) || turn == 0 {
                     reader.catch_up(connection);
                 } else if turn < 5 {
-                    reader.read(connection);
+                    reader.sync(connection);
                 }
             }
             Ok::<_, Error>(readers)
         };
-        let turn = std::panic::AssertUnwindSafe(test.database.read(read));
+        let turn = std::panic::AssertUnwindSafe(test.database.read_snapshot(read));
         readers = turn.await.unwrap_or_else(|error| panic!("{error} at step {step}: {what}"));
     }
     let finish = move |connection: &mut AnyConnection| {
         readers.iter_mut().for_each(|reader| reader.catch_up(connection));
         Ok::<_, Error>(readers.iter().map(|reader| reader.expired).sum::<usize>())
     };
-    let expired = test.database.read(finish).await.unwrap();
+    let expired = test.database.read_snapshot(finish).await.unwrap();
     assert!(expired > 0, "nobody read so late that it was too late");
 }
 
@@ -262,7 +263,7 @@ async fn follow_everything(test: &TestDatabase, seed: u8) {
 async fn syncing_clients_converge_to_init() {
     for seed in 0..2 {
         for test in TestDatabase::both(&MIGRATIONS) {
-            follow_everything(&test, seed).await;
+            run_scenario(&test, seed).await;
         }
     }
 }

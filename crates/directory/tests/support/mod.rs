@@ -29,7 +29,7 @@ pub(crate) fn both() -> Vec<Fixture> {
 pub(crate) fn new_user(username: &str) -> NewUser {
     let email = Email::parse(&format!("{username}@example.org")).unwrap();
     NewUser::new(
-        RandomIdGenerator.gid(),
+        RandomIdGenerator.new_gid(),
         Username::parse(username).unwrap(),
         Some(email),
         DisplayName::parse(username).unwrap(),

@@ -9,7 +9,7 @@ use table::TABLE;
 
 /// The English name of the language with this exact, lower-case code.
 #[must_use]
-pub fn name(code: &str) -> Option<&'static str> {
+pub fn find_name(code: &str) -> Option<&'static str> {
     let index = TABLE.binary_search_by(|(known, _)| (*known).cmp(code)).ok()?;
     TABLE.get(index).map(|(_, name)| *name)
 }
@@ -17,17 +17,17 @@ pub fn name(code: &str) -> Option<&'static str> {
 /// Whether the list holds this exact, lower-case code.
 #[must_use]
 pub fn is_known(code: &str) -> bool {
-    name(code).is_some()
+    find_name(code).is_some()
 }
 
 /// Every language as its code and English name, in order of code.
-pub fn all() -> impl Iterator<Item = (&'static str, &'static str)> {
+pub fn iter() -> impl Iterator<Item = (&'static str, &'static str)> {
     TABLE.iter().copied()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{TABLE, all, is_known, name};
+    use super::{TABLE, find_name, is_known, iter};
 
     #[test]
     fn codes_are_sorted_and_unique() {
@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn codes_are_a_lower_case_language_with_optional_territory() {
         let two_letters = |part: &str| part.len() == 2 && part.bytes().all(|b| b.is_ascii_lowercase());
-        for (code, _) in all() {
+        for (code, _) in iter() {
             let (language, territory) = code.split_once('-').unwrap_or((code, "xx"));
             assert!(two_letters(language) && two_letters(territory), "{code}");
         }
@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn every_iso_639_1_language_is_listed() {
-        assert_eq!(all().filter(|(code, _)| code.len() == 2).count(), 183);
+        assert_eq!(iter().filter(|(code, _)| code.len() == 2).count(), 183);
         for withdrawn in ["bh", "in", "iw", "ji", "jw", "mo", "sh"] {
             assert!(!is_known(withdrawn), "{withdrawn}");
         }
@@ -53,17 +53,17 @@ mod tests {
 
     #[test]
     fn every_code_is_found_by_name() {
-        for (code, english) in all() {
-            assert_eq!(name(code), Some(english));
+        for (code, english) in iter() {
+            assert_eq!(find_name(code), Some(english));
             assert!(!english.trim().is_empty(), "{code}");
         }
     }
 
     #[test]
     fn name_of_a_regional_code_starts_with_the_language() {
-        for (code, english) in all() {
+        for (code, english) in iter() {
             if let Some((language, _)) = code.split_once('-') {
-                let expected = name(language).map(|language| format!("{language} ("));
+                let expected = find_name(language).map(|language| format!("{language} ("));
                 assert!(expected.is_some_and(|start| english.starts_with(&start)), "{code}");
                 assert!(english.ends_with(')'), "{code}");
             }
@@ -72,19 +72,19 @@ mod tests {
 
     #[test]
     fn names_are_english() {
-        assert_eq!(name("en"), Some("English"));
-        assert_eq!(name("nl"), Some("Dutch"));
-        assert_eq!(name("da"), Some("Danish"));
-        assert_eq!(name("nl-be"), Some("Dutch (Belgium)"));
-        assert_eq!(name("pt-br"), Some("Portuguese (Brazil)"));
-        assert_eq!(name("zh-tw"), Some("Chinese (Taiwan)"));
+        assert_eq!(find_name("en"), Some("English"));
+        assert_eq!(find_name("nl"), Some("Dutch"));
+        assert_eq!(find_name("da"), Some("Danish"));
+        assert_eq!(find_name("nl-be"), Some("Dutch (Belgium)"));
+        assert_eq!(find_name("pt-br"), Some("Portuguese (Brazil)"));
+        assert_eq!(find_name("zh-tw"), Some("Chinese (Taiwan)"));
     }
 
     #[test]
     fn other_codes_are_unknown() {
         for code in ["", "n", "xx", "NL", "nl-BE", "nl_be", "nl-be-x", "zh-hant"] {
             assert!(!is_known(code), "{code}");
-            assert_eq!(name(code), None);
+            assert_eq!(find_name(code), None);
         }
     }
 }

@@ -6,13 +6,13 @@ use super::{NEXT_HEAD, State};
 use crate::sync_io;
 
 /// Looks at a head, blanks what must not take effect, and returns what follows.
-pub(super) fn finish(head: &mut [u8]) -> State {
-    let facts = HeadFacts::read(head);
+pub(super) fn check_head(head: &mut [u8]) -> State {
+    let facts = HeadFacts::parse(head);
     if facts.is_handshake() {
         return State::Raw;
     }
     if facts.asks_for_upgrade || facts.names_protocol {
-        blank_upgrade(head);
+        remove_upgrade(head);
     }
     facts.body()
 }
@@ -36,29 +36,29 @@ struct HeadFacts {
 }
 
 impl HeadFacts {
-    fn read(head: &[u8]) -> Self {
+    fn parse(head: &[u8]) -> Self {
         let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
         let mut facts = Self::default();
-        facts.read_request_line(lines.next().unwrap_or_default());
+        facts.parse_request_line(lines.next().unwrap_or_default());
         for line in lines {
             if let Some(colon) = line.iter().position(|byte| *byte == b':') {
                 let (name, value) = line.split_at(colon);
-                facts.read_header(name, value.get(1..).unwrap_or_default().trim_ascii());
+                facts.parse_header(name, value.get(1..).unwrap_or_default().trim_ascii());
             }
         }
         facts
     }
 
-    fn read_request_line(&mut self, line: &[u8]) {
+    fn parse_request_line(&mut self, line: &[u8]) {
         let mut words = line.split(|byte| *byte == b' ');
         let method = words.next().unwrap_or_default();
         (self.is_get, self.is_connect) = (method == b"GET", method == b"CONNECT");
         let target = words.next().and_then(|target| Uri::try_from(target).ok());
-        self.is_for_sockets = target.is_some_and(|target| sync_io::is_socket(&target));
+        self.is_for_sockets = target.is_some_and(|target| sync_io::is_socket_path(&target));
         self.is_http_1_1 = words.next() == Some(b"HTTP/1.1");
     }
 
-    fn read_header(&mut self, name: &[u8], value: &[u8]) {
+    fn parse_header(&mut self, name: &[u8], value: &[u8]) {
         if name.eq_ignore_ascii_case(b"connection") {
             self.asks_for_upgrade |= value.split(|byte| *byte == b',').any(is_upgrade);
         } else if name.eq_ignore_ascii_case(b"upgrade") {
@@ -98,7 +98,7 @@ fn is_upgrade(option: &[u8]) -> bool {
 }
 
 /// Overwrites the option `upgrade` of `Connection`, and the value of `Upgrade`, with spaces. Every line ends with CR LF.
-fn blank_upgrade(head: &mut [u8]) {
+fn remove_upgrade(head: &mut [u8]) {
     for line in head.split_mut(|byte| *byte == b'\n').skip(1) {
         let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
         let (name, value) = line.split_at_mut(colon);

@@ -8,12 +8,12 @@ const HANDSHAKE: &str = "GET /sync/io/?EIO=4&transport=websocket HTTP/1.1\r\nHos
     Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
 
 /// Passes on what was sent in pieces of this size.
-fn pass(sent: &[u8], piece: usize) -> io::Result<(Vec<u8>, State)> {
+fn pass_through(sent: &[u8], piece: usize) -> io::Result<(Vec<u8>, State)> {
     let mut connection = Connection::new(());
     let mut passed = Vec::new();
     for piece in sent.chunks(piece) {
         connection.buffer.extend_from_slice(piece);
-        connection.check()?;
+        connection.check_buffer()?;
         let checked = connection.checked;
         passed.extend_from_slice(&connection.buffer.split_to(checked));
         connection.checked = 0;
@@ -22,10 +22,10 @@ fn pass(sent: &[u8], piece: usize) -> io::Result<(Vec<u8>, State)> {
 }
 
 /// The same for pieces of all sizes.
-fn passed(sent: &str) -> (String, State) {
-    let (whole, state) = pass(sent.as_bytes(), sent.len()).unwrap();
+fn pass_in_all_sizes(sent: &str) -> (String, State) {
+    let (whole, state) = pass_through(sent.as_bytes(), sent.len()).unwrap();
     for piece in 1..sent.len() {
-        assert_eq!(pass(sent.as_bytes(), piece).unwrap(), (whole.clone(), state), "{piece}: {sent}");
+        assert_eq!(pass_through(sent.as_bytes(), piece).unwrap(), (whole.clone(), state), "{piece}: {sent}");
     }
     (String::from_utf8(whole).unwrap(), state)
 }
@@ -40,7 +40,7 @@ fn ordinary_requests_pass_unchanged() {
         "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5;x=y\r\na\n\n\r\n\r\n0\r\nT: a\r\n\r\nGET / HTTP/1.1\r\n\r\n",
         "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
     ] {
-        assert_eq!(passed(sent), (sent.to_owned(), NEXT_HEAD));
+        assert_eq!(pass_in_all_sizes(sent), (sent.to_owned(), NEXT_HEAD));
     }
 }
 
@@ -62,9 +62,9 @@ fn bare_line_feed_in_a_head_is_made_unparsable() {
             "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\nGET /\0",
         ),
     ] {
-        let (bytes, state) = pass(sent.as_bytes(), 1).unwrap();
+        let (bytes, state) = pass_through(sent.as_bytes(), 1).unwrap();
         assert_eq!((String::from_utf8(bytes).unwrap().as_str(), state), (expected, State::Raw), "{sent:?}");
-        let (bytes, _) = pass(sent.as_bytes(), sent.len()).unwrap();
+        let (bytes, _) = pass_through(sent.as_bytes(), sent.len()).unwrap();
         assert_eq!(String::from_utf8(bytes).unwrap(), expected);
     }
 }
@@ -73,12 +73,12 @@ fn bare_line_feed_in_a_head_is_made_unparsable() {
 fn bare_line_feed_in_a_trailer_ends_the_connection() {
     let head = "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n";
     for end in ["0\r\nA: b\n\r\n\r\n", "0\r\n\n"] {
-        assert!(pass(format!("{head}{end}").as_bytes(), 1).is_err(), "{end:?}");
+        assert!(pass_through(format!("{head}{end}").as_bytes(), 1).is_err(), "{end:?}");
     }
     let long = format!("{head}0\r\nA: {}", "x".repeat(MAX_LINE_BYTES));
-    assert!(pass(long.as_bytes(), 100).is_err());
+    assert!(pass_through(long.as_bytes(), 100).is_err());
     let long = format!("{head}1;{}", "x".repeat(MAX_LINE_BYTES));
-    assert!(pass(long.as_bytes(), 100).is_err());
+    assert!(pass_through(long.as_bytes(), 100).is_err());
 }
 
 #[test]
@@ -94,10 +94,10 @@ fn no_head_is_parsed_after_a_rejected_request() {
         "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
         "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000000\r\n",
     ] {
-        assert_eq!(passed(sent), (sent.to_owned(), State::Raw));
+        assert_eq!(pass_in_all_sizes(sent), (sent.to_owned(), State::Raw));
     }
     let long = format!("GET / HTTP/1.1\r\nA: {}", "x".repeat(MAX_HEAD_BYTES));
-    assert_eq!(pass(long.as_bytes(), 1000).unwrap(), (long.into_bytes(), State::Raw));
+    assert_eq!(pass_through(long.as_bytes(), 1000).unwrap(), (long.into_bytes(), State::Raw));
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn only_a_handshake_for_sockets_takes_a_connection_over() {
         HANDSHAKE.replace("Host: x", "Host: x\r\nContent-Length: 0"),
     ] {
         let sent = format!("{handshake}\n\0frames");
-        assert_eq!(passed(&sent), (sent.clone(), State::Raw));
+        assert_eq!(pass_in_all_sizes(&sent), (sent.clone(), State::Raw));
     }
     for other in [
         HANDSHAKE.replace("/sync/io/", "/api/ping"),
@@ -125,7 +125,7 @@ fn only_a_handshake_for_sockets_takes_a_connection_over() {
         HANDSHAKE.replace("Host: x", "Host: x\r\nTransfer-Encoding: chunked"),
         HANDSHAKE.replace("Upgrade: websocket", "Upgrade: h2c"),
     ] {
-        let (bytes, state) = passed(&other);
+        let (bytes, state) = pass_in_all_sizes(&other);
         assert_ne!(state, State::Raw, "{other}");
         assert_eq!(bytes.len(), other.len());
         let bytes = bytes.to_lowercase();
@@ -138,9 +138,9 @@ fn upgrade_to_another_protocol_is_removed() {
     let sent = "POST /x HTTP/1.1\r\nConnection: Upgrade, HTTP2-Settings\r\nHost: x\r\nUpgrade: h2c\r\n\
         HTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\nContent-Length: 2\r\n\r\n{}GET / HTTP/1.1\r\n\r\n";
     let expected = sent.replace("Connection: Upgrade", "Connection:        ").replace("Upgrade: h2c", "Upgrade:    ");
-    assert_eq!(passed(sent), (expected, NEXT_HEAD));
+    assert_eq!(pass_in_all_sizes(sent), (expected, NEXT_HEAD));
     let nginx = "GET /x HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nX-Upgrade: upgrade\r\n\r\n";
-    assert_eq!(passed(nginx), (nginx.replace("Connection: upgrade", "Connection:        "), NEXT_HEAD));
+    assert_eq!(pass_in_all_sizes(nginx), (nginx.replace("Connection: upgrade", "Connection:        "), NEXT_HEAD));
 }
 
 #[tokio::test]

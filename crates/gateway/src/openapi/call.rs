@@ -99,37 +99,37 @@ impl Call {
         Self { renewal, ..self }
     }
 
-    pub(super) fn takes(self, fields: &[Field]) -> Self {
+    pub(super) fn with_parameters(self, fields: &[Field]) -> Self {
         Self { input: Input::Json(fields.to_vec()), ..self }
     }
 
-    pub(super) fn takes_form(self, fields: &[Field]) -> Self {
+    pub(super) fn with_form(self, fields: &[Field]) -> Self {
         Self { input: Input::UploadForm(fields.to_vec()), ..self }
     }
 
-    pub(super) fn answers(self, result: &[Field], data: &[Entries]) -> Self {
+    pub(super) fn with_result(self, result: &[Field], data: &[Entries]) -> Self {
         Self { answer: ResponseKind::Envelope { result: result.to_vec(), data: data.to_vec() }, ..self }
     }
 
-    pub(super) fn refuses(mut self, refusals: &[Refusal]) -> Self {
+    pub(super) fn with_errors(mut self, refusals: &[Refusal]) -> Self {
         self.refusals.extend_from_slice(refusals);
         self
     }
 
     /// 422: there is no such thing, or it is in no state for this.
-    pub(super) fn reasons(mut self, reasons: &[&'static str]) -> Self {
+    pub(super) fn with_reasons(mut self, reasons: &[&'static str]) -> Self {
         self.unprocessable.reasons.extend_from_slice(reasons);
         self
     }
 
     /// 1001: the fields and what is said of them.
-    pub(super) fn validates(mut self, fields: &[(&'static str, &'static str)]) -> Self {
+    pub(super) fn with_validation(mut self, fields: &[(&'static str, &'static str)]) -> Self {
         self.unprocessable.validations.extend_from_slice(fields);
         self
     }
 
     /// 1004.
-    pub(super) fn may_be_no_invite(mut self) -> Self {
+    pub(super) fn with_invite_invalid(mut self) -> Self {
         self.unprocessable.invite_invalid = true;
         self
     }
@@ -139,7 +139,7 @@ impl Call {
     }
 
     /// All that it may be refused with, but 422, in the order of the codes.
-    pub(super) fn all_refusals(&self, method: Method) -> Vec<Refusal> {
+    pub(super) fn all_errors(&self, method: Method) -> Vec<Refusal> {
         let mut all = self.refusals.clone();
         all.extend([Refusal::MethodNotAllowed, Refusal::Internal]);
         if method == Method::Post {
@@ -159,7 +159,7 @@ impl Call {
         all
     }
 
-    pub(super) fn each_method(&self) -> &'static [Method] {
+    pub(super) fn methods(&self) -> &'static [Method] {
         match self.methods {
             Methods::Get => &[Method::Get, Method::Head],
             Methods::Post => &[Method::Post],

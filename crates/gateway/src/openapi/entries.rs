@@ -55,15 +55,15 @@ impl Entries {
 
     pub(super) fn example(self) -> Value {
         match self {
-            Self::Caller => json!({examples::USER: examples::complete_user()}),
-            Self::ShortUsers => json!({examples::OTHER_USER: examples::short_user()}),
+            Self::Caller => json!({examples::USER: examples::user_details()}),
+            Self::ShortUsers => json!({examples::OTHER_USER: examples::user_summary()}),
             Self::Users => {
-                json!({examples::USER: examples::complete_user(), examples::OTHER_USER: examples::short_user()})
+                json!({examples::USER: examples::user_details(), examples::OTHER_USER: examples::user_summary()})
             }
-            Self::ShortProjects => json!({examples::PROJECT: examples::short_project()}),
+            Self::ShortProjects => json!({examples::PROJECT: examples::project_summary()}),
             Self::FullProject | Self::Projects => json!({examples::PROJECT: examples::full_project()}),
-            Self::Memberships => json!([examples::complete_membership()]),
-            Self::ShortMemberships => json!([examples::short_membership()]),
+            Self::Memberships => json!([examples::membership_details()]),
+            Self::ShortMemberships => json!([examples::membership_summary()]),
             Self::Languages => json!({"en": "English", "nl": "Dutch"}),
             Self::Nothing(_) => json!({}),
         }

@@ -10,18 +10,18 @@ pub(super) const ITEM: &str = "6f4a1d0e-3b0c-4b52-9a55-7d2fd6a1c0b7";
 pub(super) const PASSWORD: &str = "correct horse battery staple";
 pub(super) const API_KEY: &str = "dw_AP8aNXSoEQKhfWqLhoxtrbqF9CvRVv7Caxn2iMPqVUFrFEd2u";
 
-pub(super) fn complete_user() -> Value {
+pub(super) fn user_details() -> Value {
     json!({
         "gid": USER, "username": "ann", "email": "ann@example.org", "name": "Ann Smit", "avatar": null,
         "status": "active", "options": {"language": "en", "timezone": "Europe/Amsterdam"}
     })
 }
 
-pub(super) fn short_user() -> Value {
+pub(super) fn user_summary() -> Value {
     json!({"gid": OTHER_USER, "username": "ben", "name": "Ben Bakker", "avatar": null, "status": "active"})
 }
 
-pub(super) fn short_project() -> Value {
+pub(super) fn project_summary() -> Value {
     json!({"gid": PROJECT, "name": "Spring catalogue", "icon": null, "owner": USER, "status": "active"})
 }
 
@@ -39,7 +39,7 @@ pub(super) fn full_project() -> Value {
     })
 }
 
-pub(super) fn complete_membership() -> Value {
+pub(super) fn membership_details() -> Value {
     json!({
         "project_gid": PROJECT, "user_gid": USER, "status": "active", "roles": ["owner", "member"],
         "options": {
@@ -49,31 +49,31 @@ pub(super) fn complete_membership() -> Value {
     })
 }
 
-pub(super) fn limited_membership() -> Value {
+pub(super) fn membership_with_limit() -> Value {
     json!({
         "project_gid": PROJECT, "user_gid": API_USER, "status": "active", "roles": ["api"],
         "options": {"rate_limit_per_second": null}
     })
 }
 
-pub(super) fn short_membership() -> Value {
+pub(super) fn membership_summary() -> Value {
     json!({"project_gid": PROJECT, "user_gid": OTHER_USER, "status": "invited", "roles": ["member"]})
 }
 
 /// Those that the page shows.
 pub(super) fn entries() -> Vec<(&'static str, &'static str, Value)> {
     vec![
-        ("User, complete", "The caller, in `cc.users`.", complete_user()),
-        ("User, short", "Anybody else, in `cc.users`: never with an email.", short_user()),
-        ("Project, short", "In `cc.projects` of logins and inits.", short_project()),
+        ("User, complete", "The caller, in `cc.users`.", user_details()),
+        ("User, short", "Anybody else, in `cc.users`: never with an email.", user_summary()),
+        ("Project, short", "In `cc.projects` of logins and inits.", project_summary()),
         ("Project, full", "In `cc.projects` of all other calls.", full_project()),
-        ("Membership, complete", "The caller's own, in `cc.projects_members`.", complete_membership()),
+        ("Membership, complete", "The caller's own, in `cc.projects_members`.", membership_details()),
         (
             "Membership with its limit",
             "An API user's own, and what the owner of the project sees of other members.",
-            limited_membership(),
+            membership_with_limit(),
         ),
-        ("Membership, short", "Of anybody else.", short_membership()),
+        ("Membership, short", "Of anybody else.", membership_summary()),
     ]
 }
 

@@ -101,7 +101,7 @@ impl Shape {
                 json!({"rate_limit_per_second": 20, "notifications": {"events": ["all"], "frequency": "daily"}})
             }
             Self::Cursor(cursor) => json!(cursor),
-            Self::Release => json!(doorward_domain::version::release()),
+            Self::Release => json!(doorward_domain::version::current_release()),
             Self::UserProjects => json!({examples::PROJECT: ["owner"]}),
             Self::Rows => json!([examples::feed_row()]),
             Self::Null => Value::Null,

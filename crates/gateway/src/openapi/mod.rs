@@ -61,13 +61,13 @@ pub(crate) async fn docs(gateway: Data<Gateway>) -> HttpResponse {
 /// # Errors
 /// When it can't be written as JSON.
 pub fn openapi_json() -> serde_json::Result<String> {
-    Ok(serde_json::to_string_pretty(&openapi())? + "\n")
+    Ok(serde_json::to_string_pretty(&typed())? + "\n")
 }
 
-fn openapi() -> OpenApi {
+fn typed() -> OpenApi {
     let mut paths = Paths::new();
     for call in calls::all() {
-        for (method, operation) in operations::of_call(&call) {
+        for (method, operation) in operations::to_operations(&call) {
             let item = PathItem::new(method, operation);
             match paths.paths.get_mut(call.path) {
                 Some(path) => path.merge_operations(item),
@@ -77,7 +77,7 @@ fn openapi() -> OpenApi {
     }
     let info = InfoBuilder::new()
         .title("Doorward")
-        .version(doorward_domain::version::release())
+        .version(doorward_domain::version::current_release())
         .description(Some(
             "Logins, accounts, projects and their members. Calls are POST with a JSON object, whose unknown members are \
             ignored. Every answer is `success`, `result` (references by gid) and `data` (the entries that they refer to).",

@@ -20,7 +20,7 @@ use super::{
 pub(super) const TOKEN: &str = "token";
 
 /// With their methods.
-pub(super) fn of_call(call: &Call) -> Vec<(HttpMethod, Operation)> {
+pub(super) fn to_operations(call: &Call) -> Vec<(HttpMethod, Operation)> {
     let build = |method: &Method| {
         let http = match method {
             Method::Get => HttpMethod::Get,
@@ -29,7 +29,7 @@ pub(super) fn of_call(call: &Call) -> Vec<(HttpMethod, Operation)> {
         };
         (http, operation(call, *method))
     };
-    call.each_method().iter().map(build).collect()
+    call.methods().iter().map(build).collect()
 }
 
 fn operation(call: &Call, method: Method) -> Operation {
@@ -109,7 +109,7 @@ fn describe(property: &mut RefOr<Schema>, description: &str) {
 
 fn responses(call: &Call, method: Method) -> Responses {
     let mut responses = Responses::new();
-    responses.responses.insert("200".to_owned(), done(call, method));
+    responses.responses.insert("200".to_owned(), success_response(call, method));
     if matches!(call.answer, ResponseKind::Picture { .. }) {
         let not_modified = ResponseBuilder::new().description("`If-None-Match` names what is there.").build();
         responses.responses.insert("304".to_owned(), RefOr::T(not_modified));
@@ -119,7 +119,7 @@ fn responses(call: &Call, method: Method) -> Responses {
             responses.responses.insert("206".to_owned(), RefOr::T(part.build()));
         }
     }
-    for refusal in call.all_refusals(method) {
+    for refusal in call.all_errors(method) {
         // HEAD has no body to describe.
         let response = if method == Method::Head {
             RefOr::T(ResponseBuilder::new().description(refusal.description()).build())
@@ -134,7 +134,7 @@ fn responses(call: &Call, method: Method) -> Responses {
     responses
 }
 
-fn done(call: &Call, method: Method) -> RefOr<Response> {
+fn success_response(call: &Call, method: Method) -> RefOr<Response> {
     let mut response = if method == Method::Head {
         ResponseBuilder::new().description("The headers of the response to `GET`, without its body.")
     } else {
@@ -152,11 +152,11 @@ fn done(call: &Call, method: Method) -> RefOr<Response> {
 fn content(answer: &ResponseKind) -> ResponseBuilder {
     match answer {
         ResponseKind::Picture { .. } => picture("The picture."),
-        ResponseKind::Keys => of_type("application/jwk-set+json", reference("KeySet"), "The keys.")
+        ResponseKind::Keys => response_of_type("application/jwk-set+json", reference("KeySet"), "The keys.")
             .header_ref("Cache-Control", header_reference("Cache-Control")),
-        ResponseKind::Document => of_type("application/json", of(Type::Object).into(), "The document.")
+        ResponseKind::Document => response_of_type("application/json", of(Type::Object).into(), "The document.")
             .header_ref("Cache-Control", header_reference("Cache-Control")),
-        ResponseKind::Page => of_type("text/html", text().into(), "The page."),
+        ResponseKind::Page => response_of_type("text/html", text().into(), "The page."),
         ResponseKind::Envelope { result, data } => {
             let content =
                 ContentBuilder::new().schema(Some(envelope(result, data))).example(Some(example(result, data))).build();
@@ -165,7 +165,7 @@ fn content(answer: &ResponseKind) -> ResponseBuilder {
     }
 }
 
-fn of_type(media_type: &str, schema: RefOr<Schema>, description: &str) -> ResponseBuilder {
+fn response_of_type(media_type: &str, schema: RefOr<Schema>, description: &str) -> ResponseBuilder {
     let content = ContentBuilder::new().schema(Some(schema)).build();
     ResponseBuilder::new().description(description).content(media_type, content)
 }

@@ -39,7 +39,7 @@ impl Page {
     }
 
     fn begin(&mut self) {
-        let release = doorward_domain::version::release();
+        let release = doorward_domain::version::current_release();
         self.add(format_args!(
             "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>Doorward API</title>\
             <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><style>{STYLE}</style></head>\
@@ -60,7 +60,7 @@ impl Page {
     }
 
     fn call(&mut self, call: &Call) {
-        let methods: Vec<&str> = call.each_method().iter().map(|method| method.name()).collect();
+        let methods: Vec<&str> = call.methods().iter().map(|method| method.name()).collect();
         let id = operations::operation_id(call, call.main_method());
         self.add(format_args!(
             "<article id=\"{id}\"><h3>{}</h3><p class=\"path\"><b>{}</b> <code>{}</code>{}</p><p>{}</p>",
@@ -130,7 +130,7 @@ impl Page {
     fn errors(&mut self, call: &Call) {
         self.0.push_str("<details><summary>Errors</summary><table>");
         let mut unprocessable = Some(&call.unprocessable).filter(|unprocessable| !unprocessable.examples().is_empty());
-        for refusal in call.all_refusals(call.main_method()) {
+        for refusal in call.all_errors(call.main_method()) {
             if refusal.code() > 422
                 && let Some(unprocessable) = unprocessable.take()
             {

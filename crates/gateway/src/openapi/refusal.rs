@@ -177,7 +177,7 @@ pub(super) fn schema(codes: &[u16], messages: &[&str], info: RefOr<Schema>) -> O
 }
 
 /// Any refusal, for generators of clients.
-pub(super) fn any() -> Object {
+pub(super) fn any_error() -> Object {
     let result = object(
         [
             ("code", true, of(Type::Integer).into()),

@@ -22,9 +22,9 @@ pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {
     all.extend(users());
     all.extend(projects());
     all.extend(memberships());
-    all.push(("FeedRow", shown(feed_row(), "A change of an entry.", Some(examples::feed_row()))));
+    all.push(("FeedRow", with_description(feed_row(), "A change of an entry.", Some(examples::feed_row()))));
     all.push(("Feedback", feedback().into()));
-    all.push(("Refusal", refusal::any().into()));
+    all.push(("Refusal", refusal::any_error().into()));
     all.push(("KeySet", key_set().into()));
     all
 }
@@ -52,7 +52,7 @@ fn file_name() -> ObjectBuilder {
     text_or_null().description(Some("`<gid>.<extension>`, under `/media`; or null."))
 }
 
-fn shown(mut object: Object, description: &str, example: Option<Value>) -> RefOr<Schema> {
+fn with_description(mut object: Object, description: &str, example: Option<Value>) -> RefOr<Schema> {
     object.description = Some(description.to_owned());
     object.examples.extend(example);
     object.into()
@@ -82,8 +82,8 @@ fn users() -> Vec<(&'static str, RefOr<Schema>)> {
     let complete = user(vec![("email", true, text_or_null().into())], vec![("options", true, options.into())]);
     let short = user(Vec::new(), Vec::new());
     vec![
-        ("CompleteUser", shown(complete, "The caller.", Some(examples::complete_user()))),
-        ("ShortUser", shown(short, "Anybody else: never with an email.", Some(examples::short_user()))),
+        ("CompleteUser", with_description(complete, "The caller.", Some(examples::user_details()))),
+        ("ShortUser", with_description(short, "Anybody else: never with an email.", Some(examples::user_summary()))),
         ("User", one_of("As the caller may see them.", ["CompleteUser", "ShortUser"])),
     ]
 }
@@ -126,8 +126,11 @@ fn projects() -> Vec<(&'static str, RefOr<Schema>)> {
         ("backups", true, backups.into()),
     ]);
     vec![
-        ("ShortProject", shown(project(Vec::new()), "In logins and inits.", Some(examples::short_project()))),
-        ("FullProject", shown(full, "With all that it is set up with.", Some(examples::full_project()))),
+        (
+            "ShortProject",
+            with_description(project(Vec::new()), "In logins and inits.", Some(examples::project_summary())),
+        ),
+        ("FullProject", with_description(full, "With all that it is set up with.", Some(examples::full_project()))),
         ("Project", one_of("In either form.", ["FullProject", "ShortProject"])),
     ]
 }
@@ -170,22 +173,29 @@ fn memberships() -> Vec<(&'static str, RefOr<Schema>)> {
     vec![
         (
             "CompleteMembership",
-            shown(membership(Some(complete.into())), "A caller's own.", Some(examples::complete_membership())),
+            with_description(
+                membership(Some(complete.into())),
+                "A caller's own.",
+                Some(examples::membership_details()),
+            ),
         ),
         (
             "LimitedMembership",
-            shown(
+            with_description(
                 membership(Some(limited.into())),
                 "An API user's own, and what the owner of the project sees of other members.",
-                Some(examples::limited_membership()),
+                Some(examples::membership_with_limit()),
             ),
         ),
-        ("ShortMembership", shown(membership(None), "Of anybody else.", Some(examples::short_membership()))),
+        (
+            "ShortMembership",
+            with_description(membership(None), "Of anybody else.", Some(examples::membership_summary())),
+        ),
         (
             "Membership",
             one_of("As the caller may see it.", ["CompleteMembership", "LimitedMembership", "ShortMembership"]),
         ),
-        ("MemberOptions", shown(change, "What is given replaces what is there.", None)),
+        ("MemberOptions", with_description(change, "What is given replaces what is there.", None)),
     ]
 }
 

@@ -137,7 +137,7 @@ fn request_schemas_are_open_and_response_schemas_closed() {
 fn document_names_its_version_and_the_release() {
     let document = document();
     assert_eq!(document["openapi"], "3.1.0");
-    assert_eq!(document["info"]["version"], doorward_domain::version::release());
+    assert_eq!(document["info"]["version"], doorward_domain::version::current_release());
     assert_eq!(document["components"]["securitySchemes"]["token"]["scheme"], "bearer");
 }
 

@@ -1,6 +1,6 @@
 //! German.
 
-use super::{Block, invite, paragraph};
+use super::{Block, invitation_link, paragraph};
 use crate::{APP_NAME, MailContent};
 
 pub(super) fn write(letter: &MailContent) -> (String, Vec<Block>) {
@@ -89,7 +89,7 @@ pub(super) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             vec![
                 paragraph(format!("{inviter} lädt Sie zum Projekt „{project}“ bei {APP_NAME} ein.")),
                 paragraph("Hier können Sie die Einladung annehmen oder ablehnen:"),
-                invite(invitee_gid, project_gid),
+                invitation_link(invitee_gid, project_gid),
                 paragraph(
                     "Sie wissen nicht, wer das ist? Dann brauchen Sie nichts zu tun: Ohne Ihr Zutun geschieht nichts.",
                 ),

@@ -1,6 +1,6 @@
 //! English.
 
-use super::{Block, invite, paragraph};
+use super::{Block, invitation_link, paragraph};
 use crate::{APP_NAME, MailContent};
 
 pub(super) fn write(letter: &MailContent) -> (String, Vec<Block>) {
@@ -81,7 +81,7 @@ pub(super) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             vec![
                 paragraph(format!("{inviter} invites you to the project “{project}” at {APP_NAME}.")),
                 paragraph("Here you can accept or decline:"),
-                invite(invitee_gid, project_gid),
+                invitation_link(invitee_gid, project_gid),
                 paragraph(
                     "You don't know who that is? Then you need to do nothing: without your consent you join nothing.",
                 ),

@@ -29,7 +29,7 @@ pub(crate) enum Block {
 
 /// In the language of this code, or of the part before its hyphen; else in English.
 pub(crate) fn write(letter: &MailContent, language: &str) -> MailText {
-    let letter = &shown(letter);
+    let letter = &sanitize(letter);
     let base = language.split(['-', '_']).next().unwrap_or_default().to_ascii_lowercase();
     let (language, (subject, blocks)) = match base.as_str() {
         "nl" => ("nl", nl::write(letter)),
@@ -40,7 +40,7 @@ pub(crate) fn write(letter: &MailContent, language: &str) -> MailText {
 }
 
 /// Where an invitation is answered.
-fn invite(invitee_gid: &str, project_gid: &str) -> Block {
+fn invitation_link(invitee_gid: &str, project_gid: &str) -> Block {
     Block::Link(format!("/invite?invitee={invitee_gid}&project={project_gid}"))
 }
 
@@ -49,32 +49,32 @@ fn paragraph(text: impl Into<String>) -> Block {
 }
 
 /// The same letter, with texts that can be shown.
-fn shown(letter: &MailContent) -> MailContent {
-    let all = |texts: &[String]| texts.iter().map(|text| plain(text)).collect();
+fn sanitize(letter: &MailContent) -> MailContent {
+    let all = |texts: &[String]| texts.iter().map(|text| sanitize_text(text)).collect();
     match letter {
-        MailContent::SignupCode { code } => MailContent::SignupCode { code: plain(code) },
+        MailContent::SignupCode { code } => MailContent::SignupCode { code: sanitize_text(code) },
         MailContent::AccountExists { usernames } => MailContent::AccountExists { usernames: all(usernames) },
         MailContent::ResetCode { code, usernames } => {
-            MailContent::ResetCode { code: plain(code), usernames: all(usernames) }
+            MailContent::ResetCode { code: sanitize_text(code), usernames: all(usernames) }
         }
         MailContent::EmailCode { code, username } => {
-            MailContent::EmailCode { code: plain(code), username: plain(username) }
+            MailContent::EmailCode { code: sanitize_text(code), username: sanitize_text(username) }
         }
-        MailContent::PasswordChanged { username } => MailContent::PasswordChanged { username: plain(username) },
+        MailContent::PasswordChanged { username } => MailContent::PasswordChanged { username: sanitize_text(username) },
         MailContent::EmailChanged { username, email } => {
-            MailContent::EmailChanged { username: plain(username), email: masked(&plain(email)) }
+            MailContent::EmailChanged { username: sanitize_text(username), email: mask_address(&sanitize_text(email)) }
         }
         MailContent::Invitation { inviter, project, invitee_gid, project_gid } => MailContent::Invitation {
-            inviter: without_links(&plain(inviter)),
-            project: without_links(&plain(project)),
-            invitee_gid: plain(invitee_gid),
-            project_gid: plain(project_gid),
+            inviter: break_links(&sanitize_text(inviter)),
+            project: break_links(&sanitize_text(project)),
+            invitee_gid: sanitize_text(invitee_gid),
+            project_gid: sanitize_text(project_gid),
         },
     }
 }
 
 /// Without what changes lines or the direction of what follows, or is not seen.
-fn plain(text: &str) -> String {
+fn sanitize_text(text: &str) -> String {
     let is_trick = |c: char| {
         c.is_control()
             || matches!(c, '\u{61c}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -85,7 +85,7 @@ fn plain(text: &str) -> String {
 
 /// Returns a text in which mail programs find nothing to turn into a link, because other people chose it: `http://evil.example`
 /// becomes `http···evil·example`. Characters that join two words become middle dots; at the end of a word they stay.
-fn without_links(text: &str) -> String {
+fn break_links(text: &str) -> String {
     let joins = |c: char| {
         matches!(
             c,
@@ -104,7 +104,7 @@ fn without_links(text: &str) -> String {
 }
 
 /// `a***@example.org`: who changed it knows it again, and others learn little.
-fn masked(email: &str) -> String {
+fn mask_address(email: &str) -> String {
     let (local, domain) = email.rsplit_once('@').unwrap_or_default();
     let first: String = local.chars().find(|c| c.is_alphanumeric()).into_iter().collect();
     format!("{first}***@{domain}")
@@ -113,7 +113,7 @@ fn masked(email: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::letter::tests::each;
+    use crate::letter::tests::all_contents;
 
     const HOSTILE: &str = "a\u{202e}nn<b>\r\nBcc: x\u{85}\u{2028}y\u{feff}";
 
@@ -139,7 +139,7 @@ mod tests {
             });
             shape.collect::<Vec<_>>()
         };
-        for letter in each("ann") {
+        for letter in all_contents("ann") {
             let [en, nl, de] = ["en", "nl", "de"].map(|language| write(&letter, language));
             assert_eq!(shape(&en), shape(&nl), "{letter:?}");
             assert_eq!(shape(&en), shape(&de), "{letter:?}");
@@ -152,7 +152,7 @@ mod tests {
     #[test]
     fn user_text_is_never_in_the_subject_and_never_changes_lines_or_direction() {
         for language in ["en", "nl", "de"] {
-            for (letter, harmless) in each(HOSTILE).iter().zip(each("ann")) {
+            for (letter, harmless) in all_contents(HOSTILE).iter().zip(all_contents("ann")) {
                 let words = write(letter, language);
                 assert_eq!(words.subject, write(&harmless, language).subject);
                 let texts = words.blocks.iter().flat_map(|block| match block {
@@ -161,7 +161,7 @@ mod tests {
                     Block::App => Vec::new(),
                 });
                 for text in texts {
-                    assert_eq!(plain(&text), text);
+                    assert_eq!(sanitize_text(&text), text);
                 }
             }
         }
@@ -186,7 +186,7 @@ mod tests {
             ("St. Mary: plan 2", "St. Mary: plan 2"),
             ("Зоя", "Зоя"),
         ] {
-            assert_eq!(without_links(chosen), shown);
+            assert_eq!(break_links(chosen), shown);
             let letter = MailContent::Invitation {
                 inviter: chosen.to_owned(),
                 project: chosen.to_owned(),
@@ -211,7 +211,7 @@ mod tests {
             ("_@example.org", "***@example.org"),
             ("nothing", "***@"),
         ] {
-            assert_eq!(masked(email), expected);
+            assert_eq!(mask_address(email), expected);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Dutch.
 
-use super::{Block, invite, paragraph};
+use super::{Block, invitation_link, paragraph};
 use crate::{APP_NAME, MailContent};
 
 pub(super) fn write(letter: &MailContent) -> (String, Vec<Block>) {
@@ -81,7 +81,7 @@ pub(super) fn write(letter: &MailContent) -> (String, Vec<Block>) {
             vec![
                 paragraph(format!("{inviter} nodigt je uit voor het project “{project}” bij {APP_NAME}.")),
                 paragraph("Hier kun je de uitnodiging aannemen of afwijzen:"),
-                invite(invitee_gid, project_gid),
+                invitation_link(invitee_gid, project_gid),
                 paragraph(
                     "Weet je niet wie dat is? Dan hoef je niets te doen: zonder jouw toestemming gebeurt er niets.",
                 ),

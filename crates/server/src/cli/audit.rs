@@ -18,17 +18,17 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "GID")]
     pub user_gid: Option<Gid>,
     /// Only this action, such as login_failed
-    #[arg(long, value_parser = action)]
+    #[arg(long, value_parser = parse_action)]
     pub action: Option<String>,
     /// From a time on (2026-01-31T12:00:00Z, 2026-01-31), or so long ago (24h, 7d)
-    #[arg(long, value_name = "TIME", value_parser = since)]
+    #[arg(long, value_name = "TIME", value_parser = parse_since)]
     pub since: Option<Timestamp>,
     /// Go on with what comes
     #[arg(long)]
     pub follow: bool,
 }
 
-fn action(word: &str) -> Result<String, String> {
+fn parse_action(word: &str) -> Result<String, String> {
     let mut known = doorward_auth::audit::Action::ALL.iter().map(|action| action.as_str());
     if known.any(|known| known == word) {
         return Ok(word.to_owned());
@@ -37,18 +37,18 @@ fn action(word: &str) -> Result<String, String> {
     Err(format!("expected one of {}", known.join(", ")))
 }
 
-fn since(text: &str) -> Result<Timestamp, &'static str> {
+fn parse_since(text: &str) -> Result<Timestamp, &'static str> {
     if let Ok(ago) = humantime::parse_duration(text) {
-        return Ok(SystemClock.now().minus(ago));
+        return Ok(SystemClock.now().saturating_sub(ago));
     }
     let day = format!("{text}T00:00:00Z");
     let moment = humantime::parse_rfc3339_weak(text).or_else(|_| humantime::parse_rfc3339_weak(&day));
-    moment.map(timestamp).map_err(|_| "expected a time such as 2026-01-31T12:00:00Z, or a duration such as 24h")
+    moment.map(to_timestamp).map_err(|_| "expected a time such as 2026-01-31T12:00:00Z, or a duration such as 24h")
 }
 
-fn timestamp(moment: SystemTime) -> Timestamp {
+fn to_timestamp(moment: SystemTime) -> Timestamp {
     let since: Duration = moment.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::default().plus(since)
+    Timestamp::default().saturating_add(since)
 }
 
 #[cfg(test)]
@@ -57,18 +57,18 @@ mod tests {
 
     #[test]
     fn since_is_a_time_or_an_age() {
-        assert_eq!(since("2026-01-31T12:00:00Z"), Ok(Timestamp::from_seconds(1_769_860_800)));
-        assert_eq!(since("2026-01-31"), Ok(Timestamp::from_seconds(1_769_817_600)));
-        let ago = SystemClock.now().as_seconds() - since("1h").unwrap().as_seconds();
+        assert_eq!(parse_since("2026-01-31T12:00:00Z"), Ok(Timestamp::from_seconds(1_769_860_800)));
+        assert_eq!(parse_since("2026-01-31"), Ok(Timestamp::from_seconds(1_769_817_600)));
+        let ago = SystemClock.now().as_seconds() - parse_since("1h").unwrap().as_seconds();
         assert!((3600..3602).contains(&ago), "{ago}");
         for bad in ["", "yesterday", "2026-13-01", "12:00"] {
-            assert!(since(bad).is_err(), "{bad}");
+            assert!(parse_since(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn action_must_exist() {
-        assert!(action("login").is_ok());
-        assert!(action("logins").unwrap_err().contains("login_throttled"));
+        assert!(parse_action("login").is_ok());
+        assert!(parse_action("logins").unwrap_err().contains("login_throttled"));
     }
 }

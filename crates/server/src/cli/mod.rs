@@ -182,15 +182,15 @@ impl Command {
 pub(crate) fn parse(
     arguments: impl IntoIterator<Item = std::ffi::OsString>,
 ) -> Result<(Command, ArgMatches), clap::Error> {
-    let matches = command().try_get_matches_from(arguments)?;
-    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut command()))?;
-    let wrong_usage = |message| command().error(clap::error::ErrorKind::ValueValidation, message);
+    let matches = build_command().try_get_matches_from(arguments)?;
+    let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut build_command()))?;
+    let wrong_usage = |message| build_command().error(clap::error::ErrorKind::ValueValidation, message);
     cli.command.check().map_err(wrong_usage)?;
     Ok((cli.command, matches))
 }
 
-fn command() -> clap::Command {
-    settings::flags::add_to(Cli::command().version(doorward_domain::version::release()))
+fn build_command() -> clap::Command {
+    settings::flags::add_to(Cli::command().version(doorward_domain::version::current_release()))
 }
 
 #[cfg(test)]

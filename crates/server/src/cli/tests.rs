@@ -11,12 +11,12 @@ fn leaves(command: &clap::Command) -> Vec<&clap::Command> {
 
 #[test]
 fn command_line_is_consistent() {
-    command().debug_assert();
+    build_command().debug_assert();
 }
 
 #[test]
 fn every_command_shows_an_example() {
-    let mut command = command();
+    let mut command = build_command();
     command.build();
     for command in leaves(&command).into_iter().filter(|command| command.get_name() != "help") {
         if command.get_bin_name().is_some_and(|name| name.contains(" help")) {
@@ -29,7 +29,7 @@ fn every_command_shows_an_example() {
 
 #[test]
 fn short_help_leaves_settings_out_and_long_help_has_them() {
-    let mut command = command();
+    let mut command = build_command();
     assert!(!command.render_help().to_string().contains("--token-lifetime"));
     let long = command.render_long_help().to_string();
     assert!(long.contains("--token-lifetime") && long.contains("DOORWARD_TOKEN_LIFETIME"), "{long}");
@@ -117,7 +117,7 @@ fn help_and_version_succeed() {
         assert_eq!(parse_words(line).unwrap_err().exit_code(), 0, "{line}");
     }
     let version = parse_words("doorward --version").unwrap_err().to_string();
-    assert_eq!(version, format!("doorward {}\n", doorward_domain::version::release()));
+    assert_eq!(version, format!("doorward {}\n", doorward_domain::version::current_release()));
 }
 
 #[test]

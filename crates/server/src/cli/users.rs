@@ -89,7 +89,7 @@ pub(crate) struct CreateUser {
     #[command(flatten)]
     pub password: PasswordOptions,
     /// Such as en or pt-br
-    #[arg(long, value_parser = language)]
+    #[arg(long, value_parser = parse_language)]
     pub language: Option<String>,
     /// Such as Europe/Amsterdam
     #[arg(long)]
@@ -105,7 +105,7 @@ pub(crate) enum UserName {
 
 impl UserName {
     /// Takes the one of two arguments that is present; the command line accepts exactly one.
-    fn of(username: Option<String>, gid: Option<Gid>) -> Self {
+    fn from_options(username: Option<String>, gid: Option<Gid>) -> Self {
         gid.map_or_else(|| Self::Username(username.unwrap_or_default()), Self::Gid)
     }
 }
@@ -123,7 +123,7 @@ pub(crate) struct UserArgument {
 
 impl From<UserArgument> for UserName {
     fn from(argument: UserArgument) -> Self {
-        Self::of(argument.username, argument.gid)
+        Self::from_options(argument.username, argument.gid)
     }
 }
 
@@ -141,7 +141,7 @@ pub(crate) struct UserOption {
 
 impl From<UserOption> for UserName {
     fn from(option: UserOption) -> Self {
-        Self::of(option.user, option.user_gid)
+        Self::from_options(option.user, option.user_gid)
     }
 }
 
@@ -159,7 +159,7 @@ pub(crate) struct OwnerOption {
 
 impl From<OwnerOption> for UserName {
     fn from(option: OwnerOption) -> Self {
-        Self::of(option.owner, option.owner_gid)
+        Self::from_options(option.owner, option.owner_gid)
     }
 }
 
@@ -177,7 +177,7 @@ pub(crate) struct RecipientOption {
 
 impl From<RecipientOption> for UserName {
     fn from(option: RecipientOption) -> Self {
-        Self::of(option.to, option.to_gid)
+        Self::from_options(option.to, option.to_gid)
     }
 }
 
@@ -225,6 +225,6 @@ impl From<PasswordOptions> for NewPassword {
     }
 }
 
-fn language(code: &str) -> Result<String, &'static str> {
+fn parse_language(code: &str) -> Result<String, &'static str> {
     if doorward_domain::languages::is_known(code) { Ok(code.to_owned()) } else { Err("not a language") }
 }

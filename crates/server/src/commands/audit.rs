@@ -19,15 +19,15 @@ const POLL: Duration = Duration::from_millis(500);
 const SETTLED: Duration = Duration::from_secs(15);
 
 pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_both(settings, Preparation::MigrateIfEmpty).await?;
+    wiring::prepare_databases(settings, Preparation::MigrateIfEmpty).await?;
     // A gid is not looked up: the user may be deleted.
     let user = match (command.user, command.user_gid) {
         (Some(username), _) => {
-            Some(super::find_user(&wiring::directory(settings), UserName::Username(username)).await?.gid)
+            Some(super::find_user(&wiring::new_directory(settings), UserName::Username(username)).await?.gid)
         }
         (None, gid) => gid,
     };
-    let database = wiring::auth_database(settings);
+    let database = wiring::new_auth_database(settings);
     let filter = Filter { user, action: command.action };
     let mut after = (command.since.unwrap_or_default(), 0);
     let mut shown: HashMap<i64, Timestamp> = HashMap::new();
@@ -35,12 +35,12 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<(
         let page = audit::list(&database, &filter, after, PAGE).await?;
         for record in &page {
             if shown.insert(record.id, record.at).is_none() {
-                stdout::text(&format!("{}\n", json::audit_record(record)))?;
+                stdout::print_text(&format!("{}\n", json::audit_record_to_json(record)))?;
             }
         }
         if let Some(last) = page.last() {
             after = (last.at, last.id);
-            shown.retain(|_, at| *at >= last.at.minus(SETTLED));
+            shown.retain(|_, at| *at >= last.at.saturating_sub(SETTLED));
         }
         if i64::try_from(page.len())? == PAGE {
             continue;
@@ -50,7 +50,7 @@ pub(super) async fn run(command: Audit, settings: &Settings) -> anyhow::Result<(
         }
         tokio::time::sleep(POLL).await;
         // What was not visible yet is looked for again.
-        let from = after.0.minus(SETTLED).max(command.since.unwrap_or_default());
+        let from = after.0.saturating_sub(SETTLED).max(command.since.unwrap_or_default());
         after = (from, 0);
     }
 }

@@ -29,27 +29,27 @@ pub(super) async fn run(settings: Settings) -> anyhow::Result<()> {
     let path = settings.data_dir.join(PASSWORD_FILE);
     let kept = fs::read_to_string(&path).map(|text| text.trim_end().to_owned()).unwrap_or_default();
     let password = if kept.is_empty() {
-        let password = new_password()?;
-        fill(&wiring::directory(&settings), &wiring::credentials(&settings)?, &password).await?;
-        keep(&path, &password).with_context(|| format!("can't write {}", path.display()))?;
+        let password = generate_password()?;
+        create_demo_data(&wiring::new_directory(&settings), &wiring::new_credentials(&settings)?, &password).await?;
+        save_password(&path, &password).with_context(|| format!("can't write {}", path.display()))?;
         password
     } else {
         kept
     };
-    let introduction = introduction(&settings, &password);
+    let introduction = welcome_text(&settings, &password);
     // Where stderr is gone, or its reader is slow, the service goes on.
     tokio::task::spawn_blocking(move || std::io::stderr().write_all(introduction.as_bytes()));
     running.finish().await
 }
 
-fn new_password() -> anyhow::Result<String> {
+fn generate_password() -> anyhow::Result<String> {
     let mut random = [0; 12];
     aws_lc_rs::rand::fill(&mut random).ok().context("this machine has no randomness")?;
     Ok(format!("demo-{}", URL_SAFE_NO_PAD.encode(random)))
 }
 
 /// Written last, and whole or not at all: a first start that was interrupted starts over, with what is there already.
-fn keep(path: &Path, password: &str) -> std::io::Result<()> {
+fn save_password(path: &Path, password: &str) -> std::io::Result<()> {
     let draft = path.with_extension("draft");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     writeln!(file, "{password}")?;
@@ -57,7 +57,7 @@ fn keep(path: &Path, password: &str) -> std::io::Result<()> {
     fs::rename(draft, path)
 }
 
-async fn fill(directory: &Directory, credentials: &Credentials, password: &str) -> anyhow::Result<()> {
+async fn create_demo_data(directory: &Directory, credentials: &Credentials, password: &str) -> anyhow::Result<()> {
     for (username, name) in PEOPLE {
         let user = match directory.get_user_by_username(username).await {
             Err(Error::UserNotFound) => create_user(directory, username, name).await?,
@@ -88,11 +88,12 @@ async fn fill(directory: &Directory, credentials: &Credentials, password: &str) 
 
 async fn create_user(directory: &Directory, username: &str, name: &str) -> anyhow::Result<User> {
     let email = Email::parse(&format!("{username}@example.org"))?;
-    let new = NewUser::new(RandomIdGenerator.gid(), Username::parse(username)?, Some(email), DisplayName::parse(name)?);
+    let new =
+        NewUser::new(RandomIdGenerator.new_gid(), Username::parse(username)?, Some(email), DisplayName::parse(name)?);
     Ok(directory.create_user(new).await?)
 }
 
-fn introduction(settings: &Settings, password: &str) -> String {
+fn welcome_text(settings: &Settings, password: &str) -> String {
     let (listen, ops) = (settings.gateway.listen, settings.ops_listen);
     let page = demo_page::PATH;
     let people = PEOPLE.map(|(username, _)| username).join(", ");

@@ -26,7 +26,7 @@ use crate::{
 const BUFFER_BYTES: usize = 64 * 1024;
 
 pub(super) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_both(settings, Preparation::MigrateIfEmpty).await?;
+    wiring::prepare_databases(settings, Preparation::MigrateIfEmpty).await?;
     let location = &settings.gateway.object_store;
     let store = Store::open(location)
         .with_context(|| format!("the object store {location} can't be used (DOORWARD_OBJECT_STORE)"))?;
@@ -41,7 +41,7 @@ pub(super) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::R
         None => source.write(io::stdout().lock()).map(|_| None),
     });
     match written.await?? {
-        Some(report) => Ok(stdout::json(&report)?),
+        Some(report) => Ok(stdout::print_json(&report)?),
         None => Ok(()),
     }
 }
@@ -90,12 +90,12 @@ impl ValueSource {
             let tables = snapshot.tables();
             for table in tables.tables {
                 let name = tables.full_name(table);
-                snapshot.rows(table, |row| writer.line(&RowLine { table: &name, row: &row }))?;
+                snapshot.for_each_row(table, |row| writer.line(&RowLine { table: &name, row: &row }))?;
             }
         }
         let [_, directory] = &mut snapshots;
         let mut missing = 0_u64;
-        doorward_directory::transfer::pictures(directory, |picture| {
+        doorward_directory::transfer::for_each_picture(directory, |picture| {
             let bytes = self.runtime.block_on(find(&self.store, &picture.name))?;
             if bytes.is_none() && !picture.is_discarded {
                 missing += 1;
@@ -123,7 +123,7 @@ fn count(snapshots: &mut [Snapshot; 2]) -> anyhow::Result<(BTreeMap<String, Vec<
     }
     let [_, directory] = snapshots;
     let mut pictures = 0;
-    doorward_directory::transfer::pictures(directory, |_: Picture| -> anyhow::Result<()> {
+    doorward_directory::transfer::for_each_picture(directory, |_: Picture| -> anyhow::Result<()> {
         pictures += 1;
         Ok(())
     })?;

@@ -62,10 +62,10 @@ impl ImportReport {
 pub(super) async fn run(directory: &Directory, credentials: &Credentials, path: &Path) -> anyhow::Result<()> {
     let file = File::open(path).with_context(|| format!("can't read {}", path.display()))?;
     let mut report = ImportReport::default();
-    let done = import_all(directory, credentials, BufReader::new(file), &mut report).await;
+    let done = import_lines(directory, credentials, BufReader::new(file), &mut report).await;
     report.failed.sort_unstable_by_key(|failed| failed.line);
     let failed = report.failed.len();
-    stdout::json(&json!({"imported": report.imported, "failed": report.failed}))?;
+    stdout::print_json(&json!({"imported": report.imported, "failed": report.failed}))?;
     done.with_context(|| format!("the import ended early, after {} lines", report.lines))?;
     if failed > 0 {
         bail!("{failed} lines were not imported");
@@ -73,7 +73,7 @@ pub(super) async fn run(directory: &Directory, credentials: &Credentials, path: 
     Ok(())
 }
 
-async fn import_all(
+async fn import_lines(
     directory: &Directory,
     credentials: &Credentials,
     mut reader: BufReader<File>,
@@ -119,7 +119,7 @@ fn parse(line: &[u8]) -> anyhow::Result<(NewUser, Option<String>)> {
         bail!("has more than {MAX_LINE_BYTES} bytes");
     }
     let line: ExportLine = serde_json::from_slice(line).context("not the expected JSON object")?;
-    let gid: Gid = line.gid.map_or_else(|| Ok(RandomIdGenerator.gid()), |gid| gid.parse()).context("gid")?;
+    let gid: Gid = line.gid.map_or_else(|| Ok(RandomIdGenerator.new_gid()), |gid| gid.parse()).context("gid")?;
     let username = Username::parse(&line.username).context("username")?;
     let email = line.email.as_deref().map(Email::parse).transpose().context("email")?;
     let name = DisplayName::parse_or_empty(line.name.as_deref().unwrap_or_default()).context("name")?;
@@ -164,7 +164,7 @@ async fn import(
     if users.is_empty() {
         return Ok(());
     }
-    credentials.put_hashes(hashes).await?;
+    credentials.insert_hashes(hashes).await?;
     let (numbers, users): (Vec<usize>, Vec<NewUser>) = users.into_iter().unzip();
     let gids: Vec<Gid> = users.iter().map(|user| user.gid).collect();
     let mut orphans = Vec::new();

@@ -35,27 +35,27 @@ pub(super) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::R
         None
     };
     let reseal = reseal(settings)?;
-    wiring::prepare_both(settings, Preparation::MigrateIfEmptyAllowingImport).await?;
+    wiring::prepare_databases(settings, Preparation::MigrateIfEmptyAllowingImport).await?;
     let target = Target {
         auth: settings.auth.database.clone(),
         directory: settings.directory.database.clone(),
         reseal,
-        store: wiring::object_store(settings).await?,
+        store: wiring::open_object_store(settings).await?,
         runtime: Handle::current(),
     };
     let imported = tokio::task::spawn_blocking(move || match file {
         Some(file) => target.import(BufReader::with_capacity(BUFFER_BYTES, file)),
         None => target.import(io::stdin().lock()),
     });
-    Ok(stdout::json(&imported.await??)?)
+    Ok(stdout::print_json(&imported.await??)?)
 }
 
 fn reseal(settings: &Settings) -> anyhow::Result<Reseal> {
-    let new = keys_file::master_key_for_import(settings)?;
+    let new = keys_file::load_master_key_for_import(settings)?;
     let old = settings.auth.master_key_old.as_ref().unwrap_or(&new);
     let is_same = old.expose() == new.expose();
-    let new_sealer = if is_same { None } else { Some(wiring::sealer_of(&new)?) };
-    Ok(Reseal::new(wiring::sealer_of(old)?, new_sealer))
+    let new_sealer = if is_same { None } else { Some(wiring::new_sealer_for(&new)?) };
+    Ok(Reseal::new(wiring::new_sealer_for(old)?, new_sealer))
 }
 
 /// Databases and object store to import into. All functions block.
@@ -72,12 +72,12 @@ impl Target {
     fn import(&self, input: impl BufRead) -> anyhow::Result<ImportReport> {
         let auth = (&self.auth, &doorward_auth::transfer::TABLES);
         let directory = (&self.directory, &doorward_directory::transfer::TABLES);
-        let import = Import::begin(auth, directory, &RandomIdGenerator)?;
-        let read = self.read(import, input);
+        let import = Import::start(auth, directory, &RandomIdGenerator)?;
+        let read = self.import_lines(import, input);
         read.context("the import is not complete, and the installation does not start until one is")
     }
 
-    fn read(&self, mut import: Import<'_>, input: impl BufRead) -> anyhow::Result<ImportReport> {
+    fn import_lines(&self, mut import: Import<'_>, input: impl BufRead) -> anyhow::Result<ImportReport> {
         let mut reader = Reader::new(input);
         let header = reader.header()?;
         check_migrations(&header, &mut import)?;
@@ -85,14 +85,14 @@ impl Target {
         let sha256 = loop {
             match reader.next()? {
                 ExportLine::Row { table, mut row } => {
-                    self.reseal.row(&table, &mut row).with_context(|| {
+                    self.reseal.reseal_row(&table, &mut row).with_context(|| {
                         format!("a secret of table {table} can't be opened: set DOORWARD_MASTER_KEY_OLD to the master key of the exported installation")
                     })?;
                     import.insert(&table, &row)?;
                     *counts.entry(table).or_default() += 1;
                 }
                 ExportLine::Picture { name, bytes } => {
-                    self.put(&name, bytes)?;
+                    self.store_picture(&name, bytes)?;
                     *counts.entry(PICTURES.to_owned()).or_default() += 1;
                 }
                 ExportLine::End { sha256 } => break sha256,
@@ -103,7 +103,7 @@ impl Target {
         Ok(ImportReport { counts: header.counts, sha256 })
     }
 
-    fn put(&self, name: &str, bytes: Option<String>) -> anyhow::Result<()> {
+    fn store_picture(&self, name: &str, bytes: Option<String>) -> anyhow::Result<()> {
         ensure!(doorward_directory::transfer::is_picture(name), "a picture has a name that is not allowed");
         let Some(bytes) = bytes else { return Ok(()) };
         let bytes = STANDARD.decode(bytes).ok().with_context(|| format!("the picture {name} is not base64"))?;

@@ -20,26 +20,26 @@ pub(super) async fn run(command: KeysCommand, settings: &Settings) -> anyhow::Re
     let keys = match command {
         KeysCommand::List(format) => {
             listing = ListOutput::new(format, COLUMNS);
-            Keys::list(&wiring::auth_database(settings)).await?
+            Keys::list(&wiring::new_auth_database(settings)).await?
         }
-        KeysCommand::Rotate => wiring::keys(settings)?.rotate(Origin::command_line()).await?,
+        KeysCommand::Rotate => wiring::new_keys(settings)?.rotate(Origin::command_line()).await?,
         KeysCommand::Reseal => {
             reseal(settings).await?;
             tracing::warn!("start the services again, with the new master key");
-            Keys::list(&wiring::auth_database(settings)).await?
+            Keys::list(&wiring::new_auth_database(settings)).await?
         }
-        KeysCommand::Retire { kid } => wiring::keys(settings)?.retire(&kid, Origin::command_line()).await?,
+        KeysCommand::Retire { kid } => wiring::new_keys(settings)?.retire(&kid, Origin::command_line()).await?,
     };
     // An empty page has ended the list already.
-    if listing.add(keys.iter().map(json::signing_key))? {
-        listing.end()?;
+    if listing.push_page(keys.iter().map(json::signing_key_to_json))? {
+        listing.finish()?;
     }
     Ok(())
 }
 
 /// The new key is on disk before anything is sealed with it, and takes the old one's place after.
 async fn reseal(settings: &Settings) -> anyhow::Result<()> {
-    let keys = wiring::keys(settings)?;
+    let keys = wiring::new_keys(settings)?;
     let file = keys_file::GeneratedKeyFile::find(settings)?;
     let new = match (&settings.auth.new_master_key, &file) {
         (Some(key), _) => key.clone(),
@@ -48,11 +48,11 @@ async fn reseal(settings: &Settings) -> anyhow::Result<()> {
             bail!("there is no new master key: set DOORWARD_NEW_MASTER_KEY or DOORWARD_NEW_MASTER_KEY_FILE")
         }
     };
-    let draft = file.map(|file| file.draft(&new)).transpose()?;
+    let draft = file.map(|file| file.write_draft(&new)).transpose()?;
     let sealer = Sealer::new(&new.expose().to_vec().into())?;
     let resealed = keys.reseal(sealer, Origin::command_line()).await;
     match (resealed, draft) {
-        (Ok(()), Some(draft)) => draft.take_over().context("everything is sealed with the new master key"),
+        (Ok(()), Some(draft)) => draft.replace().context("everything is sealed with the new master key"),
         (Err(error @ Error::Seal(_)), Some(draft)) => {
             draft.discard();
             Err(error.into())

@@ -42,43 +42,45 @@ impl ListOutput {
     }
 
     /// Whether there may be more; an empty page ends the list.
-    pub(super) fn add(&mut self, entries: impl ExactSizeIterator<Item = Value>) -> io::Result<bool> {
+    pub(super) fn push_page(&mut self, entries: impl ExactSizeIterator<Item = Value>) -> io::Result<bool> {
         if entries.len() == 0 {
-            return self.end().map(|()| false);
+            return self.finish().map(|()| false);
         }
         for entry in entries {
             match self {
                 Self::Json { has_entries } => {
                     let before = if std::mem::replace(has_entries, true) { ",\n" } else { "[\n" };
-                    stdout::text(&format!("{before}{entry}"))?;
+                    stdout::print_text(&format!("{before}{entry}"))?;
                 }
                 Self::Table { columns, rows } => {
-                    rows.push(columns.iter().map(|(_, at)| cell(entry.pointer(at))).collect());
+                    rows.push(columns.iter().map(|(_, at)| format_cell(entry.pointer(at))).collect());
                 }
             }
         }
         Ok(true)
     }
 
-    pub(super) fn end(&self) -> io::Result<()> {
+    pub(super) fn finish(&self) -> io::Result<()> {
         match self {
-            Self::Json { has_entries } => stdout::text(if *has_entries { "\n]\n" } else { "[]\n" }),
-            Self::Table { columns, rows } => stdout::text(&table(columns, rows)),
+            Self::Json { has_entries } => stdout::print_text(if *has_entries { "\n]\n" } else { "[]\n" }),
+            Self::Table { columns, rows } => stdout::print_text(&format_table(columns, rows)),
         }
     }
 }
 
-fn cell(value: Option<&Value>) -> String {
+fn format_cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => EMPTY_CELL.to_owned(),
         Some(Value::String(text)) if text.is_empty() => EMPTY_CELL.to_owned(),
         Some(Value::String(text)) => text.clone(),
-        Some(Value::Array(values)) => values.iter().map(|value| cell(Some(value))).collect::<Vec<_>>().join(", "),
+        Some(Value::Array(values)) => {
+            values.iter().map(|value| format_cell(Some(value))).collect::<Vec<_>>().join(", ")
+        }
         Some(value @ (Value::Bool(_) | Value::Number(_) | Value::Object(_))) => value.to_string(),
     }
 }
 
-fn table(columns: &[Column], rows: &[Vec<String>]) -> String {
+fn format_table(columns: &[Column], rows: &[Vec<String>]) -> String {
     let title: Vec<String> = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
     let lines = || std::iter::once(&title).chain(rows);
     let widths: Vec<usize> = (0..columns.len())
@@ -111,8 +113,10 @@ mod tests {
             json!({"name": "\u{6f22}\u{5b57}", "roles": [], "options": {"limit": null}}),
             json!({"name": ""}),
         ];
-        let rows: Vec<Vec<String>> =
-            entries.iter().map(|entry| columns.iter().map(|(_, at)| cell(entry.pointer(at))).collect()).collect();
+        let rows: Vec<Vec<String>> = entries
+            .iter()
+            .map(|entry| columns.iter().map(|(_, at)| format_cell(entry.pointer(at))).collect())
+            .collect();
         let expected = [
             "NAME  ROLES       LIMIT",
             "Ann   owner, api  5",
@@ -120,7 +124,7 @@ mod tests {
             "-     -           -",
             "",
         ];
-        assert_eq!(table(&columns, &rows), expected.join("\n"));
-        assert_eq!(table(&columns, &[]), "NAME  ROLES  LIMIT\n");
+        assert_eq!(format_table(&columns, &rows), expected.join("\n"));
+        assert_eq!(format_table(&columns, &[]), "NAME  ROLES  LIMIT\n");
     }
 }

@@ -22,20 +22,20 @@ const COLUMNS: &[Column] =
 
 pub(super) async fn run(command: MemberCommand, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_directory(settings, Preparation::MigrateIfEmpty).await?;
-    let directory = wiring::directory(settings);
+    let directory = wiring::new_directory(settings);
     match command {
         MemberCommand::Add { project, user, role } => {
             if role != Role::Member {
                 bail!("only the role `member` can be given: owners come by a transfer, API users with their key");
             }
             let user = find_user(&directory, user).await?;
-            Ok(stdout::json(&json::membership(&directory.add_member(project, user.gid).await?))?)
+            Ok(stdout::print_json(&json::membership_to_json(&directory.add_member(project, user.gid).await?))?)
         }
         MemberCommand::List { project, format } => list(&directory, project, ListOutput::new(format, COLUMNS)).await,
         MemberCommand::Remove { project, user } => {
             let user = find_user(&directory, user).await?;
             directory.remove_member(Actor::Administrator, project, user.gid).await?;
-            Ok(stdout::json(&json!({"project_gid": project.to_string(), "user_gid": user.gid.to_string()}))?)
+            Ok(stdout::print_json(&json!({"project_gid": project.to_string(), "user_gid": user.gid.to_string()}))?)
         }
     }
 }
@@ -45,7 +45,7 @@ async fn list(directory: &Directory, project: Gid, mut listing: ListOutput) -> a
     loop {
         let page = directory.list_members(project, after, ListOutput::PAGE).await?;
         after = page.last().map(|membership| membership.user);
-        if !listing.add(page.iter().map(json::membership))? {
+        if !listing.push_page(page.iter().map(json::membership_to_json))? {
             return Ok(());
         }
     }

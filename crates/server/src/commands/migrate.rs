@@ -8,11 +8,11 @@ use crate::{
 };
 
 pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_both(settings, Preparation::MigrateAllowingImport).await?;
+    wiring::prepare_databases(settings, Preparation::MigrateAllowingImport).await?;
     let print = |conflict: &wiring::EmailConflictReport| {
         let mut stderr = std::io::stderr().lock();
         // Without a reader of standard error, `serve` still logs the conflict.
         let _ = writeln!(stderr, "{conflict}");
     };
-    wiring::for_each_email_conflict(&wiring::directory(settings), print).await
+    wiring::for_each_email_conflict(&wiring::new_directory(settings), print).await
 }

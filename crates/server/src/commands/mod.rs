@@ -33,7 +33,7 @@ use crate::{
 pub(crate) async fn run(command: Command, settings: Settings) -> anyhow::Result<()> {
     match command {
         Command::Demo => demo::run(settings).await,
-        Command::Serve(Serve { print_config: true, .. }) => Ok(stdout::text(&settings.to_toml())?),
+        Command::Serve(Serve { print_config: true, .. }) => Ok(stdout::print_text(&settings.to_toml())?),
         Command::Serve(Serve { print_config: false, .. }) => serve::run(&settings).await,
         Command::Migrate => migrate::run(&settings).await,
         Command::User(command) => user::run(command, &settings).await,

@@ -4,5 +4,5 @@ use crate::stdout;
 
 /// The very text that the gateway serves.
 pub(super) fn run() -> anyhow::Result<()> {
-    Ok(stdout::text(&doorward_gateway::openapi_json()?)?)
+    Ok(stdout::print_text(&doorward_gateway::openapi_json()?)?)
 }

@@ -19,29 +19,33 @@ const COLUMNS: &[Column] = &[("GID", "/gid"), ("NAME", "/name"), ("OWNER", "/own
 
 pub(super) async fn run(command: ProjectCommand, settings: &Settings) -> anyhow::Result<()> {
     wiring::prepare_directory(settings, Preparation::MigrateIfEmpty).await?;
-    let directory = wiring::directory(settings);
+    let directory = wiring::new_directory(settings);
     match command {
         ProjectCommand::Create(create) => print_created(&directory, create).await,
-        ProjectCommand::Show { project } => Ok(stdout::json(&json::project(&directory.get_project(project).await?))?),
+        ProjectCommand::Show { project } => {
+            Ok(stdout::print_json(&json::project_to_json(&directory.get_project(project).await?))?)
+        }
         ProjectCommand::List(format) => list(&directory, ListOutput::new(format, COLUMNS)).await,
         ProjectCommand::Delete { project } => set_status(&directory, project, ProjectStatus::Deleted).await,
         ProjectCommand::Undelete { project } => set_status(&directory, project, ProjectStatus::Active).await,
         ProjectCommand::Transfer { project, to } => {
             let recipient = find_user(&directory, to).await?;
             let ((project, _), _) = directory.transfer_project(Actor::Administrator, project, recipient.gid).await?;
-            Ok(stdout::json(&json::project(&project))?)
+            Ok(stdout::print_json(&json::project_to_json(&project))?)
         }
     }
 }
 
 async fn print_created(directory: &Directory, create: CreateProject) -> anyhow::Result<()> {
     let owner = find_user(directory, create.owner).await?;
-    Ok(stdout::json(&json::project(&directory.create_project_for(owner.gid, create.name, Timezone::default()).await?))?)
+    Ok(stdout::print_json(&json::project_to_json(
+        &directory.create_project_for(owner.gid, create.name, Timezone::default()).await?,
+    ))?)
 }
 
 async fn set_status(directory: &Directory, project: Gid, status: ProjectStatus) -> anyhow::Result<()> {
     let (project, _) = directory.set_project_status(Actor::Administrator, project, status).await?;
-    Ok(stdout::json(&json::project(&project))?)
+    Ok(stdout::print_json(&json::project_to_json(&project))?)
 }
 
 async fn list(directory: &Directory, mut listing: ListOutput) -> anyhow::Result<()> {
@@ -49,7 +53,7 @@ async fn list(directory: &Directory, mut listing: ListOutput) -> anyhow::Result<
     loop {
         let page = directory.list_projects(after, ListOutput::PAGE).await?;
         after = page.last().map(|project| project.gid);
-        if !listing.add(page.iter().map(json::project))? {
+        if !listing.push_page(page.iter().map(json::project_to_json))? {
             return Ok(());
         }
     }

@@ -59,7 +59,7 @@ impl RunningServer {
         };
         let served = tokio::select! {
             served = serve => served,
-            ended = first_end(&mut self.back) => match ended {
+            ended = wait_for_first(&mut self.back) => match ended {
                 // Where there is no front, the signal ends the services.
                 Ok(()) if !self.signal.is_cancelled() => Err(anyhow!("a service ended by itself")),
                 ended => ended,
@@ -67,21 +67,21 @@ impl RunningServer {
         };
         self.signal.cancel();
         self.end.cancel();
-        let ended = tokio::time::timeout(SHUTDOWN_TIMEOUT, all_ends(&mut self.back)).await;
+        let ended = tokio::time::timeout(SHUTDOWN_TIMEOUT, wait_for_all(&mut self.back)).await;
         let ended =
             ended.unwrap_or_else(|_| Err(anyhow!("not everything ended within {} s", SHUTDOWN_TIMEOUT.as_secs())));
         served.and(ended)
     }
 }
 
-async fn first_end(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+async fn wait_for_first(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
     match tasks.join_next().await {
         Some(ended) => ended.context("a service panicked")?,
         None => std::future::pending().await,
     }
 }
 
-async fn all_ends(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
+async fn wait_for_all(tasks: &mut JoinSet<anyhow::Result<()>>) -> anyhow::Result<()> {
     let mut all = Ok(());
     while let Some(ended) = tasks.join_next().await {
         all = all.and(ended.context("a service panicked")?);
@@ -97,14 +97,14 @@ pub(super) async fn start(settings: &Settings) -> anyhow::Result<Option<RunningS
     }
     let signal = shutdown::on_signals()?;
     tokio::select! {
-        started = start_until(settings, signal.clone()) => started.map(Some),
+        started = start_unless_cancelled(settings, signal.clone()) => started.map(Some),
         () = signal.cancelled() => Ok(None),
     }
 }
 
 /// Binds all listeners before anything else starts, so that what connects early waits instead of failing.
-async fn start_until(settings: &Settings, signal: CancellationToken) -> anyhow::Result<RunningServer> {
-    let lock = if settings.role.is_whole() && settings.uses_sqlite() {
+async fn start_unless_cancelled(settings: &Settings, signal: CancellationToken) -> anyhow::Result<RunningServer> {
+    let lock = if settings.role.runs_all_services() && settings.uses_sqlite() {
         data_dir::create_private(&settings.data_dir)?;
         Some(data_dir::lock(&settings.data_dir)?)
     } else {
@@ -112,7 +112,7 @@ async fn start_until(settings: &Settings, signal: CancellationToken) -> anyhow::
     };
     let metrics = ops::install_metrics()?;
     let mut process = ServerBuilder::new(settings, signal.clone())?;
-    let ops_listener = bind(settings.ops_listen, "DOORWARD_OPS_LISTEN").await?;
+    let ops_listener = bind_listener(settings.ops_listen, "DOORWARD_OPS_LISTEN").await?;
     let http = serves_gateway(settings.role).then(|| std::net::TcpListener::bind(settings.gateway.listen));
     let http =
         http.transpose().with_context(|| format!("can't listen on {} (DOORWARD_LISTEN)", settings.gateway.listen))?;
@@ -155,10 +155,10 @@ async fn start_until(settings: &Settings, signal: CancellationToken) -> anyhow::
 }
 
 fn serves_gateway(role: Role) -> bool {
-    role.is_whole() || role == Role::Gateway
+    role.runs_all_services() || role == Role::Gateway
 }
 
-async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+async fn bind_listener(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("can't listen on {address} ({setting})"))
 }
 
@@ -179,12 +179,12 @@ struct ServerBuilder<'a> {
 
 impl<'a> ServerBuilder<'a> {
     fn new(settings: &'a Settings, signal: CancellationToken) -> anyhow::Result<Self> {
-        let token = ServiceToken::new(keys_file::service_token(settings)?);
-        let tls = settings.grpc_tls.as_ref().map(tls::client).transpose()?;
+        let token = ServiceToken::new(keys_file::load_service_token(settings)?);
+        let tls = settings.grpc_tls.as_ref().map(tls::client_config).transpose()?;
         let peer = |url: &Option<String>| match url {
             Some(url) => (Peer::Url { url: url.clone(), tls: tls.clone() }, None),
             None => {
-                let (peer, incoming) = Peer::in_memory();
+                let (peer, incoming) = Peer::in_memory_pair();
                 (peer, Some(incoming))
             }
         };
@@ -208,10 +208,10 @@ impl<'a> ServerBuilder<'a> {
     async fn start_directory(&mut self) -> anyhow::Result<()> {
         let mut listeners = std::mem::take(&mut self.directory_listeners);
         if let Some(address) = self.settings.directory.listen {
-            let listener = bind(address, "DOORWARD_DIRECTORY_LISTEN").await?;
-            listeners.tcp = Some((listener, self.settings.grpc_tls.as_ref().map(tls::server).transpose()?));
+            let listener = bind_listener(address, "DOORWARD_DIRECTORY_LISTEN").await?;
+            listeners.tcp = Some((listener, self.settings.grpc_tls.as_ref().map(tls::server_config).transpose()?));
         }
-        let directory: Directory = wiring::directory(self.settings);
+        let directory: Directory = wiring::new_directory(self.settings);
         let log = |conflict: &wiring::EmailConflictReport| {
             let wiring::EmailConflictReport { address, older, younger } = conflict;
             tracing::warn!(
@@ -220,9 +220,9 @@ impl<'a> ServerBuilder<'a> {
             );
         };
         wiring::for_each_email_conflict(&directory, log).await?;
-        self.watch_database("directory_database", directory.database().clone());
+        self.register_database("directory_database", directory.database().clone());
         if let Some(config) = wiring::mail_config(self.settings)
-            && let Some(mailer) = directory.mailer(config)?
+            && let Some(mailer) = directory.mail_worker(config)?
         {
             let end = self.end.clone();
             self.tasks.spawn(async move {
@@ -240,21 +240,21 @@ impl<'a> ServerBuilder<'a> {
     async fn start_auth(&mut self) -> anyhow::Result<()> {
         let mut listeners = std::mem::take(&mut self.auth_listeners);
         if let Some(address) = self.settings.auth.listen {
-            let listener = bind(address, "DOORWARD_AUTH_LISTEN").await?;
-            listeners.tcp = Some((listener, self.settings.grpc_tls.as_ref().map(tls::server).transpose()?));
+            let listener = bind_listener(address, "DOORWARD_AUTH_LISTEN").await?;
+            listeners.tcp = Some((listener, self.settings.grpc_tls.as_ref().map(tls::server_config).transpose()?));
         }
-        let database = wiring::auth_database(self.settings);
-        self.watch_database("auth_database", database.clone());
-        keys_file::refuse_lost_master_key(self.settings, &database).await?;
+        let database = wiring::new_auth_database(self.settings);
+        self.register_database("auth_database", database.clone());
+        keys_file::check_master_key_present(self.settings, &database).await?;
         let deps = Dependencies {
             database,
             clock: Arc::new(SystemClock),
             ids: Arc::new(RandomIdGenerator),
-            sealer: Arc::new(wiring::sealer(self.settings)?),
+            sealer: Arc::new(wiring::new_sealer(self.settings)?),
             directory: self.peers.directory.connect(&self.token)?,
         };
         let auth = Auth::start(deps, wiring::auth_config(self.settings), self.end.clone()).await?;
-        let check = auth.feed_check();
+        let check = auth.readiness_check();
         self.checks.push(("feed", Check::new(move || std::future::ready(check()))));
         let hasher = auth.hasher().clone();
         #[expect(clippy::cast_precision_loss, reason = "a queue is shorter than 2^52")]
@@ -267,7 +267,7 @@ impl<'a> ServerBuilder<'a> {
 
     async fn gateway(&mut self, listener: std::net::TcpListener) -> anyhow::Result<ServerFuture> {
         let config = wiring::gateway_config(self.settings);
-        let store = wiring::object_store(self.settings).await?;
+        let store = wiring::open_object_store(self.settings).await?;
         let gateway = Arc::new(Gateway::new(config, store, Arc::new(SystemClock), Arc::new(RandomIdGenerator))?);
         let trusting = gateway.clone();
         self.checks.push(("trust", Check::new(move || std::future::ready(trusting.check_trust()))));
@@ -282,11 +282,11 @@ impl<'a> ServerBuilder<'a> {
         Ok(Box::pin(async move { Ok(doorward_gateway::serve(listener, gateway, peers, signal).await?) }))
     }
 
-    fn watch_database(&mut self, name: &'static str, database: Database) {
+    fn register_database(&mut self, name: &'static str, database: Database) {
         let asked = database.clone();
         let check = move || {
             let database = asked.clone();
-            async move { database.check().await.map_err(|error| error.to_string()) }
+            async move { database.check_writable().await.map_err(|error| error.to_string()) }
         };
         self.checks.push((name, Check::new(check)));
         self.gauges.push(Box::new(move || database.record_metrics()));

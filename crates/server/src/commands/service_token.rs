@@ -24,16 +24,16 @@ const COLUMNS: &[Column] =
     &[("NAME", "/name"), ("SCOPES", "/scopes"), ("PROJECTS", "/projects"), ("CREATED", "/created_at")];
 
 pub(super) async fn run(command: ServiceTokenCommand, settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_both(settings, Preparation::MigrateIfEmpty).await?;
-    let (auth, directory) = (wiring::auth_database(settings), wiring::directory(settings));
+    wiring::prepare_databases(settings, Preparation::MigrateIfEmpty).await?;
+    let (auth, directory) = (wiring::new_auth_database(settings), wiring::new_directory(settings));
     match command {
         ServiceTokenCommand::Create(create) => print_created(&auth, &directory, create).await,
         ServiceTokenCommand::List(format) => {
             let mut listing = ListOutput::new(format, COLUMNS);
             let tokens = list(&auth, &directory).await?;
             // An empty page has ended the list already.
-            if listing.add(tokens.values().map(json::service_token))? {
-                listing.end()?;
+            if listing.push_page(tokens.values().map(json::service_token_to_json))? {
+                listing.finish()?;
             }
             Ok(())
         }
@@ -55,15 +55,15 @@ async fn print_created(auth: &Database, directory: &Directory, create: CreateSer
     // It may have been revoked before the directory had it.
     let is_kept = service_tokens::list(auth).await.with_context(left)?.iter().any(|kept| kept.hash == token.hash);
     if !is_kept {
-        directory.withdraw_service_token(token.clone()).await.with_context(left)?;
+        directory.delete_exact_service_token(token.clone()).await.with_context(left)?;
         bail!("{name} was revoked meanwhile");
     }
-    let mut shown = json::service_token(&token);
+    let mut shown = json::service_token_to_json(&token);
     if let Some(shown) = shown.as_object_mut() {
         shown.remove("created_at");
         shown.insert("token".to_owned(), json!(secret.expose()));
     }
-    Ok(stdout::json(&shown)?)
+    Ok(stdout::print_json(&shown)?)
 }
 
 fn check(name: &ClientName, insertion: InsertOutcome) -> anyhow::Result<()> {
@@ -91,5 +91,5 @@ async fn revoke(auth: &Database, directory: &Directory, name: ClientName) -> any
     let now = SystemClock.now();
     service_tokens::revoke(auth, name.clone(), Origin::command_line(), now).await.with_context(again)?;
     directory.delete_service_token(name.clone()).await.with_context(again)?;
-    Ok(stdout::json(&json::service_token(&token))?)
+    Ok(stdout::print_json(&json::service_token_to_json(&token))?)
 }

@@ -39,7 +39,7 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn new(migrations: BTreeMap<String, Vec<String>>, counts: Counts) -> Self {
-        let release = doorward_domain::version::release();
+        let release = doorward_domain::version::current_release();
         Self { format: FORMAT.to_owned(), version: VERSION, release, migrations, counts }
     }
 }
@@ -87,7 +87,7 @@ impl<W: Write> Writer<W> {
 
     /// Writes the last line, and returns the hash in it.
     pub(super) fn end(&mut self) -> anyhow::Result<String> {
-        let sha256 = hex(self.digest.clone());
+        let sha256 = encode_hex(self.digest.clone());
         self.line(&EndLine { sha256: &sha256 })?;
         self.out.flush().context("can't write the export")?;
         Ok(sha256)
@@ -135,7 +135,7 @@ impl<R: BufRead> Reader<R> {
             ExportLine::Row { .. } | ExportLine::Picture { .. } => self.digest.update(&self.line),
             ExportLine::End { sha256 } => {
                 ensure!(
-                    *sha256 == hex(self.digest.clone()),
+                    *sha256 == encode_hex(self.digest.clone()),
                     "the checksum of the export is wrong: the stream was altered, or a part of it is missing"
                 );
                 let rest = self.input.fill_buf().context("can't read the export")?;
@@ -167,7 +167,7 @@ fn parse(line: &[u8]) -> Option<ExportLine> {
         row: Option<Row>,
         picture: Option<String>,
         /// Present, and null or not.
-        #[serde(default, deserialize_with = "present")]
+        #[serde(default, deserialize_with = "deserialize_present")]
         bytes: Option<Option<String>>,
         sha256: Option<String>,
     }
@@ -180,11 +180,11 @@ fn parse(line: &[u8]) -> Option<ExportLine> {
     }
 }
 
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+fn deserialize_present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
-fn hex(digest: digest::Context) -> String {
+fn encode_hex(digest: digest::Context) -> String {
     digest.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -37,12 +37,12 @@ const COLUMNS: &[Column] =
     &[("GID", "/gid"), ("USERNAME", "/username"), ("NAME", "/name"), ("EMAIL", "/email"), ("STATUS", "/status")];
 
 pub(super) async fn run(command: UserCommand, settings: &Settings) -> anyhow::Result<()> {
-    wiring::prepare_both(settings, Preparation::MigrateIfEmpty).await?;
-    let directory = wiring::directory(settings);
+    wiring::prepare_databases(settings, Preparation::MigrateIfEmpty).await?;
+    let directory = wiring::new_directory(settings);
     match command {
         UserCommand::Create(create) => {
-            let user = create_user(&directory, &wiring::credentials(settings)?, create).await?;
-            note(settings, Action::UserCreated, &user).await?;
+            let user = create_user(&directory, &wiring::new_credentials(settings)?, create).await?;
+            record_action(settings, Action::UserCreated, &user).await?;
             print(&user)
         }
         UserCommand::List(format) => list(&directory, ListOutput::new(format, COLUMNS)).await,
@@ -50,51 +50,51 @@ pub(super) async fn run(command: UserCommand, settings: &Settings) -> anyhow::Re
         UserCommand::Update { user, edit } => {
             let user = find_user(&directory, user).await?;
             let user = directory.edit_user(user.gid, edit.into()).await?;
-            note(settings, Action::UserUpdated, &user).await?;
+            record_action(settings, Action::UserUpdated, &user).await?;
             print(&user)
         }
         UserCommand::SetPassword { user, password } => {
             let user = find_user(&directory, user).await?;
-            let credentials = wiring::credentials(settings)?;
+            let credentials = wiring::new_credentials(settings)?;
             set_password(&credentials, user.gid, password).await?;
-            lift_throttle(&credentials, &user).await?;
+            clear_throttle(&credentials, &user).await?;
             print(&user)
         }
         UserCommand::Unblock { user } => {
             let user = find_user(&directory, user).await?;
-            lift_throttle(&wiring::credentials(settings)?, &user).await?;
-            note(settings, Action::UserUnblocked, &user).await?;
+            clear_throttle(&wiring::new_credentials(settings)?, &user).await?;
+            record_action(settings, Action::UserUnblocked, &user).await?;
             print(&user)
         }
         UserCommand::Deactivate { user } => {
             let user = set_status(&directory, user, UserStatus::Inactive).await?;
-            note(settings, Action::UserDeactivated, &user).await?;
+            record_action(settings, Action::UserDeactivated, &user).await?;
             print(&user)
         }
         UserCommand::Activate { user } => {
             let user = set_status(&directory, user, UserStatus::Active).await?;
-            note(settings, Action::UserActivated, &user).await?;
+            record_action(settings, Action::UserActivated, &user).await?;
             print(&user)
         }
         UserCommand::Delete { user } => {
             let user = find_user(&directory, user).await?;
             delete(&directory, &user).await?;
-            wiring::credentials(settings)?.delete_all(vec![user.gid]).await?;
-            note(settings, Action::UserDeleted, &user).await?;
+            wiring::new_credentials(settings)?.delete_all(vec![user.gid]).await?;
+            record_action(settings, Action::UserDeleted, &user).await?;
             print(&User { status: UserStatus::Deleted, ..user })
         }
-        UserCommand::Import { file } => import::run(&directory, &wiring::credentials(settings)?, &file).await,
+        UserCommand::Import { file } => import::run(&directory, &wiring::new_credentials(settings)?, &file).await,
     }
 }
 
 fn print(user: &User) -> anyhow::Result<()> {
-    Ok(stdout::json(&json::user(user))?)
+    Ok(stdout::print_json(&json::user_to_json(user))?)
 }
 
 /// The credential first: a crash in between leaves one that belongs to nobody, and no user who can't log in.
 async fn create_user(directory: &Directory, credentials: &Credentials, create: CreateUser) -> anyhow::Result<User> {
     let name = create.name.map_or_else(|| DisplayName::parse_or_empty(""), Ok)?;
-    let mut new = NewUser::new(RandomIdGenerator.gid(), create.username, create.email, name);
+    let mut new = NewUser::new(RandomIdGenerator.new_gid(), create.username, create.email, name);
     if let Some(language) = create.language {
         new.language = language;
     }
@@ -102,14 +102,14 @@ async fn create_user(directory: &Directory, credentials: &Credentials, create: C
         new.timezone = timezone;
     }
     let hash = match create.password.into() {
-        NewPassword::Stdin => credentials.hash_new(read_password()?).await?,
+        NewPassword::Stdin => credentials.hash_new_password(read_password()?).await?,
         NewPassword::Hash(hash) => hash.expose_secret().to_owned(),
     };
     StoredHash::parse(&hash)?;
     if let Some(Some(refusal)) = directory.check_users(vec![new.clone()]).await?.into_iter().next() {
         return Err(refusal.into());
     }
-    credentials.put_hashes(vec![(new.gid, hash)]).await?;
+    credentials.insert_hashes(vec![(new.gid, hash)]).await?;
     let gid = new.gid;
     match directory.create_user(new).await {
         Ok(user) => Ok(user),
@@ -130,9 +130,9 @@ async fn set_password(credentials: &Credentials, user: Gid, source: PasswordOpti
     Ok(())
 }
 
-async fn lift_throttle(credentials: &Credentials, user: &User) -> anyhow::Result<()> {
+async fn clear_throttle(credentials: &Credentials, user: &User) -> anyhow::Result<()> {
     match &user.username {
-        Some(username) => Ok(credentials.lift_throttle(username.clone()).await?),
+        Some(username) => Ok(credentials.clear_throttle(username.clone()).await?),
         None => Ok(()),
     }
 }
@@ -143,7 +143,7 @@ async fn delete(directory: &Directory, user: &User) -> anyhow::Result<()> {
         Err(doorward_directory::Error::OwnsProjects) => {
             let projects = directory.list_owned_projects(user.gid, MAX_NAMED_PROJECTS + 1).await?;
             let named = projects.iter().take(usize::try_from(MAX_NAMED_PROJECTS)?);
-            let named: Vec<String> = named.map(describe).collect();
+            let named: Vec<String> = named.map(describe_project).collect();
             let more = if projects.len() > named.len() { ", and more" } else { "" };
             bail!(
                 "the user owns projects, which must be transferred or permanently deleted first: {}{more}",
@@ -155,7 +155,7 @@ async fn delete(directory: &Directory, user: &User) -> anyhow::Result<()> {
 }
 
 /// Names are limited to one line of plain text, so they cannot disturb the message.
-fn describe(project: &Project) -> String {
+fn describe_project(project: &Project) -> String {
     let deleted = if project.status == ProjectStatus::Deleted { ", deleted" } else { "" };
     format!("{} ({}{deleted})", project.gid, project.name)
 }
@@ -166,9 +166,10 @@ async fn set_status(directory: &Directory, user: impl Into<UserName>, status: Us
 }
 
 /// In the audit trail.
-async fn note(settings: &Settings, action: Action, user: &User) -> anyhow::Result<()> {
+async fn record_action(settings: &Settings, action: Action, user: &User) -> anyhow::Result<()> {
     let now = SystemClock.now();
-    Ok(audit::note(&wiring::auth_database(settings), action, user.gid, Origin::command_line(), now).await?)
+    Ok(audit::record_action(&wiring::new_auth_database(settings), action, user.gid, Origin::command_line(), now)
+        .await?)
 }
 
 /// Reads a password from standard input, without a byte order mark before it and a line end after it: shells and editors
@@ -192,7 +193,7 @@ async fn list(directory: &Directory, mut listing: ListOutput) -> anyhow::Result<
     loop {
         let page = directory.list_users(after, ListOutput::PAGE).await?;
         after = page.last().map(|user| user.gid);
-        if !listing.add(page.iter().map(json::user))? {
+        if !listing.push_page(page.iter().map(json::user_to_json))? {
             return Ok(());
         }
     }

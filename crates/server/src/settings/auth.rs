@@ -62,27 +62,31 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 impl AuthSettings {
     pub(super) fn read(reader: &mut Reader<'_>, role: Role, machine: &MachineDefaults) -> Option<Self> {
         let cores = machine.cores;
-        let listen = if role.is_whole() {
-            reader.optional("auth_listen", parse::socket)
+        let listen = if role.runs_all_services() {
+            reader.optional("auth_listen", parse::parse_socket)
         } else {
-            reader.value_or("auth_listen", "127.0.0.1:50051", parse::socket)
+            reader.value_or("auth_listen", "127.0.0.1:50051", parse::parse_socket)
         };
         Some(Self {
             listen,
-            database: reader.value_or("auth_database_url", &machine.sqlite_url("auth.db"), parse::database_url)?,
+            database: reader.value_or(
+                "auth_database_url",
+                &machine.sqlite_url("auth.db"),
+                parse::parse_database_url,
+            )?,
             master_key: reader.optional("master_key", master_key),
             master_key_old: reader.optional("master_key_old", master_key),
             new_master_key: reader.optional("new_master_key", master_key),
             token: TokenSettings::read(reader)?,
             passwords: PasswordSettings {
-                min_length: reader.value("password_min_length", parse::number(1..=256))?,
-                require_current: reader.value("require_current_password", parse::switch)?,
+                min_length: reader.value("password_min_length", parse::parse_number(1..=256))?,
+                require_current: reader.value("require_current_password", parse::parse_bool)?,
             },
             argon2: Argon2Settings::read(reader)?,
-            hash_workers: reader.value_or("hash_workers", &cores.to_string(), parse::number(1..=1024))?,
-            hash_queue: reader.value_or("hash_queue", &(64 * cores).to_string(), parse::number(1..=1_000_000))?,
+            hash_workers: reader.value_or("hash_workers", &cores.to_string(), parse::parse_number(1..=1024))?,
+            hash_queue: reader.value_or("hash_queue", &(64 * cores).to_string(), parse::parse_number(1..=1_000_000))?,
             throttle: ThrottleSettings::read(reader)?,
-            audit_retention: reader.value("audit_retention", parse::duration(SECOND))?,
+            audit_retention: reader.value("audit_retention", parse::parse_duration(SECOND))?,
         })
     }
 }
@@ -91,12 +95,12 @@ impl TokenSettings {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         // Each may be set alone: a token lives for the shortest of them.
         Some(Self {
-            issuer: reader.value("token_issuer", issuer)?,
-            lifetime: reader.value("token_lifetime", parse::duration(SECOND))?,
-            renew_after: reader.value("token_renew_after", parse::duration(Duration::ZERO))?,
-            max_session: reader.value("token_max_session", parse::duration(SECOND))?,
+            issuer: reader.value("token_issuer", parse_issuer)?,
+            lifetime: reader.value("token_lifetime", parse::parse_duration(SECOND))?,
+            renew_after: reader.value("token_renew_after", parse::parse_duration(Duration::ZERO))?,
+            max_session: reader.value("token_max_session", parse::parse_duration(SECOND))?,
             // News come at least once a second; less than a few of these would refuse calls for nothing.
-            trust_max_age: reader.value("trust_max_age", parse::duration(3 * SECOND))?,
+            trust_max_age: reader.value("trust_max_age", parse::parse_duration(3 * SECOND))?,
         })
     }
 }
@@ -104,18 +108,18 @@ impl TokenSettings {
 impl Argon2Settings {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         let argon2 = Self {
-            memory_kib: reader.value("argon2_memory_kib", parse::number(8..=1024 * 1024))?,
-            passes: reader.value("argon2_passes", parse::number(1..=100))?,
-            lanes: reader.value("argon2_lanes", parse::number(1..=64))?,
+            memory_kib: reader.value("argon2_memory_kib", parse::parse_number(8..=1024 * 1024))?,
+            passes: reader.value("argon2_passes", parse::parse_number(1..=100))?,
+            lanes: reader.value("argon2_lanes", parse::parse_number(1..=64))?,
         };
         if argon2.memory_kib < 8 * argon2.lanes {
             let lanes = reader.name("argon2_lanes");
-            reader.mistake::<()>("argon2_memory_kib", &format!("expected at least 8 times {lanes}"));
+            reader.add_error::<()>("argon2_memory_kib", &format!("expected at least 8 times {lanes}"));
         }
-        if !doorward_auth::is_affordable(argon2.memory_kib, argon2.passes, argon2.lanes) {
+        if !doorward_auth::is_within_cost_limit(argon2.memory_kib, argon2.passes, argon2.lanes) {
             let passes = reader.name("argon2_passes");
             let limit = format!("expected at most 262144, and times {passes} at most 4194304: more is never checked");
-            reader.mistake::<()>("argon2_memory_kib", &limit);
+            reader.add_error::<()>("argon2_memory_kib", &limit);
         }
         Some(argon2)
     }
@@ -124,9 +128,9 @@ impl Argon2Settings {
 impl ThrottleSettings {
     fn read(reader: &mut Reader<'_>) -> Option<Self> {
         Some(Self {
-            failures: reader.value("login_failures", parse::number(1..=1_000_000))?,
-            backoff: reader.value("login_backoff", parse::duration(MILLISECOND))?,
-            backoff_max: reader.value("login_backoff_max", parse::duration(MILLISECOND))?,
+            failures: reader.value("login_failures", parse::parse_number(1..=1_000_000))?,
+            backoff: reader.value("login_backoff", parse::parse_duration(MILLISECOND))?,
+            backoff_max: reader.value("login_backoff_max", parse::parse_duration(MILLISECOND))?,
         })
     }
 }
@@ -135,7 +139,7 @@ fn master_key(text: &str) -> Result<MasterKey, String> {
     text.parse().map_err(|error: doorward_domain::Malformed| error.to_string())
 }
 
-fn issuer(text: &str) -> Result<String, String> {
+fn parse_issuer(text: &str) -> Result<String, String> {
     if (1..=255).contains(&text.len()) && text.chars().all(|char| char.is_ascii_graphic()) {
         return Ok(text.to_owned());
     }

@@ -6,14 +6,14 @@ use doorward_storage::DatabaseUrl;
 
 use super::{Settings, reader::Reader, role::Role};
 
-pub(super) fn check(reader: &mut Reader<'_>, settings: &Settings) {
-    service_token(reader, settings);
-    master_key(reader, settings);
-    databases(reader, settings);
+pub(super) fn check_settings(reader: &mut Reader<'_>, settings: &Settings) {
+    check_service_token(reader, settings);
+    check_master_key(reader, settings);
+    check_databases(reader, settings);
 }
 
 /// A generated token would keep out those for whom such a listener is there.
-fn service_token(reader: &mut Reader<'_>, settings: &Settings) {
+fn check_service_token(reader: &mut Reader<'_>, settings: &Settings) {
     let Settings { role, auth, directory, .. } = settings;
     let listeners = [
         ("auth_listen", auth.listen.filter(|_| role.serves_auth())),
@@ -24,12 +24,12 @@ fn service_token(reader: &mut Reader<'_>, settings: &Settings) {
         if !reader.is_given("service_token") {
             let listen = reader.name(key);
             let what = format!("expected a secret of at least 16 characters, as {listen} is not on loopback");
-            reader.mistake::<()>("service_token", &what);
+            reader.add_error::<()>("service_token", &what);
         }
     }
 }
 
-fn master_key(reader: &mut Reader<'_>, settings: &Settings) {
+fn check_master_key(reader: &mut Reader<'_>, settings: &Settings) {
     let is_needed = match settings.role {
         Role::Auth => true,
         Role::All => is_postgres(&settings.auth.database),
@@ -37,25 +37,25 @@ fn master_key(reader: &mut Reader<'_>, settings: &Settings) {
         Role::Demo | Role::Gateway | Role::Directory | Role::Migrate | Role::Admin => false,
     };
     if is_needed && !reader.is_given("master_key") {
-        reader.mistake::<()>(
+        reader.add_error::<()>(
             "master_key",
             "is required: 32 bytes in base64, made for example by `head -c 32 /dev/urandom | base64`",
         );
     }
 }
 
-fn databases(reader: &mut Reader<'_>, settings: &Settings) {
+fn check_databases(reader: &mut Reader<'_>, settings: &Settings) {
     let (auth, directory) = (&settings.auth.database, &settings.directory.database);
     if auth == directory {
         let name = reader.name("auth_database_url");
-        reader.mistake::<()>("directory_database_url", &format!("expected another database than {name}"));
+        reader.add_error::<()>("directory_database_url", &format!("expected another database than {name}"));
     }
     if settings.role == Role::Demo {
         for (key, _) in [("auth_database_url", auth), ("directory_database_url", directory)]
             .into_iter()
             .filter(|(_, url)| is_postgres(url))
         {
-            reader.mistake::<()>(
+            reader.add_error::<()>(
                 key,
                 "expected none: `demo` fills SQLite files in the data directory; `serve` runs over PostgreSQL",
             );
@@ -64,8 +64,8 @@ fn databases(reader: &mut Reader<'_>, settings: &Settings) {
 }
 
 /// What is set, but not for this role.
-pub(super) fn without_effect(reader: &Reader<'_>, role: Role) -> Vec<String> {
-    let keys = ["auth_url", "directory_url"].into_iter().filter(|key| role.is_whole() && reader.is_given(key));
+pub(super) fn unused_settings(reader: &Reader<'_>, role: Role) -> Vec<String> {
+    let keys = ["auth_url", "directory_url"].into_iter().filter(|key| role.runs_all_services() && reader.is_given(key));
     keys.map(|key| format!("{} has no effect: this process is its own peer", reader.name(key))).collect()
 }
 

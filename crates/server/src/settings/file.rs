@@ -14,7 +14,7 @@ pub(super) fn layer(path: &Path, mistakes: &mut SettingsError) -> Layer {
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(error) => {
-            mistakes.add(&name, &format!("can't read this file: {error}"));
+            mistakes.push(&name, &format!("can't read this file: {error}"));
             return Layer::new();
         }
     };
@@ -30,25 +30,25 @@ fn parse(text: &str, file: &str, mistakes: &mut SettingsError) -> Layer {
                 .span()
                 .and_then(|span| text.get(..span.start))
                 .map_or(1, |before| before.matches('\n').count() + 1);
-            mistakes.add(file, &format!("no TOML in line {line}: {}", error.message()));
+            mistakes.push(file, &format!("no TOML in line {line}: {}", error.message()));
             return Layer::new();
         }
     };
     let mut layer = Layer::new();
     for (key, value) in table {
         let name = format!("`{key}` in {file}");
-        match plain(&value) {
+        match to_text(&value) {
             Some(text) => {
                 layer.insert(key, Entry { text, name });
             }
-            None => mistakes.add(&name, "expected a string, a number, true, false, or an array of strings"),
+            None => mistakes.push(&name, "expected a string, a number, true, false, or an array of strings"),
         }
     }
     layer
 }
 
 /// The value as a variable would hold it.
-fn plain(value: &Value) -> Option<String> {
+fn to_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),
         Value::Integer(number) => Some(number.to_string()),

@@ -31,24 +31,24 @@ const MAX_WRITES: u32 = 1_000_000;
 
 impl GatewaySettings {
     pub(super) fn read(reader: &mut Reader<'_>, machine: &MachineDefaults) -> Option<Self> {
-        let listen = reader.value("listen", parse::socket)?;
+        let listen = reader.value("listen", parse::parse_socket)?;
         Some(Self {
             listen,
-            trusted_proxies: reader.value_or("trusted_proxies", "", parse::list(parse::network))?,
-            cors_origins: reader.value_or("cors_origins", "", parse::list(origin))?,
-            realm: reader.value("realm", realm)?,
-            app_url: reader.value_or("app_url", &format!("http://{listen}"), app_url)?,
+            trusted_proxies: reader.value_or("trusted_proxies", "", parse::parse_list(parse::parse_network))?,
+            cors_origins: reader.value_or("cors_origins", "", parse::parse_list(parse_origin))?,
+            realm: reader.value("realm", parse_realm)?,
+            app_url: reader.value_or("app_url", &format!("http://{listen}"), parse_app_url)?,
             writes: WriteBudget {
-                per_second: reader.value("write_rate", parse::number(1..=MAX_WRITES))?,
-                burst: reader.value("write_burst", parse::number(1..=MAX_WRITES))?,
+                per_second: reader.value("write_rate", parse::parse_number(1..=MAX_WRITES))?,
+                burst: reader.value("write_burst", parse::parse_number(1..=MAX_WRITES))?,
             },
             object_store: reader.value_or("object_store", &machine.media(), str::parse)?,
-            api_version: reader.value_or("api_version", ApiVersion::default().as_str(), api_version)?,
+            api_version: reader.value_or("api_version", ApiVersion::default().as_str(), parse_api_version)?,
         })
     }
 }
 
-fn origin(text: &str) -> Result<String, String> {
+fn parse_origin(text: &str) -> Result<String, String> {
     let is_origin = |uri: &Uri| {
         let authority = uri.authority().filter(|authority| parse::is_host_and_port(authority));
         let written = uri.scheme_str().zip(authority).map(|(scheme, authority)| format!("{scheme}://{authority}"));
@@ -61,7 +61,7 @@ fn origin(text: &str) -> Result<String, String> {
         .to_owned())
 }
 
-fn realm(text: &str) -> Result<String, String> {
+fn parse_realm(text: &str) -> Result<String, String> {
     let fits = |char: char| (char == ' ' || char.is_ascii_graphic()) && char != '"' && char != '\\';
     if !text.is_empty() && text.chars().all(fits) {
         return Ok(text.to_owned());
@@ -69,12 +69,13 @@ fn realm(text: &str) -> Result<String, String> {
     Err("expected ASCII text without quotes, backslashes and control characters".to_owned())
 }
 
-fn api_version(text: &str) -> Result<ApiVersion, String> {
+fn parse_api_version(text: &str) -> Result<ApiVersion, String> {
     text.parse().map_err(|_| "expected YYYY.MM.NNN, such as 2026.11.001".to_owned())
 }
 
-fn app_url(text: &str) -> Result<String, String> {
-    parse::http_url(text, true).ok_or_else(|| "expected http:// or https://, a host and perhaps a path".to_owned())
+fn parse_app_url(text: &str) -> Result<String, String> {
+    parse::parse_http_url(text, true)
+        .ok_or_else(|| "expected http:// or https://, a host and perhaps a path".to_owned())
 }
 
 #[cfg(test)]
@@ -88,9 +89,9 @@ mod tests {
             ("https://App.example.org", "https://app.example.org"),
             ("capacitor://localhost", "capacitor://localhost"),
         ] {
-            assert_eq!(origin(good).as_deref(), Ok(written));
+            assert_eq!(parse_origin(good).as_deref(), Ok(written));
         }
-        assert!(origin("http://localhost:3000").is_ok());
+        assert!(parse_origin("http://localhost:3000").is_ok());
         for bad in [
             "",
             "null",
@@ -101,15 +102,15 @@ mod tests {
             "https://x:99999",
             "https://*.example.org/",
         ] {
-            assert!(origin(bad).is_err(), "{bad}");
+            assert!(parse_origin(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn realm_fits_in_a_quoted_string() {
-        assert!(realm("JWT access to Doorward.").is_ok());
+        assert!(parse_realm("JWT access to Doorward.").is_ok());
         for bad in ["", "a\"b", "a\\b", "a\r\nSet-Cookie: x", "\u{7f}", "\u{e4}"] {
-            assert!(realm(bad).is_err(), "{bad:?}");
+            assert!(parse_realm(bad).is_err(), "{bad:?}");
         }
     }
 }

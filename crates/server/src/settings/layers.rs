@@ -28,7 +28,7 @@ pub(super) enum ValueSource {
 pub(super) type GivenSettings = BTreeMap<&'static str, GivenSetting>;
 
 /// Lays `layer` over what was given so far, and returns what no setting is called.
-pub(super) fn overlay(given: &mut GivenSettings, mut layer: Layer, mistakes: &mut SettingsError) -> Layer {
+pub(super) fn apply_layer(given: &mut GivenSettings, mut layer: Layer, mistakes: &mut SettingsError) -> Layer {
     for setting in TABLE {
         let value = layer.remove(setting.key);
         let file = setting.file_key().and_then(|key| layer.remove(&key));
@@ -37,7 +37,7 @@ pub(super) fn overlay(given: &mut GivenSettings, mut layer: Layer, mistakes: &mu
             (Some(value), None) => GivenSetting { source: ValueSource::Text(value.text), name: value.name },
             (None, Some(file)) => GivenSetting { source: ValueSource::File(file.text.into()), name: file.name },
             (Some(value), Some(file)) => {
-                mistakes.add(&value.name, &format!("expected either this or {}, not both", file.name));
+                mistakes.push(&value.name, &format!("expected either this or {}, not both", file.name));
                 GivenSetting { source: ValueSource::Text(value.text), name: value.name }
             }
         };

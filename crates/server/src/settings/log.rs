@@ -33,13 +33,13 @@ impl LogSettings {
         let is_disabled = variable(DISABLED).is_some_and(|value| value.eq_ignore_ascii_case("true"));
         let collector = ENDPOINTS.into_iter().find_map(variable).filter(|_| !is_disabled).cloned();
         if EnvFilter::builder().parse(&filter).is_err() {
-            reader.mistakes.add(FILTER, "expected levels, such as info or info,doorward_auth=debug");
+            reader.mistakes.push(FILTER, "expected levels, such as info or info,doorward_auth=debug");
         }
-        Some(Self { filter, format: reader.value("log_format", format)?, collector })
+        Some(Self { filter, format: reader.value("log_format", parse_format)?, collector })
     }
 }
 
-fn format(text: &str) -> Result<LogFormat, String> {
+fn parse_format(text: &str) -> Result<LogFormat, String> {
     match text {
         "text" => Ok(LogFormat::Text),
         "json" => Ok(LogFormat::Json),

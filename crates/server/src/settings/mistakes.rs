@@ -7,11 +7,11 @@ use std::fmt;
 pub(crate) struct SettingsError(Vec<String>);
 
 impl SettingsError {
-    pub(crate) fn one(name: &str, what: &str) -> Self {
+    pub(crate) fn single(name: &str, what: &str) -> Self {
         Self(vec![format!("{name}: {what}")])
     }
 
-    pub(super) fn add(&mut self, name: &str, what: &str) {
+    pub(super) fn push(&mut self, name: &str, what: &str) {
         self.0.push(format!("{name}: {what}"));
     }
 

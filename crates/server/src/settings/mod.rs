@@ -38,7 +38,7 @@ pub(crate) use mistakes::SettingsError;
 pub(crate) use peers::{GrpcTls, PeerSettings};
 pub(crate) use role::Role;
 
-use layers::{GivenSettings, overlay};
+use layers::{GivenSettings, apply_layer};
 use reader::{Effective, Reader};
 use variables::Environment;
 
@@ -75,14 +75,14 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let environment: Environment = environment.into_iter().collect();
         let (mut mistakes, mut warnings) = (SettingsError::default(), Vec::new());
-        let given = given(&environment, flags, &mut mistakes, &mut warnings);
+        let given = read_layers(&environment, flags, &mut mistakes, &mut warnings);
         let effective = Effective::new();
         let mut reader = Reader { given: &given, environment: &environment, mistakes: &mut mistakes, effective };
         let settings = Self::read(&mut reader, role);
         if let Some(settings) = &settings {
-            checks::check(&mut reader, settings);
+            checks::check_settings(&mut reader, settings);
         }
-        warnings.extend(checks::without_effect(&reader, role));
+        warnings.extend(checks::unused_settings(&reader, role));
         let effective = reader.effective;
         match settings {
             Some(settings) if mistakes.is_empty() => Ok(Self { effective, warnings, ..settings }),
@@ -96,7 +96,7 @@ impl Settings {
     }
 
     /// Whether both databases lie in files.
-    pub(crate) fn uses_sqlite_alone(&self) -> bool {
+    pub(crate) fn uses_only_sqlite(&self) -> bool {
         [&self.auth.database, &self.directory.database].iter().all(|url| matches!(url, DatabaseUrl::Sqlite(_)))
     }
 
@@ -106,13 +106,13 @@ impl Settings {
     }
 
     fn read(reader: &mut Reader<'_>, role: Role) -> Option<Self> {
-        let data_dir = reader.value("data_dir", parse::path)?;
+        let data_dir = reader.value("data_dir", parse::parse_path)?;
         let machine = MachineDefaults::new(&data_dir);
         let grpc_tls = GrpcTls::read(reader);
         let has_tls = reader.is_given("grpc_tls_ca");
-        let migrate = reader.value_or("migrate", "false", parse::switch)?;
-        if role.is_whole() {
-            reader.fix("migrate", "true");
+        let migrate = reader.value_or("migrate", "false", parse::parse_bool)?;
+        if role.runs_all_services() {
+            reader.set_fixed("migrate", "true");
         }
         let gateway = GatewaySettings::read(reader, &machine)?;
         Some(Self {
@@ -128,10 +128,10 @@ impl Settings {
             pool_size: reader.value_or(
                 "database_pool_size",
                 &(4 * machine.cores).to_string(),
-                parse::number(1..=1000),
+                parse::parse_number(1..=1000),
             )?,
-            ops_listen: reader.value("ops_listen", parse::socket)?,
-            migrate: migrate || role.is_whole(),
+            ops_listen: reader.value("ops_listen", parse::parse_socket)?,
+            migrate: migrate || role.runs_all_services(),
             data_dir,
             warnings: Vec::new(),
             effective: Effective::new(),
@@ -140,7 +140,7 @@ impl Settings {
 }
 
 /// File, variables and flags, each over the one before.
-fn given(
+fn read_layers(
     environment: &Environment,
     flags: &ArgMatches,
     mistakes: &mut SettingsError,
@@ -149,12 +149,12 @@ fn given(
     let mut given = GivenSettings::new();
     let config = flags::config(flags).or_else(|| environment.get(variables::CONFIG).map(String::as_str));
     if let Some(path) = config.filter(|path| !path.is_empty()) {
-        let unknown = overlay(&mut given, file::layer(Path::new(path), mistakes), mistakes);
-        unknown.values().for_each(|entry| mistakes.add(&entry.name, "expected a setting, but none is called so"));
+        let unknown = apply_layer(&mut given, file::layer(Path::new(path), mistakes), mistakes);
+        unknown.values().for_each(|entry| mistakes.push(&entry.name, "expected a setting, but none is called so"));
     }
-    let unknown = overlay(&mut given, variables::layer(environment), mistakes);
+    let unknown = apply_layer(&mut given, variables::layer(environment), mistakes);
     warnings.extend(unknown.into_values().map(|entry| format!("{} is set, but no setting is called so", entry.name)));
-    overlay(&mut given, flags::layer(flags), mistakes);
+    apply_layer(&mut given, flags::layer(flags), mistakes);
     given
 }
 

@@ -16,15 +16,15 @@ use ipnet::IpNet;
 /// Longer ones are typing errors, and sums of times must not overflow.
 const MAX_DURATION: Duration = Duration::from_secs(36_500 * 24 * 3600);
 
-pub(super) fn socket(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn parse_socket(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "expected an address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
-pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+pub(super) fn parse_path(text: &str) -> Result<PathBuf, String> {
     if text.is_empty() { Err("expected a path".to_owned()) } else { Ok(text.into()) }
 }
 
-pub(super) fn switch(text: &str) -> Result<bool, String> {
+pub(super) fn parse_bool(text: &str) -> Result<bool, String> {
     match text {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
@@ -32,7 +32,7 @@ pub(super) fn switch(text: &str) -> Result<bool, String> {
     }
 }
 
-pub(super) fn number<T: FromStr + PartialOrd + Display>(
+pub(super) fn parse_number<T: FromStr + PartialOrd + Display>(
     range: RangeInclusive<T>,
 ) -> impl Fn(&str) -> Result<T, String> {
     move |text| {
@@ -42,7 +42,7 @@ pub(super) fn number<T: FromStr + PartialOrd + Display>(
 }
 
 /// Zero only where `least` is.
-pub(super) fn duration(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
+pub(super) fn parse_duration(least: Duration) -> impl Fn(&str) -> Result<Duration, String> {
     move |text| {
         let duration =
             humantime::parse_duration(text).ok().filter(|duration| (least..=MAX_DURATION).contains(duration));
@@ -53,16 +53,16 @@ pub(super) fn duration(least: Duration) -> impl Fn(&str) -> Result<Duration, Str
     }
 }
 
-pub(super) fn database_url(text: &str) -> Result<DatabaseUrl, String> {
+pub(super) fn parse_database_url(text: &str) -> Result<DatabaseUrl, String> {
     text.parse().map_err(|_| "expected sqlite://<path> or postgres://<user>:<password>@<host>/<database>".to_owned())
 }
 
-pub(super) fn list<T>(parse: impl Fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Result<Vec<T>, String> {
+pub(super) fn parse_list<T>(parse: impl Fn(&str) -> Result<T, String>) -> impl Fn(&str) -> Result<Vec<T>, String> {
     move |text| text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(&parse).collect()
 }
 
 /// An address is the network of itself.
-pub(super) fn network(text: &str) -> Result<IpNet, String> {
+pub(super) fn parse_network(text: &str) -> Result<IpNet, String> {
     let network = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     network
         .map(|network| network.trunc())
@@ -70,7 +70,7 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
 }
 
 /// `http(s)://host[:port]` and, unless `path_allowed`, nothing else. Without a slash at the end.
-pub(super) fn http_url(text: &str, path_allowed: bool) -> Option<String> {
+pub(super) fn parse_http_url(text: &str, path_allowed: bool) -> Option<String> {
     let uri: Uri = text.parse().ok()?;
     let authority = uri.authority()?;
     let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
@@ -91,11 +91,11 @@ mod tests {
 
     #[test]
     fn numbers_and_durations_have_limits() {
-        assert_eq!(number(1..=8_u32)("8"), Ok(8));
+        assert_eq!(parse_number(1..=8_u32)("8"), Ok(8));
         for bad in ["0", "9", "-1", "x", "", "1.0", "99999999999"] {
-            assert!(number(1..=8_u32)(bad).is_err(), "{bad}");
+            assert!(parse_number(1..=8_u32)(bad).is_err(), "{bad}");
         }
-        let parse = duration(Duration::from_secs(1));
+        let parse = parse_duration(Duration::from_secs(1));
         assert_eq!(parse("30d"), Ok(Duration::from_secs(30 * 24 * 3600)));
         assert_eq!(parse("1h 30m"), Ok(Duration::from_secs(5400)));
         for bad in ["0s", "999ms", "5", "1x", "-1s", "", "99999999999years", "101years"] {
@@ -105,19 +105,19 @@ mod tests {
 
     #[test]
     fn networks_may_be_addresses() {
-        let networks = list(network)(" 10.1.2.3/8, 192.0.2.7,2001:db8::/32 ,").unwrap();
+        let networks = parse_list(parse_network)(" 10.1.2.3/8, 192.0.2.7,2001:db8::/32 ,").unwrap();
         let networks: Vec<_> = networks.iter().map(ToString::to_string).collect();
         assert_eq!(networks, ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"]);
         for bad in ["10.0.0.0/33", "localhost", "10.0.0.1:80"] {
-            assert!(list(network)(bad).is_err(), "{bad}");
+            assert!(parse_list(parse_network)(bad).is_err(), "{bad}");
         }
     }
 
     #[test]
     fn urls_are_origins_unless_a_path_is_allowed() {
-        assert_eq!(http_url("https://app.example.org/", false).as_deref(), Some("https://app.example.org"));
-        assert_eq!(http_url("https://example.org/app/", true).as_deref(), Some("https://example.org/app"));
-        assert_eq!(http_url("http://[::1]:8080", false).as_deref(), Some("http://[::1]:8080"));
+        assert_eq!(parse_http_url("https://app.example.org/", false).as_deref(), Some("https://app.example.org"));
+        assert_eq!(parse_http_url("https://example.org/app/", true).as_deref(), Some("https://example.org/app"));
+        assert_eq!(parse_http_url("http://[::1]:8080", false).as_deref(), Some("http://[::1]:8080"));
         for bad in [
             "",
             "example.org",
@@ -130,7 +130,7 @@ mod tests {
             "http://x:99999",
             "/x",
         ] {
-            assert!(http_url(bad, false).is_none(), "{bad}");
+            assert!(parse_http_url(bad, false).is_none(), "{bad}");
         }
     }
 }

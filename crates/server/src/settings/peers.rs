@@ -26,11 +26,11 @@ impl PeerSettings {
         let scheme = if has_tls { "https" } else { "http" };
         let mut url = |key, port| {
             let default = format!("{scheme}://127.0.0.1:{port}");
-            let url = reader.value_or(key, &default, |text| peer_url(text, scheme));
-            url.filter(|_| !role.is_whole())
+            let url = reader.value_or(key, &default, |text| parse_peer_url(text, scheme));
+            url.filter(|_| !role.runs_all_services())
         };
         let peers = Self { auth_url: url("auth_url", 50051), directory_url: url("directory_url", 50052) };
-        if role.is_whole() {
+        if role.runs_all_services() {
             for key in ["auth_url", "directory_url"] {
                 reader.effective.remove(key);
             }
@@ -43,10 +43,10 @@ impl GrpcTls {
     /// All three or none.
     pub(super) fn read(reader: &mut Reader<'_>) -> Option<Self> {
         const KEYS: [&str; 3] = ["grpc_tls_ca", "grpc_tls_cert", "grpc_tls_key"];
-        let [ca, cert, key] = KEYS.map(|key| reader.optional(key, parse::path));
+        let [ca, cert, key] = KEYS.map(|key| reader.optional(key, parse::parse_path));
         if KEYS.iter().any(|key| reader.is_given(key)) {
             for key in KEYS.iter().filter(|key| !reader.given.contains_key(**key)).collect::<Vec<_>>() {
-                reader.mistake::<()>(key, "expected a file: TLS between the services needs CA, certificate and key");
+                reader.add_error::<()>(key, "expected a file: TLS between the services needs CA, certificate and key");
             }
         }
         Some(Self { ca: ca?, cert: cert?, key: key? })
@@ -54,8 +54,8 @@ impl GrpcTls {
 }
 
 /// With plain HTTP the TLS settings would be silently unused; without them HTTPS can't be had.
-fn peer_url(text: &str, scheme: &str) -> Result<String, String> {
-    let url = parse::http_url(text, false).filter(|url| url.starts_with(&format!("{scheme}://")));
+fn parse_peer_url(text: &str, scheme: &str) -> Result<String, String> {
+    let url = parse::parse_http_url(text, false).filter(|url| url.starts_with(&format!("{scheme}://")));
     url.ok_or_else(|| match scheme {
         "https" => "expected https://<host>:<port>, as TLS between the services is set".to_owned(),
         _ => "expected http://<host>:<port>, or also the settings for TLS between the services".to_owned(),

@@ -14,7 +14,7 @@ pub(super) fn to_toml(effective: &Effective) -> String {
     let mut toml = String::new();
     for setting in TABLE {
         let Some(EffectiveValue { text, name }) = effective.get(setting.key) else { continue };
-        let value = value(setting.kind, text);
+        let value = to_toml_value(setting.kind, text);
         let comment = name.as_ref().map(|name| format!(" # {name}")).unwrap_or_default();
         // Writing to a String can't fail.
         let _ = writeln!(toml, "{} = {value}{comment}", setting.key);
@@ -22,7 +22,7 @@ pub(super) fn to_toml(effective: &Effective) -> String {
     toml
 }
 
-fn value(kind: Kind, text: &str) -> Value {
+fn to_toml_value(kind: Kind, text: &str) -> Value {
     let string = || Value::String(text.to_owned());
     match kind {
         Kind::Text
@@ -34,7 +34,7 @@ fn value(kind: Kind, text: &str) -> Value {
         | Kind::DatabaseUrl
         | Kind::StoreUrl => string(),
         Kind::Number => text.parse().map_or_else(|_| string(), Value::Integer),
-        Kind::Bool => Value::Boolean(super::parse::switch(text).unwrap_or_default()),
+        Kind::Bool => Value::Boolean(super::parse::parse_bool(text).unwrap_or_default()),
         Kind::List => {
             Value::Array(text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(Value::from).collect())
         }

@@ -41,11 +41,11 @@ impl Reader<'_> {
         let text = self.text(key)?;
         match parse(&text) {
             Ok(value) => {
-                self.show(key, &text, Some(name));
+                self.record_effective(key, &text, Some(name));
                 Some(value)
             }
-            Err(expected) if may_repeat(key, &text) => self.mistake(key, &format!("{expected}, not {text:?}")),
-            Err(expected) => self.mistake(key, &expected),
+            Err(expected) if may_repeat(key, &text) => self.add_error(key, &format!("{expected}, not {text:?}")),
+            Err(expected) => self.add_error(key, &expected),
         }
     }
 
@@ -69,19 +69,19 @@ impl Reader<'_> {
         }
         match parse(default) {
             Ok(value) => {
-                self.show(key, default, None);
+                self.record_effective(key, default, None);
                 Some(value)
             }
-            Err(expected) => self.mistake(key, &format!("{expected}, which the default is not")),
+            Err(expected) => self.add_error(key, &format!("{expected}, which the default is not")),
         }
     }
 
     /// The value is what it is, whatever was given.
-    pub(super) fn fix(&mut self, key: &'static str, text: &str) {
-        self.show(key, text, None);
+    pub(super) fn set_fixed(&mut self, key: &'static str, text: &str) {
+        self.record_effective(key, text, None);
     }
 
-    fn show(&mut self, key: &'static str, text: &str, name: Option<String>) {
+    fn record_effective(&mut self, key: &'static str, text: &str, name: Option<String>) {
         let kind = Setting::find(key).map_or(Kind::Secret, |setting| setting.kind);
         self.effective.insert(key, EffectiveValue { text: redacted(kind, text), name });
     }
@@ -95,9 +95,9 @@ impl Reader<'_> {
         self.given.get(key).map_or_else(|| super::table::variable(key), |given| given.name.clone())
     }
 
-    pub(super) fn mistake<T>(&mut self, key: &str, what: &str) -> Option<T> {
+    pub(super) fn add_error<T>(&mut self, key: &str, what: &str) -> Option<T> {
         let name = self.name(key);
-        self.mistakes.add(&name, what);
+        self.mistakes.push(&name, what);
         None
     }
 
@@ -106,7 +106,7 @@ impl Reader<'_> {
             ValueSource::Text(text) => Some(text.clone()),
             ValueSource::File(path) => match read_secret(path) {
                 Ok(text) => Some(text),
-                Err(why) => self.mistake(key, &format!("can't use the file {}: {why}", path.display())),
+                Err(why) => self.add_error(key, &format!("can't use the file {}: {why}", path.display())),
             },
         }
     }

@@ -26,15 +26,15 @@ impl Role {
     }
 
     /// Whether all services run in this process.
-    pub(crate) const fn is_whole(self) -> bool {
+    pub(crate) const fn runs_all_services(self) -> bool {
         matches!(self, Self::Demo | Self::All)
     }
 
     pub(crate) const fn serves_auth(self) -> bool {
-        self.is_whole() || matches!(self, Self::Auth)
+        self.runs_all_services() || matches!(self, Self::Auth)
     }
 
     pub(crate) const fn serves_directory(self) -> bool {
-        self.is_whole() || matches!(self, Self::Directory)
+        self.runs_all_services() || matches!(self, Self::Directory)
     }
 }

@@ -64,7 +64,7 @@ log_format = "auto"
 ops_listen = "127.0.0.1:9090"
 "#,
         4 * cores,
-        doorward_domain::version::release(),
+        doorward_domain::version::current_release(),
         64 * cores
     );
     assert_eq!(settings.to_toml(), rest);

@@ -29,18 +29,18 @@ impl<'a> Import<'a> {
     ///
     /// # Errors
     /// [`TransferError::NotEmpty`] and [`TransferError::AlreadyImported`], and nothing has changed; database errors.
-    pub fn begin(
+    pub fn start(
         first: ImportDatabase<'a>,
         second: ImportDatabase<'a>,
         ids: &dyn IdGenerator,
     ) -> Result<Self, TransferError> {
-        let gid = mark(first, second, ids)?;
+        let gid = mark_loading(first, second, ids)?;
         let open = |(url, tables): ImportDatabase<'_>| {
             let mut target = ImportTarget::open(url, tables)?;
-            if target.marker()? != Some(ImportState::Loading(gid)) || target.find_filled()?.is_some() {
+            if target.state()? != Some(ImportState::Loading(gid)) || target.find_nonempty_table()?.is_some() {
                 return Err(TransferError::ChangedMeanwhile { database: tables.database });
             }
-            target.delete_seeds()?;
+            target.delete_seeded_rows()?;
             Ok(target)
         };
         Ok(Self { gid, first_place: first, first: open(first)?, second: open(second)? })
@@ -76,21 +76,25 @@ impl<'a> Import<'a> {
         self.first.finish()?;
         self.second.finish()?;
         self.first.commit()?;
-        self.second.mark(ImportState::Complete(self.gid))?;
+        self.second.set_state(ImportState::Complete(self.gid))?;
         self.second.commit()?;
         let (url, tables) = self.first_place;
         let mut first = ImportTarget::open(url, tables)?;
-        first.mark(ImportState::Complete(self.gid))?;
+        first.set_state(ImportState::Complete(self.gid))?;
         first.commit()
     }
 }
 
 /// Marks both databases as `Loading`, after deleting what an interrupted import has left: the gid of the import.
-fn mark(first: ImportDatabase<'_>, second: ImportDatabase<'_>, ids: &dyn IdGenerator) -> Result<Gid, TransferError> {
+fn mark_loading(
+    first: ImportDatabase<'_>,
+    second: ImportDatabase<'_>,
+    ids: &dyn IdGenerator,
+) -> Result<Gid, TransferError> {
     let mut targets = [ImportTarget::open(first.0, first.1)?, ImportTarget::open(second.0, second.1)?];
     let mut markers = Vec::with_capacity(targets.len());
     for target in &mut targets {
-        markers.push(target.marker()?);
+        markers.push(target.state()?);
     }
     let interrupted = markers.iter().find_map(|marker| match marker {
         Some(ImportState::Loading(gid)) => Some(*gid),
@@ -100,7 +104,7 @@ fn mark(first: ImportDatabase<'_>, second: ImportDatabase<'_>, ids: &dyn IdGener
         let database = target.tables.database;
         match marker {
             None => {
-                if let Some(table) = target.find_filled()? {
+                if let Some(table) = target.find_nonempty_table()? {
                     return Err(TransferError::NotEmpty { database, table: table.name });
                 }
             }
@@ -109,9 +113,9 @@ fn mark(first: ImportDatabase<'_>, second: ImportDatabase<'_>, ids: &dyn IdGener
             Some(ImportState::Complete(_)) => return Err(TransferError::AlreadyImported { database }),
         }
     }
-    let gid = interrupted.unwrap_or_else(|| ids.gid());
+    let gid = interrupted.unwrap_or_else(|| ids.new_gid());
     for mut target in targets {
-        target.mark(ImportState::Loading(gid))?;
+        target.set_state(ImportState::Loading(gid))?;
         target.commit()?;
     }
     Ok(gid)

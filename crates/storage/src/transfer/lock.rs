@@ -40,7 +40,7 @@ pub(super) fn open_all_beside_writers(databases: &[ImportDatabase<'_>]) -> Resul
 }
 
 /// Opens it. Waits for others for as long as any transaction does. It ends with its connection.
-pub(super) fn open(url: &DatabaseUrl, tables: &Tables) -> Result<AnyConnection, TransferError> {
+pub(super) fn lock_tables(url: &DatabaseUrl, tables: &Tables) -> Result<AnyConnection, TransferError> {
     lock_all(url, tables, false)
 }
 
@@ -57,7 +57,7 @@ fn lock_all(url: &DatabaseUrl, tables: &Tables, is_attempt: bool) -> Result<AnyC
         if is_attempt {
             connection.batch_execute(POSTGRES_ATTEMPT).map_err(Error::from)?;
         }
-        let tables = list(tables.tables.iter());
+        let tables = join_names(tables.tables.iter());
         connection.batch_execute(&format!("LOCK TABLE {tables} IN EXCLUSIVE MODE")).map_err(Error::from)?;
         connection.batch_execute(NO_TIMEOUTS).map_err(Error::from)?;
     }
@@ -65,7 +65,7 @@ fn lock_all(url: &DatabaseUrl, tables: &Tables, is_attempt: bool) -> Result<AnyC
 }
 
 /// The names of tables, for SQL.
-pub(super) fn list<'a>(tables: impl Iterator<Item = &'a Table>) -> String {
+pub(super) fn join_names<'a>(tables: impl Iterator<Item = &'a Table>) -> String {
     tables.map(|table| table.name).collect::<Vec<_>>().join(", ")
 }
 
@@ -74,7 +74,7 @@ mod tests {
     use std::thread;
 
     use super::*;
-    use crate::{testing::create_postgres_database, transfer::schema::texts};
+    use crate::{testing::create_postgres_database, transfer::schema::query_texts};
 
     static TABLES: Tables =
         Tables { database: "test", tables: &[Table::new("first"), Table::new("second"), Table::new("third")] };
@@ -98,7 +98,7 @@ mod tests {
             let locking = scope.spawn(|| open_all_beside_writers(&[(&url, &TABLES)]).map(drop));
             let locked = "SELECT mode AS text FROM pg_locks WHERE relation = 'first'::regclass AND granted";
             let mut watcher = open("SELECT 1");
-            while texts(&mut watcher, locked).unwrap().is_empty() {
+            while query_texts(&mut watcher, locked).unwrap().is_empty() {
                 assert!(!locking.is_finished(), "it has ended without waiting");
                 thread::yield_now();
             }

@@ -3,7 +3,7 @@
 use diesel::connection::SimpleConnection;
 use doorward_domain::Gid;
 
-use super::schema::texts;
+use super::schema::query_texts;
 use crate::{AnyConnection, DatabaseUrl, Error, Result};
 
 pub(super) const TABLE: &str = "import_state";
@@ -20,7 +20,7 @@ pub(super) enum ImportState {
 /// # Errors
 /// [`Error::ImportIncomplete`], and database errors.
 pub fn check_complete(connection: &mut AnyConnection) -> Result<()> {
-    match find(connection)? {
+    match find_state(connection)? {
         Some(ImportState::Loading(_)) => Err(Error::ImportIncomplete),
         Some(ImportState::Complete(_)) | None => Ok(()),
     }
@@ -34,8 +34,8 @@ pub fn check_complete_at(url: &DatabaseUrl) -> Result<()> {
     check_complete(&mut AnyConnection::open(url)?)
 }
 
-pub(super) fn find(connection: &mut AnyConnection) -> Result<Option<ImportState>> {
-    let rows = texts(connection, "SELECT state || ' ' || import_gid AS text FROM import_state")?;
+pub(super) fn find_state(connection: &mut AnyConnection) -> Result<Option<ImportState>> {
+    let rows = query_texts(connection, "SELECT state || ' ' || import_gid AS text FROM import_state")?;
     let Some(row) = rows.first() else { return Ok(None) };
     match row.split_once(' ') {
         Some(("loading", gid)) => Ok(Some(ImportState::Loading(gid.parse()?))),
@@ -44,7 +44,7 @@ pub(super) fn find(connection: &mut AnyConnection) -> Result<Option<ImportState>
     }
 }
 
-pub(super) fn set(connection: &mut AnyConnection, marker: ImportState) -> Result<()> {
+pub(super) fn set_state(connection: &mut AnyConnection, marker: ImportState) -> Result<()> {
     let (state, gid) = match marker {
         ImportState::Loading(gid) => ("loading", gid),
         ImportState::Complete(gid) => ("complete", gid),

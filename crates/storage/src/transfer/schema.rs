@@ -45,7 +45,7 @@ pub(super) struct TextRow {
 }
 
 /// The first column of a query, called `text`.
-pub(super) fn texts(connection: &mut AnyConnection, sql: &str) -> Result<Vec<String>, crate::Error> {
+pub(super) fn query_texts(connection: &mut AnyConnection, sql: &str) -> Result<Vec<String>, crate::Error> {
     let query = diesel::sql_query(sql);
     let rows: Vec<TextRow> = match connection {
         AnyConnection::Postgres(connection) => query.load(connection)?,
@@ -68,7 +68,7 @@ pub fn check_tables(connection: &mut AnyConnection, tables: &Tables) -> Result<(
             "SELECT name AS text FROM sqlite_master WHERE type = 'table' AND substr(name, 1, 7) <> 'sqlite_'"
         }
     };
-    let found: BTreeSet<String> = texts(connection, all)?.into_iter().collect();
+    let found: BTreeSet<String> = query_texts(connection, all)?.into_iter().collect();
     let listed: BTreeSet<String> =
         tables.tables.iter().map(|table| table.name).chain(OWN_TABLES).map(str::to_owned).collect();
     let differing: Vec<String> = found.symmetric_difference(&listed).cloned().collect();
@@ -76,7 +76,7 @@ pub fn check_tables(connection: &mut AnyConnection, tables: &Tables) -> Result<(
         return Err(TransferError::UnlistedTables(differing.join(", ")));
     }
     for table in tables.tables {
-        if key(&columns(connection, table.name)?).is_empty() {
+        if primary_key(&query_columns(connection, table.name)?).is_empty() {
             return Err(TransferError::NoPrimaryKey(table.name));
         }
     }
@@ -91,20 +91,22 @@ pub fn check_tables(connection: &mut AnyConnection, tables: &Tables) -> Result<(
 pub fn list_columns(connection: &mut AnyConnection, tables: &Tables) -> Result<Vec<(String, String)>, TransferError> {
     let mut all = Vec::new();
     for table in tables.tables {
-        all.extend(columns(connection, table.name)?.into_iter().map(|column| (table.name.to_owned(), column.name)));
+        all.extend(
+            query_columns(connection, table.name)?.into_iter().map(|column| (table.name.to_owned(), column.name)),
+        );
     }
     Ok(all)
 }
 
 /// The migrations of a database.
-pub(super) fn migrations(connection: &mut AnyConnection) -> Result<Vec<String>, crate::Error> {
-    let mut versions = texts(connection, "SELECT version AS text FROM __diesel_schema_migrations")?;
+pub(super) fn query_migrations(connection: &mut AnyConnection) -> Result<Vec<String>, crate::Error> {
+    let mut versions = query_texts(connection, "SELECT version AS text FROM __diesel_schema_migrations")?;
     versions.sort_unstable();
     Ok(versions)
 }
 
 /// The columns of a table, in the order of their names.
-pub(super) fn columns(connection: &mut AnyConnection, table: &str) -> Result<Vec<Column>, TransferError> {
+pub(super) fn query_columns(connection: &mut AnyConnection, table: &str) -> Result<Vec<Column>, TransferError> {
     #[derive(QueryableByName)]
     struct Row {
         #[diesel(sql_type = Text)]
@@ -134,7 +136,7 @@ pub(super) fn columns(connection: &mut AnyConnection, table: &str) -> Result<Vec
         .load(connection),
     }
     .map_err(crate::Error::from)?;
-    let parse = |row: Row| match kind(&row.kind) {
+    let parse = |row: Row| match parse_kind(&row.kind) {
         Some(kind) => Ok(Column {
             name: row.name,
             kind,
@@ -149,7 +151,7 @@ pub(super) fn columns(connection: &mut AnyConnection, table: &str) -> Result<Vec
     Ok(columns)
 }
 
-fn kind(name: &str) -> Option<Kind> {
+fn parse_kind(name: &str) -> Option<Kind> {
     match name {
         "text" => Some(Kind::Text),
         "bigint" | "integer" => Some(Kind::Integer),
@@ -159,7 +161,7 @@ fn kind(name: &str) -> Option<Kind> {
 }
 
 /// The columns of the primary key, in its order.
-pub(super) fn key(columns: &[Column]) -> Vec<&Column> {
+pub(super) fn primary_key(columns: &[Column]) -> Vec<&Column> {
     let mut key: Vec<&Column> = columns.iter().filter(|column| column.key_position > 0).collect();
     key.sort_unstable_by_key(|column| column.key_position);
     key

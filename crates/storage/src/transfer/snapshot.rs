@@ -49,7 +49,7 @@ impl Snapshot {
         // The first query decides the moment.
         check_complete(&mut connection)?;
         schema::check_tables(&mut connection, tables)?;
-        let migrations = schema::migrations(&mut connection)?;
+        let migrations = schema::query_migrations(&mut connection)?;
         Ok(Self { connection, tables, migrations })
     }
 
@@ -70,7 +70,7 @@ impl Snapshot {
     /// Database errors.
     pub fn count(&mut self, table: &Table) -> Result<u64, TransferError> {
         let count = format!("SELECT CAST(COUNT(*) AS TEXT) AS text FROM {}", table.name);
-        let counted = schema::texts(&mut self.connection, &count)?;
+        let counted = schema::query_texts(&mut self.connection, &count)?;
         let count = counted.first().and_then(|count| count.parse().ok());
         Ok(count.ok_or_else(|| Error::Other("a count is not a number".to_owned()))?)
     }
@@ -79,13 +79,13 @@ impl Snapshot {
     ///
     /// # Errors
     /// Errors of `each`, and database errors.
-    pub fn rows<E: From<TransferError>>(
+    pub fn for_each_row<E: From<TransferError>>(
         &mut self,
         table: &Table,
         mut each: impl FnMut(Row) -> Result<(), E>,
     ) -> Result<(), E> {
-        let columns = schema::columns(&mut self.connection, table.name)?;
-        let sql = select(&self.connection, table, &columns);
+        let columns = schema::query_columns(&mut self.connection, table.name)?;
+        let sql = row_query(&self.connection, table, &columns);
         for_each(&mut self.connection, &sql, |text| each(parse(&text, &columns)?))
     }
 
@@ -93,14 +93,14 @@ impl Snapshot {
     ///
     /// # Errors
     /// Errors of `each`, and database errors.
-    pub fn values<E: From<TransferError>>(
+    pub fn for_each_value<E: From<TransferError>>(
         &mut self,
         table: &Table,
         column: &str,
         each: impl FnMut(String) -> Result<(), E>,
     ) -> Result<(), E> {
-        let columns = schema::columns(&mut self.connection, table.name)?;
-        let order = order(&self.connection, &columns);
+        let columns = schema::query_columns(&mut self.connection, table.name)?;
+        let order = order_by(&self.connection, &columns);
         let sql = format!("SELECT {column} AS text FROM {} WHERE {column} IS NOT NULL ORDER BY {order}", table.name);
         for_each(&mut self.connection, &sql, each)
     }
@@ -117,19 +117,19 @@ fn for_each<E: From<TransferError>>(
 ) -> Result<(), E> {
     let mut each = |row: QueryResult<TextRow>| each(row.map_err(|error| TransferError::from(Error::from(error)))?.text);
     match connection {
-        AnyConnection::Postgres(connection) => postgres_rows(connection, sql)?.try_for_each(&mut each),
-        AnyConnection::Sqlite(connection) => sqlite_rows(connection, sql)?.try_for_each(&mut each),
+        AnyConnection::Postgres(connection) => query_postgres_rows(connection, sql)?.try_for_each(&mut each),
+        AnyConnection::Sqlite(connection) => query_sqlite_rows(connection, sql)?.try_for_each(&mut each),
     }
 }
 
-fn postgres_rows<'a>(
+fn query_postgres_rows<'a>(
     connection: &'a mut PgConnection,
     sql: &'a str,
 ) -> Result<impl Iterator<Item = QueryResult<TextRow>> + 'a, TransferError> {
     Ok(sql_query(sql).load_iter::<TextRow, PgRowByRowLoadingMode>(connection).map_err(Error::from)?)
 }
 
-fn sqlite_rows<'a>(
+fn query_sqlite_rows<'a>(
     connection: &'a mut SqliteConnection,
     sql: &'a str,
 ) -> Result<impl Iterator<Item = QueryResult<TextRow>> + 'a, TransferError> {
@@ -137,25 +137,25 @@ fn sqlite_rows<'a>(
 }
 
 /// A query for each row as a JSON array of its columns.
-fn select(connection: &AnyConnection, table: &Table, columns: &[Column]) -> String {
+fn row_query(connection: &AnyConnection, table: &Table, columns: &[Column]) -> String {
     let (function, values): (_, Vec<String>) = match connection {
-        AnyConnection::Postgres(_) => ("json_build_array", columns.iter().map(postgres_value).collect()),
+        AnyConnection::Postgres(_) => ("json_build_array", columns.iter().map(postgres_expression).collect()),
         AnyConnection::Sqlite(_) => ("json_array", columns.iter().map(Column::quoted).collect()),
     };
-    let (values, order) = (values.join(", "), order(connection, columns));
+    let (values, order) = (values.join(", "), order_by(connection, columns));
     format!("SELECT CAST({function}({values}) AS TEXT) AS text FROM {} ORDER BY {order}", table.name)
 }
 
 /// The order of the primary key, which is the same in both databases.
-fn order(connection: &AnyConnection, columns: &[Column]) -> String {
+fn order_by(connection: &AnyConnection, columns: &[Column]) -> String {
     let ordered = |column: &Column| match (connection, column.kind) {
         (AnyConnection::Postgres(_), Kind::Text) => format!("{} COLLATE \"C\"", column.quoted()),
         (AnyConnection::Postgres(_), Kind::Integer | Kind::Boolean) | (AnyConnection::Sqlite(_), _) => column.quoted(),
     };
-    schema::key(columns).into_iter().map(ordered).collect::<Vec<_>>().join(", ")
+    schema::primary_key(columns).into_iter().map(ordered).collect::<Vec<_>>().join(", ")
 }
 
-fn postgres_value(column: &Column) -> String {
+fn postgres_expression(column: &Column) -> String {
     match column.kind {
         Kind::Text | Kind::Integer => column.quoted(),
         Kind::Boolean => format!("{}::integer", column.quoted()),

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::{
     Row, Table, Tables, TransferError, lock,
     marker::{self, ImportState},
-    schema::{self, Column, Kind, texts},
+    schema::{self, Column, Kind, query_texts},
 };
 use crate::{AnyConnection, DatabaseUrl, Error, database::commit};
 
@@ -33,28 +33,28 @@ struct Batch {
 
 impl ImportTarget {
     pub(super) fn open(url: &DatabaseUrl, tables: &'static Tables) -> Result<Self, TransferError> {
-        let mut connection = lock::open(url, tables)?;
+        let mut connection = lock::lock_tables(url, tables)?;
         schema::check_tables(&mut connection, tables)?;
         Ok(Self { connection, tables, batch: None })
     }
 
-    pub(super) fn marker(&mut self) -> Result<Option<ImportState>, TransferError> {
-        Ok(marker::find(&mut self.connection)?)
+    pub(super) fn state(&mut self) -> Result<Option<ImportState>, TransferError> {
+        Ok(marker::find_state(&mut self.connection)?)
     }
 
-    pub(super) fn mark(&mut self, marker: ImportState) -> Result<(), TransferError> {
-        Ok(marker::set(&mut self.connection, marker)?)
+    pub(super) fn set_state(&mut self, marker: ImportState) -> Result<(), TransferError> {
+        Ok(marker::set_state(&mut self.connection, marker)?)
     }
 
     pub(super) fn migrations(&mut self) -> Result<Vec<String>, TransferError> {
-        Ok(schema::migrations(&mut self.connection)?)
+        Ok(schema::query_migrations(&mut self.connection)?)
     }
 
     /// Finds a table that has rows, other than those of the migrations.
-    pub(super) fn find_filled(&mut self) -> Result<Option<&'static Table>, TransferError> {
+    pub(super) fn find_nonempty_table(&mut self) -> Result<Option<&'static Table>, TransferError> {
         for table in self.tables.tables.iter().filter(|table| !table.is_seeded) {
             let any = format!("SELECT '' AS text FROM {} LIMIT 1", table.name);
-            if !texts(&mut self.connection, &any)?.is_empty() {
+            if !query_texts(&mut self.connection, &any)?.is_empty() {
                 return Ok(Some(table));
             }
         }
@@ -67,7 +67,7 @@ impl ImportTarget {
     }
 
     /// Deletes the rows of the migrations; those of the export take their place.
-    pub(super) fn delete_seeds(&mut self) -> Result<(), TransferError> {
+    pub(super) fn delete_seeded_rows(&mut self) -> Result<(), TransferError> {
         self.delete(|table| table.is_seeded)
     }
 
@@ -95,7 +95,7 @@ impl ImportTarget {
     }
 
     fn new_batch(&mut self, table: &'static Table) -> Result<Batch, TransferError> {
-        let columns = schema::columns(&mut self.connection, table.name)?;
+        let columns = schema::query_columns(&mut self.connection, table.name)?;
         let insert = insert(&self.connection, table, &columns);
         Ok(Batch { table, columns, insert, values: String::new(), rows: 0 })
     }
@@ -116,19 +116,22 @@ impl ImportTarget {
         self.flush()?;
         for table in self.tables.tables {
             if table.is_seeded {
-                let rows = texts(&mut self.connection, &format!("SELECT '' AS text FROM {} LIMIT 2", table.name))?;
+                let rows =
+                    query_texts(&mut self.connection, &format!("SELECT '' AS text FROM {} LIMIT 2", table.name))?;
                 if rows.len() != 1 {
                     return Err(TransferError::RowCountNotOne(self.tables.full_name(table)));
                 }
             }
-            self.advance_numbers(table)?;
+            self.advance_sequences(table)?;
         }
         Ok(())
     }
 
     /// Makes PostgreSQL number new rows after those that were inserted. SQLite does so by itself.
-    fn advance_numbers(&mut self, table: &Table) -> Result<(), TransferError> {
-        for column in schema::columns(&mut self.connection, table.name)?.iter().filter(|column| column.is_identity) {
+    fn advance_sequences(&mut self, table: &Table) -> Result<(), TransferError> {
+        for column in
+            schema::query_columns(&mut self.connection, table.name)?.iter().filter(|column| column.is_identity)
+        {
             let Column { name, .. } = column;
             let advance = format!(
                 "SELECT setval(pg_get_serial_sequence('{table}', '{name}'), COALESCE(MAX({name}), 1), MAX({name}) IS NOT NULL) \
@@ -155,7 +158,7 @@ impl Batch {
             let named = |error: fn(String, String) -> TransferError| error(table.to_owned(), column.name.clone());
             let value = row.get(&column.name);
             let value = value.ok_or_else(|| named(|table, column| TransferError::MissingColumn { table, column }))?;
-            if !fits(value, column) {
+            if !is_valid_value(value, column) {
                 return Err(named(|table, column| TransferError::WrongType { table, column }));
             }
             values.push(value);
@@ -169,7 +172,7 @@ impl Batch {
 }
 
 /// PostgreSQL has no NUL in texts.
-fn fits(value: &Value, column: &Column) -> bool {
+fn is_valid_value(value: &Value, column: &Column) -> bool {
     match (value, column.kind) {
         (Value::Null, _) => column.is_nullable,
         (Value::String(text), Kind::Text) => !text.contains('\0'),

@@ -32,58 +32,62 @@ pub(super) fn calls() -> Vec<Call> {
             "At least one of these, besides `current_password`: all that is given is changed, or nothing.",
         )
         .changes_data()
-        .takes(&UPDATE)
-        .answers(&[USER], &[Entries::Caller])
+        .with_parameters(&UPDATE)
+        .with_result(&[USER], &[Entries::Caller])
         .renewal(Renewal::Always)
-        .refuses(&[Refusal::Forbidden, Refusal::Throttled])
-        .validates(&[USERNAME_TAKEN])
-        .validates(&BAD_USERNAME)
-        .validates(&BAD_PASSWORD)
-        .validates(&BAD_NAME)
-        .validates(&[("language", "invalid"), ("timezone", "invalid"), ("current_password", "incorrect")]),
+        .with_errors(&[Refusal::Forbidden, Refusal::Throttled])
+        .with_validation(&[USERNAME_TAKEN])
+        .with_validation(&BAD_USERNAME)
+        .with_validation(&BAD_PASSWORD)
+        .with_validation(&BAD_NAME)
+        .with_validation(&[
+            ("language", "invalid"),
+            ("timezone", "invalid"),
+            ("current_password", "incorrect"),
+        ]),
         Call::post(
             "/api/account/update_email_request",
             "Begin to change the email",
             "Mails a code to the new address.",
         )
         .changes_data()
-        .takes(&[EMAIL])
-        .answers(&[VALIDATION_CODE], &[])
-        .refuses(&[Refusal::Forbidden, Refusal::Throttled])
-        .validates(&[("email", "invalid")]),
+        .with_parameters(&[EMAIL])
+        .with_result(&[VALIDATION_CODE], &[])
+        .with_errors(&[Refusal::Forbidden, Refusal::Throttled])
+        .with_validation(&[("email", "invalid")]),
         Call::post("/api/account/update_email", "Change the email", "The old address is told.")
             .changes_data()
-            .takes(&[EMAIL, VALIDATION_CODE, VERIFICATION_CODE])
-            .answers(&[USER], &[Entries::Caller])
-            .refuses(&[Refusal::Forbidden, Refusal::Throttled])
-            .validates(&[WRONG_CODE, ("email", "invalid")]),
+            .with_parameters(&[EMAIL, VALIDATION_CODE, VERIFICATION_CODE])
+            .with_result(&[USER], &[Entries::Caller])
+            .with_errors(&[Refusal::Forbidden, Refusal::Throttled])
+            .with_validation(&[WRONG_CODE, ("email", "invalid")]),
         Call::post(
             "/api/account/upload_avatar",
             "Set the picture",
             "It is scaled to 1024 × 1024 pixels and 512 KiB at most, without metadata.",
         )
         .changes_data()
-        .takes_form(&[file])
-        .answers(&[USER], &[Entries::Caller])
-        .refuses(&[Refusal::Forbidden])
-        .reasons(&["not_an_image", "image_too_large", "media_not_found"]),
+        .with_form(&[file])
+        .with_result(&[USER], &[Entries::Caller])
+        .with_errors(&[Refusal::Forbidden])
+        .with_reasons(&["not_an_image", "image_too_large", "media_not_found"]),
         Call::post("/api/account/delete_avatar", "Remove the picture", "Also when there is none.")
             .changes_data()
-            .answers(&[USER], &[Entries::Caller])
-            .refuses(&[Refusal::Forbidden]),
+            .with_result(&[USER], &[Entries::Caller])
+            .with_errors(&[Refusal::Forbidden]),
         Call::post(
             "/api/account/delete",
             "Delete the account",
             "Memberships go, and all tokens end. Not while the user owns a project that is not permanently deleted.",
         )
         .changes_data()
-        .takes(&[confirm])
+        .with_parameters(&[confirm])
         .renewal(Renewal::Never)
-        .refuses(&[Refusal::Forbidden])
-        .reasons(&["owns_projects"]),
+        .with_errors(&[Refusal::Forbidden])
+        .with_reasons(&["owns_projects"]),
         Call::post("/api/account/logout", "Log out", "This login ends at once, or all of the caller's.")
             .with_token()
-            .takes(&[everywhere])
+            .with_parameters(&[everywhere])
             .renewal(Renewal::Never),
     ]
 }

@@ -14,20 +14,20 @@ pub(super) fn calls() -> Vec<Call> {
     let languages = required("languages", Shape::Texts(&["en", "nl"]), "The codes, sorted.");
     let picture = |path, summary, caching| {
         Call::get(path, summary, "Public: the name is all that is needed.", ResponseKind::Picture { caching })
-            .refuses(&[Refusal::NotFound, Refusal::RangeNotSatisfiable, Refusal::Unavailable])
+            .with_errors(&[Refusal::NotFound, Refusal::RangeNotSatisfiable, Refusal::Unavailable])
     };
     vec![
         Call::get_or_post("/api/ping", "Ask whether the gateway is up", "It asks no other part of the server.")
-            .answers(&[version], &[]),
+            .with_result(&[version], &[]),
         Call::get_or_post("/api/languages/get", "Get all languages", "ISO 639-1, and regional forms such as `nl-be`.")
-            .answers(&[languages], &[Entries::Languages]),
+            .with_result(&[languages], &[Entries::Languages]),
         Call::get(
             "/.well-known/jwks.json",
             "Get the public keys",
             "Those that may verify a token today, as a JWK set. It may be kept for 5 minutes.",
             ResponseKind::Keys,
         )
-        .refuses(&[Refusal::Unavailable]),
+        .with_errors(&[Refusal::Unavailable]),
         picture("/media/avatars/{name}", "Get a picture of a user", "A new picture has a new name: keep it for ever."),
         picture("/media/icons/{name}", "Get the icon of a project", "The name stays: ask with `If-None-Match`."),
         Call::get(

@@ -68,7 +68,7 @@ const FIELDLISTS: ProjectList = ProjectList {
 
 pub(super) fn calls() -> Vec<Call> {
     let mut calls = languages();
-    calls.extend([CHANNELS, ORDERINGS, FIELDLISTS].iter().flat_map(of_list));
+    calls.extend([CHANNELS, ORDERINGS, FIELDLISTS].iter().flat_map(list_calls));
     calls
 }
 
@@ -84,19 +84,19 @@ fn languages() -> Vec<Call> {
     let call = |path, summary, description| {
         Call::post(path, summary, description)
             .with_token()
-            .takes(&[language])
-            .answers(&[PROJECT], &data)
-            .refuses(&[Refusal::Forbidden])
+            .with_parameters(&[language])
+            .with_result(&[PROJECT], &data)
+            .with_errors(&[Refusal::Forbidden])
     };
     vec![
         call("/api/p/{project}/languages/add", "Add a language", "It comes last.")
-            .reasons(&["unknown_language", "already_there"]),
+            .with_reasons(&["unknown_language", "already_there"]),
         call("/api/p/{project}/languages/remove", "Remove a language", "One must stay.")
-            .reasons(&["not_there", "last_one"]),
+            .with_reasons(&["not_there", "last_one"]),
     ]
 }
 
-fn of_list(list: &ProjectList) -> [Call; 4] {
+fn list_calls(list: &ProjectList) -> [Call; 4] {
     let item = |description| required(list.name, Shape::Item(examples::ITEM), description);
     let made = required(list.name, Shape::Gid(examples::ITEM), "What was made.");
     let before = optional(list.before, Shape::Item(examples::ITEM), "Where to; the end when absent.");
@@ -107,24 +107,24 @@ fn of_list(list: &ProjectList) -> [Call; 4] {
     let call = |path, summary, description| {
         Call::post(path, summary, description)
             .with_token()
-            .answers(&[PROJECT], &[Entries::FullProject])
-            .refuses(&[Refusal::Forbidden])
+            .with_result(&[PROJECT], &[Entries::FullProject])
+            .with_errors(&[Refusal::Forbidden])
     };
     [
         call(create, create_summary, "It comes last.")
-            .takes(&[ITEM_NAME])
-            .answers(&[made, PROJECT], &[Entries::FullProject])
-            .reasons(&["too_many"])
-            .validates(&BAD_NAME),
+            .with_parameters(&[ITEM_NAME])
+            .with_result(&[made, PROJECT], &[Entries::FullProject])
+            .with_reasons(&["too_many"])
+            .with_validation(&BAD_NAME),
         call(rename, rename_summary, "But not `__all__`.")
-            .takes(&[item("Which."), ITEM_NAME])
-            .reasons(&["not_there"])
-            .validates(&BAD_NAME),
+            .with_parameters(&[item("Which."), ITEM_NAME])
+            .with_reasons(&["not_there"])
+            .with_validation(&BAD_NAME),
         call(reorder, reorder_summary, "But not `__all__`, nor before it.")
-            .takes(&[item("Which."), before])
-            .reasons(&["not_there"]),
+            .with_parameters(&[item("Which."), before])
+            .with_reasons(&["not_there"]),
         call(delete, delete_summary, "One, or several. `__all__` stays, and so do the last ordering and fieldlist.")
-            .takes(&[one, several])
-            .reasons(list.undeletable),
+            .with_parameters(&[one, several])
+            .with_reasons(list.undeletable),
     ]
 }

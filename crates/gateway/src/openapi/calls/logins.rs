@@ -34,36 +34,36 @@ pub(super) fn calls() -> Vec<Call> {
     let api_key = required("api_key", Shape::Password(examples::API_KEY), "Of this very project.");
     vec![
         Call::post("/api/login", "Log in", "With username and password. Failed attempts are throttled.")
-            .takes(&[USERNAME, PASSWORD])
-            .answers(&INIT_RESULT, &INIT_DATA)
+            .with_parameters(&[USERNAME, PASSWORD])
+            .with_result(&INIT_RESULT, &INIT_DATA)
             .renewal(Renewal::Always)
-            .refuses(&login),
+            .with_errors(&login),
         Call::get_or_post(
             "/api/init",
             "Start with a token",
             "The answer of a login, for the caller, and a fresh token.",
         )
         .with_token()
-        .answers(&INIT_RESULT, &INIT_DATA)
+        .with_result(&INIT_RESULT, &INIT_DATA)
         .renewal(Renewal::Always),
         Call::post("/api/p/{project}/login", "Log in to a project", "Only for its active members.")
-            .takes(&[USERNAME, PASSWORD])
-            .answers(&in_project, &PROJECT_DATA)
+            .with_parameters(&[USERNAME, PASSWORD])
+            .with_result(&in_project, &PROJECT_DATA)
             .renewal(Renewal::Always)
-            .refuses(&login),
+            .with_errors(&login),
         Call::post("/api/p/{project}/auth", "Log in to a project with an API key", "Only with a key of this project.")
-            .takes(&[api_key])
-            .answers(&in_project, &PROJECT_DATA)
+            .with_parameters(&[api_key])
+            .with_result(&in_project, &PROJECT_DATA)
             .renewal(Renewal::Always)
-            .refuses(&login),
+            .with_errors(&login),
         Call::get_or_post(
             "/api/p/{project}/init",
             "Start in a project with a token",
             "The answer of a login to the project, for the caller, and a fresh token.",
         )
         .with_token()
-        .answers(&in_project, &PROJECT_DATA)
+        .with_result(&in_project, &PROJECT_DATA)
         .renewal(Renewal::Always)
-        .refuses(&[Refusal::Forbidden]),
+        .with_errors(&[Refusal::Forbidden]),
     ]
 }

@@ -18,7 +18,10 @@ const ONE_OR_SEVERAL: [Field; 2] = [
 pub(super) fn calls() -> Vec<Call> {
     let data = [Entries::Users, Entries::Memberships];
     let call = |path, summary, description| {
-        Call::post(path, summary, description).with_token().takes(&[OTHER_USER]).refuses(&[Refusal::Forbidden])
+        Call::post(path, summary, description)
+            .with_token()
+            .with_parameters(&[OTHER_USER])
+            .with_errors(&[Refusal::Forbidden])
     };
     let member = optional("member", Shape::Gid(examples::OTHER_USER), "One; it wins over `members`.");
     let members =
@@ -28,40 +31,40 @@ pub(super) fn calls() -> Vec<Call> {
     let options = required("options", Shape::MemberOptions, "What is to be changed; the rest stays.");
     vec![
         call("/api/p/{project}/members/get", "Get members", "One, or several.")
-            .takes(&[member, members])
-            .answers(&ONE_OR_SEVERAL, &data)
-            .reasons(&["member_not_found"]),
+            .with_parameters(&[member, members])
+            .with_result(&ONE_OR_SEVERAL, &data)
+            .with_reasons(&["member_not_found"]),
         call(
             "/api/p/{project}/members/invite",
             "Invite somebody",
             "The owner may. Mails a link. Who is invited already, or has declined, is invited again.",
         )
-        .takes(&[invited])
-        .answers(&[OTHER_USER], &data)
-        .reasons(&["user_not_found", "already_member", "inactive", "limit_reached"]),
+        .with_parameters(&[invited])
+        .with_result(&[OTHER_USER], &data)
+        .with_reasons(&["user_not_found", "already_member", "inactive", "limit_reached"]),
         call("/api/p/{project}/members/resend_invite", "Mail an invitation again", "The owner may.")
-            .answers(&[OTHER_USER], &data)
-            .reasons(&["not_a_member", "user_not_found", "already_member", "inactive", "api_user"]),
+            .with_result(&[OTHER_USER], &data)
+            .with_reasons(&["not_a_member", "user_not_found", "already_member", "inactive", "api_user"]),
         call("/api/p/{project}/members/remove", "Remove a member", "The owner may, and the member; the owner stays.")
-            .reasons(&["not_a_member", "owner", "api_user"]),
+            .with_reasons(&["not_a_member", "owner", "api_user"]),
         call(
             "/api/p/{project}/members/deactivate",
             "Deactivate a member",
             "The owner may. It ends the member's access to the project.",
         )
-        .answers(&[OTHER_USER], &data)
-        .reasons(&["not_a_member", "owner", "not_active", "api_user"]),
+        .with_result(&[OTHER_USER], &data)
+        .with_reasons(&["not_a_member", "owner", "not_active", "api_user"]),
         call("/api/p/{project}/members/activate", "Activate a member", "The owner may.")
-            .answers(&[OTHER_USER], &data)
-            .reasons(&["not_a_member", "owner", "not_active", "api_user"]),
+            .with_result(&[OTHER_USER], &data)
+            .with_reasons(&["not_a_member", "owner", "not_active", "api_user"]),
         call(
             "/api/p/{project}/members/update",
             "Change a membership",
             "The owner may set `rate_limit_per_second`, and the member `notifications`.",
         )
-        .takes(&[OTHER_USER, options])
-        .answers(&[OTHER_USER], &[Entries::Memberships])
-        .reasons(&["not_a_member"])
-        .validates(&[("email", "invalid")]),
+        .with_parameters(&[OTHER_USER, options])
+        .with_result(&[OTHER_USER], &[Entries::Memberships])
+        .with_reasons(&["not_a_member"])
+        .with_validation(&[("email", "invalid")]),
     ]
 }

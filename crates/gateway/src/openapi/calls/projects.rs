@@ -19,9 +19,9 @@ pub(super) fn calls() -> Vec<Call> {
     let mut calls = vec![
         Call::post("/api/projects/get", "Get a project", "Short for who is invited to it.")
             .with_token()
-            .takes(&[PROJECT])
-            .answers(&[PROJECT], &[Entries::Projects])
-            .reasons(&["project_not_found"]),
+            .with_parameters(&[PROJECT])
+            .with_result(&[PROJECT], &[Entries::Projects])
+            .with_reasons(&["project_not_found"]),
         Call::post(
             "/api/projects/create",
             "Create a project",
@@ -29,23 +29,23 @@ pub(super) fn calls() -> Vec<Call> {
             otherwise.",
         )
         .changes_data()
-        .takes(&[NEW_NAME, TIMEZONE])
-        .answers(&[PROJECT, members], &[Entries::FullProject, Entries::Memberships])
+        .with_parameters(&[NEW_NAME, TIMEZONE])
+        .with_result(&[PROJECT, members], &[Entries::FullProject, Entries::Memberships])
         .renewal(Renewal::Always)
-        .refuses(&[Refusal::Forbidden])
-        .reasons(&["limit_reached"])
-        .validates(&BAD_NAME)
-        .validates(&[BAD_TIMEZONE]),
+        .with_errors(&[Refusal::Forbidden])
+        .with_reasons(&["limit_reached"])
+        .with_validation(&BAD_NAME)
+        .with_validation(&[BAD_TIMEZONE]),
         Call::post("/api/projects/update", "Change a project", "Any active member may.")
             .changes_data()
-            .takes(&[PROJECT, NEW_NAME, TIMEZONE])
-            .answers(&[PROJECT], &[Entries::FullProject])
-            .refuses(&[Refusal::Forbidden])
-            .validates(&BAD_NAME)
-            .validates(&[BAD_TIMEZONE]),
+            .with_parameters(&[PROJECT, NEW_NAME, TIMEZONE])
+            .with_result(&[PROJECT], &[Entries::FullProject])
+            .with_errors(&[Refusal::Forbidden])
+            .with_validation(&BAD_NAME)
+            .with_validation(&[BAD_TIMEZONE]),
     ];
     calls.extend(icons());
-    calls.extend(life());
+    calls.extend(lifecycle_calls());
     calls
 }
 
@@ -58,40 +58,43 @@ fn icons() -> [Call; 2] {
             "The owner may. It is scaled to 1024 × 1024 pixels and 512 KiB at most, without metadata.",
         )
         .changes_data()
-        .takes_form(&[PROJECT, file])
-        .answers(&[PROJECT], &[Entries::FullProject])
-        .refuses(&[Refusal::Forbidden])
-        .reasons(&["not_an_image", "image_too_large", "media_not_found"]),
+        .with_form(&[PROJECT, file])
+        .with_result(&[PROJECT], &[Entries::FullProject])
+        .with_errors(&[Refusal::Forbidden])
+        .with_reasons(&["not_an_image", "image_too_large", "media_not_found"]),
         Call::post("/api/projects/delete_icon", "Remove the icon", "The owner may; also when there is none.")
             .changes_data()
-            .takes(&[PROJECT])
-            .answers(&[PROJECT], &[Entries::FullProject])
-            .refuses(&[Refusal::Forbidden]),
+            .with_parameters(&[PROJECT])
+            .with_result(&[PROJECT], &[Entries::FullProject])
+            .with_errors(&[Refusal::Forbidden]),
     ]
 }
 
-fn life() -> Vec<Call> {
+fn lifecycle_calls() -> Vec<Call> {
     let of_owner = |path, summary, description| {
-        Call::post(path, summary, description).changes_data().takes(&[PROJECT]).refuses(&[Refusal::Forbidden])
+        Call::post(path, summary, description)
+            .changes_data()
+            .with_parameters(&[PROJECT])
+            .with_errors(&[Refusal::Forbidden])
     };
     vec![
         of_owner("/api/projects/delete", "Delete a project", "The owner may, and can undo it.")
-            .answers(&[PROJECT], &[Entries::FullProject])
-            .reasons(&["already_deleted"]),
+            .with_result(&[PROJECT], &[Entries::FullProject])
+            .with_reasons(&["already_deleted"]),
         of_owner("/api/projects/undelete", "Undo the deletion of a project", "The owner may.")
-            .answers(&[PROJECT], &[Entries::FullProject])
-            .reasons(&["not_deleted"]),
+            .with_result(&[PROJECT], &[Entries::FullProject])
+            .with_reasons(&["not_deleted"]),
         of_owner(
             "/api/projects/permanent_delete",
             "Delete a project for good",
             "The owner may, once it is deleted. Memberships, API users and keys go too.",
         )
         .renewal(Renewal::Always)
-        .reasons(&["not_deleted"]),
+        .with_reasons(&["not_deleted"]),
         of_owner("/api/projects/transfer", "Give a project to another member", "The old owner stays as a member.")
-            .takes(&[PROJECT, OTHER_USER])
-            .answers(&[PROJECT], &[Entries::FullProject, Entries::Memberships])
+            .with_parameters(&[PROJECT, OTHER_USER])
+            .with_result(&[PROJECT], &[Entries::FullProject, Entries::Memberships])
             .renewal(Renewal::Always)
-            .reasons(&["not_a_member", "owner", "api_user", "already_deleted", "limit_reached"]),
+            .with_reasons(&["not_a_member", "owner", "api_user", "already_deleted", "limit_reached"]),
     ]
 }

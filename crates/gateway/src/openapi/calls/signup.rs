@@ -21,47 +21,47 @@ pub(super) fn calls() -> Vec<Call> {
     let usernames = required("usernames", Shape::Texts(&["ann"]), "Of all accounts with this email, or the one named.");
     vec![
         Call::post("/api/username", "Ask whether a username is free", "The name comes back as normalised (RFC 8265).")
-            .takes(&[USERNAME])
-            .answers(&[USERNAME, available], &[])
-            .refuses(&open)
-            .validates(&BAD_USERNAME),
+            .with_parameters(&[USERNAME])
+            .with_result(&[USERNAME, available], &[])
+            .with_errors(&open)
+            .with_validation(&BAD_USERNAME),
         Call::post(
             "/api/signup_request",
             "Begin to sign up",
             "Mails a code. Whether the email has an account already is told by mail alone.",
         )
-        .takes(&[USERNAME, PASSWORD, EMAIL])
-        .answers(&[VALIDATION_CODE], &[])
-        .refuses(&open)
-        .validates(&[USERNAME_TAKEN])
-        .validates(&BAD_USERNAME)
-        .validates(&BAD_PASSWORD)
-        .validates(&[bad_email]),
+        .with_parameters(&[USERNAME, PASSWORD, EMAIL])
+        .with_result(&[VALIDATION_CODE], &[])
+        .with_errors(&open)
+        .with_validation(&[USERNAME_TAKEN])
+        .with_validation(&BAD_USERNAME)
+        .with_validation(&BAD_PASSWORD)
+        .with_validation(&[bad_email]),
         Call::post("/api/signup", "Sign up", "With what the first step was given, and both codes.")
-            .takes(&[USERNAME, PASSWORD, EMAIL, VALIDATION_CODE, VERIFICATION_CODE])
-            .answers(&INIT_RESULT, &INIT_DATA)
+            .with_parameters(&[USERNAME, PASSWORD, EMAIL, VALIDATION_CODE, VERIFICATION_CODE])
+            .with_result(&INIT_RESULT, &INIT_DATA)
             .renewal(Renewal::Always)
-            .refuses(&open)
-            .validates(&[WRONG_CODE, USERNAME_TAKEN])
-            .validates(&BAD_USERNAME)
-            .validates(&BAD_PASSWORD)
-            .validates(&[bad_email]),
+            .with_errors(&open)
+            .with_validation(&[WRONG_CODE, USERNAME_TAKEN])
+            .with_validation(&BAD_USERNAME)
+            .with_validation(&BAD_PASSWORD)
+            .with_validation(&[bad_email]),
         Call::post("/api/reset_password_request", "Begin to set a forgotten password anew", "Mails a code.")
-            .takes(&[name_or_email])
-            .answers(&[VALIDATION_CODE, usernames], &[])
-            .refuses(&open)
-            .reasons(&["user_not_found"]),
+            .with_parameters(&[name_or_email])
+            .with_result(&[VALIDATION_CODE, usernames], &[])
+            .with_errors(&open)
+            .with_reasons(&["user_not_found"]),
         Call::post(
             "/api/reset_password",
             "Set a forgotten password anew",
             "Every earlier token of the user ends at once.",
         )
-        .takes(&[USERNAME, NEW_PASSWORD, VALIDATION_CODE, VERIFICATION_CODE])
-        .answers(&INIT_RESULT, &INIT_DATA)
+        .with_parameters(&[USERNAME, NEW_PASSWORD, VALIDATION_CODE, VERIFICATION_CODE])
+        .with_result(&INIT_RESULT, &INIT_DATA)
         .renewal(Renewal::Always)
-        .refuses(&open)
-        .reasons(&["user_not_found"])
-        .validates(&[WRONG_CODE])
-        .validates(&BAD_PASSWORD),
+        .with_errors(&open)
+        .with_reasons(&["user_not_found"])
+        .with_validation(&[WRONG_CODE])
+        .with_validation(&BAD_PASSWORD),
     ]
 }

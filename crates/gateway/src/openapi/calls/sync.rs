@@ -19,12 +19,12 @@ pub(super) fn calls() -> Vec<Call> {
              only where there are no rows, `cc.cursor` and `cursor` say it.",
         )
         .with_token()
-        .takes(&[
+        .with_parameters(&[
             optional("cc_cursor", Shape::Cursor(4132), "The last cursor of the global feed; none of its rows when absent."),
             project,
             optional("cursor", Shape::Cursor(4132), "The last cursor of the project's feed; none of its rows when absent."),
         ])
-        .answers(
+        .with_result(
             &[
                 required("sync", Shape::Rows, "The rows."),
                 optional("warning", Shape::Text("more data"), "There are more rows: ask again."),
@@ -33,12 +33,12 @@ pub(super) fn calls() -> Vec<Call> {
             ],
             &[],
         )
-        .refuses(&[Refusal::Forbidden])
-        .reasons(&["cursor_expired"]),
+        .with_errors(&[Refusal::Forbidden])
+        .with_reasons(&["cursor_expired"]),
         Call::post("/sync/cursors", "Get the cursors", "The positions of the feeds at this moment.")
             .with_token()
-            .takes(&[project])
-            .answers(&[position, of_project], &[])
-            .refuses(&[Refusal::Forbidden]),
+            .with_parameters(&[project])
+            .with_result(&[position, of_project], &[])
+            .with_errors(&[Refusal::Forbidden]),
     ]
 }

@@ -18,13 +18,13 @@ pub(super) fn calls() -> Vec<Call> {
             "Complete for the caller, short for those whom they share a project with.",
         )
         .with_token()
-        .takes(&[OTHER_USER])
-        .answers(&[OTHER_USER], &[Entries::Users])
-        .reasons(&["user_not_found"]),
+        .with_parameters(&[OTHER_USER])
+        .with_result(&[OTHER_USER], &[Entries::Users])
+        .with_reasons(&["user_not_found"]),
         Call::post("/api/members/get", "Get a member", "Of a project that the caller sees.")
             .with_token()
-            .takes(&[PROJECT, member])
-            .answers(&[OTHER_USER], &[Entries::Users, Entries::Memberships])
-            .reasons(&["member_not_found"]),
+            .with_parameters(&[PROJECT, member])
+            .with_result(&[OTHER_USER], &[Entries::Users, Entries::Memberships])
+            .with_reasons(&["member_not_found"]),
     ]
 }
