@@ -104,10 +104,10 @@ const MEMBERSHIP: &str =
 
 /// Who is told of what, as the directory writes it: all of these memberships are active.
 const SUBSCRIPTIONS_SQL: &str = "
-    INSERT INTO feed_seats (project_gid, seat, user_gid, since_cursor, until_cursor)
+    INSERT INTO membership_slots (project_gid, slot, user_gid, opened_cursor, closed_cursor)
         SELECT project_gid, ROW_NUMBER() OVER (PARTITION BY project_gid ORDER BY user_gid) - 1, user_gid, 0,
             9223372036854775807 FROM memberships;
-    INSERT INTO feed_listeners (user_gid, until_cursor, scope, after_cursor)
+    INSERT INTO feed_subscriptions (user_gid, until_cursor, audience, after_cursor)
         SELECT user_gid, 9223372036854775807, 'project/' || project_gid, 0 FROM memberships;";
 
 fn insert(table: &str, rows: &[String]) -> String {

@@ -47,8 +47,8 @@ struct BenchServer {
     owner: Connection,
     owner_token: String,
     cursor: i64,
-    told: UnboundedSender<Instant>,
-    heard: UnboundedReceiver<Instant>,
+    delivered_sender: UnboundedSender<Instant>,
+    delivered: UnboundedReceiver<Instant>,
 }
 
 impl BenchServer {
@@ -74,7 +74,7 @@ impl BenchServer {
         let server = installation.serve().await?;
         let owner = Connection::open(server.address).await?;
         let (told, heard) = mpsc::unbounded_channel();
-        Ok(Self { server, tokens, project, owner, owner_token, cursor, told, heard })
+        Ok(Self { server, tokens, project, owner, owner_token, cursor, delivered_sender: told, delivered: heard })
     }
 
     /// Those that are connected from now on have nothing to catch up with.
@@ -89,7 +89,7 @@ impl BenchServer {
     async fn connect_all(&self) -> anyhow::Result<()> {
         let address: SocketAddr = self.server.address;
         let open = |token: &String| {
-            let (token, told, cursor) = (token.clone(), self.told.clone(), self.cursor);
+            let (token, told, cursor) = (token.clone(), self.delivered_sender.clone(), self.cursor);
             async move {
                 tokio::spawn(Socket::open(address, &token, cursor).await?.record_events(told));
                 Ok::<_, anyhow::Error>(())
@@ -107,7 +107,7 @@ impl BenchServer {
         ensure!(status == call.expected, "answered {status}");
         let mut times = Vec::with_capacity(sockets);
         for _ in 0..sockets {
-            let heard = tokio::time::timeout(TIMEOUT, self.heard.recv()).await;
+            let heard = tokio::time::timeout(TIMEOUT, self.delivered.recv()).await;
             times.push(heard.context("not all were told")?.context("a channel")?.duration_since(sent));
         }
         Ok(times)

@@ -99,9 +99,9 @@ fn fill_feed(installation: &Installation, rows: u32) -> anyhow::Result<()> {
     };
     let feed = format!(
         "BEGIN; \
-         INSERT INTO feed (cursor, action, data_type, data_key, entry_status, changed_at) \
+         INSERT INTO feed_changes (cursor, action, data_type, data_key, entry_status, changed_at) \
          SELECT feed_head.cursor + n, 'UPDATE', 'cc.projects', {gid}, 'active', 9000000000000000 FROM {numbers} AS numbers, feed_head; \
-         INSERT INTO feed_notices (scope, cursor, action, data_type, data_key) \
+         INSERT INTO feed_events (audience, cursor, action, data_type, data_key) \
          SELECT 'project/' || {gid}, feed_head.cursor + n, 'UPDATE', 'cc.projects', {gid} FROM {numbers} AS numbers, feed_head; \
          UPDATE feed_head SET cursor = cursor + {rows}; COMMIT;"
     );

@@ -92,7 +92,7 @@ fn revocations() -> String {
             "{separator}('subject', '00000000-0000-4000-8000-{number:012}', 4000000000, 4100000000, 0, 1000000)"
         );
     }
-    format!("INSERT INTO revocations VALUES {rows}; UPDATE trust_head SET version = 1000000")
+    format!("INSERT INTO revocations VALUES {rows}; UPDATE trust_version SET version = 1000000")
 }
 
 /// Each token renews the one before, as a client's do. What the call itself costs is taken off.

@@ -26,7 +26,7 @@ struct Setup {
     key: Ed25519KeyPair,
     keys: KeySet,
     verifier: Verifier,
-    remembering: CachingVerifier,
+    caching: CachingVerifier,
 }
 
 static SETUP: LazyLock<Setup> = LazyLock::new(|| {

@@ -79,6 +79,20 @@ pub fn url_text(url: &DatabaseUrl) -> String {
     }
 }
 
+/// Reverts the migration `plain_names` of a service, so that a test can take a database back to an earlier release.
+///
+/// # Panics
+/// If the database refuses a statement.
+pub fn undo_plain_names(database: &DatabaseUrl, service: &str) {
+    let sql = match (service, database) {
+        ("auth", DatabaseUrl::Sqlite(_)) => include_str!("undo_plain_names/auth_sqlite.sql"),
+        ("auth", DatabaseUrl::Postgres(_)) => include_str!("undo_plain_names/auth_postgres.sql"),
+        (_, DatabaseUrl::Sqlite(_)) => include_str!("undo_plain_names/directory_sqlite.sql"),
+        (_, DatabaseUrl::Postgres(_)) => include_str!("undo_plain_names/directory_postgres.sql"),
+    };
+    execute(database, sql);
+}
+
 /// Runs SQL that answers nothing.
 pub fn execute(url: &DatabaseUrl, sql: &str) {
     connect(url).batch_execute(sql).unwrap_or_else(|error| panic!("{sql}: {error}"));

@@ -12,7 +12,7 @@ pub struct SyncFollower {
     pub token: String,
     http: Http,
     pub cursor: i64,
-    picture: Map<String, Value>,
+    entries: Map<String, Value>,
     /// Whose token doesn't work now, and who reads on later.
     is_away: bool,
 }
@@ -29,7 +29,7 @@ impl SyncFollower {
         let (result, data) = http.init(token).await.success();
         let cursor = result["cc.cursor"].as_i64().expect("a cursor");
         let (name, token, http) = (name.to_owned(), token.to_owned(), http.clone());
-        Self { name, token, http, cursor, picture: picture(&data), is_away: false }
+        Self { name, token, http, cursor, entries: picture(&data), is_away: false }
     }
 
     async fn call(&self, path: &str, body: &Value) -> Answer {
@@ -65,15 +65,15 @@ impl SyncFollower {
         let fetched = self.fetch(data_type, key).await;
         let entry = format!("{data_type} {key}");
         match (text(&row["action"]), fetched) {
-            ("INSERT", Some(fetched)) => drop(self.picture.insert(entry, fetched)),
+            ("INSERT", Some(fetched)) => drop(self.entries.insert(entry, fetched)),
             ("UPDATE", Some(fetched)) => {
                 // As clients do: what they don't have, they ignore.
-                if let Some(known) = self.picture.get_mut(&entry) {
+                if let Some(known) = self.entries.get_mut(&entry) {
                     *known = fetched;
                 }
             }
-            ("DELETE", None) => drop(self.picture.remove(&entry)),
-            ("DELETE", Some(_)) if others_write => drop(self.picture.remove(&entry)),
+            ("DELETE", None) => drop(self.entries.remove(&entry)),
+            ("DELETE", Some(_)) if others_write => drop(self.entries.remove(&entry)),
             ("INSERT" | "UPDATE", None) if others_write => {}
             (action, fetched) => panic!("{} is told {action} of {entry}, which is {fetched:?}", self.name),
         }
@@ -100,7 +100,7 @@ impl SyncFollower {
     async fn assert_matches_init(&self, what: &str) {
         let (_, data) = self.http.init(&self.token).await.success();
         let fresh = picture(&data);
-        assert!(self.picture == fresh, "{what}: {} has {:#?}\ninit gives {fresh:#?}", self.name, self.picture);
+        assert!(self.entries == fresh, "{what}: {} has {:#?}\ninit gives {fresh:#?}", self.name, self.entries);
     }
 }
 

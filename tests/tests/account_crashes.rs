@@ -260,7 +260,7 @@ async fn auth_deletes_data_of_accounts_deleted_while_it_was_down(backend: Backen
 
     assert_eq!(crashing.users("1 = 1"), 0);
     crashing.start_again(Auth).await;
-    let tables = ["codes", "credentials", "known_addresses"];
+    let tables = ["codes", "credentials", "known_networks"];
     eventually("nothing left", EVENTUALLY_TIMEOUT, async || {
         tables.iter().all(|table| count(&auth, table, "1 = 1") == 0).then_some(())
     })

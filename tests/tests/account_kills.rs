@@ -121,7 +121,7 @@ async fn email_changes_survive_kills_at_any_moment(backend: Backend) {
         let old = format!("{username}@example.org");
         let outbox = &split.installation.databases.directory;
         // What a dead one had begun to send waits for the end of its lease.
-        execute(outbox, "UPDATE outbox SET next_try_at = 0, leased_until = NULL");
+        execute(outbox, "UPDATE outbox SET next_attempt_at = 0, leased_until = NULL");
         smtp.mail_to(&old).await;
         eventually("an empty outbox", EVENTUALLY_TIMEOUT, async || {
             (count(outbox, "outbox", "1 = 1") == 0).then_some(())

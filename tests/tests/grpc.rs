@@ -205,7 +205,7 @@ async fn health_and_reflection_need_no_token(backend: Backend) {
     let (auth, directory) = ("doorward.auth.v1.Auth", "doorward.directory.v1.Directory");
     for (address, service, calls) in [
         (&split.auth, auth, ["VerifyPassword", "VerifyToken", "RevokeToken", "GetPublicKeys", "WatchTrust"]),
-        (&split.directory, directory, ["GetUser", "GetProject", "ListMembers", "CheckMembership", "Watch"]),
+        (&split.directory, directory, ["GetUser", "GetProject", "ListMembers", "CheckMembership", "WatchChanges"]),
     ] {
         for name in ["", service] {
             let request = HealthCheckRequest { service: name.to_owned() };

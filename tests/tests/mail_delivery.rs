@@ -91,7 +91,7 @@ async fn unacknowledged_mail_is_sent_again_with_the_same_id(backend: Backend) {
     app.process.kill();
     assert_eq!(waiting(&app, "leased_until IS NOT NULL"), 1);
     // Its lease is over.
-    execute(&app.installation.databases.auth, "UPDATE outbox SET next_try_at = 0, leased_until = NULL");
+    execute(&app.installation.databases.auth, "UPDATE outbox SET next_attempt_at = 0, leased_until = NULL");
     app.restart().await;
     let second = smtp.mail_to("slow+ann@example.org").await;
     assert_eq!(first.header("Message-ID"), second.header("Message-ID"));

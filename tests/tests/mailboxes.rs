@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use doorward_tests::{
     App, Backend, Installation, MailApp, PASSWORD, ReceivedMail, SmtpServer, User,
-    backend::execute,
+    backend::{execute, undo_plain_names},
     eventually,
     installation::gid,
     mailed::{mail_settings, with_codes, with_field},
@@ -146,6 +146,7 @@ async fn migration_names_conflicts_and_keeps_both_accounts(backend: Backend) {
     create("other_twin", "We@example.org").await;
     create("alone", "\"alone\"@example.org").await;
     // As the release before left it: two placeholder accounts for a mailbox, and one for that of an account.
+    undo_plain_names(&installation.databases.directory, "directory");
     execute(&installation.databases.directory, UNDO);
     for (gid, email) in [
         ("00000000-0000-4000-8000-000000000001", "\"ida\"@example.org"),

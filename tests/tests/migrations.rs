@@ -4,7 +4,7 @@ use doorward_domain::Gid;
 use doorward_storage::DatabaseUrl;
 use doorward_tests::{
     App, Backend, Installation, MailApp, PASSWORD, Services,
-    backend::{execute, texts},
+    backend::{execute, texts, undo_plain_names},
     installation::{COMMAND, gid},
     on_both_databases, ports,
 };
@@ -19,6 +19,7 @@ on_both_databases![
     swapped_databases_are_rejected_unchanged,
     migrated_project_gets_default_options,
     codes_survive_the_migration_to_several_requests,
+    renamed_tables_keep_their_rows,
 ];
 
 async fn migrations_may_run_several_times_at_once(backend: Backend) {
@@ -140,6 +141,7 @@ async fn migrated_project_gets_default_options(backend: Backend) {
                 DROP INDEX users_by_email_conflict; ALTER TABLE users DROP COLUMN has_email_conflict; \
                 DROP INDEX memberships_by_invitation; ALTER TABLE memberships DROP COLUMN invitation_id; \
                 DELETE FROM __diesel_schema_migrations WHERE version > '0001'";
+    undo_plain_names(&installation.databases.directory, "directory");
     execute(&installation.databases.directory, undo);
 
     let app = App::on_installation(installation).await;
@@ -210,18 +212,21 @@ async fn codes_survive_the_migration_to_several_requests(backend: Backend) {
     let change = mailed.request_email_change(&ann, "ann@example.com").await;
     mailed.app.process.kill();
     let auth = mailed.installation.databases.auth.clone();
-    let rows = "SELECT purpose || ' ' || subject || ' ' || verification || ' ' || bindings || ' ' || expires_at AS text \
+    let old_rows = "SELECT purpose || ' ' || subject || ' ' || verification || ' ' || bindings || ' ' || expires_at AS text \
          FROM codes ORDER BY validation";
+    let rows = "SELECT purpose || ' ' || subject || ' ' || codes_hmac || ' ' || binding_hmacs || ' ' || expires_at AS text \
+         FROM codes ORDER BY validation_code_hash";
+    undo_plain_names(&auth, "auth");
     undo_several_codes(backend, &auth);
-    let before = texts(&auth, rows);
+    let before = texts(&auth, old_rows);
     assert_eq!(before.len(), 4);
 
     let ran = mailed.installation.cli(&["migrate"], "").await.assert_success();
     assert!(format!("{ran}").contains("0006_code_requests"), "{ran}");
 
     assert_eq!(texts(&auth, rows), before);
-    let state = "SELECT purpose || ' ' || number || ' ' || CASE WHEN is_begun THEN 'begun' ELSE 'new' END || ' ' \
-         || CASE WHEN from_known_network THEN 'known' ELSE 'unknown' END AS text FROM codes ORDER BY purpose, is_begun";
+    let state = "SELECT purpose || ' ' || request_number || ' ' || CASE WHEN is_reserved THEN 'begun' ELSE 'new' END || ' ' \
+         || CASE WHEN is_from_known_network THEN 'known' ELSE 'unknown' END AS text FROM codes ORDER BY purpose, is_reserved";
     let expected = ["email 0 new unknown", "reset 0 new unknown", "signup 0 new unknown", "signup 0 begun unknown"];
     assert_eq!(texts(&auth, state), expected);
     mailed.app.restart().await;
@@ -238,4 +243,72 @@ async fn codes_survive_the_migration_to_several_requests(backend: Backend) {
     }
     assert_eq!(mailed.http.login("ben", "a ladder of 9 blue herons").await.status, 200);
     assert_eq!(mailed.http.login("fay", PASSWORD).await.status, 200);
+}
+
+/// Renamed tables with their renamed columns, of auth and of the directory.
+const RENAMED: [[&str; 7]; 2] = [
+    [
+        "trust_version: version",
+        "known_networks: user_gid network last_login_at",
+        "throttle: bucket audited_until",
+        "codes: validation_code_hash codes_hmac binding_hmacs failed_attempts request_number",
+        "api_keys: user_gid lookup_hmac sealed_key",
+        "secrets: name sealed_secret",
+        "outbox: id content next_attempt_at",
+    ],
+    [
+        "feed_changes: cursor action data_type data_key",
+        "feed_events: audience cursor data_key",
+        "feed_subscriptions: user_gid audience after_cursor until_cursor",
+        "membership_slots: project_gid slot user_gid opened_cursor closed_cursor",
+        "feed_tail: events_cursor",
+        "announced_api_version: api_version",
+        "users: email_canonical",
+    ],
+];
+
+async fn renamed_tables_keep_their_rows(backend: Backend) {
+    // Mails stay in the outbox, because no mail server listens there.
+    let settings = [
+        ("DOORWARD_SMTP_URL", "smtp://127.0.0.1:9"),
+        ("DOORWARD_MAIL_FROM", "no-reply@mail.example.org"),
+        ("DOORWARD_APP_URL", "https://app.example.org"),
+    ];
+    let mut app = App::with_settings(backend, &settings).await;
+    let ann = app.user("ann").await;
+    let ben = app.user("ben").await;
+    let project = app.installation.create_project("ann", "Herbarium").await;
+    let robot = ann.create_api_user(&project, "robot").await;
+    assert_eq!(app.http.auth(&project, &robot.key).await.status, 200);
+    let invite = json!({"username_or_email": "ben"});
+    ann.call(&format!("/api/p/{project}/members/invite"), &invite).await.success();
+    assert_eq!(app.http.login("ann", "a wrong password").await.status, 403);
+    let reset = json!({"username_or_email": "ann", "new_password": "a ladder of 9 blue herons"});
+    app.http.post("/api/reset_password_request").json(&reset).send().await;
+    ben.call("/api/account/logout", &json!({"everywhere": true})).await.success();
+    app.process.kill();
+    let databases = [&app.installation.databases.auth, &app.installation.databases.directory];
+    let rows = |service: usize| {
+        RENAMED[service].map(|renamed| {
+            let (table, columns) = renamed.split_once(": ").expect("columns");
+            let columns = columns.replace(' ', " || ' ' || ");
+            texts(databases[service], &format!("SELECT COALESCE('' || {columns}, '-') AS text FROM {table} ORDER BY 1"))
+        })
+    };
+    let before = [rows(0), rows(1)];
+    for (tables, names) in before.iter().zip(RENAMED) {
+        for (table, name) in tables.iter().zip(names) {
+            assert!(!table.is_empty(), "{name} has no row to keep");
+        }
+    }
+    assert!(before[1][2].iter().any(|row| row.contains(" summary/")), "{:?}", before[1][2]);
+    undo_plain_names(databases[0], "auth");
+    undo_plain_names(databases[1], "directory");
+    assert!(texts(databases[1], "SELECT scope AS text FROM feed_listeners").iter().any(|row| row.starts_with("card/")));
+
+    app.installation.cli(&["migrate"], "").await.assert_success();
+
+    assert_eq!([rows(0), rows(1)], before);
+    app.restart().await;
+    assert_eq!(app.http.login("ann", PASSWORD).await.status, 200);
 }

@@ -313,7 +313,7 @@ async fn reset_ends_a_throttle_wait(backend: Backend) {
     let app = MailApp::with(backend, &few).await;
     app.user("ann").await;
     // No address is known: all who fail with the name are counted together.
-    let forget = "DELETE FROM known_addresses";
+    let forget = "DELETE FROM known_networks";
     doorward_tests::backend::execute(&app.installation.databases.auth, forget);
     for _ in 0..3 {
         app.http.login("ann", "a wrong password").await.assert_unknown_user();

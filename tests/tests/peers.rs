@@ -153,7 +153,7 @@ async fn auth_checks_every_user_when_its_cursor_expired(backend: Backend) {
     split.installation.change_user("deactivate", "ann").await;
     let directory = split.installation.databases.directory.clone();
     eventually("nothing left of the feed", RECOVERY_TIMEOUT, async || {
-        texts(&directory, "SELECT data_key AS text FROM feed").is_empty().then_some(())
+        texts(&directory, "SELECT data_key AS text FROM feed_changes").is_empty().then_some(())
     })
     .await;
     split.start_service(Auth);

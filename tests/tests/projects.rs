@@ -126,7 +126,7 @@ pub(crate) async fn cursor(user: &User) -> i64 {
 
 /// How many the feed tells other services of.
 fn changes(installation: &Installation) -> usize {
-    doorward_tests::backend::texts(&installation.databases.directory, "SELECT data_key AS text FROM feed").len()
+    doorward_tests::backend::texts(&installation.databases.directory, "SELECT data_key AS text FROM feed_changes").len()
 }
 
 pub(crate) fn herbarium() -> Value {
@@ -497,7 +497,7 @@ async fn placeholder_is_deleted_with_its_last_project(backend: Backend) {
         execute(
             directory,
             &format!(
-                "INSERT INTO users (gid, email, email_folded, name, status, language, timezone, created_at, \
+                "INSERT INTO users (gid, email, email_canonical, name, status, language, timezone, created_at, \
             updated_at) VALUES ('{gid}', 'x@example.org', 'x@example.org', '', 'invited', 'en', 'UTC', 0, 0)"
             ),
         );

@@ -91,8 +91,8 @@ impl SealedInstallation {
         let queries = [
             "SELECT 'signing_key/' || kid || ' ' || sealed_private_key AS text FROM signing_keys \
              WHERE sealed_private_key <> ''",
-            "SELECT 'secret/' || name || ' ' || sealed AS text FROM secrets",
-            "SELECT 'api_key/' || user_gid || ' ' || sealed AS text FROM api_keys",
+            "SELECT 'secret/' || name || ' ' || sealed_secret AS text FROM secrets",
+            "SELECT 'api_key/' || user_gid || ' ' || sealed_key AS text FROM api_keys",
         ];
         let rows = queries.into_iter().map(|query| texts(&self.app.installation.databases.auth, query));
         let rows: Vec<Vec<String>> = rows.collect();

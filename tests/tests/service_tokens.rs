@@ -48,7 +48,7 @@ const SCOPES: [(&str, &[&str]); 4] = [
             "ViewMembers",
         ],
     ),
-    ("follow", &["Watch", "WatchEvents"]),
+    ("follow", &["WatchChanges", "WatchEvents"]),
     ("publish", &["Publish"]),
 ];
 

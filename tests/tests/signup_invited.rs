@@ -17,7 +17,7 @@ fn invite(app: &MailApp, project: &str, email: &str) -> String {
     let gid = RandomIdGenerator.new_gid().to_string();
     let directory = &app.installation.databases.directory;
     let user = format!(
-        "INSERT INTO users (gid, email, email_folded, name, status, language, timezone, created_at, updated_at) \
+        "INSERT INTO users (gid, email, email_canonical, name, status, language, timezone, created_at, updated_at) \
         VALUES ('{gid}', '{email}', '{}', '', 'invited', 'en', 'Europe/Amsterdam', 0, 0)",
         email.to_lowercase()
     );

@@ -27,7 +27,7 @@ async fn newer_api_version_is_announced_to_all(backend: Backend) {
     assert_json_eq(&read(&ben).await, &json!({"sync": [], "cc.cursor": before["cc.cursor"]}));
 
     // As if another one had been here last.
-    execute(&app.installation.databases.directory, "UPDATE feed_release SET release = '2020.01.001'");
+    execute(&app.installation.databases.directory, "UPDATE announced_api_version SET api_version = '2020.01.001'");
     app.restart().await;
     let told = async || Some(read(&ben).await).filter(|result| result["sync"] != json!([]));
     let result = eventually("the release", EVENTUALLY_TIMEOUT, told).await;

@@ -129,7 +129,7 @@ async fn log_in(app: &MailApp, from: &str, password: &str) -> Answer {
 async fn start(backend: Backend, settings: &[(&str, &str)]) -> (MailApp, User) {
     let app = MailApp::with(backend, settings).await;
     let ann = app.user("ann").await;
-    doorward_tests::backend::execute(&app.installation.databases.auth, "DELETE FROM known_addresses");
+    doorward_tests::backend::execute(&app.installation.databases.auth, "DELETE FROM known_networks");
     (app, ann)
 }
 

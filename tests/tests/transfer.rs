@@ -139,7 +139,7 @@ async fn export_of_a_busy_server_is_consistent(backend: Backend) {
     };
     let ((), (), exports) = tokio::join!(rename, create, export);
     for export in &exports {
-        let last = export.rows("directory.feed").iter().filter_map(|row| row["cursor"].as_i64()).max();
+        let last = export.rows("directory.feed_changes").iter().filter_map(|row| row["cursor"].as_i64()).max();
         assert_eq!(last.unwrap_or(0), export.rows("directory.feed_head")[0]["cursor"]);
         let followed = export.rows("auth.feed_position")[0]["cursor"].as_i64().expect("a cursor");
         assert!(followed <= last.unwrap_or(0), "auth has followed changes that are not there");

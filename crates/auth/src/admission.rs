@@ -22,10 +22,10 @@ const TIMEOUT: Duration = Duration::from_secs(8);
 pub(crate) struct Admission {
     /// To be kept until the outcome is written.
     pub(crate) permit: Permit,
-    pub(crate) address: Bucket,
-    pub(crate) name: Bucket,
-    pub(crate) has_name_count: bool,
-    pub(crate) hash: Option<String>,
+    pub(crate) network_bucket: Bucket,
+    pub(crate) username_bucket: Bucket,
+    pub(crate) has_username_failures: bool,
+    pub(crate) password_hash: Option<String>,
     pub(crate) last_login_at: Option<Timestamp>,
 }
 
@@ -53,7 +53,7 @@ impl Logins {
             Bucket::for_username_at_network(&attempt.username, place, config),
         );
         let give_up_at = tokio::time::Instant::now() + TIMEOUT;
-        let mut ticket = self.gate.register(&[&address.key, &name.key, &name_here.key]);
+        let mut ticket = self.in_flight.register(&[&address.key, &name.key, &name_here.key]);
         let mut _waiting = None;
         while tokio::time::Instant::now() < give_up_at {
             let look = self.load_attempt_state(attempt, place, [&address.key, &name.key, &name_here.key]).await?;
@@ -72,13 +72,20 @@ impl Logins {
                     let has_name_count = look.count(name).is_some();
                     let name = name.clone();
                     let AttemptState { hash, last_login_at, .. } = look;
-                    return Ok(Admission { permit, address, name, has_name_count, hash, last_login_at });
+                    return Ok(Admission {
+                        permit,
+                        network_bucket: address,
+                        username_bucket: name,
+                        has_username_failures: has_name_count,
+                        password_hash: hash,
+                        last_login_at,
+                    });
                 }
                 Err((same, wait_for)) => {
                     ticket = same;
                     if let Some(wait_for) = wait_for {
                         if _waiting.is_none() {
-                            _waiting = Some(self.waiting.try_acquire().map_err(|_| Error::HashQueueFull)?);
+                            _waiting = Some(self.waiting_slots.try_acquire().map_err(|_| Error::HashQueueFull)?);
                         }
                         // The time is looked at above.
                         drop(tokio::time::timeout_at(give_up_at, wait_for.notified()).await);
@@ -113,7 +120,7 @@ impl Logins {
         let Some((wait, count)) = longest.max_by_key(|(wait, _)| *wait) else {
             return Ok(());
         };
-        if count.told_until < count.blocked_until {
+        if count.audited_until < count.blocked_until {
             let (bucket, until) = (count.bucket.clone(), count.blocked_until);
             let write = move |connection: &mut AnyConnection| {
                 if store::throttle::mark_audited(connection, &bucket, until)? {

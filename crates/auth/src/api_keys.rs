@@ -30,8 +30,8 @@ pub struct ApiKey {
     pub user: Gid,
     pub project: Gid,
     /// HMAC-SHA256 of the key, base64.
-    pub(crate) lookup: String,
-    pub(crate) sealed: String,
+    pub(crate) lookup_hmac: String,
+    pub(crate) sealed_key: String,
     pub created_at: Timestamp,
     /// Within the hour.
     pub last_used_at: Option<Timestamp>,
@@ -50,7 +50,7 @@ pub struct ApiKeys {
     database: Database,
     clock: Arc<dyn Clock>,
     sealer: Arc<Sealer>,
-    lookup: Arc<hmac::Key>,
+    lookup_hmac_key: Arc<hmac::Key>,
     /// Of a token.
     lifetime: Duration,
 }
@@ -71,7 +71,7 @@ impl ApiKeys {
             .write(move |connection| secrets::find_or_create(connection, &opener, secrets::API_KEY_HMAC_KEY))
             .await?;
         let lookup = Arc::new(hmac::Key::new(HMAC_SHA256, &secret));
-        Ok(Self { database, clock, sealer, lookup, lifetime })
+        Ok(Self { database, clock, sealer, lookup_hmac_key: lookup, lifetime })
     }
 
     /// By the key's text. Anything else than a key is looked up all the same: the time tells nothing.
@@ -102,7 +102,7 @@ impl ApiKeys {
         let lookup = self.lookup_hmac(text.get(..end).unwrap_or_default());
         let found = find(connection, &lookup)?;
         let is_key = is_well_formed(text);
-        Ok(found.filter(|key| is_key && secrets::constant_time_eq(&key.lookup, &lookup)))
+        Ok(found.filter(|key| is_key && secrets::constant_time_eq(&key.lookup_hmac, &lookup)))
     }
 
     /// An API user's key. There is one from the first time on that this is asked.
@@ -116,7 +116,7 @@ impl ApiKeys {
                 let mut key = store::api_key::find(connection, user)?;
                 if key.is_none() {
                     // One at a time: two at once must not make two keys.
-                    store::trust_head::lock(connection)?;
+                    store::trust_version::lock(connection)?;
                     key = store::api_key::find(connection, user)?;
                 }
                 let now = this.clock.now();
@@ -138,7 +138,7 @@ impl ApiKeys {
         let this = self.clone();
         self.database
             .write(move |connection| {
-                store::trust_head::lock(connection)?;
+                store::trust_version::lock(connection)?;
                 let text = this.insert_new(connection, user, project, this.clock.now())?;
                 // Logins with the old key are over now, or wait for the new one: what they began before is covered.
                 let now = this.clock.now();
@@ -164,7 +164,7 @@ impl ApiKeys {
         let (clock, lifetime) = (self.clock.clone(), self.lifetime);
         self.database
             .write(move |connection| {
-                store::trust_head::lock(connection)?;
+                store::trust_version::lock(connection)?;
                 let now = clock.now();
                 if action != Action::ApiKeyActivated {
                     revocation::revoke(connection, vec![(RevocationTarget::Subject(user), now)], lifetime)?;
@@ -189,18 +189,19 @@ impl ApiKeys {
         let text = generate()?;
         let sealed = self.sealer.seal(&api_key_associated_data(&user.to_string()), text.as_bytes())?;
         let lookup = self.lookup_hmac(&text);
-        let key = ApiKey { user, project, lookup, sealed, created_at: now, last_used_at: None };
+        let key =
+            ApiKey { user, project, lookup_hmac: lookup, sealed_key: sealed, created_at: now, last_used_at: None };
         store::api_key::upsert(connection, &key)?;
         Ok(text)
     }
 
     fn unseal(&self, key: &ApiKey) -> Result<String, Error> {
-        let text = self.sealer.open(&api_key_associated_data(&key.user.to_string()), &key.sealed)?;
+        let text = self.sealer.open(&api_key_associated_data(&key.user.to_string()), &key.sealed_key)?;
         String::from_utf8(text).map_err(|_| Error::Internal("a sealed API key is no text"))
     }
 
     fn lookup_hmac(&self, text: &str) -> String {
-        STANDARD.encode(hmac::sign(&self.lookup, text.as_bytes()))
+        STANDARD.encode(hmac::sign(&self.lookup_hmac_key, text.as_bytes()))
     }
 }
 

@@ -22,7 +22,7 @@ pub(crate) struct ApiKeyAttempt {
     /// None when the key's user may not log in to the project.
     pub(crate) user: Option<Gid>,
     pub(crate) project: Gid,
-    pub(crate) begun: Timestamp,
+    pub(crate) checked_at: Timestamp,
     pub(crate) address: IpAddr,
     pub(crate) origin: Origin,
 }
@@ -63,7 +63,7 @@ impl Logins {
     }
 
     async fn record_api_key_success(&self, attempt: &ApiKeyAttempt) -> Result<Option<VerifiedLogin>, Error> {
-        let (project, user, begun) = (attempt.project, attempt.user, attempt.begun);
+        let (project, user, begun) = (attempt.project, attempt.user, attempt.checked_at);
         let (text, origin, api_keys) = (attempt.api_key.clone(), attempt.origin.clone(), self.api_keys.clone());
         let now = self.clock.now();
         let bucket = Bucket::for_network(&ClientNetwork::from_address(attempt.address), &self.config.throttle).key;
@@ -88,7 +88,7 @@ impl Logins {
             let entry = Entry::new(Action::ApiLogin, user, &origin.with_user(key.user)).with_project(Some(project));
             audit::record(connection, entry, now)?;
             let kind = (TokenKind::Api, Some(project));
-            Ok(Some(VerifiedLogin { subject: key.user, kind, at: begun, not_before: not_before(revocation) }))
+            Ok(Some(VerifiedLogin { subject: key.user, kind, logged_in_at: begun, not_before: not_before(revocation) }))
         };
         self.database.write_without_fsync(write).await
     }

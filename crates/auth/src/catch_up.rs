@@ -50,7 +50,7 @@ impl Follower {
         let mut gone = Vec::new();
         for user in users {
             if let Some(why) = find_end_reason(client, user).await? {
-                gone.push(AccessEnd { user, at: self.clock.now(), why });
+                gone.push(AccessEnd { user, ended_at: self.clock.now(), reason: why });
             }
         }
         let (count, lifetime) = (gone.len(), self.lifetime);

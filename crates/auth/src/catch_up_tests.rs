@@ -94,7 +94,7 @@ fn follower(test: &TestDatabase, directory: Directory) -> Follower {
         directory: peer.connect(&ServiceToken::new(None)).unwrap(),
         trust: Arc::new(TrustStore::new(database, clock.clone(), sealer, max_age)),
         clock,
-        position: watch::Sender::new(0),
+        applied_cursor: watch::Sender::new(0),
         lifetime: Duration::from_secs(60),
     }
 }
@@ -109,7 +109,14 @@ async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
             }
             let (lookup, sealed) = ("lookup".to_owned(), "sealed".to_owned());
             let project = RandomIdGenerator.new_gid();
-            let key = ApiKey { user: robot, project, lookup, sealed, created_at: AT, last_used_at: None };
+            let key = ApiKey {
+                user: robot,
+                project,
+                lookup_hmac: lookup,
+                sealed_key: sealed,
+                created_at: AT,
+                last_used_at: None,
+            };
             store::api_key::upsert(connection, &key)
         };
         test.database.write(put).await.unwrap();
@@ -120,7 +127,7 @@ async fn users_who_were_deactivated_or_deleted_meanwhile_lose_their_tokens() {
         follower.catch_up(&mut client).await.unwrap();
 
         let (_, _, revocations) = follower.trust.subscribe();
-        let revoked: HashSet<RevocationTarget> = revocations.into_iter().map(|revocation| revocation.covers).collect();
+        let revoked: HashSet<RevocationTarget> = revocations.into_iter().map(|revocation| revocation.target).collect();
         assert_eq!(revoked, [inactive, deleted, robot].map(RevocationTarget::Subject).into());
         let find = |connection: &mut AnyConnection| {
             let mut users = store::credential::list_users(connection, None, 10)?;

@@ -60,19 +60,19 @@ impl FromStr for Purpose {
 #[derive(Debug)]
 pub(crate) struct Code {
     /// SHA-256 of the validation code.
-    pub(crate) validation: String,
+    pub(crate) validation_code_hash: String,
     pub(crate) purpose: Purpose,
     /// The account or mailbox that the request is about.
     pub(crate) subject: String,
     /// HMAC of both codes.
-    pub(crate) verification: String,
+    pub(crate) codes_hmac: String,
     /// HMACs of what the second step must say besides: one of these. None: nothing will do.
-    pub(crate) bindings: Vec<String>,
+    pub(crate) binding_hmacs: Vec<String>,
     pub(crate) signup: Option<PendingSignup>,
-    pub(crate) failed_tries: i64,
+    pub(crate) failed_attempts: i64,
     pub(crate) expires_at: Timestamp,
     /// Whether the account had logged in from the network of the request.
-    pub(crate) from_known_network: bool,
+    pub(crate) is_from_known_network: bool,
 }
 
 /// What is kept of a signup's first step.
@@ -87,9 +87,9 @@ pub(crate) struct PendingSignup {
 #[derive(Debug, Clone)]
 pub(crate) struct CodePair {
     /// For the program that asks.
-    pub(crate) validation: String,
+    pub(crate) validation_code: String,
     /// For the mail.
-    pub(crate) verification: String,
+    pub(crate) verification_code: String,
 }
 
 #[derive(Clone)]
@@ -113,17 +113,17 @@ impl Codes {
         now: Timestamp,
     ) -> Result<(Code, CodePair), Error> {
         let validation = URL_SAFE_NO_PAD.encode(secrets::random_bytes::<VALIDATION_BYTES>()?);
-        let pair = CodePair { validation, verification: random_code()? };
+        let pair = CodePair { validation_code: validation, verification_code: random_code()? };
         let code = Code {
-            validation: validation_code_hash(&pair.validation),
+            validation_code_hash: validation_code_hash(&pair.validation_code),
             purpose,
             subject,
-            verification: self.codes_hmac(&pair),
-            bindings: bindings.iter().map(|parts| self.binding_hmac(purpose, parts)).collect(),
+            codes_hmac: self.codes_hmac(&pair),
+            binding_hmacs: bindings.iter().map(|parts| self.binding_hmac(purpose, parts)).collect(),
             signup: None,
-            failed_tries: 0,
+            failed_attempts: 0,
             expires_at: now.saturating_add(LIFETIME),
-            from_known_network: false,
+            is_from_known_network: false,
         };
         Ok((code, pair))
     }
@@ -136,27 +136,27 @@ impl Codes {
         (typed, binding): (&CodePair, &[&str]),
         now: Timestamp,
     ) -> Result<Option<Code>, Error> {
-        let validation = validation_code_hash(&typed.validation);
+        let validation = validation_code_hash(&typed.validation_code);
         let Some(code) = store::code::find_locked(connection, &validation, purpose)? else {
             return Ok(None);
         };
-        if code.failed_tries >= MAX_ATTEMPTS || code.expires_at <= now {
+        if code.failed_attempts >= MAX_ATTEMPTS || code.expires_at <= now {
             return Ok(None);
         }
-        let is_verified = secrets::constant_time_eq(&code.verification, &self.codes_hmac(typed));
+        let is_verified = secrets::constant_time_eq(&code.codes_hmac, &self.codes_hmac(typed));
         let binding = self.binding_hmac(purpose, binding);
         // Each is compared, also after one that is equal.
-        let bound = code.bindings.iter().filter(|expected| secrets::constant_time_eq(expected, &binding)).count();
+        let bound = code.binding_hmacs.iter().filter(|expected| secrets::constant_time_eq(expected, &binding)).count();
         if is_verified && bound > 0 {
             return Ok(Some(code));
         }
-        store::code::set_failed_attempts(connection, &validation, code.failed_tries + 1)?;
+        store::code::set_failed_attempts(connection, &validation, code.failed_attempts + 1)?;
         Ok(None)
     }
 
     fn codes_hmac(&self, pair: &CodePair) -> String {
-        let typed = pair.verification.trim().to_ascii_uppercase();
-        self.hmac_parts(&["verification", &pair.validation, &typed])
+        let typed = pair.verification_code.trim().to_ascii_uppercase();
+        self.hmac_parts(&["verification", &pair.validation_code, &typed])
     }
 
     fn binding_hmac(&self, purpose: Purpose, parts: &[&str]) -> String {
@@ -178,8 +178,8 @@ impl Codes {
 
 /// One more wrong try with what else belongs to a code that was right.
 pub(crate) fn count_failed_attempt(connection: &mut AnyConnection, code: &Code) -> Result<(), Error> {
-    if let Some(code) = store::code::find_locked(connection, &code.validation, code.purpose)? {
-        store::code::set_failed_attempts(connection, &code.validation, code.failed_tries + 1)?;
+    if let Some(code) = store::code::find_locked(connection, &code.validation_code_hash, code.purpose)? {
+        store::code::set_failed_attempts(connection, &code.validation_code_hash, code.failed_attempts + 1)?;
     }
     Ok(())
 }
@@ -195,7 +195,7 @@ pub(crate) fn insert(connection: &mut AnyConnection, code: Code, now: Timestamp)
     let mut valid = store::code::list_valid(connection, (code.purpose, &code.subject), MAX_ATTEMPTS, now)?;
     let mut invalidated = Vec::new();
     while valid.len() >= MAX_VALID_REQUESTS {
-        let Some(oldest) = position_to_invalidate(&valid, code.from_known_network) else {
+        let Some(oldest) = position_to_invalidate(&valid, code.is_from_known_network) else {
             let first_to_expire = valid.iter().map(|request| request.expires_at.as_micros()).min();
             let wait = first_to_expire.map_or(0, |at| at.saturating_sub(now.as_micros()));
             return Err(Error::Throttled(Duration::from_micros(wait.unsigned_abs())));
@@ -210,17 +210,17 @@ pub(crate) fn insert(connection: &mut AnyConnection, code: Code, now: Timestamp)
 
 /// The position of the request that makes room for a new one; they are ordered by age.
 fn position_to_invalidate(valid: &[ValidRequest], for_known_network: bool) -> Option<usize> {
-    let oldest_of_strangers = valid.iter().position(|request| !request.from_known_network);
+    let oldest_of_strangers = valid.iter().position(|request| !request.is_from_known_network);
     oldest_of_strangers.or((for_known_network && !valid.is_empty()).then_some(0))
 }
 
 /// Notes that what the code stands for has begun: no request invalidates it any more, and all others of its subject end, so
 /// that one of them succeeds at most. False when the code is gone by now.
 pub(crate) fn begin(connection: &mut AnyConnection, code: &Code) -> Result<bool, Error> {
-    let Some(code) = store::code::find_locked(connection, &code.validation, code.purpose)? else {
+    let Some(code) = store::code::find_locked(connection, &code.validation_code_hash, code.purpose)? else {
         return Ok(false);
     };
-    store::code::set_reserved(connection, &code.validation)?;
+    store::code::set_reserved(connection, &code.validation_code_hash)?;
     store::code::delete_other_requests(connection, &code)?;
     Ok(true)
 }
@@ -273,9 +273,9 @@ mod tests {
     #[test]
     fn unknown_networks_never_invalidate_requests_from_known_ones() {
         let valid = |from_known: &[bool]| -> Vec<ValidRequest> {
-            let request = |from_known_network: &bool| ValidRequest {
+            let request = |is_from_known_network: &bool| ValidRequest {
                 validation: String::new(),
-                from_known_network: *from_known_network,
+                is_from_known_network: *is_from_known_network,
                 expires_at: Timestamp::default(),
             };
             from_known.iter().map(request).collect()

@@ -8,9 +8,9 @@ use doorward_mail::MailConfig;
 pub struct Config {
     /// The `iss` of tokens.
     pub issuer: String,
-    pub lifetime: Duration,
+    pub token_lifetime: Duration,
     /// From a login to the end of its last renewal.
-    pub max_session: Duration,
+    pub max_session_lifetime: Duration,
     /// How long tokens are vouched for after the directory's feed was last followed to its end.
     pub trust_max_age: Duration,
     pub hashing: HashingConfig,
@@ -39,7 +39,7 @@ pub struct HashingConfig {
     pub passes: u32,
     pub lanes: u32,
     /// Hashes at once.
-    pub workers: usize,
+    pub worker_threads: usize,
     /// How many may wait.
-    pub queue: usize,
+    pub max_queued: usize,
 }

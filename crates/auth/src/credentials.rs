@@ -26,7 +26,7 @@ pub struct Credentials {
     config: Arc<Config>,
     hasher: Hasher,
     dummy: Arc<StoredHash>,
-    pace: Arc<TimingPadding>,
+    timing_padding: Arc<TimingPadding>,
 }
 
 impl Credentials {
@@ -35,7 +35,7 @@ impl Credentials {
     pub fn new(database: Database, clock: Arc<dyn Clock>, config: Arc<Config>) -> Result<Self, Error> {
         let hasher = Hasher::start(&config.hashing).map_err(|_| Error::Internal("can't start the hashing threads"))?;
         let dummy = Arc::new(StoredHash::dummy(&config.hashing)?);
-        Ok(Self { database, clock, config, hasher, dummy, pace: Arc::default() })
+        Ok(Self { database, clock, config, hasher, dummy, timing_padding: Arc::default() })
     }
 
     #[must_use]
@@ -68,9 +68,9 @@ impl Credentials {
                 (checked.matches(typed.as_bytes(), memory), checked.cost_kind(), started.elapsed())
             })
             .await?;
-        self.pace.record(kind, took, begun.elapsed());
+        self.timing_padding.record(kind, took, begun.elapsed());
         let (true, Some(user), Some(stored), Some(text)) = (matches, user, stored, text) else {
-            tokio::time::sleep(self.pace.padding(begun.elapsed())).await;
+            tokio::time::sleep(self.timing_padding.padding(begun.elapsed())).await;
             return Ok(None);
         };
         if stored.is_outdated(&self.config.hashing)
@@ -156,11 +156,11 @@ impl Credentials {
     }
 
     async fn store_hash(&self, user: Gid, hash: String, origin: Origin) -> Result<(), Error> {
-        let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
+        let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
         let replacement = Replacement { user, hash, action: Action::PasswordChanged };
         self.database
             .write(move |connection| {
-                store::trust_head::increment(connection)?;
+                store::trust_version::increment(connection)?;
                 // Not before the lock is held: a login that began while we waited for it is covered too.
                 let now = clock.now();
                 replacement.apply(connection, &origin, lifetime, now)

@@ -31,7 +31,7 @@ pub(crate) struct FeedAgeMonitor {
     pub(crate) directory: Channel,
     pub(crate) trust: Arc<TrustStore>,
     /// The cursor up to which the follower has applied the feed.
-    pub(crate) position: watch::Receiver<i64>,
+    pub(crate) applied_cursor: watch::Receiver<i64>,
 }
 
 impl FeedAgeMonitor {
@@ -57,7 +57,10 @@ impl FeedAgeMonitor {
         let question = client.get_cursor(GetCursorRequest::default());
         let answer = tokio::time::timeout(ANSWER_TIMEOUT, question).await.map_err(|_| "no answer".to_owned())?;
         let head = answer.map_err(|status| status.to_string())?.into_inner().cursor;
-        self.position.wait_for(|position| *position >= head).await.map_err(|_| "the follower has ended".to_owned())?;
+        self.applied_cursor
+            .wait_for(|position| *position >= head)
+            .await
+            .map_err(|_| "the follower has ended".to_owned())?;
         // Another replica may have applied some of it.
         self.trust.refresh().await.map_err(|error| error.to_string())?;
         self.trust.set_complete_until(asked_at);

@@ -35,7 +35,7 @@ pub(crate) struct Follower {
     pub(crate) trust: Arc<TrustStore>,
     pub(crate) clock: Arc<dyn Clock>,
     /// The cursor up to which this process has applied the feed.
-    pub(crate) position: watch::Sender<i64>,
+    pub(crate) applied_cursor: watch::Sender<i64>,
     /// Of a token.
     pub(crate) lifetime: Duration,
 }
@@ -63,7 +63,7 @@ impl Follower {
         let cursor =
             self.database.read_snapshot(|connection| Ok::<_, Error>(store::feed_position::get(connection)?)).await;
         let cursor = cursor.map_err(|error| error.to_string())?;
-        self.position.send_replace(cursor);
+        self.applied_cursor.send_replace(cursor);
         let mut client = DirectoryClient::new(self.directory.clone()).max_decoding_message_size(MAX_MESSAGE_BYTES);
         let request = WatchChangesRequest { cursor: Some(cursor) };
         let mut stream = client.watch_changes(request).await.map_err(|status| status.to_string())?.into_inner();
@@ -96,7 +96,7 @@ impl Follower {
         if has_revoked {
             self.trust.refresh().await?;
         }
-        self.position.send_replace(cursor);
+        self.applied_cursor.send_replace(cursor);
         Ok(())
     }
 }
@@ -110,8 +110,8 @@ fn apply(connection: &mut AnyConnection, message: &WatchChangesResponse, lifetim
     }
     // An API user's membership changes with the user: one of the two says enough.
     let users: Vec<Gid> =
-        gone.iter().filter(|gone| gone.why != EndReason::MembershipEnded).map(|gone| gone.user).collect();
-    gone.retain(|gone| gone.why != EndReason::MembershipEnded || !users.contains(&gone.user));
+        gone.iter().filter(|gone| gone.reason != EndReason::MembershipEnded).map(|gone| gone.user).collect();
+    gone.retain(|gone| gone.reason != EndReason::MembershipEnded || !users.contains(&gone.user));
     revoke_access(connection, &gone, lifetime)?;
     store::feed_position::advance(connection, message.cursor)?;
     Ok(!gone.is_empty())
@@ -123,7 +123,7 @@ pub(crate) fn revoke_access(
     gone: &[AccessEnd],
     lifetime: Duration,
 ) -> Result<(), Error> {
-    let covered = gone.iter().map(|gone| (RevocationTarget::Subject(gone.user), gone.at)).collect();
+    let covered = gone.iter().map(|gone| (RevocationTarget::Subject(gone.user), gone.ended_at)).collect();
     revocation::revoke(connection, covered, lifetime)?;
     gone.iter().try_for_each(|gone| delete_secrets(connection, gone))
 }
@@ -131,8 +131,8 @@ pub(crate) fn revoke_access(
 /// Somebody who may have no tokens any more.
 pub(crate) struct AccessEnd {
     pub(crate) user: Gid,
-    pub(crate) at: Timestamp,
-    pub(crate) why: EndReason,
+    pub(crate) ended_at: Timestamp,
+    pub(crate) reason: EndReason,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -163,7 +163,7 @@ fn find_access_end(connection: &mut AnyConnection, change: &Change) -> Result<Op
     match change.data_type.as_str() {
         "cc.users" => {
             let why = if is_deleted { EndReason::Deleted } else { EndReason::Inactive };
-            Ok(change.data_key.parse().ok().map(|user| AccessEnd { user, at, why }))
+            Ok(change.data_key.parse().ok().map(|user| AccessEnd { user, ended_at: at, reason: why }))
         }
         "cc.projects_members" => {
             let key = change.data_key.split_once('/');
@@ -173,7 +173,7 @@ fn find_access_end(connection: &mut AnyConnection, change: &Change) -> Result<Op
             };
             // A person's token is for more than this project; an API user's is not.
             let is_api_user = store::api_key::find(connection, user)?.is_some_and(|key| key.project == project);
-            Ok(is_api_user.then_some(AccessEnd { user, at, why: EndReason::MembershipEnded }))
+            Ok(is_api_user.then_some(AccessEnd { user, ended_at: at, reason: EndReason::MembershipEnded }))
         }
         _ => Ok(None),
     }
@@ -181,9 +181,9 @@ fn find_access_end(connection: &mut AnyConnection, change: &Change) -> Result<Op
 
 fn delete_secrets(connection: &mut AnyConnection, gone: &AccessEnd) -> Result<(), Error> {
     let entry = Entry::new(audit::Action::TokensRevoked, Some(gone.user), &Origin::internal());
-    audit::record(connection, entry.with_detail(gone.why.as_str()), gone.at)?;
-    if gone.why == EndReason::Deleted {
-        accounts::forget(connection, gone.user, gone.at)?;
+    audit::record(connection, entry.with_detail(gone.reason.as_str()), gone.ended_at)?;
+    if gone.reason == EndReason::Deleted {
+        accounts::forget(connection, gone.user, gone.ended_at)?;
     }
     Ok(())
 }

@@ -37,7 +37,14 @@ impl Fixture {
         let put = move |connection: &mut AnyConnection| {
             store::credential::upsert(connection, user, "hash".to_owned(), AT)?;
             let (lookup, sealed) = ("lookup".to_owned(), "sealed".to_owned());
-            let key = ApiKey { user: robot, project, lookup, sealed, created_at: AT, last_used_at: None };
+            let key = ApiKey {
+                user: robot,
+                project,
+                lookup_hmac: lookup,
+                sealed_key: sealed,
+                created_at: AT,
+                last_used_at: None,
+            };
             store::api_key::upsert(connection, &key)
         };
         test.database.write(put).await.unwrap();

@@ -151,7 +151,7 @@ impl Keys {
             .write(move |connection| {
                 let keys = list_locked(connection)?;
                 verify_master_key(&keys, &sealer)?;
-                let lifetime = store::trust_head::get_longest_lifetime(connection, lifetime)?;
+                let lifetime = store::trust_version::get_longest_lifetime(connection, lifetime)?;
                 // A minute more: replicas switch within a second, and clocks differ.
                 let verify_until = now.saturating_add(lifetime).saturating_add(Duration::from_secs(60));
                 for key in keys {
@@ -209,7 +209,7 @@ impl Keys {
         let (old, now) = (self.sealer.clone(), self.clock.now());
         self.database
             .write(move |connection| {
-                store::trust_head::lock(connection)?;
+                store::trust_version::lock(connection)?;
                 reseal::reseal_all(connection, &old, &new)?;
                 audit::record(connection, Entry::new(Action::MasterKeyReplaced, None, &origin), now)
             })
@@ -233,6 +233,6 @@ fn verify_master_key(keys: &[SigningKey], sealer: &Sealer) -> Result<(), Error> 
 
 /// Takes the lock under which keys change.
 fn list_locked(connection: &mut AnyConnection) -> Result<Vec<SigningKey>, Error> {
-    store::trust_head::increment(connection)?;
+    store::trust_version::increment(connection)?;
     Ok(store::signing_key::list(connection)?)
 }

@@ -61,7 +61,7 @@ pub use sealing::{SealError, Sealer};
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 pub const MIGRATIONS: Migrations =
-    Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "trust_head", steps: &[] };
+    Migrations { postgres: POSTGRES, sqlite: SQLITE, owner_table: "credentials", data_migrations: &[] };
 
 /// What the service stands on.
 pub struct Dependencies {
@@ -78,8 +78,8 @@ pub struct Auth {
     database: Database,
     service: service::Service,
     follower: follow::Follower,
-    feed_age: feed_age::FeedAgeMonitor,
-    upkeep: upkeep::Maintenance,
+    feed_age_monitor: feed_age::FeedAgeMonitor,
+    maintenance: upkeep::Maintenance,
     mailer: Option<Worker>,
     trust: Arc<trust::TrustStore>,
     shutdown: CancellationToken,
@@ -93,9 +93,9 @@ impl Auth {
     pub async fn start(deps: Dependencies, config: Config, shutdown: CancellationToken) -> Result<Self, Error> {
         let Dependencies { database, clock, ids, sealer, directory } = deps;
         let config = Arc::new(config);
-        let lifetime = config.lifetime;
+        let lifetime = config.token_lifetime;
         Keys::new(database.clone(), clock.clone(), sealer.clone(), lifetime).create_missing().await?;
-        let note = move |connection: &mut AnyConnection| store::trust_head::record_lifetime(connection, lifetime);
+        let note = move |connection: &mut AnyConnection| store::trust_version::record_lifetime(connection, lifetime);
         database.write(note).await?;
         let trust =
             Arc::new(trust::TrustStore::new(database.clone(), clock.clone(), sealer.clone(), config.trust_max_age));
@@ -113,8 +113,8 @@ impl Auth {
             credentials: credentials.clone(),
             api_keys: api_keys.clone(),
             tokens: tokens.clone(),
-            gate: Arc::default(),
-            waiting: Semaphore::new(admission::MAX_WAITING),
+            in_flight: Arc::default(),
+            waiting_slots: Semaphore::new(admission::MAX_WAITING),
         });
         let accounts = accounts::Accounts {
             database: database.clone(),
@@ -141,17 +141,26 @@ impl Auth {
         };
         let (position, followed) = tokio::sync::watch::channel(-1);
         let feed_age =
-            feed_age::FeedAgeMonitor { directory: directory.clone(), trust: trust.clone(), position: followed };
+            feed_age::FeedAgeMonitor { directory: directory.clone(), trust: trust.clone(), applied_cursor: followed };
         let follower = follow::Follower {
             database: database.clone(),
             directory,
             trust: trust.clone(),
             clock: clock.clone(),
-            position,
+            applied_cursor: position,
             lifetime,
         };
         let upkeep = upkeep::Maintenance { database: database.clone(), clock, config };
-        Ok(Self { database, service, follower, feed_age, upkeep, mailer, trust, shutdown })
+        Ok(Self {
+            database,
+            service,
+            follower,
+            feed_age_monitor: feed_age,
+            maintenance: upkeep,
+            mailer,
+            trust,
+            shutdown,
+        })
     }
 
     #[must_use]
@@ -175,7 +184,16 @@ impl Auth {
     /// # Errors
     /// When a listener fails.
     pub async fn serve(self, listeners: Listeners, token: ServiceToken) -> Result<(), tonic::transport::Error> {
-        let Self { database, service, follower, feed_age, upkeep, mailer, trust, shutdown } = self;
+        let Self {
+            database,
+            service,
+            follower,
+            feed_age_monitor: feed_age,
+            maintenance: upkeep,
+            mailer,
+            trust,
+            shutdown,
+        } = self;
         tokio::spawn(follower.run(shutdown.clone()));
         tokio::spawn(feed_age.run(shutdown.clone()));
         tokio::spawn(upkeep.run(shutdown.clone()));

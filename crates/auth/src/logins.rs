@@ -29,9 +29,9 @@ pub(crate) struct Logins {
     pub(crate) credentials: Credentials,
     pub(crate) api_keys: ApiKeys,
     pub(crate) tokens: Arc<Tokens>,
-    pub(crate) gate: Arc<ClientAuthenticator>,
+    pub(crate) in_flight: Arc<ClientAuthenticator>,
     /// How many may wait at the gate.
-    pub(crate) waiting: Semaphore,
+    pub(crate) waiting_slots: Semaphore,
 }
 
 /// A login with a password.
@@ -43,7 +43,7 @@ pub(crate) struct Attempt {
     pub(crate) username: String,
     pub(crate) password: String,
     /// When the directory said that the user may log in.
-    pub(crate) begun: Timestamp,
+    pub(crate) checked_at: Timestamp,
     pub(crate) project: Option<Gid>,
     pub(crate) address: IpAddr,
     pub(crate) origin: Origin,
@@ -67,7 +67,8 @@ impl Logins {
     pub(crate) async fn verify_current_password(self: Arc<Self>, attempt: Attempt) -> Result<(), Error> {
         let work = async move {
             let admitted = self.admit(&attempt, &ClientNetwork::from_address(attempt.address)).await?;
-            if self.credentials.verify(attempt.user, admitted.hash.clone(), &attempt.password).await?.is_some() {
+            if self.credentials.verify(attempt.user, admitted.password_hash.clone(), &attempt.password).await?.is_some()
+            {
                 return Ok(());
             }
             self.record_failure(&attempt, Some(admitted)).await?;
@@ -81,7 +82,7 @@ impl Logins {
         let place = ClientNetwork::from_address(attempt.address);
         let admitted = self.admit(&attempt, &place).await?;
         let user = attempt.user.filter(|_| attempt.is_login_allowed);
-        let mut hash = admitted.hash.clone().filter(|_| user.is_some());
+        let mut hash = admitted.password_hash.clone().filter(|_| user.is_some());
         // A second time when the hash was replaced by another of the same password meanwhile, as two logins at once do with
         // one that is outdated.
         for _ in 0..2 {
@@ -110,10 +111,10 @@ impl Logins {
         let VerifiedPassword { user, hash } = verified;
         let now = self.clock.now();
         let is_address_due = throttle::needs_login_update(admitted.last_login_at, now);
-        let stale_count = admitted.has_name_count.then(|| admitted.name.key.clone());
+        let stale_count = admitted.has_username_failures.then(|| admitted.username_bucket.key.clone());
         let entry = Entry::new(Action::VerifiedLogin, Some(user), &attempt.origin.with_user(user))
             .with_project(attempt.project);
-        let (place, begun) = (place.clone(), attempt.begun);
+        let (place, begun) = (place.clone(), attempt.checked_at);
         let write = move |connection: &mut AnyConnection| {
             let (stored, revocation) = store::revocation::find_with_hash(connection, user)?;
             if is_revoked_since(revocation.as_ref(), begun) {
@@ -133,7 +134,7 @@ impl Logins {
             Ok(Outcome::VerifiedLogin(VerifiedLogin {
                 subject: user,
                 kind,
-                at: begun,
+                logged_in_at: begun,
                 not_before: not_before(revocation),
             }))
         };
@@ -146,7 +147,7 @@ impl Logins {
         let (config, clock) = (self.config.clone(), self.clock.clone());
         let entry = Entry::new(Action::LoginFailed, attempt.user, &attempt.origin).with_project(attempt.project);
         let (permit, buckets) = admitted.map_or((None, None), |admitted| {
-            let Admission { permit, address, name, .. } = admitted;
+            let Admission { permit, network_bucket: address, username_bucket: name, .. } = admitted;
             (Some(permit), Some((address, name)))
         });
         let write = move |connection: &mut AnyConnection| {

@@ -45,7 +45,7 @@ pub(crate) fn reseal_all(connection: &mut AnyConnection, old: &Sealer, new: &Sea
         };
         after = Some(last.user);
         for mut key in page {
-            key.sealed = again(&api_keys::api_key_associated_data(&key.user.to_string()), &key.sealed)?;
+            key.sealed_key = again(&api_keys::api_key_associated_data(&key.user.to_string()), &key.sealed_key)?;
             store::api_key::upsert(connection, &key)?;
         }
     }

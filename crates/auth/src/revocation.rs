@@ -29,7 +29,7 @@ impl RevocationTarget {
 /// Tokens of logins (`auth_time`) before `not_before_seconds` are dead, and so are their renewals.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Revocation {
-    pub covers: RevocationTarget,
+    pub target: RevocationTarget,
     pub not_before_seconds: i64,
     pub expires_at_seconds: i64,
     /// When what it stands for happened.
@@ -53,7 +53,7 @@ impl Revocation {
         let lifetime = i64::try_from(lifetime.as_secs()).unwrap_or(i64::MAX);
         // A minute more, for clocks that differ.
         let expires_at_seconds = not_before_seconds.saturating_add(lifetime).saturating_add(60);
-        Self { covers, not_before_seconds, expires_at_seconds, revoked_at }
+        Self { target: covers, not_before_seconds, expires_at_seconds, revoked_at }
     }
 
     /// Both in one. A later one in the same second must also cover what was issued in between, which is dated to the very
@@ -63,7 +63,7 @@ impl Revocation {
         let not_before_seconds = self.not_before_seconds.max(other.not_before_seconds).max(after_this);
         let ahead = not_before_seconds - other.not_before_seconds.min(not_before_seconds);
         Self {
-            covers: self.covers.clone(),
+            target: self.target.clone(),
             not_before_seconds,
             expires_at_seconds: self.expires_at_seconds.max(other.expires_at_seconds.saturating_add(ahead)),
             revoked_at: self.revoked_at.max(other.revoked_at),
@@ -81,8 +81,8 @@ pub(crate) fn revoke(
     if covered.is_empty() {
         return Ok(());
     }
-    let version = store::trust_head::increment(connection)?;
-    let lifetime = store::trust_head::get_longest_lifetime(connection, own_lifetime)?;
+    let version = store::trust_version::increment(connection)?;
+    let lifetime = store::trust_version::get_longest_lifetime(connection, own_lifetime)?;
     for (covers, revoked_at) in covered {
         store::revocation::upsert(connection, &Revocation::for_target(covers, revoked_at, lifetime), version)?;
     }
@@ -96,8 +96,8 @@ pub(crate) fn revoke_login(
     revoked_at: Timestamp,
     own_lifetime: Duration,
 ) -> Result<(), Error> {
-    let version = store::trust_head::increment(connection)?;
-    let lifetime = store::trust_head::get_longest_lifetime(connection, own_lifetime)?;
+    let version = store::trust_version::increment(connection)?;
+    let lifetime = store::trust_version::get_longest_lifetime(connection, own_lifetime)?;
     let revocation = Revocation::for_login(login.sid.clone(), login.auth_time, revoked_at, lifetime);
     Ok(store::revocation::upsert(connection, &revocation, version)?)
 }
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(second.expires_at_seconds, 12 + 60 + 60);
         let third = second.merge(&at(10_300_000));
         assert_eq!((third.not_before_seconds, third.expires_at_seconds), (13, 13 + 60 + 60));
-        let longer = Revocation::for_target(third.covers.clone(), third.revoked_at, Duration::from_secs(600));
+        let longer = Revocation::for_target(third.target.clone(), third.revoked_at, Duration::from_secs(600));
         assert_eq!(third.merge(&longer).expires_at_seconds, 13 + 600 + 60);
     }
 

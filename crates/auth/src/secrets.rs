@@ -25,7 +25,7 @@ pub(crate) fn find_or_create(
     if let Some(sealed) = store::secret::find(connection, name)? {
         return Ok(sealer.open(&secret_associated_data(name), &sealed)?);
     }
-    store::trust_head::lock(connection)?;
+    store::trust_version::lock(connection)?;
     // Somebody else may have made it while we waited.
     if let Some(sealed) = store::secret::find(connection, name)? {
         return Ok(sealer.open(&secret_associated_data(name), &sealed)?);

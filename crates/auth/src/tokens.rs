@@ -22,7 +22,7 @@ pub(crate) struct VerifiedLogin {
     /// With the project of an API user's key.
     pub(crate) kind: (TokenKind, Option<Gid>),
     /// When it began: what is revoked later covers it.
-    pub(crate) at: Timestamp,
+    pub(crate) logged_in_at: Timestamp,
     /// What was revoked of the subject before; logins of this second are dated after it.
     pub(crate) not_before: i64,
 }
@@ -40,14 +40,14 @@ impl Tokens {
 
     /// The first token of a login.
     pub(crate) fn issue(&self, login: &VerifiedLogin) -> Result<String, Error> {
-        let iat = login.at.as_seconds();
+        let iat = login.logged_in_at.as_seconds();
         let (kind, project) = login.kind;
         let claims = Claims {
             iss: self.config.issuer.clone(),
             aud: AUDIENCE.to_owned(),
             sub: login.subject,
             iat,
-            exp: iat.saturating_add(to_seconds(self.config.lifetime.min(self.config.max_session))),
+            exp: iat.saturating_add(to_seconds(self.config.token_lifetime.min(self.config.max_session_lifetime))),
             jti: self.ids.new_gid().to_string(),
             sid: self.ids.new_gid().to_string(),
             // Ahead of `iat`, which verifiers compare with their clocks, when it is the second of a revocation.
@@ -74,8 +74,8 @@ impl Tokens {
         let old = self.verify(token)?;
         // Never older than what it replaces, whichever clock dated that.
         let iat = self.clock.now().as_seconds().max(old.iat);
-        let session_end = old.auth_time.saturating_add(to_seconds(self.config.max_session));
-        let exp = iat.saturating_add(to_seconds(self.config.lifetime)).min(session_end);
+        let session_end = old.auth_time.saturating_add(to_seconds(self.config.max_session_lifetime));
+        let exp = iat.saturating_add(to_seconds(self.config.token_lifetime)).min(session_end);
         if exp <= iat {
             return Err(Error::InvalidToken);
         }
@@ -85,7 +85,8 @@ impl Tokens {
     /// Signs and verifies once, so that a crypto library that can't fails at the start and not at the first login.
     pub(crate) fn check_signing(&self) -> Result<(), Error> {
         let kind = (TokenKind::User, None);
-        let login = VerifiedLogin { subject: self.ids.new_gid(), kind, at: self.clock.now(), not_before: i64::MIN };
+        let login =
+            VerifiedLogin { subject: self.ids.new_gid(), kind, logged_in_at: self.clock.now(), not_before: i64::MIN };
         let token = self.issue(&login)?;
         Verifier::new(&self.config.issuer)
             .verify(&token, &self.trust.keys(), self.clock.now())

@@ -8,7 +8,7 @@ use crate::{SealError, Sealer, api_keys, keys, secrets};
 pub const TABLES: Tables = Tables {
     database: "auth",
     tables: &[
-        Table::seeded("trust_head"),
+        Table::seeded("trust_version"),
         Table::seeded("feed_position"),
         Table::new("signing_keys"),
         Table::new("secrets"),
@@ -16,7 +16,7 @@ pub const TABLES: Tables = Tables {
         Table::new("api_keys"),
         Table::new("revocations"),
         Table::new("codes"),
-        Table::new("known_addresses"),
+        Table::new("known_networks"),
         Table::new("throttle"),
         Table::new("service_tokens"),
         Table::new("outbox"),
@@ -29,7 +29,7 @@ struct SealedColumn {
     table: &'static str,
     column: &'static str,
     /// The column that the associated data is made of.
-    id: &'static str,
+    id_column: &'static str,
     associated_data: fn(&str) -> String,
 }
 
@@ -37,17 +37,27 @@ const SEALED: &[SealedColumn] = &[
     SealedColumn {
         table: "signing_keys",
         column: "sealed_private_key",
-        id: "kid",
+        id_column: "kid",
         associated_data: keys::signing_key_associated_data,
     },
-    SealedColumn { table: "secrets", column: "sealed", id: "name", associated_data: secrets::secret_associated_data },
+    SealedColumn {
+        table: "secrets",
+        column: "sealed_secret",
+        id_column: "name",
+        associated_data: secrets::secret_associated_data,
+    },
     SealedColumn {
         table: "api_keys",
-        column: "sealed",
-        id: "user_gid",
+        column: "sealed_key",
+        id_column: "user_gid",
         associated_data: api_keys::api_key_associated_data,
     },
-    SealedColumn { table: "outbox", column: "letter", id: "id", associated_data: doorward_mail::associated_data },
+    SealedColumn {
+        table: "outbox",
+        column: "content",
+        id_column: "id",
+        associated_data: doorward_mail::associated_data,
+    },
 ];
 
 /// Opens the sealed values of an export, and seals them with the master key of the installation that imports it.
@@ -73,7 +83,8 @@ impl Reseal {
         };
         for sealed in SEALED.iter().filter(|sealed| sealed.table == table) {
             // Whether the columns are there at all, the database checks.
-            let (Some(Value::String(id)), Some(Value::String(value))) = (row.get(sealed.id), row.get(sealed.column))
+            let (Some(Value::String(id)), Some(Value::String(value))) =
+                (row.get(sealed.id_column), row.get(sealed.column))
             else {
                 continue;
             };
@@ -104,7 +115,7 @@ mod tests {
     }
 
     fn api_key(sealed: &str) -> Row {
-        let row = json!({"user_gid": "0f8fad5b-d9cb-469f-a165-70867728950e", "sealed": sealed, "lookup": "x"});
+        let row = json!({"user_gid": "0f8fad5b-d9cb-469f-a165-70867728950e", "sealed_key": sealed, "lookup_hmac": "x"});
         row.as_object().unwrap().clone()
     }
 
@@ -114,9 +125,9 @@ mod tests {
     fn resealed_value_opens_with_the_new_key() {
         let mut row = api_key(&sealer(1).seal(PLACE, b"secret").unwrap());
         Reseal::new(sealer(1), Some(sealer(2))).reseal_row("auth.api_keys", &mut row).unwrap();
-        let sealed = row["sealed"].as_str().unwrap();
+        let sealed = row["sealed_key"].as_str().unwrap();
         assert_eq!(sealer(2).open(PLACE, sealed).unwrap(), b"secret");
-        assert_eq!(row["lookup"], json!("x"));
+        assert_eq!(row["lookup_hmac"], json!("x"));
     }
 
     #[test]
@@ -151,7 +162,7 @@ mod tests {
             assert_eq!(checked, Ok(()));
             let mut known: Vec<_> = SEALED.iter().map(|sealed| (sealed.table, sealed.column)).collect();
             // Its name doesn't tell.
-            known.retain(|known| *known != ("outbox", "letter"));
+            known.retain(|known| *known != ("outbox", "content"));
             known.sort_unstable();
             let found: Vec<_> = found.iter().map(|(table, column)| (table.as_str(), column.as_str())).collect();
             assert_eq!(found, known, "each sealed column needs its line in `SEALED`");

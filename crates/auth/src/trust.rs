@@ -51,7 +51,7 @@ struct TrustState {
     revocations: HashMap<RevocationTarget, Revocation>,
     refreshed_at: Instant,
     /// Every deactivation that was committed before this time is known. None: nothing is known yet.
-    complete_until: Option<Instant>,
+    revocations_known_until: Option<Instant>,
 }
 
 impl TrustStore {
@@ -63,7 +63,7 @@ impl TrustStore {
             keys: Arc::default(),
             revocations: HashMap::new(),
             refreshed_at: Instant::now(),
-            complete_until: None,
+            revocations_known_until: None,
         };
         let refreshing = tokio::sync::Mutex::default();
         Self { database, clock, sealer, state: RwLock::new(state), events, refreshing, max_age }
@@ -93,12 +93,12 @@ impl TrustStore {
 
     /// The time since the moment up to which every deactivation is known. None: nothing is known yet.
     pub(crate) fn age(&self) -> Option<Duration> {
-        self.with_state(|state| state.complete_until.map(|until| until.elapsed()))
+        self.with_state(|state| state.revocations_known_until.map(|until| until.elapsed()))
     }
 
     /// Notes that every deactivation that was committed before this time is known.
     pub(crate) fn set_complete_until(&self, until: Instant) {
-        self.with_state_mut(|state| state.complete_until = state.complete_until.max(Some(until)));
+        self.with_state_mut(|state| state.revocations_known_until = state.revocations_known_until.max(Some(until)));
     }
 
     /// What comes from now on, and what is there: in this order, so that nothing falls between.
@@ -144,14 +144,14 @@ impl TrustStore {
     async fn refresh_when(&self, is_due: impl Fn(i64, i64) -> bool) -> Result<(), Error> {
         let _one = self.refreshing.lock().await;
         let known = self.with_state(|state| state.version);
-        if !is_due(known, self.database.query(store::trust_head::get).await?) {
+        if !is_due(known, self.database.query(store::trust_version::get).await?) {
             self.with_state_mut(|state| state.refreshed_at = Instant::now());
             return Ok(());
         }
         let news = self
             .database
             .read_snapshot(move |connection| {
-                let version = store::trust_head::get(connection)?;
+                let version = store::trust_version::get(connection)?;
                 let keys = store::signing_key::list(connection)?;
                 Ok::<_, Error>((version, keys, store::revocation::list_after(connection, known)?))
             })
@@ -177,7 +177,7 @@ impl TrustStore {
             state.version = version;
             state.signer = signer.or(state.signer.take());
             for revocation in &revocations {
-                state.revocations.insert(revocation.covers.clone(), revocation.clone());
+                state.revocations.insert(revocation.target.clone(), revocation.clone());
             }
             let keys_changed = state.keys.public_keys() != public;
             if keys_changed {

@@ -65,7 +65,7 @@ pub(crate) fn key_set_to_pb(keys: Vec<doorward_token::PublicKey>) -> KeySet {
 }
 
 fn revocation_to_pb(revocation: revocation::Revocation) -> Revocation {
-    let covers = match revocation.covers {
+    let covers = match revocation.target {
         RevocationTarget::Subject(gid) => PbTarget::Subject(gid.to_string()),
         RevocationTarget::Sid(sid) => PbTarget::Sid(sid),
     };

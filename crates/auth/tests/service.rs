@@ -43,7 +43,7 @@ use doorward_token::{Claims, KeySet, PublicKey, Verifier};
 use tokio_util::sync::CancellationToken;
 
 const START_SECONDS: i64 = 1_800_000_000;
-const CHEAP: HashingConfig = HashingConfig { memory_kib: 64, passes: 1, lanes: 1, workers: 1, queue: 64 };
+const CHEAP: HashingConfig = HashingConfig { memory_kib: 64, passes: 1, lanes: 1, worker_threads: 1, max_queued: 64 };
 
 struct FixedClock(AtomicI64);
 
@@ -70,8 +70,8 @@ struct Fixture {
 fn config(hashing: HashingConfig) -> Config {
     Config {
         issuer: "doorward".to_owned(),
-        lifetime: Duration::from_secs(3600),
-        max_session: Duration::from_secs(5400),
+        token_lifetime: Duration::from_secs(3600),
+        max_session_lifetime: Duration::from_secs(5400),
         trust_max_age: Duration::from_secs(10),
         hashing,
         password_min_chars: 8,
@@ -340,7 +340,7 @@ async fn start_with_another_master_key_fails() {
 
 #[tokio::test]
 async fn full_hash_queue_is_rejected_immediately() {
-    let slow = HashingConfig { memory_kib: 16 * 1024, passes: 8, workers: 1, queue: 2, ..CHEAP };
+    let slow = HashingConfig { memory_kib: 16 * 1024, passes: 8, worker_threads: 1, max_queued: 2, ..CHEAP };
     let fixture = start(TestDatabase::sqlite(&MIGRATIONS), slow).await;
     let user = fixture.user("correct horse").await;
     let logins = (0..20).map(|_| fixture.log_in(Some(user), "correct horse"));

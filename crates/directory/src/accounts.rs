@@ -138,7 +138,8 @@ impl Directory {
                     let username = user.username.clone().unwrap_or_default();
                     let letter = MailContent::EmailChanged { username, email: email.to_string() };
                     let (language, user) = (user.language.clone(), Some(gid));
-                    let mail = NewMail { id, to, language, letter, topic: None, expires_at: None, user };
+                    let mail =
+                        NewMail { id, recipient: to, language, content: letter, topic: None, expires_at: None, user };
                     outbox.enqueue(connection, mail, clock.now())?;
                 }
                 save(connection, &user, &changed, &*clock)?;

@@ -36,7 +36,7 @@ pub(crate) fn project_init(init: ProjectInit) -> pb::GetProjectInitResponse {
         memberships,
         active_member_gids: project_members,
         user: Some(user(init.caller)),
-        users: init.people.into_iter().map(person).collect(),
+        users: init.users.into_iter().map(person).collect(),
         cursor: init.cursor,
         is_unchanged: false,
     }
@@ -113,15 +113,14 @@ pub(crate) fn init(init: Init) -> pb::GetInitResponse {
     let email = init.caller.email.clone();
     let own =
         init.own_memberships.iter().map(|own| membership_with_options(own, Some(own_options(own, email.as_deref()))));
-    let others = init
-        .other_memberships
-        .iter()
-        .map(|other| membership_with_options(other, owner_options(other, init.owned.contains(&other.project))));
+    let others = init.other_memberships.iter().map(|other| {
+        membership_with_options(other, owner_options(other, init.owned_projects.contains(&other.project)))
+    });
     pb::GetInitResponse {
         user_projects,
         memberships: own.chain(others).collect(),
         user: Some(user(init.caller)),
-        users: init.people.into_iter().map(person).collect(),
+        users: init.users.into_iter().map(person).collect(),
         projects: init.projects.into_iter().map(project).collect(),
         cursor: init.cursor,
         is_unchanged: false,
@@ -227,7 +226,7 @@ pub(crate) fn sync_page(news: SyncPage) -> pb::SyncResponse {
         rows: news.rows.into_iter().map(row).collect(),
         has_more: news.has_more,
         position: news.position,
-        audiences: news.scopes,
+        audiences: news.audiences,
     }
 }
 
@@ -237,12 +236,12 @@ const fn feed_kind(is_published: bool) -> pb::FeedKind {
 
 /// What one user is told, or not all to whom it is told, is not for a gateway to decide.
 pub(crate) fn feed_event(notice: FeedEvent) -> pb::FeedEvent {
-    let is_personal = matches!(notice.scope, Scope::User(_))
+    let is_personal = matches!(notice.audience, Scope::User(_))
         || notice.first_cursor.is_some()
         || notice.action == Action::Delete
             && notice.data_type != MEMBERSHIPS
-            && !matches!(notice.scope, Scope::ProjectFeed(_));
-    let scope = notice.scope.to_string();
+            && !matches!(notice.audience, Scope::ProjectFeed(_));
+    let scope = notice.audience.to_string();
     let row = SyncRow::from_event(notice);
     let feed = feed_kind(row.is_published).into();
     if is_personal {

@@ -61,7 +61,7 @@ fn migrate(connection: &mut AnyConnection, clock: &dyn Clock) -> Result<(), door
         for stored in &page {
             // An address that is no longer accepted stays as it is, and its account can change it.
             let Ok(email) = Email::parse(&stored.email) else { continue };
-            if email.canonical() != stored.folded {
+            if email.canonical() != stored.canonical {
                 email::set_canonical_with_conflict(connection, stored.user, &email.canonical())?;
             }
         }
@@ -87,7 +87,7 @@ fn resolve_conflicts(connection: &mut AnyConnection, address: &str, now: Timesta
     let oldest = accounts.first().map(|account| account.email.to_lowercase());
     let conflicts = |holder: &AddressHolder| holder.is_account && oldest.as_ref() != Some(&holder.email.to_lowercase());
     for holder in accounts.iter().chain(&placeholders) {
-        if conflicts(holder) != holder.is_marked {
+        if conflicts(holder) != holder.has_conflict {
             email::set_conflict(connection, holder.user, conflicts(holder))?;
         }
     }

@@ -140,7 +140,7 @@ impl FeedPage {
     /// Under the last cursor.
     fn push_event(&mut self, scope: Scope, action: Action, data_type: &str, data_key: String) {
         let (cursor, first_cursor, data_type) = (self.cursor, None, data_type.to_owned());
-        self.notices.push(FeedEvent { scope, cursor, first_cursor, action, data_type, data_key });
+        self.notices.push(FeedEvent { audience: scope, cursor, first_cursor, action, data_type, data_key });
     }
 
     /// Under the next cursor, for what is no change of the entry itself: it comes into sight, or goes out of it.

@@ -9,14 +9,14 @@ use crate::{Directory, Error, store};
 
 #[derive(Default)]
 pub(crate) struct FeedHead {
-    asked: AtomicU64,
+    requests: AtomicU64,
     last: Mutex<HeadRead>,
 }
 
 /// A read that began after so many had asked. None when it failed.
 #[derive(Default)]
 struct HeadRead {
-    answers: u64,
+    request_number: u64,
     cursor: Option<i64>,
 }
 
@@ -26,15 +26,15 @@ impl Directory {
     /// # Errors
     /// Those of the database.
     pub async fn feed_head(&self) -> Result<i64, Error> {
-        let number = self.head.asked.fetch_add(1, Ordering::SeqCst) + 1;
-        let mut last = self.head.last.lock().await;
-        if last.answers >= number {
+        let number = self.feed_head_cache.requests.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut last = self.feed_head_cache.last.lock().await;
+        if last.request_number >= number {
             return last.cursor.ok_or_else(shared_read_error);
         }
-        let answers = self.head.asked.load(Ordering::SeqCst);
+        let answers = self.feed_head_cache.requests.load(Ordering::SeqCst);
         let read = self.database.query(store::feed::get_head).await.map_err(Error::from);
         // Only now: who goes away in the middle of a read leaves it to the next.
-        *last = HeadRead { answers, cursor: read.as_ref().ok().copied() };
+        *last = HeadRead { request_number: answers, cursor: read.as_ref().ok().copied() };
         read
     }
 }

@@ -15,13 +15,13 @@ use crate::{
 #[derive(Debug)]
 pub struct Init {
     pub caller: User,
-    pub people: Vec<UserSummary>,
+    pub users: Vec<UserSummary>,
     pub projects: Vec<Project>,
     pub own_memberships: Vec<Membership>,
     /// Of the other members of the caller's projects.
     pub other_memberships: Vec<Membership>,
     /// Projects that the caller owns: there, the options of other members are theirs to see.
-    pub owned: HashSet<Gid>,
+    pub owned_projects: HashSet<Gid>,
     pub cursor: i64,
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn get(connection: &mut AnyConnection, caller: Caller) -> Result<Init
         other_memberships.push(membership);
     }
     let owned = own_memberships.iter().filter(|own| own.role == Role::Owner).map(|own| own.project).collect();
-    Ok(Init { caller, people, projects, own_memberships, other_memberships, owned, cursor })
+    Ok(Init { caller, users: people, projects, own_memberships, other_memberships, owned_projects: owned, cursor })
 }
 
 /// The memberships that their holder sees, and the projects.

@@ -206,7 +206,7 @@ impl Directory {
             feed::lock(connection)?;
             let caller = actor.active(connection)?;
             let is_own = caller.as_ref().is_some_and(|caller| caller.gid() == user);
-            let deed = if is_own { Permission::Enter } else { Permission::ManageMembers };
+            let deed = if is_own { Permission::ViewProject } else { Permission::ManageMembers };
             authorise(connection, caller.as_ref(), project, deed)?;
             let (_, changes) = apply_transition(connection, project, user, Step::Remove, clock.now())?;
             let mut changes: Vec<NewChange> = changes.into_iter().collect();
@@ -313,7 +313,11 @@ fn send_invitation_mail(
     };
     let topic = Some(format!("invitation/{}/{}", project.gid, user.gid));
     let (language, user) = (user.language.clone(), Some(user.gid));
-    Ok(outbox.enqueue(connection, NewMail { id: mail_id, to, language, letter, topic, expires_at: None, user }, now)?)
+    Ok(outbox.enqueue(
+        connection,
+        NewMail { id: mail_id, recipient: to, language, content: letter, topic, expires_at: None, user },
+        now,
+    )?)
 }
 
 /// A project into which one may be invited still.

@@ -72,8 +72,12 @@ pub use views::{MemberChange, NotificationsChange, VisibleMembers};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
-pub const MIGRATIONS: Migrations =
-    Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "feed_head", steps: &[email_conflicts::STEP] };
+pub const MIGRATIONS: Migrations = Migrations {
+    postgres: POSTGRES,
+    sqlite: SQLITE,
+    owner_table: "feed_head",
+    data_migrations: &[email_conflicts::STEP],
+};
 
 /// The rules of the directory over its database: for its own gRPC service and for administration.
 #[derive(Clone)]
@@ -81,13 +85,13 @@ pub struct Directory {
     database: Database,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
-    head: Arc<head::FeedHead>,
+    feed_head_cache: Arc<head::FeedHead>,
     /// Told of each change.
-    news: watch::Sender<()>,
+    feed_changed: watch::Sender<()>,
     /// None: no mails are sent.
     outbox: Option<Outbox>,
     /// Languages of a new project.
-    project_languages: Arc<[String]>,
+    default_languages: Arc<[String]>,
     /// The version of the published API that clients see.
     api_version: ApiVersion,
     limits: Limits,
@@ -103,10 +107,10 @@ impl Directory {
             database,
             clock,
             ids,
-            head: Arc::default(),
-            news: watch::Sender::new(()),
+            feed_head_cache: Arc::default(),
+            feed_changed: watch::Sender::new(()),
             outbox: None,
-            project_languages: DEFAULT_PROJECT_LANGUAGES.map(str::to_owned).into(),
+            default_languages: DEFAULT_PROJECT_LANGUAGES.map(str::to_owned).into(),
             api_version: ApiVersion::default(),
             limits: Limits::default(),
         }
@@ -115,7 +119,7 @@ impl Directory {
     /// Sets the languages of new projects: codes of the global list, at least one, each once.
     #[must_use]
     pub fn with_project_languages(self, languages: Vec<String>) -> Self {
-        Self { project_languages: languages.into(), ..self }
+        Self { default_languages: languages.into(), ..self }
     }
 
     /// Sets the version of the published API that the feed announces.
@@ -159,7 +163,7 @@ impl Directory {
     {
         let done = self.database.write(work).await;
         if done.is_ok() {
-            self.news.send_replace(());
+            self.feed_changed.send_replace(());
         }
         done
     }
@@ -178,7 +182,7 @@ pub async fn serve(
 ) -> Result<(), tonic::transport::Error> {
     tokio::spawn(retention::run(directory.clone(), feed_retention, shutdown.clone()));
     tokio::spawn(releases::announce(directory.clone(), shutdown.clone()));
-    let news = directory.news.clone();
+    let news = directory.feed_changed.clone();
     listen(directory.database.url(), feed::NOTIFY_CHANNEL, move || news.send_replace(()), shutdown.clone());
     let database = directory.database.clone();
     let gate = ClientAuthenticator::start(database.clone(), token, &shutdown);

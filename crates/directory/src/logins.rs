@@ -44,7 +44,7 @@ impl Directory {
                     // Nobody's standing is asked for too: the time tells nothing.
                     let user = user.as_ref().map_or(Gid::NIL, |user| user.gid);
                     let standing = members::find_active_membership(connection, project, user)?;
-                    policy::is_allowed(standing.map(|own| own.role), policy::Permission::Enter)
+                    policy::is_allowed(standing.map(|own| own.role), policy::Permission::ViewProject)
                 }
                 None => true,
             };

@@ -82,10 +82,10 @@ mod tests {
     fn step(column: &str) -> Step {
         match column {
             "invite" => Step::Invite,
-            "resend_invitation" => Step::Resend,
+            "resend_invite" => Step::Resend,
             // Only looks at what may be accepted.
-            "accept_invitation" | "init_invite" => Step::Accept,
-            "account/decline_invitation" | "decline_invitation" => Step::Decline,
+            "accept_invite" | "init_invite" => Step::Accept,
+            "account/decline_invite" | "decline_invite" => Step::Decline,
             "leave_project" => Step::Leave,
             "remove" => Step::Remove,
             "deactivate" => Step::Deactivate,

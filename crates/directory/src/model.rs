@@ -153,7 +153,7 @@ pub struct Change {
 /// A change, as users are told of it whom its scope concerns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FeedEvent {
-    pub(crate) scope: Scope,
+    pub(crate) audience: Scope,
     pub(crate) cursor: i64,
     /// Of a notice about all members of a project, which has a range of cursors: the first.
     pub(crate) first_cursor: Option<i64>,

@@ -6,7 +6,7 @@ use doorward_domain::{MembershipStatus, ProjectStatus, Role};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Permission {
     /// Start work in it: see it in full, and its members.
-    Enter,
+    ViewProject,
     /// Its name and time zone, its languages, channels, orderings and fieldlists.
     EditProject,
     /// Make, see, change and end API users and their keys.
@@ -20,7 +20,7 @@ pub(crate) enum Permission {
 impl Permission {
     #[cfg(test)]
     const ALL: [Self; 5] =
-        [Self::Enter, Self::EditProject, Self::ManageApiUsers, Self::ManageMembers, Self::AdministerProject];
+        [Self::ViewProject, Self::EditProject, Self::ManageApiUsers, Self::ManageMembers, Self::AdministerProject];
 }
 
 /// What somebody is in a project, as far as it gives access: nothing, while they are no active member or the project is not
@@ -36,7 +36,7 @@ pub(crate) fn active_role(project: ProjectStatus, membership: MembershipStatus, 
 pub(crate) fn is_allowed(standing: Option<Role>, deed: Permission) -> bool {
     match (deed, standing) {
         (_, None) => false,
-        (Permission::Enter | Permission::EditProject, Some(Role::Owner | Role::Member | Role::Api)) => true,
+        (Permission::ViewProject | Permission::EditProject, Some(Role::Owner | Role::Member | Role::Api)) => true,
         (Permission::ManageApiUsers | Permission::ManageMembers | Permission::AdministerProject, Some(role)) => {
             role == Role::Owner
         }
@@ -51,13 +51,13 @@ mod tests {
 
     #[test]
     fn documented_permissions_match() {
-        let rows = Permission::ALL.map(|deed| {
+        let rows = Permission::ALL.map(|permission| {
             let roles = [Some(Role::Owner), Some(Role::Member), Some(Role::Api), None];
-            let cells = roles.map(|standing| if is_allowed(standing, deed) { "yes" } else { "no" });
-            format!("| `{deed:?}` | {} |\n", cells.join(" | "))
+            let cells = roles.map(|role| if is_allowed(role, permission) { "yes" } else { "no" });
+            format!("| `{permission:?}` | {} |\n", cells.join(" | "))
         });
         let table = format!(
-            "| deed | owner | member | API user | anybody else |\n| --- | --- | --- | --- | --- |\n{}\n",
+            "| permission | owner | member | API user | other users |\n| --- | --- | --- | --- | --- |\n{}\n",
             rows.concat()
         );
         assert!(DOCS.contains(&table), "docs/security.md should have this table:\n\n{table}");

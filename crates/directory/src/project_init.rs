@@ -14,7 +14,7 @@ use crate::{
 pub struct ProjectInit {
     pub caller: User,
     /// The other members.
-    pub people: Vec<UserSummary>,
+    pub users: Vec<UserSummary>,
     pub project: Gid,
     pub options: ProjectOptions,
     /// All that the caller may see, the project among them.
@@ -56,10 +56,10 @@ impl Directory {
 fn get(connection: &mut AnyConnection, project: Gid, caller: Caller) -> Result<ProjectInit, Error> {
     let cursor = store::feed::get_head(connection)?;
     let caller = caller.active(connection)?;
-    members::authorise(connection, project, &caller, Permission::Enter)?;
+    members::authorise(connection, project, &caller, Permission::ViewProject)?;
     let (user, caller) = (caller.gid(), caller.into_user());
     let options = store::project_options::get(connection, project)?;
     let (own_memberships, projects) = init::own(connection, user)?;
     let (other_memberships, people) = store::init::list_others_in(connection, project, user)?.into_iter().unzip();
-    Ok(ProjectInit { caller, people, project, options, projects, own_memberships, other_memberships, cursor })
+    Ok(ProjectInit { caller, users: people, project, options, projects, own_memberships, other_memberships, cursor })
 }

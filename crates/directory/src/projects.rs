@@ -54,7 +54,7 @@ impl Directory {
             main(ItemKind::Ordering, "Main ordering"),
             main(ItemKind::Fieldlist, "Main fieldlist"),
         ];
-        let languages = self.project_languages.clone();
+        let languages = self.default_languages.clone();
         self.write(move |connection| {
             feed::lock(connection)?;
             let owner = find_owner(connection)?;

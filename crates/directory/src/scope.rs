@@ -22,9 +22,9 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::User(user) => write!(f, "user/{user}"),
-            Self::Card(project) => write!(f, "card/{project}"),
+            Self::Card(project) => write!(f, "summary/{project}"),
             Self::ProjectMembers(project) => write!(f, "project/{project}"),
-            Self::ProjectFeed(project) => write!(f, "rows/{project}"),
+            Self::ProjectFeed(project) => write!(f, "published/{project}"),
             Self::Everyone => f.write_str("all"),
         }
     }
@@ -37,10 +37,10 @@ impl FromStr for Scope {
         match text.split_once('/') {
             None if text == "all" => Ok(Self::Everyone),
             Some(("user", gid)) => Ok(Self::User(gid.parse()?)),
-            Some(("card", gid)) => Ok(Self::Card(gid.parse()?)),
+            Some(("summary", gid)) => Ok(Self::Card(gid.parse()?)),
             Some(("project", gid)) => Ok(Self::ProjectMembers(gid.parse()?)),
-            Some(("rows", gid)) => Ok(Self::ProjectFeed(gid.parse()?)),
-            None | Some(_) => Err(Malformed("is no scope")),
+            Some(("published", gid)) => Ok(Self::ProjectFeed(gid.parse()?)),
+            None | Some(_) => Err(Malformed("is no audience")),
         }
     }
 }

@@ -52,7 +52,7 @@ pub struct SyncPage {
     /// Up to where the feeds were read.
     pub position: i64,
     /// What concerns the user from there on.
-    pub scopes: Vec<String>,
+    pub audiences: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,7 +67,7 @@ pub struct SyncRow {
 
 impl SyncRow {
     pub(crate) fn from_event(notice: FeedEvent) -> Self {
-        let FeedEvent { scope, cursor, action, data_type, data_key, .. } = notice;
+        let FeedEvent { audience: scope, cursor, action, data_type, data_key, .. } = notice;
         Self { is_published: matches!(scope, Scope::ProjectFeed(_)), cursor, action, data_type, data_key }
     }
 }
@@ -100,7 +100,7 @@ impl Directory {
             .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?;
                 if let Some(project) = project {
-                    members::authorise(connection, project, &caller, Permission::Enter)?;
+                    members::authorise(connection, project, &caller, Permission::ViewProject)?;
                 }
                 Ok(store::feed::get_head(connection)?)
             })
@@ -117,10 +117,10 @@ fn list_news(
     let head = store::feed::get_head(connection)?;
     let caller = caller.active(connection)?;
     if let Some(project) = since.project {
-        members::authorise(connection, project, &caller, Permission::Enter)?;
+        members::authorise(connection, project, &caller, Permission::ViewProject)?;
     }
     let user = caller.gid();
-    let tail = store::feed::tail(connection)?.notices;
+    let tail = store::feed::tail(connection)?.events_cursor;
     let cursors = [since.cc_cursor, since.project.and(since.cursor)];
     if cursors.into_iter().flatten().any(|cursor| cursor < tail) {
         return Err(Error::CursorExpired);
@@ -139,7 +139,7 @@ fn list_news(
     rows.truncate(limits.rows);
     let position = rows.last().filter(|_| has_more).map_or(head, |last| last.cursor);
     let scopes = if with_scopes { list_audiences(connection, user, since)? } else { Vec::new() };
-    Ok(SyncPage { rows, has_more, position, scopes })
+    Ok(SyncPage { rows, has_more, position, audiences: scopes })
 }
 
 fn list_audiences(connection: &mut AnyConnection, user: Gid, since: SyncCursors) -> Result<Vec<String>, Error> {
@@ -198,7 +198,7 @@ fn list_candidates(
     }
     let read_until = notices.last().filter(|_| !is_all).map(|last| last.cursor);
     // One change in several scopes: what is told to the user alone counts.
-    notices.sort_by_key(|notice| (notice.cursor, notice.scope != own));
+    notices.sort_by_key(|notice| (notice.cursor, notice.audience != own));
     notices.dedup_by_key(|notice| notice.cursor);
     let mut rows = Vec::new();
     for notice in notices {
@@ -243,7 +243,7 @@ fn expand_member_event(
     loop {
         let seats = store::seat::list(connection, project, number, batch)?;
         for seat in seats.iter().filter(|seat| seat.user != user && is_slot_affected(seat, notice.action, first)) {
-            let membership = first + 2 * seat.number;
+            let membership = first + 2 * seat.slot;
             let row = |cursor, data_type: &str, data_key| {
                 let (is_published, action, data_type) = (false, notice.action, data_type.to_owned());
                 SyncRow { is_published, cursor, action, data_type, data_key }
@@ -255,7 +255,7 @@ fn expand_member_event(
                 rows.push(row(membership + 1, USERS, seat.user.to_string()));
             }
         }
-        let read_until = seats.last().map(|last| first + 2 * last.number + 1);
+        let read_until = seats.last().map(|last| first + 2 * last.slot + 1);
         match read_until {
             // Later seats were taken after the notice.
             Some(read_until) if seats.len() == batch && read_until < notice.cursor => {
@@ -271,10 +271,10 @@ fn expand_member_event(
 
 /// Whether a membership was there when all of its project were told of, and there is no other notice of its end or beginning.
 fn is_slot_affected(seat: &MembershipSlot, action: Action, first: i64) -> bool {
-    let was_there = seat.since_cursor < first && seat.until_cursor > first;
+    let was_there = seat.opened_cursor < first && seat.closed_cursor > first;
     match action {
         Action::Delete => was_there,
-        Action::Insert | Action::Update => was_there && seat.until_cursor == OPEN_ENDED,
+        Action::Insert | Action::Update => was_there && seat.closed_cursor == OPEN_ENDED,
     }
 }
 
@@ -283,7 +283,7 @@ struct VisibleEntries {
     user: Gid,
     projects: Vec<(Gid, Visibility)>,
     memberships: HashSet<(Gid, Gid)>,
-    people: HashSet<Gid>,
+    users: HashSet<Gid>,
 }
 
 fn filter_visible(connection: &mut AnyConnection, user: Gid, rows: Vec<SyncRow>) -> Result<Vec<SyncRow>, Error> {
@@ -301,7 +301,7 @@ fn load_visible_entries(connection: &mut AnyConnection, user: Gid, rows: &[SyncR
     projects.sort();
     projects.dedup();
     let mut in_sight =
-        VisibleEntries { user, projects: Vec::new(), memberships: HashSet::new(), people: HashSet::new() };
+        VisibleEntries { user, projects: Vec::new(), memberships: HashSet::new(), users: HashSet::new() };
     if !projects.is_empty() {
         for (membership, project) in store::init::list_own_in(connection, user, &projects)? {
             in_sight.projects.push((project.gid, sight::of_project(project.status, Some(&membership))));
@@ -321,7 +321,7 @@ fn load_visible_entries(connection: &mut AnyConnection, user: Gid, rows: &[SyncR
     people.sort();
     people.dedup();
     if !people.is_empty() {
-        in_sight.people = store::init::list_visible_users(connection, user, &people)?.into_iter().collect();
+        in_sight.users = store::init::list_visible_users(connection, user, &people)?.into_iter().collect();
     }
     Ok(in_sight)
 }
@@ -338,7 +338,7 @@ impl VisibleEntries {
 
     fn contains(&self, row: &SyncRow) -> bool {
         match EntryKey::parse(row) {
-            Some(EntryKey::User(user)) => user == self.user || self.people.contains(&user),
+            Some(EntryKey::User(user)) => user == self.user || self.users.contains(&user),
             Some(EntryKey::Project(project)) => self.visibility(project) > Visibility::None,
             Some(EntryKey::Membership(project, user)) if user == self.user => {
                 self.visibility(project) > Visibility::None

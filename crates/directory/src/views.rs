@@ -104,7 +104,7 @@ impl Directory {
         self.database
             .read_snapshot(move |connection| {
                 let caller = caller.active(connection)?;
-                members::authorise(connection, project, &caller, Permission::Enter)?;
+                members::authorise(connection, project, &caller, Permission::ViewProject)?;
                 let members = find_many(connection, project, &users)?;
                 visible_members(connection, &caller, project, members)
             })
@@ -140,7 +140,7 @@ impl Directory {
         self.write(move |connection| {
             feed::lock(connection)?;
             let caller = caller.active(connection)?;
-            members::authorise(connection, project, &caller, Permission::Enter)?;
+            members::authorise(connection, project, &caller, Permission::ViewProject)?;
             if wanted.limit.is_some() {
                 members::authorise(connection, project, &caller, Permission::ManageMembers)?;
             }

@@ -35,7 +35,7 @@ impl Directory {
             Ok((changes, store::feed::tail(connection)?))
         };
         let (changes, tail) = self.database.query(read).await?;
-        if after < tail.changes { Err(Error::CursorExpired) } else { Ok(changes) }
+        if after < tail.changes_cursor { Err(Error::CursorExpired) } else { Ok(changes) }
     }
 
     /// The notices after a cursor, in order, about 1,000 but always all of one change; and the position after them.
@@ -51,7 +51,7 @@ impl Directory {
             Ok((notices, last.unwrap_or(head), store::feed::tail(connection)?))
         };
         let (notices, position, tail) = self.database.query(read).await?;
-        if after < tail.notices { Err(Error::CursorExpired) } else { Ok((notices, position.max(after))) }
+        if after < tail.events_cursor { Err(Error::CursorExpired) } else { Ok((notices, position.max(after))) }
     }
 }
 
@@ -81,7 +81,7 @@ pub(crate) async fn stream_pages<M, F, R>(
     F: Fn(Directory, i64) -> R,
     R: Future<Output = Result<FeedPage<M>, Error>>,
 {
-    let mut news = directory.news.subscribe();
+    let mut news = directory.feed_changed.subscribe();
     let mut last_sent: Option<Instant> = None;
     loop {
         // What comes from here on is asked for once more.

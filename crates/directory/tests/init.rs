@@ -31,7 +31,7 @@ async fn user_sees_only_members_of_own_projects() {
         }
         let seen = init(&fixture, ann.gid).await;
         assert_eq!(seen.caller, ann);
-        let mut people: Vec<_> = seen.people.iter().filter_map(|person| person.username.clone()).collect();
+        let mut people: Vec<_> = seen.users.iter().filter_map(|person| person.username.clone()).collect();
         people.sort();
         assert_eq!(people, ["ben", "dora"], "each once");
         let mut roles: Vec<_> = seen.user_projects().collect();
@@ -45,10 +45,10 @@ async fn user_sees_only_members_of_own_projects() {
                 .iter()
                 .all(|membership| membership.project != three.gid && membership.user != ann.gid)
         );
-        assert_eq!(seen.owned, [one.gid].into());
+        assert_eq!(seen.owned_projects, [one.gid].into());
         assert_eq!(seen.cursor, fixture.directory.feed_head().await.unwrap());
         let lonely = init(&fixture, carl.gid).await;
-        assert!(lonely.people.is_empty() && lonely.other_memberships.is_empty());
+        assert!(lonely.users.is_empty() && lonely.other_memberships.is_empty());
     }
 }
 
@@ -72,7 +72,7 @@ async fn inactive_member_is_visible_as_inactive() {
         assert!(matches!(fixture.directory.add_member(project.gid, ben.gid).await, Err(Error::AlreadyMember)));
         fixture.directory.set_user_status(ben.gid, UserStatus::Inactive).await.unwrap();
         let seen = init(&fixture, ann.gid).await;
-        assert_eq!(seen.people.iter().map(|person| person.status).collect::<Vec<_>>(), [UserStatus::Inactive]);
+        assert_eq!(seen.users.iter().map(|person| person.status).collect::<Vec<_>>(), [UserStatus::Inactive]);
     }
 }
 

@@ -49,16 +49,16 @@ const FILL_POSTGRES: &str = "
         SELECT gid(n), 'en', 1 FROM generate_series(1, 4000) AS numbers(n);
     INSERT INTO discarded_media (name, delete_at)
         SELECT 'icons/' || gid(n), 9000000000000000 FROM generate_series(1, 4000) AS numbers(n);
-    INSERT INTO outbox (id, recipient, language, kind, letter, topic, created_at, attempts, next_try_at)
+    INSERT INTO outbox (id, recipient, language, kind, content, topic, created_at, attempts, next_attempt_at)
         SELECT gid(n), 'x@example.org', 'en', 'x', '{}', 'x/' || n, 0, 0, 0 FROM generate_series(1, 4000) AS numbers(n);
-    INSERT INTO feed_seats (project_gid, seat, user_gid, since_cursor, until_cursor)
+    INSERT INTO membership_slots (project_gid, slot, user_gid, opened_cursor, closed_cursor)
         SELECT project_gid, ROW_NUMBER() OVER (PARTITION BY project_gid ORDER BY user_gid), user_gid, 0, 9223372036854775807
         FROM memberships;
-    INSERT INTO feed_listeners (user_gid, until_cursor, scope, after_cursor)
+    INSERT INTO feed_subscriptions (user_gid, until_cursor, audience, after_cursor)
         SELECT user_gid, 9223372036854775807, 'project/' || project_gid, 0 FROM memberships;
-    INSERT INTO feed (cursor, action, data_type, data_key, entry_status, changed_at)
+    INSERT INTO feed_changes (cursor, action, data_type, data_key, entry_status, changed_at)
         SELECT n, 'UPDATE', 'cc.projects', gid(n % 4000), 'active', 0 FROM generate_series(1, 20000) AS numbers(n);
-    INSERT INTO feed_notices (scope, cursor, action, data_type, data_key)
+    INSERT INTO feed_events (audience, cursor, action, data_type, data_key)
         SELECT 'project/' || gid(n % 4000), n, 'UPDATE', 'cc.projects', gid(n % 4000)
         FROM generate_series(1, 20000) AS numbers(n);
     UPDATE feed_head SET cursor = 20000;
@@ -86,16 +86,16 @@ const FILL_SQLITE: &str = "
     INSERT INTO project_languages (project_gid, language, position) SELECT gid, 'en', 1 FROM numbers WHERE n <= 4000;
     INSERT INTO discarded_media (name, delete_at)
         SELECT 'icons/' || gid, 9000000000000000 FROM numbers WHERE n <= 4000;
-    INSERT INTO outbox (id, recipient, language, kind, letter, topic, created_at, attempts, next_try_at)
+    INSERT INTO outbox (id, recipient, language, kind, content, topic, created_at, attempts, next_attempt_at)
         SELECT gid, 'x@example.org', 'en', 'x', '{}', 'x/' || n, 0, 0, 0 FROM numbers WHERE n <= 4000;
-    INSERT INTO feed_seats (project_gid, seat, user_gid, since_cursor, until_cursor)
+    INSERT INTO membership_slots (project_gid, slot, user_gid, opened_cursor, closed_cursor)
         SELECT project_gid, ROW_NUMBER() OVER (PARTITION BY project_gid ORDER BY user_gid), user_gid, 0, 9223372036854775807
         FROM memberships;
-    INSERT INTO feed_listeners (user_gid, until_cursor, scope, after_cursor)
+    INSERT INTO feed_subscriptions (user_gid, until_cursor, audience, after_cursor)
         SELECT user_gid, 9223372036854775807, 'project/' || project_gid, 0 FROM memberships;
-    INSERT INTO feed (cursor, action, data_type, data_key, entry_status, changed_at)
+    INSERT INTO feed_changes (cursor, action, data_type, data_key, entry_status, changed_at)
         SELECT n, 'UPDATE', 'cc.projects', gid, 'active', 0 FROM numbers;
-    INSERT INTO feed_notices (scope, cursor, action, data_type, data_key)
+    INSERT INTO feed_events (audience, cursor, action, data_type, data_key)
         SELECT 'project/' || printf('00000000-0000-4000-8000-%012d', n % 4000), n, 'UPDATE', 'cc.projects',
             printf('00000000-0000-4000-8000-%012d', n % 4000)
         FROM numbers;
@@ -128,8 +128,9 @@ impl Sent {
         let (sql, binds) = shown.split_once(" -- binds: ")?;
         let is_looked_for = ["SELECT", "UPDATE", "DELETE"].iter().any(|word| sql.starts_with(word));
         // The first rows of all, in the order of the key: SQLite calls that a scan.
-        let is_first_rows = sql.contains("`feed`.`changed_at` FROM `feed` ORDER BY `feed`.`cursor` LIMIT");
-        let has_one_row = ["feed_head", "feed_tail", "feed_release"].iter().any(|table| sql.contains(table));
+        let is_first_rows =
+            sql.contains("`feed_changes`.`changed_at` FROM `feed_changes` ORDER BY `feed_changes`.`cursor` LIMIT");
+        let has_one_row = ["feed_head", "feed_tail", "announced_api_version"].iter().any(|table| sql.contains(table));
         if !is_looked_for || is_first_rows || has_one_row || sql.contains("pg_advisory_xact_lock") {
             return None;
         }
@@ -238,9 +239,9 @@ async fn login_and_init_queries_use_indexes() {
         let directory = &place.directory;
         assert!(directory.find_login(LoginIdentifier::Username("user12345".to_owned()), None).await.unwrap().is_some());
         let init = directory.get_init(gid(12_345).into()).await.unwrap();
-        assert_eq!((init.people.len(), init.projects.len()), (4, 1));
+        assert_eq!((init.users.len(), init.projects.len()), (4, 1));
         let init = directory.get_project_init(gid(346), gid(12_345).into()).await.unwrap();
-        assert_eq!((init.people.len(), init.projects.len()), (4, 1));
+        assert_eq!((init.users.len(), init.projects.len()), (4, 1));
         place.assert_indexed(8, ResultSize::Few).await;
     }
 }
@@ -321,13 +322,13 @@ async fn large_project_queries_use_indexes() {
     for place in Place::both().await {
         let (directory, project, busy) = (&place.directory, gid(4000), gid(20_000));
         let init = directory.get_project_init(project, gid(1).into()).await.unwrap();
-        assert!(init.people.len() >= 10_000, "{}", init.people.len());
+        assert!(init.users.len() >= 10_000, "{}", init.users.len());
         let init = directory.get_init(busy.into()).await.unwrap();
         assert!(
-            init.projects.len() >= 2000 && init.people.len() >= 9000,
+            init.projects.len() >= 2000 && init.users.len() >= 9000,
             "{} {}",
             init.projects.len(),
-            init.people.len()
+            init.users.len()
         );
         directory.view_user(busy.into(), gid(12_345)).await.unwrap_err();
         directory.view_user(gid(1).into(), gid(9999)).await.unwrap();

@@ -17,7 +17,7 @@ async fn changes_without_events_stay_expired() {
         fixture.project(&ann, "One").await;
         let head = fixture.directory.feed_head().await.unwrap();
         let migrate = move |connection: &mut AnyConnection| {
-            let sql = format!("UPDATE feed_tail SET changes_cursor = 0, notices_cursor = {head}");
+            let sql = format!("UPDATE feed_tail SET changes_cursor = 0, events_cursor = {head}");
             Ok::<_, doorward_storage::Error>(connection.batch_execute(&sql)?)
         };
         fixture.directory.database().write(migrate).await.unwrap();

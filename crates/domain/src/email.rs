@@ -24,9 +24,9 @@ const MAX_ORIGINAL_BYTES: usize = 1024;
 /// An address as its owner wrote it. Two addresses are equal when their canonical forms are.
 #[derive(Debug, Clone)]
 pub struct Email {
-    written: String,
-    delivered: String,
-    folded: String,
+    original: String,
+    delivery_address: String,
+    canonical: String,
 }
 
 impl Email {
@@ -55,25 +55,25 @@ impl Email {
         }
         let delivered_domain = if written_domain.is_ascii() { written_domain } else { &domain };
         let delivered = format!("{delivered_local}@{delivered_domain}");
-        Ok(Self { written: written.to_owned(), delivered, folded })
+        Ok(Self { original: written.to_owned(), delivery_address: delivered, canonical: folded })
     }
 
     /// Returns the address as its owner wrote it, to be shown.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.written
+        &self.original
     }
 
     /// Returns the address to which emails are sent: as written, but with the domain in ASCII.
     #[must_use]
     pub fn delivery_address(&self) -> &str {
-        &self.delivered
+        &self.delivery_address
     }
 
     /// Returns the canonical form, by which addresses are compared, counted and looked up.
     #[must_use]
     pub fn canonical(&self) -> String {
-        self.folded.clone()
+        self.canonical.clone()
     }
 }
 
@@ -138,7 +138,7 @@ fn is_local_part(text: &str) -> bool {
 
 impl PartialEq for Email {
     fn eq(&self, other: &Self) -> bool {
-        self.folded == other.folded
+        self.canonical == other.canonical
     }
 }
 
@@ -146,7 +146,7 @@ impl Eq for Email {}
 
 impl fmt::Display for Email {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.written)
+        f.write_str(&self.original)
     }
 }
 

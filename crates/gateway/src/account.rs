@@ -70,7 +70,7 @@ pub(crate) async fn delete(
     peers.directory().delete_account(DeleteAccountRequest { user_gid: user_gid.clone() }).await?;
     people::drop_renewal(&request);
     // The picture goes too.
-    gateway.discarded.notify_one();
+    gateway.media_discarded.notify_one();
     let note = ReportUserDeletedRequest { user_gid, client_address: caller.address.to_string() };
     if let Err(status) = peers.auth().report_user_deleted(note).await {
         tracing::warn!(code = ?status.code(), "auth was not told of a deleted account");

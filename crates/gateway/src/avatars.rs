@@ -23,15 +23,15 @@ pub(crate) async fn upload(
 ) -> Result<HttpResponse, ApiError> {
     // The directory says the same; but not before a large body has come.
     people::require_account(&caller)?;
-    let upload = upload::read_form(&request, payload, &gateway.uploads).await?.into_file()?;
+    let upload = upload::read_form(&request, payload, &gateway.upload_memory).await?.into_file()?;
     let (file, _memory) = upload.into_parts();
-    let picture = gateway.pictures.decode(caller.claims.sub, file).await?;
+    let picture = gateway.decoder.decode(caller.claims.sub, file).await?;
     let prepare = PrepareAvatarRequest {
         user_gid: caller.claims.sub.to_string(),
         extension: picture.format.extension().to_owned(),
     };
     let name = peers.directory().prepare_avatar(prepare).await?.into_inner().file_name;
-    let put = gateway.store.put(&media::avatar_file(&name), picture.bytes).await;
+    let put = gateway.object_store.put(&media::avatar_file(&name), picture.bytes).await;
     put.map_err(|error| media::object_store_error(&error))?;
     set(&caller, &peers, &gateway, Some(name)).await
 }
@@ -54,7 +54,7 @@ async fn set(
 ) -> Result<HttpResponse, ApiError> {
     let set = SetAvatarRequest { user_gid: caller.claims.sub.to_string(), file_name: name };
     let user = peers.directory().set_avatar(set).await?.into_inner().user.ok_or_else(ApiError::internal)?;
-    gateway.discarded.notify_one();
+    gateway.media_discarded.notify_one();
     people::user_response(&user, None)
 }
 

@@ -22,7 +22,10 @@ pub(crate) fn from_head(peer: Option<SocketAddr>, headers: &HeaderMap, gateway: 
     let peer = peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip()).to_canonical();
     let headers = headers.get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
     let forwarded: Vec<&str> = headers.flat_map(|value| value.split(',')).map(str::trim).collect();
-    if !forwarded.is_empty() && !is_trusted(peer, trusted) && !gateway.has_met_proxy.swap(true, Ordering::Relaxed) {
+    if !forwarded.is_empty()
+        && !is_trusted(peer, trusted)
+        && !gateway.has_warned_about_proxy.swap(true, Ordering::Relaxed)
+    {
         tracing::warn!(%peer, "X-Forwarded-For comes from an address that is no trusted proxy: if it is one, set trusted_proxies; \
              without it, the throttle takes all who come through it for one client");
     }

@@ -29,7 +29,7 @@ pub(crate) async fn upload(
 ) -> Result<HttpResponse, ApiError> {
     // They own no project.
     require_account(&caller)?;
-    let form: UploadForm = upload::read_form(&request, payload, &gateway.uploads).await?;
+    let form: UploadForm = upload::read_form(&request, payload, &gateway.upload_memory).await?;
     let (caller_gid, project_gid) = (caller.claims.sub.to_string(), form.project()?.to_string());
     let file = form.into_file()?;
     let prepare = async |format: Format| -> Result<String, ApiError> {
@@ -43,11 +43,11 @@ pub(crate) async fn upload(
     let guess = Format::Png;
     let mut name = prepare(guess).await?;
     let (file, _memory) = file.into_parts();
-    let picture = gateway.pictures.decode(caller.claims.sub, file).await?;
+    let picture = gateway.decoder.decode(caller.claims.sub, file).await?;
     if picture.format != guess {
         name = prepare(picture.format).await?;
     }
-    let put = gateway.store.put(&media::icon_file(&name), picture.bytes).await;
+    let put = gateway.object_store.put(&media::icon_file(&name), picture.bytes).await;
     put.map_err(|error| media::object_store_error(&error))?;
     set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, file_name: Some(name) }).await
 }
@@ -64,6 +64,6 @@ pub(crate) async fn delete(
 
 async fn set(peers: &Peers, gateway: &Gateway, set: SetIconRequest) -> Result<HttpResponse, ApiError> {
     let changed = peers.directory().set_icon(set).await?.into_inner();
-    gateway.discarded.notify_one();
+    gateway.media_discarded.notify_one();
     projects::project_response(&changed)
 }

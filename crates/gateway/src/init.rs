@@ -38,14 +38,14 @@ pub(crate) async fn init(
 
 /// All that an app of this user needs to start, as the body of the answer.
 pub(crate) async fn fetch_init(gateway: &Gateway, peers: &Peers, user: Gid) -> Result<Bytes, RpcError> {
-    let known = gateway.inits.find(user, None);
+    let known = gateway.init_cache.find(user, None);
     let request = GetInitRequest { user_gid: user.to_string(), known_cursor: known.as_ref().map(|known| known.cursor) };
     let init = peers.directory().get_init(request).await?.into_inner();
     if let Some(known) = known.filter(|known| init.is_unchanged && init.cursor == known.cursor) {
         return Ok(known.body);
     }
     let body = serialize_init(gateway, &init)?;
-    gateway.inits.insert(user, None, CachedInit { cursor: init.cursor, body: body.clone() });
+    gateway.init_cache.insert(user, None, CachedInit { cursor: init.cursor, body: body.clone() });
     Ok(body)
 }
 

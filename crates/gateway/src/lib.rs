@@ -90,7 +90,7 @@ pub struct Config {
     /// How old the knowledge may be that a user is active; then calls with a token are answered 503.
     pub trust_max_age: Duration,
     /// Calls that change data, per user.
-    pub writes: WriteBudget,
+    pub write_budget: WriteBudget,
     /// Besides the API.
     pub pages: &'static [Page],
 }
@@ -101,22 +101,22 @@ pub struct Gateway {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGenerator>,
     pub(crate) trust: Arc<trust::Trust>,
-    pub(crate) inits: inits::InitCache,
+    pub(crate) init_cache: inits::InitCache,
     pub(crate) renewals: renewals::Renewals,
-    pub(crate) limits: limits::RateLimits,
-    pub(crate) writes: writes::WriteBudgets,
+    pub(crate) rate_limits: limits::RateLimits,
+    pub(crate) write_budgets: writes::WriteBudgets,
     pub(crate) languages: languages::Languages,
     pub(crate) documents: openapi::Documents,
     /// Whether the log tells of a proxy that is not trusted: once is enough.
-    pub(crate) has_met_proxy: AtomicBool,
+    pub(crate) has_warned_about_proxy: AtomicBool,
     /// The value of `WWW-Authenticate`.
     pub(crate) challenge: HeaderValue,
     /// Where pictures are kept.
-    pub(crate) store: Store,
-    pub(crate) pictures: DecoderPool,
-    pub(crate) uploads: upload::UploadMemory,
+    pub(crate) object_store: Store,
+    pub(crate) decoder: DecoderPool,
+    pub(crate) upload_memory: upload::UploadMemory,
     /// Told when pictures were discarded.
-    pub(crate) discarded: Notify,
+    pub(crate) media_discarded: Notify,
 }
 
 impl Gateway {
@@ -133,24 +133,24 @@ impl Gateway {
         let trust = Arc::new(trust::Trust::new(&config.issuer, config.trust_max_age));
         let languages = languages::Languages::load().map_err(std::io::Error::other)?;
         let documents = openapi::Documents::load().map_err(std::io::Error::other)?;
-        let writes = writes::WriteBudgets::new(config.writes);
+        let writes = writes::WriteBudgets::new(config.write_budget);
         Ok(Self {
             config,
             clock,
             ids,
             trust,
-            inits: inits::InitCache::new(),
+            init_cache: inits::InitCache::new(),
             renewals: renewals::Renewals::new(),
-            limits: limits::RateLimits::new(),
-            writes,
+            rate_limits: limits::RateLimits::new(),
+            write_budgets: writes,
             languages,
             documents,
-            has_met_proxy: AtomicBool::new(false),
+            has_warned_about_proxy: AtomicBool::new(false),
             challenge,
-            store,
-            pictures: DecoderPool::default(),
-            uploads: upload::UploadMemory::default(),
-            discarded: Notify::new(),
+            object_store: store,
+            decoder: DecoderPool::default(),
+            upload_memory: upload::UploadMemory::default(),
+            media_discarded: Notify::new(),
         })
     }
 

@@ -69,7 +69,7 @@ pub(crate) async fn enforce<B: MessageBody + 'static>(
     let project = request.match_info().get("project").and_then(|project| project.parse().ok());
     let user = caller::find_user(request.request(), &gateway);
     if let Some(member) = user.zip(project)
-        && let Some(wait) = gateway.limits.count(&peers, member).await
+        && let Some(wait) = gateway.rate_limits.count(&peers, member).await
     {
         let problem = ApiError::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
         return Ok(request.into_response(problem.error_response()));

@@ -86,7 +86,7 @@ struct File<'a> {
 }
 
 async fn answer(request: &HttpRequest, gateway: &Gateway, file: &File<'_>) -> Result<HttpResponse, ApiError> {
-    let store = &gateway.store;
+    let store = &gateway.object_store;
     let mut wanted = None;
     if needs_head(request) {
         let head =

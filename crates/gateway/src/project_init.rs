@@ -40,7 +40,7 @@ pub(crate) async fn init(
 
 /// All that an app needs to start work in the project, as the body of the answer.
 pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, project: Gid, user: Gid) -> Result<Bytes, RpcError> {
-    let known = gateway.inits.find(user, Some(project));
+    let known = gateway.init_cache.find(user, Some(project));
     let request = GetProjectInitRequest {
         project_gid: project.to_string(),
         user_gid: user.to_string(),
@@ -51,7 +51,7 @@ pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, project: Gid, user: 
         return Ok(known.body);
     }
     let body = write(gateway, &project.to_string(), &init)?;
-    gateway.inits.insert(user, Some(project), CachedInit { cursor: init.cursor, body: body.clone() });
+    gateway.init_cache.insert(user, Some(project), CachedInit { cursor: init.cursor, body: body.clone() });
     Ok(body)
 }
 

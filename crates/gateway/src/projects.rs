@@ -75,7 +75,7 @@ pub(crate) async fn permanent_delete(
     let token = gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation()).await?;
     peers.directory().purge_project(PurgeProjectRequest { caller_gid, project_gid }).await?;
     // The icon goes too.
-    gateway.discarded.notify_one();
+    gateway.media_discarded.notify_one();
     with_token(envelope::success_response(&Empty {}, &Empty {})?, &token)
 }
 

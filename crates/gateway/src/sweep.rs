@@ -21,7 +21,7 @@ pub(crate) async fn run(gateway: Arc<Gateway>, directory: Channel, shutdown: Can
     loop {
         let round = async {
             // Woken, or not.
-            let _ = tokio::time::timeout(PAUSE, gateway.discarded.notified()).await;
+            let _ = tokio::time::timeout(PAUSE, gateway.media_discarded.notified()).await;
             delete_discarded(&gateway, &mut client).await
         };
         match shutdown.run_until_cancelled(round).await {
@@ -45,7 +45,7 @@ async fn delete_discarded(gateway: &Gateway, client: &mut DirectoryClient<Channe
             return Ok(());
         }
         let deletions = stream::iter(names).map(|file_name| async move {
-            let deleted = gateway.store.delete(&file_name).await;
+            let deleted = gateway.object_store.delete(&file_name).await;
             deleted.map(|()| file_name).map_err(|error| format!("the object store: {error}"))
         });
         let (mut gone, mut failure) = (Vec::new(), None);

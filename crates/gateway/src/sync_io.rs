@@ -136,7 +136,7 @@ impl Host for SocketGateway {
                     if problem.code_and_message().0 == 403 {
                         denials::record(Some(claims.sub));
                     }
-                    InitResponse { envelope: problem.envelope(), start: None }
+                    InitResponse { envelope: problem.envelope(), subscription: None }
                 }
             }
         })
@@ -164,5 +164,5 @@ async fn init_socket(
         cursor: since.cursor.filter(|_| since.project.is_some()),
     };
     let SyncResponse { position, has_more, audiences: scopes, .. } = news;
-    Ok(InitResponse { envelope, start: Some(Subscription { feeds, position, has_more, scopes }) })
+    Ok(InitResponse { envelope, subscription: Some(Subscription { feeds, position, has_more, audiences: scopes }) })
 }

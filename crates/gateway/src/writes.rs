@@ -78,7 +78,7 @@ pub(crate) async fn enforce_write_budget<B: MessageBody + 'static>(
     // Other methods are answered 405.
     let user = if request.method() == Method::POST { caller::find_user(request.request(), &gateway) } else { None };
     if let Some(user) = user
-        && let Err(wait) = gateway.writes.count(user, Instant::now())
+        && let Err(wait) = gateway.write_budgets.count(user, Instant::now())
     {
         let problem = ApiError::from(RpcError::new(ErrorCode::Throttled).with_retry_after(wait));
         return Ok(request.into_response(problem.error_response()));

@@ -34,7 +34,7 @@ pub(crate) struct ComposedMail {
 impl Composer {
     pub(crate) fn compose(&self, mail: &LeasedMail, letter: &MailContent) -> Result<ComposedMail, DeliveryError> {
         let no_mail = || DeliveryError::Refused("no mail can be sent to an address of this form".to_owned());
-        let to: Address = mail.to.parse().map(with_ascii_domain).map_err(|_| no_mail())?;
+        let to: Address = mail.recipient.parse().map(with_ascii_domain).map_err(|_| no_mail())?;
         // From the headers, it would come without addresses that are quoted in odd ways.
         let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()]).map_err(|_| no_mail())?;
         let words = words::write(letter, &mail.language);
@@ -96,10 +96,10 @@ mod tests {
     fn waiting(to: &str) -> LeasedMail {
         LeasedMail {
             id: "0f8fad5b-d9cb-469f-a165-70867728950e".parse().unwrap(),
-            to: to.to_owned(),
+            recipient: to.to_owned(),
             language: "de".to_owned(),
             kind: "reset_code".to_owned(),
-            letter: String::new(),
+            content: String::new(),
             topic: None,
             user: None,
             created_at: Timestamp::from_seconds(1_790_000_000),

@@ -16,7 +16,7 @@ pub struct MailConfig {
     /// Where the app is, for links.
     pub app_url: String,
     /// Name in SMTP's EHLO, as [`is_hello`](crate::is_hello) accepts it.
-    pub hello: String,
+    pub ehlo_name: String,
 }
 
 #[derive(Debug, Clone)]

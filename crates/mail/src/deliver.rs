@@ -56,23 +56,30 @@ enum Outcome {
 /// What the mails of a worker have in common.
 pub(crate) struct Deliverer {
     pub(crate) outbox: Outbox,
-    way: Transport,
+    transport: Transport,
     composer: Composer,
     on_give_up: OnGiveUp,
     /// Sent, and not deleted yet: never to be sent again.
-    acknowledged: Mutex<HashSet<Gid>>,
+    sent_ids: Mutex<HashSet<Gid>>,
     /// Whether the log tells of it already.
-    is_away: AtomicBool,
+    is_server_unavailable: AtomicBool,
 }
 
 impl Deliverer {
     pub(crate) fn new(outbox: Outbox, config: MailConfig, on_give_up: OnGiveUp) -> Result<Self, Error> {
         let composer = Composer { from: parse_from(&config.from)?, app_url: config.app_url };
         let way = match &config.delivery {
-            Delivery::Smtp(url) => Transport::Smtp(Box::new(SmtpTransport::new(url, &config.hello)?)),
+            Delivery::Smtp(url) => Transport::Smtp(Box::new(SmtpTransport::new(url, &config.ehlo_name)?)),
             Delivery::Log => Transport::Log,
         };
-        Ok(Self { outbox, way, composer, on_give_up, acknowledged: Mutex::default(), is_away: AtomicBool::new(false) })
+        Ok(Self {
+            outbox,
+            transport: way,
+            composer,
+            on_give_up,
+            sent_ids: Mutex::default(),
+            is_server_unavailable: AtomicBool::new(false),
+        })
     }
 
     pub(crate) async fn deliver(self: Arc<Self>, mail: LeasedMail) {
@@ -95,14 +102,14 @@ impl Deliverer {
             return Err(DeliveryError::Expired);
         }
         let composed = self.composer.compose(mail, &self.outbox.unseal(mail)?)?;
-        match &self.way {
+        match &self.transport {
             Transport::Smtp(server) => {
                 let sent = server.send(&composed).await;
                 self.log_server_state(sent.as_ref().err());
                 sent
             }
             Transport::Log => {
-                let (to, subject, text) = (&mail.to, &composed.subject, &composed.text);
+                let (to, subject, text) = (&mail.recipient, &composed.subject, &composed.text);
                 tracing::info!(target: "doorward::mail", to, subject, text, "a mail that is not sent");
                 Ok(())
             }
@@ -113,7 +120,7 @@ impl Deliverer {
     fn log_server_state(&self, failure: Option<&DeliveryError>) {
         match failure {
             Some(DeliveryError::Away(reason)) => {
-                if !self.is_away.swap(true, Ordering::Relaxed) {
+                if !self.is_server_unavailable.swap(true, Ordering::Relaxed) {
                     tracing::warn!(reason, "the mail server can't be used: mails wait");
                 }
             }
@@ -124,7 +131,7 @@ impl Deliverer {
                 | DeliveryError::Later(_),
             )
             | None => {
-                if self.is_away.swap(false, Ordering::Relaxed) {
+                if self.is_server_unavailable.swap(false, Ordering::Relaxed) {
                     tracing::info!("the mail server can be used again");
                 }
             }
@@ -202,6 +209,6 @@ impl Deliverer {
     }
 
     fn acknowledged(&self) -> MutexGuard<'_, HashSet<Gid>> {
-        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sent_ids.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

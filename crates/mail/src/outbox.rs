@@ -14,10 +14,10 @@ use crate::{
 
 pub struct NewMail {
     pub id: Gid,
-    pub to: Email,
+    pub recipient: Email,
     /// A code such as `nl-be`.
     pub language: String,
-    pub letter: MailContent,
+    pub content: MailContent,
     /// A mail that still waits with the same topic is replaced: a code that is asked for again.
     pub topic: Option<String>,
     /// Not sent any more from then on, such as when the code in it has expired.
@@ -56,20 +56,20 @@ impl Outbox {
             store::lock_topic(connection, topic)?;
             store::delete_waiting(connection, topic, now)?;
         }
-        let letter = serde_json::to_string(&mail.letter).map_err(|error| other(&error))?;
+        let letter = serde_json::to_string(&mail.content).map_err(|error| other(&error))?;
         let id = mail.id.to_string();
         let row = Row {
-            letter: self.seal.seal(&associated_data(&id), &letter).map_err(|error| other(&error))?,
+            content: self.seal.seal(&associated_data(&id), &letter).map_err(|error| other(&error))?,
             id,
-            recipient: mail.to.delivery_address().to_owned(),
+            recipient: mail.recipient.delivery_address().to_owned(),
             language: mail.language,
-            kind: mail.letter.kind().to_owned(),
+            kind: mail.content.kind().to_owned(),
             topic: mail.topic,
             user_gid: mail.user.map(|gid| gid.to_string()),
             created_at: now.as_micros(),
             expires_at: mail.expires_at.map(Timestamp::as_micros),
             attempts: 0,
-            next_try_at: now.as_micros(),
+            next_attempt_at: now.as_micros(),
             leased_until: None,
         };
         store::insert(connection, &row)
@@ -104,8 +104,10 @@ impl Outbox {
     /// [`DeliveryError::Unreadable`]: it may be of another release, or its key may just be replaced.
     pub(crate) fn unseal(&self, mail: &LeasedMail) -> Result<MailContent, DeliveryError> {
         let unreadable = |error: &dyn std::fmt::Display| DeliveryError::Unreadable(format!("unreadable: {error}"));
-        let letter =
-            self.seal.open(&associated_data(&mail.id.to_string()), &mail.letter).map_err(|error| unreadable(&error))?;
+        let letter = self
+            .seal
+            .open(&associated_data(&mail.id.to_string()), &mail.content)
+            .map_err(|error| unreadable(&error))?;
         // Its own words could repeat a piece of the letter.
         serde_json::from_str(&letter).map_err(|_| unreadable(&"not a letter that this release knows"))
     }
@@ -148,10 +150,10 @@ pub fn reseal(
             return Ok(());
         };
         after.clone_from(&last.id);
-        for StoredContent { id, letter, set_aside_at } in page {
+        for StoredContent { id, content: letter, quarantined_at } in page {
             match again(&id, &letter) {
                 Ok(resealed) => store::set_content(connection, &id, &resealed)?,
-                Err(_) if set_aside_at.is_some() => {}
+                Err(_) if quarantined_at.is_some() => {}
                 Err(error) => return Err(error.into()),
             }
         }

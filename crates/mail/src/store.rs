@@ -12,15 +12,15 @@ diesel::table! {
         recipient -> Text,
         language -> Text,
         kind -> Text,
-        letter -> Text,
+        content -> Text,
         topic -> Nullable<Text>,
         user_gid -> Nullable<Text>,
         created_at -> BigInt,
         expires_at -> Nullable<BigInt>,
         attempts -> BigInt,
-        next_try_at -> BigInt,
+        next_attempt_at -> BigInt,
         leased_until -> Nullable<BigInt>,
-        set_aside_at -> Nullable<BigInt>,
+        quarantined_at -> Nullable<BigInt>,
     }
 }
 
@@ -31,13 +31,13 @@ pub(crate) struct Row {
     pub(crate) recipient: String,
     pub(crate) language: String,
     pub(crate) kind: String,
-    pub(crate) letter: String,
+    pub(crate) content: String,
     pub(crate) topic: Option<String>,
     pub(crate) user_gid: Option<String>,
     pub(crate) created_at: i64,
     pub(crate) expires_at: Option<i64>,
     pub(crate) attempts: i64,
-    pub(crate) next_try_at: i64,
+    pub(crate) next_attempt_at: i64,
     pub(crate) leased_until: Option<i64>,
 }
 
@@ -46,10 +46,10 @@ pub(crate) struct Row {
 pub(crate) struct LeasedMail {
     pub(crate) id: Gid,
     /// An address when it was written; whether it still is one, the sending shows.
-    pub(crate) to: String,
+    pub(crate) recipient: String,
     pub(crate) language: String,
     pub(crate) kind: String,
-    pub(crate) letter: String,
+    pub(crate) content: String,
     pub(crate) topic: Option<String>,
     pub(crate) user: Option<Gid>,
     pub(crate) created_at: Timestamp,
@@ -62,10 +62,10 @@ impl LeasedMail {
     fn new(row: Row, leased_until: Timestamp) -> Result<Self> {
         Ok(Self {
             id: row.id.parse()?,
-            to: row.recipient,
+            recipient: row.recipient,
             language: row.language,
             kind: row.kind,
-            letter: row.letter,
+            content: row.content,
             topic: row.topic,
             user: row.user_gid.map(|gid| gid.parse()).transpose()?,
             created_at: Timestamp::from_micros(row.created_at),
@@ -104,7 +104,8 @@ pub(crate) fn delete_waiting(connection: &mut AnyConnection, topic: &str, now: T
 
 /// Whether there is something to claim.
 pub(crate) fn has_due(connection: &mut AnyConnection, now: Timestamp) -> Result<bool> {
-    let due = outbox::table.filter(outbox::next_try_at.le(now.as_micros())).filter(outbox::set_aside_at.is_null());
+    let due =
+        outbox::table.filter(outbox::next_attempt_at.le(now.as_micros())).filter(outbox::quarantined_at.is_null());
     let due = due.select(outbox::id).limit(1);
     Ok(due.get_result::<String>(connection).optional()?.is_some())
 }
@@ -114,7 +115,7 @@ pub(crate) fn has_due(connection: &mut AnyConnection, now: Timestamp) -> Result<
 pub(crate) struct Claimed {
     pub(crate) mails: Vec<LeasedMail>,
     /// The ids of rows that can't be read, which are set aside.
-    pub(crate) set_aside: Vec<String>,
+    pub(crate) quarantined: Vec<String>,
 }
 
 /// Takes those that have waited longest, until `lease_end`.
@@ -125,8 +126,9 @@ pub(crate) fn claim(
     limit: i64,
 ) -> Result<Claimed> {
     let due = || {
-        let due = outbox::table.filter(outbox::next_try_at.le(now.as_micros())).filter(outbox::set_aside_at.is_null());
-        due.order((outbox::next_try_at, outbox::id)).select(outbox::id).limit(limit)
+        let due =
+            outbox::table.filter(outbox::next_attempt_at.le(now.as_micros())).filter(outbox::quarantined_at.is_null());
+        due.order((outbox::next_attempt_at, outbox::id)).select(outbox::id).limit(limit)
     };
     let ids: Vec<String> = match connection {
         AnyConnection::Postgres(connection) => due().for_update().skip_locked().load(connection)?,
@@ -142,7 +144,7 @@ pub(crate) fn claim(
             }
             None => {
                 quarantine(connection, &id, now)?;
-                claimed.set_aside.push(id);
+                claimed.quarantined.push(id);
             }
         }
     }
@@ -162,7 +164,7 @@ fn lease(connection: &mut AnyConnection, id: &str, lease_end: Timestamp) -> Resu
     diesel::update(outbox::table.find(id))
         .set((
             outbox::attempts.eq(outbox::attempts + 1),
-            outbox::next_try_at.eq(lease_end.as_micros()),
+            outbox::next_attempt_at.eq(lease_end.as_micros()),
             outbox::leased_until.eq(lease_end.as_micros()),
         ))
         .execute(connection)?;
@@ -172,15 +174,15 @@ fn lease(connection: &mut AnyConnection, id: &str, lease_end: Timestamp) -> Resu
 /// Keeps a row that can't be read, and excludes it from sending.
 pub(crate) fn quarantine(connection: &mut AnyConnection, id: &str, now: Timestamp) -> Result<()> {
     diesel::update(outbox::table.find(id))
-        .set((outbox::set_aside_at.eq(now.as_micros()), outbox::leased_until.eq(None::<i64>)))
+        .set((outbox::quarantined_at.eq(now.as_micros()), outbox::leased_until.eq(None::<i64>)))
         .execute(connection)?;
     Ok(())
 }
 
 /// Lets all rows that were set aside be tried again: another release, or another key, may be able to read them.
 pub(crate) fn retry_quarantined(connection: &mut AnyConnection, now: Timestamp) -> Result<()> {
-    diesel::update(outbox::table.filter(outbox::set_aside_at.is_not_null()))
-        .set((outbox::set_aside_at.eq(None::<i64>), outbox::next_try_at.eq(now.as_micros())))
+    diesel::update(outbox::table.filter(outbox::quarantined_at.is_not_null()))
+        .set((outbox::quarantined_at.eq(None::<i64>), outbox::next_attempt_at.eq(now.as_micros())))
         .execute(connection)?;
     Ok(())
 }
@@ -192,10 +194,10 @@ pub(crate) fn delete(connection: &mut AnyConnection, id: Gid) -> Result<()> {
 }
 
 /// Lets it wait, unless its lease has ended and somebody else has it.
-pub(crate) fn release(connection: &mut AnyConnection, mail: &LeasedMail, next_try_at: Timestamp) -> Result<()> {
+pub(crate) fn release(connection: &mut AnyConnection, mail: &LeasedMail, next_attempt_at: Timestamp) -> Result<()> {
     let leased = outbox::table.find(mail.id.to_string());
     diesel::update(leased.filter(outbox::leased_until.eq(mail.leased_until.as_micros())))
-        .set((outbox::next_try_at.eq(next_try_at.as_micros()), outbox::leased_until.eq(None::<i64>)))
+        .set((outbox::next_attempt_at.eq(next_attempt_at.as_micros()), outbox::leased_until.eq(None::<i64>)))
         .execute(connection)?;
     Ok(())
 }
@@ -219,25 +221,25 @@ pub(crate) fn is_replaced(connection: &mut AnyConnection, mail: &LeasedMail) -> 
 
 /// Returns the number of mails that wait.
 pub(crate) fn count(connection: &mut AnyConnection) -> Result<i64> {
-    Ok(outbox::table.filter(outbox::set_aside_at.is_null()).count().get_result(connection)?)
+    Ok(outbox::table.filter(outbox::quarantined_at.is_null()).count().get_result(connection)?)
 }
 
 /// A letter as it is stored.
 #[derive(Queryable)]
 pub(crate) struct StoredContent {
     pub(crate) id: String,
-    pub(crate) letter: String,
-    pub(crate) set_aside_at: Option<i64>,
+    pub(crate) content: String,
+    pub(crate) quarantined_at: Option<i64>,
 }
 
 /// Returns a page in the order of ids, after the last of the page before.
 pub(crate) fn list_contents(connection: &mut AnyConnection, after: &str, limit: i64) -> Result<Vec<StoredContent>> {
     let page = outbox::table.filter(outbox::id.gt(after)).order(outbox::id).limit(limit);
-    Ok(page.select((outbox::id, outbox::letter, outbox::set_aside_at)).load(connection)?)
+    Ok(page.select((outbox::id, outbox::content, outbox::quarantined_at)).load(connection)?)
 }
 
 pub(crate) fn set_content(connection: &mut AnyConnection, id: &str, letter: &str) -> Result<()> {
-    diesel::update(outbox::table.find(id)).set(outbox::letter.eq(letter)).execute(connection)?;
+    diesel::update(outbox::table.find(id)).set(outbox::content.eq(letter)).execute(connection)?;
     Ok(())
 }
 

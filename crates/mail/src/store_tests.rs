@@ -11,7 +11,8 @@ use crate::{ContentSealer, MailContent, NewMail, Outbox, PlainContent, SealError
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("../auth/migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("../auth/migrations/sqlite");
-const MIGRATIONS: Migrations = Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "outbox", steps: &[] };
+const MIGRATIONS: Migrations =
+    Migrations { postgres: POSTGRES, sqlite: SQLITE, owner_table: "outbox", data_migrations: &[] };
 
 const NOW: Timestamp = Timestamp::from_seconds(1_790_000_000);
 
@@ -22,9 +23,9 @@ fn after(seconds: u64) -> Timestamp {
 fn mail(code: &str, topic: Option<&str>) -> NewMail {
     NewMail {
         id: RandomIdGenerator.new_gid(),
-        to: Email::parse("ann@example.org").unwrap(),
+        recipient: Email::parse("ann@example.org").unwrap(),
         language: "nl-be".to_owned(),
-        letter: MailContent::SignupCode { code: code.to_owned() },
+        content: MailContent::SignupCode { code: code.to_owned() },
         topic: topic.map(str::to_owned),
         expires_at: Some(after(900)),
         user: None,
@@ -58,7 +59,7 @@ async fn put(database: &Database, mail: NewMail, now: Timestamp) -> Gid {
 async fn claim_at(database: &Database, now: Timestamp, limit: i64) -> Vec<LeasedMail> {
     let end = now.saturating_add(Duration::from_secs(120));
     let claimed = database.write(move |connection| claim(connection, now, end, limit)).await.unwrap();
-    assert_eq!(claimed.set_aside, Vec::<String>::new());
+    assert_eq!(claimed.quarantined, Vec::<String>::new());
     claimed.mails
 }
 
@@ -85,7 +86,10 @@ async fn queued_mail_is_claimed_unchanged_and_once() {
 
         let claimed = claim_at(&test.database, NOW, 4).await;
         let [claimed] = claimed.as_slice() else { panic!("{claimed:?}") };
-        assert_eq!((claimed.id, claimed.to.as_str(), claimed.language.as_str()), (id, "ann@example.org", "nl-be"));
+        assert_eq!(
+            (claimed.id, claimed.recipient.as_str(), claimed.language.as_str()),
+            (id, "ann@example.org", "nl-be")
+        );
         assert_eq!((claimed.kind.as_str(), claimed.topic.as_deref()), ("signup_code", Some("signup/ann")));
         assert_eq!((claimed.user, claimed.created_at, claimed.expires_at), (Some(user), NOW, Some(after(900))));
         assert_eq!((claimed.attempts, claimed.leased_until), (1, after(120)));
@@ -276,16 +280,16 @@ async fn unreadable_rows_are_quarantined_and_others_claimed() {
         let claim_all = move |connection: &mut AnyConnection| claim(connection, after(1), after(121), limit);
         let claimed = database.write(claim_all).await.unwrap();
         assert_eq!(claimed.mails.iter().map(|mail| mail.id).collect::<Vec<_>>(), [readable]);
-        assert_eq!(claimed.set_aside.len(), changes.len());
+        assert_eq!(claimed.quarantined.len(), changes.len());
         assert_eq!(database.query(count).await.unwrap(), 1, "what is set aside is not waiting");
         assert!(!database.query(|connection| has_due(connection, after(2))).await.unwrap());
 
         // They are kept, and tried again when asked for.
         write(database, |connection| retry_quarantined(connection, after(2))).await;
         let claimed = database.write(claim_all).await.unwrap();
-        assert_eq!((claimed.mails.len(), claimed.set_aside.len()), (0, 0), "not before their time");
+        assert_eq!((claimed.mails.len(), claimed.quarantined.len()), (0, 0), "not before their time");
         let claim_all = move |connection: &mut AnyConnection| claim(connection, after(2), after(122), limit);
-        assert_eq!(database.write(claim_all).await.unwrap().set_aside.len(), changes.len());
+        assert_eq!(database.write(claim_all).await.unwrap().quarantined.len(), changes.len());
     }
 }
 
@@ -299,7 +303,7 @@ async fn quarantined_content_does_not_block_resealing() {
         }
         let [broken, whole] = claim_at(database, NOW, 4).await.try_into().unwrap();
         let id = broken.id.to_string();
-        damage(database, &id, "letter = 'nothing that was sealed'").await;
+        damage(database, &id, "content = 'nothing that was sealed'").await;
         assert!(database.write(|c| reseal(c, &Labelled("old"), &Labelled("new"))).await.is_err());
         write(database, move |connection| quarantine(connection, &id, NOW)).await;
         database.write(|c| reseal(c, &Labelled("old"), &Labelled("new"))).await.unwrap();

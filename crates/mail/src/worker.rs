@@ -86,8 +86,8 @@ impl Worker {
         let end = now.saturating_add(LEASE_DURATION);
         let claim = move |connection: &mut AnyConnection| store::claim(connection, now, end, limit);
         let claimed = database.write(claim).await?;
-        for id in claimed.set_aside {
-            self.deliverer.log_quarantined(&id, "a column of its row is not of its type");
+        for id_column in claimed.quarantined {
+            self.deliverer.log_quarantined(&id_column, "a column of its row is not of its type");
         }
         Ok(claimed.mails)
     }

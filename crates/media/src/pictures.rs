@@ -38,7 +38,7 @@ const MAX_WAIT: Duration = Duration::from_secs(10);
 #[derive(Clone)]
 pub struct DecoderPool {
     program: Arc<PathBuf>,
-    places: Arc<Semaphore>,
+    queue_slots: Arc<Semaphore>,
     decoders: Arc<Semaphore>,
     users: Arc<Mutex<HashMap<Gid, Weak<Semaphore>>>>,
     /// Maximum time of one decoder.
@@ -55,7 +55,7 @@ impl DecoderPool {
     fn with_program(program: PathBuf) -> Self {
         Self {
             program: Arc::new(program),
-            places: Arc::new(Semaphore::new(MAX_IMAGES)),
+            queue_slots: Arc::new(Semaphore::new(MAX_IMAGES)),
             decoders: Arc::new(Semaphore::new(MAX_DECODERS)),
             users: Arc::default(),
             max_time: Duration::from_secs(MAX_SECONDS),
@@ -67,7 +67,7 @@ impl DecoderPool {
     /// # Errors
     /// See [`PictureError`].
     pub async fn decode(&self, user: Gid, file: File) -> Result<Picture, PictureError> {
-        let _place = self.places.try_acquire().map_err(|_| PictureError::Busy)?;
+        let _place = self.queue_slots.try_acquire().map_err(|_| PictureError::Busy)?;
         let turn = self.user_queue(user)?;
         let turns = async { (turn.acquire().await, self.decoders.acquire().await) };
         let (Ok(_turn), Ok(_decoder)) = timeout(MAX_WAIT, turns).await.map_err(|_| PictureError::Busy)? else {

@@ -146,14 +146,14 @@ async fn running_and_waiting_decoders_are_bounded() {
     // One user has one process at a time, and so many places.
     let ann = user();
     let mut calls: Vec<_> = (0..MAX_IMAGES_PER_USER).map(|_| decode(ann)).collect();
-    wait_until(|| program.pictures.places.available_permits() == MAX_IMAGES - MAX_IMAGES_PER_USER).await;
+    wait_until(|| program.pictures.queue_slots.available_permits() == MAX_IMAGES - MAX_IMAGES_PER_USER).await;
     assert_eq!(program.pictures.decode(ann, file(PNG)).await, Err(PictureError::Busy));
     program.wait_until_started(1).await;
     // Images of others are decoded at the same time.
     calls.push(decode(user()));
     program.wait_until_started(2).await;
     calls.extend((calls.len()..MAX_IMAGES).map(|_| decode(user())));
-    wait_until(|| program.pictures.places.available_permits() == 0).await;
+    wait_until(|| program.pictures.queue_slots.available_permits() == 0).await;
     assert_eq!(program.pictures.decode(user(), file(PNG)).await, Err(PictureError::Busy));
     assert_eq!(program.started().len(), MAX_DECODERS);
     program.go();

@@ -24,11 +24,12 @@ use tonic::{
 /// When an idle connection is asked to end (GOAWAY), and when it is cut: 60 s at most.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct IdleLimits {
-    pub(crate) ask: Duration,
-    pub(crate) cut: Duration,
+    pub(crate) goaway_after: Duration,
+    pub(crate) close_after: Duration,
 }
 
-pub(crate) const IDLE_LIMITS: IdleLimits = IdleLimits { ask: Duration::from_secs(50), cut: Duration::from_secs(55) };
+pub(crate) const IDLE_LIMITS: IdleLimits =
+    IdleLimits { goaway_after: Duration::from_secs(50), close_after: Duration::from_secs(55) };
 
 /// The calls of one connection. Clones share it.
 #[derive(Debug, Clone)]
@@ -36,18 +37,18 @@ pub(crate) struct ConnectionActivity(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    open_calls: usize,
+    active_calls: usize,
     idle_since: Instant,
 }
 
 impl ConnectionActivity {
     pub(crate) fn new() -> Self {
-        Self(Arc::new(Mutex::new(State { open_calls: 0, idle_since: Instant::now() })))
+        Self(Arc::new(Mutex::new(State { active_calls: 0, idle_since: Instant::now() })))
     }
 
     /// Counts a call as open until the returned value is dropped.
     pub(crate) fn start_call(&self) -> ActiveCall {
-        self.state().open_calls += 1;
+        self.state().active_calls += 1;
         ActiveCall(self.clone())
     }
 
@@ -56,7 +57,7 @@ impl ConnectionActivity {
         loop {
             let end = {
                 let state = self.state();
-                if state.open_calls == 0 { state.idle_since + limit } else { Instant::now() + limit }
+                if state.active_calls == 0 { state.idle_since + limit } else { Instant::now() + limit }
             };
             if end <= Instant::now() {
                 return;
@@ -88,7 +89,7 @@ impl ActiveCall {
 impl Drop for ActiveCall {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        state.open_calls = state.open_calls.saturating_sub(1);
+        state.active_calls = state.active_calls.saturating_sub(1);
         state.idle_since = Instant::now();
     }
 }
@@ -96,15 +97,15 @@ impl Drop for ActiveCall {
 /// A connection that reads an end of file once it was idle for too long.
 pub(crate) struct IdleTimeoutStream {
     stream: TcpStream,
-    cut: Pin<Box<dyn Future<Output = ()> + Send>>,
-    is_cut: bool,
-    _on_end: DropGuard,
+    close_timer: Pin<Box<dyn Future<Output = ()> + Send>>,
+    is_closed: bool,
+    _closed_guard: DropGuard,
 }
 
 impl IdleTimeoutStream {
     /// `on_end` is cancelled when the connection has ended.
     pub(crate) fn new(stream: TcpStream, activity: ConnectionActivity, limit: Duration, on_end: DropGuard) -> Self {
-        Self { stream, cut: Box::pin(activity.wait_until_idle(limit)), is_cut: false, _on_end: on_end }
+        Self { stream, close_timer: Box::pin(activity.wait_until_idle(limit)), is_closed: false, _closed_guard: on_end }
     }
 }
 
@@ -114,8 +115,8 @@ impl AsyncRead for IdleTimeoutStream {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if self.is_cut || self.cut.as_mut().poll(context).is_ready() {
-            self.is_cut = true;
+        if self.is_closed || self.close_timer.as_mut().poll(context).is_ready() {
+            self.is_closed = true;
             return Poll::Ready(Ok(()));
         }
         Pin::new(&mut self.stream).poll_read(context, buffer)

@@ -133,10 +133,10 @@ async fn serve_connection(
 ) {
     let activity = ConnectionActivity::new();
     let has_ended = CancellationToken::new();
-    let stream = IdleTimeoutStream::new(stream, activity.clone(), limits.cut, has_ended.clone().drop_guard());
+    let stream = IdleTimeoutStream::new(stream, activity.clone(), limits.close_after, has_ended.clone().drop_guard());
     let incoming = tokio_stream::once(Ok::<_, std::io::Error>(stream)).chain(tokio_stream::pending());
     let end = {
-        let idle = activity.clone().wait_until_idle(limits.ask);
+        let idle = activity.clone().wait_until_idle(limits.goaway_after);
         async move {
             tokio::select! {
                 () = idle => {}

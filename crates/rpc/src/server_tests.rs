@@ -6,7 +6,8 @@ use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
 
 use super::*;
 
-const LIMITS: IdleLimits = IdleLimits { ask: Duration::from_millis(300), cut: Duration::from_millis(600) };
+const LIMITS: IdleLimits =
+    IdleLimits { goaway_after: Duration::from_millis(300), close_after: Duration::from_millis(600) };
 const TIMEOUT: Duration = Duration::from_secs(20);
 /// The preface and empty SETTINGS of HTTP/2 (RFC 9113, 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
@@ -40,11 +41,11 @@ async fn open_stream_keeps_connection_and_idle_channel_reconnects() {
     let request = HealthCheckRequest { service: String::new() };
     let mut watch = client.watch(request.clone()).await.unwrap().into_inner();
     assert!(watch.message().await.unwrap().is_some());
-    assert!(timeout(LIMITS.cut * 3, watch.message()).await.is_err(), "the stream is still open");
+    assert!(timeout(LIMITS.close_after * 3, watch.message()).await.is_err(), "the stream is still open");
     drop(watch);
     for _ in 0..3 {
         client.check(request.clone()).await.unwrap();
-        tokio::time::sleep(LIMITS.cut * 2).await;
+        tokio::time::sleep(LIMITS.close_after * 2).await;
     }
 }
 
@@ -61,5 +62,5 @@ async fn shutdown_closes_idle_connections_immediately() {
 
 #[test]
 fn idle_limits_are_at_most_a_minute() {
-    assert!(IDLE_LIMITS.ask < IDLE_LIMITS.cut && IDLE_LIMITS.cut <= Duration::from_secs(60));
+    assert!(IDLE_LIMITS.goaway_after < IDLE_LIMITS.close_after && IDLE_LIMITS.close_after <= Duration::from_secs(60));
 }

@@ -105,7 +105,7 @@ pub(crate) async fn for_each_email_conflict(
 /// For administration: one hash at a time is enough.
 pub(crate) fn new_credentials(settings: &Settings) -> anyhow::Result<Credentials> {
     let mut config = auth_config(settings);
-    config.hashing.workers = 1;
+    config.hashing.worker_threads = 1;
     Ok(Credentials::new(new_auth_database(settings), Arc::new(SystemClock), Arc::new(config))?)
 }
 
@@ -135,15 +135,15 @@ pub(crate) fn auth_config(settings: &Settings) -> doorward_auth::Config {
     let auth = &settings.auth;
     doorward_auth::Config {
         issuer: auth.token.issuer.clone(),
-        lifetime: auth.token.lifetime,
-        max_session: auth.token.max_session,
+        token_lifetime: auth.token.lifetime,
+        max_session_lifetime: auth.token.max_session,
         trust_max_age: auth.token.trust_max_age,
         hashing: HashingConfig {
             memory_kib: auth.argon2.memory_kib,
             passes: auth.argon2.passes,
             lanes: auth.argon2.lanes,
-            workers: auth.hash_workers,
-            queue: auth.hash_queue,
+            worker_threads: auth.hash_workers,
+            max_queued: auth.hash_queue,
         },
         password_min_chars: auth.passwords.min_length,
         throttle: ThrottleConfig {
@@ -167,7 +167,7 @@ pub(crate) fn mail_config(settings: &Settings) -> Option<MailConfig> {
     };
     let from = mail.from.clone().unwrap_or_else(|| LOGGED_FROM.to_owned());
     let (app_url, hello) = (settings.gateway.app_url.clone(), mail.hello.clone());
-    Some(MailConfig { delivery, from, app_url, hello })
+    Some(MailConfig { delivery, from, app_url, ehlo_name: hello })
 }
 
 pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {
@@ -179,7 +179,7 @@ pub(crate) fn gateway_config(settings: &Settings) -> doorward_gateway::Config {
         renew_after: settings.auth.token.renew_after,
         api_version: settings.gateway.api_version.clone(),
         trust_max_age: settings.auth.token.trust_max_age,
-        writes: settings.gateway.writes,
+        write_budget: settings.gateway.writes,
         pages: if settings.role == Role::Demo { demo_page::PAGES } else { &[] },
     }
 }

@@ -27,7 +27,7 @@ pub(crate) enum ClientIdentity {
 /// The tokens that one service accepts.
 pub struct ClientAuthenticator {
     /// The token of the three services. Without one, a call without a named token counts as theirs; only for loopback.
-    shared: ServiceToken,
+    shared_token: ServiceToken,
     registry: Arc<Registry>,
 }
 
@@ -39,7 +39,7 @@ impl ClientAuthenticator {
         let registry = Arc::new(Registry::new(database));
         let (following, shutdown) = (registry.clone(), shutdown.clone());
         tokio::spawn(async move { following.run(shutdown).await });
-        Arc::new(Self { shared, registry })
+        Arc::new(Self { shared_token: shared, registry })
     }
 
     /// # Errors
@@ -66,12 +66,12 @@ impl ClientAuthenticator {
             (sent, None) => sent.map(HeaderValue::as_bytes).unwrap_or_default(),
             (_, Some(_)) => return Err(refused()),
         };
-        if self.shared.matches(sent) {
+        if self.shared_token.matches(sent) {
             return Ok(ClientIdentity::Services);
         }
         match Hash::parse(sent) {
             Some(hash) => self.registry.find(&hash).await.map(ClientIdentity::Client),
-            None if self.shared.is_set() => Err(refused()),
+            None if self.shared_token.is_set() => Err(refused()),
             None => Ok(ClientIdentity::Services),
         }
     }

@@ -46,7 +46,7 @@ impl Grant {
 struct TokenTable {
     grants: Vec<Arc<Grant>>,
     /// When the reading that found these began.
-    read_at: Option<Instant>,
+    loaded_at: Option<Instant>,
 }
 
 impl TokenTable {
@@ -67,7 +67,7 @@ impl TokenTable {
             }));
         }
         before.iter().for_each(|grant| grant.revoked.cancel());
-        self.read_at = Some(read_at);
+        self.loaded_at = Some(read_at);
     }
 }
 
@@ -114,13 +114,14 @@ impl Registry {
     pub(crate) async fn find(&self, hash: &Hash) -> Result<Arc<Grant>, Status> {
         let called_at = Instant::now();
         let mut known = self.known.subscribe();
-        let fresh =
-            |known: &TokenTable| known.read_at.is_some_and(|read_at| called_at.duration_since(read_at) < MAX_TABLE_AGE);
+        let fresh = |known: &TokenTable| {
+            known.loaded_at.is_some_and(|read_at| called_at.duration_since(read_at) < MAX_TABLE_AGE)
+        };
         let found = Some(known.borrow()).filter(|known| fresh(known)).and_then(|known| known.find(hash));
         if let Some(found) = found {
             return Ok(found);
         }
-        let read_since = known.wait_for(|known| known.read_at.is_some_and(|read_at| read_at >= called_at));
+        let read_since = known.wait_for(|known| known.loaded_at.is_some_and(|read_at| read_at >= called_at));
         match timeout(MAX_LOOKUP_WAIT, read_since).await {
             Ok(Ok(known)) => known.find(hash).ok_or_else(|| Status::unauthenticated("x-service-token is unknown")),
             Ok(Err(_)) | Err(_) => Err(RpcError::unavailable().into()),

@@ -137,7 +137,7 @@ pub(crate) mod tests {
     const POSTGRES: EmbeddedMigrations = embed_migrations!("../directory/migrations/postgres");
     const SQLITE: EmbeddedMigrations = embed_migrations!("../directory/migrations/sqlite");
     pub(crate) const MIGRATIONS: Migrations =
-        Migrations { postgres: POSTGRES, sqlite: SQLITE, own_table: "feed_head", steps: &[] };
+        Migrations { postgres: POSTGRES, sqlite: SQLITE, owner_table: "feed_head", data_migrations: &[] };
 
     fn token(name: &str, scopes: &[Scope], projects: &[Gid]) -> NamedToken {
         let secret = Secret::generate().unwrap();

@@ -14,9 +14,9 @@ pub struct Migrations {
     pub postgres: MigrationSet,
     pub sqlite: MigrationSet,
     /// A table that only this service has.
-    pub own_table: &'static str,
+    pub owner_table: &'static str,
     /// Changes of the data that SQL cannot express.
-    pub steps: &'static [Step],
+    pub data_migrations: &'static [Step],
 }
 
 /// A change of the data that belongs to a migration. It runs in the same transaction, after the SQL of all pending migrations,
@@ -92,7 +92,7 @@ impl Migrations {
         connection.run_migrations(&pending).map_err(migration_error)?;
         self.check_owner(connection)?;
         let ran: Vec<String> = pending.iter().map(|migration| migration.name().to_string()).collect();
-        for step in self.steps.iter().filter(|step| ran.iter().any(|name| name == step.migration)) {
+        for step in self.data_migrations.iter().filter(|step| ran.iter().any(|name| name == step.migration)) {
             (step.run)(connection)?;
         }
         Ok(ran)
@@ -117,7 +117,7 @@ impl Migrations {
 
     /// The names of migrations are alike in all services.
     fn check_owner(&self, connection: &mut AnyConnection) -> Result<(), Error> {
-        let look = format!("SELECT 1 FROM {} WHERE 1 = 0", self.own_table);
+        let look = format!("SELECT 1 FROM {} WHERE 1 = 0", self.owner_table);
         let is_own = connection.batch_execute(&look).is_ok();
         if is_own { Ok(()) } else { Err(Error::Migration("it belongs to another service".to_owned())) }
     }

@@ -16,7 +16,7 @@ use doorward_storage::{
 };
 
 const SET: EmbeddedMigrations = embed_migrations!("tests/migrations");
-const MIGRATIONS: Migrations = Migrations { postgres: SET, sqlite: SET, own_table: "counter", steps: &[] };
+const MIGRATIONS: Migrations = Migrations { postgres: SET, sqlite: SET, owner_table: "counter", data_migrations: &[] };
 
 async fn run(database: &Database, sql: impl Into<String>) -> Result<(), Error> {
     let sql = sql.into();

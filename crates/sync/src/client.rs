@@ -19,15 +19,15 @@ const NO_ARGUMENTS: [(); 0] = [];
 pub(crate) struct Client {
     socket: SocketRef,
     /// Of its connection; absent when nobody can.
-    pub(crate) hang_up: Option<CloseHandle>,
+    pub(crate) close_handle: Option<CloseHandle>,
     login: Mutex<Arc<Login>>,
     following: Mutex<Following>,
     /// An `init` has not been answered yet.
-    pub(crate) is_asking: AtomicBool,
+    pub(crate) has_pending_init: AtomicBool,
     /// Held by an `init` until what follows its answer is done, too.
-    pub(crate) starting: tokio::sync::Mutex<()>,
+    pub(crate) init_lock: tokio::sync::Mutex<()>,
     pub(crate) is_renewing: AtomicBool,
-    end: Mutex<Option<EndReason>>,
+    end_reason: Mutex<Option<EndReason>>,
 }
 
 /// Whether the socket receives events of the feed.
@@ -43,7 +43,7 @@ pub(crate) struct Login {
     pub(crate) token: String,
     pub(crate) claims: Claims,
     /// Not renewed before.
-    pub(crate) renew_at: Instant,
+    pub(crate) next_renewal_at: Instant,
 }
 
 /// Why a socket is to be disconnected, and what it is told before.
@@ -68,14 +68,14 @@ pub(crate) enum SendOutcome {
 impl Client {
     pub(crate) fn new(socket: SocketRef, login: Login) -> Self {
         Self {
-            hang_up: socket.req_parts().extensions.get().cloned(),
+            close_handle: socket.req_parts().extensions.get().cloned(),
             socket,
             login: Mutex::new(Arc::new(login)),
             following: Mutex::default(),
-            is_asking: AtomicBool::new(false),
-            starting: tokio::sync::Mutex::new(()),
+            has_pending_init: AtomicBool::new(false),
+            init_lock: tokio::sync::Mutex::new(()),
             is_renewing: AtomicBool::new(false),
-            end: Mutex::new(None),
+            end_reason: Mutex::new(None),
         }
     }
 
@@ -127,11 +127,11 @@ impl Client {
 
     /// Nothing but the end is to be sent from now on. The first reason counts.
     pub(crate) fn end_with(&self, end: EndReason) {
-        lock(&self.end).get_or_insert(end);
+        lock(&self.end_reason).get_or_insert(end);
     }
 
     pub(crate) fn is_ending(&self) -> bool {
-        lock(&self.end).is_some()
+        lock(&self.end_reason).is_some()
     }
 
     pub(crate) fn send_outcome(&self, result: Result<(), SendError>) -> SendOutcome {
@@ -149,13 +149,13 @@ impl Client {
 
     /// As far as there is room for it; to be called again until the socket is gone.
     pub(crate) fn send_end(&self) {
-        let Some(end) = *lock(&self.end) else { return };
+        let Some(end) = *lock(&self.end_reason) else { return };
         let sent = match end {
             EndReason::Denied => self.emit("authorization", &json!({"JWT": null})),
             EndReason::Quiet | EndReason::FeedEvent => SendOutcome::Done,
         };
         if sent != SendOutcome::Full {
-            *lock(&self.end) = Some(EndReason::FeedEvent);
+            *lock(&self.end_reason) = Some(EndReason::FeedEvent);
             // Without room it stays; the heartbeat, which needs room as well, then ends the connection.
             let _ = self.socket.clone().disconnect();
         }

@@ -92,7 +92,7 @@ impl Feed {
     fn complete_sync(&mut self, id: u64, answer: SyncResponse) {
         let SyncResponse { rows, has_more, position, audiences: scopes } = answer;
         let rows = rows.into_iter().map(|row| Arc::new(EventRow::from(row))).collect();
-        let outcome = self.hub.complete_call(id, SyncPage { rows, has_more, position, scopes });
+        let outcome = self.hub.complete_call(id, SyncPage { rows, has_more, position, audiences: scopes });
         self.deliver(id, &outcome.rows);
         if outcome.is_paused {
             self.retry_later(id);
@@ -148,7 +148,7 @@ impl Feed {
         };
         tokio::spawn(async move {
             let answer = client.sync(request).await.map(tonic::Response::into_inner);
-            let _ = inputs.send(DispatcherInput::Answered { id: call.listener, answer }).await;
+            let _ = inputs.send(DispatcherInput::Answered { id: call.subscriber, answer }).await;
         });
     }
 

@@ -18,12 +18,12 @@ const PAUSE: Duration = Duration::from_millis(300);
 const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
 
 pub(crate) async fn run(directory: Channel, inputs: mpsc::Sender<DispatcherInput>, shutdown: CancellationToken) {
-    let mut place = StreamPosition { cursor: None, is_heard: false };
+    let mut place = StreamPosition { cursor: None, has_received: false };
     let mut is_logged = false;
     let follow = async {
         loop {
             let ended = read_stream(&directory, &inputs, &mut place).await;
-            is_logged &= !std::mem::take(&mut place.is_heard);
+            is_logged &= !std::mem::take(&mut place.has_received);
             if let Err(reason) = ended
                 && !std::mem::replace(&mut is_logged, true)
             {
@@ -39,7 +39,7 @@ struct StreamPosition {
     /// Up to here all was heard.
     cursor: Option<i64>,
     /// The stream has said something, if only that it is there.
-    is_heard: bool,
+    has_received: bool,
 }
 
 async fn read_stream(
@@ -60,7 +60,7 @@ async fn read_stream(
             Ok(None) => return Ok(()),
             Err(status) => return Err(handle_stream_error(&status, inputs, place).await),
         };
-        *place = StreamPosition { cursor: Some(message.cursor), is_heard: true };
+        *place = StreamPosition { cursor: Some(message.cursor), has_received: true };
         let notices = message.events.into_iter().map(FeedEvent::from).collect();
         inputs.send(DispatcherInput::Heard(notices, message.cursor)).await.map_err(|_| "the end".to_owned())?;
     }
@@ -99,12 +99,12 @@ mod tests {
         ];
         for (status, reason, is_given_up) in cases {
             let (inputs, mut received) = mpsc::channel(8);
-            let mut place = StreamPosition { cursor: Some(7), is_heard: true };
+            let mut place = StreamPosition { cursor: Some(7), has_received: true };
             assert_eq!(handle_stream_error(&status, &inputs, &mut place).await, reason);
             assert_eq!(place.cursor.is_none(), is_given_up, "{reason}");
             assert_eq!(matches!(received.try_recv(), Ok(DispatcherInput::Lost)), is_given_up, "{reason}");
             // A stream that began in the present has no cursor to give up.
-            let mut place = StreamPosition { cursor: None, is_heard: false };
+            let mut place = StreamPosition { cursor: None, has_received: false };
             assert_eq!(handle_stream_error(&status, &inputs, &mut place).await, reason);
             assert!(received.try_recv().is_err(), "{reason}");
         }

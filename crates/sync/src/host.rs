@@ -49,7 +49,7 @@ pub enum TokenStatus {
 pub struct InitResponse {
     pub envelope: Value,
     /// Where the events go on; absent when the answer is a refusal.
-    pub start: Option<Subscription>,
+    pub subscription: Option<Subscription>,
 }
 
 /// From where a socket is told more, and of what.
@@ -59,7 +59,7 @@ pub struct Subscription {
     /// As in the directory's answer, which was asked for scopes.
     pub position: i64,
     pub has_more: bool,
-    pub scopes: Vec<String>,
+    pub audiences: Vec<String>,
 }
 
 /// What somebody follows.

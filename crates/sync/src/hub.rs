@@ -21,13 +21,13 @@ pub(crate) const MAX_CALLS: usize = 16;
 const MAX_RECENT_EVENTS: usize = 10_000;
 
 pub(crate) struct Hub {
-    listeners: HashMap<u64, Subscriber>,
-    scopes: Audiences,
+    subscribers: HashMap<u64, Subscriber>,
+    audiences: Audiences,
     /// None until the stream of notices has begun.
-    ring: Option<EventBuffer>,
+    recent_events: Option<EventBuffer>,
     /// Who is to be asked for, first come first served.
-    queue: VecDeque<u64>,
-    calls: usize,
+    sync_queue: VecDeque<u64>,
+    calls_in_flight: usize,
 }
 
 struct Subscriber {
@@ -59,7 +59,7 @@ pub(crate) type Delivery = (u64, Vec<Arc<EventRow>>);
 /// A call of Sync that is to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct SyncCall {
-    pub(crate) listener: u64,
+    pub(crate) subscriber: u64,
     pub(crate) user: Gid,
     pub(crate) feeds: Feeds,
 }
@@ -69,7 +69,7 @@ pub(crate) struct SyncPage {
     pub(crate) rows: Vec<Arc<EventRow>>,
     pub(crate) has_more: bool,
     pub(crate) position: i64,
-    pub(crate) scopes: Vec<String>,
+    pub(crate) audiences: Vec<String>,
 }
 
 /// What follows from an answer.
@@ -121,7 +121,13 @@ impl Subscriber {
 
 impl Hub {
     pub(crate) fn new() -> Self {
-        Self { listeners: HashMap::new(), scopes: Audiences::default(), ring: None, queue: VecDeque::new(), calls: 0 }
+        Self {
+            subscribers: HashMap::new(),
+            audiences: Audiences::default(),
+            recent_events: None,
+            sync_queue: VecDeque::new(),
+            calls_in_flight: 0,
+        }
     }
 
     /// What is to be told at once: notices that have come since the answer that it starts with.
@@ -133,34 +139,34 @@ impl Hub {
             scopes: Box::default(),
             state: State::Syncing,
         };
-        self.listeners.insert(id, listener);
-        let Subscription { has_more, position, scopes, .. } = start;
-        self.apply_page(id, SyncPage { rows: Vec::new(), has_more, position, scopes }, true).rows
+        self.subscribers.insert(id, listener);
+        let Subscription { has_more, position, audiences: scopes, .. } = start;
+        self.apply_page(id, SyncPage { rows: Vec::new(), has_more, position, audiences: scopes }, true).rows
     }
 
     pub(crate) fn unsubscribe(&mut self, id: u64) {
-        if let Some(listener) = self.listeners.remove(&id) {
-            self.scopes.remove(id, &listener.scopes);
+        if let Some(listener) = self.subscribers.remove(&id) {
+            self.audiences.remove(id, &listener.scopes);
         }
     }
 
     /// News of the stream: what each is to be told.
     pub(crate) fn apply_events(&mut self, notices: Vec<FeedEvent>, position: i64) -> Vec<Delivery> {
-        let Some(ring) = &mut self.ring else {
+        let Some(ring) = &mut self.recent_events else {
             self.start_stream(position);
             return Vec::new();
         };
         let mut tellings: HashMap<u64, Vec<Arc<EventRow>>> = HashMap::new();
         let heard = ring.position();
         for notice in notices.iter().filter(|notice| notice.cursor > heard) {
-            if &*notice.scope == EVERYONE {
-                for (id, listener) in &mut self.listeners {
-                    tell(*id, listener, notice, (&mut tellings, &mut self.queue));
+            if &*notice.audience == EVERYONE {
+                for (id, listener) in &mut self.subscribers {
+                    tell(*id, listener, notice, (&mut tellings, &mut self.sync_queue));
                 }
             }
-            for id in self.scopes.subscribers(&notice.scope) {
-                if let Some(listener) = self.listeners.get_mut(&id) {
-                    tell(id, listener, notice, (&mut tellings, &mut self.queue));
+            for id in self.audiences.subscribers(&notice.audience) {
+                if let Some(listener) = self.subscribers.get_mut(&id) {
+                    tell(id, listener, notice, (&mut tellings, &mut self.sync_queue));
                 }
             }
         }
@@ -170,14 +176,14 @@ impl Hub {
 
     /// The stream begins here: what was before is unknown.
     fn start_stream(&mut self, position: i64) {
-        self.ring = Some(EventBuffer::new(position, MAX_RECENT_EVENTS));
-        for (id, listener) in &mut self.listeners {
+        self.recent_events = Some(EventBuffer::new(position, MAX_RECENT_EVENTS));
+        for (id, listener) in &mut self.subscribers {
             if listener.state != State::AwaitingStream {
                 continue;
             }
             if listener.position < position {
                 listener.state = State::Queued;
-                self.queue.push_back(*id);
+                self.sync_queue.push_back(*id);
             } else {
                 listener.state = State::Live;
             }
@@ -186,8 +192,8 @@ impl Hub {
 
     /// The stream can't go on from where it was. All are asked for, once it has begun anew.
     pub(crate) fn lose_stream(&mut self) {
-        let Some(ring) = self.ring.take() else { return };
-        for listener in self.listeners.values_mut().filter(|listener| listener.state == State::Live) {
+        let Some(ring) = self.recent_events.take() else { return };
+        for listener in self.subscribers.values_mut().filter(|listener| listener.state == State::Live) {
             listener.position = listener.position.max(ring.position());
             listener.state = State::AwaitingStream;
         }
@@ -195,43 +201,44 @@ impl Hub {
 
     /// The next call to make, if there may be one.
     pub(crate) fn next_call(&mut self) -> Option<SyncCall> {
-        while self.calls < MAX_CALLS {
-            let id = self.queue.pop_front()?;
-            let Some(listener) = self.listeners.get_mut(&id).filter(|listener| listener.state == State::Queued) else {
+        while self.calls_in_flight < MAX_CALLS {
+            let id = self.sync_queue.pop_front()?;
+            let Some(listener) = self.subscribers.get_mut(&id).filter(|listener| listener.state == State::Queued)
+            else {
                 continue;
             };
             listener.state = State::Syncing;
-            self.calls += 1;
-            return Some(SyncCall { listener: id, user: listener.user, feeds: listener.sync_feeds() });
+            self.calls_in_flight += 1;
+            return Some(SyncCall { subscriber: id, user: listener.user, feeds: listener.sync_feeds() });
         }
         None
     }
 
     /// The answer to a call.
     pub(crate) fn complete_call(&mut self, id: u64, synced: SyncPage) -> SyncOutcome {
-        self.calls = self.calls.saturating_sub(1);
+        self.calls_in_flight = self.calls_in_flight.saturating_sub(1);
         self.apply_page(id, synced, false)
     }
 
     /// A call without an answer: another, after a pause.
     pub(crate) fn fail_call(&mut self, id: u64) {
-        self.calls = self.calls.saturating_sub(1);
-        if let Some(listener) = self.listeners.get_mut(&id) {
+        self.calls_in_flight = self.calls_in_flight.saturating_sub(1);
+        if let Some(listener) = self.subscribers.get_mut(&id) {
             listener.state = State::Paused;
         }
     }
 
     /// A pause is over.
     pub(crate) fn retry_call(&mut self, id: u64) {
-        if let Some(listener) = self.listeners.get_mut(&id).filter(|listener| listener.state == State::Paused) {
+        if let Some(listener) = self.subscribers.get_mut(&id).filter(|listener| listener.state == State::Paused) {
             listener.state = State::Queued;
-            self.queue.push_back(id);
+            self.sync_queue.push_back(id);
         }
     }
 
     /// Who is a member no more follows the global feed alone. Whether there is something to follow.
     pub(crate) fn unsubscribe_project(&mut self, id: u64) -> bool {
-        let Some(listener) = self.listeners.get_mut(&id) else { return false };
+        let Some(listener) = self.subscribers.get_mut(&id) else { return false };
         let was_there = listener.feeds.project.take().is_some();
         listener.feeds.cursor = None;
         was_there && listener.feeds.cc_cursor.is_some()
@@ -239,7 +246,7 @@ impl Hub {
 
     fn apply_page(&mut self, id: u64, synced: SyncPage, is_start: bool) -> SyncOutcome {
         let nothing = SyncOutcome { rows: Vec::new(), is_paused: false };
-        let Some(listener) = self.listeners.get_mut(&id) else { return nothing };
+        let Some(listener) = self.subscribers.get_mut(&id) else { return nothing };
         let mut rows = synced.rows;
         rows.retain(|row| listener.is_subscribed_to(row));
         let has_progress = is_start || !rows.is_empty() || synced.position > listener.position;
@@ -249,9 +256,9 @@ impl Hub {
             for cursor in [&mut listener.feeds.cc_cursor, &mut listener.feeds.cursor].into_iter().flatten() {
                 *cursor = (*cursor).min(synced.position);
             }
-            self.scopes.remove(id, &listener.scopes);
-            listener.scopes = self.scopes.add(id, &synced.scopes);
-            listener.state = match &self.ring {
+            self.audiences.remove(id, &listener.scopes);
+            listener.scopes = self.audiences.add(id, &synced.audiences);
+            listener.state = match &self.recent_events {
                 None => State::AwaitingStream,
                 Some(ring) => replay_recent_events(listener, ring, &mut rows),
             };
@@ -262,19 +269,21 @@ impl Hub {
         if is_paused {
             listener.state = State::Paused;
         } else if listener.state == State::Queued {
-            self.queue.push_back(id);
+            self.sync_queue.push_back(id);
         }
         SyncOutcome { rows, is_paused }
     }
 
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
-        self.calls == 0 && self.queue.is_empty() && self.listeners.values().all(|one| one.state == State::Live)
+        self.calls_in_flight == 0
+            && self.sync_queue.is_empty()
+            && self.subscribers.values().all(|one| one.state == State::Live)
     }
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.listeners.is_empty() && self.scopes.is_empty()
+        self.subscribers.is_empty() && self.audiences.is_empty()
     }
 }
 
@@ -282,7 +291,7 @@ impl Hub {
 fn replay_recent_events(listener: &mut Subscriber, ring: &EventBuffer, rows: &mut Vec<Arc<EventRow>>) -> State {
     let Some(notices) = ring.events_after(listener.position) else { return State::Queued };
     for notice in notices {
-        let concerns = &*notice.scope == EVERYONE || listener.scopes.contains(&notice.scope);
+        let concerns = &*notice.audience == EVERYONE || listener.scopes.contains(&notice.audience);
         if concerns && listener.apply_event(notice, rows) {
             return State::Queued;
         }

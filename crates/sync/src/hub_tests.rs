@@ -79,12 +79,12 @@ impl Scenario {
             match &self.log[cursor as usize - 1] {
                 FeedChange::EventRow(scopes) => {
                     let told =
-                        scopes.iter().map(|one| FeedEvent { cursor, scope: scope(*one), row: Some(row(cursor)) });
+                        scopes.iter().map(|one| FeedEvent { cursor, audience: scope(*one), row: Some(row(cursor)) });
                     notices.extend(told);
                 }
                 FeedChange::Personal(who, _, told) => {
-                    notices.extend(told.map(|one| FeedEvent { cursor, scope: scope(one), row: Some(row(cursor)) }));
-                    notices.push(FeedEvent { cursor, scope: format!("u{who}").into(), row: None });
+                    notices.extend(told.map(|one| FeedEvent { cursor, audience: scope(one), row: Some(row(cursor)) }));
+                    notices.push(FeedEvent { cursor, audience: format!("u{who}").into(), row: None });
                 }
             }
         }
@@ -116,9 +116,9 @@ struct HubFixture {
     world: Scenario,
     hub: Hub,
     stream: Option<i64>,
-    told: BTreeMap<u64, (usize, i64, Vec<i64>)>,
+    delivered: BTreeMap<u64, (usize, i64, Vec<i64>)>,
     calls: Vec<SyncCall>,
-    read: Vec<(u64, SyncPage)>,
+    answered_pages: Vec<(u64, SyncPage)>,
     paused: Vec<u64>,
     next: u64,
 }
@@ -129,16 +129,16 @@ impl HubFixture {
             world: Scenario::default(),
             hub: Hub::new(),
             stream: None,
-            told: BTreeMap::new(),
+            delivered: BTreeMap::new(),
             calls: Vec::new(),
-            read: Vec::new(),
+            answered_pages: Vec::new(),
             paused: Vec::new(),
             next: 1,
         }
     }
 
     fn tell(&mut self, id: u64, rows: &[Arc<EventRow>]) {
-        if let Some((_, _, told)) = self.told.get_mut(&id) {
+        if let Some((_, _, told)) = self.delivered.get_mut(&id) {
             told.extend(rows.iter().map(|row| row.cursor));
         }
     }
@@ -160,13 +160,13 @@ impl HubFixture {
         let call = self.calls.remove(which % self.calls.len());
         match limit {
             Some(limit) => {
-                let user = self.told.get(&call.listener).map_or(0, |told| told.0);
+                let user = self.delivered.get(&call.subscriber).map_or(0, |told| told.0);
                 let synced = self.sync(user, call.feeds.cc_cursor.unwrap(), limit);
-                self.read.push((call.listener, synced));
+                self.answered_pages.push((call.subscriber, synced));
             }
             None => {
-                self.hub.fail_call(call.listener);
-                self.paused.push(call.listener);
+                self.hub.fail_call(call.subscriber);
+                self.paused.push(call.subscriber);
             }
         }
     }
@@ -178,14 +178,14 @@ impl HubFixture {
         rows.truncate(limit);
         let position = if has_more { rows.last().copied().unwrap_or(from) } else { head };
         let scopes = self.world.names(user, position);
-        SyncPage { rows: rows.into_iter().map(row).collect(), has_more, position, scopes }
+        SyncPage { rows: rows.into_iter().map(row).collect(), has_more, position, audiences: scopes }
     }
 
     fn answer(&mut self, which: usize) {
-        if self.read.is_empty() {
+        if self.answered_pages.is_empty() {
             return;
         }
-        let (id, synced) = self.read.remove(which % self.read.len());
+        let (id, synced) = self.answered_pages.remove(which % self.answered_pages.len());
         let outcome = self.hub.complete_call(id, synced);
         self.tell(id, &outcome.rows);
         if outcome.is_paused {
@@ -201,14 +201,14 @@ impl HubFixture {
 
     fn start(&mut self, user: usize, from: i64) {
         let from = from.min(self.world.head());
-        let SyncPage { rows, has_more, position, scopes } = self.sync(user, from, 4);
+        let SyncPage { rows, has_more, position, audiences: scopes } = self.sync(user, from, 4);
         let id = self.next;
         self.next += 1;
-        self.told.insert(id, (user, from, Vec::new()));
+        self.delivered.insert(id, (user, from, Vec::new()));
         self.tell(id, &rows);
         // Things may happen between the answer of init and the start, as the steps in between say.
         let feeds = Feeds { cc_cursor: Some(from), project: None, cursor: None };
-        let rows = self.hub.subscribe(id, gid(user), Subscription { feeds, position, has_more, scopes });
+        let rows = self.hub.subscribe(id, gid(user), Subscription { feeds, position, has_more, audiences: scopes });
         self.tell(id, &rows);
     }
 
@@ -225,10 +225,10 @@ impl HubFixture {
             }
             Operation::Subscribe(user, from) => self.start(user, from as i64),
             Operation::Unsubscribe(which) => {
-                let id = self.told.keys().nth(which).copied();
+                let id = self.delivered.keys().nth(which).copied();
                 if let Some(id) = id {
                     self.hub.unsubscribe(id);
-                    self.told.remove(&id);
+                    self.delivered.remove(&id);
                 }
             }
         }
@@ -241,7 +241,7 @@ impl HubFixture {
             self.retry();
             self.read(0, Some(4));
             self.answer(0);
-            if self.hub.is_idle() && self.read.is_empty() && self.calls.is_empty() {
+            if self.hub.is_idle() && self.answered_pages.is_empty() && self.calls.is_empty() {
                 return;
             }
         }
@@ -280,10 +280,10 @@ proptest! {
             bench.step(step);
         }
         bench.settle();
-        for (user, from, told) in bench.told.values() {
+        for (user, from, told) in bench.delivered.values() {
             prop_assert_eq!(told, &bench.world.rows(*user, *from, bench.world.head()));
         }
-        for id in bench.told.keys() {
+        for id in bench.delivered.keys() {
             bench.hub.unsubscribe(*id);
         }
         prop_assert!(bench.hub.is_empty());
@@ -299,10 +299,10 @@ fn sync_calls_are_bounded_and_in_order() {
     for _ in 0..40 {
         bench.start(0, 0);
     }
-    let calls: Vec<u64> = std::iter::from_fn(|| bench.hub.next_call()).map(|call| call.listener).collect();
+    let calls: Vec<u64> = std::iter::from_fn(|| bench.hub.next_call()).map(|call| call.subscriber).collect();
     assert_eq!(calls, (1..=MAX_CALLS as u64).collect::<Vec<_>>());
     bench.hub.fail_call(1);
-    assert_eq!(bench.hub.next_call().map(|call| call.listener), Some(MAX_CALLS as u64 + 1));
+    assert_eq!(bench.hub.next_call().map(|call| call.subscriber), Some(MAX_CALLS as u64 + 1));
 }
 
 #[test]
@@ -311,16 +311,16 @@ fn each_feed_starts_at_its_own_cursor() {
     hub.apply_events(Vec::new(), 5);
     let project = Some(gid(9));
     let feeds = Feeds { cc_cursor: None, project, cursor: Some(4) };
-    hub.subscribe(1, gid(0), Subscription { feeds, position: 5, has_more: false, scopes: vec!["p".into()] });
+    hub.subscribe(1, gid(0), Subscription { feeds, position: 5, has_more: false, audiences: vec!["p".into()] });
     let told = |cursor, feed| {
         let row = EventRow { feed, ..(*row(cursor)).clone() };
-        FeedEvent { cursor, scope: "p".into(), row: Some(Arc::new(row)) }
+        FeedEvent { cursor, audience: "p".into(), row: Some(Arc::new(row)) }
     };
     let notices = vec![told(7, Feed::Project), told(9, Feed::Global), told(10, Feed::Project)];
     let tellings = hub.apply_events(notices, 10);
     let cursors: Vec<i64> = tellings[0].1.iter().map(|row| row.cursor).collect();
     assert_eq!((tellings.len(), cursors), (1, vec![7, 10]));
-    hub.apply_events(vec![FeedEvent { cursor: 12, scope: EVERYONE.into(), row: None }], 12);
+    hub.apply_events(vec![FeedEvent { cursor: 12, audience: EVERYONE.into(), row: None }], 12);
     let call = hub.next_call().unwrap();
     assert_eq!(call.feeds, Feeds { cc_cursor: None, project, cursor: Some(11) });
     assert!(!hub.unsubscribe_project(1));

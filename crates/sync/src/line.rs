@@ -25,13 +25,13 @@ pub(crate) const MAX_MESSAGE_BYTES: u64 = 100_000;
 pub(crate) struct UpgradedStream<IO> {
     io: IO,
     /// The head of the request, and what came with it.
-    first: Bytes,
+    initial_bytes: Bytes,
     frames: Frames,
     /// Every client answers to pings. One that is being upgraded gets none: it must not take for ever.
-    silence: Pin<Box<Sleep>>,
+    idle_timeout: Pin<Box<Sleep>>,
     /// Somebody else wants it to end.
-    hung_up: Pin<Box<WaitForCancellationFutureOwned>>,
-    _place: OwnedSemaphorePermit,
+    closed: Pin<Box<WaitForCancellationFutureOwned>>,
+    _connection_permit: OwnedSemaphorePermit,
 }
 
 /// Ends a connection; in the extensions of the request with which it began.
@@ -49,11 +49,11 @@ impl<IO> UpgradedStream<IO> {
         frames.push(rest)?;
         Ok(Self {
             io,
-            first: [head, rest].concat().into(),
+            initial_bytes: [head, rest].concat().into(),
             frames,
-            silence: Box::pin(sleep(PING_INTERVAL + PING_TIMEOUT)),
-            hung_up: Box::pin(hang_up.0.cancelled_owned()),
-            _place: place,
+            idle_timeout: Box::pin(sleep(PING_INTERVAL + PING_TIMEOUT)),
+            closed: Box::pin(hang_up.0.cancelled_owned()),
+            _connection_permit: place,
         })
     }
 }
@@ -61,22 +61,22 @@ impl<IO> UpgradedStream<IO> {
 impl<IO: AsyncRead + Unpin> AsyncRead for UpgradedStream<IO> {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let line = self.get_mut();
-        if line.first.has_remaining() {
-            let first = line.first.split_to(buffer.remaining().min(line.first.len()));
+        if line.initial_bytes.has_remaining() {
+            let first = line.initial_bytes.split_to(buffer.remaining().min(line.initial_bytes.len()));
             buffer.put_slice(&first);
             return Poll::Ready(Ok(()));
         }
-        if line.hung_up.as_mut().poll(context).is_ready() {
+        if line.closed.as_mut().poll(context).is_ready() {
             return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         let before = buffer.filled().len();
         match Pin::new(&mut line.io).poll_read(context, buffer) {
             Poll::Ready(Ok(())) => {
                 let read = buffer.filled().get(before..).unwrap_or_default();
-                line.silence.as_mut().reset(Instant::now() + PING_INTERVAL + PING_TIMEOUT);
+                line.idle_timeout.as_mut().reset(Instant::now() + PING_INTERVAL + PING_TIMEOUT);
                 Poll::Ready(line.frames.push(read).map_err(io::Error::other))
             }
-            Poll::Pending if line.silence.as_mut().poll(context).is_ready() => {
+            Poll::Pending if line.idle_timeout.as_mut().poll(context).is_ready() => {
                 Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
             other @ (Poll::Ready(Err(_)) | Poll::Pending) => other,

@@ -5,16 +5,16 @@ use std::collections::VecDeque;
 use crate::row::FeedEvent;
 
 pub(crate) struct EventBuffer {
-    notices: VecDeque<FeedEvent>,
+    events: VecDeque<FeedEvent>,
     /// All notices with a greater cursor, up to `position`, are here.
     from: i64,
     position: i64,
-    max_notices: usize,
+    max_events: usize,
 }
 
 impl EventBuffer {
     pub(crate) const fn new(position: i64, max_notices: usize) -> Self {
-        Self { notices: VecDeque::new(), from: position, position, max_notices }
+        Self { events: VecDeque::new(), from: position, position, max_events: max_notices }
     }
 
     pub(crate) const fn position(&self) -> i64 {
@@ -22,9 +22,9 @@ impl EventBuffer {
     }
 
     pub(crate) fn push(&mut self, notices: Vec<FeedEvent>, position: i64) {
-        self.notices.extend(notices);
-        while self.notices.len() > self.max_notices {
-            if let Some(oldest) = self.notices.pop_front() {
+        self.events.extend(notices);
+        while self.events.len() > self.max_events {
+            if let Some(oldest) = self.events.pop_front() {
                 self.from = oldest.cursor;
             }
         }
@@ -33,8 +33,8 @@ impl EventBuffer {
 
     /// What was told after this cursor. None when some of it is gone.
     pub(crate) fn events_after(&self, cursor: i64) -> Option<impl Iterator<Item = &FeedEvent>> {
-        let first = self.notices.partition_point(|notice| notice.cursor <= cursor);
-        (cursor >= self.from).then(|| self.notices.range(first..))
+        let first = self.events.partition_point(|notice| notice.cursor <= cursor);
+        (cursor >= self.from).then(|| self.events.range(first..))
     }
 }
 
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     fn told(cursor: i64) -> FeedEvent {
-        FeedEvent { cursor, scope: "s".into(), row: None }
+        FeedEvent { cursor, audience: "s".into(), row: None }
     }
 
     fn cursors(ring: &EventBuffer, since: i64) -> Option<Vec<i64>> {

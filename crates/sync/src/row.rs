@@ -57,7 +57,7 @@ impl From<SyncRow> for EventRow {
 #[derive(Debug, Clone)]
 pub(crate) struct FeedEvent {
     pub(crate) cursor: i64,
-    pub(crate) scope: Arc<str>,
+    pub(crate) audience: Arc<str>,
     /// Absent: it takes a Sync to know what it means to each user.
     pub(crate) row: Option<Arc<EventRow>>,
 }
@@ -73,6 +73,6 @@ impl From<pb::FeedEvent> for FeedEvent {
                 data_key: event.data_key.as_str().into(),
             })
         });
-        Self { cursor: event.cursor, scope: event.audience.into(), row }
+        Self { cursor: event.cursor, audience: event.audience.into(), row }
     }
 }

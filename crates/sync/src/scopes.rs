@@ -11,7 +11,7 @@ pub(crate) const EVERYONE: &str = "all";
 /// The names are kept once, however many listen.
 #[derive(Default)]
 pub(crate) struct Audiences {
-    listeners: HashMap<Arc<str>, HashSet<u64>>,
+    subscribers: HashMap<Arc<str>, HashSet<u64>>,
 }
 
 impl Audiences {
@@ -20,33 +20,33 @@ impl Audiences {
     }
 
     fn add_one(&mut self, listener: u64, scope: &str) -> Arc<str> {
-        let name = match self.listeners.get_key_value(scope) {
+        let name = match self.subscribers.get_key_value(scope) {
             Some((name, _)) => name.clone(),
             None => scope.into(),
         };
-        self.listeners.entry(name.clone()).or_default().insert(listener);
+        self.subscribers.entry(name.clone()).or_default().insert(listener);
         name
     }
 
     pub(crate) fn remove(&mut self, listener: u64, scopes: &[Arc<str>]) {
         for scope in scopes {
-            let is_empty = self.listeners.get_mut(scope).is_some_and(|listeners| {
+            let is_empty = self.subscribers.get_mut(scope).is_some_and(|listeners| {
                 listeners.remove(&listener);
                 listeners.is_empty()
             });
             if is_empty {
-                self.listeners.remove(scope);
+                self.subscribers.remove(scope);
             }
         }
     }
 
     /// Not for [`EVERYONE`].
     pub(crate) fn subscribers(&self, scope: &str) -> impl Iterator<Item = u64> {
-        self.listeners.get(scope).into_iter().flatten().copied()
+        self.subscribers.get(scope).into_iter().flatten().copied()
     }
 
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.listeners.is_empty()
+        self.subscribers.is_empty()
     }
 }

@@ -68,7 +68,7 @@ impl Sockets {
     where
         IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let Ok(place) = self.places.clone().try_acquire_owned() else {
+        let Ok(place) = self.connection_permits.clone().try_acquire_owned() else {
             tracing::warn!("too many sockets: another is not taken");
             return;
         };
@@ -77,7 +77,7 @@ impl Sockets {
             SessionId::Some(sid) => self.clients.find(sid),
             SessionId::None | SessionId::Malformed => None,
         };
-        let hang_up = client.and_then(|client| client.hang_up.clone()).unwrap_or_default();
+        let hang_up = client.and_then(|client| client.close_handle.clone()).unwrap_or_default();
         let Ok(line) = UpgradedStream::new(io, (serialize_head(head).as_bytes(), rest), hang_up.clone(), place) else {
             return;
         };
@@ -103,7 +103,7 @@ impl Sockets {
     }
 
     pub(crate) fn accepts_session(&self) -> bool {
-        let mut window = self.new_sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut window = self.session_rate.lock().unwrap_or_else(PoisonError::into_inner);
         if window.0.elapsed() >= Duration::from_secs(1) {
             *window = (Instant::now(), 0);
         }

@@ -59,12 +59,12 @@ pub struct Sockets {
     pub(crate) service: SocketIoService<NotFoundService>,
     pub(crate) shutdown: CancellationToken,
     /// For connections that are WebSockets.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) connection_permits: Arc<Semaphore>,
     /// When a second began, and how many sessions have begun in it.
-    pub(crate) new_sessions: Mutex<(Instant, u32)>,
+    pub(crate) session_rate: Mutex<(Instant, u32)>,
     inputs: mpsc::Sender<DispatcherInput>,
-    inits: Semaphore,
-    listeners: AtomicU64,
+    init_permits: Semaphore,
+    next_subscriber_id: AtomicU64,
 }
 
 /// What a client says of itself when it connects.
@@ -95,11 +95,11 @@ impl Sockets {
             io,
             service,
             shutdown: shutdown.clone(),
-            places: Arc::new(Semaphore::new(MAX_SOCKETS)),
-            new_sessions: Mutex::new((Instant::now(), 0)),
+            connection_permits: Arc::new(Semaphore::new(MAX_SOCKETS)),
+            session_rate: Mutex::new((Instant::now(), 0)),
             inputs: inputs.clone(),
-            inits: Semaphore::new(MAX_CONCURRENT_INITS),
-            listeners: AtomicU64::new(1),
+            init_permits: Semaphore::new(MAX_CONCURRENT_INITS),
+            next_subscriber_id: AtomicU64::new(1),
         });
         sockets.register_handlers();
         tokio::spawn(Feed::new(host, directory.clone(), inputs.clone()).run(receiver));
@@ -126,7 +126,7 @@ impl Sockets {
         }
         match self.host.verify_token(&auth.token) {
             Ok(claims) if self.clients.is_full_for(claims.sub) => Err("Too many requests"),
-            Ok(claims) => Ok(Login { token: auth.token.clone(), claims, renew_at: Instant::now() }),
+            Ok(claims) => Ok(Login { token: auth.token.clone(), claims, next_renewal_at: Instant::now() }),
             Err(TokenError::Invalid) => Err("Permission denied"),
             Err(TokenError::Unavailable) => Err("Service unavailable"),
         }
@@ -152,7 +152,7 @@ impl Sockets {
 
     async fn on_disconnect(self: Arc<Self>, socket: &SocketRef) {
         let Some(client) = self.clients.remove(socket.id) else { return };
-        if let Some(CloseHandle(connection)) = client.hang_up.clone() {
+        if let Some(CloseHandle(connection)) = client.close_handle.clone() {
             tokio::spawn(self.clone().close_later(socket.id, connection));
         }
         self.end_client(client).await;
@@ -181,7 +181,7 @@ impl Sockets {
     async fn on_init(&self, socket: &SocketRef, data: Option<Value>, ack: AckSender) {
         let Some(client) = self.clients.find(socket.id).filter(|client| !client.is_ending()) else { return };
         // One at a time.
-        if client.is_asking.swap(true, Ordering::AcqRel) {
+        if client.has_pending_init.swap(true, Ordering::AcqRel) {
             let throttled = ack.send(&self.host.envelope(&RpcError::new(ErrorCode::Throttled)));
             // Each is answered, or the socket is disconnected.
             if client.send_outcome(throttled) == SendOutcome::Full {
@@ -190,18 +190,18 @@ impl Sockets {
             return;
         }
         // The one before may have been answered and not be done yet.
-        let _turn = client.starting.lock().await;
+        let _turn = client.init_lock.lock().await;
         let answer = self.respond_to_init(&client, data).await;
         // Whoever has the answer may ask again.
-        client.is_asking.store(false, Ordering::Release);
+        client.has_pending_init.store(false, Ordering::Release);
         match client.send_outcome(ack.send(&answer.envelope)) {
             SendOutcome::Done => {}
             SendOutcome::Full => return client.end_with(EndReason::Quiet),
             SendOutcome::Closed => return,
         }
-        let start = answer.start;
+        let start = answer.subscription;
         if let Some(start) = start.filter(|start| start.feeds.cc_cursor.is_some() || start.feeds.cursor.is_some()) {
-            let id = self.listeners.fetch_add(1, Ordering::Relaxed);
+            let id = self.next_subscriber_id.fetch_add(1, Ordering::Relaxed);
             client.set_subscriber_id(Some(id));
             let _ = self.inputs.send(DispatcherInput::Subscription { id, client: client.clone(), start }).await;
             // If it has ended meanwhile, its end may have been noted before its start.
@@ -215,7 +215,7 @@ impl Sockets {
     async fn respond_to_init(&self, client: &Client, data: Option<Value>) -> InitResponse {
         self.unsubscribe(client).await;
         // It is never closed.
-        let _place = self.inits.acquire().await;
+        let _place = self.init_permits.acquire().await;
         let login = client.login();
         let refused = match self.host.token_status(&login.claims) {
             TokenStatus::Valid | TokenStatus::RenewalDue => None,
@@ -223,7 +223,7 @@ impl Sockets {
             TokenStatus::Unknown => Some(ErrorCode::Unavailable),
         };
         match refused {
-            Some(code) => InitResponse { envelope: self.host.envelope(&RpcError::new(code)), start: None },
+            Some(code) => InitResponse { envelope: self.host.envelope(&RpcError::new(code)), subscription: None },
             None => self.host.sync(&login.claims, parse_object(data)).await,
         }
     }

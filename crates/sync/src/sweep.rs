@@ -66,7 +66,7 @@ fn check_token(sockets: &Arc<Sockets>, client: &Arc<Client>, are_keys_new: bool,
     match standing {
         TokenStatus::Valid => {}
         TokenStatus::RenewalDue => {
-            if Instant::now() >= login.renew_at && !client.is_renewing.swap(true, Ordering::AcqRel) {
+            if Instant::now() >= login.next_renewal_at && !client.is_renewing.swap(true, Ordering::AcqRel) {
                 tokio::spawn(renew_token(sockets.clone(), client.clone(), renewals.clone()));
             }
         }
@@ -82,7 +82,7 @@ async fn renew_token(sockets: Arc<Sockets>, client: Arc<Client>, renewals: Arc<S
     match renewed.map(|token| (sockets.host.verify_token(&token), token)) {
         Ok((Ok(claims), token)) => {
             let told = json!({"JWT": token});
-            client.set_login(Login { token, claims, renew_at: Instant::now() });
+            client.set_login(Login { token, claims, next_renewal_at: Instant::now() });
             if !client.is_ending() && client.emit("authorization", &told) == SendOutcome::Full {
                 // It would connect again with the old token.
                 client.end_with(EndReason::Quiet);
@@ -93,7 +93,7 @@ async fn renew_token(sockets: Arc<Sockets>, client: Arc<Client>, renewals: Arc<S
         Ok((Err(_), _)) | Err(_) => {
             let Login { token, claims, .. } = &*login;
             let renew_at = Instant::now() + PAUSE;
-            client.set_login(Login { token: token.clone(), claims: claims.clone(), renew_at });
+            client.set_login(Login { token: token.clone(), claims: claims.clone(), next_renewal_at: renew_at });
         }
     }
     client.is_renewing.store(false, Ordering::Release);

@@ -27,7 +27,7 @@ impl PublicKey {
 /// The keys that may verify a token now. A `kid` is looked up here and nowhere else.
 #[derive(Clone, Default)]
 pub struct KeySet {
-    public: Vec<PublicKey>,
+    public_keys: Vec<PublicKey>,
     by_kid: HashMap<String, DecodingKey>,
 }
 
@@ -43,12 +43,12 @@ impl KeySet {
                 Some((key.kid.clone(), decoding))
             })
             .collect();
-        Self { public, by_kid }
+        Self { public_keys: public, by_kid }
     }
 
     #[must_use]
     pub fn public_keys(&self) -> &[PublicKey] {
-        &self.public
+        &self.public_keys
     }
 
     pub(crate) fn find(&self, kid: &str) -> Option<&DecodingKey> {

@@ -17,8 +17,8 @@ pub struct Signer {
     /// As it stands in each token.
     header: Arc<str>,
     /// Ready to sign: a library that reads it anew for each token takes three times as long.
-    pair: Arc<Ed25519KeyPair>,
-    public: PublicKey,
+    key_pair: Arc<Ed25519KeyPair>,
+    public_key: PublicKey,
 }
 
 impl Signer {
@@ -28,12 +28,12 @@ impl Signer {
         let pair = Ed25519KeyPair::from_pkcs8_maybe_unchecked(pkcs8)?;
         let header = json!({"typ": "JWT", "alg": "EdDSA", "kid": kid}).to_string();
         let public = PublicKey { kid: kid.to_owned(), x: pair.public_key().as_ref().to_vec() };
-        Ok(Self { header: URL_SAFE_NO_PAD.encode(header).into(), pair: Arc::new(pair), public })
+        Ok(Self { header: URL_SAFE_NO_PAD.encode(header).into(), key_pair: Arc::new(pair), public_key: public })
     }
 
     #[must_use]
     pub fn public_key(&self) -> &PublicKey {
-        &self.public
+        &self.public_key
     }
 
     /// The compact serialisation of a JWS (RFC 7515, section 3.1).
@@ -43,7 +43,7 @@ impl Signer {
     pub fn sign(&self, claims: &Claims) -> Result<String, serde_json::Error> {
         let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims)?);
         let signed = format!("{}.{claims}", self.header);
-        let signature = URL_SAFE_NO_PAD.encode(self.pair.sign(signed.as_bytes()));
+        let signature = URL_SAFE_NO_PAD.encode(self.key_pair.sign(signed.as_bytes()));
         Ok(format!("{signed}.{signature}"))
     }
 }

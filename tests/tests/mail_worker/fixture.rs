@@ -117,16 +117,16 @@ pub(super) fn config(url: &str) -> MailConfig {
         delivery: Delivery::Smtp(url.into()),
         from: "Doorward <no-reply@mail.example.org>".to_owned(),
         app_url: "https://app.example.org".to_owned(),
-        hello: "app.example.org".to_owned(),
+        ehlo_name: "app.example.org".to_owned(),
     }
 }
 
 pub(super) fn mail(to: &str) -> NewMail {
     NewMail {
         id: RandomIdGenerator.new_gid(),
-        to: Email::parse(to).expect("an address"),
+        recipient: Email::parse(to).expect("an address"),
         language: "en".to_owned(),
-        letter: MailContent::SignupCode { code: "K7MWQ4".to_owned() },
+        content: MailContent::SignupCode { code: "K7MWQ4".to_owned() },
         topic: None,
         expires_at: None,
         user: None,

@@ -72,10 +72,10 @@ async fn mail_rejected_for_now_is_tried_again_and_sent_once(backend: Backend) {
     let mut fixture = Fixture::sending_to(backend, &server.url());
     let id = fixture.put(mail("later2+ann@example.org")).await;
     fixture.tried(1).await;
-    assert_eq!(fixture.texts("SELECT CAST(next_try_at AS TEXT) AS text FROM outbox"), ["1790000005000000"]);
+    assert_eq!(fixture.texts("SELECT CAST(next_attempt_at AS TEXT) AS text FROM outbox"), ["1790000005000000"]);
     fixture.advance(5);
     fixture.tried(2).await;
-    assert_eq!(fixture.texts("SELECT CAST(next_try_at AS TEXT) AS text FROM outbox"), ["1790000020000000"]);
+    assert_eq!(fixture.texts("SELECT CAST(next_attempt_at AS TEXT) AS text FROM outbox"), ["1790000020000000"]);
     fixture.advance(15);
     let received = server.mail_to("later2+ann@example.org").await;
     assert_eq!(received.header("Message-ID"), format!("<{id}@mail.example.org>"));
@@ -169,7 +169,7 @@ async fn mail_that_is_replaced_while_it_waits_is_not_sent(backend: Backend) {
     fixture.put(NewMail { topic: topic.clone(), ..mail("later1+ann@example.org") }).await;
     fixture.tried(1).await;
     let letter = MailContent::SignupCode { code: "SECND2".to_owned() };
-    fixture.put(NewMail { topic, letter, ..mail("later1+ann@example.org") }).await;
+    fixture.put(NewMail { topic, content: letter, ..mail("later1+ann@example.org") }).await;
     assert_eq!(server.mail_to("later1+ann@example.org").await.code(), "SECND2");
     fixture.waiting(0).await;
     assert_eq!((server.mails().len(), fixture.given_up().len()), (1, 0));
@@ -323,20 +323,20 @@ async fn unreadable_rows_are_quarantined(backend: Backend) {
     let server = SmtpServer::start().await;
     let mut fixture = Fixture::new(backend);
     let changes = [
-        "letter = ''",
-        "letter = 'garbage'",
-        "letter = '{}'",
-        "letter = '{\"of_a_later_release\": {}}'",
+        "content = ''",
+        "content = 'garbage'",
+        "content = '{}'",
+        "content = '{\"of_a_later_release\": {}}'",
         "user_gid = 'nobody'",
         "id = 'x'",
     ];
     let mut repaired = String::new();
     for (number, change) in changes.iter().enumerate() {
         let id = fixture.put(mail(&format!("set-aside-{number}@example.org"))).await;
-        repaired = if *change == "letter = 'garbage'" { id.to_string() } else { repaired };
+        repaired = if *change == "content = 'garbage'" { id.to_string() } else { repaired };
         backend::execute(fixture.test.database.url(), &format!("UPDATE outbox SET {change} WHERE id = '{id}'"));
     }
-    let letter = fixture.texts("SELECT letter AS text FROM outbox WHERE user_gid = 'nobody'").remove(0);
+    let letter = fixture.texts("SELECT content AS text FROM outbox WHERE user_gid = 'nobody'").remove(0);
     fixture.advance(1);
     for name in ["ann", "ben", "cas"] {
         fixture.put(mail(&format!("{name}@example.org"))).await;
@@ -346,14 +346,14 @@ async fn unreadable_rows_are_quarantined(backend: Backend) {
         server.mail_to(&format!("{name}@example.org")).await;
     }
     fixture.waiting(changes.len()).await;
-    let set_aside = "SELECT id AS text FROM outbox WHERE set_aside_at IS NOT NULL";
+    let set_aside = "SELECT id AS text FROM outbox WHERE quarantined_at IS NOT NULL";
     eventually("all set aside", TIMEOUT, async || (fixture.texts(set_aside).len() == changes.len()).then_some(()))
         .await;
     assert_eq!(fixture.given_up(), []);
 
     // A worker that starts tries them again: what can be read by then is sent.
     fixture.stop().await;
-    let repair = format!("UPDATE outbox SET letter = '{letter}' WHERE id = '{repaired}'");
+    let repair = format!("UPDATE outbox SET content = '{letter}' WHERE id = '{repaired}'");
     backend::execute(fixture.test.database.url(), &repair);
     fixture.shutdown = CancellationToken::new();
     fixture.start(&server.url());

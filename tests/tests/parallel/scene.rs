@@ -164,7 +164,7 @@ impl Fixture {
     pub(super) fn forget_uses(&self) {
         execute(
             &self.split.installation.databases.auth,
-            "UPDATE api_keys SET last_used_at = NULL; DELETE FROM known_addresses; DELETE FROM throttle",
+            "UPDATE api_keys SET last_used_at = NULL; DELETE FROM known_networks; DELETE FROM throttle",
         );
     }
 

@@ -40,7 +40,7 @@ fn fill(installation: &Installation, users: u32) {
         (
             &installation.databases.directory,
             format!(
-                "INSERT INTO users (gid, username, email, email_folded, name, status, language, timezone, created_at, updated_at) \
+                "INSERT INTO users (gid, username, email, email_canonical, name, status, language, timezone, created_at, updated_at) \
                  SELECT {gid}, 'user' || n, 'user' || n || '@example.org', 'user' || n || '@example.org', 'User ' || n, \
                  'active', 'en', 'Europe/Amsterdam', n, n FROM numbers"
             ),

@@ -109,10 +109,10 @@ async fn unknown_rows_are_rejected(backend: Backend) {
         ),
         (
             |lines| {
-                lines.retain(|line| line["table"] != "auth.trust_head");
-                lines[0]["counts"]["auth.trust_head"] = json!(0);
+                lines.retain(|line| line["table"] != "auth.trust_version");
+                lines[0]["counts"]["auth.trust_version"] = json!(0);
             },
-            "auth.trust_head must have exactly one row",
+            "auth.trust_version must have exactly one row",
         ),
         (|lines| drop(lines.remove(5)), "header says"),
         (|lines| lines[0]["migrations"]["auth"] = json!(["0001"]), "release"),
@@ -142,10 +142,10 @@ async fn undecryptable_secrets_are_rejected(backend: Backend) {
     installation.set(&[(OLD, MASTER_KEY)]);
     // Each sealed column, in another row than its own.
     for (table, column) in [
-        ("auth.api_keys", "sealed"),
-        ("auth.secrets", "sealed"),
+        ("auth.api_keys", "sealed_key"),
+        ("auth.secrets", "sealed_secret"),
         ("auth.signing_keys", "sealed_private_key"),
-        ("auth.outbox", "letter"),
+        ("auth.outbox", "content"),
     ] {
         let changed = export.changed(|lines| {
             find(lines, table)["row"][column] = json!("bm90aGluZyBvZiB0aGUga2luZCwgYnV0IGxvbmcgZW5vdWdo");

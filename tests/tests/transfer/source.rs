@@ -72,8 +72,8 @@ impl Source {
         app.process.kill();
         // The next attempt is at once.
         let databases = &app.installation.databases;
-        execute(&databases.auth, "UPDATE outbox SET next_try_at = 0, leased_until = NULL");
-        execute(&databases.directory, "UPDATE outbox SET next_try_at = 0, leased_until = NULL");
+        execute(&databases.auth, "UPDATE outbox SET next_attempt_at = 0, leased_until = NULL");
+        execute(&databases.directory, "UPDATE outbox SET next_attempt_at = 0, leased_until = NULL");
         let source =
             Self { app, ann, ben, robot, robot_token, project, cursor, news, avatar, avatar_path, reset, keys };
         source.has_all_kinds_of_rows().await;

@@ -11,9 +11,9 @@ use serde_json::Value;
 /// Table, column, and what the value is bound to: a prefix and another column.
 const SEALED: [(&str, &str, &str, &str); 4] = [
     ("auth.signing_keys", "sealed_private_key", "signing_key/", "kid"),
-    ("auth.secrets", "sealed", "secret/", "name"),
-    ("auth.api_keys", "sealed", "api_key/", "user_gid"),
-    ("auth.outbox", "letter", "outbox/", "id"),
+    ("auth.secrets", "sealed_secret", "secret/", "name"),
+    ("auth.api_keys", "sealed_key", "api_key/", "user_gid"),
+    ("auth.outbox", "content", "outbox/", "id"),
 ];
 
 #[derive(Clone)]

@@ -27,12 +27,12 @@ impl Accounts {
         let is_known_place = self.count_email_change_mail(user.gid, email.clone(), from).await?;
         let (gid, folded) = (user.gid.to_string(), email.canonical());
         let (mut code, pair) = self.codes.create(Purpose::Email, gid.clone(), &[&[&gid, &folded]], self.clock.now())?;
-        code.from_known_network = is_known_place;
-        let letter = MailContent::EmailCode { code: pair.verification, username: user.username.clone() };
+        code.is_from_known_network = is_known_place;
+        let letter = MailContent::EmailCode { code: pair.verification_code, username: user.username.clone() };
         let mail = user.new_mail(self.ids.new_gid(), email, letter);
         let entry = Entry::new(Action::EmailChangeRequested, Some(user.gid), &from.origin.with_user(user.gid));
         self.store_and_mail_code(code, mail, entry).await?;
-        Ok(pair.validation)
+        Ok(pair.validation_code)
     }
 
     /// Checks the codes. From here on no later request invalidates them, and earlier ones end.

@@ -15,7 +15,8 @@ impl Accounts {
     /// # Errors
     /// [`Error::Throttled`], and database errors.
     pub(crate) async fn count_anonymous_call(&self, from: &ClientContext) -> Result<(), Error> {
-        let bucket = Bucket::for_anonymous_requests(&ClientNetwork::from_address(from.address), &self.config.throttle);
+        let bucket =
+            Bucket::for_anonymous_requests(&ClientNetwork::from_address(from.client_address), &self.config.throttle);
         self.run_count(move |connection, config, now| {
             throttle::count_attempt(connection, &[&bucket], &config.throttle, now)
         })
@@ -39,7 +40,11 @@ impl Accounts {
     /// # Errors
     /// [`Error::Throttled`], and database errors.
     pub(super) async fn count_signup_mail(&self, to: Email, from: &ClientContext) -> Result<(), Error> {
-        let mail = CodeMail { to, place: ClientNetwork::from_address(from.address), is_known_place: false };
+        let mail = CodeMail {
+            recipient: to,
+            network: ClientNetwork::from_address(from.client_address),
+            is_known_network: false,
+        };
         self.run_count(move |connection, config, now| throttle::count_mail(connection, &mail, &config.throttle, now))
             .await
     }
@@ -56,7 +61,7 @@ impl Accounts {
         to: Option<Email>,
         from: &ClientContext,
     ) -> Result<bool, Error> {
-        let place = ClientNetwork::from_address(from.address);
+        let place = ClientNetwork::from_address(from.client_address);
         self.run_count(move |connection, config, now| {
             let is_known_place = throttle::is_known_to_any_user(connection, &users, &place, now)?;
             if !is_known_place {
@@ -64,7 +69,7 @@ impl Accounts {
                 throttle::count_attempt(connection, &[&question], &config.throttle, now)?;
             }
             if let Some(to) = to {
-                let mail = CodeMail { to, place, is_known_place };
+                let mail = CodeMail { recipient: to, network: place, is_known_network: is_known_place };
                 throttle::count_mail(connection, &mail, &config.throttle, now)?;
             }
             Ok(is_known_place)
@@ -82,12 +87,12 @@ impl Accounts {
         to: Email,
         from: &ClientContext,
     ) -> Result<bool, Error> {
-        let place = ClientNetwork::from_address(from.address);
+        let place = ClientNetwork::from_address(from.client_address);
         self.run_count(move |connection, config, now| {
             let is_known_place = throttle::is_known_to_any_user(connection, &[user], &place, now)?;
             let requests = Bucket::for_user_requests(user, is_known_place.then_some(&place), &config.throttle);
             throttle::count_attempt(connection, &[&requests], &config.throttle, now)?;
-            let mail = CodeMail { to, place, is_known_place };
+            let mail = CodeMail { recipient: to, network: place, is_known_network: is_known_place };
             throttle::count_mail(connection, &mail, &config.throttle, now)?;
             Ok(is_known_place)
         })

@@ -63,14 +63,14 @@ impl UserInfo {
 
     fn new_mail(&self, id: Gid, to: Email, letter: MailContent) -> NewMail {
         let (language, user) = (self.language.clone(), Some(self.gid));
-        NewMail { id, to, language, letter, topic: None, expires_at: None, user }
+        NewMail { id, recipient: to, language, content: letter, topic: None, expires_at: None, user }
     }
 }
 
 /// Where a call comes from.
 #[derive(Debug, Clone)]
 pub(crate) struct ClientContext {
-    pub(crate) address: IpAddr,
+    pub(crate) client_address: IpAddr,
     pub(crate) origin: Origin,
 }
 
@@ -93,7 +93,11 @@ impl Accounts {
                 let now = clock.now();
                 // Each request has a topic of its own: a newer one doesn't replace its mail.
                 let topic = |validation: &str| format!("code/{validation}");
-                let mail = NewMail { topic: Some(topic(&code.validation)), expires_at: Some(code.expires_at), ..mail };
+                let mail = NewMail {
+                    topic: Some(topic(&code.validation_code_hash)),
+                    expires_at: Some(code.expires_at),
+                    ..mail
+                };
                 for invalidated in codes::insert(connection, code, now)? {
                     put.cancel(connection, &topic(&invalidated), now)?;
                 }
@@ -118,7 +122,7 @@ impl Accounts {
         (user, from): (Option<Gid>, &ClientContext),
     ) -> Result<Code, Error> {
         let (codes, clock, config) = (self.codes.clone(), self.clock.clone(), self.config.clone());
-        let bucket = Bucket::for_wrong_codes(&ClientNetwork::from_address(from.address), &config.throttle);
+        let bucket = Bucket::for_wrong_codes(&ClientNetwork::from_address(from.client_address), &config.throttle);
         let entry = Entry::new(Action::InvalidCode, user, &from.origin).with_detail(purpose.as_str());
         self.database
             .write(move |connection| {
@@ -142,7 +146,7 @@ impl Accounts {
     /// # Errors
     /// Those of the database.
     pub(crate) async fn delete_user(&self, user: Gid, origin: &Origin) -> Result<(), Error> {
-        let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
+        let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
         let entry = Entry::new(Action::UserDeleted, Some(user), &origin.with_user(user));
         self.database
             .write(move |connection| {
@@ -168,7 +172,7 @@ pub(crate) fn forget(connection: &mut AnyConnection, user: Gid, deleted_at: Time
 fn login_after_revocation(connection: &mut AnyConnection, user: Gid, now: Timestamp) -> Result<VerifiedLogin, Error> {
     let revocation = store::revocation::find(connection, &RevocationTarget::Subject(user))?;
     let not_before = revocation.map_or(i64::MIN, |revocation| revocation.not_before_seconds);
-    Ok(VerifiedLogin { subject: user, kind: (TokenKind::User, None), at: now, not_before })
+    Ok(VerifiedLogin { subject: user, kind: (TokenKind::User, None), logged_in_at: now, not_before })
 }
 
 fn use_up(connection: &mut AnyConnection, purpose: Purpose, validation_code: &str) -> Result<Code, Error> {

@@ -19,11 +19,11 @@ use crate::{
 pub(crate) struct NewPassword {
     pub(crate) user: UserInfo,
     /// What else no password may be made of, such as a name that is being set.
-    pub(crate) hints: Vec<String>,
+    pub(crate) user_inputs: Vec<String>,
     pub(crate) current: Option<String>,
     /// None: the current one is checked, and that is all.
     pub(crate) password: Option<String>,
-    pub(crate) is_check_only: bool,
+    pub(crate) validate_only: bool,
 }
 
 /// A mail that tells of a new password, where mails are sent and there is an address.
@@ -57,20 +57,20 @@ impl Accounts {
             return Ok(None);
         };
         let password = Password::parse(&password)?;
-        let mut hints: Vec<&str> = new.hints.iter().map(String::as_str).collect();
+        let mut hints: Vec<&str> = new.user_inputs.iter().map(String::as_str).collect();
         hints.extend([user.username.as_str(), user.email.as_ref().map_or("", Email::as_str), &user.name]);
         self.credentials.check_new_password(password.clone(), UserInputs::new(&hints)).await?;
-        if new.is_check_only {
+        if new.validate_only {
             return Ok(None);
         }
         let hash = self.credentials.hash(password).await?;
         let replacement = Replacement { user: user.gid, hash, action: Action::PasswordChanged };
         let (origin, notice, email) = (from.origin.with_user(user.gid), self.password_changed_mail(&user), user.email);
-        let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
+        let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
         let login = self
             .database
             .write(move |connection| {
-                store::trust_head::increment(connection)?;
+                store::trust_version::increment(connection)?;
                 let now = clock.now();
                 replacement.apply(connection, &origin, lifetime, now)?;
                 if let Some(email) = &email {
@@ -100,9 +100,9 @@ impl Accounts {
             is_login_allowed: true,
             username: user.username.clone(),
             password: current,
-            begun: self.clock.now(),
+            checked_at: self.clock.now(),
             project: None,
-            address: from.address,
+            address: from.client_address,
             origin: from.origin.with_user(user.gid),
         };
         match self.logins.clone().verify_current_password(attempt).await {

@@ -39,13 +39,13 @@ impl Accounts {
         let each: Vec<[&str; 2]> = gids.iter().map(|gid| [gid.as_str(), &folded]).collect();
         let bindings: Vec<&[&str]> = each.iter().map(<[&str; 2]>::as_slice).collect();
         let (mut code, pair) = self.codes.create(Purpose::Reset, subject, &bindings, self.clock.now())?;
-        code.from_known_network = is_known_place;
+        code.is_from_known_network = is_known_place;
         let usernames = users.iter().map(|user| user.username.clone()).collect();
-        let letter = MailContent::ResetCode { code: pair.verification, usernames };
+        let letter = MailContent::ResetCode { code: pair.verification_code, usernames };
         let mail = first.new_mail(self.ids.new_gid(), email, letter);
         let entry = Entry::new(Action::PasswordResetRequested, Some(first.gid), &from.origin);
         self.store_and_mail_code(code, mail, entry).await?;
-        Ok(pair.validation)
+        Ok(pair.validation_code)
     }
 
     /// Sets the password, uses up the code and ends every earlier token, all at once; gives the one token that works.
@@ -61,7 +61,7 @@ impl Accounts {
     ) -> Result<String, Error> {
         let email = user.email.as_ref().map(Email::canonical).unwrap_or_default();
         let binding = vec![user.gid.to_string(), email];
-        let validation = typed.validation.clone();
+        let validation = typed.validation_code.clone();
         // First of all: who has no code learns nothing about what would be a good password for this user.
         self.verify_codes(Purpose::Reset, typed, binding, (Some(user.gid), from)).await?;
         let password = Password::parse(password)?;
@@ -70,14 +70,14 @@ impl Accounts {
         let replacement = Replacement { user: user.gid, hash, action: Action::PasswordReset };
         let (origin, notice, email) =
             (from.origin.with_user(user.gid), self.password_changed_mail(&user), user.email.clone());
-        let place = ClientNetwork::from_address(from.address);
+        let place = ClientNetwork::from_address(from.client_address);
         let name = Bucket::for_username(&user.username, &self.config.throttle);
         let name_here = Bucket::for_username_at_network(&user.username, &place, &self.config.throttle);
-        let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
+        let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
         let login = self
             .database
             .write(move |connection| {
-                store::trust_head::increment(connection)?;
+                store::trust_version::increment(connection)?;
                 use_up(connection, Purpose::Reset, &validation)?;
                 let now = clock.now();
                 replacement.apply(connection, &origin, lifetime, now)?;

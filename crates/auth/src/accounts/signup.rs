@@ -20,7 +20,7 @@ pub(crate) struct SignupRequest {
     pub(crate) password: String,
     pub(crate) email: String,
     /// The accounts that have this address.
-    pub(crate) owners: Vec<UserInfo>,
+    pub(crate) existing_accounts: Vec<UserInfo>,
     /// Of the mail.
     pub(crate) language: String,
 }
@@ -30,7 +30,7 @@ pub(crate) struct SignupConfirmation {
     pub(crate) username: String,
     pub(crate) password: String,
     pub(crate) email: String,
-    pub(crate) typed: CodePair,
+    pub(crate) codes: CodePair,
 }
 
 impl Accounts {
@@ -50,24 +50,24 @@ impl Accounts {
         let password_hash = self.credentials.hash(password).await?;
         let (folded, now) = (email.canonical(), self.clock.now());
         let binding: &[&str] = &[&request.username, &folded];
-        let is_known = !request.owners.is_empty();
+        let is_known = !request.existing_accounts.is_empty();
         // What nobody will get a code for, no code fits.
         let bindings: &[&[&str]] = if is_known { &[] } else { &[binding] };
         let (mut code, pair) =
             self.codes.create(Purpose::PendingSignup, codes::sha256_base64(&folded), bindings, now)?;
         code.signup = Some(PendingSignup { gid: self.ids.new_gid(), password_hash });
-        let mut usernames: Vec<String> = request.owners.iter().map(|owner| owner.username.clone()).collect();
+        let mut usernames: Vec<String> = request.existing_accounts.iter().map(|owner| owner.username.clone()).collect();
         usernames.sort();
         let letter = if is_known {
             MailContent::AccountExists { usernames }
         } else {
-            MailContent::SignupCode { code: pair.verification }
+            MailContent::SignupCode { code: pair.verification_code }
         };
-        let language = request.owners.first().map_or(request.language, |owner| owner.language.clone());
-        let (id, user) = (self.ids.new_gid(), request.owners.first().map(|owner| owner.gid));
-        let mail = NewMail { id, to: email, language, letter, topic: None, expires_at: None, user };
+        let language = request.existing_accounts.first().map_or(request.language, |owner| owner.language.clone());
+        let (id, user) = (self.ids.new_gid(), request.existing_accounts.first().map(|owner| owner.gid));
+        let mail = NewMail { id, recipient: email, language, content: letter, topic: None, expires_at: None, user };
         self.store_and_mail_code(code, mail, Entry::new(Action::SignupRequested, user, &from.origin)).await?;
-        Ok(pair.validation)
+        Ok(pair.validation_code)
     }
 
     /// The name by which the directory knows this signup again. The code is not used up yet: a crash between this and the end
@@ -78,7 +78,7 @@ impl Accounts {
     pub(crate) async fn verify_signup(&self, signup: SignupConfirmation, from: &ClientContext) -> Result<Gid, Error> {
         let folded = Email::parse(&signup.email).map_err(|_| Error::InvalidCode)?.canonical();
         let binding = vec![signup.username, folded];
-        let code = self.verify_codes(Purpose::PendingSignup, signup.typed, binding, (None, from)).await?;
+        let code = self.verify_codes(Purpose::PendingSignup, signup.codes, binding, (None, from)).await?;
         let Some(begun) = &code.signup else {
             return Err(Error::Internal("a signup's code without its signup"));
         };
@@ -104,7 +104,7 @@ impl Accounts {
     ) -> Result<String, Error> {
         let clock = self.clock.clone();
         let entry = Entry::new(Action::PendingSignup, Some(user), &from.origin.with_user(user));
-        let place = ClientNetwork::from_address(from.address);
+        let place = ClientNetwork::from_address(from.client_address);
         let login = self
             .database
             .write(move |connection| {

@@ -18,17 +18,17 @@ use crate::{Error, config::HashingConfig};
 pub(crate) struct Memory {
     blocks: Vec<Block>,
     /// What is kept; foreign hashes may need more for once.
-    kept: usize,
+    retained_blocks: usize,
 }
 
 impl Memory {
     /// At least `count` blocks.
     pub(crate) fn with_blocks<T>(&mut self, count: usize, work: impl FnOnce(&mut [Block]) -> T) -> T {
-        if count > self.kept {
+        if count > self.retained_blocks {
             return work(&mut vec![Block::default(); count]);
         }
-        if self.blocks.len() < self.kept {
-            self.blocks = vec![Block::default(); self.kept];
+        if self.blocks.len() < self.retained_blocks {
+            self.blocks = vec![Block::default(); self.retained_blocks];
         }
         work(self.blocks.get_mut(..count).unwrap_or_default())
     }
@@ -46,10 +46,10 @@ impl Hasher {
     /// # Errors
     /// When the threads can't be started.
     pub fn start(config: &HashingConfig) -> std::io::Result<Self> {
-        let (jobs, queue) = crossbeam_channel::bounded::<Job>(config.queue.max(1));
+        let (jobs, queue) = crossbeam_channel::bounded::<Job>(config.max_queued.max(1));
         let kept = usize::try_from(config.memory_kib).unwrap_or(usize::MAX);
-        let memories = Arc::new(MemoryPool { kept, free: Mutex::default() });
-        for number in 0..config.workers.max(1) {
+        let memories = Arc::new(MemoryPool { retained_blocks: kept, free: Mutex::default() });
+        for number in 0..config.worker_threads.max(1) {
             let (queue, memories) = (queue.clone(), memories.clone());
             std::thread::Builder::new().name(format!("hash-{number}")).spawn(move || run_jobs(&queue, &memories))?;
         }
@@ -97,14 +97,14 @@ impl Hasher {
 /// Memory that no worker uses now. The one that was used last goes first: it is still in the processor's cache, which
 /// makes a hash a tenth faster when only one is computed at a time.
 struct MemoryPool {
-    kept: usize,
+    retained_blocks: usize,
     free: Mutex<Vec<Memory>>,
 }
 
 impl MemoryPool {
     fn acquire(&self) -> Memory {
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        free.unwrap_or_else(|| Memory { blocks: Vec::new(), kept: self.kept })
+        free.unwrap_or_else(|| Memory { blocks: Vec::new(), retained_blocks: self.retained_blocks })
     }
 
     fn release(&self, memory: Memory) {

@@ -162,7 +162,8 @@ fn parse_argon2(text: &str) -> Result<HashFormat, Error> {
 mod tests {
     use super::*;
 
-    const CONFIG: HashingConfig = HashingConfig { memory_kib: 64, passes: 1, lanes: 1, workers: 1, queue: 1 };
+    const CONFIG: HashingConfig =
+        HashingConfig { memory_kib: 64, passes: 1, lanes: 1, worker_threads: 1, max_queued: 1 };
 
     #[test]
     fn hash_matches_only_its_password() {

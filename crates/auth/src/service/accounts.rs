@@ -38,7 +38,7 @@ pub(super) async fn request_signup(
         username: Username::normalize_for_lookup(&request.username),
         password: request.password,
         email: request.email,
-        owners: request.existing_accounts.into_iter().map(user_info).collect::<Result<_, _>>()?,
+        existing_accounts: request.existing_accounts.into_iter().map(user_info).collect::<Result<_, _>>()?,
         language: request.language,
     };
     let validation_code = service.accounts.request_signup(signup, &from).await.map_err(RpcError::from)?;
@@ -55,7 +55,7 @@ pub(super) async fn verify_signup(
         username: Username::normalize_for_lookup(&request.username),
         password: request.password,
         email: request.email,
-        typed: CodePair { validation: request.validation_code, verification: request.verification_code },
+        codes: CodePair { validation_code: request.validation_code, verification_code: request.verification_code },
     };
     let signup_gid = service.accounts.verify_signup(signup, &from).await.map_err(RpcError::from)?.to_string();
     Ok(Response::new(pb::VerifySignupResponse { signup_gid }))
@@ -89,7 +89,7 @@ pub(super) async fn reset_password(
     let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = required_user_info(request.user)?;
-    let typed = CodePair { validation: request.validation_code, verification: request.verification_code };
+    let typed = CodePair { validation_code: request.validation_code, verification_code: request.verification_code };
     let token = service.accounts.reset_password(user, &request.new_password, typed, &from).await;
     let token = token.map_err(|error| RpcError::from(error).with_renamed_key("password", "new_password"))?;
     Ok(Response::new(pb::ResetPasswordResponse { token }))
@@ -103,10 +103,10 @@ pub(super) async fn change_password(
     let request = request.into_inner();
     let new = NewPassword {
         user: required_user_info(request.user)?,
-        hints: request.user_inputs,
+        user_inputs: request.user_inputs,
         current: request.current_password,
         password: request.password,
-        is_check_only: request.validate_only,
+        validate_only: request.validate_only,
     };
     let token = service.accounts.change_password(new, &from).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::ChangePasswordResponse { token }))
@@ -130,7 +130,7 @@ pub(super) async fn verify_email_change(
     let from = client_context(&request, &request.get_ref().client_address)?;
     let request = request.into_inner();
     let user = parse_gid(&request.user_gid, "user_gid")?;
-    let typed = CodePair { validation: request.validation_code, verification: request.verification_code };
+    let typed = CodePair { validation_code: request.validation_code, verification_code: request.verification_code };
     service.accounts.verify_email_change(user, &request.email, typed, &from).await.map_err(RpcError::from)?;
     Ok(Response::new(pb::VerifyEmailChangeResponse {}))
 }
@@ -158,7 +158,7 @@ pub(super) async fn report_user_deleted(
 
 fn client_context<T>(request: &Request<T>, client_address: &str) -> Result<ClientContext, RpcError> {
     let (address, origin) = stranger(client_address, request_ids(request))?;
-    Ok(ClientContext { address, origin })
+    Ok(ClientContext { client_address: address, origin })
 }
 
 fn required_user_info(person: Option<pb::UserInfo>) -> Result<UserInfo, RpcError> {

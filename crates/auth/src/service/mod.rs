@@ -58,7 +58,7 @@ impl auth_server::Auth for Service {
             is_login_allowed: request.is_login_allowed,
             username: Username::normalize_for_lookup(&request.username),
             password: request.password,
-            begun: self.cap_at_now(request.user_checked_at),
+            checked_at: self.cap_at_now(request.user_checked_at),
             project: parse_optional_gid(request.project_gid.as_deref(), "project_gid")?,
             address,
             origin,
@@ -181,7 +181,7 @@ impl auth_server::Auth for Service {
         let attempt = ApiKeyAttempt {
             user: parse_optional_gid(request.user_gid.as_deref(), "user_gid")?,
             project: parse_gid(&request.project_gid, "project_gid")?,
-            begun: self.cap_at_now(request.user_checked_at),
+            checked_at: self.cap_at_now(request.user_checked_at),
             api_key: request.api_key,
             address,
             origin,
@@ -292,7 +292,7 @@ impl Service {
     }
 
     async fn revoke(&self, claims: Claims, is_everywhere: bool, origin: &Origin) -> Result<(), Error> {
-        let (clock, lifetime) = (self.clock.clone(), self.config.lifetime);
+        let (clock, lifetime) = (self.clock.clone(), self.config.token_lifetime);
         let action = if is_everywhere { Action::LogoutEverywhere } else { Action::Logout };
         let entry = Entry::new(action, Some(claims.sub), &origin.with_user(claims.sub)).with_project(claims.project);
         self.database

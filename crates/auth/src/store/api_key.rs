@@ -21,8 +21,8 @@ pub(crate) enum RowLock {
 struct Row {
     user_gid: String,
     project_gid: String,
-    lookup: String,
-    sealed: String,
+    lookup_hmac: String,
+    sealed_key: String,
     created_at: i64,
     last_used_at: Option<i64>,
 }
@@ -32,8 +32,8 @@ impl From<&ApiKey> for Row {
         Self {
             user_gid: key.user.to_string(),
             project_gid: key.project.to_string(),
-            lookup: key.lookup.clone(),
-            sealed: key.sealed.clone(),
+            lookup_hmac: key.lookup_hmac.clone(),
+            sealed_key: key.sealed_key.clone(),
             created_at: key.created_at.as_micros(),
             last_used_at: key.last_used_at.map(Timestamp::as_micros),
         }
@@ -47,8 +47,8 @@ impl TryFrom<Row> for ApiKey {
         Ok(Self {
             user: row.user_gid.parse()?,
             project: row.project_gid.parse()?,
-            lookup: row.lookup,
-            sealed: row.sealed,
+            lookup_hmac: row.lookup_hmac,
+            sealed_key: row.sealed_key,
             created_at: Timestamp::from_micros(row.created_at),
             last_used_at: row.last_used_at.map(Timestamp::from_micros),
         })
@@ -74,7 +74,7 @@ pub(crate) fn list_users(connection: &mut AnyConnection, after: Option<Gid>, lim
 
 pub(crate) fn find_by_lookup(connection: &mut AnyConnection, lookup: &str) -> Result<Option<ApiKey>> {
     let row = api_keys::table
-        .filter(api_keys::lookup.eq(lookup))
+        .filter(api_keys::lookup_hmac.eq(lookup))
         .select(Row::as_select())
         .get_result(connection)
         .optional()?;
@@ -89,7 +89,7 @@ pub(crate) fn find_by_lookup_locked(
     lock: RowLock,
 ) -> Result<Option<ApiKey>> {
     if let AnyConnection::Postgres(connection) = connection {
-        let found = api_keys::table.filter(api_keys::lookup.eq(lookup)).select(Row::as_select());
+        let found = api_keys::table.filter(api_keys::lookup_hmac.eq(lookup)).select(Row::as_select());
         let row = match lock {
             RowLock::Shared => found.for_share().get_result(connection).optional()?,
             RowLock::ForUpdate => found.for_no_key_update().get_result(connection).optional()?,

@@ -10,18 +10,18 @@ use crate::codes::{Code, PendingSignup, Purpose};
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = codes)]
 struct Row {
-    validation: String,
+    validation_code_hash: String,
     purpose: String,
     subject: String,
-    verification: String,
-    bindings: String,
+    codes_hmac: String,
+    binding_hmacs: String,
     signup_gid: Option<String>,
     password_hash: Option<String>,
-    failed_tries: i64,
+    failed_attempts: i64,
     expires_at: i64,
-    number: i64,
-    from_known_network: bool,
-    is_begun: bool,
+    request_number: i64,
+    is_from_known_network: bool,
+    is_reserved: bool,
 }
 
 impl Row {
@@ -29,18 +29,18 @@ impl Row {
         let (signup_gid, password_hash) =
             code.signup.map(|signup| (signup.gid.to_string(), signup.password_hash)).unzip();
         Self {
-            validation: code.validation,
+            validation_code_hash: code.validation_code_hash,
             purpose: code.purpose.as_str().to_owned(),
             subject: code.subject,
-            verification: code.verification,
-            bindings: code.bindings.join(" "),
+            codes_hmac: code.codes_hmac,
+            binding_hmacs: code.binding_hmacs.join(" "),
             signup_gid,
             password_hash,
-            failed_tries: code.failed_tries,
+            failed_attempts: code.failed_attempts,
             expires_at: code.expires_at.as_micros(),
-            number,
-            from_known_network: code.from_known_network,
-            is_begun: false,
+            request_number: number,
+            is_from_known_network: code.is_from_known_network,
+            is_reserved: false,
         }
     }
 }
@@ -54,15 +54,15 @@ impl TryFrom<Row> for Code {
             None => None,
         };
         Ok(Self {
-            validation: row.validation,
+            validation_code_hash: row.validation_code_hash,
             purpose: row.purpose.parse()?,
             subject: row.subject,
-            verification: row.verification,
-            bindings: row.bindings.split(' ').map(str::to_owned).collect(),
+            codes_hmac: row.codes_hmac,
+            binding_hmacs: row.binding_hmacs.split(' ').map(str::to_owned).collect(),
             signup,
-            failed_tries: row.failed_tries,
+            failed_attempts: row.failed_attempts,
             expires_at: Timestamp::from_micros(row.expires_at),
-            from_known_network: row.from_known_network,
+            is_from_known_network: row.is_from_known_network,
         })
     }
 }
@@ -71,7 +71,7 @@ impl TryFrom<Row> for Code {
 #[derive(Debug)]
 pub(crate) struct ValidRequest {
     pub(crate) validation: String,
-    pub(crate) from_known_network: bool,
+    pub(crate) is_from_known_network: bool,
     pub(crate) expires_at: Timestamp,
 }
 
@@ -89,7 +89,8 @@ pub(crate) fn lock_subject(connection: &mut AnyConnection, purpose: Purpose, sub
 /// Inserts a request after all others of its subject, whose lock the caller holds.
 pub(crate) fn insert(connection: &mut AnyConnection, code: Code) -> Result<()> {
     let of_subject = codes::purpose.eq(code.purpose.as_str()).and(codes::subject.eq(code.subject.clone()));
-    let last: Option<i64> = codes::table.filter(of_subject).select(max(codes::number)).get_result(connection)?;
+    let last: Option<i64> =
+        codes::table.filter(of_subject).select(max(codes::request_number)).get_result(connection)?;
     diesel::insert_into(codes::table).values(Row::new(code, last.unwrap_or(0) + 1)).execute(connection)?;
     Ok(())
 }
@@ -103,14 +104,14 @@ pub(crate) fn list_valid(
 ) -> Result<Vec<ValidRequest>> {
     let rows: Vec<(String, bool, i64)> = codes::table
         .filter(codes::purpose.eq(purpose.as_str()).and(codes::subject.eq(subject)))
-        .filter(codes::is_begun.eq(false))
-        .filter(codes::failed_tries.lt(max_tries).and(codes::expires_at.gt(now.as_micros())))
-        .order(codes::number)
-        .select((codes::validation, codes::from_known_network, codes::expires_at))
+        .filter(codes::is_reserved.eq(false))
+        .filter(codes::failed_attempts.lt(max_tries).and(codes::expires_at.gt(now.as_micros())))
+        .order(codes::request_number)
+        .select((codes::validation_code_hash, codes::is_from_known_network, codes::expires_at))
         .load(connection)?;
-    let valid = rows.into_iter().map(|(validation, from_known_network, expires_at)| ValidRequest {
+    let valid = rows.into_iter().map(|(validation, is_from_known_network, expires_at)| ValidRequest {
         validation,
-        from_known_network,
+        is_from_known_network,
         expires_at: Timestamp::from_micros(expires_at),
     });
     Ok(valid.collect())
@@ -126,13 +127,19 @@ pub(crate) fn find_locked(connection: &mut AnyConnection, validation: &str, purp
     row.map(Code::try_from).transpose()
 }
 
-pub(crate) fn set_failed_attempts(connection: &mut AnyConnection, validation: &str, failed_tries: i64) -> Result<()> {
-    diesel::update(codes::table.find(validation)).set(codes::failed_tries.eq(failed_tries)).execute(connection)?;
+pub(crate) fn set_failed_attempts(
+    connection: &mut AnyConnection,
+    validation: &str,
+    failed_attempts: i64,
+) -> Result<()> {
+    diesel::update(codes::table.find(validation))
+        .set(codes::failed_attempts.eq(failed_attempts))
+        .execute(connection)?;
     Ok(())
 }
 
 pub(crate) fn set_reserved(connection: &mut AnyConnection, validation: &str) -> Result<()> {
-    diesel::update(codes::table.find(validation)).set(codes::is_begun.eq(true)).execute(connection)?;
+    diesel::update(codes::table.find(validation)).set(codes::is_reserved.eq(true)).execute(connection)?;
     Ok(())
 }
 
@@ -144,8 +151,8 @@ pub(crate) fn delete(connection: &mut AnyConnection, validation: &str) -> Result
 /// Deletes the requests of a subject whose second step has not begun, except one.
 pub(crate) fn delete_other_requests(connection: &mut AnyConnection, code: &Code) -> Result<()> {
     let of_subject = codes::purpose.eq(code.purpose.as_str()).and(codes::subject.eq(&code.subject));
-    let others = codes::table.filter(of_subject).filter(codes::validation.ne(&code.validation));
-    diesel::delete(others.filter(codes::is_begun.eq(false))).execute(connection)?;
+    let others = codes::table.filter(of_subject).filter(codes::validation_code_hash.ne(&code.validation_code_hash));
+    diesel::delete(others.filter(codes::is_reserved.eq(false))).execute(connection)?;
     Ok(())
 }
 

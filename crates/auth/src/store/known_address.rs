@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Result};
 
-use super::schema::{credentials, known_addresses};
+use super::schema::{credentials, known_networks};
 
 /// Of one user; beyond, the address that was used longest ago is forgotten.
 const MAX_NETWORKS_PER_USER: i64 = 100;
@@ -19,11 +19,11 @@ pub(crate) fn find_with_hash(
 ) -> Result<Option<(String, Option<Timestamp>)>> {
     let row: Option<(String, Option<i64>)> = credentials::table
         .left_join(
-            known_addresses::table
-                .on(known_addresses::user_gid.eq(credentials::user_gid).and(known_addresses::address.eq(address))),
+            known_networks::table
+                .on(known_networks::user_gid.eq(credentials::user_gid).and(known_networks::network.eq(address))),
         )
         .filter(credentials::user_gid.eq(user.to_string()))
-        .select((credentials::password_hash, known_addresses::last_login_at.nullable()))
+        .select((credentials::password_hash, known_networks::last_login_at.nullable()))
         .get_result(connection)
         .optional()?;
     Ok(row.map(|(hash, at)| (hash, at.map(Timestamp::from_micros))))
@@ -31,57 +31,56 @@ pub(crate) fn find_with_hash(
 
 /// Returns whether the user has logged in from this address after `since`.
 pub(crate) fn is_known(connection: &mut AnyConnection, user: Gid, address: &str, since: Timestamp) -> Result<bool> {
-    let known = known_addresses::table.find((user.to_string(), address));
-    let last_login_at: Option<i64> = known.select(known_addresses::last_login_at).get_result(connection).optional()?;
+    let known = known_networks::table.find((user.to_string(), address));
+    let last_login_at: Option<i64> = known.select(known_networks::last_login_at).get_result(connection).optional()?;
     Ok(last_login_at.is_some_and(|at| at > since.as_micros()))
 }
 
 /// Notes a login, and forgets the oldest address when there are too many.
 pub(crate) fn upsert(connection: &mut AnyConnection, user: Gid, address: &str, now: Timestamp) -> Result<()> {
-    let known = known_addresses::table.find((user.to_string(), address));
-    let changed = diesel::update(known).set(known_addresses::last_login_at.eq(now.as_micros())).execute(connection)?;
+    let known = known_networks::table.find((user.to_string(), address));
+    let changed = diesel::update(known).set(known_networks::last_login_at.eq(now.as_micros())).execute(connection)?;
     if changed > 0 {
         return Ok(());
     }
     let row = (
-        known_addresses::user_gid.eq(user.to_string()),
-        known_addresses::address.eq(address),
-        known_addresses::last_login_at.eq(now.as_micros()),
+        known_networks::user_gid.eq(user.to_string()),
+        known_networks::network.eq(address),
+        known_networks::last_login_at.eq(now.as_micros()),
     );
     // Two first logins at once from one address are one row.
     match connection {
         AnyConnection::Postgres(connection) => {
-            diesel::insert_into(known_addresses::table).values(row).on_conflict_do_nothing().execute(connection)?
+            diesel::insert_into(known_networks::table).values(row).on_conflict_do_nothing().execute(connection)?
         }
         AnyConnection::Sqlite(connection) => {
-            diesel::insert_into(known_addresses::table).values(row).on_conflict_do_nothing().execute(connection)?
+            diesel::insert_into(known_networks::table).values(row).on_conflict_do_nothing().execute(connection)?
         }
     };
-    let too_old: Option<i64> = known_addresses::table
-        .filter(known_addresses::user_gid.eq(user.to_string()))
-        .order(known_addresses::last_login_at.desc())
+    let too_old: Option<i64> = known_networks::table
+        .filter(known_networks::user_gid.eq(user.to_string()))
+        .order(known_networks::last_login_at.desc())
         .offset(MAX_NETWORKS_PER_USER)
         .limit(1)
-        .select(known_addresses::last_login_at)
+        .select(known_networks::last_login_at)
         .get_result(connection)
         .optional()?;
     if let Some(too_old) = too_old {
-        let old = known_addresses::table
-            .filter(known_addresses::user_gid.eq(user.to_string()))
-            .filter(known_addresses::last_login_at.le(too_old));
+        let old = known_networks::table
+            .filter(known_networks::user_gid.eq(user.to_string()))
+            .filter(known_networks::last_login_at.le(too_old));
         diesel::delete(old).execute(connection)?;
     }
     Ok(())
 }
 
 pub(crate) fn delete_for_user(connection: &mut AnyConnection, user: Gid) -> Result<()> {
-    diesel::delete(known_addresses::table.filter(known_addresses::user_gid.eq(user.to_string())))
-        .execute(connection)?;
+    diesel::delete(known_networks::table.filter(known_networks::user_gid.eq(user.to_string()))).execute(connection)?;
     Ok(())
 }
 
 pub(crate) fn delete_older(connection: &mut AnyConnection, now: Timestamp, than: Duration) -> Result<()> {
     let cut = now.saturating_sub(than).as_micros();
-    diesel::delete(known_addresses::table.filter(known_addresses::last_login_at.lt(cut))).execute(connection)?;
+    diesel::delete(known_networks::table.filter(known_networks::last_login_at.lt(cut))).execute(connection)?;
     Ok(())
 }

@@ -11,4 +11,4 @@ mod schema;
 pub(crate) mod secret;
 pub(crate) mod signing_key;
 pub(crate) mod throttle;
-pub(crate) mod trust_head;
+pub(crate) mod trust_version;

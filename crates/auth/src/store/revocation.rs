@@ -25,7 +25,7 @@ impl TryFrom<Row> for Revocation {
         let covers =
             if row.kind == "sid" { RevocationTarget::Sid(row.id) } else { RevocationTarget::Subject(row.id.parse()?) };
         Ok(Self {
-            covers,
+            target: covers,
             not_before_seconds: row.not_before_seconds,
             expires_at_seconds: row.expires_at_seconds,
             revoked_at: Timestamp::from_micros(row.revoked_at),
@@ -59,8 +59,8 @@ pub(crate) fn find_with_hash(
 
 /// Widens the one that is there, or adds it. The caller holds the lock of the trust head.
 pub(crate) fn upsert(connection: &mut AnyConnection, revocation: &Revocation, version: i64) -> Result<()> {
-    let (kind, id) = revocation.covers.to_key();
-    let known = find(connection, &revocation.covers)?;
+    let (kind, id) = revocation.target.to_key();
+    let known = find(connection, &revocation.target)?;
     let widened = known.as_ref().map_or_else(|| revocation.clone(), |known| known.merge(revocation));
     let row = Row {
         kind: kind.to_owned(),

@@ -31,7 +31,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    trust_head (id) {
+    trust_version (id) {
         id -> Integer,
         version -> BigInt,
         longest_lifetime_seconds -> BigInt,
@@ -48,7 +48,7 @@ diesel::table! {
 diesel::table! {
     secrets (name) {
         name -> Text,
-        sealed -> Text,
+        sealed_secret -> Text,
     }
 }
 
@@ -56,8 +56,8 @@ diesel::table! {
     api_keys (user_gid) {
         user_gid -> Text,
         project_gid -> Text,
-        lookup -> Text,
-        sealed -> Text,
+        lookup_hmac -> Text,
+        sealed_key -> Text,
         created_at -> BigInt,
         last_used_at -> Nullable<BigInt>,
     }
@@ -69,14 +69,14 @@ diesel::table! {
         failures -> BigInt,
         failed_at -> BigInt,
         blocked_until -> BigInt,
-        told_until -> BigInt,
+        audited_until -> BigInt,
     }
 }
 
 diesel::table! {
-    known_addresses (user_gid, address) {
+    known_networks (user_gid, network) {
         user_gid -> Text,
-        address -> Text,
+        network -> Text,
         last_login_at -> BigInt,
     }
 }
@@ -96,22 +96,22 @@ diesel::table! {
     }
 }
 
-diesel::allow_tables_to_appear_in_same_query!(credentials, known_addresses);
+diesel::allow_tables_to_appear_in_same_query!(credentials, known_networks);
 diesel::allow_tables_to_appear_in_same_query!(credentials, revocations);
 
 diesel::table! {
-    codes (validation) {
-        validation -> Text,
+    codes (validation_code_hash) {
+        validation_code_hash -> Text,
         purpose -> Text,
         subject -> Text,
-        verification -> Text,
-        bindings -> Text,
+        codes_hmac -> Text,
+        binding_hmacs -> Text,
         signup_gid -> Nullable<Text>,
         password_hash -> Nullable<Text>,
-        failed_tries -> BigInt,
+        failed_attempts -> BigInt,
         expires_at -> BigInt,
-        number -> BigInt,
-        from_known_network -> Bool,
-        is_begun -> Bool,
+        request_number -> BigInt,
+        is_from_known_network -> Bool,
+        is_reserved -> Bool,
     }
 }

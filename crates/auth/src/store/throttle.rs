@@ -17,7 +17,7 @@ struct Row {
     failures: i64,
     failed_at: i64,
     blocked_until: i64,
-    told_until: i64,
+    audited_until: i64,
 }
 
 impl From<Row> for FailureCount {
@@ -27,7 +27,7 @@ impl From<Row> for FailureCount {
             failures: row.failures,
             failed_at: Timestamp::from_micros(row.failed_at),
             blocked_until: Timestamp::from_micros(row.blocked_until),
-            told_until: Timestamp::from_micros(row.told_until),
+            audited_until: Timestamp::from_micros(row.audited_until),
         }
     }
 }
@@ -39,7 +39,7 @@ impl From<FailureCount> for Row {
             failures: count.failures,
             failed_at: count.failed_at.as_micros(),
             blocked_until: count.blocked_until.as_micros(),
-            told_until: count.told_until.as_micros(),
+            audited_until: count.audited_until.as_micros(),
         }
     }
 }
@@ -74,7 +74,7 @@ pub(crate) fn get_locked(connection: &mut AnyConnection, bucket: &str) -> Result
 }
 
 fn insert_if_missing(connection: &mut AnyConnection, bucket: &str) -> Result<()> {
-    let none = Row { bucket: bucket.to_owned(), failures: 0, failed_at: 0, blocked_until: 0, told_until: 0 };
+    let none = Row { bucket: bucket.to_owned(), failures: 0, failed_at: 0, blocked_until: 0, audited_until: 0 };
     match connection {
         AnyConnection::Postgres(connection) => {
             diesel::insert_into(throttle::table).values(&none).on_conflict_do_nothing().execute(connection)?
@@ -107,8 +107,8 @@ pub(crate) fn delete_parts(connection: &mut AnyConnection, bucket: &str) -> Resu
 
 /// Whether this call is the one that notes that a wait is told of.
 pub(crate) fn mark_audited(connection: &mut AnyConnection, bucket: &str, until: Timestamp) -> Result<bool> {
-    let untold = throttle::table.find(bucket).filter(throttle::told_until.lt(until.as_micros()));
-    Ok(diesel::update(untold).set(throttle::told_until.eq(until.as_micros())).execute(connection)? > 0)
+    let untold = throttle::table.find(bucket).filter(throttle::audited_until.lt(until.as_micros()));
+    Ok(diesel::update(untold).set(throttle::audited_until.eq(until.as_micros())).execute(connection)? > 0)
 }
 
 /// Of the buckets that begin so: those whose last failure was before `cut`, and the oldest beyond `max`, unless they still

@@ -16,17 +16,17 @@ pub(crate) struct ClientAuthenticator {
 #[derive(Default)]
 struct BucketState {
     /// Who holds a ticket or a permit.
-    interested: usize,
-    admitted: usize,
+    holders: usize,
+    in_flight: usize,
     /// How many have failed: whoever read the counts before that must read them again.
-    failed: u64,
-    has_room: Arc<Notify>,
+    failures: u64,
+    capacity_freed: Arc<Notify>,
 }
 
 /// Somebody at the gate, with what they saw when they came.
 pub(crate) struct Waiter {
     gate: Arc<ClientAuthenticator>,
-    seen: Vec<(String, u64)>,
+    observed_failures: Vec<(String, u64)>,
 }
 
 /// Somebody who was let through. Others are let through in their place when this goes away.
@@ -60,25 +60,25 @@ impl ClientAuthenticator {
         let seen = self.with_state(|slots| {
             let look = |key: &&str| {
                 let slot = slots.entry((*key).to_owned()).or_default();
-                slot.interested += 1;
-                ((*key).to_owned(), slot.failed)
+                slot.holders += 1;
+                ((*key).to_owned(), slot.failures)
             };
             keys.iter().map(look).collect()
         });
-        Waiter { gate: self.clone(), seen }
+        Waiter { gate: self.clone(), observed_failures: seen }
     }
 
     fn release(&self, key: &str, left: Option<Outcome>) {
         self.with_state(|slots| {
             let Some(slot) = slots.get_mut(key) else { return };
-            slot.interested = slot.interested.saturating_sub(1);
+            slot.holders = slot.holders.saturating_sub(1);
             if let Some(outcome) = left {
-                slot.admitted = slot.admitted.saturating_sub(1);
-                slot.failed += u64::from(outcome == Outcome::FailureCounted);
+                slot.in_flight = slot.in_flight.saturating_sub(1);
+                slot.failures += u64::from(outcome == Outcome::FailureCounted);
             }
             // Also from one who was refused: the next learns of it in turn.
-            slot.has_room.notify_one();
-            if slot.interested == 0 {
+            slot.capacity_freed.notify_one();
+            if slot.holders == 0 {
                 slots.remove(key);
             }
         });
@@ -92,26 +92,28 @@ impl Waiter {
         let refused = gate.with_state(|slots| {
             let mut is_stale = false;
             // Failures of others by keys that don't apply to this attempt are nothing to it.
-            for (key, seen) in self.seen.iter_mut().filter(|(key, _)| rooms.iter().any(|(asked, _)| asked == key)) {
-                let failed = slots.get(key).map_or(0, |slot| slot.failed);
+            for (key, seen) in
+                self.observed_failures.iter_mut().filter(|(key, _)| rooms.iter().any(|(asked, _)| asked == key))
+            {
+                let failed = slots.get(key).map_or(0, |slot| slot.failures);
                 is_stale |= std::mem::replace(seen, failed) != failed;
             }
             if is_stale {
                 return Some(None);
             }
             for (position, (key, room)) in rooms.iter().enumerate() {
-                if let Some(slot) = slots.get(*key).filter(|slot| slot.admitted >= *room) {
+                if let Some(slot) = slots.get(*key).filter(|slot| slot.in_flight >= *room) {
                     // Whoever waits at the keys before, where there is room, may have been woken in vain.
                     let passed = rooms.iter().take(position).filter_map(|(key, _)| slots.get(*key));
-                    passed.for_each(|slot| slot.has_room.notify_one());
-                    return Some(Some(slot.has_room.clone()));
+                    passed.for_each(|slot| slot.capacity_freed.notify_one());
+                    return Some(Some(slot.capacity_freed.clone()));
                 }
             }
             for (key, room) in rooms {
                 if let Some(slot) = slots.get_mut(*key) {
-                    slot.admitted += 1;
-                    if slot.admitted < *room {
-                        slot.has_room.notify_one();
+                    slot.in_flight += 1;
+                    if slot.in_flight < *room {
+                        slot.capacity_freed.notify_one();
                     }
                 }
             }
@@ -120,7 +122,7 @@ impl Waiter {
         if let Some(wait_for) = refused {
             return Err((self, wait_for));
         }
-        let keys = std::mem::take(&mut self.seen).into_iter().map(|(key, _)| key);
+        let keys = std::mem::take(&mut self.observed_failures).into_iter().map(|(key, _)| key);
         let (keys, others): (Vec<String>, Vec<String>) =
             keys.partition(|key| rooms.iter().any(|(asked, _)| asked == key));
         others.iter().for_each(|key| gate.release(key, None));
@@ -130,7 +132,7 @@ impl Waiter {
 
 impl Drop for Waiter {
     fn drop(&mut self) {
-        self.seen.iter().for_each(|(key, _)| self.gate.release(key, None));
+        self.observed_failures.iter().for_each(|(key, _)| self.gate.release(key, None));
     }
 }
 

@@ -42,11 +42,11 @@ pub(super) const fn new_networks_threshold(config: &ThrottleConfig) -> u32 {
 /// A mail with a code, before it is written.
 #[derive(Debug, Clone)]
 pub(crate) struct CodeMail {
-    pub(crate) to: Email,
+    pub(crate) recipient: Email,
     /// The network that asks for it.
-    pub(crate) place: ClientNetwork,
+    pub(crate) network: ClientNetwork,
     /// Whether the account has logged in from there.
-    pub(crate) is_known_place: bool,
+    pub(crate) is_known_network: bool,
 }
 
 /// Counts a mail with a code before it is written.
@@ -59,21 +59,21 @@ pub(crate) fn count_mail(
     config: &ThrottleConfig,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let mailbox = sha256_base64(&mail.to.canonical());
+    let mailbox = sha256_base64(&mail.recipient.canonical());
     let own = Bucket {
-        key: format!("mailbox:{mailbox}@{}", mail.place.as_str()),
+        key: format!("mailbox:{mailbox}@{}", mail.network.as_str()),
         threshold: mailbox_threshold(config),
-        forgives: MAIL_DECAY,
+        decay_seconds: MAIL_DECAY,
     };
     let earlier = own.decayed_failures(store::throttle::find(connection, &own.key)?.as_ref(), now);
     count_attempt(connection, &[&own], config, now)?;
-    if mail.is_known_place {
+    if mail.is_known_network {
         return Ok(());
     }
     let strangers = Bucket {
         key: format!("strangers:{mailbox}"),
         threshold: unknown_networks_threshold(config),
-        forgives: MAIL_DECAY,
+        decay_seconds: MAIL_DECAY,
     };
     let count = store::throttle::get_locked(connection, &strangers.key)?;
     let Some(wait) = wait(&count, now) else {
@@ -85,7 +85,7 @@ pub(crate) fn count_mail(
     let newcomers = Bucket {
         key: format!("newcomers:{mailbox}"),
         threshold: new_networks_threshold(config),
-        forgives: NEW_NETWORK_DECAY,
+        decay_seconds: NEW_NETWORK_DECAY,
     };
     count_attempt(connection, &[&newcomers], config, now)
 }
@@ -113,7 +113,7 @@ mod tests {
         async fn ask(&self, to: &str, network: u32, is_known_place: bool) -> bool {
             let to = Email::parse(to).unwrap();
             let place = ClientNetwork::from_address(std::net::Ipv4Addr::from(network).into());
-            let (mail, now) = (CodeMail { to, place, is_known_place }, self.now);
+            let (mail, now) = (CodeMail { recipient: to, network: place, is_known_network: is_known_place }, self.now);
             match self.database.write(move |connection| count_mail(connection, &mail, &CONFIG, now)).await {
                 Ok(()) => true,
                 Err(Error::Throttled(wait)) => {

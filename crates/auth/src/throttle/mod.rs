@@ -63,7 +63,7 @@ pub(crate) struct FailureCount {
     /// Until then every attempt is refused.
     pub(crate) blocked_until: Timestamp,
     /// The wait that the audit trail tells of already.
-    pub(crate) told_until: Timestamp,
+    pub(crate) audited_until: Timestamp,
 }
 
 /// What is counted, and how.
@@ -71,56 +71,56 @@ pub(crate) struct FailureCount {
 pub(crate) struct Bucket {
     pub(crate) key: String,
     threshold: u32,
-    forgives: Duration,
+    decay_seconds: Duration,
 }
 
 impl Bucket {
     pub(crate) fn for_network(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
-        Self { key: format!("address:{}", place.as_str()), threshold, forgives: NETWORK_DECAY }
+        Self { key: format!("address:{}", place.as_str()), threshold, decay_seconds: NETWORK_DECAY }
     }
 
     /// Of a name (which is not kept as typed: people type passwords there), for whoever comes from an address that its user has not logged in from.
     pub(crate) fn for_username(name: &str, config: &ThrottleConfig) -> Self {
-        Self { key: format!("name:{}", sha256_base64(name)), threshold: config.failures, forgives: USERNAME_DECAY }
+        Self { key: format!("name:{}", sha256_base64(name)), threshold: config.failures, decay_seconds: USERNAME_DECAY }
     }
 
     /// Of a name at an address from which its user has logged in.
     pub(crate) fn for_username_at_network(name: &str, place: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let key = format!("name:{}@{}", sha256_base64(name), place.as_str());
-        Self { key, threshold: config.failures, forgives: USERNAME_DECAY }
+        Self { key, threshold: config.failures, decay_seconds: USERNAME_DECAY }
     }
 
     /// Of what is asked without a token from an address: each counts, whatever the answer.
     pub(crate) fn for_anonymous_requests(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
-        Self { key: format!("question:{}", place.as_str()), threshold, forgives: ANONYMOUS_REQUEST_DECAY }
+        Self { key: format!("question:{}", place.as_str()), threshold, decay_seconds: ANONYMOUS_REQUEST_DECAY }
     }
 
     /// Of codes that were refused, from an address. One who taps twice, or many at once who find a code used, guess nothing.
     pub(crate) fn for_wrong_codes(place: &ClientNetwork, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(WRONG_CODE_FACTOR);
-        Self { key: format!("code:{}", place.as_str()), threshold, forgives: ANONYMOUS_REQUEST_DECAY }
+        Self { key: format!("code:{}", place.as_str()), threshold, decay_seconds: ANONYMOUS_REQUEST_DECAY }
     }
 
     /// Of invitations by one user.
     pub(crate) fn for_invitations(inviter: Gid, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(INVITATION_FACTOR);
-        Self { key: format!("invitation:{inviter}"), threshold, forgives: INVITATION_DECAY }
+        Self { key: format!("invitation:{inviter}"), threshold, decay_seconds: INVITATION_DECAY }
     }
 
     /// Counts what a user with a token asks for: by itself at an address from which they have logged in, else together.
     pub(crate) fn for_user_requests(user: Gid, known_place: Option<&ClientNetwork>, config: &ThrottleConfig) -> Self {
         let threshold = config.failures.saturating_mul(NETWORK_FACTOR);
         let at = known_place.map_or(String::new(), |place| format!("@{}", place.as_str()));
-        Self { key: format!("question:{user}{at}"), threshold, forgives: ANONYMOUS_REQUEST_DECAY }
+        Self { key: format!("question:{user}{at}"), threshold, decay_seconds: ANONYMOUS_REQUEST_DECAY }
     }
 
     /// The failures that still count.
     fn decayed_failures(&self, count: Option<&FailureCount>, now: Timestamp) -> i64 {
         count.map_or(0, |count| {
             let quiet = now.as_micros().saturating_sub(count.failed_at.as_micros()).max(0);
-            let forgiven = quiet / i64::try_from(self.forgives.as_micros()).unwrap_or(i64::MAX);
+            let forgiven = quiet / i64::try_from(self.decay_seconds.as_micros()).unwrap_or(i64::MAX);
             count.failures.saturating_sub(forgiven).max(0)
         })
     }
@@ -318,7 +318,13 @@ mod tests {
 
     fn none() -> FailureCount {
         let never = Timestamp::default();
-        FailureCount { bucket: String::new(), failures: 0, failed_at: never, blocked_until: never, told_until: never }
+        FailureCount {
+            bucket: String::new(),
+            failures: 0,
+            failed_at: never,
+            blocked_until: never,
+            audited_until: never,
+        }
     }
 
     #[test]

@@ -34,7 +34,7 @@ impl Fixture {
 
     /// Whether a request is valid. The try that tells is a wrong one, so it can be asked four times.
     async fn is_request_valid(&self, purpose: Purpose, codes: &CodePair) -> bool {
-        let failed = "SELECT '' AS id, CAST(COALESCE(SUM(failed_tries), 0) AS TEXT) AS text FROM codes";
+        let failed = "SELECT '' AS id, CAST(COALESCE(SUM(failed_attempts), 0) AS TEXT) AS text FROM codes";
         let before = self.texts(failed).await;
         assert_refused(self.confirm(purpose, &(codes.0.clone(), "AAAAAA".to_owned())).await);
         self.texts(failed).await != before
@@ -180,7 +180,7 @@ async fn wrong_codes_from_the_owners_network_do_not_block_a_correct_one() {
                 let wrong = (codes.0.clone(), "AAAAAA".to_owned());
                 assert_eq!(code(fixture.confirm(purpose, &wrong).await), ErrorCode::Throttled);
             }
-            let failed = "SELECT '' AS id, CAST(MAX(failed_tries) AS TEXT) AS text FROM codes";
+            let failed = "SELECT '' AS id, CAST(MAX(failed_attempts) AS TEXT) AS text FROM codes";
             assert_eq!(fixture.texts(failed).await, ["4"]);
             fixture.confirm(purpose, &codes).await.unwrap();
         }
@@ -226,7 +226,7 @@ async fn completed_signup_makes_its_network_known() {
         let (_, [signup, ..]) = purposes(&fixture).await;
         let codes = fixture.request(signup, "192.0.2.1").await.unwrap();
         fixture.confirm(signup, &codes).await.unwrap();
-        let known = "SELECT '' AS id, address AS text FROM known_addresses";
+        let known = "SELECT '' AS id, network AS text FROM known_networks";
         assert_eq!(fixture.texts(known).await, ["192.0.2.1"]);
     }
 }

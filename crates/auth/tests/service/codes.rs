@@ -31,7 +31,7 @@ pub(super) async fn on_both_databases_with_mail() -> Vec<Fixture> {
         delivery,
         from: "no-reply@example.org".to_owned(),
         app_url: "https://app.example.org".to_owned(),
-        hello: "app.example.org".to_owned(),
+        ehlo_name: "app.example.org".to_owned(),
     };
     let mut fixtures = Vec::new();
     for test in TestDatabase::both(&MIGRATIONS) {
@@ -83,7 +83,7 @@ impl Fixture {
 
     /// Returns the code in the one mail that has come since.
     async fn code_mailed_after(&self, earlier: &[String]) -> String {
-        let mut mails = self.rows("SELECT id, letter AS text FROM outbox".to_owned()).await;
+        let mut mails = self.rows("SELECT id, content AS text FROM outbox".to_owned()).await;
         mails.retain(|mail| !earlier.contains(&mail.id));
         let [mail] = mails.as_slice() else { panic!("{} mails", mails.len()) };
         let letter = ContentSealer::open(&*sealer(7), &format!("outbox/{}", mail.id), &mail.text).unwrap();
@@ -289,10 +289,10 @@ async fn stored_codes_are_not_readable() {
         let user = fixture.user(PASSWORD).await;
         let all =
             [fixture.request_signup().await, fixture.request_email(user).await, fixture.request_reset(user).await];
-        let columns = "purpose || subject || verification || bindings || COALESCE(signup_gid || password_hash, '')";
-        let mut kept = fixture.rows(format!("SELECT validation AS id, {columns} AS text FROM codes")).await;
+        let columns = "purpose || subject || codes_hmac || binding_hmacs || COALESCE(signup_gid || password_hash, '')";
+        let mut kept = fixture.rows(format!("SELECT validation_code_hash AS id, {columns} AS text FROM codes")).await;
         assert_eq!(kept.len(), 3);
-        kept.extend(fixture.rows("SELECT topic AS id, letter AS text FROM outbox".to_owned()).await);
+        kept.extend(fixture.rows("SELECT topic AS id, content AS text FROM outbox".to_owned()).await);
         for (row, codes) in kept.iter().flat_map(|row| all.iter().map(move |codes| (row, codes))) {
             let row = format!("{} {}", row.id, row.text);
             for secret in [&codes.0, &codes.1, "ann@example.org", "ann@new.example", PASSWORD] {

@@ -82,7 +82,7 @@ async fn fully_decayed_counts_are_deleted() {
 async fn counts_are_bounded_except_those_with_a_wait() {
     for fixture in on_both_databases(CHEAP).await {
         let (old, now) = (fixture.micros_ago(HOUR), fixture.clock.now().as_micros());
-        let columns = "throttle (bucket, failures, failed_at, blocked_until, told_until)";
+        let columns = "throttle (bucket, failures, failed_at, blocked_until, audited_until)";
         let row = format!("'name:' || i, 1, {old} + i, 0, 0");
         fixture.execute(insert(columns, &row, MAX_COUNTS + 100)).await;
         let waits = format!("INSERT INTO {columns} VALUES ('name:waits', 50, {old}, {now} + 60000000, 0)");
@@ -102,15 +102,15 @@ async fn known_networks_are_limited_in_age_and_number() {
         fixture.clock.advance(2 * DAY);
         fixture.log_in_from(ann, "correct horse", "192.0.2.2").await.unwrap();
         fixture.clock.advance(29 * DAY);
-        fixture.sweep("known_addresses", 1).await;
-        assert_eq!(fixture.count("known_addresses WHERE address = '192.0.2.2'").await, 1);
+        fixture.sweep("known_networks", 1).await;
+        assert_eq!(fixture.count("known_networks WHERE network = '192.0.2.2'").await, 1);
         for number in 0..105 {
             fixture.clock.advance(Duration::from_secs(1));
             fixture.log_in_from(ben, "correct horse", &format!("203.0.113.{number}")).await.unwrap();
         }
-        assert_eq!(fixture.count(&format!("known_addresses WHERE user_gid = '{ben}'")).await, 100);
-        assert_eq!(fixture.count("known_addresses WHERE address = '203.0.113.4'").await, 0);
-        assert_eq!(fixture.count("known_addresses WHERE address = '203.0.113.5'").await, 1);
+        assert_eq!(fixture.count(&format!("known_networks WHERE user_gid = '{ben}'")).await, 100);
+        assert_eq!(fixture.count("known_networks WHERE network = '203.0.113.4'").await, 0);
+        assert_eq!(fixture.count("known_networks WHERE network = '203.0.113.5'").await, 1);
     }
 }
 

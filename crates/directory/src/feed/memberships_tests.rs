@@ -80,13 +80,13 @@ impl ProjectFixture {
         };
         let (page, slots, listening) = self.test.database.write(write).await.unwrap();
         self.cursor = page.cursor;
-        assert_eq!(slots.iter().any(|slot| slot.since_cursor == start + 1), !was_there && is_there);
-        assert_eq!(slots.iter().any(|slot| slot.until_cursor == start + 1), was_there && !is_there);
+        assert_eq!(slots.iter().any(|slot| slot.opened_cursor == start + 1), !was_there && is_there);
+        assert_eq!(slots.iter().any(|slot| slot.closed_cursor == start + 1), was_there && !is_there);
         let [change] = page.changes.as_slice() else { panic!("{:?}", page.changes) };
         let notices = page.notices.iter().map(|notice| {
             let from = notice.first_cursor.map_or(String::new(), |first| format!("+{}..", first - start));
             let action = format!("{} {} {}", notice.action, notice.data_type, notice.data_key);
-            self.named(&format!("{from}+{} {}: {action}", notice.cursor - start, notice.scope))
+            self.named(&format!("{from}+{} {}: {action}", notice.cursor - start, notice.audience))
         });
         let mut listening: Vec<String> = listening
             .iter()
@@ -121,7 +121,7 @@ async fn an_invited_user_sees_the_project_and_a_member_all_of_it() {
             "+2 project/herbarium: INSERT cc.projects_members herbarium/dan",
             "+3 project/herbarium: INSERT cc.users dan",
         ];
-        assert_eq!(invited, written("INSERT invited", &notices, &["card/herbarium after +3"]));
+        assert_eq!(invited, written("INSERT invited", &notices, &["summary/herbarium after +3"]));
 
         let accepted = scene.becomes(MembershipStatus::Active).await;
         let notices = [
@@ -130,7 +130,7 @@ async fn an_invited_user_sees_the_project_and_a_member_all_of_it() {
             "+2 project/herbarium: UPDATE cc.projects_members herbarium/dan",
             "+3..+4 user/dan: INSERT cc.projects_members herbarium/*",
         ];
-        let listening = ["card/herbarium until +0", "project/herbarium after +4"];
+        let listening = ["project/herbarium after +4", "summary/herbarium until +0"];
         assert_eq!(accepted, written("UPDATE active", &notices, &listening));
 
         let removed = scene.ends().await;
@@ -151,7 +151,7 @@ async fn an_invited_user_sees_the_project_and_a_member_all_of_it() {
             "+2 project/herbarium: UPDATE cc.projects_members herbarium/dan",
             "+3 project/herbarium: DELETE cc.users dan",
         ];
-        assert_eq!(declined, written("UPDATE declined", &notices, &["card/herbarium until +0"]));
+        assert_eq!(declined, written("UPDATE declined", &notices, &["summary/herbarium until +0"]));
 
         let notices = ["+1 project/herbarium: DELETE cc.projects_members herbarium/dan"];
         assert_eq!(scene.ends().await, written("DELETE ", &notices, &[]));
@@ -205,10 +205,10 @@ async fn a_deleted_project_is_visible_to_its_owner_alone() {
         assert_eq!(scene.becomes(MembershipStatus::Active).await, written("INSERT active", &[], &[]));
         let notices =
             ["+1 user/dan: INSERT cc.projects herbarium", "+2 user/dan: INSERT cc.projects_members herbarium/dan"];
-        let listening = ["card/herbarium after +2"];
+        let listening = ["summary/herbarium after +2"];
         assert_eq!(scene.becomes_owner().await, written("UPDATE active", &notices, &listening));
         let notices =
             ["+1 user/dan: DELETE cc.projects herbarium", "+2 user/dan: DELETE cc.projects_members herbarium/dan"];
-        assert_eq!(scene.ends().await, written("DELETE ", &notices, &["card/herbarium until +0"]));
+        assert_eq!(scene.ends().await, written("DELETE ", &notices, &["summary/herbarium until +0"]));
     }
 }

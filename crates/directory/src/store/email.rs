@@ -11,7 +11,7 @@ use super::schema::users;
 pub(crate) struct StoredEmail {
     pub(crate) user: Gid,
     pub(crate) email: String,
-    pub(crate) folded: String,
+    pub(crate) canonical: String,
 }
 
 /// A user with a certain address.
@@ -22,7 +22,7 @@ pub(crate) struct AddressHolder {
     /// False for a placeholder account.
     pub(crate) is_account: bool,
     pub(crate) status: UserStatus,
-    pub(crate) is_marked: bool,
+    pub(crate) has_conflict: bool,
 }
 
 /// Returns a page in the order of gids, after the last of the previous page.
@@ -30,12 +30,14 @@ pub(crate) fn list(connection: &mut AnyConnection, after: Option<Gid>, limit: i6
     let rows: Vec<(String, String, String)> = users::table
         .filter(users::gid.gt(text(after)))
         .filter(users::email.is_not_null())
-        .filter(users::email_folded.is_not_null())
+        .filter(users::email_canonical.is_not_null())
         .order(users::gid)
         .limit(limit)
-        .select((users::gid, users::email.assume_not_null(), users::email_folded.assume_not_null()))
+        .select((users::gid, users::email.assume_not_null(), users::email_canonical.assume_not_null()))
         .load(connection)?;
-    rows.into_iter().map(|(gid, email, folded)| Ok(StoredEmail { user: gid.parse()?, email, folded })).collect()
+    rows.into_iter()
+        .map(|(gid, email, folded)| Ok(StoredEmail { user: gid.parse()?, email, canonical: folded }))
+        .collect()
 }
 
 /// Returns a page of the users who are marked as conflicting, with the canonical forms of their addresses.
@@ -46,11 +48,11 @@ pub(crate) fn list_conflicting(
 ) -> Result<Vec<(Gid, String)>> {
     let rows: Vec<(String, String)> = users::table
         .filter(users::has_email_conflict)
-        .filter(users::email_folded.is_not_null())
+        .filter(users::email_canonical.is_not_null())
         .filter(users::gid.gt(text(after)))
         .order(users::gid)
         .limit(limit)
-        .select((users::gid, users::email_folded.assume_not_null()))
+        .select((users::gid, users::email_canonical.assume_not_null()))
         .load(connection)?;
     rows.into_iter().map(|(gid, folded)| Ok((gid.parse()?, folded))).collect()
 }
@@ -58,14 +60,14 @@ pub(crate) fn list_conflicting(
 /// Returns all users with an address, the oldest first.
 pub(crate) fn list_holders(connection: &mut AnyConnection, folded: &str) -> Result<Vec<AddressHolder>> {
     let rows: Vec<(String, String, Option<String>, String, bool)> = users::table
-        .filter(users::email_folded.eq(folded))
+        .filter(users::email_canonical.eq(folded))
         .filter(users::email.is_not_null())
         .order((users::created_at, users::gid))
         .select((users::gid, users::email.assume_not_null(), users::username, users::status, users::has_email_conflict))
         .load(connection)?;
     let holders = rows.into_iter().map(|(gid, email, username, status, is_marked)| {
         let is_account = username.is_some();
-        Ok(AddressHolder { user: gid.parse()?, email, is_account, status: status.parse()?, is_marked })
+        Ok(AddressHolder { user: gid.parse()?, email, is_account, status: status.parse()?, has_conflict: is_marked })
     });
     holders.collect()
 }
@@ -73,7 +75,7 @@ pub(crate) fn list_holders(connection: &mut AnyConnection, folded: &str) -> Resu
 /// Finds the account that gets what goes to an address.
 pub(crate) fn find_oldest_holder(connection: &mut AnyConnection, folded: &str) -> Result<Option<Gid>> {
     let gid: Option<String> = users::table
-        .filter(users::email_folded.eq(folded))
+        .filter(users::email_canonical.eq(folded))
         .filter(users::username.is_not_null())
         .filter(diesel::dsl::not(users::has_email_conflict))
         .order((users::created_at, users::gid))
@@ -87,7 +89,7 @@ pub(crate) fn find_oldest_holder(connection: &mut AnyConnection, folded: &str) -
 /// Sets the canonical form of an address, and marks its user until the conflicts of the address are resolved.
 pub(crate) fn set_canonical_with_conflict(connection: &mut AnyConnection, user: Gid, folded: &str) -> Result<()> {
     diesel::update(users::table.find(user.to_string()))
-        .set((users::email_folded.eq(folded), users::has_email_conflict.eq(true)))
+        .set((users::email_canonical.eq(folded), users::has_email_conflict.eq(true)))
         .execute(connection)?;
     Ok(())
 }

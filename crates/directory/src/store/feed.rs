@@ -5,14 +5,14 @@ use diesel::{connection::SimpleConnection, prelude::*};
 use doorward_domain::Timestamp;
 use doorward_storage::{AnyConnection, Error, Result};
 
-use super::schema::{feed, feed_head, feed_release, feed_tail};
+use super::schema::{announced_api_version, feed_changes, feed_head, feed_tail};
 use crate::model::Change;
 
 /// Of one INSERT: PostgreSQL takes 65,535 values in all.
 const MAX_ROWS: usize = 1000;
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = feed)]
+#[diesel(table_name = feed_changes)]
 struct SyncRow {
     cursor: i64,
     action: String,
@@ -69,8 +69,12 @@ pub(crate) fn insert_many(connection: &mut AnyConnection, changes: Vec<Change>) 
     let rows: Vec<SyncRow> = changes.into_iter().map(SyncRow::from).collect();
     for rows in rows.chunks(MAX_ROWS) {
         match connection {
-            AnyConnection::Postgres(connection) => diesel::insert_into(feed::table).values(rows).execute(connection)?,
-            AnyConnection::Sqlite(connection) => diesel::insert_into(feed::table).values(rows).execute(connection)?,
+            AnyConnection::Postgres(connection) => {
+                diesel::insert_into(feed_changes::table).values(rows).execute(connection)?
+            }
+            AnyConnection::Sqlite(connection) => {
+                diesel::insert_into(feed_changes::table).values(rows).execute(connection)?
+            }
         };
     }
     Ok(())
@@ -92,23 +96,24 @@ pub(crate) fn get_head(connection: &mut AnyConnection) -> Result<i64> {
 
 /// Returns the cursor of the newest change. It can be less than [`head`]: events of users and published rows have cursors too.
 pub(crate) fn newest_change(connection: &mut AnyConnection) -> Result<i64> {
-    let last: Option<i64> = feed::table.select(diesel::dsl::max(feed::cursor)).get_result(connection)?;
+    let last: Option<i64> =
+        feed_changes::table.select(diesel::dsl::max(feed_changes::cursor)).get_result(connection)?;
     match last {
         Some(cursor) => Ok(cursor),
         // Retention has deleted all of them.
-        None => Ok(tail(connection)?.changes),
+        None => Ok(tail(connection)?.changes_cursor),
     }
 }
 
 /// What isn't kept any more: who has read up to an earlier cursor may have missed something.
 #[derive(Debug, Clone, Copy, Queryable)]
 pub(crate) struct FeedTail {
-    pub(crate) changes: i64,
-    pub(crate) notices: i64,
+    pub(crate) changes_cursor: i64,
+    pub(crate) events_cursor: i64,
 }
 
 pub(crate) fn tail(connection: &mut AnyConnection) -> Result<FeedTail> {
-    let columns = (feed_tail::changes_cursor, feed_tail::notices_cursor);
+    let columns = (feed_tail::changes_cursor, feed_tail::events_cursor);
     Ok(feed_tail::table.find(1).select(columns).get_result(connection)?)
 }
 
@@ -118,42 +123,49 @@ pub(crate) fn advance_tail(connection: &mut AnyConnection, cursor: i64) -> Resul
     diesel::update(tail.filter(feed_tail::changes_cursor.lt(cursor)))
         .set(feed_tail::changes_cursor.eq(cursor))
         .execute(connection)?;
-    diesel::update(tail.filter(feed_tail::notices_cursor.lt(cursor)))
-        .set(feed_tail::notices_cursor.eq(cursor))
+    diesel::update(tail.filter(feed_tail::events_cursor.lt(cursor)))
+        .set(feed_tail::events_cursor.eq(cursor))
         .execute(connection)?;
     Ok(())
 }
 
 /// The last of the first so many changes, as far as they are from before a time.
 pub(crate) fn find_last_before(connection: &mut AnyConnection, time: Timestamp, limit: i64) -> Result<Option<i64>> {
-    let first: Vec<(i64, i64)> =
-        feed::table.order(feed::cursor).limit(limit).select((feed::cursor, feed::changed_at)).load(connection)?;
+    let first: Vec<(i64, i64)> = feed_changes::table
+        .order(feed_changes::cursor)
+        .limit(limit)
+        .select((feed_changes::cursor, feed_changes::changed_at))
+        .load(connection)?;
     let is_before = |(_, changed_at): &&(i64, i64)| *changed_at < time.as_micros();
     Ok(first.iter().take_while(is_before).last().map(|(cursor, _)| *cursor))
 }
 
 pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
-    diesel::delete(feed::table.filter(feed::cursor.le(cursor))).execute(connection)?;
+    diesel::delete(feed_changes::table.filter(feed_changes::cursor.le(cursor))).execute(connection)?;
     Ok(())
 }
 
 pub(crate) fn find_api_version(connection: &mut AnyConnection) -> Result<Option<String>> {
-    Ok(feed_release::table.find(1).select(feed_release::release).get_result(connection).optional()?)
+    Ok(announced_api_version::table
+        .find(1)
+        .select(announced_api_version::api_version)
+        .get_result(connection)
+        .optional()?)
 }
 
 pub(crate) fn set_api_version(connection: &mut AnyConnection, release: &str) -> Result<()> {
-    diesel::delete(feed_release::table.find(1)).execute(connection)?;
-    diesel::insert_into(feed_release::table)
-        .values((feed_release::id.eq(1), feed_release::release.eq(release)))
+    diesel::delete(announced_api_version::table.find(1)).execute(connection)?;
+    diesel::insert_into(announced_api_version::table)
+        .values((announced_api_version::id.eq(1), announced_api_version::api_version.eq(release)))
         .execute(connection)?;
     Ok(())
 }
 
 /// The changes after a cursor, in order.
 pub(crate) fn list(connection: &mut AnyConnection, after: i64, limit: i64) -> Result<Vec<Change>> {
-    let rows: Vec<SyncRow> = feed::table
-        .filter(feed::cursor.gt(after))
-        .order(feed::cursor)
+    let rows: Vec<SyncRow> = feed_changes::table
+        .filter(feed_changes::cursor.gt(after))
+        .order(feed_changes::cursor)
         .limit(limit)
         .select(SyncRow::as_select())
         .load(connection)?;

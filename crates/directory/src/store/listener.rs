@@ -4,7 +4,7 @@ use diesel::prelude::*;
 use doorward_domain::Gid;
 use doorward_storage::{AnyConnection, Result};
 
-use super::schema::feed_listeners;
+use super::schema::feed_subscriptions;
 use crate::scope::Scope;
 
 /// Of one INSERT: PostgreSQL takes 65,535 values in all.
@@ -21,11 +21,11 @@ pub(crate) struct Subscription {
 }
 
 #[derive(Insertable)]
-#[diesel(table_name = feed_listeners)]
+#[diesel(table_name = feed_subscriptions)]
 struct SyncRow {
     user_gid: String,
     until_cursor: i64,
-    scope: String,
+    audience: String,
     after_cursor: i64,
 }
 
@@ -34,17 +34,18 @@ pub(crate) fn open(connection: &mut AnyConnection, users: &[Gid], scope: Scope, 
     let row = |user: &Gid| SyncRow {
         user_gid: user.to_string(),
         until_cursor: OPEN_ENDED,
-        scope: scope.to_string(),
+        audience: scope.to_string(),
         after_cursor: after,
     };
     let rows: Vec<SyncRow> = users.iter().map(row).collect();
     for rows in rows.chunks(MAX_ROWS) {
         match connection {
-            AnyConnection::Postgres(connection) => {
-                diesel::insert_into(feed_listeners::table).values(rows).on_conflict_do_nothing().execute(connection)?
-            }
+            AnyConnection::Postgres(connection) => diesel::insert_into(feed_subscriptions::table)
+                .values(rows)
+                .on_conflict_do_nothing()
+                .execute(connection)?,
             AnyConnection::Sqlite(connection) => {
-                diesel::insert_or_ignore_into(feed_listeners::table).values(rows).execute(connection)?
+                diesel::insert_or_ignore_into(feed_subscriptions::table).values(rows).execute(connection)?
             }
         };
     }
@@ -53,27 +54,27 @@ pub(crate) fn open(connection: &mut AnyConnection, users: &[Gid], scope: Scope, 
 
 /// One user hears no more of a scope.
 pub(crate) fn close(connection: &mut AnyConnection, user: Gid, scope: Scope, until: i64) -> Result<()> {
-    diesel::update(feed_listeners::table.find((user.to_string(), OPEN_ENDED, scope.to_string())))
-        .set(feed_listeners::until_cursor.eq(until))
+    diesel::update(feed_subscriptions::table.find((user.to_string(), OPEN_ENDED, scope.to_string())))
+        .set(feed_subscriptions::until_cursor.eq(until))
         .execute(connection)?;
     Ok(())
 }
 
 /// Nobody hears any more of a scope.
 pub(crate) fn close_all(connection: &mut AnyConnection, scope: Scope, until: i64) -> Result<()> {
-    let open = feed_listeners::table
-        .filter(feed_listeners::scope.eq(scope.to_string()))
-        .filter(feed_listeners::until_cursor.eq(OPEN_ENDED));
-    diesel::update(open).set(feed_listeners::until_cursor.eq(until)).execute(connection)?;
+    let open = feed_subscriptions::table
+        .filter(feed_subscriptions::audience.eq(scope.to_string()))
+        .filter(feed_subscriptions::until_cursor.eq(OPEN_ENDED));
+    diesel::update(open).set(feed_subscriptions::until_cursor.eq(until)).execute(connection)?;
     Ok(())
 }
 
 /// What somebody has heard after a cursor, and hears still.
 pub(crate) fn list_since(connection: &mut AnyConnection, user: Gid, after: i64) -> Result<Vec<Subscription>> {
-    let rows: Vec<(String, i64, i64)> = feed_listeners::table
-        .filter(feed_listeners::user_gid.eq(user.to_string()))
-        .filter(feed_listeners::until_cursor.gt(after))
-        .select((feed_listeners::scope, feed_listeners::after_cursor, feed_listeners::until_cursor))
+    let rows: Vec<(String, i64, i64)> = feed_subscriptions::table
+        .filter(feed_subscriptions::user_gid.eq(user.to_string()))
+        .filter(feed_subscriptions::until_cursor.gt(after))
+        .select((feed_subscriptions::audience, feed_subscriptions::after_cursor, feed_subscriptions::until_cursor))
         .load(connection)?;
     rows.into_iter()
         .map(|(scope, after_cursor, until_cursor)| {
@@ -84,6 +85,7 @@ pub(crate) fn list_since(connection: &mut AnyConnection, user: Gid, after: i64) 
 
 /// Forgets who stopped to listen before what is kept.
 pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
-    diesel::delete(feed_listeners::table.filter(feed_listeners::until_cursor.le(cursor))).execute(connection)?;
+    diesel::delete(feed_subscriptions::table.filter(feed_subscriptions::until_cursor.le(cursor)))
+        .execute(connection)?;
     Ok(())
 }

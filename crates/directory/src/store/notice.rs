@@ -3,16 +3,16 @@
 use diesel::{prelude::*, sql_types};
 use doorward_storage::{AnyConnection, Error, Result};
 
-use super::{listener::Subscription, schema::feed_notices};
+use super::{listener::Subscription, schema::feed_events};
 use crate::model::FeedEvent;
 
 /// Of one INSERT: PostgreSQL takes 65,535 values in all.
 const MAX_ROWS: usize = 1000;
 
 #[derive(Queryable, QueryableByName, Selectable, Insertable)]
-#[diesel(table_name = feed_notices)]
+#[diesel(table_name = feed_events)]
 struct SyncRow {
-    scope: String,
+    audience: String,
     cursor: i64,
     first_cursor: Option<i64>,
     action: String,
@@ -25,7 +25,7 @@ impl TryFrom<SyncRow> for FeedEvent {
 
     fn try_from(row: SyncRow) -> Result<Self> {
         Ok(Self {
-            scope: row.scope.parse()?,
+            audience: row.audience.parse()?,
             cursor: row.cursor,
             first_cursor: row.first_cursor,
             action: row.action.parse()?,
@@ -39,7 +39,7 @@ pub(crate) fn insert_many(connection: &mut AnyConnection, notices: Vec<FeedEvent
     let rows: Vec<SyncRow> = notices
         .into_iter()
         .map(|notice| SyncRow {
-            scope: notice.scope.to_string(),
+            audience: notice.audience.to_string(),
             cursor: notice.cursor,
             first_cursor: notice.first_cursor,
             action: notice.action.to_string(),
@@ -50,10 +50,10 @@ pub(crate) fn insert_many(connection: &mut AnyConnection, notices: Vec<FeedEvent
     for rows in rows.chunks(MAX_ROWS) {
         match connection {
             AnyConnection::Postgres(connection) => {
-                diesel::insert_into(feed_notices::table).values(rows).execute(connection)?
+                diesel::insert_into(feed_events::table).values(rows).execute(connection)?
             }
             AnyConnection::Sqlite(connection) => {
-                diesel::insert_into(feed_notices::table).values(rows).execute(connection)?
+                diesel::insert_into(feed_events::table).values(rows).execute(connection)?
             }
         };
     }
@@ -73,10 +73,10 @@ pub(crate) fn list_for_subscriptions(
             let after: Vec<i64> = listening.iter().map(|heard| heard.after_cursor).collect();
             let until: Vec<i64> = listening.iter().map(|heard| heard.until_cursor).collect();
             diesel::sql_query(
-                "SELECT notice.* FROM unnest($1, $2, $3) AS heard (scope, after_cursor, until_cursor) \
-                 CROSS JOIN LATERAL (SELECT * FROM feed_notices WHERE feed_notices.scope = heard.scope \
-                 AND cursor > heard.after_cursor AND cursor <= heard.until_cursor ORDER BY cursor LIMIT $4) AS notice \
-                 ORDER BY notice.cursor LIMIT $4",
+                "SELECT event.* FROM unnest($1, $2, $3) AS subscription (audience, after_cursor, until_cursor) \
+                 CROSS JOIN LATERAL (SELECT * FROM feed_events WHERE feed_events.audience = subscription.audience \
+                 AND cursor > subscription.after_cursor AND cursor <= subscription.until_cursor ORDER BY cursor LIMIT $4) AS event \
+                 ORDER BY event.cursor LIMIT $4",
             )
             .bind::<sql_types::Array<sql_types::Text>, _>(scopes)
             .bind::<sql_types::Array<sql_types::BigInt>, _>(after)
@@ -89,11 +89,11 @@ pub(crate) fn list_for_subscriptions(
             // What comes behind so many is of no use.
             let mut end = i64::MAX;
             for heard in listening {
-                let of_scope: Vec<SyncRow> = feed_notices::table
-                    .filter(feed_notices::scope.eq(heard.scope.to_string()))
-                    .filter(feed_notices::cursor.gt(heard.after_cursor))
-                    .filter(feed_notices::cursor.le(heard.until_cursor.min(end)))
-                    .order(feed_notices::cursor)
+                let of_scope: Vec<SyncRow> = feed_events::table
+                    .filter(feed_events::audience.eq(heard.scope.to_string()))
+                    .filter(feed_events::cursor.gt(heard.after_cursor))
+                    .filter(feed_events::cursor.le(heard.until_cursor.min(end)))
+                    .order(feed_events::cursor)
                     .limit(limit_rows)
                     .select(SyncRow::as_select())
                     .load(connection)?;
@@ -114,10 +114,10 @@ pub(crate) fn list_for_subscriptions(
 
 /// All notices after a cursor and up to another, in order, at most so many.
 pub(crate) fn list(connection: &mut AnyConnection, after: i64, until: i64, limit: i64) -> Result<Vec<FeedEvent>> {
-    let rows: Vec<SyncRow> = feed_notices::table
-        .filter(feed_notices::cursor.gt(after))
-        .filter(feed_notices::cursor.le(until))
-        .order((feed_notices::cursor, feed_notices::scope))
+    let rows: Vec<SyncRow> = feed_events::table
+        .filter(feed_events::cursor.gt(after))
+        .filter(feed_events::cursor.le(until))
+        .order((feed_events::cursor, feed_events::audience))
         .limit(limit)
         .select(SyncRow::as_select())
         .load(connection)?;
@@ -126,6 +126,6 @@ pub(crate) fn list(connection: &mut AnyConnection, after: i64, until: i64, limit
 
 /// Forgets what is not kept any more.
 pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
-    diesel::delete(feed_notices::table.filter(feed_notices::cursor.le(cursor))).execute(connection)?;
+    diesel::delete(feed_events::table.filter(feed_events::cursor.le(cursor))).execute(connection)?;
     Ok(())
 }

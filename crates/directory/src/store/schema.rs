@@ -5,7 +5,7 @@ diesel::table! {
         gid -> Text,
         username -> Nullable<Text>,
         email -> Nullable<Text>,
-        email_folded -> Nullable<Text>,
+        email_canonical -> Nullable<Text>,
         name -> Text,
         avatar -> Nullable<Text>,
         status -> Text,
@@ -47,7 +47,7 @@ diesel::table! {
 }
 
 diesel::table! {
-    feed (cursor) {
+    feed_changes (cursor) {
         cursor -> BigInt,
         action -> Text,
         data_type -> Text,
@@ -69,13 +69,13 @@ diesel::table! {
     feed_tail (id) {
         id -> Integer,
         changes_cursor -> BigInt,
-        notices_cursor -> BigInt,
+        events_cursor -> BigInt,
     }
 }
 
 diesel::table! {
-    feed_notices (scope, cursor) {
-        scope -> Text,
+    feed_events (audience, cursor) {
+        audience -> Text,
         cursor -> BigInt,
         first_cursor -> Nullable<BigInt>,
         action -> Text,
@@ -85,28 +85,28 @@ diesel::table! {
 }
 
 diesel::table! {
-    feed_listeners (user_gid, until_cursor, scope) {
+    feed_subscriptions (user_gid, until_cursor, audience) {
         user_gid -> Text,
         until_cursor -> BigInt,
-        scope -> Text,
+        audience -> Text,
         after_cursor -> BigInt,
     }
 }
 
 diesel::table! {
-    feed_seats (project_gid, seat) {
+    membership_slots (project_gid, slot) {
         project_gid -> Text,
-        seat -> BigInt,
+        slot -> BigInt,
         user_gid -> Text,
-        since_cursor -> BigInt,
-        until_cursor -> BigInt,
+        opened_cursor -> BigInt,
+        closed_cursor -> BigInt,
     }
 }
 
 diesel::table! {
-    feed_release (id) {
+    announced_api_version (id) {
         id -> Integer,
-        release -> Text,
+        api_version -> Text,
     }
 }
 

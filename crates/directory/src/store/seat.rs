@@ -4,40 +4,40 @@ use diesel::{dsl::max, prelude::*};
 use doorward_domain::Gid;
 use doorward_storage::{AnyConnection, Error, Result};
 
-use super::{listener::OPEN_ENDED, schema::feed_seats};
+use super::{listener::OPEN_ENDED, schema::membership_slots};
 
 #[derive(Queryable, Selectable, Insertable)]
-#[diesel(table_name = feed_seats)]
+#[diesel(table_name = membership_slots)]
 struct SyncRow {
     project_gid: String,
-    seat: i64,
+    slot: i64,
     user_gid: String,
-    since_cursor: i64,
-    until_cursor: i64,
+    opened_cursor: i64,
+    closed_cursor: i64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MembershipSlot {
-    pub(crate) number: i64,
+    pub(crate) slot: i64,
     pub(crate) user: Gid,
-    pub(crate) since_cursor: i64,
-    pub(crate) until_cursor: i64,
+    pub(crate) opened_cursor: i64,
+    pub(crate) closed_cursor: i64,
 }
 
 impl TryFrom<SyncRow> for MembershipSlot {
     type Error = Error;
 
     fn try_from(row: SyncRow) -> Result<Self> {
-        let SyncRow { seat: number, since_cursor, until_cursor, .. } = row;
-        Ok(Self { number, user: row.user_gid.parse()?, since_cursor, until_cursor })
+        let SyncRow { slot: number, opened_cursor, closed_cursor: until_cursor, .. } = row;
+        Ok(Self { slot: number, user: row.user_gid.parse()?, opened_cursor, closed_cursor: until_cursor })
     }
 }
 
 /// How many seats a project has, empty ones too.
 pub(crate) fn count(connection: &mut AnyConnection, project: Gid) -> Result<i64> {
-    let last: Option<i64> = feed_seats::table
-        .filter(feed_seats::project_gid.eq(project.to_string()))
-        .select(max(feed_seats::seat))
+    let last: Option<i64> = membership_slots::table
+        .filter(membership_slots::project_gid.eq(project.to_string()))
+        .select(max(membership_slots::slot))
         .get_result(connection)?;
     Ok(last.map_or(0, |last| last + 1))
 }
@@ -46,17 +46,17 @@ pub(crate) fn count(connection: &mut AnyConnection, project: Gid) -> Result<i64>
 pub(crate) fn open(connection: &mut AnyConnection, project: Gid, user: Gid, cursor: i64) -> Result<()> {
     let row = SyncRow {
         project_gid: project.to_string(),
-        seat: count(connection, project)?,
+        slot: count(connection, project)?,
         user_gid: user.to_string(),
-        since_cursor: cursor,
-        until_cursor: OPEN_ENDED,
+        opened_cursor: cursor,
+        closed_cursor: OPEN_ENDED,
     };
     match connection {
         AnyConnection::Postgres(connection) => {
-            diesel::insert_into(feed_seats::table).values(&row).on_conflict_do_nothing().execute(connection)?
+            diesel::insert_into(membership_slots::table).values(&row).on_conflict_do_nothing().execute(connection)?
         }
         AnyConnection::Sqlite(connection) => {
-            diesel::insert_or_ignore_into(feed_seats::table).values(&row).execute(connection)?
+            diesel::insert_or_ignore_into(membership_slots::table).values(&row).execute(connection)?
         }
     };
     Ok(())
@@ -64,20 +64,20 @@ pub(crate) fn open(connection: &mut AnyConnection, project: Gid, user: Gid, curs
 
 /// Of a membership that went with a change.
 pub(crate) fn close(connection: &mut AnyConnection, project: Gid, user: Gid, cursor: i64) -> Result<()> {
-    let own = feed_seats::table
-        .filter(feed_seats::project_gid.eq(project.to_string()))
-        .filter(feed_seats::user_gid.eq(user.to_string()))
-        .filter(feed_seats::until_cursor.eq(OPEN_ENDED));
-    diesel::update(own).set(feed_seats::until_cursor.eq(cursor)).execute(connection)?;
+    let own = membership_slots::table
+        .filter(membership_slots::project_gid.eq(project.to_string()))
+        .filter(membership_slots::user_gid.eq(user.to_string()))
+        .filter(membership_slots::closed_cursor.eq(OPEN_ENDED));
+    diesel::update(own).set(membership_slots::closed_cursor.eq(cursor)).execute(connection)?;
     Ok(())
 }
 
 /// Of all memberships, with their project.
 pub(crate) fn close_all(connection: &mut AnyConnection, project: Gid, cursor: i64) -> Result<()> {
-    let open = feed_seats::table
-        .filter(feed_seats::project_gid.eq(project.to_string()))
-        .filter(feed_seats::until_cursor.eq(OPEN_ENDED));
-    diesel::update(open).set(feed_seats::until_cursor.eq(cursor)).execute(connection)?;
+    let open = membership_slots::table
+        .filter(membership_slots::project_gid.eq(project.to_string()))
+        .filter(membership_slots::closed_cursor.eq(OPEN_ENDED));
+    diesel::update(open).set(membership_slots::closed_cursor.eq(cursor)).execute(connection)?;
     Ok(())
 }
 
@@ -88,10 +88,10 @@ pub(crate) fn list(
     from: i64,
     limit: usize,
 ) -> Result<Vec<MembershipSlot>> {
-    let rows: Vec<SyncRow> = feed_seats::table
-        .filter(feed_seats::project_gid.eq(project.to_string()))
-        .filter(feed_seats::seat.ge(from))
-        .order(feed_seats::seat)
+    let rows: Vec<SyncRow> = membership_slots::table
+        .filter(membership_slots::project_gid.eq(project.to_string()))
+        .filter(membership_slots::slot.ge(from))
+        .order(membership_slots::slot)
         .limit(i64::try_from(limit).unwrap_or(i64::MAX))
         .select(SyncRow::as_select())
         .load(connection)?;
@@ -100,6 +100,6 @@ pub(crate) fn list(
 
 /// Forgets the seats that were left before what is kept.
 pub(crate) fn delete_until(connection: &mut AnyConnection, cursor: i64) -> Result<()> {
-    diesel::delete(feed_seats::table.filter(feed_seats::until_cursor.le(cursor))).execute(connection)?;
+    diesel::delete(membership_slots::table.filter(membership_slots::closed_cursor.le(cursor))).execute(connection)?;
     Ok(())
 }

@@ -13,7 +13,7 @@ struct SyncRow {
     gid: String,
     username: Option<String>,
     email: Option<String>,
-    email_folded: Option<String>,
+    email_canonical: Option<String>,
     name: String,
     avatar: Option<String>,
     status: String,
@@ -31,7 +31,7 @@ impl SyncRow {
             gid: user.gid.to_string(),
             username: user.username.clone(),
             email: user.email.clone(),
-            email_folded: user.email.as_deref().map(canonical_email),
+            email_canonical: user.email.as_deref().map(canonical_email),
             name: user.name.clone(),
             avatar: user.avatar.clone(),
             status: user.status.to_string(),
@@ -102,7 +102,7 @@ pub(crate) fn list_by_gids(connection: &mut AnyConnection, gids: &[Gid]) -> Resu
 /// left out while another account has the address.
 pub(crate) fn list_by_email(connection: &mut AnyConnection, email: &Email, limit: i64) -> Result<Vec<User>> {
     let mut rows: Vec<SyncRow> = users::table
-        .filter(users::email_folded.eq(email.canonical()))
+        .filter(users::email_canonical.eq(email.canonical()))
         .order((users::username.is_not_null(), users::has_email_conflict, users::username, users::gid))
         .limit(limit)
         .select(SyncRow::as_select())
@@ -116,10 +116,10 @@ pub(crate) fn list_by_email(connection: &mut AnyConnection, email: &Email, limit
 /// Which of these addresses, folded, were invited and have no account.
 pub(crate) fn list_placeholder_addresses(connection: &mut AnyConnection, folded: &[String]) -> Result<Vec<String>> {
     let found = users::table
-        .filter(users::email_folded.eq_any(folded))
+        .filter(users::email_canonical.eq_any(folded))
         .filter(users::username.is_null())
         .filter(users::status.eq(UserStatus::Invited.as_str()))
-        .select(users::email_folded.assume_not_null())
+        .select(users::email_canonical.assume_not_null())
         .load(connection)?;
     Ok(found)
 }
@@ -183,7 +183,7 @@ pub(crate) fn update(connection: &mut AnyConnection, user: &User, now: Timestamp
         .set((
             users::username.eq(&user.username),
             users::email.eq(&user.email),
-            users::email_folded.eq(user.email.as_deref().map(canonical_email)),
+            users::email_canonical.eq(user.email.as_deref().map(canonical_email)),
             users::name.eq(&user.name),
             users::language.eq(&user.language),
             users::timezone.eq(&user.timezone),

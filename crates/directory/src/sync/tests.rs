@@ -30,7 +30,7 @@ fn picture(connection: &mut AnyConnection, user: Gid) -> Option<(i64, Picture)> 
     };
     let mut picture = Picture::new();
     picture.insert((USERS, user.to_string()), format!("{:?}", init.caller));
-    for person in &init.people {
+    for person in &init.users {
         picture.insert((USERS, person.gid.to_string()), format!("{person:?}"));
     }
     for project in &init.projects {
@@ -40,7 +40,7 @@ fn picture(connection: &mut AnyConnection, user: Gid) -> Option<(i64, Picture)> 
         picture.insert((MEMBERSHIPS, format!("{}/{user}", own.project)), format!("{own:?}"));
     }
     for other in &init.other_memberships {
-        let limit = init.owned.contains(&other.project).then_some(other.rate_limit_per_second);
+        let limit = init.owned_projects.contains(&other.project).then_some(other.rate_limit_per_second);
         let shown = format!("{:?} {:?} {limit:?}", other.role, other.status);
         picture.insert((MEMBERSHIPS, format!("{}/{}", other.project, other.user)), shown);
     }

@@ -8,15 +8,15 @@ pub(super) struct Call {
     pub(super) section: &'static str,
     pub(super) summary: &'static str,
     pub(super) description: &'static str,
-    pub(super) needs_token: bool,
+    pub(super) requires_token: bool,
     /// Whether it counts against the write budget of the caller.
-    pub(super) changes_data: bool,
+    pub(super) is_write: bool,
     pub(super) input: Input,
-    pub(super) answer: ResponseKind,
+    pub(super) response: ResponseKind,
     /// Which answers have a token in their `Authorization` header.
     pub(super) renewal: Renewal,
     /// Besides those that follow from the rest.
-    pub(super) refusals: Vec<Refusal>,
+    pub(super) errors: Vec<Refusal>,
     pub(super) unprocessable: Unprocessable,
 }
 
@@ -58,12 +58,12 @@ impl Call {
             section: "",
             summary,
             description,
-            needs_token: false,
-            changes_data: false,
+            requires_token: false,
+            is_write: false,
             input: Input::Nothing,
-            answer: ResponseKind::Envelope { result: Vec::new(), data: Vec::new() },
+            response: ResponseKind::Envelope { result: Vec::new(), data: Vec::new() },
             renewal: Renewal::Never,
-            refusals: Vec::new(),
+            errors: Vec::new(),
             unprocessable: Unprocessable::default(),
         }
     }
@@ -83,16 +83,16 @@ impl Call {
         description: &'static str,
         answer: ResponseKind,
     ) -> Self {
-        Self { answer, ..Self::new(Methods::Get, path, summary, description) }
+        Self { response: answer, ..Self::new(Methods::Get, path, summary, description) }
     }
 
     pub(super) fn with_token(self) -> Self {
-        Self { needs_token: true, renewal: Renewal::WhenDue, ..self }
+        Self { requires_token: true, renewal: Renewal::WhenDue, ..self }
     }
 
     /// With a token, and counted against the write budget.
     pub(super) fn changes_data(self) -> Self {
-        Self { changes_data: true, ..self.with_token() }
+        Self { is_write: true, ..self.with_token() }
     }
 
     pub(super) fn renewal(self, renewal: Renewal) -> Self {
@@ -108,11 +108,11 @@ impl Call {
     }
 
     pub(super) fn with_result(self, result: &[Field], data: &[Entries]) -> Self {
-        Self { answer: ResponseKind::Envelope { result: result.to_vec(), data: data.to_vec() }, ..self }
+        Self { response: ResponseKind::Envelope { result: result.to_vec(), data: data.to_vec() }, ..self }
     }
 
     pub(super) fn with_errors(mut self, refusals: &[Refusal]) -> Self {
-        self.refusals.extend_from_slice(refusals);
+        self.errors.extend_from_slice(refusals);
         self
     }
 
@@ -140,15 +140,15 @@ impl Call {
 
     /// All that it may be refused with, but 422, in the order of the codes.
     pub(super) fn all_errors(&self, method: Method) -> Vec<Refusal> {
-        let mut all = self.refusals.clone();
+        let mut all = self.errors.clone();
         all.extend([Refusal::MethodNotAllowed, Refusal::Internal]);
         if method == Method::Post {
             all.extend([Refusal::BadRequest, Refusal::PayloadTooLarge, Refusal::UnsupportedMediaType]);
         }
-        if self.needs_token {
+        if self.requires_token {
             all.extend([Refusal::Unauthenticated, Refusal::Unavailable]);
         }
-        if self.changes_data {
+        if self.is_write {
             all.push(Refusal::Throttled);
         }
         if self.is_in_project() {

@@ -39,7 +39,7 @@ fn operation(call: &Call, method: Method) -> Operation {
         .description(Some(call.description))
         .operation_id(Some(operation_id(call, method)))
         .responses(responses(call, method));
-    if call.needs_token {
+    if call.requires_token {
         operation = operation.security(SecurityRequirement::new::<_, [&str; 0], &str>(TOKEN, []));
     }
     for name in ["project", "name"] {
@@ -110,7 +110,7 @@ fn describe(property: &mut RefOr<Schema>, description: &str) {
 fn responses(call: &Call, method: Method) -> Responses {
     let mut responses = Responses::new();
     responses.responses.insert("200".to_owned(), success_response(call, method));
-    if matches!(call.answer, ResponseKind::Picture { .. }) {
+    if matches!(call.response, ResponseKind::Picture { .. }) {
         let not_modified = ResponseBuilder::new().description("`If-None-Match` names what is there.").build();
         responses.responses.insert("304".to_owned(), RefOr::T(not_modified));
         if method == Method::Get {
@@ -138,7 +138,7 @@ fn success_response(call: &Call, method: Method) -> RefOr<Response> {
     let mut response = if method == Method::Head {
         ResponseBuilder::new().description("The headers of the response to `GET`, without its body.")
     } else {
-        content(&call.answer)
+        content(&call.response)
     };
     response = response.header_ref("x-request-id", header_reference("x-request-id"));
     match call.renewal {

@@ -67,7 +67,7 @@ impl Page {
             escape(call.summary),
             methods.join(", "),
             escape(call.path),
-            if call.needs_token { " <i>with a token</i>" } else { "" },
+            if call.requires_token { " <i>with a token</i>" } else { "" },
             prose(call.description)
         ));
         match &call.input {
@@ -101,7 +101,7 @@ impl Page {
     }
 
     fn answer(&mut self, call: &Call) {
-        match &call.answer {
+        match &call.response {
             ResponseKind::Envelope { result, data } => {
                 self.fields("Result", result);
                 if !data.is_empty() {

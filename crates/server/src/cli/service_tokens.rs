@@ -26,7 +26,7 @@ pub(crate) enum ServiceTokenCommand {
 #[command(after_help = "Examples:\n  doorward service-token create --name search --scope verify --scope read\n  \
         doorward service-token create --name records --scope publish --project 0f8fad5b-d9cb-469f-a165-70867728950e\n\n\
         Scopes:\n  verify   verify users' tokens (VerifyToken, WatchTrust, GetPublicKeys)\n  \
-        read     read users, projects and members\n  follow   follow the change feed (Watch, WatchEvents)\n  \
+        read     read users, projects and members\n  follow   follow the change feed (WatchChanges, WatchEvents)\n  \
         publish  publish in the feeds of the projects given by --project (Publish)")]
 pub(crate) struct CreateServiceToken {
     /// Name of the client: a-z, 0-9, '-', '_' and '.'; with TLS between the services, also a name in its certificate

@@ -35,18 +35,18 @@ pub(super) async fn run(settings: &Settings) -> anyhow::Result<()> {
 /// A process that serves.
 pub(super) struct RunningServer {
     /// What takes requests from outside ends first.
-    front: Option<ServerFuture>,
-    back: JoinSet<anyhow::Result<()>>,
+    gateway: Option<ServerFuture>,
+    services: JoinSet<anyhow::Result<()>>,
     signal: CancellationToken,
     /// Ends the services behind, when the front has ended.
-    end: CancellationToken,
+    services_shutdown: CancellationToken,
     _lock: Option<data_dir::DataDirectoryLock>,
 }
 
 impl RunningServer {
     /// Until a signal, or until something fails.
     pub(super) async fn finish(mut self) -> anyhow::Result<()> {
-        let front = self.front.take();
+        let front = self.gateway.take();
         let signal = self.signal.clone();
         let serve = async move {
             match front {
@@ -59,15 +59,15 @@ impl RunningServer {
         };
         let served = tokio::select! {
             served = serve => served,
-            ended = wait_for_first(&mut self.back) => match ended {
+            ended = wait_for_first(&mut self.services) => match ended {
                 // Where there is no front, the signal ends the services.
                 Ok(()) if !self.signal.is_cancelled() => Err(anyhow!("a service ended by itself")),
                 ended => ended,
             },
         };
         self.signal.cancel();
-        self.end.cancel();
-        let ended = tokio::time::timeout(SHUTDOWN_TIMEOUT, wait_for_all(&mut self.back)).await;
+        self.services_shutdown.cancel();
+        let ended = tokio::time::timeout(SHUTDOWN_TIMEOUT, wait_for_all(&mut self.services)).await;
         let ended =
             ended.unwrap_or_else(|_| Err(anyhow!("not everything ended within {} s", SHUTDOWN_TIMEOUT.as_secs())));
         served.and(ended)
@@ -138,7 +138,7 @@ async fn start_unless_cancelled(settings: &Settings, signal: CancellationToken) 
     gauges.push(Box::new(|| {
         metrics::counter!("doorward_log_lines_dropped_total").absolute(log_queue::dropped_lines());
     }));
-    let end = process.end.clone();
+    let end = process.services_shutdown.clone();
     process.tasks.spawn(async move {
         let set_gauges = move || gauges.iter().for_each(|set| set());
         ops::serve(ops_listener, checks, metrics, set_gauges, end).await;
@@ -151,7 +151,13 @@ async fn start_unless_cancelled(settings: &Settings, signal: CancellationToken) 
         );
     }
     tracing::info!(role = settings.role.as_str(), ops = %settings.ops_listen, "serving");
-    Ok(RunningServer { front, back: process.tasks, signal, end: process.end, _lock: lock })
+    Ok(RunningServer {
+        gateway: front,
+        services: process.tasks,
+        signal,
+        services_shutdown: process.services_shutdown,
+        _lock: lock,
+    })
 }
 
 fn serves_gateway(role: Role) -> bool {
@@ -171,7 +177,7 @@ struct ServerBuilder<'a> {
     auth_listeners: Listeners,
     directory_listeners: Listeners,
     signal: CancellationToken,
-    end: CancellationToken,
+    services_shutdown: CancellationToken,
     tasks: JoinSet<anyhow::Result<()>>,
     checks: Vec<(&'static str, Check)>,
     gauges: Vec<Box<dyn Fn() + Send + Sync>>,
@@ -197,7 +203,7 @@ impl<'a> ServerBuilder<'a> {
             auth_listeners: Listeners { in_memory: auth_incoming, tcp: None },
             directory_listeners: Listeners { in_memory: directory_incoming, tcp: None },
             // A process without a gateway has no front: its services end at the signal.
-            end: if serves_gateway(settings.role) { CancellationToken::new() } else { signal.clone() },
+            services_shutdown: if serves_gateway(settings.role) { CancellationToken::new() } else { signal.clone() },
             signal,
             tasks: JoinSet::new(),
             checks: Vec::new(),
@@ -224,13 +230,13 @@ impl<'a> ServerBuilder<'a> {
         if let Some(config) = wiring::mail_config(self.settings)
             && let Some(mailer) = directory.mail_worker(config)?
         {
-            let end = self.end.clone();
+            let end = self.services_shutdown.clone();
             self.tasks.spawn(async move {
                 mailer.run(end).await;
                 Ok(())
             });
         }
-        let (token, end) = (self.token.clone(), self.end.clone());
+        let (token, end) = (self.token.clone(), self.services_shutdown.clone());
         let retention = self.settings.directory.feed_retention;
         let serve = async move { Ok(doorward_directory::serve(directory, retention, listeners, token, end).await?) };
         self.tasks.spawn(serve);
@@ -253,7 +259,7 @@ impl<'a> ServerBuilder<'a> {
             sealer: Arc::new(wiring::new_sealer(self.settings)?),
             directory: self.peers.directory.connect(&self.token)?,
         };
-        let auth = Auth::start(deps, wiring::auth_config(self.settings), self.end.clone()).await?;
+        let auth = Auth::start(deps, wiring::auth_config(self.settings), self.services_shutdown.clone()).await?;
         let check = auth.readiness_check();
         self.checks.push(("feed", Check::new(move || std::future::ready(check()))));
         let hasher = auth.hasher().clone();

@@ -1,0 +1,25 @@
+-- Reverts the migration 0011_plain_names.
+ALTER INDEX outbox_by_next_attempt RENAME TO outbox_by_next_try;
+ALTER TABLE outbox RENAME COLUMN quarantined_at TO set_aside_at;
+ALTER TABLE outbox RENAME COLUMN next_attempt_at TO next_try_at;
+ALTER TABLE outbox RENAME COLUMN content TO letter;
+ALTER TABLE secrets RENAME COLUMN sealed_secret TO sealed;
+ALTER INDEX api_keys_lookup_hmac_key RENAME TO api_keys_lookup_key;
+ALTER TABLE api_keys RENAME COLUMN sealed_key TO sealed;
+ALTER TABLE api_keys RENAME COLUMN lookup_hmac TO lookup;
+ALTER TABLE codes RENAME COLUMN is_reserved TO is_begun;
+ALTER TABLE codes RENAME COLUMN is_from_known_network TO from_known_network;
+ALTER TABLE codes RENAME COLUMN request_number TO number;
+ALTER TABLE codes RENAME COLUMN failed_attempts TO failed_tries;
+ALTER TABLE codes RENAME COLUMN binding_hmacs TO bindings;
+ALTER TABLE codes RENAME COLUMN codes_hmac TO verification;
+ALTER TABLE codes RENAME COLUMN validation_code_hash TO validation;
+ALTER TABLE throttle RENAME COLUMN audited_until TO told_until;
+ALTER INDEX known_networks_by_login RENAME TO known_addresses_by_login;
+ALTER INDEX known_networks_pkey RENAME TO known_addresses_pkey;
+ALTER TABLE known_networks RENAME COLUMN network TO address;
+ALTER TABLE known_networks RENAME TO known_addresses;
+ALTER TABLE trust_version RENAME CONSTRAINT trust_version_id_check TO trust_head_id_check;
+ALTER INDEX trust_version_pkey RENAME TO trust_head_pkey;
+ALTER TABLE trust_version RENAME TO trust_head;
+DELETE FROM __diesel_schema_migrations WHERE version = '0011';

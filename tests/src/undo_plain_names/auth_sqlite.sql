@@ -1,0 +1,23 @@
+-- Reverts the migration 0011_plain_names.
+DROP INDEX outbox_by_next_attempt;
+ALTER TABLE outbox RENAME COLUMN quarantined_at TO set_aside_at;
+ALTER TABLE outbox RENAME COLUMN next_attempt_at TO next_try_at;
+ALTER TABLE outbox RENAME COLUMN content TO letter;
+ALTER TABLE secrets RENAME COLUMN sealed_secret TO sealed;
+ALTER TABLE api_keys RENAME COLUMN sealed_key TO sealed;
+ALTER TABLE api_keys RENAME COLUMN lookup_hmac TO lookup;
+ALTER TABLE codes RENAME COLUMN is_reserved TO is_begun;
+ALTER TABLE codes RENAME COLUMN is_from_known_network TO from_known_network;
+ALTER TABLE codes RENAME COLUMN request_number TO number;
+ALTER TABLE codes RENAME COLUMN failed_attempts TO failed_tries;
+ALTER TABLE codes RENAME COLUMN binding_hmacs TO bindings;
+ALTER TABLE codes RENAME COLUMN codes_hmac TO verification;
+ALTER TABLE codes RENAME COLUMN validation_code_hash TO validation;
+ALTER TABLE throttle RENAME COLUMN audited_until TO told_until;
+DROP INDEX known_networks_by_login;
+ALTER TABLE known_networks RENAME COLUMN network TO address;
+ALTER TABLE known_networks RENAME TO known_addresses;
+ALTER TABLE trust_version RENAME TO trust_head;
+CREATE INDEX outbox_by_next_try ON outbox (next_try_at);
+CREATE INDEX known_addresses_by_login ON known_addresses (last_login_at);
+DELETE FROM __diesel_schema_migrations WHERE version = '0011';
