@@ -10,9 +10,9 @@ use doorward_storage::{AnyConnection, Database};
 use crate::{
     Error, Sealer,
     audit::{self, Action, Entry, Origin},
-    revocation::{self, RevocationTarget},
     secrets,
     store::{self, api_key::RowLock},
+    tokens::revocation::{self, RevocationTarget},
 };
 
 /// By which scanners for leaked secrets know one; the checksum of Base58Check tells them a real one from a typo.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use doorward_domain::ErrorCode;
 use doorward_rpc::RpcError;
 
-use crate::{sealing::SealError, strength::Feedback};
+use crate::{passwords::strength::Feedback, sealing::SealError};
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {

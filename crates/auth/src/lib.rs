@@ -2,35 +2,23 @@
 //! the directory knows.
 
 mod accounts;
-mod admission;
 mod api_keys;
-mod api_logins;
 pub mod audit;
-mod catch_up;
-mod codes;
 mod config;
-mod credentials;
 mod error;
-mod feed_age;
-mod follow;
-mod hashing;
-pub mod keys;
-mod logins;
-mod password;
+mod feed;
+mod login;
+mod maintenance;
+mod passwords;
 mod reseal;
-mod revocation;
 mod sealing;
 mod secrets;
 mod service;
 pub mod service_tokens;
 mod store;
-mod strength;
 mod throttle;
-mod tokens;
+pub mod tokens;
 pub mod transfer;
-mod trust;
-mod upkeep;
-mod watch;
 
 use std::sync::Arc;
 
@@ -48,15 +36,15 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
+pub use crate::passwords::credentials::Credentials;
+pub use crate::passwords::hashing::{Hasher, StoredHash, is_within_cost_limit};
+pub use crate::passwords::password::Password;
 pub use api_keys::{ApiKey, ApiKeys};
 pub use config::{Config, HashingConfig, ThrottleConfig};
-pub use credentials::Credentials;
 pub use error::Error;
-pub use hashing::{Hasher, StoredHash, is_within_cost_limit};
-pub use keys::Keys;
-pub use password::Password;
 pub use reseal::has_sealed_data;
 pub use sealing::{SealError, Sealer};
+pub use tokens::signing_keys::{KeyState, Keys, SigningKey};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -77,11 +65,11 @@ pub struct Dependencies {
 pub struct Auth {
     database: Database,
     service: service::Service,
-    follower: follow::Follower,
-    feed_age_monitor: feed_age::FeedAgeMonitor,
-    maintenance: upkeep::Maintenance,
+    follower: feed::follow::Follower,
+    feed_age_monitor: feed::age::FeedAgeMonitor,
+    maintenance: maintenance::Maintenance,
     mailer: Option<Worker>,
-    trust: Arc<trust::TrustStore>,
+    trust: Arc<tokens::trust_store::TrustStore>,
     shutdown: CancellationToken,
 }
 
@@ -97,16 +85,20 @@ impl Auth {
         Keys::new(database.clone(), clock.clone(), sealer.clone(), lifetime).create_missing().await?;
         let note = move |connection: &mut AnyConnection| store::trust_version::record_lifetime(connection, lifetime);
         database.write(note).await?;
-        let trust =
-            Arc::new(trust::TrustStore::new(database.clone(), clock.clone(), sealer.clone(), config.trust_max_age));
+        let trust = Arc::new(tokens::trust_store::TrustStore::new(
+            database.clone(),
+            clock.clone(),
+            sealer.clone(),
+            config.trust_max_age,
+        ));
         trust.refresh().await?;
-        let tokens = Arc::new(tokens::Tokens::new(clock.clone(), ids.clone(), config.clone(), trust.clone()));
+        let tokens = Arc::new(tokens::issue::Tokens::new(clock.clone(), ids.clone(), config.clone(), trust.clone()));
         tokens.check_signing()?;
-        let codes = codes::Codes::start(&database, sealer.clone()).await?;
+        let codes = accounts::codes::Codes::start(&database, sealer.clone()).await?;
         let (outbox, mailer) = start_outbox(&database, &clock, &sealer, config.mail.clone())?;
         let api_keys = ApiKeys::start(database.clone(), clock.clone(), sealer, lifetime).await?;
         let credentials = Credentials::new(database.clone(), clock.clone(), config.clone())?;
-        let logins = Arc::new(logins::Logins {
+        let logins = Arc::new(login::password::Logins {
             database: database.clone(),
             clock: clock.clone(),
             config: config.clone(),
@@ -114,7 +106,7 @@ impl Auth {
             api_keys: api_keys.clone(),
             tokens: tokens.clone(),
             in_flight: Arc::default(),
-            waiting_slots: Semaphore::new(admission::MAX_WAITING),
+            waiting_slots: Semaphore::new(login::admission::MAX_WAITING),
         });
         let accounts = accounts::Accounts {
             database: database.clone(),
@@ -141,8 +133,8 @@ impl Auth {
         };
         let (position, followed) = tokio::sync::watch::channel(-1);
         let feed_age =
-            feed_age::FeedAgeMonitor { directory: directory.clone(), trust: trust.clone(), applied_cursor: followed };
-        let follower = follow::Follower {
+            feed::age::FeedAgeMonitor { directory: directory.clone(), trust: trust.clone(), applied_cursor: followed };
+        let follower = feed::follow::Follower {
             database: database.clone(),
             directory,
             trust: trust.clone(),
@@ -150,7 +142,7 @@ impl Auth {
             applied_cursor: position,
             lifetime,
         };
-        let upkeep = upkeep::Maintenance { database: database.clone(), clock, config };
+        let upkeep = maintenance::Maintenance { database: database.clone(), clock, config };
         Ok(Self {
             database,
             service,

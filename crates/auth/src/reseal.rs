@@ -3,7 +3,7 @@
 use doorward_domain::Gid;
 use doorward_storage::{AnyConnection, Database};
 
-use crate::{Error, Sealer, api_keys, keys, secrets, store};
+use crate::{Error, Sealer, api_keys, secrets, store, tokens::signing_keys};
 
 const PAGE: i64 = 1000;
 
@@ -29,7 +29,7 @@ pub(crate) fn reseal_all(connection: &mut AnyConnection, old: &Sealer, new: &Sea
     for key in store::signing_key::list(connection)? {
         // A key that signs no more has no private part.
         if !key.sealed_private_key.is_empty() {
-            let sealed = again(&keys::signing_key_associated_data(&key.kid), &key.sealed_private_key)?;
+            let sealed = again(&signing_keys::signing_key_associated_data(&key.kid), &key.sealed_private_key)?;
             store::signing_key::set_sealed_private_key(connection, &key.kid, &sealed)?;
         }
     }

@@ -3,7 +3,7 @@
 use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
 use doorward_storage::AnyConnection;
 
-use crate::{Error, Sealer, keys::KeyState, store};
+use crate::{Error, Sealer, store, tokens::signing_keys::KeyState};
 
 const BYTES: usize = 32;
 

@@ -3,7 +3,7 @@
 use doorward_storage::transfer::{Row, Table, Tables};
 use serde_json::Value;
 
-use crate::{SealError, Sealer, api_keys, keys, secrets};
+use crate::{SealError, Sealer, api_keys, secrets, tokens::signing_keys};
 
 pub const TABLES: Tables = Tables {
     database: "auth",
@@ -38,7 +38,7 @@ const SEALED: &[SealedColumn] = &[
         table: "signing_keys",
         column: "sealed_private_key",
         id_column: "kid",
-        associated_data: keys::signing_key_associated_data,
+        associated_data: signing_keys::signing_key_associated_data,
     },
     SealedColumn {
         table: "secrets",

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use doorward_auth::{audit::Record, keys::SigningKey};
+use doorward_auth::{SigningKey, audit::Record};
 use doorward_directory::model::{Membership, Project, User};
 use doorward_domain::Timestamp;
 use doorward_service_tokens::NamedToken;

@@ -1,10 +1,11 @@
 //! What people do with their own access: sign up, set another password, change their address. What takes two steps mails a
 //! code in the first.
 
-mod email;
+pub(crate) mod codes;
+pub(crate) mod email_change;
 mod limits;
-mod password;
-mod reset;
+pub(crate) mod password_change;
+pub(crate) mod password_reset;
 mod signup;
 
 use std::{net::IpAddr, sync::Arc};
@@ -16,18 +17,20 @@ use doorward_token::TokenKind;
 
 use crate::{
     Config, Credentials, Error,
+    accounts::codes::{Code, CodePair, Codes, Purpose},
     audit::{self, Action, Entry, Origin},
-    codes::{self, Code, CodePair, Codes, Purpose},
-    logins::Logins,
-    revocation::{self, RevocationTarget},
+    login::password::Logins,
+    passwords::strength::UserInputs,
     store,
-    strength::UserInputs,
     throttle::{self, Bucket, ClientNetwork},
-    tokens::{Tokens, VerifiedLogin},
-    trust::TrustStore,
+    tokens::{
+        issue::{Tokens, VerifiedLogin},
+        revocation::{self, RevocationTarget},
+        trust_store::TrustStore,
+    },
 };
 
-pub(crate) use password::NewPassword;
+pub(crate) use crate::accounts::password_change::NewPassword;
 pub(crate) use signup::{SignupConfirmation, SignupRequest};
 
 pub(crate) struct Accounts {
@@ -163,7 +166,7 @@ impl Accounts {
 /// All that is kept of a user, but for what was revoked and written down.
 pub(crate) fn forget(connection: &mut AnyConnection, user: Gid, deleted_at: Timestamp) -> Result<(), Error> {
     store::credential::delete_older(connection, user, deleted_at)?;
-    store::known_address::delete_for_user(connection, user)?;
+    store::known_network::delete_for_user(connection, user)?;
     store::code::delete_for_user(connection, user)?;
     Ok(store::api_key::delete_older(connection, user, deleted_at)?)
 }

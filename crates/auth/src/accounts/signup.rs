@@ -6,11 +6,14 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Error, Password,
-    accounts::{Accounts, ClientContext, UserInfo, login_after_revocation, use_up},
+    accounts::{
+        Accounts, ClientContext, UserInfo,
+        codes::{self, CodePair, PendingSignup, Purpose},
+        login_after_revocation, use_up,
+    },
     audit::{self, Action, Entry},
-    codes::{self, CodePair, PendingSignup, Purpose},
+    passwords::strength::UserInputs,
     store,
-    strength::UserInputs,
     throttle::ClientNetwork,
 };
 
@@ -112,7 +115,7 @@ impl Accounts {
                 let signup = use_up(connection, Purpose::PendingSignup, &validation)?.signup;
                 let signup = signup.ok_or(Error::Internal("a signup's code without its signup"))?;
                 store::credential::upsert(connection, user, signup.password_hash, now)?;
-                store::known_address::upsert(connection, user, place.as_str(), now)?;
+                store::known_network::upsert(connection, user, place.as_str(), now)?;
                 audit::record(connection, entry, now)?;
                 login_after_revocation(connection, user, now)
             })

@@ -5,10 +5,7 @@ use doorward_rpc::{RpcError, auth::v1 as pb, server::request_ids};
 use tonic::{Request, Response};
 
 use super::{RpcResult, Service, parse_gid, stranger};
-use crate::{
-    accounts::{ClientContext, NewPassword, SignupConfirmation, SignupRequest, UserInfo},
-    codes::CodePair,
-};
+use crate::accounts::{ClientContext, NewPassword, SignupConfirmation, SignupRequest, UserInfo, codes::CodePair};
 
 pub(super) async fn count_anonymous_call(
     service: &Service,

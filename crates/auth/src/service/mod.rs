@@ -21,13 +21,17 @@ use tonic::{Request, Response, Status};
 use crate::{
     ApiKeys, Config, Error,
     accounts::Accounts,
-    api_logins::ApiKeyAttempt,
     audit::{self, Action, Actor, Entry, Origin},
-    logins::{Attempt, Logins},
-    revocation::{self, RevocationTarget},
-    tokens::Tokens,
-    trust::TrustStore,
-    watch,
+    login::{
+        api_key::ApiKeyAttempt,
+        password::{Attempt, Logins},
+    },
+    tokens::{
+        issue::Tokens,
+        revocation::{self, RevocationTarget},
+        trust_store::TrustStore,
+        watch,
+    },
 };
 
 type RpcResult<T> = Result<Response<T>, Status>;

@@ -5,7 +5,7 @@ use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Error, Result};
 
 use super::schema::codes;
-use crate::codes::{Code, PendingSignup, Purpose};
+use crate::accounts::codes::{Code, PendingSignup, Purpose};
 
 #[derive(Queryable, Selectable, Insertable)]
 #[diesel(table_name = codes)]

@@ -5,7 +5,7 @@ pub(crate) mod audit;
 pub(crate) mod code;
 pub(crate) mod credential;
 pub(crate) mod feed_position;
-pub(crate) mod known_address;
+pub(crate) mod known_network;
 pub(crate) mod revocation;
 mod schema;
 pub(crate) mod secret;

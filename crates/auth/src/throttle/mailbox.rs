@@ -13,7 +13,7 @@ use doorward_domain::{Email, Timestamp};
 use doorward_storage::AnyConnection;
 
 use super::{Bucket, ClientNetwork, count_attempt, wait};
-use crate::{Error, codes::sha256_base64, config::ThrottleConfig, store};
+use crate::{Error, accounts::codes::sha256_base64, config::ThrottleConfig, store};
 
 /// Mails to one mailbox for one network, as a multiple of the failures that a username may have.
 const MAILBOX_FACTOR: u32 = 2;

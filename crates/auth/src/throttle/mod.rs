@@ -1,7 +1,6 @@
 //! The throttle of logins: failures are counted by username and by address, in the database, and past a threshold make
 //! everybody wait who comes with that name or from there, longer with each failure. ADR 0013 says why it is as it is.
 
-mod gate;
 mod mailbox;
 
 use std::{net::IpAddr, time::Duration};
@@ -9,9 +8,9 @@ use std::{net::IpAddr, time::Duration};
 use doorward_domain::{Gid, Timestamp};
 use doorward_storage::AnyConnection;
 
-use crate::{Error, codes::sha256_base64, config::ThrottleConfig, store};
+use crate::{Error, accounts::codes::sha256_base64, config::ThrottleConfig, store};
 
-pub(crate) use gate::{ClientAuthenticator, Permit};
+pub(crate) use crate::login::in_flight::{ClientAuthenticator, Permit};
 pub(crate) use mailbox::{CodeMail, count_mail};
 
 /// An address may fail so many times as often as a username.
@@ -173,7 +172,7 @@ pub(crate) fn is_known_to_any_user(
     now: Timestamp,
 ) -> Result<bool, Error> {
     for user in users {
-        if store::known_address::is_known(
+        if store::known_network::is_known(
             connection,
             *user,
             place.as_str(),

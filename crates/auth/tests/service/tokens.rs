@@ -160,7 +160,7 @@ async fn public_keys_are_the_verifying_keys() {
         };
         let lifetime = Duration::from_secs(3600);
         let keys = Keys::new(fixture.test.database.clone(), fixture.clock.clone(), sealer(7), lifetime);
-        let become_known = async |expected: &[&doorward_auth::keys::SigningKey]| {
+        let become_known = async |expected: &[&doorward_auth::SigningKey]| {
             let mut expected: Vec<String> = expected.iter().map(|key| key.kid.clone()).collect();
             expected.sort_unstable();
             let known = async { while kids().await != expected {} };

@@ -5,10 +5,13 @@ use doorward_mail::MailContent;
 
 use crate::{
     Error, Password,
-    accounts::{Accounts, ClientContext, UserInfo, login_after_revocation, use_up},
+    accounts::{
+        Accounts, ClientContext, UserInfo,
+        codes::{self, CodePair, Purpose},
+        login_after_revocation, use_up,
+    },
     audit::{Action, Entry},
-    codes::{self, CodePair, Purpose},
-    credentials::Replacement,
+    passwords::credentials::Replacement,
     store,
     throttle::{Bucket, ClientNetwork},
 };
@@ -92,7 +95,7 @@ impl Accounts {
                 // It is a login: those who failed with this name don't keep its user out.
                 store::throttle::delete(connection, &name.key)?;
                 store::throttle::delete(connection, &name_here.key)?;
-                store::known_address::upsert(connection, user.gid, place.as_str(), now)?;
+                store::known_network::upsert(connection, user.gid, place.as_str(), now)?;
                 notice.enqueue(connection, now)?;
                 login_after_revocation(connection, user.gid, now)
             })

@@ -8,7 +8,7 @@ use doorward_storage::AnyConnection;
 use crate::{
     Error,
     audit::{self, Action, Entry},
-    logins::{Attempt, Logins, NOBODY},
+    login::password::{Attempt, Logins, NOBODY},
     store,
     throttle::{self, Bucket, ClientNetwork, FailureCount, Permit},
 };
@@ -106,7 +106,7 @@ impl Logins {
         let buckets = buckets.map(str::to_owned);
         let work = move |connection: &mut AnyConnection| {
             let counts = store::throttle::list(connection, buckets.each_ref().map(String::as_str))?;
-            let (hash, last_login_at) = store::known_address::find_with_hash(connection, user, place.as_str())?
+            let (hash, last_login_at) = store::known_network::find_with_hash(connection, user, place.as_str())?
                 .map_or((None, None), |(hash, at)| (Some(hash), at));
             Ok(AttemptState { counts, hash, last_login_at })
         };

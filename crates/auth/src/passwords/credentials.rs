@@ -11,11 +11,12 @@ use doorward_storage::{AnyConnection, Database};
 use crate::{
     Config, Error, Password,
     audit::{self, Action, Entry, Origin},
-    hashing::{self, Hasher, StoredHash, TimingPadding},
-    revocation::{self, RevocationTarget},
-    store,
-    strength::{self, UserInputs},
-    throttle,
+    passwords::{
+        hashing::{self, Hasher, StoredHash, TimingPadding},
+        strength::{self, UserInputs},
+    },
+    store, throttle,
+    tokens::revocation::{self, RevocationTarget},
 };
 
 /// The credentials of users, for logins and for administration.

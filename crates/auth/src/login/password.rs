@@ -10,13 +10,15 @@ use tracing::Instrument;
 
 use crate::{
     ApiKeys, Config, Credentials, Error,
-    admission::Admission,
     audit::{self, Action, Entry, Origin},
-    credentials::VerifiedPassword,
-    revocation::Revocation,
+    login::admission::Admission,
+    passwords::credentials::VerifiedPassword,
     store,
     throttle::{self, ClientAuthenticator, ClientNetwork},
-    tokens::{Tokens, VerifiedLogin},
+    tokens::{
+        issue::{Tokens, VerifiedLogin},
+        revocation::Revocation,
+    },
 };
 
 /// Looked up when there is no user, so that both take the same steps.
@@ -127,7 +129,7 @@ impl Logins {
                 store::throttle::delete(connection, &bucket)?;
             }
             if is_address_due {
-                store::known_address::upsert(connection, user, place.as_str(), now)?;
+                store::known_network::upsert(connection, user, place.as_str(), now)?;
             }
             audit::record(connection, entry, now)?;
             let kind = (TokenKind::User, None);

@@ -20,7 +20,7 @@ use doorward_rpc::{
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::trust::TrustStore;
+use crate::tokens::trust_store::TrustStore;
 
 /// Between two questions, and after a failed one.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Result};
 
-use super::schema::{credentials, known_networks};
+use crate::store::schema::{credentials, known_networks};
 
 /// Of one user; beyond, the address that was used longest ago is forgotten.
 const MAX_NETWORKS_PER_USER: i64 = 100;

@@ -1,20 +1,13 @@
 //! Auth through its own gRPC, on both databases, at a time that the tests set.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests stop where something fails")]
 
-#[path = "service/code_requests.rs"]
 mod code_requests;
-#[path = "service/codes.rs"]
 mod codes;
-#[path = "service/directory.rs"]
-mod directory;
-#[path = "service/feed_age.rs"]
 mod feed_age;
-#[path = "service/throttle.rs"]
+mod maintenance;
+mod quiet_directory;
 mod throttle;
-#[path = "service/tokens.rs"]
 mod tokens;
-#[path = "service/upkeep.rs"]
-mod upkeep;
 
 use std::{
     sync::{
@@ -24,10 +17,9 @@ use std::{
     time::Duration,
 };
 
-use directory::quiet_directory;
 use doorward_auth::{
-    Auth, Config, Credentials, Dependencies, Error, HashingConfig, Keys, MIGRATIONS, Password, Sealer, ThrottleConfig,
-    audit::Origin, keys::KeyState,
+    Auth, Config, Credentials, Dependencies, Error, HashingConfig, KeyState, Keys, MIGRATIONS, Password, Sealer,
+    ThrottleConfig, audit::Origin,
 };
 use doorward_domain::{Clock, ErrorCode, Gid, IdGenerator, RandomIdGenerator, Timestamp};
 use doorward_rpc::{
@@ -40,6 +32,7 @@ use doorward_rpc::{
 };
 use doorward_storage::{AnyConnection, testing::TestDatabase};
 use doorward_token::{Claims, KeySet, PublicKey, Verifier};
+use quiet_directory::quiet_directory;
 use tokio_util::sync::CancellationToken;
 
 const START_SECONDS: i64 = 1_800_000_000;

@@ -19,7 +19,7 @@ const MAX_SCRYPT_WORK: u64 = 1024 * 1024 * 1024;
 const MAX_TEXT_BYTES: usize = 1024;
 
 #[derive(Clone, Copy)]
-pub(super) struct Algorithm {
+pub(crate) struct Algorithm {
     name: &'static str,
     prf: pbkdf2::Algorithm,
     digest_bytes: usize,
@@ -29,14 +29,14 @@ const SHA1: Algorithm = Algorithm { name: "sha1", prf: PBKDF2_HMAC_SHA1, digest_
 const SHA256: Algorithm = Algorithm { name: "sha256", prf: PBKDF2_HMAC_SHA256, digest_bytes: 32 };
 const SHA512: Algorithm = Algorithm { name: "sha512", prf: PBKDF2_HMAC_SHA512, digest_bytes: 64 };
 
-pub(super) enum ForeignHash {
+pub(crate) enum ForeignHash {
     Bcrypt(String),
     Pbkdf2 { algorithm: Algorithm, rounds: NonZeroU32, salt: Vec<u8>, output: Vec<u8> },
     Scrypt { params: scrypt::Params, salt: Vec<u8>, output: Vec<u8> },
 }
 
 impl ForeignHash {
-    pub(super) fn parse(text: &str) -> Result<Self, Error> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         if text.len() > MAX_TEXT_BYTES {
             return Err(Error::UnusableHash("the hash is too long"));
         }
@@ -55,7 +55,7 @@ impl ForeignHash {
         Err(Error::UnusableHash("not a hash of a kind that is known here"))
     }
 
-    pub(super) fn cost_kind(&self) -> String {
+    pub(crate) fn cost_kind(&self) -> String {
         match self {
             // `$2b$12$`: the version and the cost.
             Self::Bcrypt(text) => text.chars().take(7).collect(),
@@ -64,7 +64,7 @@ impl ForeignHash {
         }
     }
 
-    pub(super) fn matches(&self, password: &[u8]) -> bool {
+    pub(crate) fn matches(&self, password: &[u8]) -> bool {
         match self {
             // Of the first 72 bytes, as most libraries do.
             Self::Bcrypt(text) => bcrypt::verify(password, text).unwrap_or(false),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use doorward_domain::{Clock, Gid, IdGenerator, Timestamp};
 use doorward_token::{AUDIENCE, CachingVerifier, Claims, TokenKind, Verifier};
 
-use crate::{Config, Error, trust::TrustStore};
+use crate::{Config, Error, tokens::trust_store::TrustStore};
 
 pub(crate) struct Tokens {
     clock: Arc<dyn Clock>,

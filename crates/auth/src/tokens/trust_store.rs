@@ -13,10 +13,11 @@ use tokio::{sync::broadcast, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Error, Sealer,
-    keys::{KeyState, SigningKey},
-    revocation::{Revocation, RevocationTarget},
-    store,
+    Error, Sealer, store,
+    tokens::{
+        revocation::{Revocation, RevocationTarget},
+        signing_keys::{KeyState, SigningKey},
+    },
 };
 
 /// How often the database is asked for changes by other processes.
@@ -219,7 +220,7 @@ mod tests {
     use doorward_token::{AUDIENCE, TokenKind};
 
     use super::*;
-    use crate::{MIGRATIONS, revocation};
+    use crate::{MIGRATIONS, tokens::revocation};
 
     /// Shows these seconds.
     struct FixedClock(AtomicI64);

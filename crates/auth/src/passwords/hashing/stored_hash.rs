@@ -4,7 +4,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use aws_lc_rs::{constant_time::verify_slices_are_equal, rand};
 use password_hash::phc::{Output, PasswordHash, Salt};
 
-use super::{Memory, foreign::ForeignHash};
+use crate::passwords::hashing::{Memory, foreign::ForeignHash};
 use crate::{Error, config::HashingConfig};
 
 const SALT_BYTES: usize = 16;

@@ -10,10 +10,9 @@ use tokio::sync::{broadcast, mpsc};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 
-use crate::{
-    revocation,
-    revocation::RevocationTarget,
-    trust::{TrustEvent, TrustStore},
+use crate::tokens::{
+    revocation::{self, RevocationTarget},
+    trust_store::{TrustEvent, TrustStore},
 };
 
 const HEARTBEAT: Duration = Duration::from_secs(1);

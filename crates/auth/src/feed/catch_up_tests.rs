@@ -27,7 +27,12 @@ use tonic::{
 use tonic_prost::ProstCodec;
 
 use super::*;
-use crate::{MIGRATIONS, Sealer, api_keys::ApiKey, audit, revocation::RevocationTarget, trust::TrustStore};
+use crate::{
+    MIGRATIONS, Sealer,
+    api_keys::ApiKey,
+    audit,
+    tokens::{revocation::RevocationTarget, trust_store::TrustStore},
+};
 
 /// When the secrets were made.
 const AT: Timestamp = Timestamp::from_seconds(1_700_000_000);

@@ -6,14 +6,16 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Error, Password,
-    accounts::{Accounts, ClientContext, UserInfo, login_after_revocation},
+    accounts::{
+        Accounts, ClientContext, UserInfo,
+        codes::{self, Purpose},
+        login_after_revocation,
+    },
     audit::Action,
-    codes::{self, Purpose},
-    credentials::Replacement,
-    logins::Attempt,
+    login::password::Attempt,
+    passwords::{credentials::Replacement, strength::UserInputs},
     store,
-    strength::UserInputs,
-    tokens::VerifiedLogin,
+    tokens::issue::VerifiedLogin,
 };
 
 pub(crate) struct NewPassword {
@@ -27,10 +29,10 @@ pub(crate) struct NewPassword {
 }
 
 /// A mail that tells of a new password, where mails are sent and there is an address.
-pub(super) struct PasswordChangedMail(Option<(Outbox, NewMail)>);
+pub(crate) struct PasswordChangedMail(Option<(Outbox, NewMail)>);
 
 impl PasswordChangedMail {
-    pub(super) fn enqueue(self, connection: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
+    pub(crate) fn enqueue(self, connection: &mut AnyConnection, now: Timestamp) -> Result<(), Error> {
         self.0.map_or(Ok(()), |(outbox, mail)| Ok(outbox.enqueue(connection, mail, now)?))
     }
 }
@@ -111,7 +113,7 @@ impl Accounts {
         }
     }
 
-    pub(super) fn password_changed_mail(&self, user: &UserInfo) -> PasswordChangedMail {
+    pub(crate) fn password_changed_mail(&self, user: &UserInfo) -> PasswordChangedMail {
         let to = self.outbox.clone().zip(user.email.clone());
         PasswordChangedMail(to.map(|(outbox, email)| {
             let letter = MailContent::PasswordChanged { username: user.username.clone() };
@@ -120,7 +122,7 @@ impl Accounts {
     }
 
     /// What was ended is known here before the answer goes out.
-    pub(super) async fn issue_after_password_change(&self, login: &VerifiedLogin) -> Result<String, Error> {
+    pub(crate) async fn issue_after_password_change(&self, login: &VerifiedLogin) -> Result<String, Error> {
         if let Some(outbox) = &self.outbox {
             outbox.wake_worker();
         }

@@ -10,7 +10,7 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Error,
-    follow::{AccessEnd, Client, EndReason, Follower, revoke_access},
+    feed::follow::{AccessEnd, Client, EndReason, Follower, revoke_access},
     store,
 };
 

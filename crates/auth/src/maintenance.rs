@@ -6,7 +6,7 @@ use doorward_domain::Clock;
 use doorward_storage::{AnyConnection, Database};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Config, Error, codes, store, throttle};
+use crate::{Config, Error, accounts::codes, store, throttle};
 
 const INTERVAL: Duration = Duration::from_secs(60);
 
@@ -36,7 +36,7 @@ impl Maintenance {
         }
         let forget = move |connection: &mut AnyConnection| {
             codes::delete_expired(connection, now)?;
-            Ok::<_, Error>(store::known_address::delete_older(connection, now, throttle::KNOWN_NETWORK_LIFETIME)?)
+            Ok::<_, Error>(store::known_network::delete_older(connection, now, throttle::KNOWN_NETWORK_LIFETIME)?)
         };
         self.database.write(forget).await?;
         let cut = now.saturating_sub(self.config.audit_retention);

@@ -14,7 +14,10 @@ use base64::{
 use doorward_domain::{Gid, Malformed, Timestamp};
 use doorward_storage::{AnyConnection, Database};
 
-use crate::{Error, Sealer, secrets, store, store::code::ValidRequest};
+use crate::{
+    Error, Sealer, secrets,
+    store::{self, code::ValidRequest},
+};
 
 pub(crate) const LIFETIME: Duration = Duration::from_secs(15 * 60);
 const MAX_ATTEMPTS: i64 = 5;

@@ -16,10 +16,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Error, accounts,
     audit::{self, Entry, Origin},
-    catch_up,
-    revocation::{self, RevocationTarget},
+    feed::catch_up,
     store,
-    trust::TrustStore,
+    tokens::{
+        revocation::{self, RevocationTarget},
+        trust_store::TrustStore,
+    },
 };
 
 /// Between two tries to reach the directory.

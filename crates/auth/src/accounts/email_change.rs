@@ -6,9 +6,12 @@ use doorward_storage::AnyConnection;
 
 use crate::{
     Error,
-    accounts::{Accounts, ClientContext, UserInfo, use_up},
+    accounts::{
+        Accounts, ClientContext, UserInfo,
+        codes::{self, CodePair, Purpose},
+        use_up,
+    },
     audit::{self, Action, Entry},
-    codes::{self, CodePair, Purpose},
 };
 
 impl Accounts {

@@ -9,11 +9,10 @@ use doorward_token::TokenKind;
 use crate::{
     Error,
     audit::{self, Action, Entry, Origin},
-    logins::{Logins, NOBODY, is_revoked_since, not_before},
-    revocation::RevocationTarget,
+    login::password::{Logins, NOBODY, is_revoked_since, not_before},
     store::{self, api_key::RowLock},
     throttle::{self, Bucket, ClientNetwork},
-    tokens::VerifiedLogin,
+    tokens::{issue::VerifiedLogin, revocation::RevocationTarget},
 };
 
 /// A login with an API key.

@@ -1,0 +1,7 @@
+//! Tokens: signing keys, issue and renewal, revocation, and the stream of trust data to other services.
+
+pub(crate) mod issue;
+pub(crate) mod revocation;
+pub mod signing_keys;
+pub(crate) mod trust_store;
+pub(crate) mod watch;
