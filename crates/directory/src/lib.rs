@@ -1,41 +1,20 @@
 //! The directory: people and projects, who is in what, and the feed of every change. It knows no password and no token.
 
-mod accounts;
-mod api_users;
 mod caller;
-mod convert;
-mod email_conflicts;
 mod error;
 mod feed;
-mod head;
-mod init;
-mod invitations;
 mod limits;
-mod logins;
 mod media;
 mod members;
-mod membership;
 pub mod model;
-mod operator;
-mod options;
-mod places;
 mod policy;
-mod project_init;
-mod project_life;
 mod projects;
-mod publish;
-mod releases;
-mod retention;
-mod scope;
 mod service;
 mod service_tokens;
-mod sight;
 mod store;
-mod sync;
 pub mod transfer;
 mod users;
-mod views;
-mod watching;
+mod visibility;
 
 use std::{sync::Arc, time::Duration};
 
@@ -53,22 +32,22 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 
-pub use accounts::{AccountQuery, NewAccount, UserChange};
+pub use crate::feed::publish::PublishedRow;
+pub use crate::feed::sync::{SyncCursors, SyncPage, SyncRow};
+pub use crate::members::invitations::Member;
+pub use crate::members::views::{MemberChange, NotificationsChange, VisibleMembers};
+pub use crate::projects::init::ProjectInit;
+pub use crate::projects::lifecycle::ProjectChange;
+pub use crate::projects::options::{FullProject, LanguageChange, ListRef};
+pub use crate::users::accounts::{AccountQuery, NewAccount, UserChange};
+pub use crate::users::administration::UserEdit;
+pub use crate::users::email_conflicts::EmailConflict;
+pub use crate::users::init::Init;
+pub use crate::users::lifecycle::NewUser;
+pub use crate::users::login::LoginIdentifier;
 pub use caller::{Actor, Caller};
-pub use email_conflicts::EmailConflict;
 pub use error::Error;
-pub use init::Init;
-pub use invitations::Member;
 pub use limits::Limits;
-pub use logins::LoginIdentifier;
-pub use operator::UserEdit;
-pub use options::{FullProject, LanguageChange, ListRef};
-pub use project_init::ProjectInit;
-pub use project_life::ProjectChange;
-pub use publish::PublishedRow;
-pub use sync::{SyncCursors, SyncPage, SyncRow};
-pub use users::NewUser;
-pub use views::{MemberChange, NotificationsChange, VisibleMembers};
 
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
@@ -76,7 +55,7 @@ pub const MIGRATIONS: Migrations = Migrations {
     postgres: POSTGRES,
     sqlite: SQLITE,
     owner_table: "feed_head",
-    data_migrations: &[email_conflicts::STEP],
+    data_migrations: &[users::email_conflicts::STEP],
 };
 
 /// The rules of the directory over its database: for its own gRPC service and for administration.
@@ -85,7 +64,7 @@ pub struct Directory {
     database: Database,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdGenerator>,
-    feed_head_cache: Arc<head::FeedHead>,
+    feed_head_cache: Arc<feed::head::FeedHead>,
     /// Told of each change.
     feed_changed: watch::Sender<()>,
     /// None: no mails are sent.
@@ -180,10 +159,10 @@ pub async fn serve(
     token: ServiceToken,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    tokio::spawn(retention::run(directory.clone(), feed_retention, shutdown.clone()));
-    tokio::spawn(releases::announce(directory.clone(), shutdown.clone()));
+    tokio::spawn(feed::retention::run(directory.clone(), feed_retention, shutdown.clone()));
+    tokio::spawn(feed::release::announce(directory.clone(), shutdown.clone()));
     let news = directory.feed_changed.clone();
-    listen(directory.database.url(), feed::NOTIFY_CHANNEL, move || news.send_replace(()), shutdown.clone());
+    listen(directory.database.url(), feed::new_change::NOTIFY_CHANNEL, move || news.send_replace(()), shutdown.clone());
     let database = directory.database.clone();
     let gate = ClientAuthenticator::start(database.clone(), token, &shutdown);
     let is_ready = server::watch_readiness(

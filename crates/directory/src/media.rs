@@ -6,11 +6,12 @@ use doorward_domain::{Clock, Gid};
 use doorward_storage::AnyConnection;
 
 use crate::{
-    Actor, Caller, Directory, Error, feed,
+    Actor, Caller, Directory, Error,
+    feed::{self, NewChange},
     model::{Action, User},
-    options::FullProject,
     policy::Permission,
-    project_life, projects, store, users,
+    projects::{lifecycle, options::FullProject},
+    store,
 };
 
 /// How long a new picture may belong to nobody.
@@ -56,7 +57,7 @@ impl Directory {
     pub async fn prepare_icon(&self, caller: Caller, project: Gid, extension: &str) -> Result<String, Error> {
         let (name, clock) = (format!("{}.{extension}", self.ids.new_gid()), self.clock.clone());
         let prepare = move |connection: &mut AnyConnection| {
-            project_life::get_authorized(connection, Actor::User(caller), project, Permission::AdministerProject)?;
+            lifecycle::get_authorized(connection, Actor::User(caller), project, Permission::AdministerProject)?;
             store::media::discard(connection, &icon_path(&name), clock.now().saturating_add(UNASSIGNED_LIFETIME))?;
             Ok(name)
         };
@@ -125,7 +126,7 @@ fn set_avatar(
     }
     discard_avatar(connection, &user, clock)?;
     store::user::set_avatar(connection, user.gid, name.as_deref(), clock.now())?;
-    feed::append(connection, vec![users::user_change(Action::Update, user.gid, user.status.as_str())], clock)?;
+    feed::append(connection, vec![NewChange::user(Action::Update, user.gid, user.status.as_str())], clock)?;
     user.avatar = name;
     Ok(user)
 }
@@ -139,7 +140,7 @@ fn set_icon(
 ) -> Result<FullProject, Error> {
     feed::lock(connection)?;
     let mut project =
-        project_life::get_authorized(connection, Actor::User(caller), project, Permission::AdministerProject)?;
+        lifecycle::get_authorized(connection, Actor::User(caller), project, Permission::AdministerProject)?;
     let old = store::project::find_icon_file(connection, project.gid)?;
     // Also when the answer to the same call got lost.
     if old.as_deref() != name {
@@ -153,7 +154,7 @@ fn set_icon(
         let extension = name.and_then(|name| name.rsplit_once('.'));
         project.icon = extension.map(|(_, extension)| format!("{}.{extension}", project.gid));
         store::project::set_icon(connection, project.gid, project.icon.as_deref(), name, now)?;
-        let changes = vec![projects::project_updated(&project)];
+        let changes = vec![NewChange::project_updated(&project)];
         feed::append(connection, changes, clock)?;
     }
     let options = store::project_options::get(connection, project.gid)?;

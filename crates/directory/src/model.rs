@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use doorward_domain::{Gid, Malformed, MembershipStatus, ProjectStatus, Role, Timestamp, UserStatus};
 use serde::{Deserialize, Serialize};
 
-use crate::scope::Scope;
+use crate::feed::audience::Scope;
 
 /// A user, complete: for themself and for administrators.
 #[derive(Debug, Clone, PartialEq, Eq)]

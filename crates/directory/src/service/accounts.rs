@@ -9,8 +9,10 @@ use tonic::Response;
 
 use super::ResultSize;
 use crate::{
-    AccountQuery, Directory, Error, NewAccount, UserChange, accounts::parse_username, convert, convert::parse_gid,
+    AccountQuery, Directory, Error, NewAccount, UserChange,
     model::User,
+    service::convert::{self, parse_gid},
+    users::accounts::parse_username,
 };
 
 pub(super) async fn check_username(

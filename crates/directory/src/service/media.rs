@@ -5,9 +5,8 @@ use tonic::Response;
 
 use super::ResultSize;
 use crate::{
-    Directory, convert,
-    convert::{parse_caller, parse_gid},
-    media,
+    Directory, media,
+    service::convert::{self, parse_caller, parse_gid},
 };
 
 pub(super) async fn prepare_avatar(

@@ -8,8 +8,8 @@ use tonic::Response;
 
 use super::ResultSize;
 use crate::{
-    Actor, Caller, Directory, Error, Member, MemberChange, NotificationsChange, VisibleMembers, convert,
-    convert::{parse_caller, parse_gid},
+    Actor, Caller, Directory, Error, Member, MemberChange, NotificationsChange, VisibleMembers,
+    service::convert::{self, parse_caller, parse_gid},
 };
 
 /// In one question.

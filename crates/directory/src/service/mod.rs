@@ -1,6 +1,7 @@
 //! The directory over gRPC: parse, call, convert.
 
 mod accounts;
+pub(crate) mod convert;
 mod media;
 mod members;
 mod projects;
@@ -16,9 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
 
 use crate::{
-    Actor, Directory, LoginIdentifier, convert,
-    convert::{parse_caller, parse_gid},
-    watching,
+    Actor, Directory, LoginIdentifier,
+    feed::watch,
+    service::convert::{parse_caller, parse_gid},
 };
 
 const PAGE: u32 = 100;
@@ -349,7 +350,7 @@ impl directory_server::Directory for Service {
         let cursor = self.stream_start(request.get_ref().cursor).await?;
         let (sender, receiver) = mpsc::channel(4);
         let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
-        tokio::spawn(watching::stream_pages(directory, cursor, watching::change_page, sender, shutdown));
+        tokio::spawn(watch::stream_pages(directory, cursor, watch::change_page, sender, shutdown));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
@@ -359,7 +360,7 @@ impl directory_server::Directory for Service {
         let cursor = self.stream_start(request.get_ref().cursor).await?;
         let (sender, receiver) = mpsc::channel(4);
         let (directory, shutdown) = (self.directory.clone(), self.shutdown.clone());
-        tokio::spawn(watching::stream_pages(directory, cursor, watching::event_page, sender, shutdown));
+        tokio::spawn(watch::stream_pages(directory, cursor, watch::event_page, sender, shutdown));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 

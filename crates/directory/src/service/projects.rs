@@ -9,9 +9,9 @@ use tonic::Response;
 
 use super::{ResultSize, parse_page_size};
 use crate::{
-    Actor, Directory, Error, FullProject, LanguageChange, ListRef, Member, ProjectChange, VisibleMembers, convert,
-    convert::{parse_caller, parse_gid},
+    Actor, Directory, Error, FullProject, LanguageChange, ListRef, Member, ProjectChange, VisibleMembers,
     model::ItemKind,
+    service::convert::{self, parse_caller, parse_gid},
 };
 
 /// Of a project whose maker gives none.

@@ -7,8 +7,8 @@ use tonic::{Request, Response};
 use super::ResultSize;
 use crate::{
     Directory, SyncCursors,
-    convert::{self, parse_gid},
-    publish::PublishedRow,
+    feed::publish::PublishedRow,
+    service::convert::{self, parse_gid},
 };
 
 pub(super) async fn sync(directory: &Directory, request: pb::SyncRequest) -> ResultSize<pb::SyncResponse> {

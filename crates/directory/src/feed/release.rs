@@ -1,0 +1,52 @@
+//! Announces a newer version of the published API (`cc.version`) in the feed, once: clients compare it with their own.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Directory, Error,
+    feed::{self, NewChange},
+    store,
+};
+
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Tries until the database answers.
+pub(crate) async fn announce(directory: Directory, shutdown: CancellationToken) {
+    while let Err(error) = directory.announce_api_version(directory.api_version.to_string()).await {
+        tracing::warn!(%error, "could not announce the API version to clients yet; trying again");
+        if shutdown.run_until_cancelled(tokio::time::sleep(PAUSE)).await.is_none() {
+            return;
+        }
+    }
+}
+
+impl Directory {
+    /// Announces a version that is newer than the last one announced. An older one is not announced, because both run while
+    /// servers are replaced one by one; clients see it at their next init.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn announce_api_version(&self, release: String) -> Result<(), Error> {
+        let known = self.database.query(store::feed_change::find_api_version).await?;
+        if known.is_some_and(|known| known >= release) {
+            return Ok(());
+        }
+        let clock = self.clock.clone();
+        self.write(move |connection| {
+            feed::lock(connection)?;
+            match store::feed_change::find_api_version(connection)? {
+                Some(known) if known >= release => return Ok(()),
+                // Who is there has seen no other.
+                None => store::feed_change::set_api_version(connection, &release)?,
+                Some(_) => {
+                    store::feed_change::set_api_version(connection, &release)?;
+                    feed::append(connection, vec![NewChange::ApiVersion(release)], &*clock)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+}

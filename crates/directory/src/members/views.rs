@@ -1,0 +1,212 @@
+//! Single entries, as a caller may see them. What they may not see is as what isn't there; `init.rs` has the same rules for
+//! all at once.
+
+use std::collections::HashMap;
+
+use doorward_domain::{Gid, MembershipStatus, ProjectStatus, Role};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Caller, Directory, Error, Member,
+    caller::ActiveCaller,
+    feed::{self, NewChange},
+    members::access::{self, find_active_membership},
+    model::{Membership, Notifications, Project, ProjectOptions, User},
+    policy::Permission,
+    store,
+    users::init,
+};
+
+/// Members, as somebody looks at them.
+#[derive(Debug)]
+pub struct VisibleMembers {
+    pub caller: Gid,
+    pub members: Vec<Member>,
+    /// Whether the options of others are theirs to see.
+    pub is_owner: bool,
+}
+
+/// What somebody sets of a membership; None stays as it is.
+#[derive(Debug, Clone, Default)]
+pub struct MemberChange {
+    pub limit: Option<Option<u32>>,
+    pub notifications: Option<NotificationsChange>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct NotificationsChange {
+    pub email: Option<String>,
+    pub events: Option<Vec<String>>,
+    pub frequency: Option<String>,
+}
+
+impl Directory {
+    /// The user, complete if they are the caller.
+    ///
+    /// # Errors
+    /// [`Error::CallerNotActive`], [`Error::UserNotFound`], and database errors.
+    pub async fn view_user(&self, caller: Caller, user: Gid) -> Result<User, Error> {
+        self.database
+            .read_snapshot(move |connection| {
+                let caller = caller.active(connection)?.gid();
+                let is_seen = caller == user || store::init::shares_project(connection, caller, user)?;
+                store::user::find(connection, user)?.filter(|_| is_seen).ok_or(Error::UserNotFound)
+            })
+            .await
+    }
+
+    /// Without options for who is only invited.
+    ///
+    /// # Errors
+    /// [`Error::CallerNotActive`], [`Error::ProjectNotFound`], and database errors.
+    pub async fn view_project(&self, caller: Caller, project: Gid) -> Result<(Project, Option<ProjectOptions>), Error> {
+        self.database
+            .read_snapshot(move |connection| {
+                let caller = caller.active(connection)?.gid();
+                let project = store::project::find(connection, project)?.ok_or(Error::ProjectNotFound)?;
+                let own = store::membership::find(connection, project.gid, caller)?;
+                let own = own.filter(|own| init::is_visible_to_holder(own, &project)).ok_or(Error::ProjectNotFound)?;
+                let options = match own.status {
+                    MembershipStatus::Active => Some(store::project_options::get(connection, project.gid)?),
+                    MembershipStatus::Invited | MembershipStatus::Declined | MembershipStatus::Inactive => None,
+                };
+                Ok((project, options))
+            })
+            .await
+    }
+
+    /// One membership: the own one, or another's in a project in which the caller is active.
+    ///
+    /// # Errors
+    /// [`Error::CallerNotActive`], [`Error::MemberNotFound`], and database errors.
+    pub async fn view_member(&self, caller: Caller, project: Gid, user: Gid) -> Result<VisibleMembers, Error> {
+        self.database
+            .read_snapshot(move |connection| {
+                let caller = caller.active(connection)?.gid();
+                let project = store::project::find(connection, project)?.ok_or(Error::MemberNotFound)?;
+                let own = store::membership::find(connection, project.gid, caller)?;
+                let own = own.filter(|own| init::is_visible_to_holder(own, &project)).ok_or(Error::MemberNotFound)?;
+                let is_working = own.status == MembershipStatus::Active && project.status == ProjectStatus::Active;
+                if caller != user && !is_working {
+                    return Err(Error::MemberNotFound);
+                }
+                let members = vec![find(connection, project.gid, user)?];
+                Ok(VisibleMembers { caller, members, is_owner: own.role == Role::Owner })
+            })
+            .await
+    }
+
+    /// Several, in this order.
+    ///
+    /// # Errors
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::MemberNotFound`], and database errors.
+    pub async fn view_members(&self, caller: Caller, project: Gid, users: Vec<Gid>) -> Result<VisibleMembers, Error> {
+        self.database
+            .read_snapshot(move |connection| {
+                let caller = caller.active(connection)?;
+                access::authorise(connection, project, &caller, Permission::ViewProject)?;
+                let members = find_many(connection, project, &users)?;
+                visible_members(connection, &caller, project, members)
+            })
+            .await
+    }
+
+    /// Members that a call has changed, as the caller sees them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn view_changed_member(&self, caller: Caller, member: Member) -> Result<VisibleMembers, Error> {
+        let project = member.membership.project;
+        self.database
+            .read_snapshot(move |connection| {
+                let caller = caller.active(connection)?;
+                visible_members(connection, &caller, project, vec![member])
+            })
+            .await
+    }
+
+    /// Limits are for the owner to set, notifications for the member.
+    ///
+    /// # Errors
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`], [`Error::NotAMember`], [`Error::UserIsApiUser`], and database errors.
+    pub async fn update_member(
+        &self,
+        caller: Caller,
+        project: Gid,
+        user: Gid,
+        wanted: MemberChange,
+    ) -> Result<VisibleMembers, Error> {
+        let clock = self.clock.clone();
+        self.write(move |connection| {
+            feed::lock(connection)?;
+            let caller = caller.active(connection)?;
+            access::authorise(connection, project, &caller, Permission::ViewProject)?;
+            if wanted.limit.is_some() {
+                access::authorise(connection, project, &caller, Permission::ManageMembers)?;
+            }
+            if wanted.notifications.is_some() && caller.gid() != user {
+                return Err(Error::Forbidden);
+            }
+            let old = store::membership::find(connection, project, user)?.ok_or(Error::NotAMember)?;
+            if wanted.notifications.is_some() && old.role == Role::Api {
+                return Err(Error::UserIsApiUser);
+            }
+            let new = apply_update(old.clone(), wanted);
+            if new != old {
+                store::membership::set_options(connection, &new, clock.now())?;
+                let changes = vec![NewChange::Membership { before: Some(old), after: Some(new.clone()) }];
+                feed::append(connection, changes, &*clock)?;
+            }
+            let user = store::user::find(connection, user)?.ok_or(Error::NotAMember)?;
+            visible_members(connection, &caller, project, vec![Member { user, membership: new }])
+        })
+        .await
+    }
+}
+
+fn find(connection: &mut AnyConnection, project: Gid, user: Gid) -> Result<Member, Error> {
+    let membership = store::membership::find(connection, project, user)?.ok_or(Error::MemberNotFound)?;
+    let user = store::user::find(connection, user)?.ok_or(Error::MemberNotFound)?;
+    Ok(Member { user, membership })
+}
+
+/// In this order.
+fn find_many(connection: &mut AnyConnection, project: Gid, users: &[Gid]) -> Result<Vec<Member>, Error> {
+    let memberships = store::membership::list_of_users(connection, project, users)?;
+    let memberships: HashMap<Gid, Membership> = memberships.into_iter().map(|own| (own.user, own)).collect();
+    let found = store::user::list_by_gids(connection, users)?;
+    let found: HashMap<Gid, User> = found.into_iter().map(|user| (user.gid, user)).collect();
+    let member = |gid: &Gid| {
+        let (user, membership) =
+            found.get(gid).cloned().zip(memberships.get(gid).cloned()).ok_or(Error::MemberNotFound)?;
+        Ok(Member { user, membership })
+    };
+    users.iter().map(member).collect()
+}
+
+fn visible_members(
+    connection: &mut AnyConnection,
+    caller: &ActiveCaller,
+    project: Gid,
+    members: Vec<Member>,
+) -> Result<VisibleMembers, Error> {
+    let caller = caller.gid();
+    let is_owner = find_active_membership(connection, project, caller)?.is_some_and(|own| own.role == Role::Owner);
+    Ok(VisibleMembers { caller, members, is_owner })
+}
+
+fn apply_update(old: Membership, wanted: MemberChange) -> Membership {
+    let mut new = old;
+    if let Some(limit) = wanted.limit {
+        new.rate_limit_per_second = limit;
+    }
+    if let Some(wanted) = wanted.notifications {
+        let Notifications { email, events, frequency } = new.notifications.unwrap_or_default();
+        new.notifications = Some(Notifications {
+            email: wanted.email.or(email),
+            events: wanted.events.unwrap_or(events),
+            frequency: wanted.frequency.unwrap_or(frequency),
+        });
+    }
+    new
+}

@@ -1,0 +1,130 @@
+//! Projects.
+
+use doorward_domain::{Clock, DisplayName, Gid, MembershipStatus, ProjectStatus, Role, Timezone, UserStatus};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Caller, Directory, Error,
+    feed::{self, NewChange},
+    model::{ItemKind, Membership, Project, ProjectItem, ProjectOptions},
+    store,
+};
+
+impl Directory {
+    /// Creates a project of the caller, who is its first member.
+    ///
+    /// # Errors
+    /// [`Error::CallerNotActive`], [`Error::Forbidden`] to API users, [`Error::LimitReached`], and database errors.
+    pub async fn create_project(
+        &self,
+        caller: Caller,
+        name: DisplayName,
+        timezone: Timezone,
+    ) -> Result<Project, Error> {
+        let limits = self.limits;
+        let find = move |connection: &mut AnyConnection| {
+            let owner = caller.active_person(connection)?.gid();
+            limits.check_projects(connection, owner)?;
+            Ok(owner)
+        };
+        self.create(name, timezone, find).await
+    }
+
+    /// As an administrator, creates a project of a user, who is its first member.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`], [`Error::UserNotActive`], [`Error::UserIsApiUser`], and database errors.
+    pub async fn create_project_for(
+        &self,
+        owner: Gid,
+        name: DisplayName,
+        timezone: Timezone,
+    ) -> Result<Project, Error> {
+        self.create(name, timezone, move |connection| get_owner(connection, owner)).await
+    }
+
+    async fn create<F>(&self, name: DisplayName, timezone: Timezone, find_owner: F) -> Result<Project, Error>
+    where
+        F: FnOnce(&mut AnyConnection) -> Result<Gid, Error> + Send + 'static,
+    {
+        let (clock, gid) = (self.clock.clone(), self.ids.new_gid());
+        let main = |kind, name: &str| (kind, ProjectItem { gid: self.ids.new_gid(), name: name.to_owned() });
+        let items = [
+            main(ItemKind::Channel, "Main channel"),
+            main(ItemKind::Ordering, "Main ordering"),
+            main(ItemKind::Fieldlist, "Main fieldlist"),
+        ];
+        let languages = self.default_languages.clone();
+        self.write(move |connection| {
+            feed::lock(connection)?;
+            let owner = find_owner(connection)?;
+            let (name, timezone) = (name.to_string(), timezone.to_string());
+            let project = Project { gid, name, icon: None, owner, status: ProjectStatus::Active, timezone };
+            create(connection, project, &items, &languages, &*clock)
+        })
+        .await
+    }
+
+    /// # Errors
+    /// [`Error::ProjectNotFound`], and those of the database.
+    pub async fn get_project(&self, gid: Gid) -> Result<Project, Error> {
+        self.database
+            .read_snapshot(move |connection| store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound))
+            .await
+    }
+
+    /// With what it has besides.
+    ///
+    /// # Errors
+    /// [`Error::ProjectNotFound`], and those of the database.
+    pub async fn get_full_project(&self, gid: Gid) -> Result<(Project, ProjectOptions), Error> {
+        self.database
+            .read_snapshot(move |connection| {
+                let project = store::project::find(connection, gid)?.ok_or(Error::ProjectNotFound)?;
+                Ok((project, store::project_options::get(connection, gid)?))
+            })
+            .await
+    }
+
+    /// A page in the order of gids.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn list_projects(&self, after: Option<Gid>, limit: i64) -> Result<Vec<Project>, Error> {
+        self.database.read_snapshot(move |connection| Ok(store::project::list(connection, after, limit)?)).await
+    }
+}
+
+fn get_owner(connection: &mut AnyConnection, gid: Gid) -> Result<Gid, Error> {
+    let owner = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
+    if owner.status != UserStatus::Active {
+        return Err(Error::UserNotActive);
+    }
+    if owner.is_api_user() { Err(Error::UserIsApiUser) } else { Ok(owner.gid) }
+}
+
+fn create(
+    connection: &mut AnyConnection,
+    project: Project,
+    items: &[(ItemKind, ProjectItem)],
+    languages: &[String],
+    clock: &dyn Clock,
+) -> Result<Project, Error> {
+    let membership = Membership {
+        project: project.gid,
+        user: project.owner,
+        role: Role::Owner,
+        status: MembershipStatus::Active,
+        rate_limit_per_second: None,
+        notifications: None,
+    };
+    store::project::insert(connection, &project, clock.now())?;
+    store::project_options::insert(connection, project.gid, items, languages)?;
+    store::membership::insert(connection, &membership, clock.now())?;
+    let changes = vec![
+        NewChange::Project { before: None, after: Some(project.clone()) },
+        NewChange::Membership { before: None, after: Some(membership) },
+    ];
+    feed::append(connection, changes, clock)?;
+    Ok(project)
+}

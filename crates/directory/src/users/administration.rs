@@ -1,0 +1,81 @@
+//! Changes and questions of operators at the command line about one user. They are not bound by the rules for callers, but
+//! leave the same invariants behind.
+
+use doorward_domain::{Clock, DisplayName, Email, Gid, UserStatus, Username};
+use doorward_storage::AnyConnection;
+
+use crate::{
+    Directory, Error, feed,
+    members::placeholders,
+    model::{Project, User},
+    store,
+    users::accounts,
+};
+
+/// Fields that an operator sets; a field that is `None` keeps its value.
+#[derive(Debug, Clone, Default)]
+pub struct UserEdit {
+    pub username: Option<Username>,
+    /// Taken as verified.
+    pub email: Option<Email>,
+    pub name: Option<DisplayName>,
+}
+
+impl Directory {
+    /// Changes a user and returns the new state. Sends no mail.
+    ///
+    /// # Errors
+    /// [`Error::UserNotFound`]; [`Error::UserNotActive`] for a placeholder account; [`Error::UserIsApiUser`] for a username or
+    /// an address of an API user; [`Error::UsernameTaken`]; [`Error::UsernameNotOwnEmail`]; database errors.
+    pub async fn edit_user(&self, gid: Gid, edit: UserEdit) -> Result<User, Error> {
+        let clock = self.clock.clone();
+        self.write(move |connection| edit_user(connection, gid, edit, &*clock)).await
+    }
+
+    /// Returns projects that the user owns, deleted ones included, in the order of their gids.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn list_owned_projects(&self, owner: Gid, limit: i64) -> Result<Vec<Project>, Error> {
+        self.database
+            .read_snapshot(move |connection| Ok(store::project::list_of_owner(connection, owner, limit)?))
+            .await
+    }
+}
+
+fn edit_user(connection: &mut AnyConnection, gid: Gid, edit: UserEdit, clock: &dyn Clock) -> Result<User, Error> {
+    feed::lock(connection)?;
+    let old = store::user::find(connection, gid)?.ok_or(Error::UserNotFound)?;
+    if old.is_placeholder() {
+        return Err(Error::UserNotActive);
+    }
+    if old.is_api_user() && (edit.username.is_some() || edit.email.is_some()) {
+        return Err(Error::UserIsApiUser);
+    }
+    let mut new = old.clone();
+    if let Some(email) = &edit.email {
+        new.email = Some(email.to_string());
+    }
+    if let Some(username) = edit.username
+        && old.username.as_deref() != Some(username.as_str())
+    {
+        let email = new.email.as_deref().and_then(|email| Email::parse(email).ok());
+        if !username.is_allowed_for_email(email.as_ref()) {
+            return Err(Error::UsernameNotOwnEmail);
+        }
+        if store::user::find_by_username(connection, username.as_str())?.is_some() {
+            return Err(Error::UsernameTaken);
+        }
+        new.username = Some(username.to_string());
+    }
+    if let Some(name) = edit.name {
+        new.name = name.to_string();
+    }
+    accounts::save(connection, &old, &new, clock)?;
+    // An inactive account receives the invitations of its address when it is activated.
+    if let (Some(email), UserStatus::Active) = (edit.email, new.status) {
+        let moved = placeholders::claim_invitations(connection, gid, &email, clock.now())?;
+        feed::append(connection, moved, clock)?;
+    }
+    Ok(new)
+}
