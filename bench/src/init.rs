@@ -8,7 +8,7 @@ use hyper::StatusCode;
 
 use crate::{
     Effort,
-    bare::{self, RecordedResponse},
+    ceiling::{self, RecordedResponse},
     client::{Call, Connection, log_in},
     fill::{PASSWORD, Size, USERNAME, fill},
     installation::{Backend, Installation},
@@ -139,5 +139,5 @@ pub(crate) async fn start_bare(installation: &Installation, recorded: &RecordedR
     let address = free_address()?;
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("bare").arg(address.to_string()).arg(&file);
-    Server::start(command, Path::new(&directory), address, (address, bare::HEALTH)).await
+    Server::start(command, Path::new(&directory), address, (address, ceiling::HEALTH)).await
 }

@@ -2,14 +2,15 @@
 //! and writes `target/bench.json`. Exits with 1 when a promise is broken; a busy machine is reported and breaks none.
 //! `make bench-peers`: other servers of its kind next to it, under the same load.
 
-mod bare;
+mod ceiling;
 mod client;
 mod fill;
 mod hash;
 mod import;
 mod init;
 mod installation;
-mod large;
+mod installation_size;
+mod large_projects;
 mod load;
 mod logins;
 mod machine;
@@ -18,7 +19,6 @@ mod peers;
 mod process;
 mod report;
 mod rounds;
-mod scale;
 mod socket;
 mod sockets;
 mod sql;
@@ -60,7 +60,7 @@ impl Effort {
 fn main() -> anyhow::Result<ExitCode> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     if let Some(("bare", files)) = words.split_first().map(|(first, rest)| (first.as_str(), rest)) {
-        bare::serve(files)?;
+        ceiling::serve(files)?;
         return Ok(ExitCode::SUCCESS);
     }
     let (flags, names): (Vec<&str>, Vec<&str>) =
@@ -115,8 +115,8 @@ async fn measure_backend(section: &str, report: &mut Report, backend: Backend, e
         "logins" => logins::measure_throughput(report, backend, effort).await,
         "login" => logins::measure_one(report, backend, effort).await,
         "init" => init::measure(report, backend, effort).await,
-        "scale" => scale::measure(report, backend, effort).await,
-        "large" => large::measure(report, backend, effort).await,
+        "scale" => installation_size::measure(report, backend, effort).await,
+        "large" => large_projects::measure(report, backend, effort).await,
         "sync" => sync::measure(report, backend, effort).await,
         "sockets" => sockets::measure(report, backend, effort).await,
         "import" => import::measure(report, backend, effort).await,

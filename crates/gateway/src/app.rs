@@ -8,11 +8,15 @@ use actix_web::{
 };
 
 use crate::{
-    FromRequest, account, api_keys, avatars, email_change,
-    envelope::ApiError,
-    icons, init, invitations, jwks, languages, limits, login, media, members, openapi,
-    options::{self, Channels, Fieldlists, Orderings},
-    password_reset, ping, project_init, project_login, projects, signup, sync, sync_io, views, writes,
+    FromRequest,
+    handlers::{
+        account, api_keys, avatars, email_change, icons, init, invitations, jwks, languages, login, media, members,
+        password_reset, ping, project_init, project_login,
+        project_options::{self, Channels, Fieldlists, Orderings},
+        projects, signup, sockets, sync, users,
+    },
+    http::{envelope::ApiError, rate_limit, write_budget},
+    openapi,
 };
 
 /// Method, path, function. `change` is a `POST` that counts against the write budget.
@@ -35,7 +39,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(get("/media/avatars/{name}", media::avatar))
         .service(get("/media/icons/{name}", media::icon))
         // Socket.IO, which has its own ways.
-        .configure(sync_io::routes)
+        .configure(sockets::routes)
         // With a token.
         .service(get_or_post("/api/init", init::init))
         .service(change("/api/account/update", account::update))
@@ -48,8 +52,8 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(post("/api/account/logout", account::logout))
         .service(change("/api/account/upload_avatar", avatars::upload))
         .service(change("/api/account/delete_avatar", avatars::delete))
-        .service(post("/api/users/get", views::user))
-        .service(post("/api/members/get", views::member))
+        .service(post("/api/users/get", users::user))
+        .service(post("/api/members/get", users::member))
         .service(post("/api/projects/get", projects::get))
         .service(change("/api/projects/create", projects::create))
         .service(change("/api/projects/update", projects::update))
@@ -61,7 +65,7 @@ pub(crate) fn routes(config: &mut ServiceConfig) {
         .service(change("/api/projects/transfer", projects::transfer))
         .service(post("/sync/get", sync::get))
         .service(post("/sync/cursors", sync::cursors))
-        .service(web::scope("/api/p/{project}").wrap(from_fn(limits::enforce)).configure(project_routes))
+        .service(web::scope("/api/p/{project}").wrap(from_fn(rate_limit::enforce)).configure(project_routes))
         .configure(not_implemented)
         .default_service(web::to(|| async { Err::<String, _>(ApiError::not_found()) }));
 }
@@ -82,20 +86,20 @@ fn project_routes(config: &mut ServiceConfig) {
         .service(change("/members/deactivate", members::deactivate))
         .service(change("/members/activate", members::activate))
         .service(change("/members/update", members::update))
-        .service(change("/languages/add", options::add_language))
-        .service(change("/languages/remove", options::remove_language))
-        .service(change("/channels/create", options::create::<Channels>))
-        .service(change("/channels/update", options::update::<Channels>))
-        .service(change("/channels/move", options::reorder::<Channels>))
-        .service(change("/channels/delete", options::delete::<Channels>))
-        .service(change("/orderings/create", options::create::<Orderings>))
-        .service(change("/orderings/update", options::update::<Orderings>))
-        .service(change("/orderings/move", options::reorder::<Orderings>))
-        .service(change("/orderings/delete", options::delete::<Orderings>))
-        .service(change("/fieldlists/create", options::create::<Fieldlists>))
-        .service(change("/fieldlists/update", options::update::<Fieldlists>))
-        .service(change("/fieldlists/move", options::reorder::<Fieldlists>))
-        .service(change("/fieldlists/delete", options::delete::<Fieldlists>))
+        .service(change("/languages/add", project_options::add_language))
+        .service(change("/languages/remove", project_options::remove_language))
+        .service(change("/channels/create", project_options::create::<Channels>))
+        .service(change("/channels/update", project_options::update::<Channels>))
+        .service(change("/channels/move", project_options::reorder::<Channels>))
+        .service(change("/channels/delete", project_options::delete::<Channels>))
+        .service(change("/orderings/create", project_options::create::<Orderings>))
+        .service(change("/orderings/update", project_options::update::<Orderings>))
+        .service(change("/orderings/move", project_options::reorder::<Orderings>))
+        .service(change("/orderings/delete", project_options::delete::<Orderings>))
+        .service(change("/fieldlists/create", project_options::create::<Fieldlists>))
+        .service(change("/fieldlists/update", project_options::update::<Fieldlists>))
+        .service(change("/fieldlists/move", project_options::reorder::<Fieldlists>))
+        .service(change("/fieldlists/delete", project_options::delete::<Fieldlists>))
         .service(change("/apikeys/create", api_keys::create))
         .service(post("/apikeys/get", api_keys::get))
         .service(change("/apikeys/update", api_keys::update))
@@ -164,7 +168,7 @@ where
     Args: FromRequest + 'static,
     F::Output: Responder + 'static,
 {
-    post(path, handler).wrap(from_fn(writes::enforce_write_budget))
+    post(path, handler).wrap(from_fn(write_budget::enforce_write_budget))
 }
 
 fn get_or_post<F, Args>(path: &str, handler: F) -> Resource

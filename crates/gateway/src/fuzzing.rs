@@ -7,7 +7,7 @@ use actix_web::{
     web::Payload,
 };
 
-use crate::upload;
+use crate::http::upload;
 
 /// Reads a form with a file, as an upload is read: the length of the file, if there is one.
 ///

@@ -1,54 +1,15 @@
 //! The gateway: JSON in, calls to the peers, JSON out. It keeps no state but what auth streams to it, and has no rules and
 //! no SQL.
 
-mod account;
-mod api_keys;
 mod app;
-mod avatars;
-mod body;
-mod caller;
-mod client_address;
-mod connection;
-mod cors;
-mod denials;
-mod email_change;
-mod entries;
-mod envelope;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
-mod icons;
-mod init;
-mod inits;
-mod invitations;
-mod jwks;
-mod language;
-mod languages;
-mod limits;
-mod login;
-mod media;
-mod members;
+mod handlers;
+mod http;
+mod media_cleanup;
 mod openapi;
-mod options;
-mod pages;
-mod password_reset;
 mod peers;
-mod people;
-mod ping;
-mod project_init;
-mod project_login;
-mod project_path;
-mod projects;
-mod renewals;
-mod request;
-mod server;
-mod signup;
-mod sweep;
-mod sync;
-mod sync_io;
-mod trust;
-mod upload;
-mod views;
-mod writes;
+mod session;
 
 use std::{
     net::TcpListener,
@@ -69,10 +30,10 @@ use ipnet::IpNet;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::http::static_pages::Page;
+pub use crate::http::write_budget::WriteBudget;
 pub use openapi::openapi_json;
-pub use pages::Page;
 pub use peers::{PeerSettings, Peers};
-pub use writes::WriteBudget;
 
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -100,12 +61,12 @@ pub struct Gateway {
     pub(crate) config: Config,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn IdGenerator>,
-    pub(crate) trust: Arc<trust::Trust>,
-    pub(crate) init_cache: inits::InitCache,
-    pub(crate) renewals: renewals::Renewals,
-    pub(crate) rate_limits: limits::RateLimits,
-    pub(crate) write_budgets: writes::WriteBudgets,
-    pub(crate) languages: languages::Languages,
+    pub(crate) trust: Arc<session::trust_store::Trust>,
+    pub(crate) init_cache: handlers::init_cache::InitCache,
+    pub(crate) renewals: session::renewals::Renewals,
+    pub(crate) rate_limits: http::rate_limit::RateLimits,
+    pub(crate) write_budgets: http::write_budget::WriteBudgets,
+    pub(crate) languages: handlers::languages::Languages,
     pub(crate) documents: openapi::Documents,
     /// Whether the log tells of a proxy that is not trusted: once is enough.
     pub(crate) has_warned_about_proxy: AtomicBool,
@@ -114,7 +75,7 @@ pub struct Gateway {
     /// Where pictures are kept.
     pub(crate) object_store: Store,
     pub(crate) decoder: DecoderPool,
-    pub(crate) upload_memory: upload::UploadMemory,
+    pub(crate) upload_memory: http::upload::UploadMemory,
     /// Told when pictures were discarded.
     pub(crate) media_discarded: Notify,
 }
@@ -130,18 +91,18 @@ impl Gateway {
     ) -> std::io::Result<Self> {
         let challenge =
             HeaderValue::from_str(&format!("Bearer realm=\"{}\"", config.realm)).map_err(std::io::Error::other)?;
-        let trust = Arc::new(trust::Trust::new(&config.issuer, config.trust_max_age));
-        let languages = languages::Languages::load().map_err(std::io::Error::other)?;
+        let trust = Arc::new(session::trust_store::Trust::new(&config.issuer, config.trust_max_age));
+        let languages = handlers::languages::Languages::load().map_err(std::io::Error::other)?;
         let documents = openapi::Documents::load().map_err(std::io::Error::other)?;
-        let writes = writes::WriteBudgets::new(config.write_budget);
+        let writes = http::write_budget::WriteBudgets::new(config.write_budget);
         Ok(Self {
             config,
             clock,
             ids,
             trust,
-            init_cache: inits::InitCache::new(),
-            renewals: renewals::Renewals::new(),
-            rate_limits: limits::RateLimits::new(),
+            init_cache: handlers::init_cache::InitCache::new(),
+            renewals: session::renewals::Renewals::new(),
+            rate_limits: http::rate_limit::RateLimits::new(),
             write_budgets: writes,
             languages,
             documents,
@@ -149,7 +110,7 @@ impl Gateway {
             challenge,
             object_store: store,
             decoder: DecoderPool::default(),
-            upload_memory: upload::UploadMemory::default(),
+            upload_memory: http::upload::UploadMemory::default(),
             media_discarded: Notify::new(),
         })
     }
@@ -180,19 +141,20 @@ pub async fn serve(
     peers: PeerSettings,
     shutdown: CancellationToken,
 ) -> std::io::Result<()> {
-    denials::register();
+    http::denials::register();
     let own = Peers::connect(&peers).map_err(std::io::Error::other)?;
     let clock = gateway.clock.clone();
     tokio::spawn(gateway.trust.clone().run(own.auth.clone(), move || clock.now(), shutdown.clone()));
-    tokio::spawn(sweep::run(gateway.clone(), own.directory.clone(), shutdown.clone()));
-    let sockets = sync_io::start(gateway.clone(), own, &shutdown);
+    tokio::spawn(media_cleanup::run(gateway.clone(), own.directory.clone(), shutdown.clone()));
+    let sockets = handlers::sockets::start(gateway.clone(), own, &shutdown);
     let in_server = gateway.clone();
     let (gateway, in_app) = (Data::from(gateway), Data::from(sockets.clone()));
     let app = move || {
-        let cors = Condition::new(!gateway.config.cors_origins.is_empty(), cors::policy(&gateway.config.cors_origins));
-        let pages = |config: &mut ServiceConfig| pages::routes(config, gateway.config.pages);
+        let cors =
+            Condition::new(!gateway.config.cors_origins.is_empty(), http::cors::policy(&gateway.config.cors_origins));
+        let pages = |config: &mut ServiceConfig| http::static_pages::routes(config, gateway.config.pages);
         let app = App::new().app_data(gateway.clone()).app_data(in_app.clone()).configure(app::routes).configure(pages);
-        let app = app.wrap(cors).wrap(from_fn(request::handle_request));
+        let app = app.wrap(cors).wrap(from_fn(http::middleware::handle_request));
         match Peers::connect(&peers) {
             Ok(peers) => app.app_data(Data::new(peers)),
             Err(error) => {
@@ -201,7 +163,7 @@ pub async fn serve(
             }
         }
     };
-    let server = server::run(listener, app, sockets, in_server)?;
+    let server = http::server::run(listener, app, sockets, in_server)?;
     let handle = server.handle();
     tokio::spawn(async move {
         shutdown.cancelled().await;

@@ -12,7 +12,7 @@ use lettre::{
     },
 };
 
-use crate::{MailContent, failure::DeliveryError, render, store::LeasedMail, words};
+use crate::{MailContent, render, retry::DeliveryError, store::LeasedMail, templates};
 
 const AUTO_SUBMITTED: HeaderName = HeaderName::new_from_ascii_str("Auto-Submitted");
 const MESSAGE_ID: HeaderName = HeaderName::new_from_ascii_str("Message-ID");
@@ -37,7 +37,7 @@ impl Composer {
         let to: Address = mail.recipient.parse().map(with_ascii_domain).map_err(|_| no_mail())?;
         // From the headers, it would come without addresses that are quoted in odd ways.
         let envelope = Envelope::new(Some(self.from.email.clone()), vec![to.clone()]).map_err(|_| no_mail())?;
-        let words = words::write(letter, &mail.language);
+        let words = templates::write(letter, &mail.language);
         let text = render::render_text(&words, &self.app_url);
         let body = MultiPart::alternative_plain_html(text.clone(), render::render_html(&words, &self.app_url));
         let message = Message::builder()
@@ -86,7 +86,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::{config::parse_from, letter::tests::all_contents};
+    use crate::{config::parse_from, content::tests::all_contents};
 
     fn composer() -> Composer {
         let from = parse_from("Doorward <no-reply@example.org>").unwrap();

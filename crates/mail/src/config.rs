@@ -3,7 +3,7 @@
 use lettre::message::Mailbox;
 use secrecy::SecretString;
 
-use crate::{Error, compose::with_ascii_domain, server_url::SmtpUrl};
+use crate::{Error, compose::with_ascii_domain, smtp_url::SmtpUrl};
 
 /// What the app is called in mails.
 pub const APP_NAME: &str = "Doorward";

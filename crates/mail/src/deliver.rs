@@ -16,7 +16,7 @@ use crate::{
     Delivery, Error, MailConfig, Outbox,
     compose::Composer,
     config::parse_from,
-    failure::DeliveryError,
+    retry::DeliveryError,
     smtp::SmtpTransport,
     store::{self, LeasedMail},
 };

@@ -8,25 +8,25 @@
 
 mod compose;
 mod config;
+mod content;
 mod deliver;
-mod failure;
-mod hello;
-mod letter;
+mod ehlo;
 mod outbox;
 mod render;
-mod seal;
-mod server_url;
+mod retry;
+mod sealing;
 mod smtp;
+mod smtp_url;
 mod store;
-mod words;
+mod templates;
 mod worker;
 
+pub use crate::content::MailContent;
+pub use crate::ehlo::{default_ehlo_name, is_ehlo_name};
+pub use crate::sealing::{ContentSealer, PlainContent, SealError};
 pub use config::{APP_NAME, Delivery, MailConfig, check_from, check_url};
 pub use deliver::{GivenUpMail, OnGiveUp};
-pub use hello::{default_ehlo_name, is_ehlo_name};
-pub use letter::MailContent;
 pub use outbox::{NewMail, Outbox, associated_data, has_mails, reseal};
-pub use seal::{ContentSealer, PlainContent, SealError};
 pub use worker::Worker;
 
 #[derive(Debug, thiserror::Error)]

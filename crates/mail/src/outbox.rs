@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use crate::{
     ContentSealer, MailContent, SealError,
-    failure::DeliveryError,
+    retry::DeliveryError,
     store::{self, LeasedMail, Row, StoredContent},
 };
 

@@ -1,6 +1,6 @@
 //! Words as text and as HTML: the same blocks in both, nothing that is loaded from elsewhere.
 
-use crate::words::{Block, MailText};
+use crate::templates::{Block, MailText};
 
 pub(crate) fn render_text(words: &MailText, app_url: &str) -> String {
     let blocks = words.blocks.iter().map(|block| match block {
@@ -59,7 +59,7 @@ fn escape_html(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{MailContent, letter::tests::all_contents, words};
+    use crate::{MailContent, content::tests::all_contents, templates};
 
     const APP: &str = "https://app.example.org/a&b";
     const HOSTILE: &str = "<img src=https://evil.example/x.png>\"'&</p>";
@@ -68,7 +68,7 @@ mod tests {
         let languages = ["en", "nl", "de"];
         let pairs =
             all_contents(text).into_iter().flat_map(|letter| languages.map(|language| (letter.clone(), language)));
-        pairs.map(|(letter, language)| (letter.clone(), words::write(&letter, language))).collect()
+        pairs.map(|(letter, language)| (letter.clone(), templates::write(&letter, language))).collect()
     }
 
     #[test]
@@ -132,6 +132,6 @@ mod tests {
             Your username with this email address:\n\n- ann\n- ben\n\n\
             You didn't ask for a new password? Then you need to do nothing: the old one still works.\n\n\
             https://app.example.org\n";
-        assert_eq!(render_text(&words::write(&letter, "en"), "https://app.example.org"), expected);
+        assert_eq!(render_text(&templates::write(&letter, "en"), "https://app.example.org"), expected);
     }
 }

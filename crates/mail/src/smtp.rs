@@ -17,9 +17,9 @@ use secrecy::{ExposeSecret, SecretString};
 use crate::{
     Error,
     compose::ComposedMail,
-    failure::DeliveryError,
-    hello,
-    server_url::{SmtpUrl, Tls},
+    ehlo,
+    retry::DeliveryError,
+    smtp_url::{SmtpUrl, Tls},
 };
 
 /// For each address of the server.
@@ -45,7 +45,7 @@ impl SmtpTransport {
             .map_err(|error| Error::Config(format!("the URL of the mail server: {error}")))?;
         let tls = TlsParameters::new(url.host.clone());
         let tls = tls.map_err(|error| Error::Config(format!("TLS with the mail server: {}", error_chain(&error))))?;
-        let hello = hello::parse(hello).ok_or_else(|| Error::Config(format!("EHLO can't give the name {hello}")))?;
+        let hello = ehlo::parse(hello).ok_or_else(|| Error::Config(format!("EHLO can't give the name {hello}")))?;
         Ok(Self { url, tls, hello })
     }
 

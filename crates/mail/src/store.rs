@@ -4,7 +4,7 @@ use diesel::{prelude::*, result::Error as Diesel, sql_types::Text};
 use doorward_domain::{Gid, Timestamp};
 use doorward_storage::{AnyConnection, Result};
 
-use crate::failure::Attempt;
+use crate::retry::Attempt;
 
 diesel::table! {
     outbox (id) {

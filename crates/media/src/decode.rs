@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use image::{DynamicImage, ImageDecoder, ImageError, ImageReader, ImageResult, Limits, metadata::Orientation};
 
-use crate::{Format, PictureError, container, decoder::MAX_DATA_BYTES};
+use crate::{Format, PictureError, decoder_process::MAX_DATA_BYTES, file_structure};
 
 /// Maximum width times height of a file.
 pub(crate) const MAX_PIXELS: u64 = 50_000_000;
@@ -13,11 +13,11 @@ pub(crate) const MAX_SIDE: u32 = 1024;
 
 /// Returns the first frame. The largest files need several hundred megabytes and seconds.
 pub(crate) fn decode(format: Format, mut file: Vec<u8>) -> Result<DynamicImage, PictureError> {
-    let (width, height) = container::find_dimensions(format, &file).ok_or(PictureError::NotAPicture)?;
+    let (width, height) = file_structure::find_dimensions(format, &file).ok_or(PictureError::NotAPicture)?;
     check_pixels(width, height)?;
-    let length = container::find_length(format, &file).ok_or(PictureError::NotAPicture)?;
+    let length = file_structure::find_length(format, &file).ok_or(PictureError::NotAPicture)?;
     file.truncate(length);
-    let exif = container::find_exif(format, &file).and_then(Orientation::from_exif_chunk);
+    let exif = file_structure::find_exif(format, &file).and_then(Orientation::from_exif_chunk);
     let mut decoder = new_decoder(format, file)?;
     // The decoder may know better than the header.
     let (width, height) = decoder.dimensions();

@@ -1,14 +1,14 @@
 //! Images that people upload: decoded in processes with limits and encoded again ([`DecoderPool`]), and kept in a directory or in
 //! an S3-compatible store ([`Store`]). It knows no HTTP.
 
-mod container;
 mod decode;
-mod decoder;
+mod decoder_pool;
+mod decoder_process;
 mod encode;
+mod file_structure;
 mod format;
 mod location;
 mod picture;
-mod pictures;
 #[cfg(feature = "s3")]
 mod s3;
 #[cfg(not(feature = "s3"))]
@@ -16,11 +16,11 @@ mod s3;
 mod s3;
 mod store;
 
-pub use decoder::{DECODER_COMMAND, MAX_FILE_BYTES, run_decoder};
+pub use crate::decoder_pool::DecoderPool;
+pub use crate::decoder_process::{DECODER_COMMAND, MAX_FILE_BYTES, run_decoder};
 pub use format::Format;
 pub use location::Location;
 pub use picture::Picture;
-pub use pictures::DecoderPool;
 pub use store::{Object, Store, StoreError};
 
 /// Why there is no picture.

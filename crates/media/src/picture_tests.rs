@@ -10,9 +10,9 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    container,
     decode::{MAX_PIXELS, MAX_SIDE},
     encode::MAX_BYTES,
+    file_structure,
 };
 
 const SECRET: &str = "52.3731,4.8922";
@@ -468,7 +468,7 @@ fn gif_needs_only_its_first_frame() {
     let picture = decoded(&bytes).unwrap();
     assert_eq!(difference(&image_of(&picture), &DynamicImage::from(frame(0).into_buffer())), 0);
     assert!(picture.bytes.len() < bytes.len() / 10);
-    let end = container::find_length(Format::Gif, &bytes).unwrap();
+    let end = file_structure::find_length(Format::Gif, &bytes).unwrap();
     for length in 0..end {
         assert_eq!(decoded(&bytes[..length]), Err(PictureError::NotAPicture), "{length}");
     }

@@ -2,12 +2,12 @@
 
 mod cli;
 mod commands;
-mod data_dir;
+mod data_directory;
 mod demo_page;
 mod json;
-mod keys_file;
 mod log_queue;
-mod ops;
+mod operations;
+mod secret_files;
 mod settings;
 mod shutdown;
 mod stdout;

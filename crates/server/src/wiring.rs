@@ -11,8 +11,8 @@ use doorward_media::{Location, Store};
 use doorward_storage::{Database, DatabaseUrl, Error, Migrations, Options, transfer::check_complete_at};
 
 use crate::{
-    data_dir, demo_page,
-    keys_file::{self, MasterKey},
+    data_directory, demo_page,
+    secret_files::{self, MasterKey},
     settings::{Role, Settings},
 };
 
@@ -121,7 +121,7 @@ pub(crate) async fn start_api_keys(settings: &Settings) -> anyhow::Result<ApiKey
 }
 
 pub(crate) fn new_sealer(settings: &Settings) -> anyhow::Result<Sealer> {
-    let Some(key) = keys_file::load_master_key(settings)? else {
+    let Some(key) = secret_files::load_master_key(settings)? else {
         bail!("there is no master key: set DOORWARD_MASTER_KEY or DOORWARD_MASTER_KEY_FILE");
     };
     new_sealer_for(&key)
@@ -224,8 +224,8 @@ async fn prepare_database(
     preparation: Preparation,
 ) -> anyhow::Result<()> {
     if let DatabaseUrl::Sqlite(path) = url {
-        data_dir::create(path.parent().unwrap_or(Path::new(".")))?;
-        data_dir::create_file(path).with_context(|| format!("the {name} database ({url}) can't be used"))?;
+        data_directory::create(path.parent().unwrap_or(Path::new(".")))?;
+        data_directory::create_file(path).with_context(|| format!("the {name} database ({url}) can't be used"))?;
     }
     // An administrator would rather know at once.
     let patience = match preparation {

@@ -1,13 +1,13 @@
 //! Database plumbing: one connection type for SQLite and PostgreSQL, a bounded pool off the async threads, snapshots and
 //! transactions, migrations, and what errors mean. It knows no table; those belong to the services.
 
+mod compatibility;
 mod connection;
 mod database;
 mod error;
-mod listen;
 mod migrate;
+mod notify;
 mod pool;
-mod suitability;
 #[cfg(feature = "testing")]
 pub mod testing;
 pub mod transfer;
@@ -18,9 +18,9 @@ mod write_check;
 use libsqlite3_sys as _;
 use pq_sys as _;
 
+pub use crate::notify::listen;
 pub use connection::{AnyConnection, MultiBackend};
 pub use database::{Database, Options};
 pub use error::{Error, Result};
-pub use listen::listen;
 pub use migrate::{MigrationSet, Migrations, Step, check, migrate, prepare};
 pub use url::DatabaseUrl;

@@ -7,7 +7,7 @@ use diesel::{
 pub use diesel_migrations::EmbeddedMigrations as MigrationSet;
 use diesel_migrations::MigrationHarness;
 
-use crate::{AnyConnection, DatabaseUrl, Error, MultiBackend, database::write_transaction, suitability};
+use crate::{AnyConnection, DatabaseUrl, Error, MultiBackend, compatibility, database::write_transaction};
 
 /// A service's migrations for each database.
 pub struct Migrations {
@@ -39,7 +39,7 @@ const LOCK_SQL: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout 
 /// can't be reached or a migration fails. Then nothing has changed.
 pub fn migrate(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>, Error> {
     let mut connection = AnyConnection::open(url)?;
-    suitability::check_sessions(&mut connection, url)?;
+    compatibility::check_sessions(&mut connection, url)?;
     with_migration_lock(&mut connection, |connection| migrations.run(connection))
 }
 
@@ -60,7 +60,7 @@ pub fn prepare(url: &DatabaseUrl, migrations: &Migrations) -> Result<Vec<String>
 /// used as it is set up.
 pub fn check(url: &DatabaseUrl, migrations: &Migrations) -> Result<(), Error> {
     let mut connection = AnyConnection::open(url)?;
-    suitability::check_sessions(&mut connection, url)?;
+    compatibility::check_sessions(&mut connection, url)?;
     with_migration_lock(&mut connection, |connection| migrations.check(connection))
 }
 
@@ -69,7 +69,7 @@ fn with_migration_lock<T>(
     connection: &mut AnyConnection,
     work: impl FnOnce(&mut AnyConnection) -> Result<T, Error>,
 ) -> Result<T, Error> {
-    suitability::check_encoding(connection)?;
+    compatibility::check_encoding(connection)?;
     write_transaction(connection, |connection| {
         if let AnyConnection::Postgres(connection) = connection {
             connection.batch_execute(LOCK_SQL)?;

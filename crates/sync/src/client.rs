@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer, ser::Error};
 use serde_json::json;
 use socketioxide::{SendError, SocketError, extract::SocketRef};
 
-use crate::line::CloseHandle;
+use crate::upgraded_stream::CloseHandle;
 
 /// Arguments for an event without arguments.
 const NO_ARGUMENTS: [(); 0] = [];

@@ -9,10 +9,10 @@ use std::{
 use doorward_domain::Gid;
 
 use crate::{
+    audiences::{Audiences, EVERYONE},
+    event::{EventRow, Feed, FeedEvent},
+    event_buffer::EventBuffer,
     host::{Feeds, Subscription},
-    ring::EventBuffer,
-    row::{EventRow, Feed, FeedEvent},
-    scopes::{Audiences, EVERYONE},
 };
 
 /// Calls of Sync under way at once.

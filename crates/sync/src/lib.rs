@@ -2,23 +2,23 @@
 //! directory's notices come in, and looks after the sockets' tokens. It knows neither the gateway's HTTP server nor its
 //! envelope: what it needs of either, it asks its [`Host`] for.
 
+mod audiences;
 mod client;
 mod clients;
-mod feed;
-mod follow;
+mod dispatcher;
+mod event;
+mod event_buffer;
+mod event_stream;
 mod frames;
 mod host;
 mod hub;
-mod line;
 mod polling;
-mod ring;
-mod row;
-mod scopes;
-mod serve;
 mod sessions;
 mod sockets;
-mod sweep;
+mod token_check;
+mod upgrade;
+mod upgraded_stream;
 
+pub use crate::event::EventRow;
 pub use host::{Feeds, Host, InitResponse, Subscription, TokenError, TokenStatus};
-pub use row::EventRow;
 pub use sockets::{PATH, Sockets};

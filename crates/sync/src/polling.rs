@@ -13,7 +13,7 @@ use hyper::service::Service;
 use serde::Deserialize;
 use socketioxide::socket::Sid;
 
-use crate::{line::CloseHandle, sessions::PollingSession, sockets::Sockets};
+use crate::{sessions::PollingSession, sockets::Sockets, upgraded_stream::CloseHandle};
 
 /// Time that a poll has at a shutdown to be answered by a close packet.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);

@@ -25,13 +25,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     client::{Client, EndReason, Login, SendOutcome},
     clients::Clients,
-    feed::{DispatcherInput, Feed},
-    follow,
+    dispatcher::{DispatcherInput, Feed},
+    event_stream,
     host::{Host, InitResponse, TokenError, TokenStatus},
-    line::{CloseHandle, MAX_MESSAGE_BYTES},
-    serve::NotFoundService,
     sessions::PollingSessions,
-    sweep,
+    token_check,
+    upgrade::NotFoundService,
+    upgraded_stream::{CloseHandle, MAX_MESSAGE_BYTES},
 };
 
 pub const PATH: &str = "/sync/io";
@@ -103,8 +103,8 @@ impl Sockets {
         });
         sockets.register_handlers();
         tokio::spawn(Feed::new(host, directory.clone(), inputs.clone()).run(receiver));
-        tokio::spawn(follow::run(directory, inputs, shutdown));
-        tokio::spawn(sweep::run(sockets.clone()));
+        tokio::spawn(event_stream::run(directory, inputs, shutdown));
+        tokio::spawn(token_check::run(sockets.clone()));
         sockets
     }
 

@@ -1,7 +1,7 @@
 //! A service of one's own that knows who calls it: auth streams the keys and the revocations, so checking a token costs no
 //! call. See the README.
 
-mod trust;
+mod trust_store;
 
 use std::error::Error;
 
@@ -17,7 +17,7 @@ use doorward_token::Claims;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use crate::trust::{TokenError, Trust};
+use crate::trust_store::{TokenError, Trust};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {

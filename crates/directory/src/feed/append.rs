@@ -45,11 +45,11 @@ pub(crate) fn append(connection: &mut AnyConnection, changes: Vec<NewChange>, cl
 pub(super) struct FeedPage {
     /// The last one that was given out.
     pub(super) cursor: i64,
-    now: Timestamp,
+    pub(super) now: Timestamp,
     pub(super) changes: Vec<Change>,
     pub(super) notices: Vec<FeedEvent>,
     /// Of projects, after the transaction.
-    statuses: HashMap<Gid, ProjectStatus>,
+    pub(super) statuses: HashMap<Gid, ProjectStatus>,
 }
 
 impl FeedPage {

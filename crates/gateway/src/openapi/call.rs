@@ -1,6 +1,7 @@
 //! A call as the document tells of it.
 
-use super::{entries::Entries, field::Field, refusal::Refusal, unprocessable::Unprocessable};
+use super::{entries::Entries, field::Field, unprocessable::Unprocessable};
+use crate::openapi::error_response::Refusal;
 
 pub(super) struct Call {
     pub(super) methods: Methods,

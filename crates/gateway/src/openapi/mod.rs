@@ -3,12 +3,12 @@
 mod call;
 mod calls;
 mod entries;
+pub(crate) mod error_response;
 mod examples;
 mod field;
 mod headers;
 mod operations;
 mod page;
-mod refusal;
 mod schemas;
 mod unprocessable;
 
@@ -95,7 +95,7 @@ fn components() -> Components {
     for (name, header) in headers::all() {
         components = components.header(name, header);
     }
-    for refusal in refusal::Refusal::ALL {
+    for refusal in error_response::Refusal::ALL {
         components = components.response(refusal.component(), refusal.response());
     }
     let token = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).bearer_format("JWT").description(Some(

@@ -9,8 +9,8 @@ use utoipa::openapi::{
 use super::{
     examples,
     field::{list, map, object, of, text, text_or_null},
-    refusal,
 };
+use crate::openapi::error_response;
 
 pub(super) fn reference(name: &str) -> RefOr<Schema> {
     Ref::from_schema_name(name).into()
@@ -24,7 +24,7 @@ pub(super) fn all() -> Vec<(&'static str, RefOr<Schema>)> {
     all.extend(memberships());
     all.push(("FeedRow", with_description(feed_row(), "A change of an entry.", Some(examples::feed_row()))));
     all.push(("Feedback", feedback().into()));
-    all.push(("Refusal", refusal::any_error().into()));
+    all.push(("Refusal", error_response::any_error().into()));
     all.push(("KeySet", key_set().into()));
     all
 }

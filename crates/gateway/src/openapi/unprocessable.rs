@@ -7,10 +7,10 @@ use utoipa::openapi::Response;
 
 use super::{
     field::{object, text},
-    refusal::{described, example, schema},
     schemas::reference,
 };
-use crate::envelope::ApiError;
+use crate::http::envelope::ApiError;
+use crate::openapi::error_response::{described, example, schema};
 
 /// What 422 may mean at a call.
 #[derive(Default)]

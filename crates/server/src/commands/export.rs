@@ -16,7 +16,9 @@ use doorward_storage::{DatabaseUrl, transfer::Snapshot};
 use futures_util::TryStreamExt;
 use tokio::runtime::Handle;
 
-use super::stream::{Counts, Header, ImportReport, MAX_PICTURE_BYTES, PICTURES, PictureLine, RowLine, Writer};
+use crate::commands::export_stream::{
+    Counts, Header, ImportReport, MAX_PICTURE_BYTES, PICTURES, PictureLine, RowLine, Writer,
+};
 use crate::{
     settings::Settings,
     stdout,

@@ -1,189 +1,133 @@
-//! `doorward user import`: users of another system, with their password hashes.
+//! `doorward import`: the whole state, into an empty installation. `doorward user import` is another one.
 
 use std::{
     fs::File,
-    io::{BufRead, BufReader, IsTerminal, Read, Write},
-    path::Path,
+    io::{self, BufRead, BufReader},
+    path::PathBuf,
 };
 
-use anyhow::{Context, bail};
-use doorward_auth::{Credentials, StoredHash};
-use doorward_directory::{Directory, NewUser};
-use doorward_domain::{DisplayName, Email, Gid, IdGenerator, RandomIdGenerator, UserStatus, Username, languages};
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use anyhow::{Context, ensure};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use doorward_auth::transfer::Reseal;
+use doorward_domain::RandomIdGenerator;
+use doorward_media::Store;
+use doorward_storage::{DatabaseUrl, transfer::Import};
+use tokio::runtime::Handle;
 
-use crate::stdout;
+use crate::commands::export_stream::{Counts, ExportLine, Header, ImportReport, PICTURES, Reader};
+use crate::{
+    data_directory, secret_files,
+    settings::Settings,
+    stdout,
+    wiring::{self, Preparation},
+};
 
-/// Lines in one transaction.
-const BATCH: usize = 500;
-const MAX_LINE_BYTES: u64 = 64 * 1024;
+const BUFFER_BYTES: usize = 64 * 1024;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ExportLine {
-    username: String,
-    email: Option<String>,
-    name: Option<String>,
-    password_hash: Option<String>,
-    gid: Option<String>,
-    status: Option<String>,
-    language: Option<String>,
-    timezone: Option<String>,
+pub(crate) async fn run(path: Option<PathBuf>, settings: &Settings) -> anyhow::Result<()> {
+    let file =
+        path.map(|path| File::open(&path).with_context(|| format!("can't read {}", path.display()))).transpose()?;
+    // Held until the end: `serve` holds it too.
+    let _lock = if settings.uses_sqlite() {
+        data_directory::create_private(&settings.data_dir)?;
+        Some(data_directory::lock(&settings.data_dir)?)
+    } else {
+        None
+    };
+    let reseal = reseal(settings)?;
+    wiring::prepare_databases(settings, Preparation::MigrateIfEmptyAllowingImport).await?;
+    let target = Target {
+        auth: settings.auth.database.clone(),
+        directory: settings.directory.database.clone(),
+        reseal,
+        store: wiring::open_object_store(settings).await?,
+        runtime: Handle::current(),
+    };
+    let imported = tokio::task::spawn_blocking(move || match file {
+        Some(file) => target.import(BufReader::with_capacity(BUFFER_BYTES, file)),
+        None => target.import(io::stdin().lock()),
+    });
+    Ok(stdout::print_json(&imported.await??)?)
 }
 
-struct ImportCandidate {
-    number: usize,
-    user: NewUser,
-    hash: Option<String>,
+fn reseal(settings: &Settings) -> anyhow::Result<Reseal> {
+    let new = secret_files::load_master_key_for_import(settings)?;
+    let old = settings.auth.master_key_old.as_ref().unwrap_or(&new);
+    let is_same = old.expose() == new.expose();
+    let new_sealer = if is_same { None } else { Some(wiring::new_sealer_for(&new)?) };
+    Ok(Reseal::new(wiring::new_sealer_for(old)?, new_sealer))
 }
 
-#[derive(Default)]
-struct ImportReport {
-    lines: usize,
-    imported: usize,
-    failed: Vec<FailedLine>,
+/// Databases and object store to import into. All functions block.
+struct Target {
+    auth: DatabaseUrl,
+    directory: DatabaseUrl,
+    reseal: Reseal,
+    store: Store,
+    /// Runs the requests to the store.
+    runtime: Handle,
 }
 
-#[derive(Serialize)]
-struct FailedLine {
-    line: usize,
-    error: String,
-}
+impl Target {
+    fn import(&self, input: impl BufRead) -> anyhow::Result<ImportReport> {
+        let auth = (&self.auth, &doorward_auth::transfer::TABLES);
+        let directory = (&self.directory, &doorward_directory::transfer::TABLES);
+        let import = Import::start(auth, directory, &RandomIdGenerator)?;
+        let read = self.import_lines(import, input);
+        read.context("the import is not complete, and the installation does not start until one is")
+    }
 
-impl ImportReport {
-    fn fail(&mut self, line: usize, error: String) {
-        self.failed.push(FailedLine { line, error });
+    fn import_lines(&self, mut import: Import<'_>, input: impl BufRead) -> anyhow::Result<ImportReport> {
+        let mut reader = Reader::new(input);
+        let header = reader.header()?;
+        check_migrations(&header, &mut import)?;
+        let mut counts = Counts::new();
+        let sha256 = loop {
+            match reader.next()? {
+                ExportLine::Row { table, mut row } => {
+                    self.reseal.reseal_row(&table, &mut row).with_context(|| {
+                        format!("a secret of table {table} can't be opened: set DOORWARD_MASTER_KEY_OLD to the master key of the exported installation")
+                    })?;
+                    import.insert(&table, &row)?;
+                    *counts.entry(table).or_default() += 1;
+                }
+                ExportLine::Picture { name, bytes } => {
+                    self.store_picture(&name, bytes)?;
+                    *counts.entry(PICTURES.to_owned()).or_default() += 1;
+                }
+                ExportLine::End { sha256 } => break sha256,
+            }
+        };
+        check_counts(&header.counts, &counts)?;
+        import.finish()?;
+        Ok(ImportReport { counts: header.counts, sha256 })
+    }
+
+    fn store_picture(&self, name: &str, bytes: Option<String>) -> anyhow::Result<()> {
+        ensure!(doorward_directory::transfer::is_picture(name), "a picture has a name that is not allowed");
+        let Some(bytes) = bytes else { return Ok(()) };
+        let bytes = STANDARD.decode(bytes).ok().with_context(|| format!("the picture {name} is not base64"))?;
+        let put = self.runtime.block_on(self.store.put(name, bytes));
+        put.with_context(|| format!("can't write the picture {name}"))
     }
 }
 
-/// A line is imported as a whole or not at all. The report goes to stdout, whatever happens; an import with failed lines
-/// fails.
-pub(super) async fn run(directory: &Directory, credentials: &Credentials, path: &Path) -> anyhow::Result<()> {
-    let file = File::open(path).with_context(|| format!("can't read {}", path.display()))?;
-    let mut report = ImportReport::default();
-    let done = import_lines(directory, credentials, BufReader::new(file), &mut report).await;
-    report.failed.sort_unstable_by_key(|failed| failed.line);
-    let failed = report.failed.len();
-    stdout::print_json(&json!({"imported": report.imported, "failed": report.failed}))?;
-    done.with_context(|| format!("the import ended early, after {} lines", report.lines))?;
-    if failed > 0 {
-        bail!("{failed} lines were not imported");
+fn check_migrations(header: &Header, import: &mut Import<'_>) -> anyhow::Result<()> {
+    for (database, migrations) in import.migrations()? {
+        ensure!(
+            header.migrations.get(database) == Some(&migrations),
+            "the export is of release {}, whose {database} database has other tables than this release: import it with that \
+             release, then upgrade",
+            header.release
+        );
     }
     Ok(())
 }
 
-async fn import_lines(
-    directory: &Directory,
-    credentials: &Credentials,
-    mut reader: BufReader<File>,
-    report: &mut ImportReport,
-) -> anyhow::Result<()> {
-    let mut batch = Vec::with_capacity(BATCH);
-    while let Some(line) = next_line(&mut reader)? {
-        report.lines += 1;
-        if !is_too_long(&line) && line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        match parse(&line) {
-            Ok((user, hash)) => batch.push(ImportCandidate { number: report.lines, user, hash }),
-            Err(error) => report.fail(report.lines, format!("{error:#}")),
-        }
-        if batch.len() == BATCH {
-            import(directory, credentials, std::mem::take(&mut batch), report).await?;
-            show_progress(report);
-        }
+fn check_counts(expected: &Counts, counted: &Counts) -> anyhow::Result<()> {
+    for name in expected.keys().chain(counted.keys()) {
+        let [expected, counted] = [expected, counted].map(|counts| counts.get(name).copied().unwrap_or_default());
+        ensure!(expected == counted, "the export has {counted} of {name}, but its header says {expected}");
     }
-    import(directory, credentials, batch, report).await
-}
-
-/// With its end. Of a line that is too long only the beginning, which no parser takes.
-fn next_line(reader: &mut BufReader<File>) -> anyhow::Result<Option<Vec<u8>>> {
-    let mut line = Vec::new();
-    let read = reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
-    let mut is_whole = (read as u64) < MAX_LINE_BYTES || line.last() == Some(&b'\n');
-    while !is_whole {
-        let mut rest = Vec::new();
-        let read = reader.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut rest)?;
-        is_whole = read == 0 || rest.last() == Some(&b'\n');
-    }
-    Ok((read > 0).then_some(line))
-}
-
-fn is_too_long(line: &[u8]) -> bool {
-    line.len() as u64 >= MAX_LINE_BYTES
-}
-
-fn parse(line: &[u8]) -> anyhow::Result<(NewUser, Option<String>)> {
-    if is_too_long(line) {
-        bail!("has more than {MAX_LINE_BYTES} bytes");
-    }
-    let line: ExportLine = serde_json::from_slice(line).context("not the expected JSON object")?;
-    let gid: Gid = line.gid.map_or_else(|| Ok(RandomIdGenerator.new_gid()), |gid| gid.parse()).context("gid")?;
-    let username = Username::parse(&line.username).context("username")?;
-    let email = line.email.as_deref().map(Email::parse).transpose().context("email")?;
-    let name = DisplayName::parse_or_empty(line.name.as_deref().unwrap_or_default()).context("name")?;
-    let mut user = NewUser::new(gid, username, email, name);
-    match line.status.as_deref().map(str::parse).transpose().context("status")? {
-        None | Some(UserStatus::Active) => {}
-        Some(UserStatus::Inactive) => user.status = UserStatus::Inactive,
-        Some(UserStatus::Invited | UserStatus::Deleted) => bail!("status: only active and inactive users are imported"),
-    }
-    if let Some(language) = line.language {
-        if !languages::is_known(&language) {
-            bail!("language: is not in the global list");
-        }
-        user.language = language;
-    }
-    if let Some(timezone) = line.timezone {
-        user.timezone = timezone.parse().context("timezone")?;
-    }
-    line.password_hash.as_deref().map(StoredHash::parse).transpose().context("password_hash")?;
-    Ok((user, line.password_hash))
-}
-
-/// Credentials first: a crash in between leaves some that belong to nobody, and the lines can be imported again.
-async fn import(
-    directory: &Directory,
-    credentials: &Credentials,
-    batch: Vec<ImportCandidate>,
-    report: &mut ImportReport,
-) -> anyhow::Result<()> {
-    let users: Vec<NewUser> = batch.iter().map(|candidate| candidate.user.clone()).collect();
-    let refusals = directory.check_users(users).await?;
-    let (mut users, mut hashes) = (Vec::new(), Vec::new());
-    for (candidate, refusal) in batch.into_iter().zip(refusals) {
-        match refusal {
-            Some(refusal) => report.fail(candidate.number, refusal.to_string()),
-            None => {
-                hashes.extend(candidate.hash.map(|hash| (candidate.user.gid, hash)));
-                users.push((candidate.number, candidate.user));
-            }
-        }
-    }
-    if users.is_empty() {
-        return Ok(());
-    }
-    credentials.insert_hashes(hashes).await?;
-    let (numbers, users): (Vec<usize>, Vec<NewUser>) = users.into_iter().unzip();
-    let gids: Vec<Gid> = users.iter().map(|user| user.gid).collect();
-    let mut orphans = Vec::new();
-    for ((number, gid), made) in numbers.into_iter().zip(gids).zip(directory.create_users(users).await?) {
-        match made {
-            Ok(_) => report.imported += 1,
-            Err(error) => {
-                report.fail(number, error.to_string());
-                orphans.push(gid);
-            }
-        }
-    }
-    if orphans.is_empty() { Ok(()) } else { Ok(credentials.delete_all(orphans).await?) }
-}
-
-fn show_progress(report: &ImportReport) {
-    let mut stderr = std::io::stderr();
-    if stderr.is_terminal() {
-        // Where stderr is gone, nobody looks.
-        let _ = write!(stderr, "\r{} lines, {} imported", report.lines, report.imported);
-    }
+    Ok(())
 }

@@ -3,10 +3,10 @@
 use anyhow::{Context, bail};
 use doorward_auth::{Error, Keys, Sealer, audit::Origin};
 
-use super::listing::{Column, ListOutput};
+use crate::commands::list_output::{Column, ListOutput};
 use crate::{
     cli::KeysCommand,
-    json, keys_file,
+    json, secret_files,
     settings::Settings,
     wiring::{self, Preparation},
 };
@@ -40,10 +40,10 @@ pub(super) async fn run(command: KeysCommand, settings: &Settings) -> anyhow::Re
 /// The new key is on disk before anything is sealed with it, and takes the old one's place after.
 async fn reseal(settings: &Settings) -> anyhow::Result<()> {
     let keys = wiring::new_keys(settings)?;
-    let file = keys_file::GeneratedKeyFile::find(settings)?;
+    let file = secret_files::GeneratedKeyFile::find(settings)?;
     let new = match (&settings.auth.new_master_key, &file) {
         (Some(key), _) => key.clone(),
-        (None, Some(_)) => keys_file::MasterKey::generate()?,
+        (None, Some(_)) => secret_files::MasterKey::generate()?,
         (None, None) => {
             bail!("there is no new master key: set DOORWARD_NEW_MASTER_KEY or DOORWARD_NEW_MASTER_KEY_FILE")
         }

@@ -5,10 +5,8 @@ use doorward_directory::{Actor, Directory};
 use doorward_domain::{Gid, Role};
 use serde_json::json;
 
-use super::{
-    find_user,
-    listing::{Column, ListOutput},
-};
+use super::find_user;
+use crate::commands::list_output::{Column, ListOutput};
 use crate::{
     cli::MemberCommand,
     json,

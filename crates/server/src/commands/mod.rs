@@ -4,18 +4,18 @@ mod api_key;
 mod audit;
 mod demo;
 mod export;
+pub(crate) mod export_stream;
 pub(crate) mod healthcheck;
-mod import;
-mod import_state;
+pub(crate) mod import;
+pub(crate) mod import_users;
 mod keys;
-mod listing;
+pub(crate) mod list_output;
 mod member;
 mod migrate;
 mod openapi;
 mod project;
 mod serve;
 mod service_token;
-mod stream;
 mod user;
 
 use anyhow::bail;
@@ -42,7 +42,7 @@ pub(crate) async fn run(command: Command, settings: Settings) -> anyhow::Result<
         Command::ApiKey(command) => api_key::run(command, &settings).await,
         Command::Audit(command) => audit::run(command, &settings).await,
         Command::Export { file } => export::run(file, &settings).await,
-        Command::Import { file } => import_state::run(file, &settings).await,
+        Command::Import { file } => import::run(file, &settings).await,
         Command::Keys(command) => keys::run(command, &settings).await,
         Command::ServiceToken(command) => service_token::run(command, &settings).await,
         Command::Healthcheck(command) => healthcheck::run(command, settings.ops_listen).await,

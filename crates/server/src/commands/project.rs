@@ -3,10 +3,8 @@
 use doorward_directory::{Actor, Directory};
 use doorward_domain::{Gid, ProjectStatus, Timezone};
 
-use super::{
-    find_user,
-    listing::{Column, ListOutput},
-};
+use super::find_user;
+use crate::commands::list_output::{Column, ListOutput};
 use crate::{
     cli::{CreateProject, ProjectCommand},
     json,

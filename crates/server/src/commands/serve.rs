@@ -13,8 +13,9 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    data_dir, keys_file, log_queue,
-    ops::{self, Check},
+    data_directory, log_queue,
+    operations::{self, Check},
+    secret_files,
     settings::{Role, Settings},
     shutdown, tls,
     wiring::{self, Preparation},
@@ -40,7 +41,7 @@ pub(super) struct RunningServer {
     signal: CancellationToken,
     /// Ends the services behind, when the front has ended.
     services_shutdown: CancellationToken,
-    _lock: Option<data_dir::DataDirectoryLock>,
+    _lock: Option<data_directory::DataDirectoryLock>,
 }
 
 impl RunningServer {
@@ -105,12 +106,12 @@ pub(super) async fn start(settings: &Settings) -> anyhow::Result<Option<RunningS
 /// Binds all listeners before anything else starts, so that what connects early waits instead of failing.
 async fn start_unless_cancelled(settings: &Settings, signal: CancellationToken) -> anyhow::Result<RunningServer> {
     let lock = if settings.role.runs_all_services() && settings.uses_sqlite() {
-        data_dir::create_private(&settings.data_dir)?;
-        Some(data_dir::lock(&settings.data_dir)?)
+        data_directory::create_private(&settings.data_dir)?;
+        Some(data_directory::lock(&settings.data_dir)?)
     } else {
         None
     };
-    let metrics = ops::install_metrics()?;
+    let metrics = operations::install_metrics()?;
     let mut process = ServerBuilder::new(settings, signal.clone())?;
     let ops_listener = bind_listener(settings.ops_listen, "DOORWARD_OPS_LISTEN").await?;
     let http = serves_gateway(settings.role).then(|| std::net::TcpListener::bind(settings.gateway.listen));
@@ -141,7 +142,7 @@ async fn start_unless_cancelled(settings: &Settings, signal: CancellationToken) 
     let end = process.services_shutdown.clone();
     process.tasks.spawn(async move {
         let set_gauges = move || gauges.iter().for_each(|set| set());
-        ops::serve(ops_listener, checks, metrics, set_gauges, end).await;
+        operations::serve(ops_listener, checks, metrics, set_gauges, end).await;
         Ok(())
     });
     let sends_mails = settings.role.serves_auth() || settings.role.serves_directory();
@@ -185,7 +186,7 @@ struct ServerBuilder<'a> {
 
 impl<'a> ServerBuilder<'a> {
     fn new(settings: &'a Settings, signal: CancellationToken) -> anyhow::Result<Self> {
-        let token = ServiceToken::new(keys_file::load_service_token(settings)?);
+        let token = ServiceToken::new(secret_files::load_service_token(settings)?);
         let tls = settings.grpc_tls.as_ref().map(tls::client_config).transpose()?;
         let peer = |url: &Option<String>| match url {
             Some(url) => (Peer::Url { url: url.clone(), tls: tls.clone() }, None),
@@ -251,7 +252,7 @@ impl<'a> ServerBuilder<'a> {
         }
         let database = wiring::new_auth_database(self.settings);
         self.register_database("auth_database", database.clone());
-        keys_file::check_master_key_present(self.settings, &database).await?;
+        secret_files::check_master_key_present(self.settings, &database).await?;
         let deps = Dependencies {
             database,
             clock: Arc::new(SystemClock),

@@ -11,7 +11,7 @@ use doorward_service_tokens::{ClientName, InsertOutcome, NamedToken, Secret};
 use doorward_storage::Database;
 use serde_json::json;
 
-use super::listing::{Column, ListOutput};
+use crate::commands::list_output::{Column, ListOutput};
 use crate::{
     cli::{CreateServiceToken, ServiceTokenCommand},
     json,

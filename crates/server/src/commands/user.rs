@@ -16,9 +16,10 @@ use doorward_domain::{
 };
 use secrecy::ExposeSecret;
 
-use super::{
-    find_user, import,
-    listing::{Column, ListOutput},
+use super::find_user;
+use crate::commands::{
+    import_users,
+    list_output::{Column, ListOutput},
 };
 use crate::{
     cli::{CreateUser, NewPassword, PasswordOptions, UserCommand, UserName},
@@ -83,7 +84,7 @@ pub(super) async fn run(command: UserCommand, settings: &Settings) -> anyhow::Re
             record_action(settings, Action::UserDeleted, &user).await?;
             print(&User { status: UserStatus::Deleted, ..user })
         }
-        UserCommand::Import { file } => import::run(&directory, &wiring::new_credentials(settings)?, &file).await,
+        UserCommand::Import { file } => import_users::run(&directory, &wiring::new_credentials(settings)?, &file).await,
     }
 }
 

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 use doorward_storage::DatabaseUrl;
 
 use super::{MachineDefaults, parse, reader::Reader, role::Role};
-use crate::keys_file::MasterKey;
+use crate::secret_files::MasterKey;
 
 #[derive(Debug, Clone)]
 pub(crate) struct AuthSettings {

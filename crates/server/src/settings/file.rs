@@ -4,10 +4,8 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::{
-    layers::{Entry, Layer},
-    mistakes::SettingsError,
-};
+use super::layers::{Entry, Layer};
+use crate::settings::errors::SettingsError;
 
 pub(super) fn layer(path: &Path, mistakes: &mut SettingsError) -> Layer {
     let name = path.display().to_string();

@@ -2,7 +2,8 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use super::{mistakes::SettingsError, table::TABLE};
+use super::table::TABLE;
+use crate::settings::errors::SettingsError;
 
 /// What one layer says, by key or, for files of secrets, `<key>_file`.
 pub(super) type Layer = BTreeMap<String, Entry>;

@@ -3,15 +3,15 @@
 mod auth;
 mod checks;
 mod directory;
+pub(crate) mod errors;
 mod file;
 pub(crate) mod flags;
 mod gateway;
+pub(crate) mod grpc;
 mod layers;
 mod log;
 mod mail;
-mod mistakes;
 mod parse;
-mod peers;
 mod print;
 mod reader;
 mod role;
@@ -29,13 +29,13 @@ use clap::ArgMatches;
 use doorward_storage::DatabaseUrl;
 use secrecy::SecretString;
 
+pub(crate) use crate::settings::errors::SettingsError;
+pub(crate) use crate::settings::grpc::{GrpcTls, PeerSettings};
 pub(crate) use auth::AuthSettings;
 pub(crate) use directory::DirectorySettings;
 pub(crate) use gateway::GatewaySettings;
 pub(crate) use log::{LogFormat, LogSettings};
 pub(crate) use mail::MailSettings;
-pub(crate) use mistakes::SettingsError;
-pub(crate) use peers::{GrpcTls, PeerSettings};
 pub(crate) use role::Role;
 
 use layers::{GivenSettings, apply_layer};
@@ -50,7 +50,7 @@ pub(crate) struct Settings {
     pub directory: DirectorySettings,
     pub peers: PeerSettings,
     pub grpc_tls: Option<GrpcTls>,
-    /// As given; see [`crate::keys_file::service_token`].
+    /// As given; see [`crate::secret_files::service_token`].
     pub service_token: Option<SecretString>,
     pub mail: MailSettings,
     pub log: LogSettings,
@@ -123,7 +123,7 @@ impl Settings {
             directory: DirectorySettings::read(reader, role, &machine)?,
             peers: PeerSettings::read(reader, role, has_tls),
             grpc_tls,
-            service_token: reader.optional("service_token", peers::service_token),
+            service_token: reader.optional("service_token", grpc::service_token),
             log: LogSettings::read(reader)?,
             pool_size: reader.value_or(
                 "database_pool_size",

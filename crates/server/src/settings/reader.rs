@@ -7,10 +7,10 @@ use doorward_storage::DatabaseUrl;
 
 use super::{
     layers::{GivenSettings, ValueSource},
-    mistakes::SettingsError,
     table::{Default, Kind, Setting},
     variables::Environment,
 };
+use crate::settings::errors::SettingsError;
 
 /// A secret file that is longer is none.
 const MAX_SECRET_BYTES: u64 = 64 * 1024;

@@ -65,7 +65,7 @@ const fn new_setting(key: &'static str, kind: Kind, default: Default, help: &'st
     Setting { key, kind, default, help }
 }
 
-use self::Default::{Computed, Value};
+use crate::settings::table::Default::{Computed, Value};
 
 #[rustfmt::skip]
 pub(crate) const TABLE: &[Setting] = &[

@@ -4,7 +4,7 @@ use clap::Command;
 use secrecy::ExposeSecret;
 
 use super::*;
-use crate::data_dir::tests::Scratch;
+use crate::data_directory::tests::Scratch;
 
 const KEY: &str = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
 

@@ -10,8 +10,9 @@
 
 use doorward_domain::{Gid, IdGenerator};
 
-use super::{Row, Tables, TransferError, marker::ImportState, target::ImportTarget};
+use super::{Row, Tables, TransferError, marker::ImportState};
 use crate::DatabaseUrl;
+use crate::transfer::import_target::ImportTarget;
 
 /// A database, and the tables of its service.
 pub type ImportDatabase<'a> = (&'a DatabaseUrl, &'static Tables);

@@ -7,11 +7,11 @@
 
 mod error;
 mod import;
+pub(crate) mod import_target;
 mod lock;
 mod marker;
 mod schema;
 mod snapshot;
-mod target;
 
 pub use error::TransferError;
 pub use import::{Import, ImportDatabase};

@@ -3,9 +3,9 @@
 use crate::openapi::{
     call::Call,
     entries::Entries,
+    error_response::Refusal,
     examples,
     field::{Field, Shape, required},
-    refusal::Refusal,
 };
 
 use super::{API_USER, BAD_NAME, NAME};

@@ -3,9 +3,9 @@
 use crate::openapi::{
     call::{Call, Renewal},
     entries::Entries,
+    error_response::Refusal,
     examples,
     field::{Shape, required},
-    refusal::Refusal,
 };
 
 use super::{OTHER_USER, PROJECT};

@@ -3,9 +3,9 @@
 use crate::openapi::{
     call::{Call, Renewal},
     entries::Entries,
+    error_response::Refusal,
     examples,
     field::{Field, Shape, required},
-    refusal::Refusal,
 };
 
 use super::{INIT_DATA, INIT_RESULT, PASSWORD, PROJECT, USERNAME};

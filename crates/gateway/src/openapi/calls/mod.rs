@@ -2,15 +2,15 @@
 
 mod account;
 mod api_keys;
-mod beside;
 mod invitations;
-mod lists;
 mod logins;
 mod members;
+pub(crate) mod project_options;
 mod projects;
+pub(crate) mod public;
 mod signup;
 mod sync;
-mod views;
+pub(crate) mod users;
 
 use super::{
     call::Call,
@@ -55,13 +55,13 @@ pub(super) fn all() -> Vec<Call> {
         (SIGNUP, signup::calls()),
         (ACCOUNT, account::calls()),
         (INVITATIONS, invitations::calls()),
-        (VIEWS, views::calls()),
+        (VIEWS, users::calls()),
         (PROJECTS, projects::calls()),
         (MEMBERS, members::calls()),
         (API_KEYS, api_keys::calls()),
-        (LISTS, lists::calls()),
+        (LISTS, project_options::calls()),
         (SYNC, sync::calls()),
-        (PUBLIC, beside::calls()),
+        (PUBLIC, public::calls()),
     ];
     let named =
         |(section, calls): (&'static str, Vec<Call>)| calls.into_iter().map(move |call| Call { section, ..call });

@@ -3,9 +3,9 @@
 use crate::openapi::{
     call::{Call, Renewal},
     entries::Entries,
+    error_response::Refusal,
     examples,
     field::{Field, Shape, optional, required},
-    refusal::Refusal,
 };
 
 use super::{BAD_NAME, NAME, OTHER_USER, PROJECT};

@@ -2,8 +2,8 @@
 
 use crate::openapi::{
     call::{Call, Renewal},
+    error_response::Refusal,
     field::{Field, Shape, required},
-    refusal::Refusal,
 };
 
 use super::{

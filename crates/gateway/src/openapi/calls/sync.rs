@@ -2,9 +2,9 @@
 
 use crate::openapi::{
     call::Call,
+    error_response::Refusal,
     examples,
     field::{Field, Shape, optional, required},
-    refusal::Refusal,
 };
 
 pub(super) fn calls() -> Vec<Call> {

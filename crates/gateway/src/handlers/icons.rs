@@ -1,0 +1,69 @@
+//! `POST /api/projects/upload_icon`, `.../delete_icon`: the icons of projects.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    web::{Data, Payload},
+};
+use doorward_media::Format;
+use doorward_rpc::directory::v1::{PrepareIconRequest, SetIconRequest};
+
+use crate::{
+    Gateway,
+    handlers::{current_user::require_account, media, projects},
+    http::{
+        body::Body,
+        envelope::ApiError,
+        upload::{self, UploadForm},
+    },
+    peers::Peers,
+    session::caller::Caller,
+};
+
+/// As with avatars: the file is registered to be deleted before it is there, and there before anybody is told of it.
+pub(crate) async fn upload(
+    caller: Caller,
+    request: HttpRequest,
+    payload: Payload,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    // They own no project.
+    require_account(&caller)?;
+    let form: UploadForm = upload::read_form(&request, payload, &gateway.upload_memory).await?;
+    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), form.project()?.to_string());
+    let file = form.into_file()?;
+    let prepare = async |format: Format| -> Result<String, ApiError> {
+        let extension = format.extension().to_owned();
+        let prepare =
+            PrepareIconRequest { caller_gid: caller_gid.clone(), project_gid: project_gid.clone(), extension };
+        Ok(peers.directory().prepare_icon(prepare).await?.into_inner().file_name)
+    };
+    // A caller who is not the owner is refused before the image is decoded, so its format is a guess. A name that is not
+    // used is deleted with those of uploads that broke off.
+    let guess = Format::Png;
+    let mut name = prepare(guess).await?;
+    let (file, _memory) = file.into_parts();
+    let picture = gateway.decoder.decode(caller.claims.sub, file).await?;
+    if picture.format != guess {
+        name = prepare(picture.format).await?;
+    }
+    let put = gateway.object_store.put(&media::icon_file(&name), picture.bytes).await;
+    put.map_err(|error| media::object_store_error(&error))?;
+    set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, file_name: Some(name) }).await
+}
+
+pub(crate) async fn delete(
+    caller: Caller,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let (caller_gid, project_gid) = (caller.claims.sub.to_string(), body.required_gid("project")?.to_string());
+    set(&peers, &gateway, SetIconRequest { caller_gid, project_gid, file_name: None }).await
+}
+
+async fn set(peers: &Peers, gateway: &Gateway, set: SetIconRequest) -> Result<HttpResponse, ApiError> {
+    let changed = peers.directory().set_icon(set).await?.into_inner();
+    gateway.media_discarded.notify_one();
+    projects::project_response(&changed)
+}

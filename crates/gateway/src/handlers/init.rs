@@ -1,0 +1,104 @@
+//! `GET|POST /api/init`, and the answer that it shares with a login.
+
+use actix_web::{
+    HttpResponse,
+    http::header::{AUTHORIZATION, HeaderValue},
+    web::{Bytes, Data},
+};
+use doorward_domain::Gid;
+use doorward_rpc::{
+    RpcError,
+    directory::v1::{GetInitRequest, GetInitResponse},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    Gateway,
+    handlers::{
+        entries::{Memberships, Projects, UserProjects, Users},
+        init_cache::CachedInit,
+    },
+    http::{
+        body::OptionalBody,
+        envelope::{self, ApiError},
+    },
+    peers::Peers,
+    session::caller::Caller,
+};
+
+pub(crate) async fn init(
+    caller: Caller,
+    _: OptionalBody,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let (init, token) = tokio::join!(
+        fetch_init(&gateway, &peers, caller.claims.sub),
+        gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation())
+    );
+    token_response(init?, &token?)
+}
+
+/// All that an app of this user needs to start, as the body of the answer.
+pub(crate) async fn fetch_init(gateway: &Gateway, peers: &Peers, user: Gid) -> Result<Bytes, RpcError> {
+    let known = gateway.init_cache.find(user, None);
+    let request = GetInitRequest { user_gid: user.to_string(), known_cursor: known.as_ref().map(|known| known.cursor) };
+    let init = peers.directory().get_init(request).await?.into_inner();
+    if let Some(known) = known.filter(|known| init.is_unchanged && init.cursor == known.cursor) {
+        return Ok(known.body);
+    }
+    let body = serialize_init(gateway, &init)?;
+    gateway.init_cache.insert(user, None, CachedInit { cursor: init.cursor, body: body.clone() });
+    Ok(body)
+}
+
+/// Of a login and of an init: the body and a token.
+pub(crate) fn token_response(body: Bytes, token: &str) -> Result<HttpResponse, ApiError> {
+    with_token(envelope::json_response(body), token)
+}
+
+/// An answer with the token that is to be used from then on.
+pub(crate) fn with_token(mut response: HttpResponse, token: &str) -> Result<HttpResponse, ApiError> {
+    let token = HeaderValue::from_str(token).map_err(|_| ApiError::internal())?;
+    response.headers_mut().insert(AUTHORIZATION, token);
+    Ok(response)
+}
+
+#[derive(Serialize)]
+struct InitResult<'a> {
+    user: &'a str,
+    user_projects: UserProjects<'a>,
+    #[serde(rename = "cc.version")]
+    version: &'a str,
+    #[serde(rename = "cc.cursor")]
+    cursor: i64,
+}
+
+#[derive(Serialize)]
+struct InitData<'a> {
+    #[serde(rename = "cc.users")]
+    users: Users<'a>,
+    #[serde(rename = "cc.projects")]
+    projects: Projects<'a>,
+    #[serde(rename = "cc.projects_members")]
+    memberships: Memberships<'a>,
+    #[serde(rename = "cc.languages")]
+    languages: &'a RawValue,
+}
+
+fn serialize_init(gateway: &Gateway, init: &GetInitResponse) -> Result<Bytes, RpcError> {
+    let result = InitResult {
+        user: init.user.as_ref().map_or("", |user| &user.gid),
+        user_projects: UserProjects(&init.user_projects),
+        version: gateway.config.api_version.as_str(),
+        cursor: init.cursor,
+    };
+    let data = InitData {
+        users: Users { caller: init.user.as_ref(), others: &init.users },
+        projects: Projects(&init.projects),
+        memberships: Memberships(&init.memberships),
+        languages: &gateway.languages.names,
+    };
+    envelope::serialize_success(&result, &data)
+}

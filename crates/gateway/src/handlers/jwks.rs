@@ -1,0 +1,24 @@
+//! `GET /.well-known/jwks.json`.
+
+use actix_web::{
+    HttpResponse,
+    http::header::{CACHE_CONTROL, CONTENT_TYPE},
+    web::Data,
+};
+use doorward_rpc::RpcError;
+use serde_json::json;
+
+use crate::{Gateway, http::envelope::ApiError};
+
+/// RFC 7517: the public keys that may verify a token today. Keys are published long before
+/// they sign, so a cached copy does for minutes.
+pub(crate) async fn jwks(gateway: Data<Gateway>) -> Result<HttpResponse, ApiError> {
+    if !gateway.trust.is_fresh() {
+        return Err(RpcError::unavailable().into());
+    }
+    let keys: Vec<_> = gateway.trust.public_keys().iter().map(doorward_token::PublicKey::to_jwk).collect();
+    Ok(HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "public, max-age=300"))
+        .insert_header((CONTENT_TYPE, "application/jwk-set+json"))
+        .body(json!({"keys": keys}).to_string()))
+}

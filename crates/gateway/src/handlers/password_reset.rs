@@ -1,0 +1,77 @@
+//! A new password for who has forgotten theirs: `POST /api/reset_password_request`, `POST /api/reset_password`.
+
+use actix_web::{HttpRequest, HttpResponse, web::Data};
+use doorward_domain::Gid;
+use doorward_rpc::{
+    auth::v1::{RequestPasswordResetRequest, ResetPasswordRequest},
+    directory::v1::{FindAccountsRequest, User, find_accounts_request::Lookup},
+};
+use serde_json::json;
+
+use crate::{
+    Gateway,
+    handlers::{
+        current_user::{self, to_user_info},
+        init,
+    },
+    http::{
+        body::Body,
+        client_address,
+        envelope::{self, ApiError, Empty},
+    },
+    peers::Peers,
+};
+
+pub(crate) async fn request(
+    request: HttpRequest,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let name = body.required_string("username_or_email")?.to_owned();
+    let users = find(&peers, Lookup::UsernameOrEmail(name)).await?;
+    let ask = RequestPasswordResetRequest {
+        users: users.iter().map(to_user_info).collect(),
+        client_address: client_address::from_request(&request, &gateway).to_string(),
+    };
+    let validation_code = peers.auth().request_password_reset(ask).await?.into_inner().validation_code;
+    let usernames: Vec<&str> = users.iter().filter_map(|user| user.username.as_deref()).collect();
+    envelope::success_response(&json!({"validation_code": validation_code, "usernames": usernames}), &Empty {})
+}
+
+pub(crate) async fn reset(
+    request: HttpRequest,
+    body: Body,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let username = body.required_string("username")?.to_owned();
+    let new_password = body.required_string("new_password")?.to_owned();
+    let validation_code = body.required_string("validation_code")?.to_owned();
+    let verification_code = body.required_string("verification_code")?.to_owned();
+    let found = find(&peers, Lookup::Username(username)).await?;
+    let Some(user) = found.first() else {
+        current_user::count_anonymous_call(&request, &peers, &gateway).await?;
+        return Err(ApiError::unprocessable("user_not_found"));
+    };
+    let gid: Gid = user.gid.parse().map_err(|_| ApiError::internal())?;
+    let reset = ResetPasswordRequest {
+        user: Some(to_user_info(user)),
+        new_password,
+        validation_code,
+        verification_code,
+        client_address: client_address::from_request(&request, &gateway).to_string(),
+    };
+    let token = peers.auth().reset_password(reset).await?.into_inner().token;
+    // Only now: who is deactivated meanwhile gets no token.
+    init::token_response(init::fetch_init(&gateway, &peers, gid).await?, &token)
+}
+
+async fn find(peers: &Peers, by: Lookup) -> Result<Vec<User>, ApiError> {
+    Ok(peers
+        .directory()
+        .find_accounts(FindAccountsRequest { lookup: Some(by), include_inactive: false })
+        .await?
+        .into_inner()
+        .users)
+}

@@ -1,0 +1,118 @@
+//! `GET|POST /api/p/{project}/init`, and the answer that it shares with the logins at a project's door.
+
+use actix_web::{
+    HttpResponse,
+    web::{Bytes, Data},
+};
+use doorward_domain::Gid;
+use doorward_rpc::{
+    RpcError,
+    directory::v1::{GetProjectInitRequest, GetProjectInitResponse},
+};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::{
+    Gateway,
+    handlers::{
+        entries::{Memberships, Projects, UserProjects, Users},
+        init::token_response,
+        init_cache::CachedInit,
+    },
+    http::{
+        body::OptionalBody,
+        envelope::{self, ApiError, Empty},
+        project_path::ProjectGid,
+    },
+    peers::Peers,
+    session::caller::Caller,
+};
+
+pub(crate) async fn init(
+    caller: Caller,
+    ProjectGid(project): ProjectGid,
+    _: OptionalBody,
+    peers: Data<Peers>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    let (init, token) = tokio::join!(
+        fetch(&gateway, &peers, project, caller.claims.sub),
+        gateway.renewals.renew(&peers, caller.token, gateway.trust.keys_generation())
+    );
+    token_response(init?, &token?)
+}
+
+/// All that an app needs to start work in the project, as the body of the answer.
+pub(crate) async fn fetch(gateway: &Gateway, peers: &Peers, project: Gid, user: Gid) -> Result<Bytes, RpcError> {
+    let known = gateway.init_cache.find(user, Some(project));
+    let request = GetProjectInitRequest {
+        project_gid: project.to_string(),
+        user_gid: user.to_string(),
+        known_cursor: known.as_ref().map(|known| known.cursor),
+    };
+    let init = peers.directory().get_project_init(request).await?.into_inner();
+    if let Some(known) = known.filter(|known| init.is_unchanged && init.cursor == known.cursor) {
+        return Ok(known.body);
+    }
+    let body = write(gateway, &project.to_string(), &init)?;
+    gateway.init_cache.insert(user, Some(project), CachedInit { cursor: init.cursor, body: body.clone() });
+    Ok(body)
+}
+
+#[derive(Serialize)]
+struct ProjectResult<'a> {
+    user: &'a str,
+    user_projects: UserProjects<'a>,
+    #[serde(rename = "cc.version")]
+    version: &'a str,
+    #[serde(rename = "cc.cursor")]
+    cc_cursor: i64,
+    project: &'a str,
+    project_members: &'a [String],
+    last_backed_up: Option<&'a str>,
+    /// Of the project's own feed, which is numbered as the other.
+    cursor: i64,
+}
+
+#[derive(Serialize)]
+struct ProjectData<'a> {
+    #[serde(rename = "cc.users")]
+    users: Users<'a>,
+    #[serde(rename = "cc.projects")]
+    projects: Projects<'a>,
+    #[serde(rename = "cc.projects_members")]
+    memberships: Memberships<'a>,
+    #[serde(rename = "cc.languages")]
+    languages: &'a RawValue,
+    // Clients expect these; product data is not ours.
+    definitions: Empty,
+    classes: Empty,
+    fields: Empty,
+    layouts: Empty,
+    queries: Empty,
+}
+
+fn write(gateway: &Gateway, project: &str, init: &GetProjectInitResponse) -> Result<Bytes, RpcError> {
+    let result = ProjectResult {
+        user: init.user.as_ref().map_or("", |user| &user.gid),
+        user_projects: UserProjects(&init.user_projects),
+        version: gateway.config.api_version.as_str(),
+        cc_cursor: init.cursor,
+        project,
+        project_members: &init.active_member_gids,
+        last_backed_up: None,
+        cursor: init.cursor,
+    };
+    let data = ProjectData {
+        users: Users { caller: init.user.as_ref(), others: &init.users },
+        projects: Projects(&init.projects),
+        memberships: Memberships(&init.memberships),
+        languages: &gateway.languages.names,
+        definitions: Empty {},
+        classes: Empty {},
+        fields: Empty {},
+        layouts: Empty {},
+        queries: Empty {},
+    };
+    envelope::serialize_success(&result, &data)
+}

@@ -1,0 +1,170 @@
+//! `/sync/io`: what sockets need of the gateway, and the way of requests to them.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::{
+    HttpMessage, HttpRequest, HttpResponse,
+    http::{StatusCode, Uri, header::CONTENT_TYPE},
+    web::{self, Data, Payload, ServiceConfig},
+};
+use doorward_rpc::{RpcError, directory::v1::SyncResponse};
+use doorward_sync::{Feeds, Host, InitResponse, PATH, Sockets, Subscription, TokenStatus};
+use doorward_token::Claims;
+use futures_util::future::BoxFuture;
+use http::{Method, Request, request::Parts};
+use serde_json::{Map, Value};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Gateway, app,
+    handlers::sync::{self, SyncCursors},
+    http::{
+        body::{self, Body},
+        client_address, denials,
+        envelope::ApiError,
+    },
+    peers::Peers,
+    session::trust_store::TokenError,
+};
+
+/// Of a request; one message has no more.
+const MAX_BYTES: usize = 100_000;
+/// For the whole of it.
+const MAX_TIME: Duration = Duration::from_secs(10);
+
+pub(crate) fn start(gateway: Arc<Gateway>, peers: Peers, shutdown: &CancellationToken) -> Arc<Sockets> {
+    let directory = peers.directory.clone();
+    Sockets::start(Arc::new(SocketGateway { gateway, peers }), directory, shutdown.clone())
+}
+
+pub(crate) fn routes(config: &mut ServiceConfig) {
+    let resource = web::resource([PATH.to_owned(), format!("{PATH}/")]);
+    let resource = resource.get(poll).head(poll_head).post(poll);
+    config.service(resource.default_service(app::not_allowed("GET, HEAD, POST")));
+}
+
+/// Whether a request that asks for a WebSocket asks for one of ours. Clients put a slash behind the path.
+pub(crate) fn is_socket_path(uri: &Uri) -> bool {
+    let path = uri.path().strip_suffix('/').unwrap_or(uri.path());
+    path == PATH && uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "transport=websocket"))
+}
+
+/// The head of a request that asks for a WebSocket. Both sides have their own edition of the same types.
+pub(crate) fn to_http_parts(request: &actix_http::Request) -> Option<Parts> {
+    let mut head = Request::builder().uri(request.uri().to_string());
+    for (name, value) in request.headers() {
+        head = head.header(name.as_str(), value.as_bytes());
+    }
+    Some(head.body(()).ok()?.into_parts().0)
+}
+
+/// Engine.IO without a WebSocket.
+async fn poll(
+    request: HttpRequest,
+    payload: Payload,
+    sockets: Data<Sockets>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    body::check_encoding(request.headers())?;
+    let body = tokio::time::timeout(MAX_TIME, payload.to_bytes_limited(MAX_BYTES)).await;
+    let body = body.map_err(|_| ApiError::BodyTimeout)?.map_err(|_| ApiError::PayloadTooLarge)?;
+    let body = body.map_err(|_| ApiError::invalid_body("it ended early"))?;
+    let method = if request.method() == actix_web::http::Method::POST { Method::POST } else { Method::GET };
+    let asked = Request::builder().method(method).uri(request.uri().to_string());
+    let asked = asked.header("content-type", request.content_type()).body(body).map_err(|_| ApiError::not_found())?;
+    let client = client_address::from_request(&request, &gateway);
+    let (head, body) = sockets.handle_polling(asked, client).await.into_parts();
+    let status = StatusCode::from_u16(head.status.as_u16()).map_err(|_| ApiError::internal())?;
+    let content_type = head.headers.get("content-type").and_then(|value| value.to_str().ok());
+    let mut response = HttpResponse::build(status);
+    if let Some(content_type) = content_type {
+        response.insert_header((CONTENT_TYPE, content_type));
+    }
+    Ok(response.body(body))
+}
+
+/// Answers `HEAD` as [`poll`] answers `GET`, but never for a session: that would take the packets that wait in it.
+async fn poll_head(
+    request: HttpRequest,
+    payload: Payload,
+    sockets: Data<Sockets>,
+    gateway: Data<Gateway>,
+) -> Result<HttpResponse, ApiError> {
+    if request.query_string().split('&').any(|pair| pair.starts_with("sid=")) {
+        return Err(ApiError::invalid_parameter("sid"));
+    }
+    poll(request, payload, sockets, gateway).await
+}
+
+/// What sockets know of the gateway.
+struct SocketGateway {
+    gateway: Arc<Gateway>,
+    peers: Peers,
+}
+
+impl Host for SocketGateway {
+    fn verify_token(&self, token: &str) -> Result<Claims, doorward_sync::TokenError> {
+        self.gateway.trust.verify(token, self.gateway.clock.now()).map_err(|distrust| match distrust {
+            TokenError::Invalid => doorward_sync::TokenError::Invalid,
+            TokenError::Unavailable => doorward_sync::TokenError::Unavailable,
+        })
+    }
+
+    fn token_status(&self, claims: &Claims) -> TokenStatus {
+        match self.gateway.trust.recheck(claims, self.gateway.clock.now()) {
+            Err(TokenError::Unavailable) => TokenStatus::Unknown,
+            Err(TokenError::Invalid) => TokenStatus::Invalid,
+            Ok(()) if self.gateway.is_renewal_due(claims) => TokenStatus::RenewalDue,
+            Ok(()) => TokenStatus::Valid,
+        }
+    }
+
+    fn keys_generation(&self) -> u64 {
+        self.gateway.trust.keys_generation()
+    }
+
+    fn renew(&self, token: String) -> BoxFuture<'_, Result<String, RpcError>> {
+        Box::pin(async {
+            let keys = self.gateway.trust.keys_generation();
+            Ok(self.gateway.renewals.renew(&self.peers, token, keys).await?.to_string())
+        })
+    }
+
+    fn sync<'a>(&'a self, claims: &'a Claims, parameters: Option<Map<String, Value>>) -> BoxFuture<'a, InitResponse> {
+        Box::pin(async {
+            match init_socket(&self.peers, claims, parameters).await {
+                Ok(answer) => answer,
+                Err(problem) => {
+                    if problem.code_and_message().0 == 403 {
+                        denials::record(Some(claims.sub));
+                    }
+                    InitResponse { envelope: problem.envelope(), subscription: None }
+                }
+            }
+        })
+    }
+
+    fn envelope(&self, failure: &RpcError) -> Value {
+        ApiError::from(failure.clone()).envelope()
+    }
+}
+
+/// What `POST /sync/get` would answer, and from where the events go on.
+async fn init_socket(
+    peers: &Peers,
+    claims: &Claims,
+    parameters: Option<Map<String, Value>>,
+) -> Result<InitResponse, ApiError> {
+    let body = Body::from_object(parameters.ok_or_else(|| ApiError::invalid_body("it is not a JSON object"))?);
+    let since = SyncCursors::parse(&body)?;
+    let news = sync::fetch_sync_page(peers, claims.sub, since, true).await?;
+    let envelope =
+        serde_json::from_slice(&sync::serialize_sync_page(since, &news)?).map_err(|_| ApiError::internal())?;
+    let feeds = Feeds {
+        cc_cursor: since.cc_cursor,
+        project: since.project,
+        cursor: since.cursor.filter(|_| since.project.is_some()),
+    };
+    let SyncResponse { position, has_more, audiences: scopes, .. } = news;
+    Ok(InitResponse { envelope, subscription: Some(Subscription { feeds, position, has_more, audiences: scopes }) })
+}

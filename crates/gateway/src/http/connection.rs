@@ -1,0 +1,224 @@
+//! A client's connection below the HTTP server. Each request head is looked at before the server parses it:
+//!
+//! - A line of a head ends with CR LF. The server's parser also takes a bare LF for an end of line, as some proxies do and
+//!   others do not: two that disagree can be made to see different requests (request smuggling). A head with a bare LF
+//!   gets a byte that no parser accepts, so the server answers 400 and closes.
+//! - The server hands a connection over for anything that asks for an upgrade. Only a WebSocket handshake for sockets may;
+//!   in every other head the request for an upgrade is blanked, which leaves an ordinary request (RFC 9110, section 7.8).
+//!
+//! To know where the next head begins, bodies are followed by the same rules as the server's (RFC 9112, section 6). Where it
+//! refuses a request, it parses no further head of the connection.
+
+use std::{
+    io,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use actix_web::web::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// Maximum length of a head; the server refuses longer ones.
+const MAX_HEAD_BYTES: usize = 128 * 1024;
+/// Maximum length of a line between the chunks of a body, or after them.
+const MAX_LINE_BYTES: usize = 4096;
+const READ_BYTES: usize = 8 * 1024;
+
+pub(crate) struct Connection<IO> {
+    io: IO,
+    /// Bytes that were read and not yet passed on.
+    buffer: BytesMut,
+    /// Number of bytes at the front of the buffer that can be passed on.
+    checked: usize,
+    state: State,
+    has_ended: bool,
+}
+
+/// The meaning of the next bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// A head, of which `seen` bytes were looked at; its last line begins at `line`.
+    Head {
+        seen: usize,
+        line: usize,
+    },
+    /// A body of known length, or one chunk of a body and the CR LF behind it.
+    Data {
+        left: u64,
+        is_chunk: bool,
+    },
+    ChunkSize,
+    Trailer,
+    /// No head any more: the connection becomes a WebSocket, or the server refuses the request and closes.
+    Raw,
+}
+
+/// The result of a look at the bytes that are there.
+enum Advance {
+    Wait(State),
+    Pass(usize, State),
+}
+
+const NEXT_HEAD: State = State::Head { seen: 0, line: 0 };
+
+impl State {
+    fn advance(self, bytes: &mut [u8]) -> io::Result<Advance> {
+        Ok(match self {
+            Self::Head { seen, line } => step_in_head(seen, line, bytes),
+            Self::Data { left, is_chunk } => {
+                let passed = usize::try_from(left).unwrap_or(usize::MAX).min(bytes.len());
+                let next = match left - passed as u64 {
+                    0 if is_chunk => Self::ChunkSize,
+                    0 => NEXT_HEAD,
+                    left => Self::Data { left, is_chunk },
+                };
+                Advance::Pass(passed, next)
+            }
+            Self::ChunkSize => match find_first_line(bytes)? {
+                Some(line) => Advance::Pass(line.len(), state_after_chunk_size(line)),
+                None => Advance::Wait(self),
+            },
+            Self::Trailer => match find_first_line(bytes)? {
+                Some(b"\r\n") => Advance::Pass(2, NEXT_HEAD),
+                Some(line) if line.ends_with(b"\r\n") => Advance::Pass(line.len(), self),
+                Some(_) => return Err(io::Error::new(io::ErrorKind::InvalidData, "a bare LF in a trailer")),
+                None => Advance::Wait(self),
+            },
+            Self::Raw => Advance::Pass(bytes.len(), self),
+        })
+    }
+}
+
+fn step_in_head(mut seen: usize, mut line: usize, bytes: &mut [u8]) -> Advance {
+    while let Some(offset) = bytes.get(seen..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n')) {
+        let end = seen + offset;
+        let before = end.checked_sub(1).and_then(|index| bytes.get(index));
+        if before != Some(&b'\r') {
+            if let Some(byte) = bytes.get_mut(end) {
+                *byte = 0;
+            }
+            return Advance::Pass(bytes.len(), State::Raw);
+        }
+        if end == line + 1 {
+            // Empty lines before a request are ignored (RFC 9112, section 2.2).
+            let next = if line == 0 { NEXT_HEAD } else { bytes.get_mut(..=end).map_or(State::Raw, head::check_head) };
+            return Advance::Pass(end + 1, next);
+        }
+        (seen, line) = (end + 1, end + 1);
+    }
+    if bytes.len() >= MAX_HEAD_BYTES {
+        return Advance::Pass(bytes.len(), State::Raw);
+    }
+    Advance::Wait(State::Head { seen: bytes.len(), line })
+}
+
+/// Returns the first line with its LF, if all of it is there.
+fn find_first_line(bytes: &[u8]) -> io::Result<Option<&[u8]>> {
+    let line = bytes.iter().position(|byte| *byte == b'\n').and_then(|end| bytes.get(..=end));
+    if line.map_or(bytes.len(), <[u8]>::len) > MAX_LINE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "a line of a chunked body is too long"));
+    }
+    Ok(line)
+}
+
+/// RFC 9112, section 7.1. The server refuses a size of another form.
+fn state_after_chunk_size(line: &[u8]) -> State {
+    let digits = line.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+    let size = line.get(..digits).and_then(|digits| std::str::from_utf8(digits).ok());
+    let size = size.and_then(|digits| u64::from_str_radix(digits, 16).ok());
+    let is_well_formed = line.ends_with(b"\r\n") && matches!(line.get(digits), Some(b'\r' | b';' | b' ' | b'\t'));
+    match size.filter(|_| is_well_formed) {
+        Some(0) => State::Trailer,
+        Some(size) => size.checked_add(2).map_or(State::Raw, |left| State::Data { left, is_chunk: true }),
+        None => State::Raw,
+    }
+}
+
+impl<IO> Connection<IO> {
+    pub(crate) fn new(io: IO) -> Self {
+        Self { io, buffer: BytesMut::new(), checked: 0, state: NEXT_HEAD, has_ended: false }
+    }
+
+    /// Returns the stream, and what was read from it and not yet passed on.
+    pub(crate) fn into_parts(self) -> (IO, BytesMut) {
+        (self.io, self.buffer)
+    }
+
+    fn check_buffer(&mut self) -> io::Result<()> {
+        while let Some(bytes) = self.buffer.get_mut(self.checked..).filter(|bytes| !bytes.is_empty()) {
+            match self.state.advance(bytes)? {
+                Advance::Wait(state) => {
+                    self.state = state;
+                    break;
+                }
+                Advance::Pass(count, state) => {
+                    self.checked += count;
+                    self.state = state;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn copy_checked(&mut self, to: &mut ReadBuf<'_>) {
+        let bytes = self.buffer.split_to(self.checked.min(to.remaining()));
+        to.put_slice(&bytes);
+        self.checked -= bytes.len();
+        if self.buffer.is_empty() {
+            // Idle connections are many, and keep no memory.
+            self.buffer = BytesMut::new();
+        }
+    }
+}
+
+impl<IO: AsyncRead + Unpin> AsyncRead for Connection<IO> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, to: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        while this.checked == 0 && !this.has_ended {
+            let mut bytes = [0; READ_BYTES];
+            let mut read = ReadBuf::new(&mut bytes);
+            ready!(Pin::new(&mut this.io).poll_read(context, &mut read))?;
+            if read.filled().is_empty() {
+                // The rest is an unfinished head, which the server refuses.
+                this.has_ended = true;
+                this.checked = this.buffer.len();
+            } else {
+                this.buffer.extend_from_slice(read.filled());
+                this.check_buffer()?;
+            }
+        }
+        this.copy_checked(to);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Connection<IO> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+}
+
+pub(crate) mod head;
+#[cfg(test)]
+#[path = "connection/tests.rs"]
+mod tests;

@@ -1,0 +1,116 @@
+//! A whole request head: what follows it on the connection, and whether it takes the connection over.
+
+use actix_web::http::Uri;
+
+use crate::handlers::sockets;
+use crate::http::connection::{NEXT_HEAD, State};
+
+/// Looks at a head, blanks what must not take effect, and returns what follows.
+pub(super) fn check_head(head: &mut [u8]) -> State {
+    let facts = HeadFacts::parse(head);
+    if facts.is_handshake() {
+        return State::Raw;
+    }
+    if facts.asks_for_upgrade || facts.names_protocol {
+        remove_upgrade(head);
+    }
+    facts.body()
+}
+
+#[derive(Default)]
+struct HeadFacts {
+    is_get: bool,
+    is_connect: bool,
+    is_http_1_1: bool,
+    is_for_sockets: bool,
+    /// `Connection` has the option `upgrade`.
+    asks_for_upgrade: bool,
+    /// There is an `Upgrade` header.
+    names_protocol: bool,
+    is_for_websocket: bool,
+    has_key: bool,
+    has_version: bool,
+    is_chunked: bool,
+    /// None: without the header. Some(None): with a value that is no length.
+    length: Option<Option<u64>>,
+}
+
+impl HeadFacts {
+    fn parse(head: &[u8]) -> Self {
+        let mut lines = head.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+        let mut facts = Self::default();
+        facts.parse_request_line(lines.next().unwrap_or_default());
+        for line in lines {
+            if let Some(colon) = line.iter().position(|byte| *byte == b':') {
+                let (name, value) = line.split_at(colon);
+                facts.parse_header(name, value.get(1..).unwrap_or_default().trim_ascii());
+            }
+        }
+        facts
+    }
+
+    fn parse_request_line(&mut self, line: &[u8]) {
+        let mut words = line.split(|byte| *byte == b' ');
+        let method = words.next().unwrap_or_default();
+        (self.is_get, self.is_connect) = (method == b"GET", method == b"CONNECT");
+        let target = words.next().and_then(|target| Uri::try_from(target).ok());
+        self.is_for_sockets = target.is_some_and(|target| sockets::is_socket_path(&target));
+        self.is_http_1_1 = words.next() == Some(b"HTTP/1.1");
+    }
+
+    fn parse_header(&mut self, name: &[u8], value: &[u8]) {
+        if name.eq_ignore_ascii_case(b"connection") {
+            self.asks_for_upgrade |= value.split(|byte| *byte == b',').any(is_upgrade);
+        } else if name.eq_ignore_ascii_case(b"upgrade") {
+            self.names_protocol = true;
+            self.is_for_websocket = value.eq_ignore_ascii_case(b"websocket");
+        } else if name.eq_ignore_ascii_case(b"sec-websocket-key") {
+            self.has_key = !value.is_empty();
+        } else if name.eq_ignore_ascii_case(b"sec-websocket-version") {
+            self.has_version = value == b"13";
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            self.is_chunked = true;
+        } else if name.eq_ignore_ascii_case(b"content-length") {
+            self.length = Some(std::str::from_utf8(value).ok().and_then(|value| value.parse().ok()));
+        }
+    }
+
+    /// RFC 6455, section 4.2.1, and an address of sockets.
+    fn is_handshake(&self) -> bool {
+        let is_upgrade = self.asks_for_upgrade && self.is_for_websocket && self.has_key && self.has_version;
+        let has_body = self.is_chunked || !matches!(self.length, None | Some(Some(0)));
+        self.is_get && self.is_http_1_1 && self.is_for_sockets && is_upgrade && !has_body
+    }
+
+    fn body(&self) -> State {
+        match self.length {
+            _ if self.is_connect => State::Raw,
+            _ if self.is_chunked => State::ChunkSize,
+            None | Some(Some(0)) => NEXT_HEAD,
+            Some(Some(left)) => State::Data { left, is_chunk: false },
+            Some(None) => State::Raw,
+        }
+    }
+}
+
+fn is_upgrade(option: &[u8]) -> bool {
+    option.trim_ascii().eq_ignore_ascii_case(b"upgrade")
+}
+
+/// Overwrites the option `upgrade` of `Connection`, and the value of `Upgrade`, with spaces. Every line ends with CR LF.
+fn remove_upgrade(head: &mut [u8]) {
+    for line in head.split_mut(|byte| *byte == b'\n').skip(1) {
+        let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+        let (name, value) = line.split_at_mut(colon);
+        let Some((_, value)) = value.split_first_mut() else { continue };
+        let Some((_, value)) = value.split_last_mut() else { continue };
+        if name.eq_ignore_ascii_case(b"upgrade") {
+            value.fill(b' ');
+        } else if name.eq_ignore_ascii_case(b"connection") {
+            value
+                .split_mut(|byte| *byte == b',')
+                .filter(|option| is_upgrade(option))
+                .for_each(|option| option.fill(b' '));
+        }
+    }
+}

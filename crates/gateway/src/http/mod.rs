@@ -1,0 +1,16 @@
+//! HTTP itself: connections, bodies, headers, limits, errors. No call of the API is in here.
+
+pub(crate) mod accept_language;
+pub(crate) mod body;
+pub(crate) mod client_address;
+pub(crate) mod connection;
+pub(crate) mod cors;
+pub(crate) mod denials;
+pub(crate) mod envelope;
+pub(crate) mod middleware;
+pub(crate) mod project_path;
+pub(crate) mod rate_limit;
+pub(crate) mod server;
+pub(crate) mod static_pages;
+pub(crate) mod upload;
+pub(crate) mod write_budget;
