@@ -9,14 +9,14 @@ scripts/setup.sh mutants
 # The package of an area, and its files.
 area() {
     case "$1" in
-        policy) echo doorward-directory src/policy.rs src/membership.rs ;;
+        policy) echo doorward-directory src/policy.rs src/members/transitions.rs ;;
         token) echo doorward-token 'src/*.rs' ;;
-        revocation) echo doorward-auth src/revocation.rs src/store/revocation.rs src/trust.rs ;;
+        revocation) echo doorward-auth src/tokens/revocation.rs src/store/revocation.rs src/tokens/trust_store.rs ;;
         throttle) echo doorward-auth 'src/throttle/*.rs' src/store/throttle.rs ;;
-        members) echo doorward-directory src/members.rs src/service/members.rs src/store/membership.rs ;;
-        feed) echo doorward-directory src/feed/memberships.rs ;;
-        follow) echo doorward-auth src/follow.rs src/catch_up.rs ;;
-        sync) echo doorward-sync src/follow.rs ;;
+        members) echo doorward-directory src/members/access.rs src/service/members.rs src/store/membership.rs ;;
+        feed) echo doorward-directory src/feed/membership_events.rs ;;
+        follow) echo doorward-auth src/feed/follow.rs src/feed/catch_up.rs ;;
+        sync) echo doorward-sync src/event_stream.rs ;;
         *) echo "no area: $1" >&2; return 2 ;;
     esac
 }

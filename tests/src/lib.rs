@@ -1,17 +1,15 @@
 //! The harness of the end-to-end tests: starts the real `doorward` in installations of its own and talks to it from
 //! outside, by HTTP, gRPC and the command line. It knows the contract (`docs/`, `proto/`) and nothing of the inside.
 
-pub mod answer;
 pub mod app;
+pub mod assertions;
 pub mod backend;
 pub mod browser;
-pub mod follower;
 pub mod http;
 pub mod images;
 pub mod installation;
-pub mod json;
 pub mod load;
-pub mod mailed;
+pub mod mail_app;
 pub mod namespace;
 pub mod nginx;
 pub mod pgbouncer;
@@ -20,23 +18,26 @@ pub mod postgres;
 pub mod power;
 pub mod process;
 pub mod random;
-pub mod raw;
-pub mod refusals;
+pub mod raw_http;
+pub mod response;
 pub mod s3;
+pub mod services;
 pub mod smtp;
+pub mod snapshots;
 pub mod socketio;
-pub mod split;
+pub mod sync_follower;
 pub mod wait;
 pub mod websocket;
 
-pub use answer::Answer;
+pub use crate::mail_app::MailApp;
+pub use crate::response::Answer;
+pub use crate::services::{Replica, Role, Services};
+pub use crate::sync_follower::{Audience, SyncFollower};
 pub use app::{ApiUser, App, User};
 pub use backend::Backend;
 pub use browser::{Browser, Tab};
-pub use follower::{Audience, SyncFollower};
 pub use http::{Call, Http};
 pub use installation::{Installation, MANY_WRITES, PASSWORD};
-pub use mailed::MailApp;
 pub use namespace::MountNamespace;
 pub use pgbouncer::PgBouncer;
 pub use postgres::Postgres;
@@ -45,7 +46,6 @@ pub use process::{Output, Process};
 pub use s3::S3;
 pub use smtp::{ReceivedMail, SmtpServer};
 pub use socketio::{Library, SocketClient};
-pub use split::{Replica, Role, Services};
 pub use wait::eventually;
 pub use websocket::WebSocket;
 

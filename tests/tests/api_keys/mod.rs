@@ -1,0 +1,4 @@
+//! TODO api_keys
+
+pub(crate) mod calls;
+pub(crate) mod lifecycle;

@@ -1,0 +1,7 @@
+//! TODO commands
+
+pub(crate) mod administration;
+pub(crate) mod project;
+pub(crate) mod service_token;
+pub(crate) mod user;
+pub(crate) mod user_import;

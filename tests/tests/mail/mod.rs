@@ -1,0 +1,5 @@
+//! TODO mail
+
+pub(crate) mod delivery;
+pub(crate) mod settings;
+pub(crate) mod worker;

@@ -1,0 +1,4 @@
+//! TODO media
+
+pub(crate) mod avatars;
+pub(crate) mod images;

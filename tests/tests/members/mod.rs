@@ -1,0 +1,8 @@
+//! TODO members
+
+pub(crate) mod calls;
+pub(crate) mod invitations;
+pub(crate) mod isolation;
+pub(crate) mod rate_limits;
+pub(crate) mod transitions;
+pub(crate) mod views;

@@ -1,0 +1,182 @@
+//! A client that follows the feed: it keeps what init showed, and replays what sync tells.
+
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+use doorward_tests::{Answer, Http, random::Random};
+use serde_json::{Value, json};
+
+/// Until a killed service is back, and its peers have found it.
+const TIMEOUT: Duration = Duration::from_secs(20);
+const BETWEEN_ATTEMPTS: Duration = Duration::from_millis(50);
+
+/// A call through any of these doors, until it is answered with something else than 503.
+pub(crate) async fn ask(doors: &[Http], random: &mut Random, token: Option<&str>, what: (&str, &Value)) -> Answer {
+    let (deadline, (path, body)) = (Instant::now() + TIMEOUT, what);
+    loop {
+        let call = random.choose(doors).post(path).json(body);
+        let call = match token {
+            Some(token) => call.bearer(token),
+            None => call,
+        };
+        match call.try_send().await {
+            Ok(answer) if answer.status != 503 => return answer,
+            Ok(_) | Err(_) => assert!(Instant::now() < deadline, "no answer to {path}"),
+        }
+        tokio::time::sleep(BETWEEN_ATTEMPTS).await;
+    }
+}
+
+/// Entries, by their type and key; projects in the short form.
+pub(crate) type Picture = BTreeMap<(String, String), Value>;
+
+pub(crate) struct Reader<'a> {
+    doors: &'a [Http],
+    pub(crate) name: String,
+    token: String,
+    random: Random,
+    cursor: i64,
+    picture: Picture,
+    /// All rows, for failure messages.
+    told: Vec<Value>,
+    pub(crate) pages: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// From a fresh init.
+    pub(crate) async fn new(doors: &'a [Http], name: &str, token: &str, random: Random) -> Self {
+        let (name, token, picture) = (name.to_owned(), token.to_owned(), Picture::new());
+        let mut reader = Self { doors, name, token, random, cursor: 0, picture, told: Vec::new(), pages: 0 };
+        reader.restart().await;
+        reader
+    }
+
+    /// Forgets what it has, for a fresh init.
+    pub(crate) async fn restart(&mut self) {
+        (self.cursor, self.picture) = self.init().await;
+    }
+
+    async fn init(&mut self) -> (i64, Picture) {
+        let (result, data) = self.ask("/api/init", &json!({})).await.success();
+        let mut picture = Picture::new();
+        for data_type in ["cc.users", "cc.projects"] {
+            for (gid, entry) in data[data_type].as_object().expect("entries") {
+                picture.insert((data_type.to_owned(), gid.clone()), entry.clone());
+            }
+        }
+        for entry in data["cc.projects_members"].as_array().expect("a list") {
+            picture.insert(("cc.projects_members".to_owned(), key(entry)), entry.clone());
+        }
+        (result["cc.cursor"].as_i64().expect("a cursor"), picture)
+    }
+
+    async fn ask(&mut self, path: &str, body: &Value) -> Answer {
+        ask(self.doors, &mut self.random, Some(&self.token), (path, body)).await
+    }
+
+    /// Reads one page: whether there was something in it.
+    pub(crate) async fn read(&mut self) -> bool {
+        let (result, data) = self.ask("/sync/get", &json!({"cc_cursor": self.cursor})).await.success();
+        assert_eq!(data, json!({}));
+        let rows = result["sync"].as_array().expect("rows");
+        assert!(rows.len() <= 1000, "{} rows", rows.len());
+        if rows.is_empty() {
+            assert_eq!(result.get("warning"), None, "{result}");
+            let idle = result["cc.cursor"].as_i64().expect("a cursor");
+            assert!(idle >= self.cursor, "{} goes back from {} to {idle}", self.name, self.cursor);
+            self.cursor = idle;
+            return false;
+        }
+        assert_eq!(result.get("cc.cursor"), None, "clients would jump to it");
+        self.pages += 1;
+        for row in rows {
+            self.apply_row(row).await;
+        }
+        true
+    }
+
+    async fn apply_row(&mut self, row: &Value) {
+        let cursor = row["cursor"].as_i64().expect("a cursor");
+        assert!(cursor > self.cursor, "{} has read until {}: {row}", self.name, self.cursor);
+        self.cursor = cursor;
+        assert_eq!(row["type"], json!("cc"));
+        self.told.push(row.clone());
+        let text = |name: &str| row[name].as_str().unwrap_or_else(|| panic!("{name}: {row}")).to_owned();
+        let at = (text("data_type"), text("data_key"));
+        let entry = match row["action"].as_str() {
+            Some("INSERT") => self.fetch(&at).await,
+            Some("UPDATE") if self.picture.contains_key(&at) => self.fetch(&at).await,
+            Some("UPDATE") => return,
+            Some("DELETE") => None,
+            _ => panic!("{row}"),
+        };
+        match entry {
+            Some(entry) => drop(self.picture.insert(at, entry)),
+            None => drop(self.picture.remove(&at)),
+        }
+    }
+
+    /// None: it isn't there any more.
+    async fn fetch(&mut self, (data_type, key): &(String, String)) -> Option<Value> {
+        let (path, body) = match data_type.as_str() {
+            "cc.users" => ("/api/users/get", json!({"user": key})),
+            "cc.projects" => ("/api/projects/get", json!({"project": key})),
+            "cc.projects_members" => {
+                let (project, member) = key.split_once('/').expect("two gids");
+                ("/api/members/get", json!({"project": project, "member": member}))
+            }
+            _ => panic!("{data_type}"),
+        };
+        let answer = self.ask(path, &body).await;
+        if [403, 422].contains(&answer.status) {
+            return None;
+        }
+        let (_, data) = answer.success();
+        match data_type.as_str() {
+            "cc.projects" => Some(short(&data[data_type][key])),
+            "cc.users" => Some(data[data_type][key].clone()),
+            _ => Some(data[data_type][0].clone()),
+        }
+    }
+
+    /// Once nothing changes any more: it has exactly what a fresh init shows.
+    pub(crate) async fn assert_matches_init(&mut self) {
+        while self.read().await {}
+        let (cursor, expected) = self.init().await;
+        assert_eq!(self.cursor, cursor, "{}", self.name);
+        let keys: std::collections::BTreeSet<_> = self.picture.keys().chain(expected.keys()).collect();
+        for at in keys {
+            let (has, shown) = (self.picture.get(at), expected.get(at));
+            let ids: Vec<&str> = at.1.split('/').collect();
+            let is_near = |row: &&Value| {
+                let key = row["data_key"].as_str().unwrap_or_default();
+                key == at.1 || key == ids[0] || ids.iter().all(|id| key.contains(id))
+            };
+            let told: Vec<String> = self.told.iter().filter(is_near).map(Value::to_string).collect();
+            assert!(
+                has == shown,
+                "{} has {has:?}\ninit shows {shown:?}\nof {at:?}, of which was told:\n{}",
+                self.name,
+                told.join("\n")
+            );
+        }
+    }
+
+    /// How many rows it was told.
+    pub(crate) fn rows(&self) -> usize {
+        self.told.len()
+    }
+}
+
+fn key(membership: &Value) -> String {
+    let gid = |name: &str| membership[name].as_str().expect("a gid").to_owned();
+    format!("{}/{}", gid("project_gid"), gid("user_gid"))
+}
+
+/// As in init.
+fn short(project: &Value) -> Value {
+    let names = ["gid", "name", "icon", "owner", "status"];
+    names.iter().map(|name| ((*name).to_owned(), project[*name].clone())).collect()
+}

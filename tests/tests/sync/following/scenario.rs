@@ -1,0 +1,147 @@
+//! What all writers work on, and what is to happen in it.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use doorward_tests::{Http, Installation, User, random::Random};
+
+const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Story {
+    OwnName,
+    Newcomer,
+    Deregister,
+    NewProject,
+    PurgedProject,
+    ProjectName,
+    DeleteAndUndelete,
+    CommandsOnProjects,
+    Transfer,
+    AddAndLeave,
+    Decline,
+    Remove,
+    Deactivate,
+    Placeholder,
+    ApiKey,
+    Options,
+}
+
+impl Story {
+    pub(crate) const ALL: [Self; 16] = [
+        Self::OwnName,
+        Self::Newcomer,
+        Self::Deregister,
+        Self::NewProject,
+        Self::PurgedProject,
+        Self::ProjectName,
+        Self::DeleteAndUndelete,
+        Self::CommandsOnProjects,
+        Self::Transfer,
+        Self::AddAndLeave,
+        Self::Decline,
+        Self::Remove,
+        Self::Deactivate,
+        Self::Placeholder,
+        Self::ApiKey,
+        Self::Options,
+    ];
+}
+
+pub(crate) struct Scenario<'a> {
+    pub(crate) installation: &'a Installation,
+    pub(crate) doors: &'a [Http],
+    pub(crate) people: &'a [User],
+    projects: Mutex<Vec<String>>,
+    /// What is still to happen.
+    deck: Mutex<Vec<Story>>,
+    begun: AtomicUsize,
+    stories: usize,
+    is_over: AtomicBool,
+    /// Of each call and command: how often it was tried, and how often done.
+    count: Mutex<BTreeMap<String, (usize, usize)>>,
+}
+
+impl<'a> Scenario<'a> {
+    /// In which each story happens so many times.
+    pub(crate) fn new(
+        installation: &'a Installation,
+        (doors, people): (&'a [Http], &'a [User]),
+        projects: Vec<String>,
+        (times, random): (usize, &mut Random),
+    ) -> Self {
+        let mut deck = Story::ALL.repeat(times);
+        random.shuffle(&mut deck);
+        let (projects, stories, deck) = (Mutex::new(projects), deck.len(), Mutex::new(deck));
+        let (begun, is_over, count) = (AtomicUsize::new(0), AtomicBool::new(false), Mutex::default());
+        Self { installation, doors, people, projects, deck, begun, stories, is_over, count }
+    }
+
+    pub(crate) fn begun(&self) -> usize {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn half(&self) -> usize {
+        self.stories / 2
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.is_over.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn end(&self) {
+        self.is_over.store(true, Ordering::SeqCst);
+    }
+
+    /// Until so many stories have begun, or all is over.
+    pub(crate) async fn wait_for(&self, begun: usize) {
+        while self.begun() < begun && !self.is_finished() {
+            tokio::time::sleep(BETWEEN_LOOKS).await;
+        }
+    }
+
+    /// Of every kind of change there was one at least: how many in all.
+    pub(crate) fn changes(&self) -> usize {
+        let never = self.never_performed();
+        let count = self.count.lock().expect("no panic");
+        assert!(never.is_empty(), "never done: {never:?} of {count:?}");
+        count.values().map(|(_, done)| done).sum()
+    }
+
+    /// What was refused each time.
+    pub(crate) fn never_performed(&self) -> Vec<String> {
+        let count = self.count.lock().expect("no panic");
+        count.iter().filter(|(_, (_, done))| *done == 0).map(|(what, _)| what.clone()).collect()
+    }
+
+    /// The next one, and its number.
+    pub(crate) fn next_action(&self) -> Option<(Story, usize)> {
+        let story = self.deck.lock().expect("no panic").pop()?;
+        Some((story, self.start_action()))
+    }
+
+    /// The number of a story that begins.
+    pub(crate) fn start_action(&self) -> usize {
+        self.begun.fetch_add(1, Ordering::Relaxed)
+    }
+
+    pub(crate) fn choose_project(&self, random: &mut Random) -> String {
+        random.choose(&self.projects.lock().expect("no panic")).clone()
+    }
+
+    pub(crate) fn add_project(&self, project: String) {
+        self.projects.lock().expect("no panic").push(project);
+    }
+
+    pub(crate) fn record(&self, what: &str, is_done: bool) {
+        let mut count = self.count.lock().expect("no panic");
+        let (tried, done) = count.entry(what.to_owned()).or_default();
+        (*tried, *done) = (*tried + 1, *done + usize::from(is_done));
+    }
+}

@@ -1,0 +1,155 @@
+//! Several processes over one database: what one of them changes, the others tell at once.
+
+use std::time::Duration;
+
+use doorward_rpc::directory::v1::{
+    FeedEvent, WatchEventsRequest, WatchEventsResponse, directory_client::DirectoryClient,
+};
+use doorward_tests::{Backend, Http, Role, Services, User, on_both_databases};
+use futures_util::StreamExt;
+use serde_json::{Value, json};
+use tonic::Streaming;
+
+use crate::grpc::contract::{channel, with_service_token};
+
+on_both_databases![notices_of_what_the_command_line_changes_come_within_a_second];
+
+/// Rows for a user, through one door.
+async fn rows(http: &Http, user: &User, cursor: &mut i64) -> Vec<Value> {
+    let body = json!({"cc_cursor": *cursor});
+    let (result, _) = http.post("/sync/get").bearer(&user.token).json(&body).send().await.success();
+    let rows = result["sync"].as_array().expect("rows").clone();
+    if let Some(last) = rows.last() {
+        *cursor = last["cursor"].as_i64().expect("a cursor");
+    }
+    rows.iter().map(|row| json!([row["action"], row["data_type"], row["data_key"]])).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_replica_has_answered_the_other_tells_at_once() {
+    let split = Services::start(Backend::Postgres).await;
+    let (_directory, gateway) = split.start_second_directory_and_gateway().await;
+    let (ann, ben) = (split.user("ann").await, split.user("ben").await);
+    let project = split.installation.create_project("ann", "Herbarium").await;
+    split.installation.add_member(&project, "ben").await;
+    let doors = [split.http.clone(), gateway.http()];
+    let (now, _) = ben.init().await.success();
+    let mut cursor = now["cc.cursor"].as_i64().expect("a cursor");
+    for round in 0..20 {
+        let (here, there) = (&doors[round % 2], &doors[(round + 1) % 2]);
+        let body = json!({"project": project, "name": format!("Herbarium {round}")});
+        here.post("/api/projects/update").bearer(&ann.token).json(&body).send().await.success();
+        assert_eq!(rows(there, &ben, &mut cursor).await, [json!(["UPDATE", "cc.projects", project])], "{round}");
+        let (_, data) = there.init(&ben.token).await.success();
+        assert_eq!(data["cc.projects"][&project]["name"], body["name"]);
+        assert_eq!(rows(here, &ben, &mut cursor).await, [] as [Value; 0], "{round}");
+    }
+    split.installation.cli(&["member", "remove", "--project", &project, "--user", "ben"], "").await.assert_success();
+    for door in &doors {
+        let told = rows(door, &ben, &mut cursor.clone()).await;
+        assert!(told.contains(&json!(["DELETE", "cc.projects", project])), "{told:?}");
+    }
+}
+
+/// From the present on.
+async fn watch_changes(address: &str) -> Streaming<WatchEventsResponse> {
+    let mut notices = watch_from(address, None).await;
+    let first = notices.next().await.expect("a message").expect("a message");
+    assert_eq!(first.events, []);
+    notices
+}
+
+async fn watch_from(address: &str, cursor: Option<i64>) -> Streaming<WatchEventsResponse> {
+    let mut directory = DirectoryClient::new(channel(address).await);
+    directory.watch_events(with_service_token(WatchEventsRequest { cursor })).await.expect("a stream").into_inner()
+}
+
+/// All until a position.
+async fn notices_until(notices: &mut Streaming<WatchEventsResponse>, position: i64) -> Vec<FeedEvent> {
+    let mut all = Vec::new();
+    let read = async {
+        loop {
+            let page = notices.next().await.expect("a message").expect("a message");
+            all.extend(page.events);
+            if page.cursor >= position {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), read).await.expect("in time");
+    all
+}
+
+/// Within a second.
+async fn hears(notices: &mut Streaming<WatchEventsResponse>, data_type: &str, data_key: &str) {
+    let heard = async {
+        loop {
+            let page = notices.next().await.expect("a message").expect("a message").events;
+            assert!(page.is_sorted_by_key(|notice| notice.cursor), "{page:?}");
+            if page.iter().any(|notice| (&*notice.data_type, &*notice.data_key) == (data_type, data_key)) {
+                return;
+            }
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(1), heard).await;
+    assert!(in_time.is_ok(), "not told of {data_type} {data_key}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn notices_of_what_another_replica_changes_come_within_a_second() {
+    let split = Services::start(Backend::Postgres).await;
+    let (directory, gateway) = split.start_second_directory_and_gateway().await;
+    let ann = split.user("ann").await;
+    let project = split.installation.create_project("ann", "Herbarium").await;
+    let mut streams = [watch_changes(&split.directory).await, watch_changes(&directory.address).await];
+    for (round, door) in [&split.http, &gateway.http(), &split.http, &gateway.http()].into_iter().enumerate() {
+        let body = json!({"project": project, "name": format!("Herbarium {round}")});
+        door.post("/api/projects/update").bearer(&ann.token).json(&body).send().await.success();
+        for stream in &mut streams {
+            hears(stream, "cc.projects", &project).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watch_goes_on_at_another_replica_where_it_was_cut_off() {
+    let split = Services::start(Backend::Postgres).await;
+    let mut directory = split.start_replica(Role::Directory, &[]).await;
+    let ann = split.user("ann").await;
+    let project = split.installation.create_project("ann", "Herbarium").await;
+    let change = async |name: &str| {
+        for number in 0..10 {
+            let body = json!({"project": project, "name": format!("{name} {number}")});
+            ann.call("/api/projects/update", &body).await.success();
+        }
+        ann.init().await.success().0["cc.cursor"].as_i64().expect("a cursor")
+    };
+    let beginning = change("Before").await;
+    let mut whole = watch_from(&split.directory, Some(beginning)).await;
+    let mut cut_off = watch_from(&directory.address, Some(beginning)).await;
+
+    let middle = change("Herbarium").await;
+    let mut all = notices_until(&mut whole, middle).await;
+    let mut told = notices_until(&mut cut_off, middle).await;
+    directory.kill();
+    let end = change("Flora").await;
+    all.extend(notices_until(&mut whole, end).await);
+    told.extend(notices_until(&mut watch_from(&split.directory, Some(middle)).await, end).await);
+    assert_eq!(told, all);
+    assert!(all.iter().filter(|notice| notice.data_key == project).count() >= 20, "{all:?}");
+    split.restart(&mut directory).await;
+    assert_eq!(notices_until(&mut watch_from(&directory.address, Some(beginning)).await, end).await, all);
+}
+
+async fn notices_of_what_the_command_line_changes_come_within_a_second(backend: Backend) {
+    let split = Services::start(backend).await;
+    split.installation.create_user("ann").await;
+    let ben = split.installation.create_user("ben").await;
+    let project = split.installation.create_project("ann", "Herbarium").await;
+    let mut notices = watch_changes(&split.directory).await;
+    for command in ["add", "remove", "add"] {
+        let words = ["member", command, "--project", &project, "--user", "ben"];
+        split.installation.cli(&words, "").await.assert_success();
+        hears(&mut notices, "cc.projects_members", &format!("{project}/{ben}")).await;
+    }
+}
