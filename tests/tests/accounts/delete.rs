@@ -19,7 +19,7 @@ on_both_databases![
     username_and_address_are_reusable_and_inherit_nothing,
     codes_mailed_before_deletion_are_invalid,
     one_of_two_concurrent_deletions_succeeds,
-    every_gateway_knows_it_within_a_second,
+    deletion_reaches_every_gateway_within_a_second,
     call_requires_an_account,
 ];
 
@@ -166,7 +166,7 @@ async fn one_of_two_concurrent_deletions_succeeds(backend: Backend) {
     ann.assert_denied_eventually().await;
 }
 
-async fn every_gateway_knows_it_within_a_second(backend: Backend) {
+async fn deletion_reaches_every_gateway_within_a_second(backend: Backend) {
     let split = Services::start(backend).await;
     let gateway = split.start_replica(Gateway, &[]).await;
     let ann = User::create(&split.installation, &split.http, "ann").await;

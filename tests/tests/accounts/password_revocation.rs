@@ -13,7 +13,7 @@ on_both_databases![
     new_password_ends_renewed_tokens_too,
     login_works_at_once_also_after_many_new_passwords_in_a_second,
     login_with_a_new_password_works_at_once_also_after_several_in_a_second,
-    a_login_that_is_under_way_with_the_old_password_gives_no_token_that_lives,
+    login_in_progress_with_the_old_password_gets_no_valid_token,
 ];
 
 /// For a revocation to reach the gateway.
@@ -81,7 +81,7 @@ async fn login_with_a_new_password_works_at_once_also_after_several_in_a_second(
     }
 }
 
-async fn a_login_that_is_under_way_with_the_old_password_gives_no_token_that_lives(backend: Backend) {
+async fn login_in_progress_with_the_old_password_gets_no_valid_token(backend: Backend) {
     let mut split = Services::prepare(backend).await;
     // One login after the other, each of a third of a second.
     split.installation = split.installation.with(&[

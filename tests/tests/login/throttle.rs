@@ -19,10 +19,10 @@ on_both_databases![
     rightmost_untrusted_address_counts,
     failures_elsewhere_do_not_lock_out_a_known_network,
     project_login_shares_the_count,
-    many_guesses_at_once_cost_no_more_hashes_than_the_limit,
-    many_guessed_names_at_once_cost_no_more_hashes_than_the_limit_of_the_address,
-    many_right_logins_of_one_user_at_once_all_succeed,
-    many_wrong_api_keys_at_once_make_one_wait_and_no_longer_one,
+    many_concurrent_guesses_are_hashed_up_to_the_limit,
+    many_concurrent_usernames_are_hashed_up_to_the_network_limit,
+    many_concurrent_correct_logins_succeed,
+    many_concurrent_wrong_api_keys_start_one_wait,
     wrong_api_keys_count_by_network_only,
     wait_survives_a_restart,
 ];
@@ -300,7 +300,7 @@ async fn at_once(count: usize, call: impl AsyncFn(usize) -> Answer) -> Vec<Answe
 }
 
 /// SECURITY-CASES: throttle bypass (Keycloak CVE-2024-4629).
-async fn many_guesses_at_once_cost_no_more_hashes_than_the_limit(backend: Backend) {
+async fn many_concurrent_guesses_are_hashed_up_to_the_limit(backend: Backend) {
     let app = start(backend, "5", &[]).await;
     app.installation.create_user("ann").await;
     for username in ["ann", "nobody"] {
@@ -319,7 +319,7 @@ async fn many_guesses_at_once_cost_no_more_hashes_than_the_limit(backend: Backen
     }
 }
 
-async fn many_guessed_names_at_once_cost_no_more_hashes_than_the_limit_of_the_address(backend: Backend) {
+async fn many_concurrent_usernames_are_hashed_up_to_the_network_limit(backend: Backend) {
     let app = start(backend, "2", &[]).await;
     let before = hashes(&app.ops).await;
     let answers = at_once(200, async |number| app.http.login(&format!("nobody-{number}"), WRONG).await).await;
@@ -329,7 +329,7 @@ async fn many_guessed_names_at_once_cost_no_more_hashes_than_the_limit_of_the_ad
     assert!((hashed - 20.0).abs() < 0.5, "{hashed} hashes");
 }
 
-async fn many_right_logins_of_one_user_at_once_all_succeed(backend: Backend) {
+async fn many_concurrent_correct_logins_succeed(backend: Backend) {
     let app = start(backend, "5", &[]).await;
     app.installation.create_user("ann").await;
     // Also where each has to wait for the one before.
@@ -343,7 +343,7 @@ async fn many_right_logins_of_one_user_at_once_all_succeed(backend: Backend) {
     }
 }
 
-async fn many_wrong_api_keys_at_once_make_one_wait_and_no_longer_one(backend: Backend) {
+async fn many_concurrent_wrong_api_keys_start_one_wait(backend: Backend) {
     let settings =
         [("DOORWARD_LOGIN_FAILURES", "1"), ("DOORWARD_LOGIN_BACKOFF", "1m"), ("DOORWARD_LOGIN_BACKOFF_MAX", "1h")];
     let app = App::with_settings(backend, &settings).await;

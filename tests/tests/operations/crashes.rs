@@ -21,7 +21,7 @@ on_both_databases![
     commit_is_kept_when_every_service_is_killed,
     killed_auth_is_503_under_load_and_recovers,
     killed_directory_is_503_under_load_and_recovers,
-    a_login_that_is_being_hashed_when_auth_is_killed_is_503,
+    login_in_progress_when_auth_is_killed_is_503,
 ];
 
 /// Until the gateway has found a peer again.
@@ -92,7 +92,7 @@ async fn a_peer_is_killed_under_load(backend: Backend, role: Role) {
     }
 }
 
-async fn a_login_that_is_being_hashed_when_auth_is_killed_is_503(backend: Backend) {
+async fn login_in_progress_when_auth_is_killed_is_503(backend: Backend) {
     let mut split = Services::prepare(backend).await;
     split.installation = split.installation.with(&[
         ("DOORWARD_HASH_WORKERS", "1"),

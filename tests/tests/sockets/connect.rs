@@ -72,7 +72,7 @@ async fn bad_or_missing_token_is_rejected() {
 }
 
 #[tokio::test]
-async fn who_has_logged_out_is_told_and_disconnected_within_a_second() {
+async fn logout_disconnects_sockets_within_a_second() {
     let app = App::start(Backend::Sqlite).await;
     let mut clients = Vec::new();
     let mut users = Vec::new();
@@ -114,7 +114,7 @@ async fn token_that_is_due_is_renewed_and_the_new_one_works() {
 }
 
 #[tokio::test]
-async fn a_stop_closes_sockets_and_waits_for_none() {
+async fn shutdown_closes_sockets_immediately() {
     let mut app = App::start(Backend::Sqlite).await;
     let ann = app.user("ann").await;
     let mut clients = Vec::new();

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use tokio::time::timeout;
 
 on_both_databases![
-    sockets_outlive_a_directory_and_are_told_what_was_changed_meanwhile,
-    what_the_command_line_changes_is_told_within_a_second_by_every_gateway,
+    sockets_survive_a_directory_restart_and_catch_up,
+    command_line_changes_reach_every_gateway_within_a_second,
 ];
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -26,7 +26,7 @@ async fn news(user: &User, from: i64) -> Vec<Value> {
     news.as_array().expect("a list").clone()
 }
 
-async fn sockets_outlive_a_directory_and_are_told_what_was_changed_meanwhile(backend: Backend) {
+async fn sockets_survive_a_directory_restart_and_catch_up(backend: Backend) {
     let mut split = Services::start(backend).await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
     let herbarium = split.installation.create_project("ann", "Herbarium").await;
@@ -59,7 +59,7 @@ async fn sockets_outlive_a_directory_and_are_told_what_was_changed_meanwhile(bac
     assert_eq!(unheard(&split) - at_start, 3);
 }
 
-async fn what_the_command_line_changes_is_told_within_a_second_by_every_gateway(backend: Backend) {
+async fn command_line_changes_reach_every_gateway_within_a_second(backend: Backend) {
     let split = Services::start(backend).await;
     let ann = split.user("ann").await;
     let other = split.start_replica(Role::Gateway, &[]).await;

@@ -12,7 +12,7 @@ use tonic::Streaming;
 
 use crate::grpc::contract::{channel, with_service_token};
 
-on_both_databases![notices_of_what_the_command_line_changes_come_within_a_second];
+on_both_databases![events_of_the_command_line_arrive_within_a_second];
 
 /// Rows for a user, through one door.
 async fn rows(http: &Http, user: &User, cursor: &mut i64) -> Vec<Value> {
@@ -26,7 +26,7 @@ async fn rows(http: &Http, user: &User, cursor: &mut i64) -> Vec<Value> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_one_replica_has_answered_the_other_tells_at_once() {
+async fn acknowledged_changes_are_visible_on_other_replicas_immediately() {
     let split = Services::start(Backend::Postgres).await;
     let (_directory, gateway) = split.start_second_directory_and_gateway().await;
     let (ann, ben) = (split.user("ann").await, split.user("ben").await);
@@ -96,7 +96,7 @@ async fn hears(notices: &mut Streaming<WatchEventsResponse>, data_type: &str, da
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn notices_of_what_another_replica_changes_come_within_a_second() {
+async fn events_of_another_replica_arrive_within_a_second() {
     let split = Services::start(Backend::Postgres).await;
     let (directory, gateway) = split.start_second_directory_and_gateway().await;
     let ann = split.user("ann").await;
@@ -112,7 +112,7 @@ async fn notices_of_what_another_replica_changes_come_within_a_second() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_watch_goes_on_at_another_replica_where_it_was_cut_off() {
+async fn watch_resumes_on_another_replica() {
     let split = Services::start(Backend::Postgres).await;
     let mut directory = split.start_replica(Role::Directory, &[]).await;
     let ann = split.user("ann").await;
@@ -141,7 +141,7 @@ async fn a_watch_goes_on_at_another_replica_where_it_was_cut_off() {
     assert_eq!(notices_until(&mut watch_from(&directory.address, Some(beginning)).await, end).await, all);
 }
 
-async fn notices_of_what_the_command_line_changes_come_within_a_second(backend: Backend) {
+async fn events_of_the_command_line_arrive_within_a_second(backend: Backend) {
     let split = Services::start(backend).await;
     split.installation.create_user("ann").await;
     let ben = split.installation.create_user("ben").await;

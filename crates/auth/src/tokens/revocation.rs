@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_one_in_the_same_second_covers_what_was_issued_in_between() {
+    fn second_revocation_in_one_second_covers_tokens_issued_between() {
         let (first, second, later) = (at(10_100_000), at(10_200_000), at(15_000_000));
         assert_eq!(first.not_before_seconds, 11);
         let both = first.merge(&second);

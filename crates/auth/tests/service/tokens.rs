@@ -133,7 +133,7 @@ async fn revocation_requires_a_client_address() {
 }
 
 #[tokio::test]
-async fn a_revocation_is_known_to_another_process_within_a_second() {
+async fn revocation_reaches_another_process_within_a_second() {
     for fixture in on_both_databases(CHEAP).await {
         let second = fixture.second().await;
         let user = fixture.user(PASSWORD).await;
